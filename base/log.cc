@@ -1,0 +1,177 @@
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/clock.h"
+#include "base/socket_address.h"
+#include "base/unique_fd.h"
+
+namespace limpet {
+namespace {
+
+constexpr std::array<std::string_view, 9> kNames = {"",     "emerg",  "alert", "crit", "error",
+                                                    "warn", "notice", "info",  "debug"};
+
+void WriteAll(int fd, std::string_view line) {
+  while (!line.empty()) {
+    const ssize_t n = ::write(fd, line.data(), line.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;  // a log that cannot be written must not stop the service
+    line.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+class FileTarget final : public LogTarget {
+ public:
+  FileTarget(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+
+  static Result<UniqueFd> Open(const std::string& path) {
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
+    if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
+    return fd;
+  }
+
+  void Write(LogLevel level, std::string_view message) override {
+    WriteAll(fd_.get(), fmt::format("{} [{}] {}\n", FormatErrorLogTime(Now().seconds), Name(level), message));
+  }
+
+  Status Reopen() override {
+    if (path_.empty()) return {};
+    auto fd = Open(path_);
+    if (!fd) return fd.error();
+    fd_ = std::move(*fd);
+    return {};
+  }
+
+  int fd() const { return fd_.get(); }
+
+ private:
+  std::string path_;  // empty: the standard error stream
+  UniqueFd fd_;
+};
+
+class SyslogTarget final : public LogTarget {
+ public:
+  SyslogTarget(SyslogSpec spec, SocketAddress server) : spec_(std::move(spec)), server_(server) {
+    char name[256] = "localhost";
+    if (spec_.hostname) ::gethostname(name, sizeof name - 1);
+    host_ = name;
+  }
+
+  void Write(LogLevel level, std::string_view message) override {
+    if (!fd_ && !Connect()) return;
+    const int priority = spec_.facility * 8 + static_cast<int>(level) - 1;
+    const std::string line = fmt::format("<{}>{} {}{}{}: {}", priority, FormatSyslogTime(Now().seconds),
+                                         spec_.hostname ? host_ : "", spec_.hostname ? " " : "", spec_.tag, message);
+    if (::send(fd_.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN) fd_.Reset();
+  }
+
+  Status Reopen() override { return {}; }
+
+ private:
+  bool Connect() {
+    fd_.Reset(::socket(server_.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (fd_ && ::connect(fd_.get(), server_.get(), server_.size()) == 0) return true;
+    fd_.Reset();
+    return false;
+  }
+
+  SyslogSpec spec_;
+  SocketAddress server_;
+  std::string host_;
+  UniqueFd fd_;
+};
+
+}  // namespace
+
+Error ErrnoError(std::string what, int errnum) {
+  return {std::error_code(errnum, std::generic_category()), std::move(what) + ErrnoText(errnum)};
+}
+
+std::string ErrnoText(int errnum) { return fmt::format(" ({}: {})", errnum, std::strerror(errnum)); }
+
+std::string_view Name(LogLevel level) { return kNames[static_cast<size_t>(level)]; }
+
+std::optional<LogLevel> ParseLogLevel(std::string_view name) {
+  for (size_t i = 1; i < kNames.size(); ++i) {
+    if (kNames[i] == name) return static_cast<LogLevel>(i);
+  }
+  return std::nullopt;
+}
+
+void Log::Add(LogTarget* target, LogLevel level) {
+  sinks_.push_back({target, level});
+  targets_.push_back(target);
+  highest_ = std::max(highest_, level);
+}
+
+void Log::Write(LogLevel level, uint64_t connection, std::string_view message) const {
+  if (!Enabled(level)) return;
+  const auto pid = ::getpid();
+  const std::string line = connection == 0 ? fmt::format("{}#{}: {}", pid, pid, message)
+                                           : fmt::format("{}#{}: *{} {}", pid, pid, connection, message);
+  for (const Sink& sink : sinks_) {
+    if (level <= sink.level) sink.target->Write(level, line);
+  }
+}
+
+struct LogFiles::Entry {
+  std::string key;
+  std::unique_ptr<LogTarget> target;
+  int fd = -1;  // of a file, for ChangeOwner
+  std::string path;
+};
+
+LogFiles::LogFiles() = default;
+LogFiles::~LogFiles() = default;
+
+Result<LogTarget*> LogFiles::OpenFile(const std::string& path) {
+  for (const auto& entry : entries_) {
+    if (entry->key == path) return entry->target.get();
+  }
+  auto fd = FileTarget::Open(path);
+  if (!fd) return fd.error();
+  entries_.push_back(std::make_unique<Entry>(Entry{path, nullptr, fd->get(), path}));
+  entries_.back()->target = std::make_unique<FileTarget>(path, std::move(*fd));
+  return entries_.back()->target.get();
+}
+
+LogTarget* LogFiles::Stderr() {
+  for (const auto& entry : entries_) {
+    if (entry->key == "stderr") return entry->target.get();
+  }
+  auto target = std::make_unique<FileTarget>("", UniqueFd(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)));
+  entries_.push_back(std::make_unique<Entry>(Entry{"stderr", std::move(target), -1, ""}));
+  return entries_.back()->target.get();
+}
+
+Result<LogTarget*> LogFiles::OpenSyslog(const SyslogSpec& spec) {
+  auto address = SocketAddress::Parse(spec.server, 514);
+  if (!address) return address.error();
+  entries_.push_back(std::make_unique<Entry>(Entry{"", std::make_unique<SyslogTarget>(spec, *address), -1, ""}));
+  return entries_.back()->target.get();
+}
+
+void LogFiles::ReopenAll(const Log& log) {
+  for (const auto& entry : entries_) {
+    if (const Status status = entry->target->Reopen(); !status) {
+      LIMPET_LOG(log, LogLevel::kEmerg, "{}", status.error().message);
+    }
+  }
+}
+
+void LogFiles::ChangeOwner(uint32_t uid) {
+  for (const auto& entry : entries_) {
+    if (entry->path.empty()) continue;
+    // Best effort: a log that workers cannot reopen is reported when they try.
+    [[maybe_unused]] const int rc = ::chown(entry->path.c_str(), uid, static_cast<gid_t>(-1));
+  }
+}
+
+}  // namespace limpet
