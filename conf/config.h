@@ -1,0 +1,196 @@
+// The whole configuration, typed and constant once loaded. A reload builds another beside it.
+// Settings inherit by value: a block starts as a copy of what surrounds it (all of the outer block's own directives, wherever
+// they stand in the text), so no field is ever "unset".
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "conf/access.h"
+#include "conf/listen.h"
+#include "conf/logging.h"
+#include "conf/proxy.h"
+#include "conf/response.h"
+#include "conf/rewrite.h"
+#include "conf/syntax.h"
+#include "conf/upstream.h"
+#include "conf/variables.h"
+
+namespace limpet::conf {
+
+enum class LocationKind : uint8_t { kRoot /* the server itself */, kPrefix, kPrefixNoRegex /* ^~ */, kExact, kRegex, kNamed,
+                                    kIf /* body of an `if` */, kLimitExcept };
+
+struct ClientSettings {
+  size_t max_body_size = 1 << 20;  // 0: no limit
+  size_t body_buffer_size = 16384;
+  Ms body_timeout = 60s;
+  std::string body_temp_path = "client_body_temp";
+  enum class InFileOnly : uint8_t { kOff, kOn, kClean } body_in_file_only = InFileOnly::kOff;
+  bool body_in_single_buffer = false;
+  Ms send_timeout = 60s;
+  Ms keepalive_timeout = 75s;
+  int64_t keepalive_header_timeout = 0;  // seconds in the Keep-Alive header; 0: none
+  int keepalive_requests = 1000;
+  Ms keepalive_time = 1h;
+  Ms keepalive_min_timeout = 0ms;
+  uint32_t keepalive_disable = 1;  // bit 0: msie6, bit 1: safari
+  Ms lingering_time = 30s;
+  Ms lingering_timeout = 5s;
+  enum class Lingering : uint8_t { kOff, kOn, kAlways } lingering_close = Lingering::kOn;
+  bool reset_timedout_connection = false;
+  bool tcp_nodelay = true;
+  bool tcp_nopush = false;
+  Template limit_rate;        // bytes a second to the client; 0 or empty: no limit
+  Template limit_rate_after;
+};
+
+struct RedirectSettings {
+  bool absolute = true;
+  bool port_in_redirect = true;
+  bool server_name_in_redirect = false;
+};
+
+struct Resolver {
+  std::vector<SocketAddress> servers;
+  std::optional<Ms> valid;
+  bool ipv4 = true;
+  bool ipv6 = true;
+  Ms timeout = 30s;
+};
+
+struct Server;
+struct Location;
+
+// The locations directly inside a server or a location.
+struct LocationTree {
+  std::map<std::string, Location*, std::less<>> exact;     // key: the URI
+  std::map<std::string, Location*, std::less<>> prefixes;  // longest match wins
+  std::vector<Location*> regexes;                          // in the order written
+  std::map<std::string, Location*, std::less<>> named;     // with the @; of a server only
+};
+
+struct Location {
+  LocationKind kind = LocationKind::kRoot;
+  std::string name;  // the prefix, the pattern, or @name
+  std::shared_ptr<const Regex> regex;
+  std::vector<VariableId> named;
+  const Server* server = nullptr;
+  LocationTree children;
+  RewriteScript rewrite;
+  bool auto_redirect = false;  // a prefix with proxy_pass and a trailing slash: the name without it is redirected
+
+  bool internal = false;
+  bool stub_status = false;
+  std::optional<std::string> api;  // `api /status/`: the URI prefix
+  bool api_write = false;
+  bool prometheus = false;
+  std::optional<std::string> dashboard;
+  uint32_t limit_except_methods = 0;            // bits of proto::Method that the block does not apply to
+  const Location* limit_except = nullptr;       // settings for all other methods
+
+  ClientSettings client;
+  RedirectSettings redirect;
+  ProxySettings proxy;
+  AccessSettings access;
+  ResponseSettings response;
+  LogSettings log;
+  std::shared_ptr<const Resolver> resolver;
+};
+
+// Limits on request heads: they apply before a server is chosen by name, so they come from a listener's default server.
+struct HeadSettings {
+  size_t client_header_buffer_size = 1024;
+  Ms client_header_timeout = 60s;
+  int large_buffers_count = 4;
+  size_t large_buffers_size = 8192;
+  int max_headers = 1000;
+  bool ignore_invalid_headers = true;
+  bool underscores_in_headers = false;
+  bool merge_slashes = true;
+  size_t connection_pool_size = 512;
+  size_t request_pool_size = 4096;
+};
+
+struct Server {
+  int index = 0;
+  std::string name;  // the first server_name, "" if none: $server_name
+  std::vector<ServerName> names;
+  std::vector<Listen> listens;
+  HeadSettings head;
+  TlsSettings tls;
+  std::unique_ptr<Location> root;                    // the server's own level: its settings, its rewrite script, its locations
+  std::vector<std::unique_ptr<Location>> locations;  // all others, nested and `if` ones included: the owner
+  std::string declared_at;
+};
+
+// One address to listen on and the servers behind it.
+struct ListenGroup {
+  Listen listen;  // of the first server that named the address, with options merged
+  std::vector<const Server*> servers;
+  const Server* default_server = nullptr;
+};
+
+struct Http {
+  std::vector<std::unique_ptr<Server>> servers;
+  std::vector<ListenGroup> listens;
+  std::vector<std::unique_ptr<Upstream>> upstreams;
+  std::vector<SessionZone> session_zones;
+  std::vector<LimitReqZone> limit_req_zones;
+  std::vector<LimitConnZone> limit_conn_zones;
+  std::vector<LogFormat> log_formats;           // 0 is `combined`
+  std::vector<std::string> access_log_files;    // absolute paths
+  VariableTable variables;
+};
+
+struct Config {
+  // main context
+  bool daemon = true;
+  bool master_process = true;
+  int worker_processes = 1;
+  std::string pid_path;       // absolute
+  std::string user, group;    // empty: not set
+  std::string lock_file;
+  std::string state_path;     // where sessions are kept over a restart; absolute
+  std::vector<ErrorLogs> error_logs;  // 0: of the main context; others by LogSettings::error_log
+  Ms worker_shutdown_timeout = 0ms;
+  int worker_priority = 0;
+  int64_t worker_rlimit_nofile = -1;
+  int64_t worker_rlimit_core = -1;
+  std::string working_directory;
+  std::vector<std::vector<int>> worker_cpu_affinity;  // a set of CPUs for each worker; the last one goes on
+  bool worker_cpu_affinity_auto = false;
+  std::vector<std::string> env;
+  // events
+  int worker_connections = 512;
+  bool multi_accept = false;
+  bool accept_mutex = false;
+  std::string use;  // event method
+  // http
+  std::unique_ptr<Http> http;  // null without an http block
+
+  std::string prefix;     // absolute, ends in /
+  std::string file;       // absolute
+  std::vector<SourceFile> sources;
+  std::vector<std::string> warnings;  // "[warn] …" lines of the load, for whoever asked for it
+};
+
+struct LoadOptions {
+  std::string prefix;             // -p; ends in /
+  std::string file;               // -c; relative to the prefix
+  std::string error_log;          // -e; relative to the prefix; "stderr"
+  std::string global_directives;  // -g
+  int cpus = 1;                   // for worker_processes auto
+};
+
+// The error's message is complete but for the level: `unknown directive "x" in FILE:LINE`.
+Result<std::unique_ptr<const Config>> Load(const LoadOptions& options);
+Result<std::unique_ptr<const Config>> LoadText(const std::string& text, const LoadOptions& options);  // tests
+
+}  // namespace limpet::conf

@@ -1,0 +1,59 @@
+// listen, server_name and TLS of a server.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/socket_address.h"
+#include "conf/regex.h"
+#include "conf/template.h"
+#include "conf/upstream.h"
+
+namespace limpet::conf {
+
+struct Listen {
+  SocketAddress address;
+  std::string text;  // as written
+  bool default_server = false;
+  bool ssl = false;
+  bool http2 = false;
+  bool proxy_protocol = false;
+  bool reuseport = false;
+  bool ipv6only = true;
+  bool deferred = false;
+  bool bind = false;
+  int backlog = 511;
+  int rcvbuf = 0;
+  int sndbuf = 0;
+  int fastopen = 0;
+  int so_keepalive = 0;  // 0: the system's, 1: on, -1: off
+  int keepidle = 0, keepintvl = 0, keepcnt = 0;
+};
+
+struct ServerName {
+  enum class Kind : uint8_t { kExact, kWildcardHead, kWildcardTail, kDotted, kRegex };  // a.b, *.b, a.*, .a.b, ~…
+  Kind kind = Kind::kExact;
+  std::string text;  // lower case; without the asterisk or the leading dot
+  std::shared_ptr<const Regex> regex;
+  std::vector<VariableId> named;
+};
+
+enum TlsProtocol : uint32_t { kTls1 = 1u << 0, kTls11 = 1u << 1, kTls12 = 1u << 2, kTls13 = 1u << 3 };
+
+struct TlsSettings {
+  std::vector<std::string> certificates;      // absolute paths
+  std::vector<std::string> certificate_keys;
+  std::string ciphers = "HIGH:!aNULL:!MD5";
+  bool prefer_server_ciphers = false;
+  uint32_t protocols = kTls12 | kTls13;
+  enum class SessionCache : uint8_t { kOff, kNone, kBuiltin, kShared } session_cache = SessionCache::kNone;
+  std::string session_cache_zone;
+  size_t session_cache_size = 0;
+  bool session_tickets = true;
+  Ms session_timeout = 5min;
+  size_t buffer_size = 16384;
+  bool reject_handshake = false;
+};
+
+}  // namespace limpet::conf

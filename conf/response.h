@@ -1,0 +1,91 @@
+// What is added to responses and where local ones come from: headers, error pages, files, compression.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/text.h"
+#include "conf/proxy.h"
+#include "conf/rewrite.h"
+#include "conf/template.h"
+#include "conf/upstream.h"
+
+namespace limpet::conf {
+
+struct AddHeader {
+  std::string name;
+  Template value;
+  bool always = false;
+};
+
+struct Expires {
+  enum class Kind : uint8_t { kOff, kEpoch, kMax, kAccess, kModified, kDaily, kUnset };
+  Kind kind = Kind::kOff;
+  int64_t seconds = 0;
+  Template variable;  // if not empty, its value is parsed at each response
+};
+
+struct ErrorPage {
+  std::vector<int> codes;
+  int overwrite = -1;  // -1: keep the code; 0: take that of the page (`=`); else the new one (`=200`)
+  Template uri;        // a path, a URL, or @name
+};
+
+struct TryFiles {
+  struct Candidate {
+    Template path;
+    bool is_directory = false;  // written with a trailing slash
+  };
+  std::vector<Candidate> candidates;
+  Template fallback;     // a URI or @name
+  int fallback_code = 0;  // =404
+};
+
+using MimeTypes = std::unordered_map<std::string, std::string, HashText, std::equal_to<>>;  // extension -> type
+
+struct GzipSettings {
+  bool on = false;
+  int level = 1;
+  int64_t min_length = 20;
+  int http_version = 11;
+  bool vary = false;
+  uint32_t proxied = 0;  // GzipProxied bits
+  std::vector<std::string> types = {"text/html"};
+  bool any_type = false;
+};
+enum GzipProxied : uint32_t {
+  kGzipProxiedOff = 1u << 0, kGzipProxiedExpired = 1u << 1, kGzipProxiedNoCache = 1u << 2, kGzipProxiedNoStore = 1u << 3,
+  kGzipProxiedPrivate = 1u << 4, kGzipProxiedNoLastModified = 1u << 5, kGzipProxiedNoEtag = 1u << 6, kGzipProxiedAuth = 1u << 7,
+  kGzipProxiedAny = 1u << 8,
+};
+
+struct ResponseSettings {
+  std::vector<AddHeader> add_headers;
+  std::vector<AddHeader> add_trailers;
+  bool add_header_inherit_merge = false;  // add_header_inherit merge
+  bool add_trailer_inherit_merge = false;
+  Expires expires;
+  std::vector<ErrorPage> error_pages;
+  bool recursive_error_pages = false;
+  enum class Tokens : uint8_t { kOff, kOn, kBuild, kTemplate } server_tokens = Tokens::kOn;
+  Template server_tokens_text;
+  bool etag = true;
+  bool chunked = true;  // chunked_transfer_encoding
+  GzipSettings gzip;
+  // Files
+  Template root;                 // absolute, or relative to the prefix (made absolute at load if constant)
+  std::optional<Template> alias;
+  std::vector<Template> index = {};  // empty: index.html
+  std::optional<TryFiles> try_files;
+  std::shared_ptr<const MimeTypes> types;
+  std::string default_type = "text/plain";
+  bool sendfile = false;
+  enum class IfModifiedSince : uint8_t { kOff, kExact, kBefore } if_modified_since = IfModifiedSince::kExact;
+  int max_ranges = INT32_MAX;
+  bool msie_padding = true;
+};
+
+}  // namespace limpet::conf

@@ -1,0 +1,107 @@
+// upstream { }: a group of servers, how one is chosen, and how sessions stick.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/socket_address.h"
+#include "conf/template.h"
+
+namespace limpet::conf {
+
+using namespace std::chrono_literals;
+using Ms = std::chrono::milliseconds;
+
+struct UpstreamServer {
+  std::string name;                      // as written, e.g. "web:8080"
+  std::vector<SocketAddress> addresses;  // resolved at load; each is a peer
+  std::string host;                      // for `resolve`
+  uint16_t port = 80;
+  int weight = 1;
+  int max_conns = 0;  // 0: no limit
+  int max_fails = 1;  // 0: never marked as failed
+  Ms fail_timeout = 10s;
+  Ms slow_start = 0ms;
+  bool backup = false;
+  bool down = false;
+  bool drain = false;
+  bool resolve = false;
+  std::string service;  // SRV service name
+  std::string route;    // `route=` or `sid=`, at most 32 bytes; empty: MD5 of "ip:port"
+};
+
+enum class BalanceMethod : uint8_t { kRoundRobin, kLeastConn, kLeastTime, kRandom, kRandomTwoLeastConn, kHash, kHashConsistent, kIpHash,
+                                     kLeastSessions };
+
+struct StickyCookie {
+  std::string name;
+  std::optional<Ms> expires;  // max() for `expires=max`
+  Template domain;
+  std::string path;
+  bool httponly = false;
+  bool secure = false;
+  Template samesite;  // strict, lax, none, or a variable
+};
+
+struct StickyRoute {
+  std::vector<Template> routes;  // the first that is not empty and names a server wins
+};
+
+struct FillLimits {  // shares of capacity, 0 to 1
+  double minor = 0.75;
+  double major = 0.85;
+  double crit = 0.95;
+};
+
+// A session table as `zone=NAME:SIZE` of one or several `sticky learn` names it.
+struct SessionZone {
+  std::string name;
+  size_t size = 0;  // bytes
+  Ms timeout = 10min;
+  bool norefresh = false;       // timeout is the session's whole life, not its idle time
+  bool rotate = true;           // a full table gives up its oldest session
+  size_t cookie_max_size = 256; // a longer key is not learned
+  Ms gc_period = 5min;
+  FillLimits fill;
+};
+
+struct StickyLearn {
+  std::vector<Template> create;
+  std::vector<Template> lookup;
+  int zone = -1;        // index into Http::session_zones
+  bool header = false;  // learn when the response head has come, not when the response ends
+};
+
+enum class StickyKind : uint8_t { kNone, kCookie, kRoute, kLearn };
+
+struct Sticky {
+  StickyKind kind = StickyKind::kNone;
+  StickyCookie cookie;
+  StickyRoute route;
+  StickyLearn learn;
+};
+
+struct Upstream {
+  std::string name;
+  int index = 0;              // into Http::upstreams
+  bool implicit = false;      // made by `proxy_pass http://host`, not by an upstream block
+  std::string declared_at;    // "FILE:LINE"
+  std::vector<UpstreamServer> servers;
+  BalanceMethod method = BalanceMethod::kRoundRobin;
+  bool least_time_last_byte = false;
+  Template hash_key;
+  Sticky sticky;
+  std::string zone;  // shared state of its peers; empty: each worker has its own
+  size_t zone_size = 0;
+  // Kept connections: on by default, unlike in old nginx (1.29.7 and later keep them, too).
+  int keepalive = 32;  // idle connections a worker keeps; 0: none
+  int keepalive_requests = 1000;
+  Ms keepalive_time = 1h;
+  Ms keepalive_timeout = 60s;
+  bool keepalive_local = false;
+};
+
+}  // namespace limpet::conf
