@@ -1,0 +1,65 @@
+// The header fields of one head, in their order. Names and values are views: whoever holds the
+// head's bytes (head block, arena, decoder) outlives them. The vector keeps its capacity over
+// Clear(), so a reused list allocates nothing.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "proto/header_id.h"
+
+namespace limpet::proto {
+
+struct Header {
+  std::string_view name;   // as sent
+  std::string_view value;  // without the white space around it
+  HeaderId id = HeaderId::kOther;
+};
+
+class HeaderList {
+ public:
+  void Add(std::string_view name, std::string_view value) { Add(LookupHeader(name), name, value); }
+  // For callers that know the id; it must be LookupHeader(name).
+  void Add(HeaderId id, std::string_view name, std::string_view value) {
+    list_.push_back({name, value, id});
+    present_ |= Bit(id);
+  }
+
+  bool Has(HeaderId id) const {
+    return (present_ & Bit(id)) != 0;
+  }                                                 // exact for every id but kOther
+  const Header* Find(HeaderId id) const;            // the first one, or null
+  const Header* Find(std::string_view name) const;  // any case
+  std::string_view Value(HeaderId id) const;        // of the first one; "" if absent
+  size_t Count(HeaderId id) const;
+  size_t RemoveAll(HeaderId id);  // how many there were; the others keep their order
+  size_t RemoveAll(std::string_view name);
+  void Set(HeaderId id, std::string_view name, std::string_view value);  // instead of all there are
+
+  // Whether a comma-separated list header has this token (any case), over all its lines:
+  // Connection, TE, Upgrade.
+  bool HasToken(HeaderId id, std::string_view token) const;
+
+  void Clear() {
+    list_.clear();
+    present_ = 0;
+  }
+  void Reserve(size_t n) { list_.reserve(n); }
+  size_t size() const { return list_.size(); }
+  bool empty() const { return list_.empty(); }
+  const Header& operator[](size_t i) const { return list_[i]; }
+  Header& operator[](size_t i) { return list_[i]; }  // do not change the id
+  auto begin() const { return list_.begin(); }
+  auto end() const { return list_.end(); }
+
+ private:
+  static constexpr uint64_t Bit(HeaderId id) { return uint64_t{1} << static_cast<unsigned>(id); }
+  template <class Match>
+  size_t RemoveIf(Match match);
+
+  std::vector<Header> list_;
+  uint64_t present_ = 0;  // a bit per id that is in list_
+};
+
+}  // namespace limpet::proto

@@ -1,0 +1,49 @@
+// Finds the end of a head in bytes that arrive piece by piece, looking at each byte once. Lines end
+// with CRLF or with a bare LF (RFC 9112 2.2 lets a recipient accept it, and nginx does).
+#pragma once
+
+#include <cstddef>
+
+namespace limpet::proto {
+
+class HeadScanner {
+ public:
+  // Empty lines before the first line are skipped (RFC 9112 2.2) if told so: before requests, not
+  // before responses.
+  explicit HeadScanner(bool skip_empty_lines) : skip_empty_lines_(skip_empty_lines) {}
+
+  void Reset();
+  // Goes on where it stopped; true once the empty line that ends the head is there. `size` never
+  // shrinks.
+  bool Scan(const char* data, size_t size);
+
+  bool started() const { return started_; }
+  size_t start() const { return start_; }  // offset of the first line
+  bool first_line_complete() const { return first_line_end_ != 0; }
+  size_t first_line_end() const {
+    return first_line_end_;
+  }  // offset behind its LF; 0 while it is incomplete
+  size_t line_start() const { return line_start_; }  // of the line that is being read
+  size_t fields_end() const {
+    return line_start_;
+  }  // after Scan was true: where the last, empty line begins
+  size_t end() const { return position_; }  // after Scan was true: offset behind the head
+  size_t longest_line() const {
+    return longest_line_;
+  }  // with its line end; complete lines behind the first only
+  size_t longest_line_start() const { return longest_line_start_; }
+
+ private:
+  void SkipEmptyLines(const char* data, size_t size);
+
+  bool skip_empty_lines_;
+  bool started_ = false;
+  size_t start_ = 0;
+  size_t position_ = 0;
+  size_t line_start_ = 0;
+  size_t first_line_end_ = 0;
+  size_t longest_line_ = 0;
+  size_t longest_line_start_ = 0;
+};
+
+}  // namespace limpet::proto

@@ -1,0 +1,71 @@
+// Reads the head of a request: request line and header fields, as nginx accepts them. One per
+// client connection, reused for every request; allocates only when a head has more fields than any
+// before.
+//
+//   parser.Reset();                        // before each head
+//   switch (parser.Parse(block, filled, limits)) …      // again with more bytes while kIncomplete
+//
+// The bytes always start at the same place of the stream (the start of this head) and may move in
+// memory between calls: views are made only when the head is complete, and point into the bytes of
+// that last call. What is checked here is syntax; what the head means as a whole is checked by
+// CheckRequest and RequestFraming.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "proto/http1/head_scanner.h"
+#include "proto/http1/message.h"
+
+namespace limpet::proto {
+
+struct HeadLimits {
+  size_t max_line =
+      8192;  // one buffer of large_client_header_buffers: longest request line or header line
+  size_t max_total = 4 * 8192;  // all of them: longest head
+  size_t max_headers = 1000;    // nginx's max_headers
+  bool ignore_invalid_headers =
+      true;  // skip lines whose name has unusual characters; false keeps them
+  bool underscores_in_headers = false;  // whether '_' is usual
+};
+
+class RequestParser {
+ public:
+  RequestParser();
+
+  void Reset();
+  // `size` counts all bytes since the head's start, also those of earlier calls.
+  HeadStatus Parse(const char* data, size_t size, const HeadLimits& limits);
+
+  RequestHead& head() {
+    return head_;
+  }  // after kComplete; after kError as far as it got (request_line for the log)
+  const RequestHead& head() const { return head_; }
+  const HeadError& error() const { return error_; }  // after kError
+  // Bytes of the head, with the empty lines before it: what follows is body or the next request.
+  size_t consumed() const { return consumed_; }
+  // Empty lines before the request line are part of consumed(), not of the request: $request_length
+  // leaves them out.
+  size_t skipped() const { return scanner_.start(); }
+  // For timeouts and for clients that leave early: whether anything, and whether the whole request
+  // line, has come.
+  bool started() const { return scanner_.started(); }
+  bool request_line_complete() const { return scanner_.first_line_complete(); }
+  // Header lines that were dropped under ignore_invalid_headers, for the info log.
+  size_t ignored_lines() const { return ignored_lines_; }
+  std::string_view first_ignored_line() const { return first_ignored_line_; }
+
+ private:
+  HeadStatus Fail(int status, std::string_view reason, std::string_view detail = {});
+  HeadStatus CheckUnfinished(const char* data, size_t size, const HeadLimits& limits);
+  HeadStatus Finish(const char* data, const HeadLimits& limits);
+
+  HeadScanner scanner_;
+  RequestHead head_;
+  HeadError error_;
+  size_t consumed_ = 0;
+  size_t ignored_lines_ = 0;
+  std::string_view first_ignored_line_;
+};
+
+}  // namespace limpet::proto

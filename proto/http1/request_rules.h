@@ -1,0 +1,14 @@
+// What a request head must satisfy as a whole before it is routed: the checks that need more than
+// one line.
+#pragma once
+
+#include "proto/http1/message.h"
+
+namespace limpet::proto {
+
+// Host (exactly one in HTTP/1.1, none doubled; RFC 9112 3.2), headers that may come only once,
+// framing, methods that a reverse proxy does not serve (CONNECT, TRACE: 405). `error.status` 0
+// means all is well. The Host value itself is checked by ValidateHost (proto/target.h).
+HeadError CheckRequest(const RequestHead& head);
+
+}  // namespace limpet::proto
