@@ -1,0 +1,43 @@
+// The data plane's entry point: what the master hands to a worker, and the function a forked child runs until it ends.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "base/log.h"
+#include "conf/config.h"
+#include "shm/counters.h"
+#include "shm/peer_state.h"
+#include "shm/session_table.h"
+
+namespace limpet::shm {
+class LimitReqTable;
+class LimitConnTable;
+}  // namespace limpet::shm
+
+namespace limpet::worker {
+
+// All that a worker inherits by fork. Owned by the master's generation; lives as long as the worker process. Vectors are
+// parallel to the configuration's: listen_fds to http->listens, logs to error_logs, and so on.
+struct Environment {
+  const conf::Config* config = nullptr;
+  int slot = 0;             // of shm::Counters and of the session tables; unique among living workers
+  int number = 0;           // 0 … worker_processes - 1 within its generation
+  uint64_t generation = 1;  // counts successful loads
+  uint64_t started_ms = 0;
+  std::vector<int> listen_fds;
+  std::vector<Log>* logs = nullptr;
+  LogFiles* log_files = nullptr;
+  std::vector<shm::SessionTable*> sessions;       // to http->session_zones
+  std::vector<shm::PeerStates*> peer_states;      // to http->upstreams; null: the worker makes its own
+  std::vector<shm::LimitReqTable*> limit_req;     // to http->limit_req_zones
+  std::vector<shm::LimitConnTable*> limit_conn;   // to http->limit_conn_zones
+  shm::Counters* counters = nullptr;
+};
+
+// Serves until told to stop, by the signals the master forwards: TERM or INT ends at once, QUIT ends when the requests in
+// flight have ended (or worker_shutdown_timeout has passed), USR1 reopens the logs. Returns the exit status.
+// Call in the child, with the signals above blocked; privileges have been dropped already.
+int Run(const Environment& environment);
+
+}  // namespace limpet::worker
