@@ -1,0 +1,59 @@
+// When to say that a session zone fills up. Pure: figures in, the line to log out.
+//
+// A level is raised once, when the share of live sessions reaches its limit (warn, error, crit),
+// and withdrawn once, at notice, when the share has fallen clearly below it. While it stands and
+// sessions are rotated or refused, a line a minute says so. Never a line per request.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/log.h"
+
+namespace limpet::shm {
+
+struct FillLimits {  // shares of the capacity
+  double minor = 0.75;
+  double major = 0.85;
+  double crit = 0.95;
+};
+
+struct FillSample {
+  uint64_t live = 0;
+  uint64_t capacity = 0;
+  uint64_t rotated = 0;  // both since the zone began
+  uint64_t refused = 0;
+  uint64_t now_ms = 0;  // any clock that only grows
+};
+
+struct FillLine {
+  LogLevel level;
+  std::string text;
+};
+
+class FillLevel {
+ public:
+  FillLevel(std::string zone, const FillLimits& limits);
+
+  std::optional<FillLine> Update(const FillSample& sample);
+  void SetLimits(const FillLimits& limits) { limits_ = limits; }
+
+ private:
+  enum class Level : uint8_t { kNone, kMinor, kMajor, kCrit };
+
+  double LimitOf(Level level) const;
+  Level LevelFor(double share) const;
+  FillLine Say(LogLevel log_level, const char* what, const FillSample& sample);
+  std::string TimeToFull(const FillSample& sample) const;
+
+  std::string zone_;
+  FillLimits limits_;
+  Level level_ = Level::kNone;
+  FillSample said_{};      // at the last line
+  FillSample previous_{};  // at the last call
+  double per_second_ = 0;  // net growth, smoothed
+  bool first_ = true;
+};
+
+}  // namespace limpet::shm

@@ -1,0 +1,24 @@
+// A mutex in shared memory that survives its owner: the next to lock it is told that the owner died
+// inside, and must set right what the lock guards before it calls MarkRepaired() (until then the
+// death is reported again and again). Boost's interprocess_mutex has no such notion: a worker
+// killed inside would stop all others.
+#pragma once
+
+#include <pthread.h>
+
+namespace limpet::shm {
+
+class RobustMutex {
+ public:
+  enum class Owner { kFine, kDied };
+
+  void Init();  // once, before anybody else can see it
+  [[nodiscard]] Owner Lock();
+  void MarkRepaired();  // by the holder, after kDied
+  void Unlock();
+
+ private:
+  pthread_mutex_t mutex_;
+};
+
+}  // namespace limpet::shm

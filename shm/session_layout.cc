@@ -1,0 +1,39 @@
+#include "shm/session_layout.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace limpet::shm {
+namespace {
+
+constexpr uint64_t Align(uint64_t n) { return (n + 63) & ~uint64_t{63}; }
+
+uint32_t Clamp(uint64_t n, uint64_t low, uint64_t high) {
+  return static_cast<uint32_t>(std::clamp(n, low, high));
+}
+
+}  // namespace
+
+// Small zones spend little on what is not sessions; big ones have enough shards that writers seldom
+// meet.
+Geometry Geometry::For(size_t bytes) {
+  Geometry g{};
+  g.bytes = bytes;
+  g.counter_lines = Clamp(std::bit_floor(bytes / 16384), 4, 128);
+  g.max_peers = Clamp(bytes / 8192, 32, 1024);
+  g.shards = Clamp(std::bit_floor(bytes / 65536), 1, bytes < (64u << 20) ? 64 : 256);
+  g.peers_offset = Align(sizeof(ZoneHeader)) + g.counter_lines * sizeof(SessionCounterLine);
+  g.shards_offset = Align(g.peers_offset + g.max_peers * sizeof(PeerEntry));
+  if (g.shards_offset >= bytes) return g;
+
+  g.shard_bytes = Clamp((bytes - g.shards_offset) / g.shards & ~uint64_t{63}, 0, 0xFFFF'FFC0);
+  const uint64_t fixed = sizeof(ShardHead) + g.max_peers * sizeof(uint32_t) +
+                         kLists * sizeof(QueueLink) + sizeof(Bucket);  // the last one for alignment
+  constexpr uint64_t kPerBucket = sizeof(Bucket) + kSlotsPerBucket * sizeof(QueueLink);
+  if (g.shard_bytes <= fixed) return g;
+  g.buckets = static_cast<uint32_t>((g.shard_bytes - fixed) / kPerBucket);
+  g.shard_capacity = static_cast<uint32_t>(uint64_t{g.Slots()} * 61 / 64);
+  return g;
+}
+
+}  // namespace limpet::shm

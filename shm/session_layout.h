@@ -1,0 +1,152 @@
+// How a session zone looks in memory. Fixed widths, indices and offsets only: processes may map it
+// at any address.
+//
+//   ZoneHeader | SessionCounterLine[counter_lines] | PeerEntry[max_peers] | shard blocks, all of
+//   the same size shard block: ShardHead | sessions per peer: u32[max_peers] | QueueLink[slots +
+//   lists] | Bucket[buckets]
+//
+// The buckets are the only truth; whatever else a shard block holds can be rebuilt from them.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "base/hash.h"
+#include "shm/robust_mutex.h"
+#include "shm/session_counters.h"
+
+namespace limpet::shm {
+
+class Shard;
+struct Slot;
+
+inline constexpr uint16_t kNoPeer = 0xFFFF;
+inline constexpr uint32_t kLayoutVersion = 1;
+inline constexpr uint32_t kSlotsPerBucket = 4;
+inline constexpr uint32_t kWheelUnits = 256;         // lists of looked-up sessions, by time of use
+inline constexpr uint32_t kLists = kWheelUnits + 1;  // and one of those never looked up
+inline constexpr uint32_t kNil = 0xFFFF'FFFF;
+inline constexpr uint64_t kTickMs = 100;  // 2^32 ticks are 13 years of uptime
+
+// A session's changing half, in one word so that it is read and changed at once.
+//   last use in ticks: 32 | was looked up: 1 | fingerprint beyond the tag: 15 | peer: 16.   0: no
+//   session.
+struct Value {
+  uint64_t bits = 0;
+
+  static constexpr Value Of(uint32_t tick, bool referenced, uint16_t fingerprint, uint16_t peer) {
+    return {uint64_t{tick} << 32 | uint64_t{referenced} << 31 | uint64_t{fingerprint} << 16 | peer};
+  }
+  constexpr uint32_t tick() const { return static_cast<uint32_t>(bits >> 32); }
+  constexpr bool referenced() const { return (bits >> 31 & 1) != 0; }
+  constexpr uint16_t fingerprint() const { return static_cast<uint16_t>(bits >> 16 & 0x7FFF); }
+  constexpr uint16_t peer() const { return static_cast<uint16_t>(bits); }
+  constexpr Value UsedAt(uint32_t tick) const { return Of(tick, true, fingerprint(), peer()); }
+  constexpr Value BoundTo(uint16_t peer) const {
+    return Of(tick(), referenced(), fingerprint(), peer);
+  }
+  constexpr bool operator==(const Value&) const = default;
+};
+
+// One cache line, four slots. A slot holds a session iff both its words are set. Read without a
+// lock: always through atomic_ref. Who fills a slot writes val before tag; who empties it, val
+// before tag too.
+struct alignas(64) Bucket {
+  uint64_t tag[kSlotsPerBucket];  // 64 bits of the keyed hash; 0: empty
+  uint64_t val[kSlotsPerBucket];  // Value
+};
+static_assert(std::is_trivially_copyable_v<Bucket> && sizeof(Bucket) == 64);
+
+struct QueueLink {
+  uint32_t next, prev;  // slots or list heads of the same shard
+};
+static_assert(sizeof(QueueLink) == 8);
+
+struct ShardHead {
+  RobustMutex lock;      // guards the whole block but the readers' atomics
+  uint32_t live;         // sessions in the buckets (atomic: others read it)
+  uint32_t fresh;        // of them, those in the list of the never looked up
+  uint32_t wheel_base;   // the oldest unit that may have sessions in its list
+  uint32_t unit_shift;   // ticks >> unit_shift is the unit the wheel was built for
+  uint32_t oldest_tick;  // no session here is older (atomic: collectors glance at it)
+  uint32_t unused_;
+  alignas(64) uint32_t
+      moves;  // grows before a slot is emptied by a move (atomic: lookups that missed compare it)
+};
+static_assert(std::is_trivially_copyable_v<ShardHead> && sizeof(ShardHead) == 128);
+
+struct PeerEntry {
+  static constexpr size_t kMaxName = 64;
+  uint32_t state;        // PeerState (atomic; written last)
+  uint32_t generation;   // how often the entry has changed hands
+  uint32_t retired_seq;  // order of retirement: the longest retired is reused first
+  uint32_t name_size;
+  char name[kMaxName];
+};
+static_assert(std::is_trivially_copyable_v<PeerEntry> && sizeof(PeerEntry) == 80);
+
+// Everything that follows from the zone's size.
+struct Geometry {
+  uint64_t bytes;
+  uint32_t counter_lines;
+  uint32_t max_peers;
+  uint32_t shards;
+  uint32_t buckets;         // of each shard
+  uint32_t shard_capacity;  // sessions a shard takes: 61/64 of its slots, where a free place is
+                            // still found quickly
+  uint32_t shard_bytes;
+  uint64_t peers_offset;
+  uint64_t shards_offset;
+
+  static Geometry For(size_t bytes);
+  uint32_t Slots() const { return buckets * kSlotsPerBucket; }
+  uint64_t Capacity() const { return uint64_t{shards} * shard_capacity; }
+  bool operator==(const Geometry&) const = default;
+};
+static_assert(std::is_trivially_copyable_v<Geometry> && sizeof(Geometry) == 48);
+
+// SessionPolicy as the table uses it.
+struct PolicyView {
+  uint32_t timeout_ticks;
+  uint32_t touch_ticks;  // a use is written down only if the last one is at least that old
+  uint32_t unit_shift;
+  bool norefresh;
+  bool rotate;
+
+  static uint32_t Age(uint32_t tick, uint32_t now) { return now > tick ? now - tick : 0; }
+  bool Expired(uint32_t tick, uint32_t now) const { return Age(tick, now) > timeout_ticks; }
+};
+
+struct ZoneHeader {
+  char magic[8];
+  uint32_t version;
+  uint32_t crc;  // of geometry and key
+  Geometry geometry;
+  SipKey key;
+  alignas(64) uint64_t timeout_ms;  // the policy (atomic)
+  uint32_t policy_flags;
+  uint32_t retirements;
+  RobustMutex peers_lock;
+};
+static_assert(std::is_trivially_copyable_v<ZoneHeader> && sizeof(ZoneHeader) == 192);
+
+template <class T>
+T LoadRelaxed(const T& word) {
+  return std::atomic_ref(const_cast<T&>(word)).load(std::memory_order_relaxed);
+}
+template <class T>
+T LoadAcquire(const T& word) {
+  return std::atomic_ref(const_cast<T&>(word)).load(std::memory_order_acquire);
+}
+template <class T>
+void StoreRelaxed(T& word, std::type_identity_t<T> value) {
+  std::atomic_ref(word).store(value, std::memory_order_relaxed);
+}
+template <class T>
+void StoreRelease(T& word, std::type_identity_t<T> value) {
+  std::atomic_ref(word).store(value, std::memory_order_release);
+}
+
+}  // namespace limpet::shm

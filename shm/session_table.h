@@ -1,0 +1,169 @@
+// Sticky sessions shared by all workers: session key -> upstream peer, in one zone of fixed size.
+//
+// A SessionTable is a view on mapped memory, cheap to copy; each process holds its own. Any process
+// may call anything. Looking up takes no lock and waits for nobody. Changing takes one shard's lock
+// for a short, bounded time. A process may die anywhere: the next one to lock what it held repairs
+// it (shard_repair.cc), and no live session is lost.
+//
+// Keys are stored only as keyed hashes. Times are CLOCK_BOOTTIME milliseconds (limpet::BootMs()),
+// given by the caller; the table keeps tenths of a second. A session's age is checked whenever it
+// is looked up, collected or not.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/result.h"
+#include "shm/peer_directory.h"
+#include "shm/session_counters.h"
+#include "shm/session_layout.h"
+
+namespace limpet::shm {
+
+struct SessionKey {
+  Digest128 hash;
+};
+
+struct SessionPolicy {
+  std::chrono::milliseconds timeout =
+      std::chrono::minutes(10);  // idle time after which a session is over; 0: never
+  bool norefresh = false;        // the time runs from creation instead
+  bool rotate = true;  // a full table gives up its longest idle session, else it refuses new ones
+};
+
+enum class LookupResult : uint8_t { kHit, kMiss, kExpired };
+
+struct Found {
+  LookupResult result = LookupResult::kMiss;
+  uint16_t peer = kNoPeer;  // set for kHit only
+  std::chrono::milliseconds idle{
+      0};  // since its last use; since its creation where the policy says norefresh
+};
+
+enum class LearnResult : uint8_t {
+  kCreated,
+  kRefreshed,  // was there, with the same peer
+  kRebound,    // was there, with another peer
+  kRefused,    // the table is full and may not rotate, or the peer is retired
+};
+
+struct CollectResult {
+  uint64_t collected = 0;
+  bool more = false;  // the step ended before the work did
+};
+
+// A walk over the whole table in bounded steps. Begin with a default one, call again while `more`.
+struct PeerWalk {
+  uint32_t shard = 0;
+  uint32_t bucket = 0;
+  uint64_t changed = 0;  // sessions forgotten or moved so far
+  bool more = true;
+};
+
+// A session as it leaves one table for another or for a file. `last_tick` is in tenths of a second.
+struct SessionRecord {
+  uint64_t tag = 0;
+  uint32_t last_tick = 0;
+  uint16_t extra =
+      0;  // 15 more bits of fingerprint; the top bit says that it was looked up at least once
+  uint16_t peer = 0;  // index in the table it comes from
+};
+static_assert(sizeof(SessionRecord) == 16);
+
+class SessionTable {
+ public:
+  static constexpr size_t kMinBytes = 32 * 1024;  // nginx's smallest zone: eight pages
+
+  // How many sessions a zone of that size holds; exact, and all that fill levels are measured
+  // against.
+  static uint64_t CapacityFor(size_t bytes) { return Geometry::For(bytes).Capacity(); }
+
+  // Lays an empty table over zeroed memory; all earlier content is gone. memory: aligned to a cache
+  // line.
+  static SessionTable Format(std::byte* memory, size_t bytes, const SipKey& key = RandomSipKey());
+
+  // A view on what Format() laid. The error says what does not fit: magic, version, size or
+  // checksum.
+  static Result<SessionTable> Attach(std::byte* memory, size_t bytes);
+
+  // A view on nothing, to be assigned to; no call but that is allowed.
+  SessionTable() = default;
+
+  // From now on this process counts in that slot. Slots are taken modulo their number.
+  void AttachWorker(int slot);
+
+  // On load and reload; takes effect in all processes at once.
+  void SetPolicy(const SessionPolicy& policy);
+  SessionPolicy Policy() const;
+
+  SessionKey KeyOf(std::string_view session_id) const { return {SipHash128(session_id, key_)}; }
+
+  Found Lookup(const SessionKey& key, uint64_t now_ms);      // counts as a use of the session
+  Found Peek(const SessionKey& key, uint64_t now_ms) const;  // leaves no trace
+  LearnResult Learn(const SessionKey& key, uint16_t peer, uint64_t now_ms);
+  bool Touch(const SessionKey& key,
+             uint64_t now_ms);  // keeps the session of a long connection; false: it is gone
+  bool Forget(const SessionKey& key, uint64_t now_ms);
+
+  void CountUsed() { Count(counters_->used); }
+  void CountTooLong() { Count(counters_->too_long); }
+
+  // Peers. An index stays what it is over reloads; see peer_directory.h. kNoPeer: the directory is
+  // full.
+  uint16_t PeerIndex(std::string_view server_id);
+  void RetirePeer(uint16_t peer) { peers_.Retire(peer); }  // its sessions become misses
+  std::string PeerName(uint16_t peer) const { return peers_.Name(peer); }
+  const PeerDirectory& peers() const { return peers_; }
+  uint64_t PeerLive(
+      uint16_t peer) const;  // sessions bound to it, expired but uncollected ones included
+
+  // Look at up to `budget` slots of one shard: all sessions of a peer are forgotten, or bound to
+  // another.
+  void ForgetPeer(uint16_t peer, uint32_t budget, uint64_t now_ms, PeerWalk* walk);
+  void MovePeer(uint16_t from, uint16_t to, uint32_t budget, uint64_t now_ms, PeerWalk* walk);
+
+  // Removes expired sessions of one shard, holding its lock for some tens of microseconds at most.
+  // Costs nothing but a glance at each shard while nothing has expired. Call while `more`.
+  CollectResult CollectStep(uint64_t now_ms);
+
+  uint64_t Capacity() const { return geometry_.Capacity(); }
+  uint64_t Live() const;  // expired but uncollected ones included
+  SessionCounters Sum() const;
+  std::vector<SessionCounters> PerWorker() const;
+
+  // For snapshots, migration and the check after a crash; slow.
+  uint64_t RepairAll(bool nobody_else_is_here, uint64_t now_ms);  // sessions found
+  std::vector<SessionRecord> Export(uint64_t now_ms);  // the unexpired ones, newest first
+  bool Import(const SessionRecord& record, uint16_t peer,
+              uint64_t now_ms);      // false: full. Never rotates
+  void AdoptKey(const SipKey& key);  // only while the table is empty and nobody else is attached
+  const SipKey& secret() const { return key_; }
+  // Compares everything derived with the slots; the first contradiction as text, empty if there is
+  // none. For tests.
+  std::string Check(uint64_t now_ms);
+
+ private:
+  SessionTable(std::byte* memory, const Geometry& geometry);
+
+  struct Place;
+  PolicyView View() const;
+  Shard ShardAt(uint32_t index) const;
+  bool FindFresh(const Place& place, const PolicyView& policy, uint32_t now, Slot* slot) const;
+  bool Walk(PeerWalk* walk, uint32_t budget, uint64_t now_ms, uint16_t from, uint16_t to);
+
+  std::byte* memory_ = nullptr;
+  ZoneHeader* header_ = nullptr;
+  Geometry geometry_{};
+  SipKey key_{};
+  SessionCounterLine* counters_ = nullptr;
+  PeerDirectory peers_;
+  uint32_t next_collect_ = 0;  // the shard CollectStep looks at next
+};
+
+}  // namespace limpet::shm

@@ -1,0 +1,56 @@
+// A zone and the session table in it, as the master opens them: at start, at reload and after a
+// crash.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "shm/session_table.h"
+#include "shm/snapshot.h"
+#include "shm/zone.h"
+
+namespace limpet::shm {
+
+class SessionZone {
+ public:
+  struct Options {
+    std::string
+        name;  // of the shared memory object: unique to this limpet (prefix) and zone; no slash
+    size_t bytes = 0;
+    std::string snapshot_path;  // read if there is no shared memory object; empty: none
+    SessionPolicy policy;
+  };
+  struct Line {  // for the log
+    LogLevel level;
+    std::string text;
+  };
+  enum class Origin { kFresh, kReattached, kMigrated, kLoaded };
+
+  // Finds the object of that name and checks it, moves its sessions over if the size is another, or
+  // makes a new one and reads the snapshot. What does not fit is set aside, with a warning among
+  // lines(). A snapshot that was read is gone. Fails only if there is no memory to be had, or if
+  // another user owns the name.
+  static Result<SessionZone> OpenOrCreate(const Options& options, uint64_t now_ms);
+
+  SessionTable& table() { return table_; }
+  Origin origin() const { return origin_; }
+  uint64_t kept() const { return kept_; }  // sessions that were found, moved or loaded
+  const std::vector<Line>& lines() const { return lines_; }  // what happened, for the master to log
+
+  // A clean stop: writes the snapshot and gives the shared memory back. No worker may be left.
+  Status SaveAndRemove(const std::string& snapshot_path);
+
+ private:
+  SessionZone(Zone zone, SessionTable table) : zone_(std::move(zone)), table_(table) {}
+
+  Zone zone_;
+  SessionTable table_;
+  Origin origin_ = Origin::kFresh;
+  uint64_t kept_ = 0;
+  std::vector<Line> lines_;
+};
+
+}  // namespace limpet::shm
