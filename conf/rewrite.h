@@ -35,7 +35,8 @@ struct RewriteStep {
   Kind kind = Kind::kBreak;
   // kSet
   VariableId variable = 0;
-  Template value;  // kSet: the value; kRewrite: the replacement
+  Template value;  // kSet: the value; kRewrite: the replacement up to its first `?`
+  Template args;   // kRewrite: what stands behind that `?` (not a final, lone one)
   // kReturn
   Return reply;
   // kIf: if the condition holds, `then` runs, and `location` (location level only) takes the place of the current one
