@@ -1,0 +1,134 @@
+// What workers remember of each peer of an upstream: failures, weights, connections, times. With
+// `zone` in the upstream it is shared by all workers and survives reloads for peers that stay;
+// without, each worker has its own.
+//
+// Shared states live in anonymous memory that the master maps before it forks (so pointers are
+// equal everywhere) and are found again by upstream and peer identity. All changes happen under the
+// group's lock, reading counters does not need it. The lock is robust: if a worker dies in it, the
+// next owner recomputes what may be half done.
+//
+// Connections are counted per worker slot; `conns` is their sum, kept for cheap reading. When a
+// worker has died, the master calls ForgetWorker(slot) and its connections are gone from the sum:
+// max_conns never leaks. Times are CLOCK_MONOTONIC milliseconds.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace limpet::shm {
+
+constexpr int kMaxWorkerSlots = 128;  // living workers, those of ending generations included
+
+enum PeerFlag : uint32_t {
+  kPeerDown = 1u << 0,       // set at run time: takes nothing
+  kPeerDraining = 1u << 1,   // set at run time: bound sessions only
+  kPeerUnhealthy = 1u << 2,  // by active checks
+};
+
+struct alignas(64) PeerState {
+  std::atomic<int32_t> current_weight{0};
+  std::atomic<int32_t> effective_weight{0};
+  std::atomic<int32_t> weight{0};  // configured; another one at reload resets effective_weight
+  std::atomic<uint32_t> conns{0};  // sum of conns_of_slot
+  std::atomic<uint32_t> fails{0};
+  std::atomic<uint32_t> flags{0};        // PeerFlag
+  std::atomic<uint64_t> accessed_ms{0};  // last failure
+  std::atomic<uint64_t> checked_ms{0};   // last failure, or when it was last given a chance
+  std::atomic<uint64_t> started_ms{0};   // slow start counts from here; 0: not slow starting
+
+  alignas(64) std::atomic<uint64_t> requests{0};
+  std::atomic<uint64_t> failed{0};          // outcomes that counted as failures, ever
+  std::atomic<uint64_t> unavailable{0};     // times it went over max_fails
+  std::atomic<uint64_t> downtime_ms{0};     // for status
+  std::atomic<uint32_t> header_time_ms{0};  // moving averages, for least_time
+  std::atomic<uint32_t> response_time_ms{0};
+
+  alignas(64) std::atomic<uint32_t> conns_of_slot[kMaxWorkerSlots]{};
+};
+static_assert(std::atomic<uint64_t>::is_always_lock_free);
+static_assert(sizeof(PeerState) == 128 + 4 * kMaxWorkerSlots);
+
+class PeerStateRegistry;
+
+// The states of one upstream's peers, in the order of their identities. Made by the master for a
+// `zone`, or by a worker for itself.
+class PeerStates {
+ public:
+  // This process's own: no lock, all zero.
+  static std::unique_ptr<PeerStates> Private(size_t count);
+  ~PeerStates();
+  PeerStates(const PeerStates&) = delete;
+  PeerStates& operator=(const PeerStates&) = delete;
+
+  size_t size() const { return states_.size(); }
+  PeerState& operator[](size_t i) const { return *states_[i]; }
+  bool shared() const { return shared_; }
+
+  // Held while peers are compared and changed. Short; never while doing I/O.
+  class Guard {
+   public:
+    explicit Guard(PeerStates& states) : states_(states) { states_.Lock(); }
+    ~Guard() { states_.Unlock(); }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+
+   private:
+    PeerStates& states_;
+  };
+
+  // One connection (or request) more or less at a peer. Under the lock.
+  static void AddConn(PeerState& state, int slot);
+  static void DropConn(PeerState& state, int slot);
+
+ private:
+  friend class PeerStateRegistry;
+  PeerStates() = default;
+  void Lock();
+  void Unlock();
+  void Repair();
+
+  std::vector<PeerState*> states_;
+  std::unique_ptr<PeerState[]> own_;
+  pthread_mutex_t* mutex_ = nullptr;
+  PeerStateRegistry* registry_ = nullptr;
+  std::string upstream_;
+  std::vector<std::string> identities_;
+  bool shared_ = false;
+};
+
+// The master's: all shared states of all generations. Memory of a state is reused when no
+// PeerStates names it any more.
+class PeerStateRegistry {
+ public:
+  PeerStateRegistry();
+  ~PeerStateRegistry();  // after every PeerStates made from it
+  PeerStateRegistry(const PeerStateRegistry&) = delete;
+  PeerStateRegistry& operator=(const PeerStateRegistry&) = delete;
+
+  // Finds or makes the states of an upstream's peers; `identities` differ from each other. Null if
+  // memory is short.
+  std::unique_ptr<PeerStates> Attach(const std::string& upstream,
+                                     const std::vector<std::string>& identities);
+
+  // A worker that used this slot has ended: the connections it counted are none.
+  void ForgetWorker(int slot);
+
+ private:
+  friend class PeerStates;
+  struct Arena;
+  struct Entry;
+  struct Group;
+  void Release(PeerStates& states);
+
+  std::unique_ptr<Arena> arena_;
+  std::map<std::string, std::unique_ptr<Group>> groups_;  // by upstream name
+};
+
+}  // namespace limpet::shm

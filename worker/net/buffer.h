@@ -1,0 +1,78 @@
+// Pooled blocks of memory and a reference to one. Blocks have three sizes and are kept for reuse in
+// bounded free lists; references count, so that a range of a block can be in an output queue while
+// another part is still read from. One thread only.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace limpet::worker {
+
+class BlockPool;
+
+enum class BlockSize : uint8_t { k4K, k16K, k64K };
+constexpr size_t Bytes(BlockSize size) { return size_t{4096} << (2 * static_cast<int>(size)); }
+
+// A counted reference to a block; empty or valid. The pool must outlive it.
+class BlockRef {
+ public:
+  BlockRef() = default;
+  BlockRef(const BlockRef& other) : block_(other.block_) {
+    if (block_ != nullptr) ++block_->references;
+  }
+  BlockRef(BlockRef&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+  BlockRef& operator=(BlockRef other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~BlockRef() { Reset(); }
+
+  explicit operator bool() const { return block_ != nullptr; }
+  char* data() const { return reinterpret_cast<char*>(block_ + 1); }
+  size_t capacity() const { return Bytes(block_->size) - sizeof(Block); }
+  bool unique() const { return block_->references == 1; }
+  void Reset();
+
+  friend bool operator==(const BlockRef& a, const BlockRef& b) { return a.block_ == b.block_; }
+
+ private:
+  friend class BlockPool;
+  struct alignas(16) Block {  // the bytes follow it
+    BlockPool* pool;
+    Block* next_free;
+    uint32_t references;
+    BlockSize size;
+  };
+  explicit BlockRef(Block* block) : block_(block) {}
+
+  Block* block_ = nullptr;
+};
+
+class BlockPool {
+ public:
+  BlockPool() = default;
+  BlockPool(const BlockPool&) = delete;
+  BlockPool& operator=(const BlockPool&) = delete;
+  ~BlockPool();
+
+  BlockRef Get(BlockSize size);
+
+  size_t in_use() const { return in_use_; }  // bytes of blocks that somebody refers to
+
+ private:
+  friend class BlockRef;
+  using Block = BlockRef::Block;
+  void Put(Block* block);
+
+  struct FreeList {
+    Block* first = nullptr;
+    size_t count = 0;
+  };
+  static constexpr size_t kKeptBytes = 4 * 1024 * 1024;  // per size; more goes back to the system
+  std::array<FreeList, 3> free_{};
+  size_t in_use_ = 0;
+};
+
+}  // namespace limpet::worker

@@ -1,0 +1,144 @@
+// The event loop of a worker: libevent underneath, on plain events. One per process, used from one
+// thread only.
+//
+// A pass of the loop is: wait for events and deliver them, run what was deferred, free what was
+// handed to DeleteLater. So a handler may give away any object, itself included, and its frames
+// still stand on live memory.
+#pragma once
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "worker/net/callback.h"
+
+namespace limpet::worker {
+
+// Base of all that may be handed to Loop::DeleteLater.
+class Deletable {
+ public:
+  virtual ~Deletable() = default;
+};
+
+class Loop;
+
+// A call that runs soon: after the events of this pass, before the loop waits again. Scheduling one
+// that is scheduled does nothing. Destroying it cancels it. No allocation.
+class Deferred {
+ public:
+  Deferred(Loop& loop, Callback callback) : loop_(loop), callback_(callback) {}
+  Deferred(const Deferred&) = delete;
+  Deferred& operator=(const Deferred&) = delete;
+  ~Deferred() { Cancel(); }
+
+  void Schedule();
+  void Cancel();
+  bool scheduled() const { return scheduled_; }
+
+ private:
+  friend class Loop;
+  Loop& loop_;
+  Callback callback_;
+  Deferred* next_ = nullptr;
+  Deferred* previous_ = nullptr;
+  bool scheduled_ = false;
+};
+
+// One deadline. Lazy: moving it later, and disarming it, only store; the timer beneath is added
+// again when it has fired too early. So a deadline per request costs a store. Destroying it disarms
+// it.
+class Timer {
+ public:
+  Timer(Loop& loop, Callback callback);
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+  ~Timer();
+
+  void Arm(uint64_t ms);  // from now on, replacing an earlier deadline
+  void Disarm() { deadline_ms_ = 0; }
+  bool armed() const { return deadline_ms_ != 0; }
+
+ private:
+  static void OnEvent(evutil_socket_t, short, void* self) noexcept;
+  void OnFired();
+  void Add(uint64_t ms);
+
+  Loop& loop_;
+  Callback callback_;
+  event event_;
+  uint64_t deadline_ms_ = 0;  // 0: not armed
+  uint64_t pending_ms_ = 0;   // when the event beneath fires; 0: it is not added
+};
+
+// A signal, delivered from the loop and not from the handler's context. Destroying it restores the
+// old disposition.
+class SignalWatch {
+ public:
+  SignalWatch(Loop& loop, int signal_number, Callback callback);
+  SignalWatch(const SignalWatch&) = delete;
+  SignalWatch& operator=(const SignalWatch&) = delete;
+  ~SignalWatch();
+
+ private:
+  static void OnEvent(evutil_socket_t, short, void* self) noexcept;
+  Callback callback_;
+  event event_;
+};
+
+// Level-triggered readability of a descriptor that is no connection: a listening socket, an
+// eventfd, a netlink socket, c-ares' sockets. The descriptor must stay open while watched.
+class FdWatch {
+ public:
+  FdWatch(Loop& loop, int fd, Callback on_readable);
+  FdWatch(const FdWatch&) = delete;
+  FdWatch& operator=(const FdWatch&) = delete;
+  ~FdWatch() { Stop(); }
+
+  void Start();
+  void Stop();
+  bool started() const { return started_; }
+
+ private:
+  static void OnEvent(evutil_socket_t, short, void* self) noexcept;
+  Callback callback_;
+  event event_;
+  bool started_ = false;
+};
+
+class Loop {
+ public:
+  Loop();  // ignores SIGPIPE: a write to a closed connection is an error code, not a death
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  void Run();      // until Stop
+  void RunOnce();  // one pass; waits for an event if nothing is deferred
+  void Stop() { stopped_ = true; }
+  bool stopped() const { return stopped_; }
+
+  // Frees the object at the end of this pass.
+  void DeleteLater(std::unique_ptr<Deletable> object);
+
+  // Milliseconds of CLOCK_MONOTONIC, read at most once a pass.
+  uint64_t NowMs();
+
+  event_base* base() { return base_; }  // for worker/net only
+
+ private:
+  friend class Deferred;
+  void RunDeferred();
+  void FreeDead();
+
+  event_base* base_;
+  Deferred* first_ = nullptr;
+  Deferred* last_ = nullptr;
+  std::vector<std::unique_ptr<Deletable>> dead_;
+  uint64_t now_ms_ = 0;  // 0: not read yet in this pass
+  bool stopped_ = false;
+};
+
+}  // namespace limpet::worker

@@ -1,0 +1,129 @@
+// A byte stream to a client or a peer: plain (plain_transport.h) or TLS (worker/tls). Non-blocking.
+//
+// The descriptor is registered once, edge-triggered, for its whole life; readiness is remembered in
+// flags and interest is logical (WantRead, WantWrite), so neither costs a system call. No level is
+// lost: what became ready while unwanted is delivered, from the loop and never from within the
+// caller's frames, when it is wanted.
+//
+// Life: an owner holds it in a unique_ptr and ends it with Transport::Discard, from any callback.
+// After Close or Discard no callback comes. Destroying one directly is allowed only outside its
+// callbacks.
+#pragma once
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/socket_address.h"
+#include "base/unique_fd.h"
+#include "worker/net/loop.h"
+
+namespace limpet::worker {
+
+enum class Io : uint8_t {
+  kOk,          // n > 0 bytes
+  kWouldBlock,  // want it and wait
+  kEof,         // reading only: the other side has ended its direction
+  kError,       // errnum() says which
+};
+
+// What the owner of a transport hears.
+class TransportHandler {
+ public:
+  // The connection is established, and with TLS the handshake is done (errnum 0), or that has
+  // failed. Comes once, and only if Connect or Start said EINPROGRESS.
+  virtual void OnReady(int /*errnum*/) {}
+  // Wanted and readable: bytes, the end or an error. Comes again, after other connections had their
+  // turn, until everything is read or reading is no longer wanted.
+  virtual void OnReadable() = 0;
+  // Wanted and writable. Once per WantWrite(true).
+  virtual void OnWritable() = 0;
+  // The other side has ended its direction, or reset the connection, while reading is not wanted.
+  // Comes at most once; unread bytes may still be there. This is how a client that goes away is
+  // noticed while its request is served.
+  virtual void OnHangup() {}
+
+ protected:
+  ~TransportHandler() = default;
+};
+
+class Transport : public Deletable {
+ public:
+  ~Transport() override;
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+
+  // Closes it now and frees it at the end of the loop's pass. A null pointer is allowed.
+  static void Discard(std::unique_ptr<Transport> transport);
+
+  void set_handler(TransportHandler* handler) { handler_ = handler; }
+  void WantRead(bool wanted);
+  void WantWrite(bool wanted);
+  bool wants_read() const { return want_read_; }
+
+  // For an accepted descriptor: what must happen before the first byte. 0: ready; EINPROGRESS:
+  // OnReady follows.
+  virtual int Start() { return 0; }
+
+  // At most `size` bytes; a short read means that nothing more is there yet (TLS: may be).
+  virtual Io Read(char* data, size_t size, size_t* n) = 0;
+  // `more`: further bytes follow at once (a file, most often), so that no small packet goes out
+  // alone.
+  virtual Io Writev(const iovec* pieces, int count, bool more, size_t* n) = 0;
+  virtual Io SendFile(int file, off_t offset, size_t size, size_t* n) = 0;
+  // Ends our direction, the other stays open (TLS: close_notify, then the TCP direction).
+  virtual void ShutdownWrite();
+  // Whether a kept, idle connection is still without bytes, end and error.
+  virtual bool StillIdle() = 0;
+
+  virtual void Close();
+  bool closed() const { return !fd_; }
+  int fd() const { return fd_.get(); }
+  int errnum() const { return errnum_; }  // of the last kError
+  virtual std::string ErrorText() const;  // " (104: Connection reset by peer)" or TLS' own words
+  virtual bool is_tls() const { return false; }
+  bool ended() const { return ended_; }  // the end or a reset was signalled; bytes may be left
+  void SetReset();                       // Close will send RST (nginx's reset_timedout_connection)
+
+ protected:
+  Transport(Loop& loop, UniqueFd fd);
+
+  // Registers the descriptor. `connected`: bytes may be written before the first event.
+  void Register(bool connected);
+  // Called on events until setup is finished: a connection in progress, a handshake.
+  virtual void AdvanceSetup() {}
+  void FinishSetup(int errnum);  // to OnReady, and events go to the handler from now on
+
+  Io Fail(int errnum) {
+    errnum_ = errnum;
+    return Io::kError;
+  }
+  Loop& loop() { return loop_; }
+
+  bool readable_ = false;
+  bool writable_ = false;
+  bool ended_ = false;  // EPOLLRDHUP, EPOLLHUP or EPOLLERR was seen
+  bool in_setup_ = false;
+
+ private:
+  static void OnEvent(evutil_socket_t, short what, void* self) noexcept;
+  void OnSocketEvent(short what);
+  void Deliver();
+
+  Loop& loop_;
+  UniqueFd fd_;
+  TransportHandler* handler_ = nullptr;
+  Deferred redeliver_;
+  event event_;
+  int errnum_ = 0;
+  bool registered_ = false;
+  bool want_read_ = false;
+  bool want_write_ = false;
+  bool hangup_told_ = false;
+};
+
+}  // namespace limpet::worker

@@ -1,0 +1,55 @@
+// Certificates, keys and TLS settings of one server, as a generation reads them. Immutable once
+// made; lives as long as its generation (each connection holds a count on the OpenSSL object, so
+// late ones stay valid).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "conf/listen.h"
+
+struct ssl_ctx_st;
+struct ssl_st;
+
+namespace limpet::worker {
+
+class TlsContext;
+
+// Chooses among the servers of a listen by the name the client asks for (SNI).
+class SniSelector {
+ public:
+  // `name` is empty if the client sent none. Null: refuse the handshake (unrecognized_name).
+  virtual const TlsContext* ChooseTls(std::string_view name) = 0;
+
+ protected:
+  ~SniSelector() = default;
+};
+
+class TlsContext {
+ public:
+  // Reads certificates and keys. Errors have nginx's wording (`cannot load certificate "F": …`).
+  // `offer_http2`: ALPN offers h2 before http/1.1.
+  static Result<std::unique_ptr<TlsContext>> ForServer(const conf::TlsSettings& settings,
+                                                       bool offer_http2 = false);
+  ~TlsContext();
+  TlsContext(const TlsContext&) = delete;
+  TlsContext& operator=(const TlsContext&) = delete;
+
+  ssl_ctx_st* get() const { return context_; }  // for worker/tls only
+  size_t record_size() const { return record_size_; }
+  bool rejects() const { return rejects_; }
+
+ private:
+  TlsContext() = default;
+  Status Configure(const conf::TlsSettings& settings);
+  Status LoadCertificates(const conf::TlsSettings& settings);
+
+  ssl_ctx_st* context_ = nullptr;
+  size_t record_size_ = 16384;
+  bool rejects_ = false;
+  bool offer_http2_ = false;
+};
+
+}  // namespace limpet::worker

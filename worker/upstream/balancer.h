@@ -1,0 +1,66 @@
+// Which peer takes a request. One balancer per group and worker; semantics are nginx's, so that the
+// same configuration places the same keys at the same peers. Implementations: one .cc per method.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "worker/upstream/peer.h"
+#include "worker/upstream/peer_selection.h"
+
+namespace limpet::worker {
+
+class UpstreamGroup;
+
+// Sessions bound to a peer, for least_sessions.
+class SessionCounts {
+ public:
+  virtual uint64_t BoundTo(const Peer& peer) const = 0;
+
+ protected:
+  ~SessionCounts() = default;
+};
+
+// The primaries or the backups of a group.
+struct Tier {
+  std::span<Peer> peers;
+  int total_weight = 0;
+  int weight_scale = 1;  // of current weights, so that slow start has steps even at weight 1
+};
+
+class Balancer {
+ public:
+  virtual ~Balancer() = default;
+
+  // A peer of the tier that can take the request, not yet tried, or null. `bound` (or null) is
+  // preferred if it can; it is of this tier. Called under the group's lock.
+  virtual Peer* Pick(const Tier& tier, PeerSelection& selection, Peer* bound, uint64_t now_ms) = 0;
+};
+
+std::unique_ptr<Balancer> MakeRoundRobin();
+std::unique_ptr<Balancer> MakeLeastConn();
+std::unique_ptr<Balancer> MakeLeastTime(bool last_byte);
+std::unique_ptr<Balancer> MakeLeastSessions(const SessionCounts* const* counts);
+std::unique_ptr<Balancer> MakeRandom();
+std::unique_ptr<Balancer> MakeRandomTwo();
+std::unique_ptr<Balancer> MakeHash();
+std::unique_ptr<Balancer> MakeHashConsistent(const Tier& primaries);
+std::unique_ptr<Balancer> MakeIpHash();
+
+// Shared by the methods.
+
+// Up, not beyond its failures and below max_conns; `bound_session` lets a draining peer pass.
+bool CanTake(const Peer& peer, uint64_t now_ms, bool bound_session);
+// CanTake and not tried yet.
+bool IsCandidate(const Peer& peer, const PeerSelection& selection, uint64_t now_ms);
+// `bound` if it was not tried and can take a request of its sessions, else null.
+Peer* UsableBound(Peer* bound, const PeerSelection& selection, uint64_t now_ms);
+// One smooth-weighted-round-robin step of a candidate: adds its weight, restores some after
+// failures; the weight added.
+int AddWeight(const Tier& tier, Peer& peer, uint64_t now_ms);
+// Smooth weighted round robin over the candidates; sticky requests count in the weights as in
+// nginx.
+Peer* PickRoundRobin(const Tier& tier, PeerSelection& selection, Peer* bound, uint64_t now_ms);
+
+}  // namespace limpet::worker

@@ -1,0 +1,38 @@
+// One server of an upstream as a worker sees it: constant facts here, what changes in its
+// PeerState.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/socket_address.h"
+#include "conf/upstream.h"
+#include "shm/peer_state.h"
+
+namespace limpet::worker {
+
+struct Peer {
+  SocketAddress address;
+  std::string name;       // "127.0.0.1:8081", as in logs and $upstream_addr
+  std::string server;     // as written in `server`: `hash consistent` places points by it
+  std::string server_id;  // `route=`/`sid=`, else MD5 of the name in hex: what cookies and session
+                          // tables hold
+  const conf::UpstreamServer* conf = nullptr;
+  shm::PeerState* state = nullptr;
+  int index = 0;  // in the group: primaries first, then backups
+  int address_id =
+      0;  // equal for peers of the group with equal addresses: kept connections match by it
+  bool backup = false;
+
+  int weight() const { return conf->weight; }
+  bool down() const { return conf->down || HasFlag(shm::kPeerDown | shm::kPeerUnhealthy); }
+  bool draining() const { return conf->drain || HasFlag(shm::kPeerDraining); }
+  uint32_t conns() const { return state->conns.load(std::memory_order_relaxed); }
+
+ private:
+  bool HasFlag(uint32_t mask) const {
+    return (state->flags.load(std::memory_order_relaxed) & mask) != 0;
+  }
+};
+
+}  // namespace limpet::worker
