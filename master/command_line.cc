@@ -1,0 +1,121 @@
+#include "master/command_line.h"
+
+#include <fmt/core.h>
+
+#include <csignal>
+#include <optional>
+
+namespace limpet::master {
+namespace {
+
+struct SignalName {
+  std::string_view name;
+  int signal;
+};
+constexpr SignalName kSignals[] = {
+    {"stop", SIGTERM}, {"quit", SIGQUIT}, {"reload", SIGHUP}, {"reopen", SIGUSR1}};
+
+std::optional<int> SignalNamed(std::string_view name) {
+  for (const SignalName& row : kSignals) {
+    if (row.name == name) return row.signal;
+  }
+  return std::nullopt;
+}
+
+// Options that take a value, in the same word or in the next one.
+struct ValueOption {
+  char letter;
+  std::string CommandLine::* field;
+  std::string_view missing;  // what nginx says when the value is not there
+};
+constexpr ValueOption kValueOptions[] = {
+    {'p', &CommandLine::prefix, "option \"-p\" requires directory name"},
+    {'c', &CommandLine::file, "option \"-c\" requires file name"},
+    {'e', &CommandLine::error_log, "option \"-e\" requires file name"},
+    {'g', &CommandLine::global_directives, "option \"-g\" requires parameter"},
+};
+
+struct PlainOption {
+  char letter;
+  Order order;
+};
+constexpr PlainOption kPlainOptions[] = {
+    {'?', Order::kHelp},            {'h', Order::kHelp}, {'v', Order::kVersion},
+    {'V', Order::kVersionAndBuild}, {'t', Order::kTest}, {'T', Order::kTestAndDump}};
+
+class Parser {
+ public:
+  explicit Parser(std::span<const char* const> args) : args_(args) {}
+
+  Result<CommandLine> Parse() {
+    for (next_ = 0; next_ < args_.size();) {
+      const std::string_view word = args_[next_++];
+      if (word.size() < 2 || word[0] != '-') {
+        return InvalidArgument(fmt::format("invalid option: \"{}\"", word));
+      }
+      if (auto status = Letters(word.substr(1)); !status) return status.error();
+    }
+    return result_;
+  }
+
+ private:
+  Status Letters(std::string_view letters) {
+    while (!letters.empty()) {
+      const char letter = letters[0];
+      letters.remove_prefix(1);
+      if (Plain(letter)) continue;
+      return WithValue(letter, letters);  // the value is the rest of the word
+    }
+    return {};
+  }
+
+  bool Plain(char letter) {
+    if (letter == 'q') return result_.quiet = true;
+    for (const PlainOption& row : kPlainOptions) {
+      if (row.letter != letter) continue;
+      result_.order = row.order;
+      return true;
+    }
+    return false;
+  }
+
+  Status WithValue(char letter, std::string_view rest) {
+    if (letter == 's') return Signal(rest);
+    for (const ValueOption& row : kValueOptions) {
+      if (row.letter != letter) continue;
+      const auto value = Value(rest);
+      if (!value) return InvalidArgument(std::string(row.missing));
+      result_.*row.field = *value;
+      return {};
+    }
+    return InvalidArgument(fmt::format("invalid option: \"{}\"", letter));
+  }
+
+  Status Signal(std::string_view rest) {
+    const auto value = Value(rest);
+    if (!value) return InvalidArgument("option \"-s\" requires parameter");
+    const auto signal = SignalNamed(*value);
+    if (!signal) return InvalidArgument(fmt::format("invalid option: \"-s {}\"", *value));
+    result_.order = Order::kSignal;
+    result_.signal = *signal;
+    return {};
+  }
+
+  std::optional<std::string> Value(std::string_view rest) {
+    if (!rest.empty()) return std::string(rest);
+    if (next_ < args_.size() && *args_[next_] != '\0') return std::string(args_[next_++]);
+    return std::nullopt;
+  }
+
+  std::span<const char* const> args_;
+  size_t next_ = 0;
+  CommandLine result_;
+};
+
+}  // namespace
+
+Result<CommandLine> ParseCommandLine(std::span<const char* const> args) {
+  return Parser(args).Parse();
+}
+
+}  // namespace limpet::master

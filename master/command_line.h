@@ -1,0 +1,30 @@
+// The command line: nginx's options, understood without touching the system.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "base/result.h"
+
+namespace limpet::master {
+
+enum class Order : uint8_t { kServe, kTest, kTestAndDump, kVersion, kVersionAndBuild, kHelp, kSignal };
+
+struct CommandLine {
+  Order order = Order::kServe;
+  bool quiet = false;             // -q: under -t, only errors are shown
+  std::string prefix;             // -p, as given; empty: the default
+  std::string file;               // -c, as given; empty: the default
+  std::string error_log;          // -e, as given; empty: the default
+  std::string global_directives;  // -g
+  int signal = 0;                 // -s: what to send to the running master
+};
+
+// `args`: without the program's name. The error's message is what nginx would say: `invalid option: "x"`.
+Result<CommandLine> ParseCommandLine(std::span<const char* const> args);
+
+std::string HelpText();
+std::string VersionText();  // -v; ends in a newline
+std::string BuildText();    // -V; the words that nginx's test harness looks for are in it
+
+}  // namespace limpet::master

@@ -1,0 +1,26 @@
+// The user and group that workers run as, and what the kernel lets them do.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "conf/config.h"
+
+namespace limpet::master {
+
+struct Credentials {
+  std::string user;
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
+// Nothing when the master does not run as root: there is nobody else to become. Without a `user` line: nobody.
+Result<std::optional<Credentials>> WorkerCredentials(const conf::Config& config);
+
+// In the worker, for good. Order matters: groups first, the user last.
+Status DropPrivileges(const Credentials& credentials);
+
+}  // namespace limpet::master

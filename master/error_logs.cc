@@ -1,0 +1,85 @@
+#include "master/error_logs.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "base/unique_fd.h"
+
+namespace limpet::master {
+namespace {
+
+Result<LogTarget*> OpenTarget(const conf::ErrorLog& wanted, LogFiles* files) {
+  switch (wanted.target) {
+    case conf::ErrorLog::Target::kFile:
+      return files->OpenFile(wanted.path);
+    case conf::ErrorLog::Target::kStderr:
+      return files->Stderr();
+    case conf::ErrorLog::Target::kSyslog:
+      return files->OpenSyslog(wanted.syslog);
+  }
+  return InvalidArgument("unknown log target");
+}
+
+Result<Log> OpenLog(const conf::ErrorLogs& lines, const std::string& fallback, LogFiles* files) {
+  Log log;
+  for (const conf::ErrorLog& line : lines) {
+    auto target = OpenTarget(line, files);
+    if (!target) return target.error();
+    log.Add(*target, line.level);
+  }
+  if (!log.empty()) return log;
+  const bool to_stderr = fallback == "stderr";
+  auto target = to_stderr ? Result<LogTarget*>(files->Stderr()) : files->OpenFile(fallback);
+  if (!target) return target.error();
+  log.Add(*target, LogLevel::kError);  // nginx's default level
+  return log;
+}
+
+}  // namespace
+
+Result<std::vector<Log>> OpenErrorLogs(const conf::Config& config, const std::string& fallback,
+                                       LogFiles* files) {
+  std::vector<Log> logs;
+  for (const conf::ErrorLogs& lines : config.error_logs) {
+    auto log = OpenLog(lines, fallback, files);
+    if (!log) return log.error();
+    logs.push_back(std::move(*log));
+  }
+  if (!logs.empty()) return logs;
+  auto log = OpenLog({}, fallback, files);
+  if (!log) return log.error();
+  logs.push_back(std::move(*log));
+  return logs;
+}
+
+Status CreateAccessLogs(const conf::Config& config) {
+  if (!config.http) return {};
+  for (const std::string& path : config.http->access_log_files) {
+    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
+    if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
+  }
+  return {};
+}
+
+EarlyLog::EarlyLog(const std::string& path) {
+  if (path == "stderr") return;
+  auto target = files_.OpenFile(path);
+  if (target) {
+    log_.Add(*target, LogLevel::kNotice);
+    return;
+  }
+  Report(LogLevel::kAlert, "could not open error log file: " + target.error().message);
+}
+
+void EarlyLog::Report(LogLevel level, const std::string& message) const {
+  if (level < LogLevel::kWarn || show_warnings_) {
+    fmt::print(stderr, "limpet: [{}] {}\n", Name(level), message);
+  }
+  log_.Write(level, 0, message);
+}
+
+}  // namespace limpet::master

@@ -1,0 +1,149 @@
+#include "master/listeners.h"
+
+#include <fmt/core.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <thread>
+
+#include "master/socket_options.h"
+
+namespace limpet::master {
+namespace {
+
+constexpr int kBindTries = 5;
+constexpr auto kBindPause = std::chrono::milliseconds(500);
+
+bool IsWildcard(const SocketAddress& address) {
+  return !address.is_unix() && address == SocketAddress::Any(address.family(), address.port());
+}
+
+// True if a socket on every address of the port already takes the connections of `listen`.
+bool CoveredByWildcard(const conf::Listen& listen, const conf::Http& http) {
+  if (listen.bind || listen.address.is_unix() || IsWildcard(listen.address)) return false;
+  return std::ranges::any_of(http.listens, [&](const conf::ListenGroup& group) {
+    const SocketAddress& other = group.listen.address;
+    return IsWildcard(other) && other.family() == listen.address.family() &&
+           other.port() == listen.address.port();
+  });
+}
+
+// Opens what a configuration needs, taking sockets over where the address is the same.
+class Opener {
+ public:
+  Opener(std::vector<ListenSocketPtr> before, Listeners::OnBusy on_busy, const Log& log)
+      : before_(std::move(before)), on_busy_(on_busy), log_(log) {}
+
+  Result<std::vector<ListenSocketPtr>> Group(const conf::Listen& listen, int workers) {
+    const auto wanted = static_cast<size_t>(listen.reuseport ? workers : 1);
+    std::vector<ListenSocketPtr> group;
+    while (group.size() < wanted) {
+      ListenSocketPtr socket = TakeOver(listen);
+      if (!socket) {
+        auto fd = Bind(listen);
+        if (!fd) return fd.error();
+        socket = std::make_shared<ListenSocket>(std::move(*fd), listen.address);
+      }
+      if (auto status = StartListening(socket->fd(), listen, log_); !status) return status.error();
+      group.push_back(std::move(socket));
+    }
+    return group;
+  }
+
+ private:
+  ListenSocketPtr TakeOver(const conf::Listen& listen) {
+    const auto found = std::ranges::find_if(before_, [&](const ListenSocketPtr& socket) {
+      return socket->address() == listen.address;
+    });
+    if (found == before_.end()) return nullptr;
+    ListenSocketPtr socket = *found;
+    before_.erase(found);
+    // Must be set on the first socket too, or the others cannot be bound beside it.
+    if (listen.reuseport && !listen.address.is_unix()) (void)AllowSharing(socket->fd());
+    return socket;
+  }
+
+  Result<UniqueFd> Bind(const conf::Listen& listen) {
+    const int tries = on_busy_ == Listeners::OnBusy::kRetry ? kBindTries : 1;
+    for (int i = 0; i < tries; ++i) {
+      auto fd = BindSocket(listen);
+      if (fd || fd.error().code.value() != EADDRINUSE || tries == 1) return fd;
+      LIMPET_LOG(log_, LogLevel::kEmerg, "{}", fd.error().message);
+      std::this_thread::sleep_for(kBindPause);  // at start only: nothing is served yet
+    }
+    return Error{std::make_error_code(std::errc::address_in_use), "still could not bind()"};
+  }
+
+  std::vector<ListenSocketPtr> before_;
+  Listeners::OnBusy on_busy_;
+  const Log& log_;
+};
+
+}  // namespace
+
+ListenSocket::ListenSocket(UniqueFd fd, const SocketAddress& address)
+    : fd_(std::move(fd)), address_(address), owner_(::getpid()) {}
+
+ListenSocket::~ListenSocket() {
+  if (!address_.is_unix() || owner_ != ::getpid()) return;
+  ::unlink(reinterpret_cast<const sockaddr_un*>(address_.get())->sun_path);
+}
+
+Result<Listeners> Listeners::Open(const conf::Config& config, const Listeners& before,
+                                  OnBusy on_busy, const Log& log) {
+  Listeners result;
+  if (!config.http) return result;
+  Opener opener(before.All(), on_busy, log);
+  for (const conf::ListenGroup& group : config.http->listens) {
+    result.groups_.emplace_back();
+    if (CoveredByWildcard(group.listen, *config.http)) continue;
+    auto sockets = opener.Group(group.listen, config.worker_processes);
+    if (!sockets) return sockets.error();
+    result.groups_.back() = std::move(*sockets);
+  }
+  return result;
+}
+
+std::vector<int> Listeners::ForWorker(int number) const {
+  std::vector<int> fds;
+  for (const Group& group : groups_) {
+    const size_t index = group.size() > 1 ? static_cast<size_t>(number) : 0;
+    fds.push_back(index < group.size() ? group[index]->fd() : -1);
+  }
+  return fds;
+}
+
+void Listeners::CloseAllBut(int number) {
+  for (Group& group : groups_) {
+    for (size_t i = 0; i < group.size(); ++i) {
+      if (group.size() > 1 && i != static_cast<size_t>(number)) group[i]->Close();
+    }
+  }
+}
+
+void Listeners::LeaveFiles() {
+  for (const ListenSocketPtr& socket : All()) socket->LeaveFile();
+}
+
+std::vector<ListenSocketPtr> Listeners::All() const {
+  std::vector<ListenSocketPtr> all;
+  for (const Group& group : groups_) all.insert(all.end(), group.begin(), group.end());
+  return all;
+}
+
+Listeners Listeners::Adopt(const std::vector<int>& fds) {
+  Listeners result;
+  for (const int fd : fds) {
+    SocketAddress address;
+    socklen_t size = address.capacity();
+    if (::getsockname(fd, address.get(), &size) != 0) continue;
+    address.set_size(size);
+    result.groups_.push_back({std::make_shared<ListenSocket>(UniqueFd(fd), address)});
+  }
+  return result;
+}
+
+}  // namespace limpet::master

@@ -1,0 +1,63 @@
+// Listening sockets. A generation holds what it needs; sockets of equal addresses are handed on from the generation before,
+// so that none is closed over a reload and no connection is refused.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/log.h"
+#include "base/socket_address.h"
+#include "base/unique_fd.h"
+#include "conf/config.h"
+
+namespace limpet::master {
+
+// One open socket. The file of a Unix socket goes with its last holder, in the process that opened it.
+class ListenSocket {
+ public:
+  ListenSocket(UniqueFd fd, const SocketAddress& address);
+  ~ListenSocket();
+  ListenSocket(const ListenSocket&) = delete;
+  ListenSocket& operator=(const ListenSocket&) = delete;
+
+  int fd() const { return fd_.get(); }
+  const SocketAddress& address() const { return address_; }
+  void Close() { fd_.Reset(); }  // in a worker: the file stays
+  void LeaveFile() { owner_ = 0; }
+
+ private:
+  UniqueFd fd_;
+  SocketAddress address_;
+  pid_t owner_;
+};
+
+using ListenSocketPtr = std::shared_ptr<ListenSocket>;
+
+class Listeners {
+ public:
+  enum class OnBusy { kRetry, kFail };  // at start an address may still be held by who ends; a reload never waits
+
+  // Sockets for config.http->listens. `before`: those of the generation that serves now, empty at start.
+  static Result<Listeners> Open(const conf::Config& config, const Listeners& before, OnBusy on_busy,
+                                const Log& log);
+
+  // Parallel to config.http->listens. -1: connections for this address come through the socket that listens on every
+  // address of its port.
+  std::vector<int> ForWorker(int number) const;
+
+  // In a worker: closes sockets that belong to other workers.
+  void CloseAllBut(int number);
+
+  // The socket files outlive this process: another master has taken them over.
+  void LeaveFiles();
+  std::vector<ListenSocketPtr> All() const;
+
+  // Sockets that another process opened and left to this one (binary upgrade): to be passed as `before`.
+  static Listeners Adopt(const std::vector<int>& fds);
+
+ private:
+  using Group = std::vector<ListenSocketPtr>;  // one, or with reuseport one for each worker
+  std::vector<Group> groups_;
+};
+
+}  // namespace limpet::master

@@ -1,0 +1,50 @@
+#include "master/temp_dirs.h"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <set>
+
+namespace limpet::master {
+namespace {
+
+void Collect(const conf::Config& config, const conf::Location& location,
+             std::set<std::string>* paths) {
+  for (const std::string* path : {&location.client.body_temp_path, &location.proxy.temp_path}) {
+    if (path->empty()) continue;
+    paths->insert(path->starts_with('/') ? *path : config.prefix + *path);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> TempDirs(const conf::Config& config) {
+  std::set<std::string> paths;
+  if (config.http) {
+    for (const auto& server : config.http->servers) {
+      if (server->root) Collect(config, *server->root, &paths);
+      for (const auto& location : server->locations) Collect(config, *location, &paths);
+    }
+  }
+  return {paths.begin(), paths.end()};
+}
+
+Status CreateTempDirs(const std::vector<std::string>& paths,
+                      const std::optional<Credentials>& owner) {
+  for (const std::string& path : paths) {
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+      return ErrnoError(fmt::format("mkdir() \"{}\" failed", path), errno);
+    }
+    if (!owner) continue;
+    struct stat found {};
+    if (::stat(path.c_str(), &found) != 0 || found.st_uid == owner->uid) continue;
+    if (::chown(path.c_str(), owner->uid, static_cast<gid_t>(-1)) != 0) {
+      return ErrnoError(fmt::format("chown(\"{}\", {}) failed", path, owner->uid), errno);
+    }
+  }
+  return {};
+}
+
+}  // namespace limpet::master

@@ -1,0 +1,63 @@
+// What -v, -V and -h print.
+#include <fmt/core.h>
+#include <openssl/crypto.h>
+
+#include "master/command_line.h"
+#include "master/paths.h"
+
+namespace limpet::master {
+namespace {
+
+// The mainline version whose language and behaviour are followed. Test suites skip checks by this line.
+constexpr std::string_view kCompatibleVersion = "1.31.5";
+
+// Only what is built is claimed, and what nginx builds by default but limpet has not is disclaimed.
+constexpr std::string_view kConfigureArguments =
+    "--with-http_ssl_module --with-http_stub_status_module --with-http_realip_module --with-debug "
+    "--without-http-cache --without-http_ssi_module --without-http_charset_module "
+    "--without-http_autoindex_module --without-http_browser_module --without-http_empty_gif_module "
+    "--without-http_fastcgi_module --without-http_uwsgi_module --without-http_scgi_module "
+    "--without-http_grpc_module --without-http_memcached_module --without-http_mirror_module "
+    "--without-http_referer_module --without-http_userid_module --without-http_tunnel_module "
+    "--without-http_upstream_least_time_module";
+
+}  // namespace
+
+std::string VersionText() { return "limpet version: limpet/" LIMPET_VERSION "\n"; }
+
+std::string BuildText() {
+  return fmt::format(
+      "{}nginx version: nginx/{} (compatible)\n"
+      "built by {} {}\n"
+      "built with {}\n"
+      "TLS SNI support enabled\n"
+      "configure arguments: {}\n",
+      VersionText(), kCompatibleVersion,
+#ifdef __clang__
+      "clang", __clang_version__,
+#else
+      "gcc", __VERSION__,
+#endif
+      OpenSSL_version(OPENSSL_VERSION), kConfigureArguments);
+}
+
+std::string HelpText() {
+  return fmt::format(
+      "{}Usage: limpet [-?hvVtTq] [-s signal] [-p prefix]\n"
+      "              [-e filename] [-c filename] [-g directives]\n\n"
+      "Options:\n"
+      "  -?,-h         : this help\n"
+      "  -v            : show version and exit\n"
+      "  -V            : show version and what is built in, then exit\n"
+      "  -t            : test the configuration and exit\n"
+      "  -T            : test the configuration, dump it and exit\n"
+      "  -q            : suppress non-error messages during configuration testing\n"
+      "  -s signal     : send signal to the master process: stop, quit, reopen, reload\n"
+      "  -p prefix     : set prefix path (default: {})\n"
+      "  -e filename   : set error log file (default: {})\n"
+      "  -c filename   : set configuration file (default: {})\n"
+      "  -g directives : set global directives out of configuration file\n",
+      VersionText(), kDefaultPrefix, kDefaultErrorLog, kDefaultFile);
+}
+
+}  // namespace limpet::master
