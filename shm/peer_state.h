@@ -22,9 +22,11 @@
 #include <string>
 #include <vector>
 
+#include "shm/counters.h"  // kMaxWorkerSlots
+
 namespace limpet::shm {
 
-constexpr int kMaxWorkerSlots = 128;  // living workers, those of ending generations included
+
 
 enum PeerFlag : uint32_t {
   kPeerDown = 1u << 0,       // set at run time: takes nothing

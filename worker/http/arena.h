@@ -1,0 +1,44 @@
+// Memory of one exchange: bump allocation, freed all at once when the exchange is reset. The first few kilobytes live in
+// the exchange itself, so that an ordinary request allocates nothing.
+#pragma once
+
+#include <array>
+#include <cstring>
+#include <memory_resource>
+#include <string_view>
+
+namespace limpet::worker {
+
+class Arena {
+ public:
+  char* Allocate(size_t size) { return static_cast<char*>(resource_.allocate(size, 1)); }
+
+  std::string_view Copy(std::string_view text) {
+    if (text.empty()) return {};
+    char* out = Allocate(text.size());
+    std::memcpy(out, text.data(), text.size());
+    return {out, text.size()};
+  }
+
+  template <class... Parts>
+  std::string_view Concat(const Parts&... parts) {
+    const std::array<std::string_view, sizeof...(Parts)> views{std::string_view(parts)...};
+    size_t size = 0;
+    for (const auto view : views) size += view.size();
+    char* const out = Allocate(size);
+    char* at = out;
+    for (const auto view : views) {
+      if (!view.empty()) std::memcpy(at, view.data(), view.size());
+      at += view.size();
+    }
+    return {out, size};
+  }
+
+  void Reset() { resource_.release(); }
+
+ private:
+  alignas(16) std::array<char, 3072> first_;
+  std::pmr::monotonic_buffer_resource resource_{first_.data(), first_.size()};
+};
+
+}  // namespace limpet::worker

@@ -1,0 +1,60 @@
+// The request of an exchange as routing and the features see it. Views point into the connection's head block (it stays
+// where it is until the exchange ends) or into the exchange's arena.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/socket_address.h"
+#include "conf/config.h"
+#include "proto/http1/framing.h"
+#include "proto/http1/message.h"
+#include "proto/proxy_protocol.h"
+
+namespace limpet::worker {
+
+// What is known of a client connection; lives as long as it does.
+struct ClientInfo {
+  uint64_t number = 0;  // *N in the error log, $connection
+  SocketAddress remote;
+  SocketAddress local;
+  std::string remote_host;  // as text: $remote_addr before realip
+  uint64_t started_ms = 0;
+  uint64_t requests = 0;
+  bool ssl = false;
+  bool has_proxy_info = false;
+  proto::ProxyInfo proxy_info;
+  const conf::ListenGroup* listen = nullptr;
+  const conf::Server* tls_server = nullptr;  // chosen by SNI
+};
+
+struct Request {
+  const proto::RequestHead* head = nullptr;
+  proto::Method method = proto::Method::kGet;  // error_page and X-Accel-Redirect turn it into GET
+  std::string_view method_name;
+  std::string_view unparsed_uri;  // as sent: $request_uri
+  std::string_view uri;           // decoded and normalised; changed by rewrites
+  std::string_view args;
+  bool uri_is_original = true;    // uri and args are what unparsed_uri says, and it is in normal form
+  std::string_view host;          // lower case, without the port; "" if the request named none
+  uint16_t host_port = 0;
+  proto::Framing framing;
+  bool internal = false;          // came by an internal redirect
+  int uri_changes = 10;           // internal redirects left before we call it a cycle
+  const conf::Server* server = nullptr;
+  const conf::Location* location = nullptr;
+  SocketAddress remote;           // the client, after realip
+  std::string remote_host;
+  bool remote_replaced = false;
+  std::string_view user;          // auth_basic: $remote_user
+  bool user_parsed = false;
+  std::string_view password;
+  uint64_t started_ms = 0;        // CLOCK_MONOTONIC
+  uint64_t head_length = 0;
+  uint64_t body_received = 0;
+
+  const proto::HeaderList& headers() const { return head->headers; }
+};
+
+}  // namespace limpet::worker

@@ -1,0 +1,80 @@
+// The request body of an exchange: collected in memory up to client_body_buffer_size and in a temporary file beyond it, or
+// handed on piece by piece, or thrown away. The client stream has taken the framing off already.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "worker/net/buffer.h"
+
+namespace limpet::worker {
+
+class Exchange;
+class OutputQueue;
+
+// Bytes inside a block that is kept alive by it.
+struct Slice {
+  BlockRef block;
+  std::string_view bytes;
+};
+
+class RequestBodySink {
+ public:
+  virtual ~RequestBodySink() = default;
+  virtual void OnBodyReady() = 0;              // buffered: all of it is here
+  virtual void OnBodyPiece(Slice /*piece*/) {}  // streamed
+};
+
+class RequestBody {
+ public:
+  enum class Mode : uint8_t { kIdle, kBuffered, kStreamed, kDiscarded };
+
+  explicit RequestBody(Exchange& exchange) : exchange_(exchange) {}
+
+  // Starts to read. With kBuffered and kStreamed the sink hears of it, maybe before this returns (kBuffered: always, also
+  // for a request without a body).
+  void Start(Mode mode, RequestBodySink* sink);
+  void Pause(bool paused);  // streamed: the upstream takes no more now
+
+  // From the client stream, by way of the exchange.
+  void OnData(Slice data);
+  void OnEnd();
+
+  bool complete() const { return complete_; }  // all of it has come from the client
+  Mode mode() const { return mode_; }
+  uint64_t size() const { return size_; }      // bytes so far; the whole size once complete
+  bool in_file() const { return file_ != nullptr; }
+  const std::string& file_path() const { return path_; }  // "" unless it has a name (client_body_in_file_only)
+  const std::vector<Slice>& pieces() const { return pieces_; }
+
+  // Queues the whole buffered body; may be called again for another peer.
+  void AppendTo(OutputQueue* queue) const;
+  // The body as one view in the exchange's arena (or in place); "" if it is in a file.
+  std::string_view InMemory();
+  // Throws the bytes away and frees the file. For X-Accel-Redirect and error pages the body stays.
+  void Reset();
+
+ private:
+  bool Spool();        // moves what is in memory to the file; false after an error (the exchange has been ended)
+  bool WriteFile(std::string_view bytes);
+  bool OpenFile();
+
+  Exchange& exchange_;
+  RequestBodySink* sink_ = nullptr;
+  Mode mode_ = Mode::kIdle;
+  bool complete_ = false;
+  uint64_t size_ = 0;
+  uint64_t memory_ = 0;
+  std::vector<Slice> pieces_;
+  std::shared_ptr<const UniqueFd> file_;
+  std::string path_;
+  bool remove_file_ = false;
+  std::string_view joined_;
+};
+
+}  // namespace limpet::worker

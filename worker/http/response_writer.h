@@ -1,0 +1,67 @@
+// Turns a Response into bytes for the client stream. The one place where response filters are called: each is one line in
+// SendHead (head filters) or one link of the body chain, and lives in a file of its own.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "base/unique_fd.h"
+#include "worker/net/buffer.h"
+
+namespace limpet::worker {
+
+class Exchange;
+
+// A link of the body chain: what comes in may be changed and goes on to `next`. Bytes of `Write` inside `block` are kept
+// alive by it; an empty block means that they outlive the exchange's end (arena, static).
+class BodyFilter {
+ public:
+  virtual ~BodyFilter() = default;
+  virtual void Write(BlockRef block, std::string_view bytes) = 0;
+  virtual void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) = 0;
+  virtual void Flush() = 0;  // all that came in so far should reach the client soon
+  virtual void End() = 0;    // after the last byte; exactly once
+};
+
+class ResponseWriter final : public BodyFilter {
+ public:
+  explicit ResponseWriter(Exchange& exchange);
+  ~ResponseWriter() override;
+  void Reset();
+
+  // Runs the head filters over exchange.response(), decides the framing and queues the head. False if a filter has replaced
+  // the response by another (a 412 or 416 page): the caller must not write a body.
+  bool SendHead();
+  bool head_sent() const { return head_sent_; }
+
+  // The body, after SendHead; does nothing where the response has none (HEAD, 304).
+  void WriteBody(BlockRef block, std::string_view bytes) { first_->Write(std::move(block), bytes); }
+  void WriteBodyFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
+    first_->WriteFile(std::move(file), offset, size);
+  }
+  void FlushBody() { first_->Flush(); }
+  void EndBody() { first_->End(); }
+
+  uint64_t body_bytes() const { return body_bytes_; }  // handed to the stream, without framing
+  bool gzip_active() const { return filter_ != nullptr; }
+  BodyFilter* filter() { return filter_.get(); }
+
+  // BodyFilter: the chain's end, which frames.
+  void Write(BlockRef block, std::string_view bytes) override;
+  void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
+  void Flush() override;
+  void End() override;
+
+ private:
+  void DecideFraming();
+  void ComposeHead();
+
+  Exchange& exchange_;
+  std::unique_ptr<BodyFilter> filter_;
+  BodyFilter* first_ = this;
+  bool head_sent_ = false;
+  bool ended_ = false;
+  uint64_t body_bytes_ = 0;
+};
+
+}  // namespace limpet::worker

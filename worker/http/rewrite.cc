@@ -1,0 +1,205 @@
+#include "worker/http/rewrite.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/escape.h"
+#include "proto/target.h"
+
+namespace limpet::worker {
+namespace {
+
+using conf::Condition;
+using conf::RewriteStep;
+
+// How a run through a script stands.
+struct Run {
+  bool uri_changed = false;
+  bool stop = false;
+  bool answered = false;
+};
+
+void RunSteps(Exchange& exchange, const conf::RewriteScript& script, Run* run);
+
+void PublishGroups(Exchange& exchange, const conf::Regex& regex, const std::vector<conf::VariableId>& named) {
+  for (size_t i = 0; i < named.size(); ++i) {
+    const std::string_view text = exchange.captures().Group(regex.named_groups()[i].group);
+    exchange.SetNamed(named[i], {text, !text.empty()});
+  }
+}
+
+// Matches against a copy in the arena: groups must outlive the URI that a rewrite replaces.
+bool Match(Exchange& exchange, const conf::Regex& regex, const std::vector<conf::VariableId>& named, std::string_view subject) {
+  conf::Captures captures;
+  if (!regex.Match(exchange.arena().Copy(subject), &captures)) return false;
+  exchange.captures() = captures;
+  PublishGroups(exchange, regex, named);
+  return true;
+}
+
+bool FileTest(Exchange& exchange, const Condition& condition) {
+  const std::string path(exchange.Evaluate(condition.subject));
+  struct stat info {};
+  const bool exists = ::stat(path.c_str(), &info) == 0;
+  switch (condition.kind) {
+    case Condition::Kind::kFile: return exists && S_ISREG(info.st_mode);
+    case Condition::Kind::kNotFile: return !exists || !S_ISREG(info.st_mode);
+    case Condition::Kind::kDirectory: return exists && S_ISDIR(info.st_mode);
+    case Condition::Kind::kNotDirectory: return !exists || !S_ISDIR(info.st_mode);
+    case Condition::Kind::kExists: return exists;
+    case Condition::Kind::kNotExists: return !exists;
+    case Condition::Kind::kExecutable: return exists && ::access(path.c_str(), X_OK) == 0;
+    case Condition::Kind::kNotExecutable: return !exists || ::access(path.c_str(), X_OK) != 0;
+    default: return false;
+  }
+}
+
+bool Holds(Exchange& exchange, const Condition& condition) {
+  switch (condition.kind) {
+    case Condition::Kind::kTrue: {
+      const std::string_view value = exchange.Evaluate(condition.subject);
+      return !value.empty() && value != "0";
+    }
+    case Condition::Kind::kEqual: return exchange.Evaluate(condition.subject) == exchange.Evaluate(condition.operand);
+    case Condition::Kind::kNotEqual: return exchange.Evaluate(condition.subject) != exchange.Evaluate(condition.operand);
+    case Condition::Kind::kMatch:
+      return Match(exchange, *condition.regex, condition.named, exchange.Evaluate(condition.subject));
+    case Condition::Kind::kNotMatch:
+      return !Match(exchange, *condition.regex, condition.named, exchange.Evaluate(condition.subject));
+    default: return FileTest(exchange, condition);
+  }
+}
+
+// Groups of a decoded URI go back into a query or a redirect encoded, if the request had them encoded.
+class EscapedGroups {
+ public:
+  EscapedGroups(Exchange& exchange, bool active) : exchange_(exchange), saved_(exchange.captures()), active_(active) {
+    if (!active_) return;
+    std::string text;
+    conf::Captures escaped;
+    escaped.count = saved_.count;
+    for (int n = 0; n < saved_.count; ++n) {
+      const auto i = static_cast<size_t>(2 * n);
+      escaped.offsets[i] = saved_.offsets[i] < 0 ? -1 : static_cast<int32_t>(text.size());
+      proto::AppendEscaped(&text, saved_.Group(n), proto::EscapeKind::kArgs);
+      escaped.offsets[i + 1] = static_cast<int32_t>(text.size());
+    }
+    escaped.subject = exchange.arena().Copy(text);
+    exchange.captures() = escaped;
+  }
+  ~EscapedGroups() {
+    if (active_) exchange_.captures() = saved_;
+  }
+  EscapedGroups(const EscapedGroups&) = delete;
+  EscapedGroups& operator=(const EscapedGroups&) = delete;
+
+ private:
+  Exchange& exchange_;
+  conf::Captures saved_;
+  bool active_;
+};
+
+bool UriWasEncoded(const Request& request) {
+  const std::string_view sent = request.unparsed_uri.substr(0, request.unparsed_uri.find('?'));
+  return sent.find('%') != std::string_view::npos || sent.find('+') != std::string_view::npos;
+}
+
+std::string_view JoinArgs(Exchange& exchange, std::string_view added, bool drop_own) {
+  const std::string_view own = exchange.request().args;
+  if (drop_own || own.empty()) return added;
+  return added.empty() ? own : exchange.arena().Concat(added, "&", own);
+}
+
+void RedirectTo(Exchange& exchange, const RewriteStep& step, std::string_view path, std::string_view args, Run* run) {
+  const int status = step.flag == RewriteStep::Flag::kPermanent ? 301 : 302;
+  const bool asks = !args.empty();
+  std::string target = step.is_absolute ? std::string(path) : proto::EscapeUri(path, proto::EscapeKind::kRedirect);
+  if (asks) target.append("?").append(args);
+  exchange.Redirect(status, exchange.arena().Copy(target));
+  run->answered = run->stop = true;
+}
+
+void RewriteUri(Exchange& exchange, const RewriteStep& step, Run* run) {
+  using Flag = RewriteStep::Flag;
+  Request& request = exchange.request();
+  if (!Match(exchange, *step.regex, step.named, request.uri)) return;
+  const bool redirects = step.is_absolute || step.flag == Flag::kRedirect || step.flag == Flag::kPermanent;
+  const bool encoded = UriWasEncoded(request);
+  std::string_view path;
+  {
+    const EscapedGroups escaped(exchange, redirects && encoded);
+    path = exchange.arena().Copy(exchange.Evaluate(step.value));
+  }
+  std::string_view added;
+  if (step.has_args) {
+    const EscapedGroups escaped(exchange, encoded);
+    added = exchange.Evaluate(step.args);
+  }
+  const std::string_view args = JoinArgs(exchange, added, step.drops_args);
+  if (redirects) return RedirectTo(exchange, step, path, args, run);
+  if (path.empty()) {
+    exchange.Log(LogLevel::kError, "the rewritten URI has a zero length");
+    exchange.Finish(500);
+    run->answered = run->stop = true;
+    return;
+  }
+  request.uri = path;
+  request.args = args;
+  request.uri_is_original = false;
+  run->uri_changed = step.flag != Flag::kBreak;
+  run->stop = step.flag == Flag::kLast || step.flag == Flag::kBreak;
+}
+
+void RunIf(Exchange& exchange, const RewriteStep& step, Run* run) {
+  if (!Holds(exchange, step.condition)) return;
+  if (step.location != nullptr) exchange.request().location = step.location;
+  RunSteps(exchange, step.then, run);
+}
+
+void RunSteps(Exchange& exchange, const conf::RewriteScript& script, Run* run) {
+  for (const RewriteStep& step : script) {
+    if (run->stop) return;
+    switch (step.kind) {
+      case RewriteStep::Kind::kSet:
+        exchange.SetVariable(step.variable, exchange.arena().Copy(exchange.Evaluate(step.value)));
+        break;
+      case RewriteStep::Kind::kIf:
+        RunIf(exchange, step, run);
+        break;
+      case RewriteStep::Kind::kReturn:
+        RunReturn(exchange, step.reply);
+        run->answered = run->stop = true;
+        break;
+      case RewriteStep::Kind::kBreak:
+        run->uri_changed = false;
+        run->stop = true;
+        break;
+      case RewriteStep::Kind::kRewrite:
+        RewriteUri(exchange, step, run);
+        break;
+    }
+  }
+}
+
+}  // namespace
+
+Step RunRewriteScript(Exchange& exchange, const conf::RewriteScript& script) {
+  Run run;
+  RunSteps(exchange, script, &run);
+  if (run.answered) return Step::kDone;
+  return run.uri_changed ? Step::kLocate : Step::kNext;
+}
+
+Step RunReturn(Exchange& exchange, const conf::Return& reply) {
+  if (reply.is_redirect) {
+    exchange.Redirect(reply.status, exchange.Evaluate(reply.text));
+  } else if (reply.has_text) {
+    const std::string_view text = exchange.arena().Copy(exchange.Evaluate(reply.text));
+    exchange.Reply(reply.status, exchange.location().response.default_type, text);
+  } else {
+    exchange.Finish(reply.status);
+  }
+  return Step::kDone;
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,61 @@
+// What all exchanges of a worker share. Built once when the worker starts; constant but for the objects it points to.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "conf/config.h"
+#include "shm/counters.h"
+#include "worker/net/buffer.h"
+#include "worker/net/loop.h"
+
+namespace limpet::shm {
+class LimitReqTable;
+class LimitConnTable;
+}  // namespace limpet::shm
+
+namespace limpet::worker {
+
+class AccessLogs;
+class ServerNames;
+class UpstreamRuntime;
+
+struct Runtime {
+  const conf::Config& config;
+  const conf::Http& http;
+  Loop& loop;
+  BlockPool& blocks;
+  std::vector<Log>& logs;                                // to Config::error_logs
+  shm::Counters& counters;                               // all workers'
+  shm::WorkerCounters& own_counters;
+  std::vector<std::unique_ptr<ServerNames>> names;       // to Http::listens
+  std::vector<std::unique_ptr<UpstreamRuntime>> upstreams;  // to Http::upstreams
+  std::vector<shm::LimitReqTable*> limit_req;            // to Http::limit_req_zones
+  std::vector<shm::LimitConnTable*> limit_conn;          // to Http::limit_conn_zones
+  std::unique_ptr<AccessLogs> access_logs;
+  bool stopping = false;  // graceful stop: no connection is kept after its response
+  uint64_t generation = 1;
+  int slot = 0;
+
+  // Wall time in the forms that heads and logs need, rendered at most once a second.
+  std::string_view HttpDate();
+  std::string_view LogTime();   // access log
+  std::string_view Iso8601();
+  int64_t WallSeconds();
+
+  ~Runtime();
+
+  struct TimeText {
+    uint64_t checked_ms = 0;
+    int64_t seconds = -1;
+    std::string http, log, iso;
+  } time_text;
+
+ private:
+  void RefreshTime();
+};
+
+}  // namespace limpet::worker

@@ -1,0 +1,62 @@
+#include "worker/http/server_names.h"
+
+namespace limpet::worker {
+
+ServerNames::ServerNames(const conf::ListenGroup& group) : group_(group) {
+  using Kind = conf::ServerName::Kind;
+  for (const conf::Server* server : group.servers) {
+    for (const conf::ServerName& name : server->names) {
+      switch (name.kind) {
+        case Kind::kExact:
+          exact_.emplace(name.text, server);
+          break;
+        case Kind::kDotted:  // .example.com is both example.com and *.example.com
+          exact_.emplace(name.text, server);
+          head_.emplace("." + name.text, server);
+          break;
+        case Kind::kWildcardHead:
+          head_.emplace("." + name.text, server);
+          break;
+        case Kind::kWildcardTail:
+          tail_.emplace(name.text + ".", server);
+          break;
+        case Kind::kRegex:
+          regexes_.emplace_back(&name, server);
+          break;
+      }
+    }
+  }
+  only_default_ = group.servers.size() == 1 && regexes_.empty();
+}
+
+const conf::Server* ServerNames::FindWildcard(std::string_view host) const {
+  if (!head_.empty()) {
+    for (size_t dot = host.find('.'); dot != std::string_view::npos; dot = host.find('.', dot + 1)) {
+      if (dot == 0) continue;
+      if (const auto it = head_.find(host.substr(dot)); it != head_.end()) return it->second;
+    }
+  }
+  if (!tail_.empty()) {
+    for (size_t dot = host.rfind('.'); dot != std::string_view::npos && dot > 0; dot = host.rfind('.', dot - 1)) {
+      if (dot + 1 == host.size()) continue;
+      if (const auto it = tail_.find(host.substr(0, dot + 1)); it != tail_.end()) return it->second;
+    }
+  }
+  return nullptr;
+}
+
+ServerNames::Match ServerNames::Find(std::string_view host, conf::Captures* captures) const {
+  if (only_default_) return {group_.default_server};
+  if (!host.empty() || exact_.contains("")) {
+    if (const auto it = exact_.find(host); it != exact_.end()) return {it->second};
+    if (const conf::Server* server = FindWildcard(host)) return {server};
+  }
+  if (!host.empty()) {
+    for (const auto& [name, server] : regexes_) {
+      if (name->regex->Match(host, captures)) return {server, name};
+    }
+  }
+  return {group_.default_server};
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,36 @@
+// Chooses the server of a listening address by the request's host: exact name, then the longest *.name, then the longest
+// name.*, then the first regular expression, then the default server. Built once per address.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/text.h"
+#include "conf/config.h"
+
+namespace limpet::worker {
+
+class ServerNames {
+ public:
+  explicit ServerNames(const conf::ListenGroup& group);
+
+  struct Match {
+    const conf::Server* server = nullptr;
+    const conf::ServerName* regex = nullptr;  // set if a regular expression matched: its groups are in *captures
+  };
+  // `host`: lower case, without the port.
+  Match Find(std::string_view host, conf::Captures* captures) const;
+
+ private:
+  using Map = std::unordered_map<std::string, const conf::Server*, HashText, std::equal_to<>>;
+  const conf::Server* FindWildcard(std::string_view host) const;
+
+  const conf::ListenGroup& group_;
+  bool only_default_ = true;
+  Map exact_, head_, tail_;  // head_: ".example.com" of *.example.com; tail_: "www." of www.*
+  std::vector<std::pair<const conf::ServerName*, const conf::Server*>> regexes_;
+};
+
+}  // namespace limpet::worker

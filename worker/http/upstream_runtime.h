@@ -1,0 +1,22 @@
+// An upstream at work in one worker: its peers and balancing, its kept connections, and how sessions stick to it.
+#pragma once
+
+#include <memory>
+
+#include "worker/sticky/sticky.h"
+#include "worker/upstream/pool.h"
+#include "worker/upstream/upstream_group.h"
+
+namespace limpet::worker {
+
+class UpstreamRuntime {
+ public:
+  UpstreamRuntime(Loop& loop, const conf::Upstream& conf, shm::PeerStates* states, shm::SessionTable* sessions, int slot)
+      : group(conf, states, slot), pool(loop, conf), sticky(MakeSticky(conf, group, sessions)) {}
+
+  UpstreamGroup group;
+  UpstreamPool pool;
+  std::unique_ptr<StickyPolicy> sticky;  // null: requests do not stick
+};
+
+}  // namespace limpet::worker
