@@ -1,6 +1,7 @@
 // The Range header (RFC 9110 14.2), read with nginx's rules.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,8 @@ struct ByteRange {
   uint64_t start = 0;
   uint64_t end = 0;  // behind the last byte
 };
+
+inline constexpr size_t kUnlimitedRanges = 0x7FFFFFFF;
 
 enum class RangeStatus : uint8_t {
   kIgnore,          // send the whole (200)

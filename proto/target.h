@@ -20,17 +20,17 @@ enum class TargetForm : uint8_t {
 struct Target {
   TargetForm form = TargetForm::kOrigin;
   std::string_view scheme;     // absolute form only, as sent
-  std::string_view authority;  // absolute and authority form: host with port as sent; not validated
-  std::string_view
-      unparsed;  // path and arguments as sent: $request_uri ("/" if an absolute form has no path)
+  std::string_view authority;  // absolute and authority form: host with port as sent; a valid host
+  std::string_view unparsed;   // path and arguments as sent: $request_uri; "/" for http://host
   std::string_view
       uri;  // the normalised, decoded path: $uri. Always begins with '/', but for kAsterisk
   std::string_view args;  // behind '?', up to '#', never decoded: $args
   bool has_args = false;  // there was a '?', maybe with nothing behind it: $is_args asks for args,
                           // this does not
-  // unparsed is uri plus args, byte for byte: it may be forwarded as it is even after a comparison
-  // with uri.
-  bool is_normal = false;
+  bool escaped = false;   // the path had %XX: whoever writes uri to the wire must escape it again
+  // `unparsed` may go to an upstream as it is. False if it has no path ("http://host?a=1"): write
+  // uri and args then.
+  bool forwardable = true;
 };
 
 // Takes a target apart. `storage` holds the decoded path if it differs from the sent one (else uri

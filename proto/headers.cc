@@ -1,0 +1,86 @@
+#include "proto/headers.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace limpet::proto {
+namespace {
+
+bool ListHasToken(std::string_view list, std::string_view token) {
+  while (!list.empty()) {
+    const size_t comma = std::min(list.find(','), list.size());
+    if (EqualsIgnoreCase(TrimSpaces(list.substr(0, comma)), token)) return true;
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return false;
+}
+
+}  // namespace
+
+const Header* HeaderList::Find(HeaderId id) const {
+  if (!Has(id)) return nullptr;
+  for (const Header& header : list_) {
+    if (header.id == id) return &header;
+  }
+  return nullptr;
+}
+
+const Header* HeaderList::Find(std::string_view name) const {
+  const HeaderId id = LookupHeader(name);
+  if (id != HeaderId::kOther) return Find(id);
+  for (const Header& header : list_) {
+    if (header.id == HeaderId::kOther && EqualsIgnoreCase(header.name, name)) return &header;
+  }
+  return nullptr;
+}
+
+std::string_view HeaderList::Value(HeaderId id) const {
+  const Header* header = Find(id);
+  return header ? header->value : std::string_view();
+}
+
+size_t HeaderList::Count(HeaderId id) const {
+  if (!Has(id)) return 0;
+  return static_cast<size_t>(
+      std::count_if(list_.begin(), list_.end(), [id](const Header& h) { return h.id == id; }));
+}
+
+template <class Match>
+size_t HeaderList::RemoveIf(Match match) {
+  const auto first = std::remove_if(list_.begin(), list_.end(), match);
+  const auto removed = static_cast<size_t>(list_.end() - first);
+  list_.erase(first, list_.end());
+  return removed;
+}
+
+size_t HeaderList::RemoveAll(HeaderId id) {
+  if (id == HeaderId::kOther || !Has(id)) return 0;
+  present_ &= ~Bit(id);
+  return RemoveIf([id](const Header& h) { return h.id == id; });
+}
+
+size_t HeaderList::RemoveAll(std::string_view name) {
+  const HeaderId id = LookupHeader(name);
+  if (id != HeaderId::kOther) return RemoveAll(id);
+  return RemoveIf([name](const Header& h) {
+    return h.id == HeaderId::kOther && EqualsIgnoreCase(h.name, name);
+  });
+}
+
+void HeaderList::Set(HeaderId id, std::string_view name, std::string_view value) {
+  if (id == HeaderId::kOther) {
+    RemoveAll(name);
+  } else {
+    RemoveAll(id);
+  }
+  Add(id, name, value);
+}
+
+bool HeaderList::HasToken(HeaderId id, std::string_view token) const {
+  if (!Has(id)) return false;
+  return std::any_of(list_.begin(), list_.end(),
+                     [&](const Header& h) { return h.id == id && ListHasToken(h.value, token); });
+}
+
+}  // namespace limpet::proto

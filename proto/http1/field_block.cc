@@ -1,0 +1,223 @@
+#include "proto/http1/field_block.h"
+
+#include <llhttp/llhttp.h>
+
+#include <array>
+#include <cstring>
+
+#include "base/text.h"
+
+namespace limpet::proto {
+namespace {
+
+enum NameChar : uint8_t { kForbidden, kUsual, kUnderscore, kToken, kNoToken, kColon };
+
+// What nginx makes of a byte in a name. kToken and kNoToken are its "invalid" names, which it drops
+// or keeps; the difference between the two is that llhttp takes the former (RFC 9110 5.6.2) and not
+// the latter.
+constexpr std::array<NameChar, 256> MakeNameChars() {
+  std::array<NameChar, 256> table{};
+  for (size_t c = 0; c < 256; ++c) table[c] = c <= 0x20 || c == 0x7F ? kForbidden : kNoToken;
+  for (const char c : std::string_view("!#$%&'*+.^`|~"))
+    table[static_cast<unsigned char>(c)] = kToken;
+  for (size_t c = '0'; c <= '9'; ++c) table[c] = kUsual;
+  for (size_t c = 'a'; c <= 'z'; ++c) table[c] = table[c - 0x20] = kUsual;
+  table['-'] = kUsual;
+  table['_'] = kUnderscore;
+  table[':'] = kColon;
+  return table;
+}
+constexpr std::array<NameChar, 256> kNameChars = MakeNameChars();
+
+extern "C" int StopAtHeadersComplete(llhttp_t*) { return -1; }
+
+struct LlhttpStates {
+  llhttp_settings_t settings;
+  llhttp_t request;
+  llhttp_t response;
+};
+
+// llhttp as it stands behind a start line, ready for the first field. Start lines are read by
+// request_line.cc and the response parser (nginx's grammar is wider than llhttp's); a parser begins
+// as a copy of one of these.
+const LlhttpStates& PrimedStates() {
+  static const LlhttpStates* const states = [] {
+    static LlhttpStates s;
+    const auto prime = [](llhttp_t* parser, llhttp_type_t type, std::string_view start_line) {
+      llhttp_init(parser, type, &s.settings);
+      llhttp_execute(parser, start_line.data(), start_line.size());
+    };
+    llhttp_settings_init(&s.settings);
+    s.settings.on_headers_complete = StopAtHeadersComplete;
+    prime(&s.request, HTTP_REQUEST, "GET / HTTP/1.1\r\n");
+    prime(&s.response, HTTP_RESPONSE, "HTTP/1.1 200 OK\r\n");
+    return &s;
+  }();
+  return *states;
+}
+
+// llhttp reading a block of field lines, whole or line by line.
+class StrictReader {
+ public:
+  explicit StrictReader(FieldsOf of)
+      : parser_(of == FieldsOf::kResponse ? PrimedStates().response : PrimedStates().request) {}
+
+  bool Feed(std::string_view bytes) {
+    return llhttp_execute(&parser_, bytes.data(), bytes.size()) == HPE_OK;
+  }
+  FieldError Finish() {
+    Feed("\r\n");
+    return Verdict();
+  }
+  FieldError Verdict() const {
+    switch (llhttp_get_errno(&parser_)) {
+      case HPE_CB_HEADERS_COMPLETE:
+        return FieldError::kNone;
+      case HPE_UNEXPECTED_CONTENT_LENGTH:
+      case HPE_INVALID_CONTENT_LENGTH:
+      case HPE_INVALID_TRANSFER_ENCODING:
+        return FieldError::kFraming;
+      default:
+        return FieldError::kInvalidLine;
+    }
+  }
+  const char* error_position() const { return llhttp_get_error_pos(&parser_); }
+
+ private:
+  llhttp_t parser_;
+};
+
+// One field line without its line end.
+struct Line {
+  std::string_view text;
+  std::string_view name;
+  std::string_view rest;  // from the colon on
+  bool unusual = false;   // nginx calls the name invalid
+  bool token = true;      // llhttp takes the name
+};
+
+std::string_view TrimValue(std::string_view value) {
+  while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
+  while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
+  return value;
+}
+
+// False: no name, or no colon behind it. A line that begins with white space (obs-fold, RFC
+// 9112 5.2) has no name.
+bool SplitLine(std::string_view text, bool underscores, Line* line) {
+  line->text = text;
+  unsigned seen = 0;
+  size_t i = 0;
+  for (; i < text.size(); ++i) {
+    const NameChar c = kNameChars[static_cast<unsigned char>(text[i])];
+    if (c == kColon) break;
+    if (c == kForbidden) return false;
+    seen |= 1U << c;
+  }
+  if (i == 0 || i == text.size()) return false;
+  line->name = text.substr(0, i);
+  line->rest = text.substr(i);
+  line->token = (seen & 1U << kNoToken) == 0;
+  line->unusual = !line->token || (seen & 1U << kToken) != 0 ||
+                  (!underscores && (seen & 1U << kUnderscore) != 0);
+  // llhttp 8.1 takes a bare CR for the end of an empty value.
+  return std::memchr(line->rest.data(), '\r', line->rest.size()) == nullptr;
+}
+
+// Goes over the lines of a block and tells whether llhttp may read it in one piece.
+class FieldReader {
+ public:
+  FieldReader(const FieldRules& rules, HeaderList* headers) : rules_(rules), headers_(headers) {}
+
+  FieldResult Read(std::string_view block) {
+    bool as_is = true;
+    if (!ForEachLine(block,
+                     [&](std::string_view text, bool crlf) { return Add(text, crlf, &as_is); })) {
+      return result_;
+    }
+    as_is ? CheckWhole(block) : CheckByLine(block);
+    return result_;
+  }
+
+ private:
+  template <class F>
+  static bool ForEachLine(std::string_view block, F f) {
+    while (!block.empty()) {
+      const size_t lf = block.find('\n');
+      const bool crlf = lf > 0 && block[lf - 1] == '\r';
+      if (!f(block.substr(0, crlf ? lf - 1 : lf), crlf)) return false;
+      block.remove_prefix(lf + 1);
+    }
+    return true;
+  }
+
+  bool Fail(FieldError error, std::string_view line) {
+    result_.error = error;
+    result_.line = line;
+    return false;
+  }
+
+  // IIS is known to send its status line twice; nginx skips the second one.
+  bool IsRepeatedStatusLine(std::string_view text) const {
+    return rules_.of == FieldsOf::kResponse && text.starts_with("HTTP/");
+  }
+
+  bool Add(std::string_view text, bool crlf, bool* as_is) {
+    if (IsRepeatedStatusLine(text)) {
+      *as_is = false;
+      return true;
+    }
+    Line line;
+    if (!SplitLine(text, rules_.underscores, &line)) return Fail(FieldError::kInvalidLine, text);
+    *as_is &= crlf && line.token;
+    if (line.unusual && rules_.ignore_invalid) {
+      if (result_.ignored++ == 0) result_.first_ignored = text;
+      return true;
+    }
+    if (headers_->size() >= rules_.max_fields) return Fail(FieldError::kTooMany, text);
+    headers_->Add(line.name, TrimValue(line.rest.substr(1)));
+    return true;
+  }
+
+  void CheckWhole(std::string_view block) {
+    StrictReader reader(rules_.of);
+    if (reader.Feed(block)) {
+      result_.error = reader.Finish();
+      return;
+    }
+    result_.error = reader.Verdict();
+    const char* position = reader.error_position();
+    ForEachLine(block, [&](std::string_view text, bool) {
+      result_.line = text;
+      return position > text.data() + text.size();
+    });
+  }
+
+  // The same lines as llhttp likes them: ended with CRLF, and with a stand-in for a name that is no
+  // token (those names are not headers that llhttp would understand).
+  void CheckByLine(std::string_view block) {
+    StrictReader reader(rules_.of);
+    const bool good = ForEachLine(block, [&](std::string_view text, bool) {
+      if (IsRepeatedStatusLine(text)) return true;
+      Line line;
+      SplitLine(text, rules_.underscores, &line);
+      if (reader.Feed(line.token ? line.name : "X") && reader.Feed(line.rest) &&
+          reader.Feed("\r\n"))
+        return true;
+      return Fail(reader.Verdict(), text);
+    });
+    if (good) result_.error = reader.Finish();
+  }
+
+  const FieldRules& rules_;
+  HeaderList* headers_;
+  FieldResult result_;
+};
+
+}  // namespace
+
+FieldResult ParseFields(std::string_view block, const FieldRules& rules, HeaderList* headers) {
+  return FieldReader(rules, headers).Read(block);
+}
+
+}  // namespace limpet::proto
