@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "base/log.h"
@@ -18,7 +19,8 @@ class LimitConnTable;
 namespace limpet::worker {
 
 // All that a worker inherits by fork. Owned by the master's generation; lives as long as the worker process. Vectors are
-// parallel to the configuration's: listen_fds to http->listens, logs to error_logs, and so on.
+// parallel to the configuration's: listen_fds to http->listens, logs to error_logs, and so on. A listen_fd of -1: this
+// address's connections come through the socket on every address of its port.
 struct Environment {
   const conf::Config* config = nullptr;
   int slot = 0;             // of shm::Counters and of the session tables; unique among living workers
@@ -39,5 +41,10 @@ struct Environment {
 // flight have ended (or worker_shutdown_timeout has passed), USR1 reopens the logs. Returns the exit status.
 // Call in the child, with the signals above blocked; privileges have been dropped already.
 int Run(const Environment& environment);
+
+// What names an upstream's peers in shared peer states, in the order workers want them; and its servers' ids as session
+// tables hold them. The master prepares shared memory with them.
+std::vector<std::string> PeerIdentities(const conf::Upstream& upstream);
+std::vector<std::string> ServerIds(const conf::Upstream& upstream);
 
 }  // namespace limpet::worker
