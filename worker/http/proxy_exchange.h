@@ -1,25 +1,151 @@
-// The upstream side of an exchange: chooses a peer, sends the request, reads the response, tries another peer when the one
-// failed and nothing has reached the client yet. One per exchange that proxies; reused.
+// The upstream side of an exchange: chooses a peer, sends the request, reads the response, and asks another peer when one
+// has failed and nothing has reached the client yet. One per exchange that proxies; reused with it.
+//
+// Two halves run side by side, each from head to body to done: the request towards the peer and the response from it. An
+// early response leaves the request half behind; a tunnel has both in `body` until one side closes.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "conf/proxy.h"
 #include "proto/http1/chunked.h"
 #include "proto/http1/framing.h"
 #include "proto/http1/response_parser.h"
+#include "worker/http/next_upstream.h"
 #include "worker/http/request_body.h"
+#include "worker/http/spool_file.h"
 #include "worker/net/output_queue.h"
 #include "worker/net/transport.h"
 #include "worker/sticky/sticky.h"
 #include "worker/upstream/peer_selection.h"
 #include "worker/upstream/pool.h"
+#include "worker/upstream/upstream_group.h"
 
 namespace limpet::worker {
 
 class Exchange;
 class UpstreamRuntime;
+
+class ProxyExchange final : public TransportHandler, public RequestBodySink {
+ public:
+  explicit ProxyExchange(Exchange& exchange);
+  ~ProxyExchange();
+  ProxyExchange(const ProxyExchange&) = delete;
+  ProxyExchange& operator=(const ProxyExchange&) = delete;
+
+  // Reads the body as the location says and sends the request; ends by the exchange's Finish, Complete or Abandon.
+  void Start(const conf::Location& location);
+  // The exchange ends or goes elsewhere: lets go of everything; nothing is heard of this attempt any more.
+  void Stop();
+  // What the client was sent has left our queue.
+  void OnClientDrained();
+  // The client has closed; true if the exchange is to be abandoned.
+  bool OnClientGone();
+
+  // For variables and headers.
+  const proto::ResponseHead* upstream_head() const { return has_head_ ? &parser_.head() : nullptr; }
+  const proto::HeaderList* upstream_trailers() const { return decoder_.done() ? &decoder_.trailers() : nullptr; }
+  std::string_view proxy_host() const { return proxy_host_; }
+  std::string_view proxy_port() const { return proxy_port_; }
+  const StickyState& sticky_state() const { return sticky_; }
+  const Peer* peer() const { return peer_; }
+  std::string_view sticky_cookie() const { return sticky_cookie_; }
+  const conf::ProxyPass& pass() const { return location_->proxy.pass; }
+  std::string_view evaluated_uri() const { return evaluated_uri_; }  // of a proxy_pass with variables; "" if it has none
+  bool keeps_connection() const { return keep_upstream_; }
+  bool body_is_streamed() const { return streamed_; }
+
+ private:
+  enum class State : uint8_t { kIdle, kReadingBody, kConnecting, kTalking, kTunnel };
+  enum class Half : uint8_t { kHead, kBody, kDone };
+
+  // TransportHandler
+  void OnReady(int errnum) override;
+  void OnReadable() override;
+  void OnWritable() override;
+  // RequestBodySink
+  void OnBodyReady() override;
+  void OnBodyPiece(Slice piece) override;
+
+  bool FindUpstream();
+  bool EvaluateTarget();
+  void FirstPeer();
+  void NextPeer();
+  void Connect(bool fresh);
+  void OnConnected();
+  void QueueRequest();
+  void FlushRequest();
+  void ReadHead();
+  bool ReadMore(size_t limit, size_t* n);  // into block_, behind filled_; false: nothing now, or the attempt has failed
+  void OnHead();
+  bool TryOtherPeerForStatus();
+  bool HandleAccelHeaders();
+  bool Intercept();
+  void StartTunnel();
+  void StartBody();
+  void ReadBody();
+  void OnBodyBytes(std::string_view bytes);
+  void ForwardBody(std::string_view bytes);
+  void OnPeerEof();
+  void FinishResponse();
+  void BreakResponse(std::string_view why);  // the body cannot be completed any more
+  void EndAttempt(Outcome outcome, bool keep);
+  void Fail(const Failure& failure, std::string_view what, int errnum);
+  void FailWithoutPeer(int status);
+  void OnTimer();
+  void OnTouchTimer();
+  void ArmDeadline();
+  void UpdateReading();
+  AttemptFacts Facts() const;
+  void LogUpstream(LogLevel level, std::string_view what, int errnum) const;
+
+  Exchange& exchange_;
+  const conf::Location* location_ = nullptr;
+  UpstreamRuntime* upstream_ = nullptr;
+  State state_ = State::kIdle;
+  Half request_half_ = Half::kHead;
+  Half response_half_ = Half::kHead;
+
+  // The peer and the connection to it.
+  PeerSelection selection_;
+  Peer* peer_ = nullptr;
+  StickyState sticky_;
+  std::string_view sticky_cookie_;
+  PooledConnection connection_;
+  bool from_pool_ = false;        // the connection was kept: it may have been closed under us
+  bool keep_upstream_ = false;    // we asked the peer to keep it
+  uint64_t attempt_started_ms_ = 0;
+  uint64_t first_started_ms_ = 0;
+
+  // Towards the peer.
+  OutputQueue out_;
+  bool streamed_ = false;         // the body is passed on as it comes
+  bool chunk_body_ = false;       // streamed, without a known length
+  bool body_dropped_ = false;     // streamed bytes are gone
+  uint64_t out_before_ = 0;
+  std::string_view proxy_host_, proxy_port_, evaluated_uri_;
+  std::string target_storage_;
+
+  // From the peer.
+  proto::ResponseParser parser_;
+  proto::ChunkedDecoder decoder_;
+  proto::Framing framing_;
+  BlockRef block_;                // being read into
+  size_t filled_ = 0;
+  BlockRef head_block_;           // holds the head's bytes while the exchange lives
+  bool has_head_ = false;
+  uint64_t remaining_ = 0;        // of a body with a length
+  uint64_t received_ = 0;         // bytes of this response, for proxy_limit_rate
+  uint64_t limit_rate_ = 0;
+  bool paused_ = false;           // not reading: the client is slow, or the rate is limited
+  bool buffering_ = true;
+  SpoolFile spool_;
+  Timer deadline_;
+  Timer touch_;
+  Timer rate_;
+};
 
 }  // namespace limpet::worker
