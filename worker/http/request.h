@@ -37,6 +37,7 @@ struct Request {
   std::string_view uri;           // decoded and normalised; changed by rewrites
   std::string_view args;
   bool uri_is_original = true;    // uri and args are what unparsed_uri says, and it is in normal form
+  bool under_location = true;     // false after `rewrite … break`: the URI is no longer what the location matched
   std::string_view host;          // lower case, without the port; "" if the request named none
   uint16_t host_port = 0;
   proto::Framing framing;

@@ -146,6 +146,7 @@ void RewriteUri(Exchange& exchange, const RewriteStep& step, Run* run) {
   request.uri = path;
   request.args = args;
   request.uri_is_original = false;
+  if (step.flag == Flag::kBreak) request.under_location = false;
   run->uri_changed = step.flag != Flag::kBreak;
   run->stop = step.flag == Flag::kLast || step.flag == Flag::kBreak;
 }
@@ -171,6 +172,7 @@ void RunSteps(Exchange& exchange, const conf::RewriteScript& script, Run* run) {
         run->answered = run->stop = true;
         break;
       case RewriteStep::Kind::kBreak:
+        if (run->uri_changed) exchange.request().under_location = false;
         run->uri_changed = false;
         run->stop = true;
         break;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "conf/config.h"
 #include "shm/counters.h"
+#include "worker/http/proxy_plan.h"
 #include "worker/net/buffer.h"
 #include "worker/net/loop.h"
 
@@ -36,6 +37,7 @@ struct Runtime {
   std::vector<shm::LimitReqTable*> limit_req;            // to Http::limit_req_zones
   std::vector<shm::LimitConnTable*> limit_conn;          // to Http::limit_conn_zones
   std::unique_ptr<AccessLogs> access_logs;
+  ProxyPlans proxy_plans;                                // of the locations that proxy
   bool stopping = false;  // graceful stop: no connection is kept after its response
   uint64_t generation = 1;
   int slot = 0;
