@@ -14,7 +14,7 @@
 
 namespace limpet::shm {
 
-enum class PeerState : uint32_t { kFree, kActive, kRetired };
+enum class EntryState : uint32_t { kFree, kActive, kRetired };
 
 class PeerDirectory {
  public:
@@ -23,11 +23,11 @@ class PeerDirectory {
       : header_(header), entries_(entries), size_(size) {}
 
   uint32_t size() const { return size_; }
-  PeerState State(uint16_t peer) const {
-    if (peer >= size_) return PeerState::kFree;
-    return static_cast<PeerState>(LoadAcquire(entries_[peer].state));
+  EntryState State(uint16_t peer) const {
+    if (peer >= size_) return EntryState::kFree;
+    return static_cast<EntryState>(LoadAcquire(entries_[peer].state));
   }
-  bool Active(uint16_t peer) const { return State(peer) == PeerState::kActive; }
+  bool Active(uint16_t peer) const { return State(peer) == EntryState::kActive; }
   std::string Name(uint16_t peer) const;  // empty for an entry that is free
   uint32_t Generation(uint16_t peer) const { return LoadRelaxed(entries_[peer].generation); }
   uint16_t Find(std::string_view id) const;  // active or retired; kNoPeer if there is none
