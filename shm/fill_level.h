@@ -44,7 +44,7 @@ class FillLevel {
 
   double LimitOf(Level level) const;
   Level LevelFor(double share) const;
-  FillLine Say(LogLevel log_level, const char* what, const FillSample& sample);
+  FillLine Say(LogLevel log_level, const char* what, Level limit, const FillSample& sample);
   std::string TimeToFull(const FillSample& sample) const;
 
   std::string zone_;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -19,9 +20,6 @@
 
 namespace limpet::shm {
 
-class Shard;
-struct Slot;
-
 inline constexpr uint16_t kNoPeer = 0xFFFF;
 inline constexpr uint32_t kLayoutVersion = 1;
 inline constexpr uint32_t kSlotsPerBucket = 4;
@@ -29,6 +27,14 @@ inline constexpr uint32_t kWheelUnits = 256;         // lists of looked-up sessi
 inline constexpr uint32_t kLists = kWheelUnits + 1;  // and one of those never looked up
 inline constexpr uint32_t kNil = 0xFFFF'FFFF;
 inline constexpr uint64_t kTickMs = 100;  // 2^32 ticks are 13 years of uptime
+
+// Ticks begin late, so that a session idle since before the machine started has a time too; 0 never
+// is one.
+inline constexpr uint32_t kFirstTick = 1u << 28;  // 310 days
+
+constexpr uint32_t TickOf(uint64_t boot_ms) {
+  return static_cast<uint32_t>(boot_ms / kTickMs) + kFirstTick;
+}
 
 // A session's changing half, in one word so that it is read and changed at once.
 //   last use in ticks: 32 | was looked up: 1 | fingerprint beyond the tag: 15 | peer: 16.   0: no
@@ -79,7 +85,7 @@ static_assert(std::is_trivially_copyable_v<ShardHead> && sizeof(ShardHead) == 12
 
 struct PeerEntry {
   static constexpr size_t kMaxName = 64;
-  uint32_t state;        // PeerState (atomic; written last)
+  uint32_t state;        // EntryState (atomic; written last)
   uint32_t generation;   // how often the entry has changed hands
   uint32_t retired_seq;  // order of retirement: the longest retired is reused first
   uint32_t name_size;
@@ -110,14 +116,19 @@ static_assert(std::is_trivially_copyable_v<Geometry> && sizeof(Geometry) == 48);
 // SessionPolicy as the table uses it.
 struct PolicyView {
   uint32_t timeout_ticks;
-  uint32_t touch_ticks;  // a use is written down only if the last one is at least that old
-  uint32_t unit_shift;
+  uint8_t touch_ticks;  // a use is written down only if the last one is at least that old
+  uint8_t unit_shift;   // of the wheel: it reaches over the timeout, at least
   bool norefresh;
   bool rotate;
+
+  static PolicyView For(uint64_t timeout_ms, bool norefresh, bool rotate);
+  static PolicyView Unpack(uint64_t word) { return std::bit_cast<PolicyView>(word); }
+  uint64_t Pack() const { return std::bit_cast<uint64_t>(*this); }
 
   static uint32_t Age(uint32_t tick, uint32_t now) { return now > tick ? now - tick : 0; }
   bool Expired(uint32_t tick, uint32_t now) const { return Age(tick, now) > timeout_ticks; }
 };
+static_assert(sizeof(PolicyView) == 8);
 
 struct ZoneHeader {
   char magic[8];
@@ -125,9 +136,10 @@ struct ZoneHeader {
   uint32_t crc;  // of geometry and key
   Geometry geometry;
   SipKey key;
-  alignas(64) uint64_t timeout_ms;  // the policy (atomic)
-  uint32_t policy_flags;
-  uint32_t retirements;
+  alignas(64) uint64_t timeout_ms;  // the policy as it was given (atomic)
+  uint64_t policy;                  // and as it is used: PolicyView::Pack() (atomic)
+  uint32_t retirements;             // of peers, so far
+  uint32_t unused_;
   RobustMutex peers_lock;
 };
 static_assert(std::is_trivially_copyable_v<ZoneHeader> && sizeof(ZoneHeader) == 192);

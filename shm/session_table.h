@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "shm/peer_directory.h"
 #include "shm/session_counters.h"
 #include "shm/session_layout.h"
+#include "shm/shard.h"
 
 namespace limpet::shm {
 
@@ -66,7 +68,7 @@ struct PeerWalk {
   bool more = true;
 };
 
-// A session as it leaves one table for another or for a file. `last_tick` is in tenths of a second.
+// A session as it leaves one table for another or for a file. `last_tick`: see TickOf().
 struct SessionRecord {
   uint64_t tag = 0;
   uint32_t last_tick = 0;
@@ -118,6 +120,7 @@ class SessionTable {
   // full.
   uint16_t PeerIndex(std::string_view server_id);
   void RetirePeer(uint16_t peer) { peers_.Retire(peer); }  // its sessions become misses
+  void RetireAllBut(std::span<const uint16_t> peers);  // after a load: servers no longer configured
   std::string PeerName(uint16_t peer) const { return peers_.Name(peer); }
   const PeerDirectory& peers() const { return peers_; }
   uint64_t PeerLive(
@@ -151,11 +154,15 @@ class SessionTable {
  private:
   SessionTable(std::byte* memory, const Geometry& geometry);
 
-  struct Place;
-  PolicyView View() const;
+  PolicyView View() const { return PolicyView::Unpack(LoadRelaxed(header_->policy)); }
   Shard ShardAt(uint32_t index) const;
-  bool FindFresh(const Place& place, const PolicyView& policy, uint32_t now, Slot* slot) const;
-  bool Walk(PeerWalk* walk, uint32_t budget, uint64_t now_ms, uint16_t from, uint16_t to);
+  Shard ShardOf(const Fingerprint& key) const;
+  LearnResult LearnLocked(Shard& shard, const Fingerprint& key, Value value,
+                          const PolicyView& policy, uint32_t now);
+  LearnResult Renew(Shard& shard, const Slot& slot, Value value, const PolicyView& policy,
+                    uint32_t now, bool* done);
+  bool MakeRoom(Shard& shard, const PolicyView& policy, uint32_t now);
+  void Walk(PeerWalk* walk, uint32_t budget, uint64_t now_ms, uint16_t from, uint16_t to);
 
   std::byte* memory_ = nullptr;
   ZoneHeader* header_ = nullptr;

@@ -44,8 +44,15 @@ class SessionZone {
   Status SaveAndRemove(const std::string& snapshot_path);
 
  private:
-  SessionZone(Zone zone, SessionTable table) : zone_(std::move(zone)), table_(table) {}
+  SessionZone(std::string name, Zone zone, SessionTable table)
+      : name_(std::move(name)), zone_(std::move(zone)), table_(table) {}
 
+  static Result<SessionZone> Fresh(const Options& options, uint64_t now_ms);
+  static Result<SessionZone> MoveOver(const Options& options, SessionTable& old, uint64_t now_ms);
+  void LoadSnapshot(const std::string& path);
+  void Say(LogLevel level, std::string text) { lines_.push_back({level, std::move(text)}); }
+
+  std::string name_;
   Zone zone_;
   SessionTable table_;
   Origin origin_ = Origin::kFresh;

@@ -1,0 +1,96 @@
+#include "shm/fill_level.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace limpet::shm {
+namespace {
+
+constexpr double kBelow = 0.95;  // a level is left at this share of its limit: no flapping
+constexpr uint64_t kLineEveryMs = 60'000;  // while sessions are rotated or refused
+constexpr double kNewRate = 0.3;           // weight of the newest growth in the smoothed one
+
+double ShareOf(const FillSample& s) {
+  return s.capacity == 0 ? 0 : static_cast<double>(s.live) / static_cast<double>(s.capacity);
+}
+
+std::string Duration(double seconds) {
+  if (seconds < 120) return fmt::format("{:.0f}s", seconds);
+  if (seconds < 2 * 3600) return fmt::format("{:.0f}m", seconds / 60);
+  if (seconds < 48 * 3600) return fmt::format("{:.0f}h", seconds / 3600);
+  return fmt::format("{:.0f}d", seconds / 86400);
+}
+
+}  // namespace
+
+FillLevel::FillLevel(std::string zone, const FillLimits& limits)
+    : zone_(std::move(zone)), limits_(limits) {}
+
+double FillLevel::LimitOf(Level level) const {
+  switch (level) {
+    case Level::kNone:
+      return 0;
+    case Level::kMinor:
+      return limits_.minor;
+    case Level::kMajor:
+      return limits_.major;
+    case Level::kCrit:
+      return limits_.crit;
+  }
+  return 0;
+}
+
+FillLevel::Level FillLevel::LevelFor(double share) const {
+  for (const Level level : {Level::kCrit, Level::kMajor, Level::kMinor}) {
+    const bool stands = level <= level_;
+    if (share >= LimitOf(level) * (stands ? kBelow : 1.0)) return level;
+  }
+  return Level::kNone;
+}
+
+std::optional<FillLine> FillLevel::Update(const FillSample& sample) {
+  if (first_) {  // what was before us is not news
+    said_ = previous_ = sample;
+    first_ = false;
+  }
+  if (sample.now_ms > previous_.now_ms) {
+    const double grown = static_cast<double>(sample.live) - static_cast<double>(previous_.live);
+    const double rate = grown * 1000 / static_cast<double>(sample.now_ms - previous_.now_ms);
+    per_second_ += kNewRate * (rate - per_second_);
+    previous_ = sample;
+  }
+  constexpr LogLevel kLevels[] = {LogLevel::kNotice, LogLevel::kWarn, LogLevel::kError,
+                                  LogLevel::kCrit};
+  const Level before = std::exchange(level_, LevelFor(ShareOf(sample)));
+  const LogLevel log_level = kLevels[static_cast<int>(level_)];
+  if (level_ > before) return Say(log_level, "reached", level_, sample);
+  if (level_ < before) return Say(LogLevel::kNotice, "is below", before, sample);
+
+  const bool suffers = sample.rotated != said_.rotated || sample.refused != said_.refused;
+  const bool due = sample.now_ms - said_.now_ms >= kLineEveryMs;
+  if (level_ == Level::kNone || !suffers || !due) return std::nullopt;
+  return Say(log_level, "is above", level_, sample);
+}
+
+FillLine FillLevel::Say(LogLevel log_level, const char* what, Level limit,
+                        const FillSample& sample) {
+  FillLine line{log_level,
+                fmt::format("session zone \"{}\" {} {:.0f}%: {:.0f}% full, {} of {} sessions, {} "
+                            "rotated and {} refused since the last line, {}",
+                            zone_, what, LimitOf(limit) * 100, ShareOf(sample) * 100, sample.live,
+                            sample.capacity, sample.rotated - said_.rotated,
+                            sample.refused - said_.refused, TimeToFull(sample))};
+  said_ = sample;
+  return line;
+}
+
+std::string FillLevel::TimeToFull(const FillSample& sample) const {
+  const bool suffers = sample.rotated != said_.rotated || sample.refused != said_.refused;
+  if (sample.live >= sample.capacity || suffers) return "full now";
+  if (per_second_ <= 0) return "not filling up at the present rate";
+  const auto room = static_cast<double>(sample.capacity - sample.live);
+  return fmt::format("full in {} at the present rate", Duration(room / per_second_));
+}
+
+}  // namespace limpet::shm

@@ -1,0 +1,215 @@
+#include "shm/session_table.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "shm/crc32.h"
+
+namespace limpet::shm {
+namespace {
+
+constexpr char kMagic[8] = {'l', 'i', 'm', 'p', 'e', 't', 'S', 'T'};
+
+uint32_t HeaderCrc(const ZoneHeader& header) {
+  Crc32Stream crc;
+  crc.Add({reinterpret_cast<const char*>(&header.geometry), sizeof header.geometry});
+  crc.Add({reinterpret_cast<const char*>(&header.key), sizeof header.key});
+  return crc.value();
+}
+
+}  // namespace
+
+SessionTable::SessionTable(std::byte* memory, const Geometry& geometry)
+    : memory_(memory), header_(reinterpret_cast<ZoneHeader*>(memory)), geometry_(geometry) {
+  key_ = header_->key;
+  AttachWorker(0);
+  auto* entries = reinterpret_cast<PeerEntry*>(memory + geometry.peers_offset);
+  peers_ = PeerDirectory(header_, entries, geometry.max_peers);
+}
+
+SessionTable SessionTable::Format(std::byte* memory, size_t bytes, const SipKey& key) {
+  std::memset(memory, 0, bytes);
+  auto* header = reinterpret_cast<ZoneHeader*>(memory);
+  header->geometry = Geometry::For(bytes);
+  header->key = key;
+  header->version = kLayoutVersion;
+  header->crc = HeaderCrc(*header);
+  header->peers_lock.Init();
+  SessionTable table(memory, header->geometry);
+  table.SetPolicy({});
+  for (uint32_t i = 0; i < table.geometry_.shards; ++i) {
+    Shard shard = table.ShardAt(i);
+    shard.InitLock();
+    shard.Requeue(table.View(), kFirstTick);
+  }
+  std::memcpy(header->magic, kMagic, sizeof kMagic);  // last: before it, this is no table
+  return table;
+}
+
+Result<SessionTable> SessionTable::Attach(std::byte* memory, size_t bytes) {
+  const auto* header = reinterpret_cast<const ZoneHeader*>(memory);
+  if (bytes < sizeof *header || std::memcmp(header->magic, kMagic, sizeof kMagic) != 0) {
+    return InvalidArgument("it is not a session table");
+  }
+  if (header->version != kLayoutVersion) return InvalidArgument("it has another layout version");
+  if (header->crc != HeaderCrc(*header)) return InvalidArgument("its header is damaged");
+  if (header->geometry != Geometry::For(bytes)) return InvalidArgument("it has another size");
+  return SessionTable(memory, header->geometry);
+}
+
+void SessionTable::AttachWorker(int slot) {
+  auto* lines = reinterpret_cast<SessionCounterLine*>(memory_ + sizeof(ZoneHeader));
+  counters_ = &lines[static_cast<uint32_t>(slot) % geometry_.counter_lines];
+}
+
+void SessionTable::SetPolicy(const SessionPolicy& policy) {
+  const auto timeout_ms = static_cast<uint64_t>(policy.timeout.count());
+  StoreRelaxed(header_->timeout_ms, timeout_ms);
+  StoreRelaxed(header_->policy,
+               PolicyView::For(timeout_ms, policy.norefresh, policy.rotate).Pack());
+}
+
+SessionPolicy SessionTable::Policy() const {
+  const PolicyView view = View();
+  return {std::chrono::milliseconds(LoadRelaxed(header_->timeout_ms)), view.norefresh, view.rotate};
+}
+
+Shard SessionTable::ShardAt(uint32_t index) const {
+  return {memory_ + geometry_.shards_offset + uint64_t{index} * geometry_.shard_bytes, geometry_};
+}
+
+Shard SessionTable::ShardOf(const Fingerprint& key) const {
+  return ShardAt(Shard::IndexOf(key.tag, geometry_.shards));
+}
+
+Found SessionTable::Peek(const SessionKey& key, uint64_t now_ms) const {
+  const Fingerprint fingerprint = Fingerprint::Of(key.hash);
+  const Slot slot = ShardOf(fingerprint).Find(fingerprint);
+  if (!slot || !peers_.Active(slot.value.peer())) return {};
+  const uint32_t now = TickOf(now_ms);
+  const std::chrono::milliseconds idle(PolicyView::Age(slot.value.tick(), now) * kTickMs);
+  if (View().Expired(slot.value.tick(), now)) return {LookupResult::kExpired, kNoPeer, idle};
+  return {LookupResult::kHit, slot.value.peer(), idle};
+}
+
+Found SessionTable::Lookup(const SessionKey& key, uint64_t now_ms) {
+  const PolicyView policy = View();
+  const Fingerprint fingerprint = Fingerprint::Of(key.hash);
+  const Shard shard = ShardOf(fingerprint);
+  const uint32_t now = TickOf(now_ms);
+  while (const Slot slot = shard.Find(fingerprint)) {
+    const std::chrono::milliseconds idle(PolicyView::Age(slot.value.tick(), now) * kTickMs);
+    if (policy.Expired(slot.value.tick(), now)) {
+      Count(counters_->expired);
+      return {LookupResult::kExpired, kNoPeer, idle};
+    }
+    if (!peers_.Active(slot.value.peer())) break;
+    if (!shard.Use(fingerprint, slot, policy, now)) continue;  // moved or gone since: look again
+    Count(counters_->hits);
+    return {LookupResult::kHit, slot.value.peer(), idle};
+  }
+  Count(counters_->misses);
+  return {};
+}
+
+bool SessionTable::Touch(const SessionKey& key, uint64_t now_ms) {
+  const PolicyView policy = View();
+  const Fingerprint fingerprint = Fingerprint::Of(key.hash);
+  const Shard shard = ShardOf(fingerprint);
+  const uint32_t now = TickOf(now_ms);
+  while (const Slot slot = shard.Find(fingerprint)) {
+    if (policy.Expired(slot.value.tick(), now) || !peers_.Active(slot.value.peer())) return false;
+    if (shard.Use(fingerprint, slot, policy, now)) return true;
+  }
+  return false;
+}
+
+LearnResult SessionTable::Learn(const SessionKey& key, uint16_t peer, uint64_t now_ms) {
+  const PolicyView policy = View();
+  const Fingerprint fingerprint = Fingerprint::Of(key.hash);
+  const uint32_t now = TickOf(now_ms);
+  if (!peers_.Active(peer)) {
+    Count(counters_->refused);
+    return LearnResult::kRefused;
+  }
+  Shard shard = ShardOf(fingerprint);
+  const Slot slot = shard.Find(fingerprint);
+  // The common case needs no lock: learned again, as it was.
+  if (slot && slot.value.peer() == peer && !policy.Expired(slot.value.tick(), now) &&
+      shard.Use(fingerprint, slot, policy, now)) {
+    Count(counters_->refreshed);
+    return LearnResult::kRefreshed;
+  }
+  const Value value = Value::Of(now, false, fingerprint.extra, peer);
+  const ShardLock lock(shard, policy, now, counters_->repaired);
+  return LearnLocked(shard, fingerprint, value, policy, now);
+}
+
+LearnResult SessionTable::LearnLocked(Shard& shard, const Fingerprint& key, Value value,
+                                      const PolicyView& policy, uint32_t now) {
+  while (const Slot slot = shard.Find(key)) {
+    bool done = false;
+    const LearnResult result = Renew(shard, slot, value, policy, now, &done);
+    if (done) return result;
+  }
+  if (!MakeRoom(shard, policy, now)) {
+    Count(counters_->refused);
+    return LearnResult::kRefused;
+  }
+  while (shard.Insert(key, value) == Shard::Placed::kFull) {
+    if (!policy.rotate || !shard.GiveUpNear(key)) {
+      Count(counters_->refused);
+      return LearnResult::kRefused;
+    }
+    Count(counters_->rotated);
+  }
+  Count(counters_->created);
+  return LearnResult::kCreated;
+}
+
+// A session that is there already: an expired one begins anew in its place, a live one is bound as
+// said and used.
+LearnResult SessionTable::Renew(Shard& shard, const Slot& slot, Value value,
+                                const PolicyView& policy, uint32_t now, bool* done) {
+  if (policy.Expired(slot.value.tick(), now)) {
+    *done = shard.Rebind(slot, value);
+    if (*done) {
+      shard.Renew(slot);
+      Count(counters_->created);
+    }
+    return LearnResult::kCreated;
+  }
+  const uint32_t tick = policy.norefresh ? slot.value.tick() : std::max(now, slot.value.tick());
+  const bool same = slot.value.peer() == value.peer();
+  *done = shard.Rebind(slot, slot.value.BoundTo(value.peer()).UsedAt(tick));
+  if (*done) Count(counters_->refreshed);
+  return same ? LearnResult::kRefreshed : LearnResult::kRebound;
+}
+
+bool SessionTable::MakeRoom(Shard& shard, const PolicyView& policy, uint32_t now) {
+  if (!shard.Full()) return true;
+  switch (shard.GiveUp(policy, now, !policy.rotate)) {
+    case Shard::Gave::kNothing:
+      return false;
+    case Shard::Gave::kExpired:
+      Count(counters_->collected);
+      return true;
+    case Shard::Gave::kLive:
+      Count(counters_->rotated);
+      return true;
+  }
+  return false;
+}
+
+bool SessionTable::Forget(const SessionKey& key, uint64_t now_ms) {
+  const Fingerprint fingerprint = Fingerprint::Of(key.hash);
+  Shard shard = ShardOf(fingerprint);
+  if (!shard.Find(fingerprint)) return false;
+  const ShardLock lock(shard, View(), TickOf(now_ms), counters_->repaired);
+  while (const Slot slot = shard.Find(fingerprint)) {
+    if (shard.Remove(slot)) return true;
+  }
+  return false;
+}
+
+}  // namespace limpet::shm

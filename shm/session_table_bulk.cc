@@ -1,0 +1,225 @@
+// What the master and the status API do with whole tables: collect, walk, sum, repair, export.
+#include <algorithm>
+#include <chrono>
+
+#include "shm/crc32.h"
+#include "shm/session_table.h"
+
+namespace limpet::shm {
+namespace {
+
+constexpr uint32_t kCollectBatch = 16;                 // sessions between two glances at the clock
+constexpr std::chrono::microseconds kCollectTime{20};  // well below the 50 us that are promised
+
+SessionCounters Read(const SessionCounterLine& line) {
+  SessionCounters c;
+  c.hits = LoadRelaxed(line.hits);
+  c.misses = LoadRelaxed(line.misses);
+  c.expired = LoadRelaxed(line.expired);
+  c.lookups = c.hits + c.misses + c.expired;
+  c.used = LoadRelaxed(line.used);
+  c.created = LoadRelaxed(line.created);
+  c.refreshed = LoadRelaxed(line.refreshed);
+  c.rotated = LoadRelaxed(line.rotated);
+  c.refused = LoadRelaxed(line.refused);
+  c.too_long = LoadRelaxed(line.too_long);
+  c.collected = LoadRelaxed(line.collected);
+  c.repaired = LoadRelaxed(line.repaired);
+  return c;
+}
+
+void Add(const SessionCounters& more, SessionCounters* sum) {
+  sum->lookups += more.lookups;
+  sum->hits += more.hits;
+  sum->misses += more.misses;
+  sum->expired += more.expired;
+  sum->used += more.used;
+  sum->created += more.created;
+  sum->refreshed += more.refreshed;
+  sum->rotated += more.rotated;
+  sum->refused += more.refused;
+  sum->too_long += more.too_long;
+  sum->collected += more.collected;
+  sum->repaired += more.repaired;
+}
+
+}  // namespace
+
+CollectResult SessionTable::CollectStep(uint64_t now_ms) {
+  const PolicyView policy = View();
+  const uint32_t now = TickOf(now_ms);
+  CollectResult result;
+  for (uint32_t i = 0; i < geometry_.shards; ++i) {
+    Shard shard = ShardAt(next_collect_);
+    if (!shard.WorthCollecting(policy, now)) {
+      next_collect_ = (next_collect_ + 1) % geometry_.shards;
+      continue;
+    }
+    {
+      const ShardLock lock(shard, policy, now, counters_->repaired);
+      const auto end = std::chrono::steady_clock::now() + kCollectTime;
+      do {
+        uint32_t budget = kCollectBatch;
+        result.more = shard.Collect(policy, now, &budget, &result.collected);
+      } while (result.more && std::chrono::steady_clock::now() < end);
+    }
+    Count(counters_->collected, result.collected);
+    if (!result.more) next_collect_ = (next_collect_ + 1) % geometry_.shards;
+    result.more = result.more || i + 1 < geometry_.shards;
+    return result;
+  }
+  return result;
+}
+
+uint64_t SessionTable::Live() const {
+  uint64_t live = 0;
+  for (uint32_t i = 0; i < geometry_.shards; ++i) live += ShardAt(i).Live();
+  return live;
+}
+
+uint64_t SessionTable::PeerLive(uint16_t peer) const {
+  uint64_t live = 0;
+  if (peer >= geometry_.max_peers) return 0;
+  for (uint32_t i = 0; i < geometry_.shards; ++i) live += ShardAt(i).Live(peer);
+  return live;
+}
+
+std::vector<SessionCounters> SessionTable::PerWorker() const {
+  const auto* lines = reinterpret_cast<const SessionCounterLine*>(memory_ + sizeof(ZoneHeader));
+  std::vector<SessionCounters> all;
+  for (uint32_t i = 0; i < geometry_.counter_lines; ++i) all.push_back(Read(lines[i]));
+  return all;
+}
+
+SessionCounters SessionTable::Sum() const {
+  SessionCounters sum;
+  for (const SessionCounters& line : PerWorker()) Add(line, &sum);
+  return sum;
+}
+
+// An entry is needed for a new server and none is free: of the servers that are gone, and of whose
+// sessions none is left, the one that has been gone longest makes room.
+uint16_t SessionTable::PeerIndex(std::string_view server_id) {
+  for (;;) {
+    const uint16_t peer = peers_.FindOrAdd(server_id);
+    if (peer != kNoPeer) return peer;
+    uint16_t old = peers_.LongestRetired(kNoPeer);
+    while (old != kNoPeer && PeerLive(old) != 0) old = peers_.LongestRetired(old);
+    if (old == kNoPeer || !peers_.Free(old)) return kNoPeer;
+  }
+}
+
+void SessionTable::RetireAllBut(std::span<const uint16_t> peers) {
+  for (uint16_t peer = 0; peer < peers_.size(); ++peer) {
+    if (std::find(peers.begin(), peers.end(), peer) == peers.end()) peers_.Retire(peer);
+  }
+}
+
+void SessionTable::ForgetPeer(uint16_t peer, uint32_t budget, uint64_t now_ms, PeerWalk* walk) {
+  Walk(walk, budget, now_ms, peer, kNoPeer);
+}
+
+void SessionTable::MovePeer(uint16_t from, uint16_t to, uint32_t budget, uint64_t now_ms,
+                            PeerWalk* walk) {
+  if (!peers_.Active(to)) {
+    walk->more = false;
+    return;
+  }
+  Walk(walk, budget, now_ms, from, to);
+}
+
+// to == kNoPeer: forget. Sessions that move behind the walk's back are met when it begins the shard
+// again, which it does while the shard has some of that peer left.
+void SessionTable::Walk(PeerWalk* walk, uint32_t budget, uint64_t now_ms, uint16_t from,
+                        uint16_t to) {
+  while (walk->shard < geometry_.shards && ShardAt(walk->shard).Live(from) == 0) {
+    ++walk->shard;
+    walk->bucket = 0;
+  }
+  walk->more = walk->shard < geometry_.shards && from != to && from < geometry_.max_peers;
+  if (!walk->more) return;
+
+  Shard shard = ShardAt(walk->shard);
+  const ShardLock lock(shard, View(), TickOf(now_ms), counters_->repaired);
+  const uint32_t begin = walk->bucket * kSlotsPerBucket;
+  const uint32_t end = std::min(shard.SlotCount(), begin + std::max(budget, kSlotsPerBucket));
+  for (uint32_t index = begin; index < end;) {
+    const Slot slot = shard.At(index);
+    if (!slot || slot.value.peer() != from) {
+      ++index;
+    } else if (to == kNoPeer ? shard.Remove(slot) : shard.Rebind(slot, slot.value.BoundTo(to))) {
+      ++walk->changed;
+      ++index;
+    }  // else it was used meanwhile: once more
+  }
+  walk->bucket = end == shard.SlotCount() ? 0 : end / kSlotsPerBucket;
+}
+
+uint64_t SessionTable::RepairAll(bool nobody_else_is_here, uint64_t now_ms) {
+  const PolicyView policy = View();
+  const uint32_t now = TickOf(now_ms);
+  if (nobody_else_is_here) header_->peers_lock.Init();
+  for (uint32_t i = 0; i < geometry_.shards; ++i) {
+    Shard shard = ShardAt(i);
+    if (nobody_else_is_here) shard.InitLock();
+    const ShardLock lock(shard, policy, now, counters_->repaired);
+    shard.Repair(policy, now);
+  }
+  return Live();
+}
+
+std::vector<SessionRecord> SessionTable::Export(uint64_t now_ms) {
+  const PolicyView policy = View();
+  const uint32_t now = TickOf(now_ms);
+  std::vector<SessionRecord> all;
+  all.reserve(Live() + geometry_.shards);
+  for (uint32_t i = 0; i < geometry_.shards; ++i) {
+    Shard shard = ShardAt(i);
+    const ShardLock lock(shard, policy, now, counters_->repaired);
+    for (uint32_t index = 0; index < shard.SlotCount(); ++index) {
+      const Slot slot = shard.At(index);
+      if (!slot || policy.Expired(slot.value.tick(), now)) continue;
+      if (!peers_.Active(slot.value.peer())) continue;
+      const auto extra = static_cast<uint16_t>(slot.value.bits >> 16);
+      all.push_back({shard.TagAt(index), slot.value.tick(), extra, slot.value.peer()});
+    }
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.last_tick > b.last_tick; });
+  return all;
+}
+
+bool SessionTable::Import(const SessionRecord& record, uint16_t peer, uint64_t now_ms) {
+  const Fingerprint key{record.tag, static_cast<uint16_t>(record.extra & 0x7FFF)};
+  const uint32_t now = TickOf(now_ms);
+  if (record.tag == 0 || !peers_.Active(peer)) return false;
+  const uint32_t tick = std::clamp<uint32_t>(record.last_tick, 1, now);
+  Shard shard = ShardOf(key);
+  const ShardLock lock(shard, View(), now, counters_->repaired);
+  if (shard.Find(key) || shard.Full()) return false;
+  const Value value = Value::Of(tick, record.extra >> 15 != 0, key.extra, peer);
+  return shard.Insert(key, value) == Shard::Placed::kYes;
+}
+
+void SessionTable::AdoptKey(const SipKey& key) {
+  header_->key = key;
+  key_ = key;
+  Crc32Stream crc;
+  crc.Add({reinterpret_cast<const char*>(&header_->geometry), sizeof header_->geometry});
+  crc.Add({reinterpret_cast<const char*>(&header_->key), sizeof header_->key});
+  header_->crc = crc.value();
+}
+
+std::string SessionTable::Check(uint64_t now_ms) {
+  const PolicyView policy = View();
+  const uint32_t now = TickOf(now_ms);
+  for (uint32_t i = 0; i < geometry_.shards; ++i) {
+    Shard shard = ShardAt(i);
+    const ShardLock lock(shard, policy, now, counters_->repaired);
+    std::string wrong = shard.Check(now);
+    if (!wrong.empty()) return wrong;
+  }
+  return "";
+}
+
+}  // namespace limpet::shm

@@ -1,0 +1,156 @@
+// One shard of a session table: a two-choice hash table of four-slot buckets, and queues that say
+// which session to give up next. Find() and Use() need no lock; everything else is called by the
+// holder of a ShardLock.
+//
+// A session's two buckets follow from its tag alone, so that it can be moved to its other bucket,
+// or to a table of another size, without its key.
+//
+// Queues: sessions never looked up stand in one list, in order of creation; the others in a wheel
+// of lists, one per unit of time. A use does not move a session: it stands where it stood, at its
+// unit or an earlier one, until it gets to the front and is put where it belongs then.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "shm/session_layout.h"
+
+namespace limpet::shm {
+
+struct Fingerprint {
+  uint64_t tag;
+  uint16_t extra;  // 15 bits
+
+  static Fingerprint Of(const Digest128& hash) {
+    return {hash[0] != 0 ? hash[0] : 1, static_cast<uint16_t>(hash[1] & 0x7FFF)};
+  }
+};
+
+// Where a slot was found and what it held then.
+struct Slot {
+  uint32_t index = kNil;
+  Value value;
+  explicit operator bool() const { return index != kNil; }
+};
+
+class Shard {
+ public:
+  enum class Placed { kYes, kFull };  // kFull: no free slot within reach
+
+  Shard(std::byte* block, const Geometry& geometry);  // geometry must outlive it
+
+  // The share [0, n) that a 32-bit hash falls into.
+  static uint32_t Scale(uint64_t hash32, uint32_t n) {
+    return static_cast<uint32_t>((hash32 & 0xFFFF'FFFF) * n >> 32);
+  }
+  static uint32_t IndexOf(uint64_t tag, uint32_t shards) {
+    return Scale(tag * 0x9E37'79B9'7F4A'7C15 >> 32, shards);
+  }
+  uint32_t First(uint64_t tag) const { return Scale(tag, bucket_count_); }
+  uint32_t Second(uint64_t tag) const { return Scale(tag >> 32, bucket_count_); }
+
+  // --- Without a lock.
+  Slot Find(const Fingerprint& key) const;
+  // Writes down that the session was used now. False: it is not in that slot any more.
+  bool Use(const Fingerprint& key, const Slot& slot, const PolicyView& policy, uint32_t now) const;
+  uint32_t Live() const { return LoadRelaxed(head_->live); }
+  uint32_t Live(uint16_t peer) const { return LoadRelaxed(per_peer_[peer]); }
+  // False if nothing can have expired: not worth a lock.
+  bool WorthCollecting(const PolicyView& policy, uint32_t now) const {
+    return policy.Expired(LoadRelaxed(head_->oldest_tick), now);
+  }
+
+  // --- Under the lock.
+  Placed Insert(const Fingerprint& key, Value value);
+  bool Remove(const Slot& slot);  // false: it was used meanwhile (its value is another)
+  bool Rebind(const Slot& slot, Value value);  // the same key, another value; false as above
+  void Renew(const Slot& slot);  // after Rebind(): to the end of the list of the never looked up
+  bool Full() const { return head_->live >= geometry_->shard_capacity; }
+
+  // Removes the session to give up next: an expired one, else the one idle longest, where those
+  // never looked up have little to say for themselves. Only the first kind if `only_expired`. What
+  // it removed, if anything:
+  enum class Gave { kNothing, kExpired, kLive };
+  Gave GiveUp(const PolicyView& policy, uint32_t now, bool only_expired);
+  // The longest idle one of a key's own two buckets: when they cannot be got free otherwise.
+  bool GiveUpNear(const Fingerprint& key);
+  // Removes expired sessions, looking at up to *budget ones. True: there may be more.
+  bool Collect(const PolicyView& policy, uint32_t now, uint32_t* budget, uint64_t* collected);
+
+  // Makes everything that follows from the buckets anew, and the buckets consistent, whatever they
+  // were.
+  void Repair(const PolicyView& policy, uint32_t now);
+  void Requeue(const PolicyView& policy, uint32_t now);  // the queues only: another unit of time
+  void InitLock() const { head_->lock.Init(); }
+
+  ShardHead& head() const { return *head_; }
+  Slot At(uint32_t index) const;  // empty if there is no session
+  uint64_t TagAt(uint32_t index) const { return LoadAcquire(TagOf(index)); }
+  uint32_t SlotCount() const { return slot_count_; }
+  uint32_t BucketCount() const { return bucket_count_; }
+  std::string Check(uint32_t now) const;
+
+ private:
+  struct Path;
+
+  uint64_t& TagOf(uint32_t slot) const {
+    return buckets_[slot / kSlotsPerBucket].tag[slot % kSlotsPerBucket];
+  }
+  uint64_t& ValOf(uint32_t slot) const {
+    return buckets_[slot / kSlotsPerBucket].val[slot % kSlotsPerBucket];
+  }
+  Slot FindIn(uint32_t bucket, const Fingerprint& key) const;
+  uint32_t FreeIn(uint32_t bucket) const;
+  void Fill(uint32_t slot, const Fingerprint& key, Value value);
+
+  // shard_moves.cc: making room by moving sessions to their other buckets.
+  uint32_t MakeRoom(uint64_t tag);
+  bool Follow(const Path& path, uint32_t* freed);
+  void Move(uint32_t from, uint32_t to);
+  static void Merge(uint64_t& into, Value other);
+
+  // shard_queue.cc
+  uint32_t FreshList() const { return slot_count_; }
+  uint32_t WheelList(uint32_t unit) const { return slot_count_ + 1 + unit % kWheelUnits; }
+  bool Empty(uint32_t list) const { return links_[list].next == list; }
+  void ResetQueues(const PolicyView& policy);
+  void Unlink(uint32_t slot);
+  void LinkBefore(uint32_t slot, uint32_t next);
+  void TakeOver(uint32_t from, uint32_t to);  // `to` stands where `from` stood
+  void PushFresh(uint32_t slot);
+  void PushWheel(uint32_t slot, uint32_t tick);
+  bool InFresh(uint32_t slot) const;
+  void LinkFresh(uint32_t slot, uint32_t next);
+  Slot OldestFresh(uint32_t* budget);
+  Slot OldestUsed(uint32_t* budget);
+  void NoteOldest(const PolicyView& policy, uint32_t now, uint32_t* budget);
+  bool CollectOne(const PolicyView& policy, uint32_t now, uint32_t* budget);
+
+  // shard_repair.cc
+  void CheckSlots(uint32_t now);
+  void DropDuplicates(uint32_t slot);
+  void Recount();
+
+  const Geometry* geometry_;
+  ShardHead* head_;
+  uint32_t* per_peer_;
+  QueueLink* links_;  // slots, then list heads
+  Bucket* buckets_;
+  uint32_t bucket_count_;
+  uint32_t slot_count_;
+};
+
+// Holds a shard's lock. If its owner had died, or the unit of time is another now, the shard is set
+// right first.
+class ShardLock {
+ public:
+  ShardLock(Shard& shard, const PolicyView& policy, uint32_t now, uint64_t& repaired);
+  ~ShardLock() { shard_.head().lock.Unlock(); }
+  ShardLock(const ShardLock&) = delete;
+  ShardLock& operator=(const ShardLock&) = delete;
+
+ private:
+  Shard& shard_;
+};
+
+}  // namespace limpet::shm

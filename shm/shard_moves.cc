@@ -1,0 +1,94 @@
+// Making room in a shard: sessions move to their other bucket, along the shortest chain that ends
+// at a free slot.
+#include "shm/death_points.h"
+#include "shm/shard.h"
+
+namespace limpet::shm {
+
+// Breadth first: buckets, each reached by moving one slot of its parent there.
+struct Shard::Path {
+  static constexpr uint32_t kMaxNodes =
+      400;  // at 61/64 full, all but one in many thousands end far earlier
+  struct Node {
+    uint32_t bucket;
+    uint32_t parent;     // node
+    uint32_t from_slot;  // the parent's slot whose session would come to `bucket`
+  };
+  Node nodes[kMaxNodes];
+  uint32_t count = 0;
+  uint32_t last = 0;     // the node with a free slot
+  uint32_t free = kNil;  // that slot
+
+  void Add(uint32_t bucket, uint32_t parent, uint32_t from_slot) {
+    if (count < kMaxNodes) nodes[count++] = {bucket, parent, from_slot};
+  }
+};
+
+uint32_t Shard::MakeRoom(uint64_t tag) {
+  Path path;
+  path.Add(First(tag), kNil, kNil);
+  path.Add(Second(tag), kNil, kNil);
+  for (uint32_t n = 0; n < path.count; ++n) {
+    const uint32_t bucket = path.nodes[n].bucket;
+    path.free = FreeIn(bucket);
+    if (path.free != kNil) {
+      path.last = n;
+      uint32_t freed = kNil;
+      return Follow(path, &freed) ? freed : kNil;
+    }
+    for (uint32_t i = 0; i < kSlotsPerBucket; ++i) {
+      const uint64_t other = LoadRelaxed(buckets_[bucket].tag[i]);
+      const uint32_t to = First(other) == bucket ? Second(other) : First(other);
+      if (to == bucket) continue;
+      __builtin_prefetch(&buckets_[to]);
+      path.Add(to, n, bucket * kSlotsPerBucket + i);
+    }
+  }
+  return kNil;
+}
+
+// Moves from the far end on, so that each step alone leaves a sound table. A chain that meets
+// itself stops short.
+bool Shard::Follow(const Path& path, uint32_t* freed) {
+  uint32_t free = path.free;
+  for (uint32_t n = path.last; path.nodes[n].parent != kNil; n = path.nodes[n].parent) {
+    const uint32_t from = path.nodes[n].from_slot;
+    const uint64_t tag = LoadRelaxed(TagOf(from));
+    const uint32_t to = path.nodes[n].bucket;
+    if (tag == 0 || (First(tag) != to && Second(tag) != to)) return false;
+    Move(from, free);
+    free = from;
+  }
+  *freed = free;
+  return true;
+}
+
+void Shard::Move(uint32_t from, uint32_t to) {
+  StoreRelease(ValOf(to), LoadAcquire(ValOf(from)));
+  StoreRelease(TagOf(to), LoadRelaxed(TagOf(from)));
+  MayDie(DeathPoint::kMoveCopied);
+  std::atomic_ref(head_->moves).fetch_add(1, std::memory_order_acq_rel);
+  StoreRelease(TagOf(from), 0);
+  // A use that was written to the old place meanwhile is not lost; one that comes now fails, and
+  // looks again.
+  const Value last{std::atomic_ref(ValOf(from)).exchange(0, std::memory_order_acq_rel)};
+  Merge(ValOf(to), last);
+  MayDie(DeathPoint::kMoveCleared);
+  TakeOver(from, to);
+}
+
+// Both are of the same session: its last use is the later one, and it was looked up if either says
+// so.
+void Shard::Merge(uint64_t& into, Value other) {
+  std::atomic_ref val(into);
+  Value seen{val.load(std::memory_order_acquire)};
+  for (;;) {
+    const uint32_t tick = seen.tick() > other.tick() ? seen.tick() : other.tick();
+    const Value merged =
+        Value::Of(tick, seen.referenced() || other.referenced(), seen.fingerprint(), seen.peer());
+    if (seen.bits == 0 || merged == seen) return;
+    if (val.compare_exchange_weak(seen.bits, merged.bits, std::memory_order_acq_rel)) return;
+  }
+}
+
+}  // namespace limpet::shm

@@ -1,0 +1,177 @@
+// Which session of a shard goes next: the lists of a shard, and what is given up or collected from
+// their fronts.
+#include <algorithm>
+
+#include "shm/death_points.h"
+#include "shm/shard.h"
+
+namespace limpet::shm {
+namespace {
+
+constexpr uint32_t kFresh =
+    0x8000'0000;  // in a slot's `prev`: it stands in the list of the never looked up
+constexpr uint32_t kIndex = 0x7FFF'FFFF;
+constexpr uint32_t kLooks =
+    32;  // sessions put in their place, at most, to find the next one to give up
+constexpr uint32_t kFreshShare =
+    16;  // those never looked up may keep one in that many places against older ones
+
+void SetPrev(QueueLink& link, uint32_t prev) { link.prev = (link.prev & kFresh) | prev; }
+
+}  // namespace
+
+void Shard::ResetQueues(const PolicyView& policy) {
+  for (uint32_t list = slot_count_; list < slot_count_ + kLists; ++list)
+    links_[list] = {list, list};
+  head_->fresh = 0;
+  head_->wheel_base = 0;
+  head_->unit_shift = policy.unit_shift;
+  StoreRelaxed(head_->oldest_tick, kNil);
+}
+
+bool Shard::InFresh(uint32_t slot) const { return (links_[slot].prev & kFresh) != 0; }
+
+void Shard::Unlink(uint32_t slot) {
+  const uint32_t prev = links_[slot].prev & kIndex;
+  const uint32_t next = links_[slot].next;
+  links_[prev].next = next;
+  MayDie(DeathPoint::kRelinking);
+  SetPrev(links_[next], prev);
+  if (InFresh(slot)) --head_->fresh;
+}
+
+void Shard::LinkBefore(uint32_t slot, uint32_t next) {
+  const uint32_t prev = links_[next].prev & kIndex;
+  links_[slot] = {next, prev};
+  links_[prev].next = slot;
+  MayDie(DeathPoint::kRelinking);
+  SetPrev(links_[next], slot);
+}
+
+void Shard::TakeOver(uint32_t from, uint32_t to) {
+  links_[to] = links_[from];
+  links_[links_[to].prev & kIndex].next = to;
+  SetPrev(links_[links_[to].next], to);
+}
+
+// At the end; but what comes from another table comes newest first, and goes before what is newer.
+void Shard::PushFresh(uint32_t slot) {
+  const uint32_t first = links_[FreshList()].next;
+  const bool oldest = first != FreshList() && At(slot).value.tick() < At(first).value.tick();
+  LinkFresh(slot, oldest ? first : FreshList());
+}
+
+void Shard::LinkFresh(uint32_t slot, uint32_t next) {
+  LinkBefore(slot, next);
+  links_[slot].prev |= kFresh;
+  ++head_->fresh;
+}
+
+// Never beyond the wheel's reach: too early a place is put right when its turn comes. A session
+// older than the base goes to the very front.
+void Shard::PushWheel(uint32_t slot, uint32_t tick) {
+  const uint32_t unit = tick >> head_->unit_shift;
+  const bool empty = head_->live == head_->fresh + 1;  // only this one is counted but in no list
+  if (empty) head_->wheel_base = unit;
+  const uint32_t base = head_->wheel_base;
+  if (unit < base) {
+    LinkBefore(slot, links_[WheelList(base)].next);
+  } else {
+    LinkBefore(slot, WheelList(std::min(unit, base + kWheelUnits - 1)));
+  }
+}
+
+// The front of the list of the never looked up, after those that were have left it.
+Slot Shard::OldestFresh(uint32_t* budget) {
+  while (!Empty(FreshList()) && *budget > 0) {
+    const Slot slot = At(links_[FreshList()].next);
+    if (!slot.value.referenced()) return slot;
+    Unlink(slot.index);
+    PushWheel(slot.index, slot.value.tick());
+    --*budget;
+  }
+  return {};
+}
+
+// The front of the wheel, after those used since they were put there have left it; where there are
+// too many of them, as good as it gets.
+Slot Shard::OldestUsed(uint32_t* budget) {
+  if (head_->live == head_->fresh) return {};
+  for (;;) {
+    while (Empty(WheelList(head_->wheel_base))) ++head_->wheel_base;
+    const Slot slot = At(links_[WheelList(head_->wheel_base)].next);
+    const uint32_t unit = slot.value.tick() >> head_->unit_shift;
+    if (unit <= head_->wheel_base || *budget == 0) return slot;
+    Unlink(slot.index);
+    LinkBefore(slot.index, WheelList(std::min(unit, head_->wheel_base + kWheelUnits - 1)));
+    --*budget;
+  }
+}
+
+Shard::Gave Shard::GiveUp(const PolicyView& policy, uint32_t now, bool only_expired) {
+  for (;;) {
+    uint32_t looks = kLooks;
+    const Slot fresh = OldestFresh(&looks);
+    looks = kLooks;
+    const Slot used = OldestUsed(&looks);
+    if (!fresh && !used) return Gave::kNothing;
+    const bool used_expired = used && policy.Expired(used.value.tick(), now);
+    const bool fresh_expired = fresh && policy.Expired(fresh.value.tick(), now);
+    if (only_expired && !used_expired && !fresh_expired) return Gave::kNothing;
+
+    // A flood of clients that never return takes places from its own kind, not from those who do
+    // return.
+    const bool fresh_first = !used || head_->fresh > geometry_->shard_capacity / kFreshShare ||
+                             (fresh && fresh.value.tick() < used.value.tick());
+    const bool take_used = used_expired || !fresh || (!fresh_expired && !fresh_first);
+    if (Remove(take_used ? used : fresh)) {
+      return used_expired || fresh_expired ? Gave::kExpired : Gave::kLive;
+    }
+  }
+}
+
+bool Shard::GiveUpNear(const Fingerprint& key) {
+  for (;;) {
+    Slot victim;
+    for (const uint32_t bucket : {First(key.tag), Second(key.tag)}) {
+      for (uint32_t i = 0; i < kSlotsPerBucket; ++i) {
+        const Slot slot = At(bucket * kSlotsPerBucket + i);
+        if (slot && (!victim || slot.value.tick() < victim.value.tick())) victim = slot;
+      }
+    }
+    if (!victim || Remove(victim)) return static_cast<bool>(victim);
+  }
+}
+
+bool Shard::CollectOne(const PolicyView& policy, uint32_t now, uint32_t* budget) {
+  const Slot fresh = OldestFresh(budget);
+  const bool take_fresh = fresh && policy.Expired(fresh.value.tick(), now);
+  const Slot victim = take_fresh ? fresh : OldestUsed(budget);
+  if (!victim || !policy.Expired(victim.value.tick(), now)) return false;
+  return Remove(victim);
+}
+
+bool Shard::Collect(const PolicyView& policy, uint32_t now, uint32_t* budget, uint64_t* collected) {
+  while (*budget > 0 && CollectOne(policy, now, budget)) {
+    --*budget;
+    ++*collected;
+  }
+  if (*budget == 0) return true;
+  NoteOldest(policy, now, budget);
+  return false;
+}
+
+// After all that is expired has gone, so that the next collector need not lock to see that nothing
+// is.
+void Shard::NoteOldest(const PolicyView& policy, uint32_t now, uint32_t* budget) {
+  uint32_t oldest = kNil;
+  if (const Slot fresh = OldestFresh(budget)) oldest = fresh.value.tick();
+  if (const Slot used = OldestUsed(budget)) {
+    const uint32_t unit_begin = head_->wheel_base << head_->unit_shift;
+    oldest = std::min({oldest, used.value.tick(), unit_begin});
+  }
+  if (*budget == 0 || policy.Expired(oldest, now)) return;
+  StoreRelaxed(head_->oldest_tick, oldest);
+}
+
+}  // namespace limpet::shm

@@ -1,0 +1,135 @@
+// Setting a shard right after the owner of its lock died: the buckets are made consistent, and
+// everything else is made anew from them. Readers go on meanwhile. Dying in here only means that
+// the next one begins again.
+#include <string>
+
+#include "shm/death_points.h"
+#include "shm/shard.h"
+
+namespace limpet::shm {
+
+void Shard::Repair(const PolicyView& policy, uint32_t now) {
+  CheckSlots(now);
+  for (uint32_t slot = 0; slot < slot_count_; ++slot) DropDuplicates(slot);
+  Recount();
+  Requeue(policy, now);
+}
+
+// A slot is a session, or empty in both its words; a session is where a lookup finds it, and bound
+// to a possible peer.
+void Shard::CheckSlots(uint32_t now) {
+  for (uint32_t index = 0; index < slot_count_; ++index) {
+    const Slot slot = At(index);
+    const uint64_t tag = TagAt(index);
+    const uint32_t bucket = index / kSlotsPerBucket;
+    const bool sound = slot && (First(tag) == bucket || Second(tag) == bucket) &&
+                       slot.value.peer() < geometry_->max_peers;
+    if (!sound) {
+      StoreRelease(ValOf(index), 0);
+      StoreRelease(TagOf(index), 0);
+      continue;
+    }
+    if (slot.value.tick() <= now + 1) continue;
+    uint64_t expected = slot.value.bits;  // from the future: no such use can have been
+    std::atomic_ref(ValOf(index)).compare_exchange_strong(expected, slot.value.UsedAt(now).bits);
+  }
+  MayDie(DeathPoint::kRepairing);
+}
+
+// A move that was not finished left the session in both its places: the other one goes.
+void Shard::DropDuplicates(uint32_t slot) {
+  const Slot mine = At(slot);
+  if (!mine) return;
+  const uint64_t tag = TagAt(slot);
+  for (const uint32_t bucket : {First(tag), Second(tag)}) {
+    for (uint32_t i = 0; i < kSlotsPerBucket; ++i) {
+      const uint32_t other = bucket * kSlotsPerBucket + i;
+      if (other == slot || TagAt(other) != tag) continue;
+      const Slot twin = At(other);
+      if (!twin || twin.value.fingerprint() != mine.value.fingerprint()) continue;
+      std::atomic_ref(head_->moves).fetch_add(1, std::memory_order_acq_rel);
+      StoreRelease(TagOf(other), 0);
+      Merge(ValOf(slot), Value{std::atomic_ref(ValOf(other)).exchange(0)});
+      MayDie(DeathPoint::kRepairing);
+    }
+  }
+}
+
+void Shard::Recount() {
+  uint32_t live = 0;
+  for (uint32_t peer = 0; peer < geometry_->max_peers; ++peer) StoreRelaxed(per_peer_[peer], 0);
+  for (uint32_t index = 0; index < slot_count_; ++index) {
+    const Slot slot = At(index);
+    if (!slot) continue;
+    ++live;
+    const uint16_t peer = slot.value.peer();
+    StoreRelaxed(per_peer_[peer], per_peer_[peer] + 1);
+  }
+  StoreRelaxed(head_->live, live);
+}
+
+// All sessions are spread over the wheel by their last use; then it is emptied in order of time,
+// those never looked up going to their list and the others back to the wheel: sorted, without
+// memory to sort in.
+void Shard::Requeue(const PolicyView& policy, uint32_t now) {
+  ResetQueues(policy);
+  const uint32_t unit_now = (now + 1) >> policy.unit_shift;
+  const uint32_t base = unit_now >= kWheelUnits ? unit_now - kWheelUnits + 1 : 0;
+  uint32_t oldest = kNil;
+  for (uint32_t index = 0; index < slot_count_; ++index) {
+    const Slot slot = At(index);
+    if (!slot) continue;
+    if (slot.value.tick() < oldest) oldest = slot.value.tick();
+    const uint32_t unit = slot.value.tick() >> policy.unit_shift;
+    LinkBefore(index, WheelList(unit < base ? base : unit > unit_now ? unit_now : unit));
+  }
+  MayDie(DeathPoint::kRepairing);
+  head_->wheel_base = base;
+  StoreRelaxed(head_->oldest_tick, oldest);
+  for (uint32_t unit = base; unit <= unit_now; ++unit) {
+    const uint32_t list = WheelList(unit);
+    for (uint32_t slot = links_[list].next; slot != list;) {
+      const uint32_t next = links_[slot].next;
+      if (!At(slot).value.referenced()) {
+        Unlink(slot);
+        LinkFresh(slot, FreshList());
+      }
+      slot = next;
+    }
+  }
+}
+
+std::string Shard::Check(uint32_t now) const {
+  uint32_t live = 0;
+  for (uint32_t index = 0; index < slot_count_; ++index) {
+    const uint64_t tag = TagAt(index);
+    const Slot slot = At(index);
+    if (!slot) {
+      if (tag != 0 || LoadAcquire(ValOf(index)) != 0) return "half a session";
+      continue;
+    }
+    ++live;
+    const Slot found = Find({tag, slot.value.fingerprint()});
+    if (found.index != index) return found ? "a session twice" : "a session that cannot be found";
+    if (slot.value.tick() > now + 1) return "a session from the future";
+    if (links_[links_[index].next].prev << 1 != index << 1) return "a broken link forward";
+    if (links_[links_[index].prev << 1 >> 1].next != index) return "a broken link backward";
+  }
+  if (live != head_->live) return "a wrong count of sessions";
+  uint32_t queued = 0;
+  uint32_t fresh = 0;
+  for (uint32_t list = slot_count_; list < slot_count_ + kLists; ++list) {
+    for (uint32_t slot = links_[list].next; slot != list; slot = links_[slot].next) {
+      if (++queued > live) return "a queue without end";
+      if (InFresh(slot) != (list == FreshList())) return "a session in the wrong queue";
+      fresh += list == FreshList() ? 1 : 0;
+    }
+  }
+  if (queued != live) return "a session in no queue";
+  if (fresh != head_->fresh) return "a wrong count of fresh sessions";
+  uint32_t bound = 0;
+  for (uint32_t peer = 0; peer < geometry_->max_peers; ++peer) bound += per_peer_[peer];
+  return bound == live ? "" : "a wrong count of a peer's sessions";
+}
+
+}  // namespace limpet::shm

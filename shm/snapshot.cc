@@ -1,0 +1,245 @@
+#include "shm/snapshot.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/unique_fd.h"
+#include "shm/crc32.h"
+
+namespace limpet::shm {
+namespace {
+
+constexpr char kMagic[8] = {'l', 'i', 'm', 'p', 'e', 't', 'S', 'S'};
+constexpr uint32_t kVersion = 1;
+
+// The file: FileHeader | PeerRecord[peers] | SessionRecord[sessions], in the machine's byte order
+// (the version's bytes tell another one apart).
+struct FileHeader {
+  char magic[8];
+  uint32_t version;
+  uint32_t peers;
+  uint64_t sessions;
+  uint64_t boot_ms;
+  int64_t wall_seconds;
+  char boot_id[40];
+  SipKey key;
+  uint32_t body_crc;
+  uint32_t header_crc;  // of all before it
+};
+static_assert(sizeof(FileHeader) == 104 && std::is_trivially_copyable_v<FileHeader>);
+
+struct PeerRecord {
+  uint32_t index;  // what the session records call it
+  uint32_t name_size;
+  char name[PeerEntry::kMaxName];
+};
+static_assert(sizeof(PeerRecord) == 72 && std::is_trivially_copyable_v<PeerRecord>);
+
+template <class T>
+std::string_view BytesOf(const T& value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+uint32_t HeaderCrc(const FileHeader& header) {
+  return Crc32(BytesOf(header).substr(0, offsetof(FileHeader, header_crc)));
+}
+
+template <class T>
+T ReadAt(std::string_view bytes, size_t offset) {
+  T value;
+  std::memcpy(&value, bytes.data() + offset, sizeof value);
+  return value;
+}
+
+Result<FileHeader> ReadHeader(std::string_view bytes) {
+  if (bytes.size() < sizeof(FileHeader)) return InvalidArgument("it is truncated");
+  const auto header = ReadAt<FileHeader>(bytes, 0);
+  if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) {
+    return InvalidArgument("it is not a session snapshot");
+  }
+  if (header.version != kVersion) return InvalidArgument("it is of another version");
+  if (header.header_crc != HeaderCrc(header)) return InvalidArgument("its header is damaged");
+  const std::string_view body = bytes.substr(sizeof header);
+  const uint64_t peers_size = uint64_t{header.peers} * sizeof(PeerRecord);
+  if (header.sessions > body.size() / sizeof(SessionRecord) || peers_size > body.size() ||
+      peers_size + header.sessions * sizeof(SessionRecord) != body.size()) {
+    return InvalidArgument("it is truncated");
+  }
+  if (header.body_crc != Crc32(body)) return InvalidArgument("it is damaged");
+  return header;
+}
+
+// How long ago it was written, in ticks. Another boot is reckoned by the wall clock; one that was
+// set back since says 0.
+uint64_t TicksSince(const FileHeader& header, const SnapshotTime& now) {
+  const std::string_view boot_id(header.boot_id, ::strnlen(header.boot_id, sizeof header.boot_id));
+  if (boot_id == now.boot_id) {
+    return now.boot_ms > header.boot_ms ? (now.boot_ms - header.boot_ms) / kTickMs : 0;
+  }
+  if (now.wall_seconds <= header.wall_seconds) return 0;
+  const auto seconds = static_cast<uint64_t>(now.wall_seconds - header.wall_seconds);
+  return std::min<uint64_t>(seconds, UINT32_MAX) * 1000 / kTickMs;
+}
+
+// The indices of one table's peers in another; kNoPeer where there is none.
+using PeerMap = std::vector<uint16_t>;
+
+Result<PeerMap> AddPeers(std::string_view body, uint32_t count, SessionTable* table) {
+  PeerMap map(kNoPeer, kNoPeer);
+  for (uint32_t i = 0; i < count; ++i) {
+    const auto peer = ReadAt<PeerRecord>(body, i * sizeof(PeerRecord));
+    if (peer.index >= map.size() || peer.name_size > sizeof peer.name) {
+      return InvalidArgument("it names an impossible peer");
+    }
+    map[peer.index] = table->PeerIndex({peer.name, peer.name_size});
+  }
+  return map;
+}
+
+void ImportAged(SessionRecord record, uint64_t age, const PeerMap& map, SessionTable* table,
+                const SnapshotTime& now, Moved* result) {
+  const uint32_t now_tick = TickOf(now.boot_ms);
+  const uint64_t timeout =
+      PolicyView::For(static_cast<uint64_t>(table->Policy().timeout.count()), false, false)
+          .timeout_ticks;
+  if (record.peer >= map.size() || map[record.peer] == kNoPeer || age > timeout) return;
+  record.last_tick = age < now_tick ? static_cast<uint32_t>(now_tick - age) : 1;
+  ++result->of;
+  if (table->Import(record, map[record.peer], now.boot_ms)) ++result->moved;
+}
+
+Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError("write() to \"" + path + "\" failed", errno);
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+  return {};
+}
+
+// So that the new name is on the disk too. Best effort: the data is there already.
+void SyncDirectoryOf(const std::string& path) {
+  std::string directory = std::filesystem::path(path).parent_path().string();
+  if (directory.empty()) directory = ".";
+  const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd) (void)::fsync(fd.get());
+}
+
+}  // namespace
+
+SnapshotTime SnapshotTime::Now() {
+  SnapshotTime now{BootMs(), limpet::Now().seconds, ""};
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> now.boot_id;
+  return now;
+}
+
+std::string Encode(SessionTable& table, const SnapshotTime& now) {
+  std::string body;
+  FileHeader header{};
+  const PeerDirectory& peers = table.peers();
+  for (uint16_t i = 0; i < peers.size(); ++i) {
+    if (!peers.Active(i)) continue;
+    PeerRecord peer{};
+    const std::string name = peers.Name(i);
+    peer.index = i;
+    peer.name_size = static_cast<uint32_t>(name.size());
+    std::memcpy(peer.name, name.data(), name.size());
+    body += BytesOf(peer);
+    ++header.peers;
+  }
+  const std::vector<SessionRecord> sessions = table.Export(now.boot_ms);
+  body.append(reinterpret_cast<const char*>(sessions.data()),
+              sessions.size() * sizeof(SessionRecord));
+
+  std::memcpy(header.magic, kMagic, sizeof kMagic);
+  header.version = kVersion;
+  header.sessions = sessions.size();
+  header.boot_ms = now.boot_ms;
+  header.wall_seconds = now.wall_seconds;
+  now.boot_id.copy(header.boot_id, sizeof header.boot_id - 1);
+  header.key = table.secret();
+  header.body_crc = Crc32(body);
+  header.header_crc = HeaderCrc(header);
+  return std::string(BytesOf(header)) + body;
+}
+
+Result<Moved> Decode(std::string_view bytes, SessionTable* table, const SnapshotTime& now) {
+  const Result<FileHeader> header = ReadHeader(bytes);
+  if (!header) return header.error();
+  const std::string_view body = bytes.substr(sizeof *header);
+  Result<PeerMap> map = AddPeers(body, header->peers, table);
+  if (!map) return map.error();
+  table->AdoptKey(header->key);
+
+  Moved result;
+  const uint32_t then_tick = TickOf(header->boot_ms);
+  const uint64_t since = TicksSince(*header, now);
+  for (uint64_t i = 0; i < header->sessions; ++i) {
+    const size_t offset = header->peers * sizeof(PeerRecord) + i * sizeof(SessionRecord);
+    const auto record = ReadAt<SessionRecord>(body, offset);
+    const uint64_t age = PolicyView::Age(record.last_tick, then_tick) + since;
+    ImportAged(record, age, *map, table, now, &result);
+  }
+  return result;
+}
+
+Status Save(SessionTable& table, const std::string& path, const SnapshotTime& now) {
+  const std::string bytes = Encode(table, now);
+  const std::string temporary = path + ".new";
+  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!fd) return ErrnoError("open() \"" + temporary + "\" failed", errno);
+  if (Status written = WriteAll(fd.get(), bytes, temporary); !written) return written;
+  if (::fsync(fd.get()) != 0) return ErrnoError("fsync() \"" + temporary + "\" failed", errno);
+  fd.Reset();
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    return ErrnoError("rename() \"" + temporary + "\" to \"" + path + "\" failed", errno);
+  }
+  SyncDirectoryOf(path);
+  return {};
+}
+
+Result<Moved> Load(const std::string& path, SessionTable* table, const SnapshotTime& now) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return ErrnoError("open() \"" + path + "\" failed", errno);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return ErrnoError("fstat() \"" + path + "\" failed", errno);
+  std::string bytes(static_cast<size_t>(status.st_size), '\0');
+  size_t have = 0;
+  while (have < bytes.size()) {
+    const ssize_t n = ::read(fd.get(), bytes.data() + have, bytes.size() - have);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError("read() \"" + path + "\" failed", errno);
+    if (n == 0) break;
+    have += static_cast<size_t>(n);
+  }
+  return Decode(std::string_view(bytes).substr(0, have), table, now);
+}
+
+Moved Migrate(SessionTable& from, SessionTable* to, uint64_t now_ms) {
+  to->AdoptKey(from.secret());
+  to->SetPolicy(from.Policy());
+  PeerMap map(from.peers().size(), kNoPeer);
+  for (uint16_t i = 0; i < from.peers().size(); ++i) {
+    if (from.peers().Active(i)) map[i] = to->PeerIndex(from.PeerName(i));
+  }
+  Moved result;
+  for (const SessionRecord& record : from.Export(now_ms)) {
+    ++result.of;
+    const uint16_t peer = map[record.peer];
+    if (peer != kNoPeer && to->Import(record, peer, now_ms)) ++result.moved;
+  }
+  return result;
+}
+
+}  // namespace limpet::shm

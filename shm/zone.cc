@@ -1,0 +1,107 @@
+#include "shm/zone.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/interprocess/anonymous_shared_memory.hpp>
+#include <boost/interprocess/exceptions.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+namespace limpet::shm {
+namespace {
+
+namespace bip = boost::interprocess;
+
+constexpr mode_t kMode = 0600;
+
+Error Failed(const char* call, const std::string& name, int errnum) {
+  return ErrnoError(std::string(call) + " \"" + name + "\" failed", errnum);
+}
+
+// Everybody who has the object open holds it shared, through the descriptor that workers inherit;
+// so whoever gets it exclusively knows that all others are gone.
+bool TakeFlock(int fd) {
+  const bool alone = ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+  ::flock(fd, LOCK_SH | LOCK_NB);
+  return alone;
+}
+
+}  // namespace
+
+Status Zone::Map(bip::shared_memory_object object) {
+  object_ = std::move(object);
+  try {
+    region_ = bip::mapped_region(object_, bip::read_write);
+  } catch (const bip::interprocess_exception& e) {
+    return Failed("mmap()", object_.get_name(), e.get_native_error());
+  }
+  ::madvise(region_.get_address(), region_.get_size(), MADV_HUGEPAGE);  // where it is allowed
+  return {};
+}
+
+Result<Zone> Zone::Create(const std::string& name, size_t bytes) {
+  Zone zone;
+  try {
+    bip::shared_memory_object object(bip::create_only, name.c_str(), bip::read_write,
+                                     bip::permissions(kMode));
+    const int fd = object.get_mapping_handle().handle;
+    const int error = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
+    if (error != 0) {
+      Remove(name);
+      return Failed("posix_fallocate()", name, error);
+    }
+    zone.alone_ = TakeFlock(fd);
+    if (Status mapped = zone.Map(std::move(object)); !mapped) {
+      Remove(name);
+      return mapped.error();
+    }
+  } catch (const bip::interprocess_exception& e) {
+    return Failed("shm_open()", name, e.get_native_error());
+  }
+  return zone;
+}
+
+Result<Zone> Zone::Open(const std::string& name) {
+  Zone zone;
+  try {
+    bip::shared_memory_object object(bip::open_only, name.c_str(), bip::read_write);
+    const int fd = object.get_mapping_handle().handle;
+    struct stat status {};
+    if (::fstat(fd, &status) != 0) return Failed("fstat()", name, errno);
+    if (status.st_uid != ::geteuid() || (status.st_mode & 0077) != 0) {
+      return Error{std::make_error_code(std::errc::permission_denied),
+                   "shared memory \"" + name + "\" is not ours alone (owner or mode)"};
+    }
+    if (status.st_size == 0) return InvalidArgument("shared memory \"" + name + "\" is empty");
+    zone.alone_ = TakeFlock(fd);
+    if (Status mapped = zone.Map(std::move(object)); !mapped) return mapped.error();
+  } catch (const bip::interprocess_exception& e) {
+    return Failed("shm_open()", name, e.get_native_error());
+  }
+  return zone;
+}
+
+Result<Zone> Zone::Anonymous(size_t bytes) {
+  Zone zone;
+  try {
+    zone.region_ = bip::anonymous_shared_memory(bytes);
+  } catch (const bip::interprocess_exception& e) {
+    return Failed("mmap()", "anonymous", e.get_native_error());
+  }
+  return zone;
+}
+
+void Zone::Remove(const std::string& name) { bip::shared_memory_object::remove(name.c_str()); }
+
+// POSIX has no call for it; on Linux the objects are files.
+Status Zone::Rename(const std::string& from, const std::string& to) {
+  if (std::rename(("/dev/shm/" + from).c_str(), ("/dev/shm/" + to).c_str()) == 0) return {};
+  return Failed("rename()", from, errno);
+}
+
+}  // namespace limpet::shm
