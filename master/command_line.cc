@@ -25,7 +25,7 @@ std::optional<int> SignalNamed(std::string_view name) {
 // Options that take a value, in the same word or in the next one.
 struct ValueOption {
   char letter;
-  std::string CommandLine::* field;
+  std::string CommandLine::*field;
   std::string_view missing;  // what nginx says when the value is not there
 };
 constexpr ValueOption kValueOptions[] = {
@@ -39,9 +39,9 @@ struct PlainOption {
   char letter;
   Order order;
 };
-constexpr PlainOption kPlainOptions[] = {
-    {'?', Order::kHelp},            {'h', Order::kHelp}, {'v', Order::kVersion},
-    {'V', Order::kVersionAndBuild}, {'t', Order::kTest}, {'T', Order::kTestAndDump}};
+constexpr PlainOption kPlainOptions[] = {{'?', Order::kHelp},    {'h', Order::kHelp},
+                                         {'v', Order::kVersion}, {'V', Order::kVersionAndBuild},
+                                         {'t', Order::kTest},    {'T', Order::kTestAndDump}};
 
 class Parser {
  public:

@@ -8,7 +8,15 @@
 
 namespace limpet::master {
 
-enum class Order : uint8_t { kServe, kTest, kTestAndDump, kVersion, kVersionAndBuild, kHelp, kSignal };
+enum class Order : uint8_t {
+  kServe,
+  kTest,
+  kTestAndDump,
+  kVersion,
+  kVersionAndBuild,
+  kHelp,
+  kSignal
+};
 
 struct CommandLine {
   Order order = Order::kServe;
@@ -20,7 +28,8 @@ struct CommandLine {
   int signal = 0;                 // -s: what to send to the running master
 };
 
-// `args`: without the program's name. The error's message is what nginx would say: `invalid option: "x"`.
+// `args`: without the program's name. The error's message is what nginx would say: `invalid option:
+// "x"`.
 Result<CommandLine> ParseCommandLine(std::span<const char* const> args);
 
 std::string HelpText();

@@ -13,7 +13,8 @@ namespace {
 constexpr const char* kDefaultUser = "nobody";
 
 Result<gid_t> GroupOf(const conf::Config& config, const passwd& user) {
-  // `user NAME;` means the group of the same name, as in nginx; the user's primary group where there is none.
+  // `user NAME;` means the group of the same name, as in nginx; the user's primary group where
+  // there is none.
   const std::string name = config.group.empty() ? user.pw_name : config.group;
   if (const group* found = ::getgrnam(name.c_str())) return found->gr_gid;
   if (config.group.empty()) return user.pw_gid;

@@ -17,7 +17,8 @@ struct Credentials {
   gid_t gid = 0;
 };
 
-// Nothing when the master does not run as root: there is nobody else to become. Without a `user` line: nobody.
+// Nothing when the master does not run as root: there is nobody else to become. Without a `user`
+// line: nobody.
 Result<std::optional<Credentials>> WorkerCredentials(const conf::Config& config);
 
 // In the worker, for good. Order matters: groups first, the user last.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -56,11 +57,17 @@ Result<std::vector<Log>> OpenErrorLogs(const conf::Config& config, const std::st
   return logs;
 }
 
-Status CreateAccessLogs(const conf::Config& config) {
+Status CreateAccessLogs(const conf::Config& config, const std::optional<Credentials>& owner) {
   if (!config.http) return {};
   for (const std::string& path : config.http->access_log_files) {
     const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
     if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
+    struct stat found {};
+    if (!owner || ::fstat(fd.get(), &found) != 0 || !S_ISREG(found.st_mode)) continue;
+    if (found.st_uid == owner->uid) continue;
+    if (::fchown(fd.get(), owner->uid, static_cast<gid_t>(-1)) != 0) {
+      return ErrnoError(fmt::format("chown(\"{}\", {}) failed", path, owner->uid), errno);
+    }
   }
   return {};
 }
@@ -80,6 +87,10 @@ void EarlyLog::Report(LogLevel level, const std::string& message) const {
     fmt::print(stderr, "limpet: [{}] {}\n", Name(level), message);
   }
   log_.Write(level, 0, message);
+}
+
+std::function<void(LogLevel, const std::string&)> EarlyLog::Reporter() const {
+  return [this](LogLevel level, const std::string& message) { Report(level, message); };
 }
 
 }  // namespace limpet::master

@@ -1,29 +1,35 @@
 // Error logs as configured, opened; and where errors go before there is a configuration.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/log.h"
 #include "conf/config.h"
+#include "master/credentials.h"
 
 namespace limpet::master {
 
-// Parallel to config.error_logs (never empty: the first is the main context's). `fallback`: the path, or "stderr", used
-// where a level has no error_log of its own.
+// Parallel to config.error_logs (never empty: the first is the main context's). `fallback`: the
+// path, or "stderr", used where a level has no error_log of its own.
 Result<std::vector<Log>> OpenErrorLogs(const conf::Config& config, const std::string& fallback,
                                        LogFiles* files);
 
-// Creates the access logs and hands all log files to the workers' user, as workers open and reopen them themselves.
-Status CreateAccessLogs(const conf::Config& config);
+// Creates the access logs and hands them to the workers' user, as workers open and reopen them
+// themselves.
+Status CreateAccessLogs(const conf::Config& config, const std::optional<Credentials>& owner);
 
-// Errors before a configuration's own log is there: to the -e file, and to people on stderr as `limpet: [emerg] …`.
+// Errors before a configuration's own log is there: to the -e file, and to people on stderr as
+// `limpet: [emerg] …`.
 class EarlyLog {
  public:
   explicit EarlyLog(const std::string& path);
 
   void Report(LogLevel level, const std::string& message) const;
+  std::function<void(LogLevel, const std::string&)> Reporter() const;
   void ShowWarnings(bool show) { show_warnings_ = show; }  // of what follows
   const Log& file() const { return log_; }
 

@@ -15,14 +15,15 @@ struct SignalRow {
   int number;
   std::string_view name;
 };
-constexpr SignalRow kRead[] = {{SIGHUP, "SIGHUP"},   {SIGINT, "SIGINT"},   {SIGQUIT, "SIGQUIT"},
-                               {SIGTERM, "SIGTERM"}, {SIGUSR1, "SIGUSR1"}, {SIGUSR2, "SIGUSR2"},
+constexpr SignalRow kRead[] = {{SIGHUP, "SIGHUP"},   {SIGINT, "SIGINT"},    {SIGQUIT, "SIGQUIT"},
+                               {SIGTERM, "SIGTERM"}, {SIGUSR1, "SIGUSR1"},  {SIGUSR2, "SIGUSR2"},
                                {SIGCHLD, "SIGCHLD"}, {SIGWINCH, "SIGWINCH"}};
 
 int Timeout(std::optional<uint64_t> deadline_ms) {
   if (!deadline_ms) return -1;
   const uint64_t now = MonotonicMs();
-  return *deadline_ms <= now ? 0 : static_cast<int>(std::min<uint64_t>(*deadline_ms - now, INT_MAX));
+  return *deadline_ms <= now ? 0
+                             : static_cast<int>(std::min<uint64_t>(*deadline_ms - now, INT_MAX));
 }
 
 }  // namespace
@@ -31,7 +32,8 @@ Result<EventWait> EventWait::Create() {
   sigset_t set;
   ::sigemptyset(&set);
   for (const SignalRow& row : kRead) ::sigaddset(&set, row.number);
-  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) return ErrnoError("sigprocmask() failed", errno);
+  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0)
+    return ErrnoError("sigprocmask() failed", errno);
   UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd) return ErrnoError("signalfd() failed", errno);
   return EventWait(std::move(fd));

@@ -21,7 +21,8 @@ class EventWait {
  public:
   static Result<EventWait> Create();
 
-  // The next signal, or nothing when `deadline_ms` (MonotonicMs) has passed. A deadline in the past asks without waiting.
+  // The next signal, or nothing when `deadline_ms` (MonotonicMs) has passed. A deadline in the past
+  // asks without waiting.
   std::optional<Signal> Next(std::optional<uint64_t> deadline_ms);
 
  private:

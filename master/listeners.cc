@@ -92,6 +92,8 @@ ListenSocket::~ListenSocket() {
   ::unlink(reinterpret_cast<const sockaddr_un*>(address_.get())->sun_path);
 }
 
+void ListenSocket::AdoptFile() { owner_ = ::getpid(); }
+
 Result<Listeners> Listeners::Open(const conf::Config& config, const Listeners& before,
                                   OnBusy on_busy, const Log& log) {
   Listeners result;
@@ -122,6 +124,12 @@ void Listeners::CloseAllBut(int number) {
       if (group.size() > 1 && i != static_cast<size_t>(number)) group[i]->Close();
     }
   }
+}
+
+void Listeners::Close() { groups_.clear(); }
+
+void Listeners::AdoptFiles() {
+  for (const ListenSocketPtr& socket : All()) socket->AdoptFile();
 }
 
 void Listeners::LeaveFiles() {

@@ -1,5 +1,5 @@
-// Listening sockets. A generation holds what it needs; sockets of equal addresses are handed on from the generation before,
-// so that none is closed over a reload and no connection is refused.
+// Listening sockets. A generation holds what it needs; sockets of equal addresses are handed on
+// from the generation before, so that none is closed over a reload and no connection is refused.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,8 @@
 
 namespace limpet::master {
 
-// One open socket. The file of a Unix socket goes with its last holder, in the process that opened it.
+// One open socket. The file of a Unix socket goes with its last holder, in the process that opened
+// it.
 class ListenSocket {
  public:
   ListenSocket(UniqueFd fd, const SocketAddress& address);
@@ -24,6 +25,7 @@ class ListenSocket {
   const SocketAddress& address() const { return address_; }
   void Close() { fd_.Reset(); }  // in a worker: the file stays
   void LeaveFile() { owner_ = 0; }
+  void AdoptFile();  // this process removes the file in the end
 
  private:
   UniqueFd fd_;
@@ -35,24 +37,32 @@ using ListenSocketPtr = std::shared_ptr<ListenSocket>;
 
 class Listeners {
  public:
-  enum class OnBusy { kRetry, kFail };  // at start an address may still be held by who ends; a reload never waits
+  enum class OnBusy {
+    kRetry,
+    kFail
+  };  // at start an address may still be held by who ends; a reload never waits
 
-  // Sockets for config.http->listens. `before`: those of the generation that serves now, empty at start.
+  // Sockets for config.http->listens. `before`: those of the generation that serves now, empty at
+  // start.
   static Result<Listeners> Open(const conf::Config& config, const Listeners& before, OnBusy on_busy,
                                 const Log& log);
 
-  // Parallel to config.http->listens. -1: connections for this address come through the socket that listens on every
-  // address of its port.
+  // Parallel to config.http->listens. -1: connections for this address come through the socket that
+  // listens on every address of its port.
   std::vector<int> ForWorker(int number) const;
 
   // In a worker: closes sockets that belong to other workers.
   void CloseAllBut(int number);
 
+  void Close();       // all of them, for good
+  void AdoptFiles();  // after a fork whose parent ends
+
   // The socket files outlive this process: another master has taken them over.
   void LeaveFiles();
   std::vector<ListenSocketPtr> All() const;
 
-  // Sockets that another process opened and left to this one (binary upgrade): to be passed as `before`.
+  // Sockets that another process opened and left to this one (binary upgrade): to be passed as
+  // `before`.
   static Listeners Adopt(const std::vector<int>& fds);
 
  private:

@@ -33,9 +33,8 @@ std::string ErrorLog(const CommandLine& command_line, const Paths& paths, bool o
 Paths ResolvePaths(const CommandLine& command_line, const std::string& working_directory) {
   const bool own_prefix = !command_line.prefix.empty();
   Paths paths;
-  paths.prefix = own_prefix
-                     ? WithSlash(Absolute(WithSlash(working_directory), command_line.prefix))
-                     : std::string(kDefaultPrefix);
+  paths.prefix = own_prefix ? WithSlash(Absolute(WithSlash(working_directory), command_line.prefix))
+                            : std::string(kDefaultPrefix);
   paths.file = command_line.file.empty() ? DefaultFile(paths.prefix)
                                          : Absolute(paths.prefix, command_line.file);
   paths.error_log = ErrorLog(command_line, paths, own_prefix);

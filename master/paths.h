@@ -1,4 +1,5 @@
-// Where things are when nobody says: the system's places without -p, nginx's places beneath the prefix with it.
+// Where things are when nobody says: the system's places without -p, nginx's places beneath the
+// prefix with it.
 #pragma once
 
 #include <string>
@@ -10,7 +11,8 @@ namespace limpet::master {
 
 inline constexpr std::string_view kDefaultPrefix = "/etc/limpet/";
 inline constexpr std::string_view kDefaultFile = "limpet.conf";
-inline constexpr std::string_view kNginxFile = "conf/nginx.conf";  // tried when there is no limpet.conf
+inline constexpr std::string_view kNginxFile =
+    "conf/nginx.conf";  // tried when there is no limpet.conf
 inline constexpr std::string_view kDefaultErrorLog = "/var/log/limpet/error.log";
 inline constexpr std::string_view kDefaultPid = "/run/limpet.pid";
 inline constexpr std::string_view kDefaultState = "/var/lib/limpet/";

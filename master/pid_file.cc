@@ -16,7 +16,8 @@ Status PidFile::Write(const std::string& path) {
   if (path == path_) return {};
   const std::string beside = fmt::format("{}.{}", path, ::getpid());
   {
-    const UniqueFd fd(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+    const UniqueFd fd(
+        ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
     if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
     const std::string text = fmt::format("{}\n", ::getpid());
     if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {

@@ -1,5 +1,5 @@
-// The file with the master's process id. It appears whole or not at all (written beside its place and renamed), and only
-// when every socket listens: whoever sees it may connect.
+// The file with the master's process id. It appears whole or not at all (written beside its place
+// and renamed), and only when every socket listens: whoever sees it may connect.
 #pragma once
 
 #include <sys/types.h>
@@ -17,7 +17,8 @@ class PidFile {
   PidFile(const PidFile&) = delete;
   PidFile& operator=(const PidFile&) = delete;
 
-  // Writes this process's id; a file written before elsewhere is removed after the new one is there.
+  // Writes this process's id; a file written before elsewhere is removed after the new one is
+  // there.
   Status Write(const std::string& path);
   void Remove();
   const std::string& path() const { return path_; }

@@ -1,5 +1,5 @@
-// The name that ps shows for a process. Written over the memory of the arguments and the environment, as the kernel
-// offers no other place for a title of any length.
+// The name that ps shows for a process. Written over the memory of the arguments and the
+// environment, as the kernel offers no other place for a title of any length.
 #pragma once
 
 #include <string_view>

@@ -21,7 +21,7 @@ struct OptionRow {
   int level;
   int name;
   std::string_view text;
-  int conf::Listen::* field;  // 0: leave the system's
+  int conf::Listen::*field;  // 0: leave the system's
 };
 constexpr OptionRow kSizes[] = {
     {SOL_SOCKET, SO_RCVBUF, "SO_RCVBUF", &conf::Listen::rcvbuf},

@@ -11,7 +11,8 @@ namespace limpet::master {
 // A new socket, bound but not listening. The error of a busy address has the code EADDRINUSE.
 Result<UniqueFd> BindSocket(const conf::Listen& listen);
 
-// Options that may change while the socket lives, then listen(). Those that fail are logged and go without.
+// Options that may change while the socket lives, then listen(). Those that fail are logged and go
+// without.
 Status StartListening(int fd, const conf::Listen& listen, const Log& log);
 
 Status AllowSharing(int fd);  // SO_REUSEPORT

@@ -1,4 +1,5 @@
-// Directories for bodies that do not fit in memory. Made by the master; the workers' user owns them.
+// Directories for bodies that do not fit in memory. Made by the master; the workers' user owns
+// them.
 #pragma once
 
 #include <string>

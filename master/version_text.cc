@@ -8,7 +8,8 @@
 namespace limpet::master {
 namespace {
 
-// The mainline version whose language and behaviour are followed. Test suites skip checks by this line.
+// The mainline version whose language and behaviour are followed. Test suites skip checks by this
+// line.
 constexpr std::string_view kCompatibleVersion = "1.31.5";
 
 // Only what is built is claimed, and what nginx builds by default but limpet has not is disclaimed.

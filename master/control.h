@@ -1,0 +1,12 @@
+// The orders that end at once: test, dump, signal.
+#pragma once
+
+#include "master/error_logs.h"
+#include "master/paths.h"
+
+namespace limpet::master {
+
+int TestConfig(const CommandLine& command_line, const Paths& paths, EarlyLog& early);
+int SendSignal(const CommandLine& command_line, const Paths& paths, const EarlyLog& early);
+
+}  // namespace limpet::master

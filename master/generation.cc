@@ -1,0 +1,109 @@
+#include "master/generation.h"
+
+#include <sched.h>
+
+#include "base/clock.h"
+#include "master/temp_dirs.h"
+
+namespace limpet::master {
+namespace {
+
+// The processors this process may use: in a container often fewer than the machine has.
+int UsableCpus() {
+  cpu_set_t set;
+  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(CPU_COUNT(&set), 1) : 1;
+}
+
+// Lines may come with nginx's level in front.
+std::string WithoutLevel(std::string text) {
+  constexpr std::string_view kPrefix = "[warn] ";
+  return text.starts_with(kPrefix) ? text.substr(kPrefix.size()) : text;
+}
+
+}  // namespace
+
+std::shared_ptr<const conf::Config> LoadConfig(
+    const CommandLine& command_line, const Paths& paths,
+    const std::function<void(LogLevel, const std::string&)>& report) {
+  auto loaded = conf::Load({.prefix = paths.prefix,
+                            .file = paths.file,
+                            .error_log = paths.error_log,
+                            .global_directives = command_line.global_directives,
+                            .cpus = UsableCpus()});
+  if (!loaded) {
+    report(LogLevel::kEmerg, loaded.error().message);
+    return nullptr;
+  }
+  for (const std::string& warning : (*loaded)->warnings) {
+    report(LogLevel::kWarn, WithoutLevel(warning));
+  }
+  return std::move(*loaded);
+}
+
+Status Generation::OpenFiles(const Paths& paths) {
+  auto credentials = WorkerCredentials(*config_);
+  if (!credentials) return credentials.error();
+  credentials_ = *credentials;
+  auto logs = OpenErrorLogs(*config_, paths.error_log, &log_files_);
+  if (!logs) return logs.error();
+  logs_ = std::move(*logs);
+  if (auto status = CreateAccessLogs(*config_, credentials_); !status) return status;
+  if (credentials_) log_files_.ChangeOwner(credentials_->uid);
+  return {};
+}
+
+Status Generation::Check(const conf::Config& config, const Paths& paths) {
+  Generation probe;
+  probe.config_ = std::shared_ptr<const conf::Config>(&config, [](const conf::Config*) {});
+  return probe.OpenFiles(paths);
+}
+
+Result<std::shared_ptr<Generation>> Generation::Open(const Inputs& inputs) {
+  std::shared_ptr<Generation> made(new Generation);
+  made->config_ = inputs.config;
+  made->number_ = inputs.number;
+  made->counters_ = inputs.shared->counters();
+  if (auto status = made->OpenFiles(*inputs.paths); !status) return status.error();
+  const conf::Config& config = *inputs.config;
+  if (auto status = CreateTempDirs(TempDirs(config), made->credentials_); !status) {
+    return status.error();
+  }
+  auto listeners = Listeners::Open(config, *inputs.before, inputs.on_busy, *inputs.log);
+  if (!listeners) return listeners.error();
+  made->listeners_ = std::move(*listeners);
+  // Last, as this is what the serving generation would notice.
+  auto zones = inputs.shared->Attach(config, made->log());
+  if (!zones) return zones.error();
+  made->zones_ = std::move(*zones);
+  return made;
+}
+
+worker::Environment Generation::EnvironmentFor(int number, int slot) {
+  worker::Environment environment;
+  environment.config = config_.get();
+  environment.slot = slot;
+  environment.number = number;
+  environment.generation = number_;
+  environment.started_ms = MonotonicMs();
+  environment.listen_fds = listeners_.ForWorker(number);
+  environment.logs = &logs_;
+  environment.log_files = &log_files_;
+  environment.sessions = zones_.sessions;
+  for (const auto& states : zones_.peer_states) environment.peer_states.push_back(states.get());
+  if (config_->http) {
+    environment.limit_req.resize(config_->http->limit_req_zones.size());
+    environment.limit_conn.resize(config_->http->limit_conn_zones.size());
+  }
+  environment.counters = counters_;
+  return environment;
+}
+
+void Generation::ReopenLogs() {
+  log_files_.ReopenAll(log());
+  if (auto status = CreateAccessLogs(*config_, credentials_); !status) {
+    LIMPET_LOG(log(), LogLevel::kEmerg, "{}", status.error().message);
+  }
+  if (credentials_) log_files_.ChangeOwner(credentials_->uid);
+}
+
+}  // namespace limpet::master

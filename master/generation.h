@@ -1,0 +1,68 @@
+// One successful load: configuration, sockets, logs and the zones it uses. A reload makes another
+// one beside it; the old one lives as long as a worker or the master holds it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "conf/config.h"
+#include "master/credentials.h"
+#include "master/error_logs.h"
+#include "master/listeners.h"
+#include "master/paths.h"
+#include "master/shared_memory.h"
+#include "worker/worker.h"
+
+namespace limpet::master {
+
+// The configuration file with the command line's defaults applied; null if it is wrong. Warnings
+// and errors go to `report`.
+std::shared_ptr<const conf::Config> LoadConfig(
+    const CommandLine& command_line, const Paths& paths,
+    const std::function<void(LogLevel, const std::string&)>& report);
+
+class Generation {
+ public:
+  struct Inputs {
+    std::shared_ptr<const conf::Config> config;
+    const Paths* paths;
+    SharedMemory* shared;
+    const Listeners* before;  // sockets that may be taken over
+    Listeners::OnBusy on_busy = Listeners::OnBusy::kRetry;
+    const Log* log;       // for what happens before this generation's own log is open
+    uint64_t number = 1;  // counts successful loads
+  };
+  // Nothing of the serving generation has changed when this fails.
+  static Result<std::shared_ptr<Generation>> Open(const Inputs& inputs);
+
+  // Logs, users and directories that a test of the configuration should find wrong.
+  static Status Check(const conf::Config& config, const Paths& paths);
+
+  const conf::Config& config() const { return *config_; }
+  const Log& log() const { return logs_[0]; }
+  LogFiles& log_files() { return log_files_; }
+  Listeners& listeners() { return listeners_; }
+  const std::optional<Credentials>& credentials() const { return credentials_; }
+  uint64_t number() const { return number_; }
+
+  worker::Environment EnvironmentFor(int number, int slot);
+  void ReopenLogs();
+
+ private:
+  Generation() = default;
+  Status OpenFiles(const Paths& paths);
+
+  std::shared_ptr<const conf::Config> config_;
+  LogFiles log_files_;
+  std::vector<Log> logs_;
+  Listeners listeners_;
+  std::optional<Credentials> credentials_;
+  SharedMemory::View zones_;
+  shm::Counters* counters_ = nullptr;
+  uint64_t number_ = 1;
+};
+
+}  // namespace limpet::master

@@ -1,0 +1,142 @@
+#include "master/session_store.h"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+
+#include "base/clock.h"
+#include "base/hash.h"
+
+namespace limpet::master {
+namespace {
+
+constexpr uint64_t kCheckPeriodMs = 1000;  // fill levels: a look at two counters
+
+// The object's name tells apart the limpets of a machine (by pid file, which only one can hold) and
+// their zones.
+std::string ObjectName(const conf::Config& config, const std::string& zone) {
+  return fmt::format("limpet-{}-{}", Md5Hex(config.pid_path).substr(0, 16),
+                     Md5Hex(zone).substr(0, 16));
+}
+
+std::string SnapshotPath(const conf::Config& config, const std::string& zone) {
+  std::string file = zone;
+  std::ranges::replace(file, '/', '_');
+  return fmt::format("{}{}{}.sessions", config.state_path,
+                     config.state_path.ends_with('/') ? "" : "/", file);
+}
+
+shm::SessionZone::Options OptionsFor(const conf::Config& config, const conf::SessionZone& zone) {
+  return {.name = ObjectName(config, zone.name),
+          .bytes = zone.size,
+          .snapshot_path = SnapshotPath(config, zone.name),
+          .policy = {zone.timeout, zone.norefresh, zone.rotate}};
+}
+
+shm::FillLimits LimitsOf(const conf::SessionZone& zone) {
+  return {zone.fill.minor, zone.fill.major, zone.fill.crit};
+}
+
+void Say(const shm::SessionZone& opened, const std::string& name, const Log& log) {
+  using Origin = shm::SessionZone::Origin;
+  for (const auto& line : opened.lines()) LIMPET_LOG(log, line.level, "{}", line.text);
+  if (opened.origin() == Origin::kFresh) return;
+  const char* how = opened.origin() == Origin::kReattached ? "found again"
+                    : opened.origin() == Origin::kMigrated ? "moved to the new size"
+                                                           : "loaded from its snapshot";
+  LIMPET_LOG(log, LogLevel::kNotice, "session zone \"{}\": {} sessions {}", name, opened.kept(),
+             how);
+}
+
+// The directory of a file, made if it is not there. Holds hash secrets: for the master alone.
+void MakeParent(const std::string& path) {
+  const std::string parent = path.substr(0, path.rfind('/'));
+  if (::mkdir(parent.c_str(), 0700) == 0 || errno != ENOENT) return;
+  MakeParent(parent);
+  ::mkdir(parent.c_str(), 0700);
+}
+
+}  // namespace
+
+SessionStore::SessionStore(shm::SessionZone zone, shm::SessionZone::Options options,
+                           const conf::SessionZone& conf)
+    : zone_(std::move(zone)),
+      options_(std::move(options)),
+      fill_(conf.name, LimitsOf(conf)),
+      gc_period_ms_(static_cast<uint64_t>(std::max<int64_t>(conf.gc_period.count(), 1))),
+      next_collect_(MonotonicMs() + gc_period_ms_),
+      next_check_(MonotonicMs()) {}
+
+Result<std::unique_ptr<SessionStore>> SessionStore::Open(const conf::Config& config,
+                                                         const conf::SessionZone& zone,
+                                                         const Log& log) {
+  auto options = OptionsFor(config, zone);
+  auto opened = shm::SessionZone::OpenOrCreate(options, BootMs());
+  if (!opened) return opened.error();
+  Say(*opened, zone.name, log);
+  return std::unique_ptr<SessionStore>(
+      new SessionStore(std::move(*opened), std::move(options), zone));
+}
+
+Status SessionStore::Reconfigure(const conf::Config& config, const conf::SessionZone& zone,
+                                 const Log& log) {
+  auto options = OptionsFor(config, zone);
+  if (options.bytes != options_.bytes || options.name != options_.name) {
+    auto opened = shm::SessionZone::OpenOrCreate(options, BootMs());
+    if (!opened) return opened.error();
+    Say(*opened, zone.name, log);
+    zone_ = std::move(*opened);
+  }
+  options_ = std::move(options);
+  table()->SetPolicy(options_.policy);
+  fill_.SetLimits(LimitsOf(zone));
+  gc_period_ms_ = static_cast<uint64_t>(std::max<int64_t>(zone.gc_period.count(), 1));
+  next_collect_ = std::min(next_collect_, MonotonicMs() + gc_period_ms_);
+  return {};
+}
+
+void SessionStore::SetServers(const std::vector<std::string>& server_ids) {
+  std::set<uint16_t> wanted;
+  for (const std::string& id : server_ids) wanted.insert(table()->PeerIndex(id));
+  const shm::PeerDirectory& peers = table()->peers();
+  for (uint32_t i = 0; i < peers.size(); ++i) {
+    const auto index = static_cast<uint16_t>(i);
+    if (peers.Active(index) && !wanted.contains(index)) table()->RetirePeer(index);
+  }
+}
+
+void SessionStore::Tick(uint64_t now_ms, const Log& log) {
+  if (now_ms >= next_collect_) {
+    const shm::CollectResult result = table()->CollectStep(BootMs());
+    next_collect_ = result.more ? now_ms : now_ms + gc_period_ms_;
+  }
+  if (now_ms >= next_check_) {
+    CheckFill(now_ms, log);
+    next_check_ = now_ms + kCheckPeriodMs;
+  }
+}
+
+void SessionStore::CheckFill(uint64_t now_ms, const Log& log) {
+  const shm::SessionCounters counters = table()->Sum();
+  const auto line = fill_.Update({.live = table()->Live(),
+                                  .capacity = table()->Capacity(),
+                                  .rotated = counters.rotated,
+                                  .refused = counters.refused,
+                                  .now_ms = now_ms});
+  if (line) LIMPET_LOG(log, line->level, "{}", line->text);
+}
+
+void SessionStore::SaveAndRemove(const Log& log) {
+  MakeParent(options_.snapshot_path);
+  if (auto status = zone_.SaveAndRemove(options_.snapshot_path); !status) {
+    LIMPET_LOG(log, LogLevel::kWarn, "{}: sessions stay in shared memory only",
+               status.error().message);
+  }
+}
+
+void SessionStore::Remove() { shm::Zone::Remove(options_.name); }
+
+}  // namespace limpet::master

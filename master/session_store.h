@@ -1,0 +1,52 @@
+// One session zone as the master keeps it: the table, when it is collected next, what its fill
+// level was.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "conf/config.h"
+#include "shm/fill_level.h"
+#include "shm/session_zone.h"
+
+namespace limpet::master {
+
+class SessionStore {
+ public:
+  // Finds the zone's memory again (after a crash, or in another size), its snapshot, or begins
+  // anew; says which.
+  static Result<std::unique_ptr<SessionStore>> Open(const conf::Config& config,
+                                                    const conf::SessionZone& zone, const Log& log);
+
+  // Under a new configuration: the same memory if the size is the same, else its sessions move
+  // over.
+  Status Reconfigure(const conf::Config& config, const conf::SessionZone& zone, const Log& log);
+
+  // Servers that stay keep their sessions, whatever their order; those of servers that are gone
+  // become misses.
+  void SetServers(const std::vector<std::string>& server_ids);
+
+  // Collects one step and looks at the fill level, if due.
+  void Tick(uint64_t now_ms, const Log& log);
+  uint64_t NextDeadline() const { return std::min(next_collect_, next_check_); }
+
+  void SaveAndRemove(const Log& log);
+  void Remove();
+
+  shm::SessionTable* table() { return &zone_.table(); }
+
+ private:
+  SessionStore(shm::SessionZone zone, shm::SessionZone::Options options,
+               const conf::SessionZone& conf);
+  void CheckFill(uint64_t now_ms, const Log& log);
+
+  shm::SessionZone zone_;
+  shm::SessionZone::Options options_;
+  shm::FillLevel fill_;
+  uint64_t gc_period_ms_;
+  uint64_t next_collect_;  // both MonotonicMs
+  uint64_t next_check_;
+};
+
+}  // namespace limpet::master

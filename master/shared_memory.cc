@@ -1,0 +1,105 @@
+#include "master/shared_memory.h"
+
+#include <algorithm>
+#include <new>
+#include <set>
+
+#include "worker/worker.h"
+
+namespace limpet::master {
+namespace {
+
+// The ids of all servers whose sessions a zone may hold.
+std::vector<std::string> ServersOf(const conf::Http& http, size_t zone) {
+  std::vector<std::string> ids;
+  for (const auto& upstream : http.upstreams) {
+    const conf::Sticky& sticky = upstream->sticky;
+    if (sticky.kind != conf::StickyKind::kLearn) continue;
+    if (sticky.learn.zone != static_cast<int>(zone)) continue;
+    for (std::string& id : worker::ServerIds(*upstream)) ids.push_back(std::move(id));
+  }
+  return ids;
+}
+
+}  // namespace
+
+SharedMemory::SharedMemory(shm::Zone counters)
+    : counters_zone_(std::move(counters)), counters_(new (counters_zone_.data()) shm::Counters) {}
+
+Result<std::unique_ptr<SharedMemory>> SharedMemory::Create() {
+  auto zone = shm::Zone::Anonymous(sizeof(shm::Counters));
+  if (!zone) return zone.error();
+  return std::unique_ptr<SharedMemory>(new SharedMemory(std::move(*zone)));
+}
+
+Result<SharedMemory::View> SharedMemory::Attach(const conf::Config& config, const Log& log) {
+  View view;
+  if (!config.http) return view;
+  const conf::Http& http = *config.http;
+  for (size_t i = 0; i < http.session_zones.size(); ++i) {
+    const conf::SessionZone& zone = http.session_zones[i];
+    auto& store = sessions_[zone.name];
+    if (store) {
+      if (auto status = store->Reconfigure(config, zone, log); !status) return status.error();
+    } else {
+      auto opened = SessionStore::Open(config, zone, log);
+      if (!opened) return opened.error();
+      store = std::move(*opened);
+    }
+    store->SetServers(ServersOf(http, i));
+    view.sessions.push_back(store->table());
+  }
+  for (const auto& upstream : http.upstreams) {
+    view.peer_states.push_back(
+        upstream->zone.empty()
+            ? nullptr
+            : peer_states_.Attach(upstream->name, worker::PeerIdentities(*upstream)));
+  }
+  return view;
+}
+
+void SharedMemory::DropUnused(const conf::Config& config) {
+  std::set<std::string> used;
+  if (config.http) {
+    for (const conf::SessionZone& zone : config.http->session_zones) used.insert(zone.name);
+  }
+  std::erase_if(sessions_, [&](const auto& entry) {
+    if (used.contains(entry.first)) return false;
+    if (entry.second) entry.second->Remove();
+    return true;
+  });
+}
+
+void SharedMemory::Tick(uint64_t now_ms, const Log& log) {
+  for (auto& [name, store] : sessions_) {
+    if (store && now_ms >= store->NextDeadline()) store->Tick(now_ms, log);
+  }
+}
+
+std::optional<uint64_t> SharedMemory::NextDeadline() const {
+  std::optional<uint64_t> next;
+  for (const auto& [name, store] : sessions_) {
+    if (store) next = std::min(next.value_or(UINT64_MAX), store->NextDeadline());
+  }
+  return next;
+}
+
+void SharedMemory::ForgetWorker(int slot) {
+  shm::WorkerCounters& counters = counters_->slots[static_cast<size_t>(slot)];
+  for (auto* gauge :
+       {&counters.active, &counters.reading, &counters.writing, &counters.waiting, &counters.pid}) {
+    gauge->store(0, std::memory_order_relaxed);
+  }
+  peer_states_.ForgetWorker(slot);
+}
+
+void SharedMemory::SaveAndRemove(const Log& log) {
+  if (left_) return;
+  for (auto& [name, store] : sessions_) {
+    if (store) store->SaveAndRemove(log);
+  }
+}
+
+void SharedMemory::Leave() { left_ = true; }
+
+}  // namespace limpet::master

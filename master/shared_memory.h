@@ -1,0 +1,58 @@
+// Everything in shared memory, across generations: the session zones that a reload finds again,
+// peer states, counters. Owned by the master; workers inherit the mappings. What runs out of date
+// is collected here, in short steps.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "conf/config.h"
+#include "master/session_store.h"
+#include "shm/counters.h"
+#include "shm/peer_state.h"
+#include "shm/zone.h"
+
+namespace limpet::master {
+
+class SharedMemory {
+ public:
+  // What one generation uses; vectors are parallel to the configuration's.
+  struct View {
+    std::vector<shm::SessionTable*> sessions;
+    std::vector<std::unique_ptr<shm::PeerStates>>
+        peer_states;  // null without `zone` in the upstream
+  };
+
+  static Result<std::unique_ptr<SharedMemory>> Create();
+
+  // Finds or makes what the configuration names. Zones of earlier generations that it no longer
+  // names are given back by DropUnused, once it serves.
+  Result<View> Attach(const conf::Config& config, const Log& log);
+  void DropUnused(const conf::Config& config);
+
+  // One bounded step of whatever is due. A deadline in the past means that there is more to do at
+  // once.
+  void Tick(uint64_t now_ms, const Log& log);
+  std::optional<uint64_t> NextDeadline() const;
+
+  void ForgetWorker(int slot);         // its gauges and connections are none
+  void SaveAndRemove(const Log& log);  // a clean stop, after the last worker
+  void Leave();  // another master goes on with the same memory: nothing is removed
+
+  shm::Counters* counters() { return counters_; }
+
+ private:
+  explicit SharedMemory(shm::Zone counters);
+
+  shm::Zone counters_zone_;
+  shm::Counters* counters_;
+  shm::PeerStateRegistry peer_states_;
+  std::map<std::string, std::unique_ptr<SessionStore>> sessions_;  // by zone name
+  bool left_ = false;
+};
+
+}  // namespace limpet::master

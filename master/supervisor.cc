@@ -1,0 +1,149 @@
+#include "master/supervisor.h"
+
+#include <fmt/core.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+
+#include "base/clock.h"
+
+namespace limpet::master {
+namespace {
+
+constexpr uint64_t kYoungMs = 1000;      // who dies younger than this will likely do so again
+constexpr uint64_t kFirstDelayMs = 100;  // doubled with each young death …
+constexpr uint64_t kLongestDelayMs = 5000;
+
+std::string DescribeDeath(pid_t pid, int status) {
+  if (WIFEXITED(status)) {
+    return fmt::format("worker process {} exited with code {}", pid, WEXITSTATUS(status));
+  }
+  return fmt::format("worker process {} exited on signal {}{}", pid, WTERMSIG(status),
+                     WCOREDUMP(status) ? " (core dumped)" : "");
+}
+
+}  // namespace
+
+uint64_t RespawnDelay::AfterDeath(uint64_t lived_ms) {
+  if (lived_ms >= kYoungMs) {
+    young_deaths_ = 0;
+    return 0;
+  }
+  const int deaths = young_deaths_++;
+  if (deaths == 0) return 0;  // once may be an accident
+  return std::min(kFirstDelayMs << std::min(deaths - 1, 16), kLongestDelayMs);
+}
+
+void Supervisor::StartGeneration(uint64_t generation, int count) {
+  generation_ = generation;
+  seats_.assign(static_cast<size_t>(count), Seat{});
+  LIMPET_LOG(hooks_.log(), LogLevel::kNotice, "start worker processes");
+  for (int number = 0; number < count; ++number) Start(number, MonotonicMs());
+}
+
+int Supervisor::FreeSlot() const {
+  std::array<bool, shm::kMaxWorkerSlots> taken{};
+  for (const Worker& worker : workers_) taken[static_cast<size_t>(worker.slot)] = true;
+  const auto free = std::ranges::find(taken, false);
+  // More workers than slots: only figures of two of them mix.
+  return free == taken.end() ? 0 : static_cast<int>(free - taken.begin());
+}
+
+void Supervisor::Start(int number, uint64_t now_ms) {
+  const int slot = FreeSlot();
+  std::fflush(nullptr);
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(hooks_.run(number, slot));
+  Seat& seat = seats_[static_cast<size_t>(number)];
+  seat.start_at_ms.reset();
+  if (pid < 0) {
+    LIMPET_LOG(hooks_.log(), LogLevel::kAlert, "fork() failed while spawning \"worker process\"{}",
+               ErrnoText(errno));
+    seat.start_at_ms = now_ms + kLongestDelayMs;
+    return;
+  }
+  LIMPET_LOG(hooks_.log(), LogLevel::kNotice, "start worker process {}", pid);
+  workers_.push_back({pid, number, slot, generation_, now_ms, false});
+}
+
+void Supervisor::Send(Worker& worker, int signal) {
+  if (::kill(worker.pid, signal) == 0 || errno == ESRCH) return;
+  LIMPET_LOG(hooks_.log(), LogLevel::kAlert, "kill({}, {}) failed{}", worker.pid, signal,
+             ErrnoText(errno));
+}
+
+void Supervisor::SignalAll(int signal) {
+  for (Worker& worker : workers_) Send(worker, signal);
+}
+
+void Supervisor::QuitOthersThan(uint64_t generation) {
+  for (Worker& worker : workers_) {
+    if (worker.generation == generation || worker.ending) continue;
+    worker.ending = true;
+    Send(worker, SIGQUIT);
+  }
+}
+
+void Supervisor::Stop(int signal) {
+  seats_.clear();
+  for (Worker& worker : workers_) {
+    worker.ending = true;
+    Send(worker, signal);
+  }
+}
+
+void Supervisor::Kill() { SignalAll(SIGKILL); }
+
+void Supervisor::Reap() {
+  for (;;) {
+    int status = 0;
+    const pid_t pid = ::waitpid(-1, &status, WNOHANG);
+    if (pid < 0 && errno == EINTR) continue;
+    if (pid <= 0) return;
+    OnDeath(pid, status);
+  }
+}
+
+void Supervisor::OnDeath(pid_t pid, int status) {
+  const auto found =
+      std::ranges::find_if(workers_, [&](const Worker& worker) { return worker.pid == pid; });
+  if (found == workers_.end()) return;  // a new binary that could not start, for one
+  const Worker dead = *found;
+  workers_.erase(found);
+  const bool by_signal = WIFSIGNALED(status);
+  LIMPET_LOG(hooks_.log(), by_signal ? LogLevel::kAlert : LogLevel::kNotice, "{}",
+             DescribeDeath(pid, status));
+  hooks_.died(dead.slot);
+  if (dead.ending || dead.generation != generation_) return;
+  if (static_cast<size_t>(dead.number) >= seats_.size()) return;
+  const uint64_t now = MonotonicMs();
+  Seat& seat = seats_[static_cast<size_t>(dead.number)];
+  const uint64_t delay = seat.delay.AfterDeath(now - dead.started_ms);
+  seat.start_at_ms = now + delay;
+  if (delay == 0) return;
+  LIMPET_LOG(hooks_.log(), LogLevel::kError, "worker {} keeps dying, it is started again in {} ms",
+             dead.number, delay);
+}
+
+void Supervisor::Tick(uint64_t now_ms) {
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    if (seats_[i].start_at_ms && *seats_[i].start_at_ms <= now_ms) {
+      Start(static_cast<int>(i), now_ms);
+    }
+  }
+}
+
+std::optional<uint64_t> Supervisor::NextDeadline() const {
+  std::optional<uint64_t> next;
+  for (const Seat& seat : seats_) {
+    if (seat.start_at_ms) next = std::min(next.value_or(UINT64_MAX), *seat.start_at_ms);
+  }
+  return next;
+}
+
+}  // namespace limpet::master

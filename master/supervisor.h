@@ -1,0 +1,77 @@
+// The worker processes: started, signalled, reaped and replaced. Nothing here waits.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/log.h"
+#include "shm/counters.h"
+
+namespace limpet::master {
+
+// How long to wait before a worker that has died is started again: not at all, unless it keeps
+// dying young.
+class RespawnDelay {
+ public:
+  uint64_t AfterDeath(uint64_t lived_ms);  // milliseconds to wait
+
+ private:
+  int young_deaths_ = 0;
+};
+
+class Supervisor {
+ public:
+  struct Worker {
+    pid_t pid = 0;
+    int number = 0;  // 0 … within its generation
+    int slot = 0;    // unique among the living
+    uint64_t generation = 0;
+    uint64_t started_ms = 0;
+    bool ending = false;  // told to stop: not replaced
+  };
+  struct Hooks {
+    std::function<int(int number, int slot)> run;  // in the child: returns the exit status
+    std::function<void(int slot)> died;            // in the master: what the worker held is free
+    std::function<const Log&()> log;
+  };
+
+  explicit Supervisor(Hooks hooks) : hooks_(std::move(hooks)) {}
+
+  // Starts workers 0 … count - 1; from now on it is this generation's workers that are replaced
+  // when they die.
+  void StartGeneration(uint64_t generation, int count);
+
+  void SignalAll(int signal);
+  void QuitOthersThan(uint64_t generation);  // gracefully; they are not replaced
+  void Stop(int signal);                     // to all; nobody is replaced any more
+  void Kill();                               // what did not stop in time
+
+  void Reap();                 // after SIGCHLD
+  void Tick(uint64_t now_ms);  // starts what is due
+  std::optional<uint64_t> NextDeadline() const;
+
+  bool idle() const { return workers_.empty(); }
+  const std::vector<Worker>& workers() const { return workers_; }
+
+ private:
+  struct Seat {  // of one worker number in the current generation
+    RespawnDelay delay;
+    std::optional<uint64_t> start_at_ms;
+  };
+
+  void Start(int number, uint64_t now_ms);
+  void OnDeath(pid_t pid, int status);
+  void Send(Worker& worker, int signal);
+  int FreeSlot() const;
+
+  Hooks hooks_;
+  std::vector<Worker> workers_;
+  std::vector<Seat> seats_;
+  uint64_t generation_ = 0;
+};
+
+}  // namespace limpet::master
