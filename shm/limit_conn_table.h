@@ -1,0 +1,61 @@
+// How many requests of each key are under way, for one limit_conn_zone. Shared by all workers and
+// kept over reloads.
+//
+// Places are counted per key and worker slot; a key's total is the sum over its entries, of which
+// there are as many as workers serve it. When a worker has died the master calls
+// ForgetWorker(slot): no place leaks. A worker that dies inside the lock leaves counts that are
+// right or belong to itself; chains are built anew.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/hash.h"
+#include "shm/key_table.h"
+
+namespace limpet::shm {
+
+class LimitConnTable {
+ public:
+  enum class Verdict : uint8_t { kTaken, kLimited, kTableFull };
+
+  // Formats fresh memory, all zero; before any fork.
+  LimitConnTable(std::byte* memory, size_t bytes) : table_(memory, bytes) {}
+
+  Digest128 KeyOf(std::string_view value) const { return table_.KeyOf(value); }
+
+  // Takes a place for the key unless `limit` are taken.
+  Verdict Take(const Digest128& key, uint32_t limit, int slot);
+  // Gives one back.
+  void Release(const Digest128& key, int slot);
+  // The worker of this slot has ended: its places are free.
+  void ForgetWorker(int slot);
+
+  uint32_t Count(const Digest128& key);  // places taken, by all workers
+  uint32_t capacity() const { return table_.capacity(); }
+  uint32_t used() const { return table_.used(); }
+
+ private:
+  struct Entry {
+    Digest128 key{};
+    uint32_t next = 0;
+    int32_t slot = 0;
+    uint32_t count = 0;  // 0: the entry is free
+    uint32_t unused = 0;
+  };
+  static_assert(sizeof(Entry) == 32);
+  struct Nothing {};
+  using Table = KeyTable<Entry, Nothing>;
+  class Guard;
+
+  struct Found {
+    uint32_t own = Table::kNone;  // the entry of this slot
+    uint32_t total = 0;
+  };
+  Found Find(const Digest128& key, int slot);
+
+  Table table_;
+};
+
+}  // namespace limpet::shm
