@@ -22,6 +22,8 @@ class Template {
   std::string_view constant() const { return literal_; }  // of a constant one
   bool is_single_variable() const { return parts_.size() == 1 && parts_[0].kind == Part::kVariable; }
 
+  VariableId single_variable() const { return parts_[0].number; }  // of one that is_single_variable()
+
   // The value. A constant and a single variable are views; anything else is put together in reader.Allocate.
   std::string_view Evaluate(VariableReader& reader) const;
   const std::string& source() const { return source_; }
