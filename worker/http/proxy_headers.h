@@ -1,5 +1,5 @@
-// The heads that a proxied exchange writes anew: the request's towards the peer, and what of the peer's response the client
-// gets to see. Nothing here does I/O or keeps state.
+// The heads that a proxied exchange writes anew: the request's towards the peer, and what of the
+// peer's response the client gets to see. Nothing here does I/O or keeps state.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,14 @@ namespace limpet::worker {
 
 // Where a request goes, as proxy_pass says. For one with variables: what its URL evaluated to.
 struct UpstreamTarget {
-  std::string_view host;       // $proxy_host
-  std::string_view uri;        // the URL's own URI; "" if it has none
-  bool uri_is_whole = false;   // of a URL with variables: `uri` is not a replacement of the location's prefix
+  std::string_view host;  // $proxy_host
+  std::string_view uri;   // the URL's own URI; "" if it has none
+  bool uri_is_whole =
+      false;  // of a URL with variables: `uri` is not a replacement of the location's prefix
 };
 
-// How the body that follows the head is framed. Ignored under proxy_set_body, whose body is part of what is built.
+// How the body that follows the head is framed. Ignored under proxy_set_body, whose body is part of
+// what is built.
 struct UpstreamBody {
   int64_t length = -1;   // -1: there is none
   bool chunked = false;  // streamed, of unknown length
@@ -28,11 +30,20 @@ struct UpstreamBody {
 // The request URI for the upstream; never empty. In the arena, or a view of the request's.
 std::string_view UpstreamUri(const Request& request, const UpstreamTarget& target, Arena& arena);
 
-// Queues request line and headers, and the whole body if proxy_set_body gives one. May be called again for another peer.
-void BuildUpstreamRequest(Exchange& exchange, const UpstreamTarget& target, const UpstreamBody& body, OutputQueue* out);
+// Queues request line and headers, and the whole body if proxy_set_body gives one. May be called
+// again for another peer.
+void BuildUpstreamRequest(Exchange& exchange, const UpstreamTarget& target,
+                          const UpstreamBody& body, OutputQueue* out);
 
-// Copies what the client may see of an upstream's head into exchange.response(): status, headers and their special fields,
-// rewritten where the location says so. Not framing: content_length is the caller's. The views are those of `head`.
+// The same without an exchange: `uri` and `proxy_host` have been worked out.
+void WriteUpstreamRequest(conf::VariableReader& reader, const Request& request,
+                          const conf::ProxySettings& proxy, const ProxyPlan& plan,
+                          std::string_view proxy_host, std::string_view uri, UpstreamBody body,
+                          OutputQueue* out);
+
+// Copies what the client may see of an upstream's head into exchange.response(): status, headers
+// and their special fields, rewritten where the location says so. Not framing: content_length is
+// the caller's. The views are those of `head`.
 void FilterUpstreamHead(Exchange& exchange, const proto::ResponseHead& head);
 
 // Copies an upstream's trailers into exchange.response(), under proxy_pass_trailers.

@@ -1,6 +1,6 @@
-// What is known of a proxying location before any request comes: which header names it overrides or hides, and what
-// `proxy_redirect default` means there. Worked out on first use, once per location and worker, so that a request pays for
-// its own headers only.
+// What is known of a proxying location before any request comes: which header names it overrides or
+// hides, and what `proxy_redirect default` means there. Worked out on first use, once per location
+// and worker, so that a request pays for its own headers only.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,6 @@ namespace limpet::worker {
 class HeaderNames {
  public:
   void Add(std::string_view name);
-  void Remove(std::string_view name);
   bool Has(const proto::Header& header) const {
     if (header.id != proto::HeaderId::kOther) return Has(header.id);
     return !others_.empty() && HasOther(header.name);
@@ -36,13 +35,13 @@ class HeaderNames {
 struct ProxyPlan {
   explicit ProxyPlan(const conf::Location& location);
 
-  const conf::Template* host = nullptr;  // proxy_set_header Host; null: $proxy_host
+  const conf::Template* host = nullptr;             // proxy_set_header Host; null: $proxy_host
   std::vector<const conf::SetHeader*> set_headers;  // but Host, and those that are always empty
-  HeaderNames overridden;                // of the client's headers: not copied
-  bool sets_length = false;              // proxy_set_header says what Content-Length is
+  HeaderNames overridden;                           // of the client's headers: not copied
+  bool sets_length = false;                         // proxy_set_header says what Content-Length is
   bool sets_transfer_encoding = false;
-  HeaderNames hidden;                    // of the upstream's headers: not copied
-  bool redirect_default = false;         // proxy_redirect default: from `redirect_prefix` to `redirect_to`
+  HeaderNames hidden;             // of the upstream's headers: not copied
+  bool redirect_default = false;  // proxy_redirect default: from `redirect_prefix` to `redirect_to`
   std::string redirect_prefix, redirect_to;
 };
 

@@ -1,0 +1,68 @@
+// Writes a head straight into an output queue, without a string in between. What does not fit into
+// the room at hand goes on in new room.
+#pragma once
+
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "worker/net/output_queue.h"
+
+namespace limpet::worker {
+
+class HeadComposer {
+ public:
+  // `expected`: the head's probable size; more is no error.
+  HeadComposer(OutputQueue* queue, size_t expected) : queue_(queue) { MakeRoom(expected); }
+  ~HeadComposer() { Commit(); }
+  HeadComposer(const HeadComposer&) = delete;
+  HeadComposer& operator=(const HeadComposer&) = delete;
+
+  void Add(std::string_view text) {
+    if (text.size() > static_cast<size_t>(end_ - at_)) return AddSlowly(text);
+    if (!text.empty()) std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
+  }
+  template <class... Parts>
+  void Add(std::string_view first, const Parts&... rest) {
+    Add(first);
+    (Add(std::string_view(rest)), ...);
+  }
+  void AddHeader(std::string_view name, std::string_view value) { Add(name, ": ", value, "\r\n"); }
+  void AddNumber(uint64_t n) {
+    char digits[20];
+    const auto [end, error] = std::to_chars(digits, digits + sizeof digits, n);
+    Add(std::string_view(digits, static_cast<size_t>(end - digits)));
+  }
+
+ private:
+  static constexpr size_t kMaxRoom = 4000;  // of OutputQueue::Reserve
+
+  void MakeRoom(size_t size) {
+    const size_t room = size < kMaxRoom ? size : kMaxRoom;
+    at_ = start_ = queue_->Reserve(room);
+    end_ = start_ + room;
+  }
+  void Commit() {
+    if (at_ != start_) queue_->Commit(static_cast<size_t>(at_ - start_));
+    start_ = at_;
+  }
+  void AddSlowly(std::string_view text) {
+    Commit();
+    if (text.size() >= kMaxRoom / 2) {
+      queue_->Append(text);
+      MakeRoom(kMaxRoom / 4);
+    } else {
+      MakeRoom(kMaxRoom / 2);
+      Add(text);
+    }
+  }
+
+  OutputQueue* queue_;
+  char* start_ = nullptr;
+  char* at_ = nullptr;
+  char* end_ = nullptr;
+};
+
+}  // namespace limpet::worker
