@@ -1,0 +1,88 @@
+#include "proto/headers.h"
+
+#include <gtest/gtest.h>
+
+#include "base/text.h"
+
+namespace limpet::proto {
+namespace {
+
+TEST(HeaderId, EveryNameIsFoundInAnyCase) {
+  for (int i = 1; i < static_cast<int>(HeaderId::kCount_); ++i) {
+    const auto id = static_cast<HeaderId>(i);
+    std::string name(Name(id));
+    EXPECT_EQ(LookupHeader(name), id) << name;
+    EXPECT_EQ(LookupHeader(ToLower(name)), id) << name;
+    name.back() = '!';
+    EXPECT_EQ(LookupHeader(name), HeaderId::kOther) << name;
+  }
+}
+
+TEST(HeaderId, SpellsNamesAsTheRfcsDo) {
+  EXPECT_EQ(Name(HeaderId::kEtag), "ETag");
+  EXPECT_EQ(Name(HeaderId::kTe), "TE");
+  EXPECT_EQ(Name(HeaderId::kXRealIp), "X-Real-IP");
+  EXPECT_EQ(Name(HeaderId::kOther), "");
+}
+
+TEST(HeaderId, OthersAreOther) {
+  for (const char* name :
+       {"", "a", "Hos", "Hostt", "X-Custom", "Content_Length", "Content-Length "}) {
+    EXPECT_EQ(LookupHeader(name), HeaderId::kOther) << name;
+  }
+}
+
+class HeaderListTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    headers_.Add("Host", "a");
+    headers_.Add("cookie", "x=1");
+    headers_.Add("X-Own", "1");
+    headers_.Add("Cookie", "y=2");
+  }
+  HeaderList headers_;
+};
+
+TEST_F(HeaderListTest, FindsTheFirstByIdAndByName) {
+  EXPECT_EQ(headers_.Value(HeaderId::kCookie), "x=1");
+  EXPECT_EQ(headers_.Find("COOKIE")->value, "x=1");
+  EXPECT_EQ(headers_.Find("x-own")->value, "1");
+  EXPECT_EQ(headers_.Find("x-none"), nullptr);
+  EXPECT_EQ(headers_.Find(HeaderId::kDate), nullptr);
+  EXPECT_EQ(headers_.Count(HeaderId::kCookie), 2U);
+}
+
+TEST_F(HeaderListTest, RemovesAllOfAName) {
+  EXPECT_EQ(headers_.RemoveAll(HeaderId::kCookie), 2U);
+  EXPECT_FALSE(headers_.Has(HeaderId::kCookie));
+  EXPECT_EQ(headers_.RemoveAll("X-OWN"), 1U);
+  ASSERT_EQ(headers_.size(), 1U);
+  EXPECT_EQ(headers_[0].id, HeaderId::kHost);
+}
+
+TEST_F(HeaderListTest, SetsInsteadOfAdding) {
+  headers_.Set(HeaderId::kCookie, "Cookie", "z=3");
+  EXPECT_EQ(headers_.Count(HeaderId::kCookie), 1U);
+  headers_.Set(HeaderId::kOther, "x-own", "2");
+  EXPECT_EQ(headers_.Find("X-Own")->value, "2");
+  EXPECT_EQ(headers_.size(), 3U);
+}
+
+TEST_F(HeaderListTest, ClearForgetsEverything) {
+  headers_.Clear();
+  EXPECT_TRUE(headers_.empty());
+  EXPECT_FALSE(headers_.Has(HeaderId::kHost));
+}
+
+TEST(HeaderList, FindsTokensInLists) {
+  HeaderList headers;
+  headers.Add("Connection", "keep-alive , Upgrade");
+  headers.Add("Connection", "X-Hop");
+  EXPECT_TRUE(headers.HasToken(HeaderId::kConnection, "upgrade"));
+  EXPECT_TRUE(headers.HasToken(HeaderId::kConnection, "x-hop"));
+  EXPECT_FALSE(headers.HasToken(HeaderId::kConnection, "up"));
+  EXPECT_FALSE(headers.HasToken(HeaderId::kTe, "trailers"));
+}
+
+}  // namespace
+}  // namespace limpet::proto
