@@ -12,8 +12,6 @@
 // max_conns never leaks. Times are CLOCK_MONOTONIC milliseconds.
 #pragma once
 
-#include <pthread.h>
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -23,10 +21,9 @@
 #include <vector>
 
 #include "shm/counters.h"  // kMaxWorkerSlots
+#include "shm/robust_mutex.h"
 
 namespace limpet::shm {
-
-
 
 enum PeerFlag : uint32_t {
   kPeerDown = 1u << 0,       // set at run time: takes nothing
@@ -98,7 +95,7 @@ class PeerStates {
 
   std::vector<PeerState*> states_;
   std::unique_ptr<PeerState[]> own_;
-  pthread_mutex_t* mutex_ = nullptr;
+  RobustMutex* mutex_ = nullptr;  // null: private
   PeerStateRegistry* registry_ = nullptr;
   std::string upstream_;
   std::vector<std::string> identities_;

@@ -25,9 +25,15 @@ class Deletable {
 
 class Loop;
 
+// A link of a circular list; one that points to itself is in no list.
+struct DeferredLink {
+  DeferredLink* next = this;
+  DeferredLink* previous = this;
+};
+
 // A call that runs soon: after the events of this pass, before the loop waits again. Scheduling one
 // that is scheduled does nothing. Destroying it cancels it. No allocation.
-class Deferred {
+class Deferred : private DeferredLink {
  public:
   Deferred(Loop& loop, Callback callback) : loop_(loop), callback_(callback) {}
   Deferred(const Deferred&) = delete;
@@ -36,15 +42,12 @@ class Deferred {
 
   void Schedule();
   void Cancel();
-  bool scheduled() const { return scheduled_; }
+  bool scheduled() const { return next != this; }
 
  private:
   friend class Loop;
   Loop& loop_;
   Callback callback_;
-  Deferred* next_ = nullptr;
-  Deferred* previous_ = nullptr;
-  bool scheduled_ = false;
 };
 
 // One deadline. Lazy: moving it later, and disarming it, only store; the timer beneath is added
@@ -134,8 +137,7 @@ class Loop {
   void FreeDead();
 
   event_base* base_;
-  Deferred* first_ = nullptr;
-  Deferred* last_ = nullptr;
+  DeferredLink deferred_;  // the list's head
   std::vector<std::unique_ptr<Deletable>> dead_;
   uint64_t now_ms_ = 0;  // 0: not read yet in this pass
   bool stopped_ = false;

@@ -98,6 +98,10 @@ class Transport : public Deletable {
   virtual void AdvanceSetup() {}
   void FinishSetup(int errnum);  // to OnReady, and events go to the handler from now on
 
+  void NoteEnd() {  // the reader has seen the end itself
+    readable_ = false;
+    ended_ = hangup_told_ = true;
+  }
   Io Fail(int errnum) {
     errnum_ = errnum;
     return Io::kError;
@@ -108,16 +112,23 @@ class Transport : public Deletable {
   bool writable_ = false;
   bool ended_ = false;  // EPOLLRDHUP, EPOLLHUP or EPOLLERR was seen
   bool in_setup_ = false;
+  bool drained_ =
+      false;  // the last read was short: nothing more was there, except perhaps an error
 
  private:
   static void OnEvent(evutil_socket_t, short what, void* self) noexcept;
   void OnSocketEvent(short what);
   void Deliver();
+  void DeliverRead();
+  void NoticeHangup();
+  void Probe();
+  bool HasUndelivered() const;
 
   Loop& loop_;
   UniqueFd fd_;
   TransportHandler* handler_ = nullptr;
   Deferred redeliver_;
+  Timer probe_;
   event event_;
   int errnum_ = 0;
   bool registered_ = false;

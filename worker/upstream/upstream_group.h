@@ -60,8 +60,8 @@ class UpstreamGroup {
   // Exactly this peer whatever its tier, or null if it cannot take the request now.
   Peer* TryPeer(PeerSelection& selection, Peer* peer, uint64_t now_ms);
 
-  // The attempt with selection.current has ended. True if the peer has just gone over max_fails
-  // (log it: "upstream server temporarily disabled").
+  // The attempt with selection.current has ended. True if the peer is over max_fails now (log it:
+  // "upstream server temporarily disabled").
   bool Done(PeerSelection& selection, Outcome outcome, uint64_t now_ms, AttemptTimes times = {});
 
   Peer* FindByServerId(std::string_view server_id);

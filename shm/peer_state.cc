@@ -1,0 +1,197 @@
+#include "shm/peer_state.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+namespace limpet::shm {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+template <class T, class U>
+void Set(std::atomic<T>& field, U value) {
+  field.store(static_cast<T>(value), kRelaxed);
+}
+
+uint32_t SumOfSlots(const PeerState& state) {
+  uint32_t sum = 0;
+  for (const auto& conns : state.conns_of_slot) sum += conns.load(kRelaxed);
+  return sum;
+}
+
+}  // namespace
+
+// Anonymous shared memory in chunks, handed out as objects and taken back for reuse. Never unmapped
+// before the end: workers that are still ending may look at it.
+struct PeerStateRegistry::Arena {
+  static constexpr size_t kChunk = 256 * 1024;
+
+  ~Arena() {
+    for (void* chunk : chunks) ::munmap(chunk, kChunk);
+  }
+
+  void* Allocate(size_t size) {
+    if (left < size && !Grow()) return nullptr;
+    void* out = next;
+    next += size;
+    left -= size;
+    return out;
+  }
+
+  bool Grow() {
+    void* chunk =
+        ::mmap(nullptr, kChunk, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (chunk == MAP_FAILED) return false;
+    chunks.push_back(chunk);
+    next = static_cast<std::byte*>(chunk);
+    left = kChunk;
+    return true;
+  }
+
+  PeerState* TakeState() {
+    if (free_states.empty()) {
+      void* memory = Allocate(sizeof(PeerState));
+      return memory == nullptr ? nullptr : new (memory) PeerState;
+    }
+    PeerState* state = free_states.back();
+    free_states.pop_back();
+    return new (state) PeerState;
+  }
+
+  RobustMutex* TakeMutex() {
+    if (free_mutexes.empty()) {
+      constexpr size_t kPadded = (sizeof(RobustMutex) + 63) / 64 * 64;
+      void* memory = Allocate(kPadded);
+      if (memory == nullptr) return nullptr;
+      auto* mutex = new (memory) RobustMutex;
+      mutex->Init();
+      return mutex;
+    }
+    RobustMutex* mutex = free_mutexes.back();
+    free_mutexes.pop_back();
+    return mutex;
+  }
+
+  std::vector<void*> chunks;
+  std::byte* next = nullptr;
+  size_t left = 0;
+  std::vector<PeerState*> free_states;
+  std::vector<RobustMutex*> free_mutexes;
+};
+
+struct PeerStateRegistry::Entry {
+  PeerState* state = nullptr;
+  int users = 0;  // PeerStates that name it
+};
+
+struct PeerStateRegistry::Group {
+  RobustMutex* mutex = nullptr;
+  int users = 0;
+  std::map<std::string, Entry> entries;  // by identity
+};
+
+std::unique_ptr<PeerStates> PeerStates::Private(size_t count) {
+  std::unique_ptr<PeerStates> states(new PeerStates);
+  states->own_ = std::make_unique<PeerState[]>(count);
+  for (size_t i = 0; i < count; ++i) states->states_.push_back(&states->own_[i]);
+  return states;
+}
+
+PeerStates::~PeerStates() {
+  if (registry_ != nullptr) registry_->Release(*this);
+}
+
+void PeerStates::Lock() {
+  if (mutex_ == nullptr || mutex_->Lock() == RobustMutex::Owner::kFine) return;
+  Repair();
+  mutex_->MarkRepaired();
+}
+
+void PeerStates::Unlock() {
+  if (mutex_ != nullptr) mutex_->Unlock();
+}
+
+// The owner died while it changed something. Connections are recounted from their slots, weights
+// start over: round robin is only unbalanced by one turn.
+void PeerStates::Repair() {
+  for (PeerState* state : states_) {
+    Set(state->conns, SumOfSlots(*state));
+    Set(state->current_weight, 0);
+    Set(state->effective_weight, state->weight.load(kRelaxed));
+  }
+}
+
+void PeerStates::AddConn(PeerState& state, int slot) {
+  auto& mine = state.conns_of_slot[slot % kMaxWorkerSlots];
+  Set(mine, mine.load(kRelaxed) + 1);
+  Set(state.conns, state.conns.load(kRelaxed) + 1);
+}
+
+void PeerStates::DropConn(PeerState& state, int slot) {
+  auto& mine = state.conns_of_slot[slot % kMaxWorkerSlots];
+  if (mine.load(kRelaxed) == 0) return;  // the slot was forgotten meanwhile
+  Set(mine, mine.load(kRelaxed) - 1);
+  Set(state.conns, state.conns.load(kRelaxed) - 1);
+}
+
+PeerStateRegistry::PeerStateRegistry() : arena_(std::make_unique<Arena>()) {}
+PeerStateRegistry::~PeerStateRegistry() = default;
+
+std::unique_ptr<PeerStates> PeerStateRegistry::Attach(const std::string& upstream,
+                                                      const std::vector<std::string>& identities) {
+  std::unique_ptr<Group>& group = groups_[upstream];
+  if (!group) group = std::make_unique<Group>();
+  if (group->mutex == nullptr) group->mutex = arena_->TakeMutex();
+  if (group->mutex == nullptr) return nullptr;
+
+  std::unique_ptr<PeerStates> states(new PeerStates);
+  states->shared_ = true;
+  states->mutex_ = group->mutex;
+  states->registry_ = this;
+  states->upstream_ = upstream;
+  ++group->users;
+  for (const std::string& identity : identities) {
+    Entry& entry = group->entries[identity];
+    if (entry.state == nullptr) entry.state = arena_->TakeState();
+    if (entry.state == nullptr) return nullptr;  // what was counted so far is released
+    ++entry.users;
+    states->identities_.push_back(identity);
+    states->states_.push_back(entry.state);
+  }
+  return states;
+}
+
+void PeerStateRegistry::Release(PeerStates& states) {
+  const auto found = groups_.find(states.upstream_);
+  if (found == groups_.end()) return;
+  Group& group = *found->second;
+  for (const std::string& identity : states.identities_) {
+    const auto entry = group.entries.find(identity);
+    if (entry == group.entries.end() || --entry->second.users > 0) continue;
+    arena_->free_states.push_back(entry->second.state);
+    group.entries.erase(entry);
+  }
+  if (--group.users > 0) return;
+  arena_->free_mutexes.push_back(group.mutex);
+  groups_.erase(found);
+}
+
+void PeerStateRegistry::ForgetWorker(int slot) {
+  for (auto& [name, group] : groups_) {
+    PeerStates all;  // a view of every state of the group, for its lock and repair
+    all.mutex_ = group->mutex;
+    for (auto& [identity, entry] : group->entries) {
+      if (entry.state != nullptr) all.states_.push_back(entry.state);
+    }
+    const PeerStates::Guard guard(all);
+    for (PeerState* state : all.states_) {
+      Set(state->conns_of_slot[slot % kMaxWorkerSlots], 0);
+      Set(state->conns, SumOfSlots(*state));
+    }
+  }
+}
+
+}  // namespace limpet::shm

@@ -1,0 +1,85 @@
+#include "worker/net/listener.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <vector>
+
+namespace limpet::worker {
+namespace {
+
+class ListenerTest : public testing::Test, public ListenerHandler {
+ protected:
+  ListenerTest() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)) {
+    address_ = *SocketAddress::ParseIp("127.0.0.1", 0);
+    EXPECT_EQ(::bind(fd_.get(), address_.get(), address_.size()), 0);
+    socklen_t size = address_.capacity();
+    EXPECT_EQ(::getsockname(fd_.get(), address_.get(), &size), 0);
+    EXPECT_EQ(::listen(fd_.get(), 64), 0);
+  }
+  void OnAccepted(Listener&, UniqueFd fd, const SocketAddress& client) override {
+    accepted_.push_back(std::move(fd));
+    clients_.push_back(client.ToString());
+    if (accepted_.size() == wanted_) loop_.Stop();
+  }
+  void Connect(size_t n) {
+    for (size_t i = 0; i < n; ++i) {
+      ours_.emplace_back(::socket(AF_INET, SOCK_STREAM, 0));
+      ASSERT_EQ(::connect(ours_.back().get(), address_.get(), address_.size()), 0);
+    }
+  }
+
+  Loop loop_;
+  Log log_;
+  UniqueFd fd_;
+  SocketAddress address_;
+  size_t wanted_ = 0;
+  std::vector<UniqueFd> accepted_;
+  std::vector<UniqueFd> ours_;
+  std::vector<std::string> clients_;
+};
+
+TEST_F(ListenerTest, TakesAFewPerWakeUpAndAllInTheEnd) {
+  Listener listener(loop_, fd_.get(), address_, *this, log_);
+  listener.Start();
+  Connect(20);
+  loop_.RunOnce();
+  EXPECT_EQ(accepted_.size(), 8u);
+  wanted_ = 20;
+  loop_.Run();
+  SocketAddress mine;
+  socklen_t size = mine.capacity();
+  ASSERT_EQ(::getsockname(ours_[0].get(), mine.get(), &size), 0);
+  EXPECT_EQ(clients_[0], mine.ToString());
+}
+
+TEST_F(ListenerTest, StoppedItAcceptsNothing) {
+  Listener listener(loop_, fd_.get(), address_, *this, log_);
+  listener.Start();
+  listener.Stop();
+  Connect(1);
+  Timer timer(loop_, Callback::To<&Loop::Stop>(&loop_));
+  timer.Arm(20);
+  loop_.Run();
+  EXPECT_TRUE(accepted_.empty());
+}
+
+TEST_F(ListenerTest, PausesWhenDescriptorsRunOut) {
+  Listener listener(loop_, fd_.get(), address_, *this, log_);
+  listener.Start();
+  Connect(1);
+  rlimit old{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &old), 0);
+  const rlimit none{0, old.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  loop_.RunOnce();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &old), 0);
+  EXPECT_TRUE(accepted_.empty());
+  wanted_ = 1;
+  loop_.Run();  // it resumes by itself
+  EXPECT_EQ(accepted_.size(), 1u);
+}
+
+}  // namespace
+}  // namespace limpet::worker

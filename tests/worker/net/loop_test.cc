@@ -1,0 +1,150 @@
+#include "worker/net/loop.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace limpet::worker {
+namespace {
+
+struct Recorder {
+  explicit Recorder(Loop& l) : loop(l) {}
+  void Note() { at.push_back(MonotonicMs()); }
+  void NoteAndStop() {
+    Note();
+    loop.Stop();
+  }
+  Loop& loop;
+  std::vector<uint64_t> at;
+};
+
+TEST(Timer, FiresOnceAtItsDeadline) {
+  Loop loop;
+  Recorder recorder(loop);
+  Timer timer(loop, Callback::To<&Recorder::NoteAndStop>(&recorder));
+  const uint64_t start = MonotonicMs();
+  timer.Arm(30);
+  EXPECT_TRUE(timer.armed());
+  loop.Run();
+  ASSERT_EQ(recorder.at.size(), 1u);
+  EXPECT_GE(recorder.at[0], start + 30);
+  EXPECT_FALSE(timer.armed());
+}
+
+TEST(Timer, MovedLaterDoesNotFireEarly) {
+  Loop loop;
+  Recorder recorder(loop);
+  Timer timer(loop, Callback::To<&Recorder::NoteAndStop>(&recorder));
+  const uint64_t start = MonotonicMs();
+  timer.Arm(10);
+  timer.Arm(60);
+  loop.Run();
+  ASSERT_EQ(recorder.at.size(), 1u);
+  EXPECT_GE(recorder.at[0], start + 60);
+}
+
+TEST(Timer, MovedEarlierFiresEarlier) {
+  Loop loop;
+  Recorder recorder(loop);
+  Timer timer(loop, Callback::To<&Recorder::NoteAndStop>(&recorder));
+  const uint64_t start = MonotonicMs();
+  timer.Arm(60'000);
+  timer.Arm(20);
+  loop.Run();
+  ASSERT_EQ(recorder.at.size(), 1u);
+  EXPECT_LT(recorder.at[0], start + 30'000);
+}
+
+TEST(Timer, DisarmedDoesNotFireAndCanBeArmedAgain) {
+  Loop loop;
+  Recorder wrong(loop);
+  Recorder right(loop);
+  Timer disarmed(loop, Callback::To<&Recorder::Note>(&wrong));
+  Timer other(loop, Callback::To<&Recorder::NoteAndStop>(&right));
+  disarmed.Arm(5);
+  disarmed.Disarm();
+  other.Arm(40);
+  loop.Run();
+  EXPECT_TRUE(wrong.at.empty());
+  disarmed.Arm(5);
+  other.Arm(5'000);
+  loop.RunOnce();
+  EXPECT_EQ(wrong.at.size(), 1u);
+}
+
+struct Chain {
+  explicit Chain(Loop& l) : loop(l), call(l, Callback::To<&Chain::Run>(this)) {}
+  void Run() {
+    if (++runs < 3) call.Schedule();
+  }
+  Loop& loop;
+  Deferred call;
+  int runs = 0;
+};
+
+TEST(Deferred, RunsOncePerPassHoweverOftenScheduled) {
+  Loop loop;
+  Chain chain(loop);
+  chain.call.Schedule();
+  chain.call.Schedule();
+  loop.RunOnce();
+  EXPECT_EQ(chain.runs, 1);  // scheduled again by itself: that waits for the next pass
+  EXPECT_TRUE(chain.call.scheduled());
+  loop.RunOnce();
+  loop.RunOnce();
+  EXPECT_EQ(chain.runs, 3);
+  EXPECT_FALSE(chain.call.scheduled());
+}
+
+struct Killer {
+  void Run() { victim.reset(); }
+  std::unique_ptr<Chain> victim;
+};
+
+TEST(Deferred, DestroyedByAnEarlierOneOfTheSamePassDoesNotRun) {
+  Loop loop;
+  Killer killer;
+  killer.victim = std::make_unique<Chain>(loop);
+  Deferred kill(loop, Callback::To<&Killer::Run>(&killer));
+  kill.Schedule();
+  killer.victim->call.Schedule();
+  loop.RunOnce();
+  EXPECT_EQ(killer.victim, nullptr);
+}
+
+struct Counted : Deletable {
+  Counted(Loop& l, int& d, std::unique_ptr<Counted> n = nullptr)
+      : loop(l), deaths(d), next(std::move(n)) {}
+  ~Counted() override {
+    ++deaths;
+    loop.DeleteLater(std::move(next));
+  }
+  Loop& loop;
+  int& deaths;
+  std::unique_ptr<Counted> next;
+};
+
+TEST(Loop, DeletesAtTheEndOfThePassEvenWhatDestructorsHandOver) {
+  Loop loop;
+  int deaths = 0;
+  loop.DeleteLater(
+      std::make_unique<Counted>(loop, deaths, std::make_unique<Counted>(loop, deaths)));
+  EXPECT_EQ(deaths, 0);
+  loop.RunOnce();
+  EXPECT_EQ(deaths, 2);
+}
+
+TEST(Loop, TellsSignals) {
+  Loop loop;
+  Recorder recorder(loop);
+  SignalWatch watch(loop, SIGUSR1, Callback::To<&Recorder::NoteAndStop>(&recorder));
+  std::raise(SIGUSR1);
+  loop.Run();
+  EXPECT_EQ(recorder.at.size(), 1u);
+}
+
+}  // namespace
+}  // namespace limpet::worker

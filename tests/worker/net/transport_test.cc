@@ -1,0 +1,292 @@
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <functional>
+#include <string>
+
+#include "worker/net/plain_transport.h"
+
+namespace limpet::worker {
+namespace {
+
+// Owns a transport and records what it hears; `on_readable` is the behaviour under test.
+struct Owner final : TransportHandler {
+  explicit Owner(Loop& l) : loop(l) {}
+
+  void OnReady(int errnum) override {
+    ready = errnum;
+    loop.Stop();
+  }
+  void OnReadable() override {
+    ++readables;
+    if (on_readable) on_readable();
+  }
+  void OnWritable() override {
+    ++writables;
+    loop.Stop();
+  }
+  void OnHangup() override {
+    ++hangups;
+    loop.Stop();
+  }
+  Io ReadSome(size_t size) {
+    char data[4096];
+    size_t n = 0;
+    last = transport->Read(data, size, &n);
+    if (last == Io::kOk) text.append(data, n);
+    return last;
+  }
+
+  Loop& loop;
+  std::unique_ptr<Transport> transport;
+  std::function<void()> on_readable;
+  std::string text;
+  Io last = Io::kOk;
+  int ready = -1;
+  int readables = 0;
+  int writables = 0;
+  int hangups = 0;
+};
+
+struct Deadline {  // turns a lost event into a failure instead of a hang
+  explicit Deadline(Loop& l) : loop(l), timer(l, Callback::To<&Deadline::Fire>(this)) {
+    timer.Arm(5000);
+  }
+  void Fire() {
+    ADD_FAILURE() << "an event was lost";
+    loop.Stop();
+  }
+  Loop& loop;
+  Timer timer;
+};
+
+class TransportTest : public testing::Test {
+ protected:
+  TransportTest() : owner_(loop_), deadline_(loop_) {
+    int fds[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    other_.Reset(fds[1]);
+    owner_.transport = PlainTransport::Adopt(loop_, UniqueFd(fds[0]), false);
+    owner_.transport->set_handler(&owner_);
+  }
+  void Send(std::string_view text) {
+    ASSERT_EQ(::send(other_.get(), text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+  }
+  void Passes(int n) {  // passes that do not wait
+    for (int i = 0; i < n; ++i) {
+      Timer now(loop_, Callback::To<&TransportTest::Nothing>(this));
+      now.Arm(0);
+      loop_.RunOnce();
+    }
+  }
+  void Nothing() {}
+
+  Loop loop_;
+  UniqueFd other_;
+  Owner owner_;
+  Deadline deadline_;
+};
+
+TEST_F(TransportTest, DeliversAgainUntilEverythingIsRead) {
+  owner_.on_readable = [this] {
+    owner_.ReadSome(3);  // leaves something: the edge will not come again
+    if (owner_.text.size() == 10) loop_.Stop();
+  };
+  owner_.transport->WantRead(true);
+  Send("0123456789");
+  loop_.Run();
+  EXPECT_EQ(owner_.text, "0123456789");
+  EXPECT_EQ(owner_.readables, 4);
+}
+
+TEST_F(TransportTest, RemembersWhatCameWhileUnwanted) {
+  owner_.on_readable = [this] {
+    owner_.ReadSome(100);
+    loop_.Stop();
+  };
+  Send("abc");
+  Passes(3);
+  EXPECT_EQ(owner_.readables, 0);
+  EXPECT_EQ(owner_.hangups, 0);  // bytes are no hangup
+  owner_.transport->WantRead(true);
+  EXPECT_EQ(owner_.readables, 0);  // never from within the caller
+  loop_.Run();
+  EXPECT_EQ(owner_.text, "abc");
+}
+
+TEST_F(TransportTest, ShortReadWaitsForTheNextEdge) {
+  owner_.on_readable = [this] {
+    owner_.ReadSome(100);
+    loop_.Stop();
+  };
+  owner_.transport->WantRead(true);
+  Send("abc");
+  loop_.Run();
+  Passes(3);
+  EXPECT_EQ(owner_.readables, 1);
+  Send("def");
+  Passes(1);
+  EXPECT_EQ(owner_.text, "abcdef");
+}
+
+TEST_F(TransportTest, SeesTheEndThatCameTogetherWithBytes) {
+  owner_.on_readable = [this] {
+    if (owner_.ReadSome(100) == Io::kEof) loop_.Stop();
+  };
+  owner_.transport->WantRead(true);
+  Send("abc");
+  other_.Reset();
+  loop_.Run();
+  EXPECT_EQ(owner_.text, "abc");
+  EXPECT_EQ(owner_.last, Io::kEof);
+}
+
+TEST_F(TransportTest, SeesTheEndAfterAFullRead) {
+  owner_.on_readable = [this] {
+    if (owner_.ReadSome(3) == Io::kEof) loop_.Stop();
+  };
+  owner_.transport->WantRead(true);
+  Send("abc");
+  Passes(2);
+  other_.Reset();
+  loop_.Run();
+  EXPECT_EQ(owner_.last, Io::kEof);
+}
+
+TEST_F(TransportTest, TellsAHangupOnceWhileReadingIsUnwanted) {
+  Send("abc");
+  other_.Reset();
+  loop_.Run();
+  EXPECT_EQ(owner_.hangups, 1);
+  EXPECT_EQ(owner_.readables, 0);
+  Passes(3);
+  EXPECT_EQ(owner_.hangups, 1);
+  owner_.on_readable = [this] { owner_.ReadSome(100); };
+  owner_.transport->WantRead(true);
+  Passes(2);
+  EXPECT_EQ(owner_.text, "abc");
+  EXPECT_EQ(owner_.last, Io::kEof);
+}
+
+TEST_F(TransportTest, WritableComesOncePerWish) {
+  owner_.transport->WantWrite(true);
+  loop_.Run();
+  Passes(3);
+  EXPECT_EQ(owner_.writables, 1);
+}
+
+TEST_F(TransportTest, WritableComesWhenRoomIsMade) {
+  const std::string chunk(65536, 'x');
+  const iovec piece{const_cast<char*>(chunk.data()), chunk.size()};
+  size_t n = 0;
+  while (owner_.transport->Writev(&piece, 1, false, &n) == Io::kOk) {
+  }
+  owner_.transport->WantWrite(true);
+  Passes(3);
+  EXPECT_EQ(owner_.writables, 0);
+  std::string sink(1 << 20, '\0');
+  while (::recv(other_.get(), sink.data(), sink.size(), 0) > 0) {
+  }
+  loop_.Run();
+  EXPECT_EQ(owner_.writables, 1);
+}
+
+TEST_F(TransportTest, OwnerMayDiscardItFromItsCallback) {
+  owner_.on_readable = [this] {
+    Transport::Discard(std::move(owner_.transport));
+    loop_.Stop();
+  };
+  owner_.transport->WantRead(true);
+  owner_.transport->WantWrite(true);
+  Send("abc");
+  Passes(1);
+  EXPECT_EQ(owner_.readables, 1);
+  EXPECT_EQ(owner_.writables, 0);
+  EXPECT_EQ(owner_.transport, nullptr);
+}
+
+TEST_F(TransportTest, StillIdleMeansNoBytesAndNoEnd) {
+  owner_.transport->WantRead(true);
+  Passes(1);
+  EXPECT_TRUE(owner_.transport->StillIdle());
+  owner_.transport->WantRead(false);
+  Send("x");
+  Passes(1);
+  EXPECT_FALSE(owner_.transport->StillIdle());
+}
+
+class TcpTest : public testing::Test {
+ protected:
+  TcpTest() : owner_(loop_), deadline_(loop_), server_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    SocketAddress any = *SocketAddress::ParseIp("127.0.0.1", 0);
+    EXPECT_EQ(::bind(server_.get(), any.get(), any.size()), 0);
+    socklen_t size = any.capacity();
+    EXPECT_EQ(::getsockname(server_.get(), any.get(), &size), 0);
+    address_ = any;
+  }
+  int Connect() {
+    auto connecting = PlainTransport::Connect(loop_, address_, {}, &owner_);
+    owner_.transport = std::move(connecting.transport);
+    if (connecting.errnum == EINPROGRESS) {
+      loop_.Run();
+      return owner_.ready;
+    }
+    return connecting.errnum;
+  }
+
+  Loop loop_;
+  Owner owner_;
+  Deadline deadline_;
+  UniqueFd server_;
+  SocketAddress address_;
+};
+
+TEST_F(TcpTest, ConnectTellsSuccess) {
+  ASSERT_EQ(::listen(server_.get(), 5), 0);
+  EXPECT_EQ(Connect(), 0);
+  ASSERT_NE(owner_.transport, nullptr);
+}
+
+TEST_F(TcpTest, ConnectTellsRefusal) { EXPECT_EQ(Connect(), ECONNREFUSED); }
+
+TEST_F(TcpTest, ConnectBindsToTheGivenAddress) {
+  ASSERT_EQ(::listen(server_.get(), 5), 0);
+  const SocketAddress local = *SocketAddress::ParseIp("127.0.0.77", 0);
+  ConnectOptions options;
+  options.bind = &local;
+  auto connecting = PlainTransport::Connect(loop_, address_, options, &owner_);
+  ASSERT_NE(connecting.transport, nullptr);
+  SocketAddress seen;
+  socklen_t size = seen.capacity();
+  const UniqueFd accepted(::accept(server_.get(), seen.get(), &size));
+  EXPECT_EQ(seen.HostString(), "127.0.0.77");
+}
+
+// libevent shows a reset as plain readability, so one that comes in the same edge as bytes must be
+// found by the probe.
+TEST_F(TcpTest, FindsAResetThatCameTogetherWithBytes) {
+  ASSERT_EQ(::listen(server_.get(), 5), 0);
+  ASSERT_EQ(Connect(), 0);
+  UniqueFd accepted(::accept(server_.get(), nullptr, nullptr));
+  ASSERT_EQ(::send(accepted.get(), "abc", 3, 0), 3);
+  const linger reset{1, 0};
+  ::setsockopt(accepted.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  accepted.Reset();
+  owner_.on_readable = [this] {
+    if (owner_.ReadSome(100) == Io::kError) loop_.Stop();
+  };
+  owner_.transport->WantRead(true);
+  Loop& loop = loop_;
+  while (!loop.stopped() || owner_.last != Io::kError) {
+    loop.RunOnce();
+    if (testing::Test::HasFailure()) break;
+  }
+  EXPECT_EQ(owner_.last, Io::kError);
+  EXPECT_EQ(owner_.transport->errnum(), ECONNRESET);
+}
+
+}  // namespace
+}  // namespace limpet::worker

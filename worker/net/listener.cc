@@ -1,0 +1,62 @@
+#include "worker/net/listener.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace limpet::worker {
+
+Listener::Listener(Loop& loop, int fd, const SocketAddress& local, ListenerHandler& handler,
+                   const Log& log)
+    : fd_(fd),
+      local_(local),
+      handler_(handler),
+      log_(log),
+      watch_(loop, fd, Callback::To<&Listener::OnReadable>(this)),
+      resume_(loop, Callback::To<&Listener::Start>(this)) {}
+
+void Listener::Start() {
+  resume_.Disarm();
+  watch_.Start();
+}
+
+void Listener::Stop() {
+  resume_.Disarm();
+  watch_.Stop();
+}
+
+void Listener::Pause(uint64_t ms) {
+  watch_.Stop();
+  resume_.Arm(ms);
+}
+
+void Listener::OnReadable() {
+  for (int i = 0; i < kAcceptsPerWakeup && watch_.started(); ++i) {
+    if (!AcceptOne()) return;
+  }
+}
+
+bool Listener::AcceptOne() {
+  SocketAddress client;
+  socklen_t size = client.capacity();
+  UniqueFd fd(::accept4(fd_, client.get(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!fd) {
+    OnAcceptError(errno);
+    return false;
+  }
+  client.set_size(size);
+  handler_.OnAccepted(*this, std::move(fd), client);
+  return true;
+}
+
+void Listener::OnAcceptError(int errnum) {
+  if (errnum == EAGAIN || errnum == EINTR) return;  // another worker was faster
+  const bool exhausted = errnum == EMFILE || errnum == ENFILE;
+  const LogLevel level = errnum == ECONNABORTED ? LogLevel::kError
+                         : exhausted            ? LogLevel::kCrit
+                                                : LogLevel::kAlert;
+  LIMPET_LOG(log_, level, "accept4() failed{}", ErrnoText(errnum));
+  if (exhausted) Pause();
+}
+
+}  // namespace limpet::worker

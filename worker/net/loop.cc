@@ -1,0 +1,155 @@
+#include "worker/net/loop.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <utility>
+
+#include "base/clock.h"
+
+namespace limpet::worker {
+namespace {
+
+void Unlink(DeferredLink& link) {
+  link.previous->next = link.next;
+  link.next->previous = link.previous;
+  link.next = link.previous = &link;
+}
+
+timeval ToTimeval(uint64_t ms) {
+  return {static_cast<time_t>(ms / 1000), static_cast<suseconds_t>(ms % 1000 * 1000)};
+}
+
+event_base* NewBase() {
+  event_config* config = event_config_new();
+  event_config_require_features(config, EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE);
+  event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
+  event_base* base = event_base_new_with_config(config);
+  event_config_free(config);
+  if (base == nullptr) std::abort();  // no epoll: nothing of a worker can run
+  return base;
+}
+
+}  // namespace
+
+void Deferred::Schedule() {
+  if (scheduled()) return;
+  DeferredLink& head = loop_.deferred_;
+  next = &head;
+  previous = head.previous;
+  head.previous->next = this;
+  head.previous = this;
+}
+
+void Deferred::Cancel() { Unlink(*this); }
+
+Timer::Timer(Loop& loop, Callback callback) : loop_(loop), callback_(callback) {
+  event_assign(&event_, loop.base(), -1, 0, &Timer::OnEvent, this);
+}
+
+Timer::~Timer() {
+  if (pending_ms_ != 0) event_del(&event_);
+}
+
+void Timer::Arm(uint64_t ms) {
+  deadline_ms_ = loop_.NowMs() + ms;
+  if (pending_ms_ == 0 || deadline_ms_ < pending_ms_) Add(ms);
+}
+
+void Timer::Add(uint64_t ms) {
+  const timeval delay = ToTimeval(ms);
+  event_add(&event_, &delay);
+  pending_ms_ = loop_.NowMs() + ms;
+}
+
+void Timer::OnEvent(evutil_socket_t, short, void* self) noexcept {
+  static_cast<Timer*>(self)->OnFired();
+}
+
+void Timer::OnFired() {
+  pending_ms_ = 0;
+  if (deadline_ms_ == 0) return;
+  const uint64_t now = loop_.NowMs();
+  if (now < deadline_ms_) return Add(deadline_ms_ - now);
+  deadline_ms_ = 0;
+  callback_();
+}
+
+SignalWatch::SignalWatch(Loop& loop, int signal_number, Callback callback) : callback_(callback) {
+  event_assign(&event_, loop.base(), signal_number, EV_SIGNAL | EV_PERSIST, &SignalWatch::OnEvent,
+               this);
+  event_add(&event_, nullptr);
+}
+
+SignalWatch::~SignalWatch() { event_del(&event_); }
+
+void SignalWatch::OnEvent(evutil_socket_t, short, void* self) noexcept {
+  static_cast<SignalWatch*>(self)->callback_();
+}
+
+FdWatch::FdWatch(Loop& loop, int fd, Callback on_readable) : callback_(on_readable) {
+  event_assign(&event_, loop.base(), fd, EV_READ | EV_PERSIST, &FdWatch::OnEvent, this);
+}
+
+void FdWatch::Start() {
+  if (!std::exchange(started_, true)) event_add(&event_, nullptr);
+}
+
+void FdWatch::Stop() {
+  if (std::exchange(started_, false)) event_del(&event_);
+}
+
+void FdWatch::OnEvent(evutil_socket_t, short, void* self) noexcept {
+  static_cast<FdWatch*>(self)->callback_();
+}
+
+Loop::Loop() : base_(NewBase()) { std::signal(SIGPIPE, SIG_IGN); }
+
+Loop::~Loop() {
+  FreeDead();
+  event_base_free(base_);
+}
+
+void Loop::Run() {
+  while (!stopped_) RunOnce();
+}
+
+void Loop::RunOnce() {
+  const bool pending = deferred_.next != &deferred_ || !dead_.empty();
+  now_ms_ = 0;  // the wait below takes its time
+  event_base_loop(base_, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | (pending ? EVLOOP_NONBLOCK : 0));
+  RunDeferred();
+  FreeDead();
+}
+
+void Loop::RunDeferred() {
+  if (deferred_.next == &deferred_) return;
+  DeferredLink
+      batch;  // what is scheduled meanwhile waits for the next pass: events come in between
+  batch.next = deferred_.next;
+  batch.previous = deferred_.previous;
+  batch.next->previous = batch.previous->next = &batch;
+  deferred_.next = deferred_.previous = &deferred_;
+  while (batch.next != &batch) {
+    auto* call = static_cast<Deferred*>(batch.next);
+    Unlink(*call);
+    call->callback_();
+  }
+}
+
+void Loop::FreeDead() {
+  while (!dead_.empty()) {  // a destructor may hand over more
+    std::vector<std::unique_ptr<Deletable>> batch;
+    batch.swap(dead_);
+  }
+}
+
+void Loop::DeleteLater(std::unique_ptr<Deletable> object) {
+  if (object) dead_.push_back(std::move(object));
+}
+
+uint64_t Loop::NowMs() {
+  if (now_ms_ == 0) now_ms_ = MonotonicMs();
+  return now_ms_;
+}
+
+}  // namespace limpet::worker

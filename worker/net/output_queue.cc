@@ -1,0 +1,141 @@
+#include "worker/net/output_queue.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+namespace limpet::worker {
+
+OutputQueue::Segment& OutputQueue::Push() {
+  constexpr size_t kCompactAt = 64;  // a stream that never drains must not grow the vector
+  if (first_ >= kCompactAt && first_ * 2 >= segments_.size()) {
+    segments_.erase(segments_.begin(), segments_.begin() + static_cast<ptrdiff_t>(first_));
+    first_ = 0;
+  }
+  return segments_.emplace_back();
+}
+
+bool OutputQueue::CanExtendLast(size_t size) const {
+  if (first_ == segments_.size()) return false;
+  const Segment& last = segments_.back();
+  return last.block == tail_ && last.data != nullptr &&
+         last.data + last.size == tail_.data() + tail_used_ &&
+         tail_used_ + size <= tail_.capacity();
+}
+
+char* OutputQueue::Reserve(size_t size) {
+  if (!tail_ || tail_used_ + size > tail_.capacity()) {
+    tail_ = pool_.Get(BlockSize::k4K);
+    tail_used_ = 0;
+  }
+  assert(size <= tail_.capacity());
+  return tail_.data() + tail_used_;
+}
+
+void OutputQueue::Commit(size_t size) {
+  if (size == 0) return;
+  if (CanExtendLast(size)) {
+    segments_.back().size += size;
+  } else {
+    Segment& segment = Push();
+    segment.data = tail_.data() + tail_used_;
+    segment.size = size;
+    segment.block = tail_;
+  }
+  tail_used_ += size;
+  size_ += size;
+}
+
+void OutputQueue::Append(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const bool room = tail_ && tail_used_ < tail_.capacity();
+    char* to = Reserve(room ? 1 : std::min<size_t>(bytes.size(), 64));
+    const size_t n = std::min(bytes.size(), tail_.capacity() - tail_used_);
+    std::memcpy(to, bytes.data(), n);
+    Commit(n);
+    bytes.remove_prefix(n);
+  }
+}
+
+void OutputQueue::AppendStatic(std::string_view bytes) {
+  if (bytes.empty()) return;
+  Segment& segment = Push();
+  segment.data = bytes.data();
+  segment.size = bytes.size();
+  size_ += bytes.size();
+}
+
+void OutputQueue::AppendBlock(BlockRef block, size_t offset, size_t size) {
+  if (size == 0) return;
+  Segment& segment = Push();
+  segment.data = block.data() + offset;
+  segment.size = size;
+  segment.block = std::move(block);
+  size_ += size;
+}
+
+void OutputQueue::AppendFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
+  if (size == 0) return;
+  Segment& segment = Push();
+  segment.size = size;
+  segment.offset = offset;
+  segment.file = std::move(file);
+  size_ += size;
+}
+
+void OutputQueue::Clear() {
+  segments_.clear();
+  first_ = 0;
+  size_ = 0;
+  tail_.Reset();
+  tail_used_ = 0;
+}
+
+FlushResult OutputQueue::Flush(Transport& transport, bool more) {
+  while (size_ > 0) {
+    size_t n = 0;
+    const Segment& front = segments_[first_];
+    constexpr uint64_t kMost = 1u << 30;  // sendfile's own limit is near 2 GiB
+    const Io io = front.data != nullptr
+                      ? WritePieces(transport, more, &n)
+                      : transport.SendFile(front.file->get(), front.offset,
+                                           static_cast<size_t>(std::min(front.size, kMost)), &n);
+    if (io == Io::kWouldBlock) return FlushResult::kBlocked;
+    if (io != Io::kOk) return FlushResult::kError;
+    Consume(n);
+  }
+  return FlushResult::kDrained;
+}
+
+Io OutputQueue::WritePieces(Transport& transport, bool more, size_t* n) {
+  iovec pieces[kMaxPieces];
+  int count = 0;
+  size_t next = first_;
+  for (; next < segments_.size() && count < kMaxPieces && segments_[next].data != nullptr; ++next) {
+    const Segment& segment = segments_[next];
+    pieces[count++] = {const_cast<char*>(segment.data), static_cast<size_t>(segment.size)};
+  }
+  return transport.Writev(pieces, count, more || next < segments_.size(), n);
+}
+
+void OutputQueue::Consume(uint64_t n) {
+  size_ -= n;
+  sent_ += n;
+  while (n > 0) {
+    Segment& front = segments_[first_];
+    const uint64_t part = std::min(n, front.size);
+    n -= part;
+    front.size -= part;
+    if (front.size > 0) {
+      if (front.data != nullptr) front.data += part;
+      front.offset += static_cast<off_t>(part);
+      return;
+    }
+    front = Segment{};  // releases its block or file now
+    ++first_;
+  }
+  if (size_ == 0) Clear();  // an idle connection holds no block
+}
+
+}  // namespace limpet::worker

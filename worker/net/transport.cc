@@ -1,0 +1,136 @@
+#include "worker/net/transport.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/log.h"
+
+namespace limpet::worker {
+namespace {
+
+// A reset that comes together with data is not to be told from data alone (libevent shows EPOLLERR
+// as readable), and a short read ends our interest in the edge. So a reader that still waits this
+// long after one looks once more.
+constexpr uint64_t kProbeMs = 50;
+
+}  // namespace
+
+Transport::Transport(Loop& loop, UniqueFd fd)
+    : loop_(loop),
+      fd_(std::move(fd)),
+      redeliver_(loop, Callback::To<&Transport::Deliver>(this)),
+      probe_(loop, Callback::To<&Transport::Probe>(this)) {}
+
+Transport::~Transport() {
+  if (registered_) event_del(&event_);
+}
+
+void Transport::Discard(std::unique_ptr<Transport> transport) {
+  if (!transport) return;
+  transport->Close();
+  Loop& loop = transport->loop_;
+  loop.DeleteLater(std::move(transport));
+}
+
+void Transport::Register(bool connected) {
+  writable_ = connected;
+  event_assign(&event_, loop_.base(), fd_.get(),
+               EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, &Transport::OnEvent, this);
+  event_add(&event_, nullptr);
+  registered_ = true;
+}
+
+void Transport::Close() {
+  if (std::exchange(registered_, false)) event_del(&event_);
+  handler_ = nullptr;
+  redeliver_.Cancel();
+  probe_.Disarm();
+  fd_.Reset();
+}
+
+void Transport::SetReset() {
+  const linger now{1, 0};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+void Transport::ShutdownWrite() { ::shutdown(fd_.get(), SHUT_WR); }
+
+std::string Transport::ErrorText() const { return ErrnoText(errnum_); }
+
+void Transport::WantRead(bool wanted) {
+  want_read_ = wanted;
+  if (HasUndelivered()) redeliver_.Schedule();
+}
+
+void Transport::WantWrite(bool wanted) {
+  want_write_ = wanted;
+  if (HasUndelivered()) redeliver_.Schedule();
+}
+
+bool Transport::HasUndelivered() const {
+  if (in_setup_ || !fd_) return false;
+  return (want_read_ && readable_) || (want_write_ && writable_) ||
+         (ended_ && !want_read_ && !hangup_told_);
+}
+
+void Transport::OnEvent(evutil_socket_t, short what, void* self) noexcept {
+  static_cast<Transport*>(self)->OnSocketEvent(what);
+}
+
+void Transport::OnSocketEvent(short what) {
+  if ((what & EV_READ) != 0) readable_ = true;
+  if ((what & EV_WRITE) != 0) writable_ = true;
+  if ((what & EV_CLOSED) != 0) readable_ = ended_ = true;
+  drained_ = false;
+  if (in_setup_) return AdvanceSetup();
+  if (readable_ && !want_read_ && !ended_) NoticeHangup();
+  Deliver();
+}
+
+// Whether what came unwanted is bytes or the end; bytes while a request is served are rare
+// (pipelining).
+void Transport::NoticeHangup() {
+  char byte;
+  const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  ended_ = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+void Transport::Deliver() {
+  if (want_read_ && readable_) {
+    DeliverRead();
+  } else if (ended_ && !want_read_ && !hangup_told_) {
+    hangup_told_ = true;
+    if (handler_ != nullptr) handler_->OnHangup();
+  }
+  if (want_write_ && writable_ && handler_ != nullptr) {
+    want_write_ = false;
+    handler_->OnWritable();
+  }
+  if (handler_ != nullptr && HasUndelivered()) redeliver_.Schedule();
+}
+
+void Transport::DeliverRead() {
+  TransportHandler* reader = handler_;
+  if (reader == nullptr) return;
+  reader->OnReadable();
+  const bool waits_for_more = handler_ == reader && want_read_ && fd_;
+  if (waits_for_more && drained_ && !ended_) probe_.Arm(kProbeMs);
+}
+
+void Transport::Probe() {
+  if (!want_read_ || readable_ || !drained_ || in_setup_) return;
+  readable_ = true;
+  drained_ = false;
+  Deliver();
+}
+
+void Transport::FinishSetup(int errnum) {
+  in_setup_ = false;
+  errnum_ = errnum;
+  if (handler_ != nullptr) handler_->OnReady(errnum);
+  if (handler_ != nullptr && HasUndelivered()) redeliver_.Schedule();
+}
+
+}  // namespace limpet::worker

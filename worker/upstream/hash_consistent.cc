@@ -1,0 +1,138 @@
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "base/text.h"
+#include "shm/crc32.h"
+#include "worker/upstream/lookup.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr int kPointsPerWeight = 160;
+
+struct Point {
+  uint32_t hash;
+  int server;  // equal for peers of one `server` line's text
+};
+
+// What a server's points are made from: its host and port as written; a Unix socket's path is all
+// host.
+struct HostPort {
+  std::string_view host;
+  std::string_view port;
+};
+
+HostPort SplitServer(std::string_view server) {
+  if (StartsWithIgnoreCase(server, "unix:")) return {server.substr(5), {}};
+  const size_t colon = server.rfind(':');
+  if (colon == std::string_view::npos) return {server, {}};
+  const std::string_view port = server.substr(colon + 1);
+  if (!std::all_of(port.begin(), port.end(), IsDigit)) return {server, {}};
+  return {server.substr(0, colon), port};
+}
+
+// CRC-32 of HOST \0 PORT PREVIOUS, where PREVIOUS is the point before (four bytes, little endian):
+// the ring of the ketama-like memcached clients, and of nginx.
+void AddPoints(const Peer& peer, int server, std::vector<Point>& ring) {
+  const HostPort parts = SplitServer(peer.server);
+  shm::Crc32Stream base;
+  base.Add(parts.host);
+  base.Add(std::string_view("\0", 1));
+  base.Add(parts.port);
+  uint32_t previous = 0;
+  for (int i = 0; i < peer.weight() * kPointsPerWeight; ++i) {
+    const char bytes[4] = {
+        static_cast<char>(previous & 0xff), static_cast<char>(previous >> 8 & 0xff),
+        static_cast<char>(previous >> 16 & 0xff), static_cast<char>(previous >> 24)};
+    shm::Crc32Stream crc = base;
+    crc.Add({bytes, sizeof bytes});
+    previous = crc.value();
+    ring.push_back({previous, server});
+  }
+}
+
+std::vector<Point> MakeRing(const Tier& tier, const std::vector<int>& servers) {
+  std::vector<Point> ring;
+  for (size_t i = 0; i < tier.peers.size(); ++i) AddPoints(tier.peers[i], servers[i], ring);
+  // Of equal points the first in the order of configuration stays.
+  std::stable_sort(ring.begin(), ring.end(),
+                   [](const Point& a, const Point& b) { return a.hash < b.hash; });
+  const auto end = std::unique(ring.begin(), ring.end(),
+                               [](const Point& a, const Point& b) { return a.hash == b.hash; });
+  ring.erase(end, ring.end());
+  return ring;
+}
+
+std::vector<int> NumberServers(const Tier& tier) {
+  std::map<std::string_view, int> numbers;
+  std::vector<int> servers;
+  for (const Peer& peer : tier.peers) {
+    servers.push_back(numbers.emplace(peer.server, static_cast<int>(numbers.size())).first->second);
+  }
+  return servers;
+}
+
+class HashConsistent final : public Balancer {
+ public:
+  explicit HashConsistent(const Tier& primaries)
+      : servers_(NumberServers(primaries)), ring_(MakeRing(primaries, servers_)) {}
+
+  Peer* Pick(const Tier& tier, PeerSelection& selection, Peer* bound, uint64_t now_ms) override {
+    if (selection.lookups > kMostLookups || selection.key.empty() || ring_.empty()) {
+      return PickRoundRobin(tier, selection, bound, now_ms);
+    }
+    if (Peer* sticky = UsableBound(bound, selection, now_ms)) return sticky;
+    if (!selection.prepared) FindPosition(selection);
+    do {
+      const int server = ring_[selection.hash % ring_.size()].server;
+      if (Peer* peer = PickOfServer(tier, server, selection, now_ms)) return peer;
+      ++selection.hash;
+    } while (++selection.lookups <= kMostLookups);
+    return PickRoundRobin(tier, selection, bound, now_ms);
+  }
+
+ private:
+  // The first point at or after the key's hash; past the last one the ring begins again.
+  void FindPosition(PeerSelection& selection) const {
+    const uint32_t hash = shm::Crc32(selection.key);
+    const auto at =
+        std::lower_bound(ring_.begin(), ring_.end(), hash,
+                         [](const Point& point, uint32_t value) { return point.hash < value; });
+    selection.hash = static_cast<uint32_t>(at - ring_.begin());
+    selection.prepared = true;
+  }
+
+  // A server's name may stand for several addresses: they take turns.
+  Peer* PickOfServer(const Tier& tier, int server, const PeerSelection& selection,
+                     uint64_t now_ms) const {
+    Peer* best = nullptr;
+    int total = 0;
+    for (Peer& peer : tier.peers) {
+      if (ServerOf(peer) != server || !IsCandidate(peer, selection, now_ms)) continue;
+      total += AddWeight(tier, peer, now_ms);
+      if (best == nullptr ||
+          peer.state->current_weight.load() > best->state->current_weight.load()) {
+        best = &peer;
+      }
+    }
+    if (best != nullptr) best->state->current_weight.fetch_sub(total);
+    return best;
+  }
+
+  int ServerOf(const Peer& peer) const {
+    const auto i = static_cast<size_t>(peer.index);
+    return i < servers_.size() ? servers_[i] : -1;  // backups are not on the ring
+  }
+
+  std::vector<int> servers_;  // by the index of primaries
+  std::vector<Point> ring_;   // by hash, each hash once
+};
+
+}  // namespace
+
+std::unique_ptr<Balancer> MakeHashConsistent(const Tier& primaries) {
+  return std::make_unique<HashConsistent>(primaries);
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,29 @@
+#include "worker/upstream/least_load.h"
+
+namespace limpet::worker {
+namespace {
+
+// New clients go where the fewest sessions are bound, per weight. Without a session table all are
+// equal: round robin.
+class LeastSessions final : public Balancer {
+ public:
+  explicit LeastSessions(const SessionCounts* const* counts) : counts_(counts) {}
+
+  Peer* Pick(const Tier& tier, PeerSelection& selection, Peer* bound, uint64_t now_ms) override {
+    const SessionCounts* counts = *counts_;
+    return PickLeastLoaded(tier, selection, bound, now_ms, [counts](const Peer& peer) -> uint64_t {
+      return counts == nullptr ? 0 : counts->BoundTo(peer);
+    });
+  }
+
+ private:
+  const SessionCounts* const* counts_;  // the group's, which may be set later
+};
+
+}  // namespace
+
+std::unique_ptr<Balancer> MakeLeastSessions(const SessionCounts* const* counts) {
+  return std::make_unique<LeastSessions>(counts);
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,111 @@
+#include "worker/upstream/pool.h"
+
+#include <utility>
+
+namespace limpet::worker {
+
+// A place for one idle connection; hears what happens to it meanwhile.
+class UpstreamPool::Slot final : public TransportHandler {
+ public:
+  explicit Slot(UpstreamPool& pool) : pool_(pool) {}
+
+  void OnReadable() override {
+    // Readiness without bytes or end happens (a read that just filled its buffer): look before
+    // dropping.
+    if (!connection.transport->StillIdle()) pool_.Drop(*this);
+  }
+  void OnWritable() override {}
+
+  PooledConnection connection;
+  int address_id = 0;
+  const void* tag = nullptr;
+  uint64_t expires_ms = 0;
+  Slot* newer = nullptr;
+  Slot* older = nullptr;  // also the next free one
+
+ private:
+  UpstreamPool& pool_;
+};
+
+UpstreamPool::UpstreamPool(Loop& loop, const conf::Upstream& conf)
+    : loop_(loop), conf_(conf), timer_(loop, Callback::To<&UpstreamPool::OnTimer>(this)) {
+  for (int i = 0; i < conf.keepalive; ++i) {
+    slots_.push_back(std::make_unique<Slot>(*this));
+    slots_.back()->older = std::exchange(free_, slots_.back().get());
+  }
+}
+
+UpstreamPool::~UpstreamPool() { CloseAll(); }
+
+PooledConnection UpstreamPool::Take(const Peer& peer, const void* tag) {
+  for (Slot* slot = newest_; slot != nullptr; slot = slot->older) {
+    if (slot->address_id != peer.address_id) continue;
+    if (conf_.keepalive_local && slot->tag != tag) continue;
+    Unlink(*slot);
+    slot->older = std::exchange(free_, slot);
+    return std::move(slot->connection);
+  }
+  return {};
+}
+
+bool UpstreamPool::MayKeep(const PooledConnection& connection) {
+  if (closing_ || slots_.empty() || !connection.transport) return false;
+  if (connection.requests >= static_cast<uint32_t>(conf_.keepalive_requests)) return false;
+  const uint64_t age = loop_.NowMs() - connection.created_ms;
+  if (age > static_cast<uint64_t>(conf_.keepalive_time.count())) return false;
+  return connection.transport->StillIdle();
+}
+
+void UpstreamPool::Put(const Peer& peer, PooledConnection connection, const void* tag) {
+  if (!MayKeep(connection)) return Transport::Discard(std::move(connection.transport));
+  if (free_ == nullptr) Drop(*oldest_);
+  Slot& slot = *free_;
+  free_ = slot.older;
+  slot.connection = std::move(connection);
+  slot.address_id = peer.address_id;
+  slot.tag = tag;
+  slot.expires_ms = loop_.NowMs() + static_cast<uint64_t>(conf_.keepalive_timeout.count());
+  slot.connection.transport->set_handler(&slot);
+  slot.connection.transport->WantWrite(false);
+  slot.connection.transport->WantRead(true);
+  Link(slot);
+  if (!timer_.armed()) ArmTimer();
+}
+
+void UpstreamPool::Link(Slot& slot) {
+  slot.newer = nullptr;
+  slot.older = newest_;
+  (newest_ != nullptr ? newest_->newer : oldest_) = &slot;
+  newest_ = &slot;
+  ++idle_;
+}
+
+void UpstreamPool::Unlink(Slot& slot) {
+  (slot.newer != nullptr ? slot.newer->older : newest_) = slot.older;
+  (slot.older != nullptr ? slot.older->newer : oldest_) = slot.newer;
+  slot.newer = slot.older = nullptr;
+  --idle_;
+}
+
+void UpstreamPool::Drop(Slot& slot) {
+  Unlink(slot);
+  Transport::Discard(std::move(slot.connection.transport));
+  slot.older = std::exchange(free_, &slot);
+}
+
+void UpstreamPool::CloseAll() {
+  closing_ = true;
+  timer_.Disarm();
+  while (oldest_ != nullptr) Drop(*oldest_);
+}
+
+void UpstreamPool::OnTimer() {
+  while (oldest_ != nullptr && oldest_->expires_ms <= loop_.NowMs()) Drop(*oldest_);
+  ArmTimer();
+}
+
+void UpstreamPool::ArmTimer() {
+  if (oldest_ != nullptr) timer_.Arm(oldest_->expires_ms - loop_.NowMs());
+}
+
+}  // namespace limpet::worker

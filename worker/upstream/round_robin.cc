@@ -1,0 +1,96 @@
+// Smooth weighted round robin, and what all methods share with it.
+#include <algorithm>
+
+#include "worker/upstream/balancer.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+bool FailedTooOften(const Peer& peer, uint64_t now_ms) {
+  const auto max_fails = static_cast<uint32_t>(peer.conf->max_fails);
+  if (max_fails == 0 || peer.state->fails.load(kRelaxed) < max_fails) return false;
+  return now_ms - peer.state->checked_ms.load(kRelaxed) <=
+         static_cast<uint64_t>(peer.conf->fail_timeout.count());
+}
+
+bool IsFull(const Peer& peer) {
+  return peer.conf->max_conns > 0 && peer.conns() >= static_cast<uint32_t>(peer.conf->max_conns);
+}
+
+// The share of its weight that a recovering peer gets, of `scale`; at least one step.
+int SlowStartScale(const Peer& peer, int scale, uint64_t now_ms) {
+  const uint64_t started = peer.state->started_ms.load(kRelaxed);
+  if (started == 0 || peer.conf->slow_start.count() == 0) return scale;
+  const auto whole = static_cast<uint64_t>(peer.conf->slow_start.count());
+  const uint64_t passed = now_ms - started;
+  if (passed >= whole) {
+    peer.state->started_ms.store(0, kRelaxed);
+    return scale;
+  }
+  return std::max(1, static_cast<int>(static_cast<uint64_t>(scale) * passed / whole));
+}
+
+class RoundRobin final : public Balancer {
+ public:
+  Peer* Pick(const Tier& tier, PeerSelection& selection, Peer* bound, uint64_t now_ms) override {
+    return PickRoundRobin(tier, selection, bound, now_ms);
+  }
+};
+
+// A bound peer that was given more than its turn allows is used without touching the weights: only
+// one sticky request in a row counts, or unbound clients would stay away from it for long.
+bool BeyondItsTurn(const Tier& tier, const Peer& peer) {
+  const int low = -(tier.total_weight - peer.weight()) * tier.weight_scale;
+  return peer.state->current_weight.load(kRelaxed) <= low;
+}
+
+}  // namespace
+
+bool CanTake(const Peer& peer, uint64_t now_ms, bool bound_session) {
+  if (peer.down() || (peer.draining() && !bound_session)) return false;
+  return !FailedTooOften(peer, now_ms) && !IsFull(peer);
+}
+
+bool IsCandidate(const Peer& peer, const PeerSelection& selection, uint64_t now_ms) {
+  return !selection.tried.Has(peer.index) && CanTake(peer, now_ms, false);
+}
+
+Peer* UsableBound(Peer* bound, const PeerSelection& selection, uint64_t now_ms) {
+  if (bound == nullptr || selection.tried.Has(bound->index)) return nullptr;
+  return CanTake(*bound, now_ms, true) ? bound : nullptr;
+}
+
+int AddWeight(const Tier& tier, Peer& peer, uint64_t now_ms) {
+  shm::PeerState& state = *peer.state;
+  const int effective = state.effective_weight.load(kRelaxed);
+  const int added = effective * SlowStartScale(peer, tier.weight_scale, now_ms);
+  state.current_weight.store(state.current_weight.load(kRelaxed) + added, kRelaxed);
+  if (effective < peer.weight()) state.effective_weight.store(effective + 1, kRelaxed);
+  return added;
+}
+
+Peer* PickRoundRobin(const Tier& tier, PeerSelection& selection, Peer* bound, uint64_t now_ms) {
+  Peer* const sticky = UsableBound(bound, selection, now_ms);
+  if (sticky != nullptr && BeyondItsTurn(tier, *sticky)) return sticky;
+
+  Peer* best = nullptr;
+  int total = 0;
+  for (Peer& peer : tier.peers) {
+    if (!IsCandidate(peer, selection, now_ms)) continue;
+    total += AddWeight(tier, peer, now_ms);
+    if (best == nullptr ||
+        peer.state->current_weight.load(kRelaxed) > best->state->current_weight.load(kRelaxed)) {
+      best = &peer;
+    }
+  }
+  if (sticky != nullptr) best = sticky;
+  if (best == nullptr) return nullptr;
+  best->state->current_weight.fetch_sub(total, kRelaxed);
+  return best;
+}
+
+std::unique_ptr<Balancer> MakeRoundRobin() { return std::make_unique<RoundRobin>(); }
+
+}  // namespace limpet::worker
