@@ -38,6 +38,7 @@ enum class BalanceMethod : uint8_t { kRoundRobin, kLeastConn, kLeastTime, kRando
 
 struct StickyCookie {
   std::string name;
+  Template lookup;            // $cookie_NAME
   std::optional<Ms> expires;  // max() for `expires=max`
   Template domain;
   std::string path;
@@ -59,6 +60,7 @@ struct FillLimits {  // shares of capacity, 0 to 1
 // A session table as `zone=NAME:SIZE` of one or several `sticky learn` names it.
 struct SessionZone {
   std::string name;
+  std::string upstream;  // the first that names it
   size_t size = 0;  // bytes
   Ms timeout = 10min;
   bool norefresh = false;       // timeout is the session's whole life, not its idle time

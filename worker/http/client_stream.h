@@ -11,6 +11,8 @@
 
 namespace limpet::worker {
 
+class TlsTransport;
+
 class ClientStream {
  public:
   virtual ~ClientStream() = default;
@@ -24,12 +26,19 @@ class ClientStream {
   // Response. `body_kind`: how the writer has framed it (length, chunked, until close). Queued, not written: Flush() does.
   // Interim and final heads and body bytes, framed already, go into the queue in their order.
   virtual OutputQueue& output() = 0;
+  virtual bool blocked() const = 0;                   // the client's socket takes no more now
   virtual void Flush() = 0;                           // write now what can be written
   virtual void CloseAfterResponse() = 0;              // this connection cannot be kept
   virtual bool keep_alive() const = 0;
   virtual void FinishResponse() = 0;                  // all is queued; the exchange ends when it has been written
   virtual void Abort(bool reset) = 0;                 // close at once
   virtual uint64_t bytes_sent() const = 0;            // of this exchange: head and body, as written to the socket
+
+  // For variables.
+  virtual const TlsTransport* tls() const { return nullptr; }       // null over plain connections
+  virtual int64_t RoundTripMicroseconds() const { return -1; }      // as the system estimates it; -1: not known
+
+  virtual const TlsTransport* tls() const = 0;        // null on a plain connection
 
   // After a 101: bytes flow both ways without HTTP.
   virtual void StartTunnel() = 0;

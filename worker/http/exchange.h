@@ -92,8 +92,13 @@ class Exchange final : public conf::VariableReader {
   void GoToNamed(std::string_view name);
   // Nobody is to be answered any more: the connection closes. `status` is for the access log (499, 408, 400…).
   void Abandon(int status);
+  // The response broke off in its middle: what is queued still goes out, then the connection closes without a proper end.
+  void AbandonAfterFlush();
   // The response has been handed to the stream completely.
   void Complete();
+
+  // Whether an error_page may be taken for this status now; remembers that it was.
+  bool MarkErrorPage(int status);
 
   // The error log, with the request's context behind the message.
   void Log(LogLevel level, std::string_view message) const;
@@ -107,6 +112,7 @@ class Exchange final : public conf::VariableReader {
   char* Allocate(size_t size) override { return arena_.Allocate(size); }
 
   // Facts that filters and variables need.
+  void set_error_status(int status) { error_status_ = status; }
   int error_status() const { return error_status_; }  // of the error that led to an error_page; 0: none
   uint64_t limit_rate() const { return limit_rate_; }
   void set_limit_rate(uint64_t bytes_per_second) { limit_rate_ = bytes_per_second; limit_rate_set_ = true; }
@@ -119,9 +125,9 @@ class Exchange final : public conf::VariableReader {
   void Enter(Phase next);
   void Run(size_t step);
   bool Prepare(const proto::RequestHead& head);
+  void ChooseServer();
   void Restart(size_t step);
   void OnTimer();
-  void End();
 
   Runtime& runtime_;
   ClientStream* stream_ = nullptr;
@@ -139,6 +145,7 @@ class Exchange final : public conf::VariableReader {
   std::unique_ptr<ProxyExchange> proxy_;
   std::unique_ptr<ResponseWriter> writer_;
   int error_status_ = 0;
+  bool uri_cycle_ = false;          // give up error pages: they led here
   bool error_page_active_ = false;  // an error_page was taken: not again, unless recursive_error_pages
   std::vector<std::function<void()>> at_end_;
   uint64_t limit_rate_ = 0;

@@ -44,6 +44,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnClientDrained();
   // The client has closed; true if the exchange is to be abandoned.
   bool OnClientGone();
+  void Reset();  // with the exchange
 
   // For variables and headers.
   const proto::ResponseHead* upstream_head() const { return has_head_ ? &parser_.head() : nullptr; }
@@ -71,7 +72,6 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnBodyPiece(Slice piece) override;
 
   bool FindUpstream();
-  bool EvaluateTarget();
   void FirstPeer();
   void NextPeer();
   void Connect(bool fresh);
@@ -79,10 +79,16 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void QueueRequest();
   void FlushRequest();
   void ReadHead();
+  void ParseHead();
+  void AcceptHttp09();
   bool ReadMore(size_t limit, size_t* n);  // into block_, behind filled_; false: nothing now, or the attempt has failed
   void OnHead();
   bool TryOtherPeerForStatus();
   bool HandleAccelHeaders();
+  void FollowAccelRedirect(std::string_view value);
+  void KeepDeclaredLength();
+  void StartTouching();
+  uint64_t RateBudget();
   bool Intercept();
   void StartTunnel();
   void StartBody();
@@ -125,6 +131,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool streamed_ = false;         // the body is passed on as it comes
   bool chunk_body_ = false;       // streamed, without a known length
   bool body_dropped_ = false;     // streamed bytes are gone
+  bool body_complete_ = false;    // nothing will be added to out_ any more
   uint64_t out_before_ = 0;
   std::string_view proxy_host_, proxy_port_, evaluated_uri_;
   std::string target_storage_;
@@ -135,11 +142,13 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   proto::Framing framing_;
   BlockRef block_;                // being read into
   size_t filled_ = 0;
+  size_t head_start_ = 0;         // behind interim heads
   BlockRef head_block_;           // holds the head's bytes while the exchange lives
   bool has_head_ = false;
   uint64_t remaining_ = 0;        // of a body with a length
   uint64_t received_ = 0;         // bytes of this response, for proxy_limit_rate
   uint64_t limit_rate_ = 0;
+  uint64_t body_started_ms_ = 0;
   bool paused_ = false;           // not reading: the client is slow, or the rate is limited
   bool buffering_ = true;
   SpoolFile spool_;

@@ -39,6 +39,7 @@ class RequestBody {
   // Starts to read. With kBuffered and kStreamed the sink hears of it, maybe before this returns (kBuffered: always, also
   // for a request without a body).
   void Start(Mode mode, RequestBodySink* sink);
+  void StartTunnel(RequestBodySink* sink);  // from now on all bytes of the client go to the sink
   void Pause(bool paused);  // streamed: the upstream takes no more now
 
   // From the client stream, by way of the exchange.
@@ -69,7 +70,8 @@ class RequestBody {
   Mode mode_ = Mode::kIdle;
   bool complete_ = false;
   uint64_t size_ = 0;
-  uint64_t memory_ = 0;
+  uint64_t memory_ = 0;     // of size_: in pieces_
+  uint64_t file_size_ = 0;  // and in the file
   std::vector<Slice> pieces_;
   std::shared_ptr<const UniqueFd> file_;
   std::string path_;

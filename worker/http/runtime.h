@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/log.h"
@@ -41,6 +42,14 @@ struct Runtime {
   bool stopping = false;  // graceful stop: no connection is kept after its response
   uint64_t generation = 1;
   int slot = 0;
+
+  // Groups made at run time for the literal addresses that a proxy_pass with variables has named.
+  struct AdHoc {
+    std::unique_ptr<const conf::Upstream> conf;
+    std::unique_ptr<UpstreamRuntime> runtime;
+  };
+  static constexpr size_t kMaxAdHoc = 10'000;  // a client must not fill our memory with addresses
+  std::unordered_map<std::string, AdHoc> ad_hoc;
 
   // Wall time in the forms that heads and logs need, rendered at most once a second.
   std::string_view HttpDate();

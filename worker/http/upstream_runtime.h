@@ -11,8 +11,9 @@ namespace limpet::worker {
 
 class UpstreamRuntime {
  public:
-  UpstreamRuntime(Loop& loop, const conf::Upstream& conf, shm::PeerStates* states, shm::SessionTable* sessions, int slot)
-      : group(conf, states, slot), pool(loop, conf), sticky(MakeSticky(conf, group, sessions)) {}
+  UpstreamRuntime(Loop& loop, const conf::Upstream& conf, shm::PeerStates* states, int slot,
+                  const conf::SessionZone* zone, shm::SessionTable* sessions)
+      : group(conf, states, slot), pool(loop, conf), sticky(MakeSticky(conf, group, zone, sessions)) {}
 
   UpstreamGroup group;
   UpstreamPool pool;

@@ -49,7 +49,8 @@ class StickyPolicy {
   virtual void Touch(StickyState& /*state*/) {}
 };
 
-// Null for an upstream without `sticky`. `sessions`: the zone of a learn policy, else null.
-std::unique_ptr<StickyPolicy> MakeSticky(const conf::Upstream& conf, UpstreamGroup& group, shm::SessionTable* sessions);
+// Null for an upstream without `sticky`. `zone` and `sessions`: of a learn policy, else null.
+std::unique_ptr<StickyPolicy> MakeSticky(const conf::Upstream& conf, UpstreamGroup& group, const conf::SessionZone* zone,
+                                         shm::SessionTable* sessions);
 
 }  // namespace limpet::worker

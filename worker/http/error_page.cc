@@ -1,0 +1,103 @@
+#include "worker/http/error_page.h"
+
+#include <algorithm>
+
+#include "proto/status.h"
+#include "worker/http/version.h"
+
+namespace limpet::worker {
+namespace {
+
+bool IsRedirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+const conf::ErrorPage* FindErrorPage(const conf::Location& location, int status) {
+  for (const conf::ErrorPage& page : location.response.error_pages) {
+    if (std::find(page.codes.begin(), page.codes.end(), status) != page.codes.end()) return &page;
+  }
+  return nullptr;
+}
+
+// After these the connection is not kept: the rest of the request cannot be trusted or is not wanted.
+bool ClosesConnection(int status) {
+  return status == 400 || status == 413 || status == 414 || (status >= 494 && status <= 497) || status == 500 || status == 501;
+}
+
+// Codes between nginx and itself; the client sees 400.
+int VisibleStatus(int status) { return status >= 494 && status <= 497 ? 400 : status; }
+
+std::string_view Title(int status) {
+  switch (status) {
+    case 494: return "400 Request Header Or Cookie Too Large";
+    case 495: return "400 The SSL certificate error";
+    case 496: return "400 No required SSL certificate was sent";
+    case 497: return "400 The plain HTTP request was sent to HTTPS port";
+    default: return proto::StatusText(status);
+  }
+}
+
+std::string_view Detail(int status) {
+  switch (status) {
+    case 494: return "<center>Request Header Or Cookie Too Large</center>\r\n";
+    case 495: return "<center>The SSL certificate error</center>\r\n";
+    case 496: return "<center>No required SSL certificate was sent</center>\r\n";
+    case 497: return "<center>The plain HTTP request was sent to HTTPS port</center>\r\n";
+    default: return "";
+  }
+}
+
+void GoToPage(Exchange& exchange, std::string_view uri) {
+  Request& request = exchange.request();
+  if (request.method != proto::Method::kHead) {
+    request.method = proto::Method::kGet;
+    request.method_name = "GET";
+  }
+  const size_t question = uri.find('?');
+  const bool has_args = question != std::string_view::npos;
+  exchange.InternalRedirect(uri.substr(0, question), has_args ? uri.substr(question + 1) : std::string_view());
+}
+
+}  // namespace
+
+std::string_view ServerToken(const conf::ResponseSettings& settings) {
+  using Tokens = conf::ResponseSettings::Tokens;
+  return settings.server_tokens == Tokens::kOff ? kServerName : kServerNameAndVersion;
+}
+
+bool TakeErrorPage(Exchange& exchange, int status) {
+  const conf::ErrorPage* page = FindErrorPage(exchange.location(), status);
+  if (page == nullptr || !exchange.MarkErrorPage(page->overwrite >= 0 ? page->overwrite : VisibleStatus(status))) return false;
+  if (ClosesConnection(status)) exchange.stream().CloseAfterResponse();
+  exchange.response().Reset();
+  const std::string_view uri = exchange.arena().Copy(exchange.Evaluate(page->uri));
+  if (uri.starts_with('/')) {
+    GoToPage(exchange, uri);
+  } else if (uri.starts_with('@')) {
+    exchange.GoToNamed(uri);
+  } else {
+    exchange.response().location = uri;
+    ReplyWithErrorPage(exchange, IsRedirect(page->overwrite) ? page->overwrite : 302);
+  }
+  return true;
+}
+
+void ReplyWithErrorPage(Exchange& exchange, int status) {
+  if (ClosesConnection(status)) exchange.stream().CloseAfterResponse();
+  const std::string_view location = exchange.response().location;
+  const std::string_view challenge = exchange.response().headers.Value(proto::HeaderId::kWwwAuthenticate);
+  exchange.response().Reset();
+  exchange.response().location = location;
+  if (!challenge.empty()) exchange.response().headers.Add("WWW-Authenticate", challenge);
+  exchange.set_error_status(0);
+  const std::string_view title = Title(status);
+  if (status < 300 || status == 304 || title.empty()) {
+    return exchange.Reply(status, "text/html", "");
+  }
+  const std::string_view page = exchange.arena().Concat(
+      "<html>\r\n<head><title>", title, "</title></head>\r\n<body>\r\n<center><h1>", status >= 494 && status <= 497 ? "400 Bad Request" : title,
+      "</h1></center>\r\n", Detail(status), "<hr><center>", ServerToken(exchange.location().response), "</center>\r\n</body>\r\n</html>\r\n");
+  exchange.Reply(VisibleStatus(status), "text/html", page);
+}
+
+}  // namespace limpet::worker

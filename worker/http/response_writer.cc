@@ -1,0 +1,220 @@
+#include "worker/http/response_writer.h"
+
+#include <charconv>
+#include <cstring>
+
+#include "base/clock.h"
+#include "proto/http1/chunked.h"
+#include "proto/status.h"
+#include "worker/http/add_headers.h"
+#include "worker/http/error_page.h"
+#include "worker/http/exchange.h"
+#include "worker/http/features.h"
+
+namespace limpet::worker {
+namespace {
+
+// Composes a head straight into the output queue, piece by piece: its copied pieces share a block.
+class HeadText {
+ public:
+  explicit HeadText(OutputQueue& out) : out_(out), at_(out.Reserve(kRoom)), begin_(at_) {}
+  ~HeadText() { out_.Commit(static_cast<size_t>(at_ - begin_)); }
+  HeadText(const HeadText&) = delete;
+  HeadText& operator=(const HeadText&) = delete;
+
+  HeadText& operator<<(std::string_view text) {
+    if (static_cast<size_t>(at_ - begin_) + text.size() > kRoom) MakeRoom(text.size());
+    if (text.size() > kRoom) {
+      out_.Append(text);
+      at_ = begin_ = out_.Reserve(kRoom);
+      return *this;
+    }
+    if (!text.empty()) std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
+    return *this;
+  }
+  HeadText& operator<<(uint64_t number) {
+    char digits[20];
+    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+    return *this << std::string_view(digits, static_cast<size_t>(end - digits));
+  }
+  void Field(std::string_view name, std::string_view value) { *this << name << ": " << value << "\r\n"; }
+
+ private:
+  static constexpr size_t kRoom = 2048;
+
+  void MakeRoom(size_t size) {
+    out_.Commit(static_cast<size_t>(at_ - begin_));
+    if (size > kRoom) {
+      at_ = begin_ = nullptr;
+      return;
+    }
+    at_ = begin_ = out_.Reserve(kRoom);
+  }
+
+  OutputQueue& out_;
+  char* at_;
+  char* begin_;
+};
+
+// A relative Location becomes absolute, unless the configuration says otherwise.
+std::string_view AbsoluteLocation(Exchange& exchange) {
+  const std::string_view location = exchange.response().location;
+  const Request& request = exchange.request();
+  const conf::RedirectSettings& settings = exchange.location().redirect;
+  if (!location.starts_with('/') || !settings.absolute) return location;
+  const ClientInfo& client = exchange.client();
+  std::string_view host = request.host;
+  if (settings.server_name_in_redirect && !request.server->name.empty()) host = request.server->name;
+  if (host.empty()) host = !request.server->name.empty() ? std::string_view(request.server->name)
+                                                         : exchange.arena().Copy(client.local.HostString());
+  const uint16_t port = client.local.port();
+  const bool shows_port = settings.port_in_redirect && port != 0 && port != (client.ssl ? 443 : 80);
+  return exchange.arena().Concat(client.ssl ? "https://" : "http://", host, shows_port ? fmt::format(":{}", port) : "",
+                                 location);
+}
+
+}  // namespace
+
+ResponseWriter::ResponseWriter(Exchange& exchange) : exchange_(exchange) {}
+ResponseWriter::~ResponseWriter() = default;
+
+void ResponseWriter::Reset() {
+  filter_.reset();
+  first_ = this;
+  head_sent_ = ended_ = false;
+  body_bytes_ = 0;
+}
+
+bool ResponseWriter::SendHead() {
+  Response& response = exchange_.response();
+  if (exchange_.error_status() > 0) {
+    response.status = exchange_.error_status();
+    response.status_line = {};
+  }
+  if (!ApplyConditions(exchange_)) return false;
+  AddResponseHeaders(exchange_);
+  response.hides_body = exchange_.request().method == proto::Method::kHead || proto::StatusHasNoBody(response.status);
+  if (!response.hides_body) {
+    filter_ = MakeGzipFilter(exchange_, this);
+    if (filter_ != nullptr) first_ = filter_.get();
+  }
+  DecideFraming();
+  ComposeHead();
+  head_sent_ = true;
+  return true;
+}
+
+// The one place that decides how the client finds the end of the body (RFC 9112 6.3).
+void ResponseWriter::DecideFraming() {
+  Response& response = exchange_.response();
+  if (response.is_upgrade) return;
+  if (proto::StatusHasNoBody(response.status)) {
+    if (response.status != 304) response.content_length = -1;
+    return;
+  }
+  if (response.content_length >= 0 && !response.expects_trailers) return;
+  const proto::RequestHead& head = *exchange_.request().head;
+  if (head.is_http11() && exchange_.location().response.chunked) {
+    response.chunked = true;
+    response.content_length = -1;
+  } else if (response.content_length < 0) {
+    exchange_.stream().CloseAfterResponse();
+  }
+}
+
+void ResponseWriter::ComposeHead() {
+  const Response& response = exchange_.response();
+  const conf::Location& location = exchange_.location();
+  const proto::RequestHead& head = *exchange_.request().head;
+  ClientStream& stream = exchange_.stream();
+  if (head.is_http09()) return stream.CloseAfterResponse();
+
+  HeadText out(stream.output());
+  out << "HTTP/1.1 ";
+  if (!response.status_line.empty()) {
+    out << response.status_line;
+  } else if (const std::string_view text = proto::StatusText(response.status); !text.empty()) {
+    out << text;
+  } else {
+    out << static_cast<uint64_t>(response.status) << " ";
+  }
+  out << "\r\n";
+  out.Field("Server", response.server.empty() ? ServerToken(location.response) : response.server);
+  out.Field("Date", response.date.empty() ? exchange_.runtime().HttpDate() : response.date);
+  if (!response.content_type.empty()) out.Field("Content-Type", response.content_type);
+  if (response.content_length >= 0) {
+    out << "Content-Length: " << static_cast<uint64_t>(response.content_length) << "\r\n";
+  }
+  if (!response.last_modified_text.empty()) {
+    out.Field("Last-Modified", response.last_modified_text);
+  } else if (response.last_modified >= 0) {
+    out.Field("Last-Modified", FormatHttpDate(response.last_modified));
+  }
+  if (!response.location.empty()) out.Field("Location", AbsoluteLocation(exchange_));
+  if (response.chunked) out << "Transfer-Encoding: chunked\r\n";
+  if (response.is_upgrade) {
+    out << "Connection: upgrade\r\n";
+  } else if (stream.keep_alive()) {
+    if (!head.is_http11() || location.client.keepalive_header_timeout > 0) out << "Connection: keep-alive\r\n";
+    if (location.client.keepalive_header_timeout > 0) {
+      out << "Keep-Alive: timeout=" << static_cast<uint64_t>(location.client.keepalive_header_timeout) << "\r\n";
+    }
+  } else {
+    out << "Connection: close\r\n";
+  }
+  if (response.vary_gzip) out << "Vary: Accept-Encoding\r\n";
+  if (!response.etag.empty()) out.Field("ETag", response.etag);
+  for (const proto::Header& header : response.headers) out.Field(header.name, header.value);
+  out << "\r\n";
+}
+
+void ResponseWriter::Write(BlockRef block, std::string_view bytes) {
+  if (exchange_.response().hides_body || bytes.empty()) return;
+  body_bytes_ += bytes.size();
+  OutputQueue& out = exchange_.stream().output();
+  const bool chunked = exchange_.response().chunked;
+  if (chunked) {
+    char header[proto::kMaxChunkHeader];
+    out.Append({header, proto::ChunkHeader(header, bytes.size())});
+  }
+  constexpr size_t kCopied = 1024;  // smaller pieces join the head's block: one piece less to write
+  if (!block || bytes.size() <= kCopied) {
+    out.Append(bytes);
+  } else {
+    const auto offset = static_cast<size_t>(bytes.data() - block.data());
+    out.AppendBlock(std::move(block), offset, bytes.size());
+  }
+  if (chunked) out.Append("\r\n");
+}
+
+void ResponseWriter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
+  if (exchange_.response().hides_body || size == 0) return;
+  body_bytes_ += size;
+  OutputQueue& out = exchange_.stream().output();
+  const bool chunked = exchange_.response().chunked;
+  if (chunked) {
+    char header[proto::kMaxChunkHeader];
+    out.Append({header, proto::ChunkHeader(header, size)});
+  }
+  out.AppendFile(std::move(file), offset, size);
+  if (chunked) out.Append("\r\n");
+}
+
+void ResponseWriter::Flush() { exchange_.stream().Flush(); }
+
+void ResponseWriter::End() {
+  if (ended_) return;
+  ended_ = true;
+  Response& response = exchange_.response();
+  if (!response.chunked || response.hides_body) return;
+  OutputQueue& out = exchange_.stream().output();
+  AddResponseTrailers(exchange_);
+  out.Append("0\r\n");
+  for (const proto::Header& trailer : response.trailers) {
+    out.Append(exchange_.arena().Concat(trailer.name, ": ", trailer.value, "\r\n"));
+  }
+  out.Append("\r\n");
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,12 @@
+// sticky cookie: the server's id travels in a cookie of our own.
+#pragma once
+
+#include <memory>
+
+#include "worker/sticky/sticky.h"
+
+namespace limpet::worker {
+
+std::unique_ptr<StickyPolicy> MakeCookiePolicy(const conf::StickyCookie& conf, UpstreamGroup& group);
+
+}  // namespace limpet::worker

@@ -1,0 +1,138 @@
+#include "worker/sticky/learn_policy.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "worker/upstream/upstream_group.h"
+
+namespace limpet::worker {
+namespace {
+
+class LearnPolicy final : public StickyPolicy {
+ public:
+  LearnPolicy(const conf::StickyLearn& conf, const conf::SessionZone& zone, UpstreamGroup& group, shm::SessionTable& sessions)
+      : conf_(conf), zone_(zone), group_(group), sessions_(sessions) {
+    for (Peer& peer : group.peers()) IndexOf(peer);
+  }
+
+  Peer* Find(conf::VariableReader& request, StickyState& state) override {
+    state.id = FirstOf(conf_.lookup, request);
+    if (state.id.empty()) {
+      state.status = StickyStatus::kNew;
+      return nullptr;
+    }
+    if (!Fits(state.id)) {
+      state.id = {};
+      state.status = StickyStatus::kMiss;
+      return nullptr;
+    }
+    state.key = sessions_.KeyOf(state.id);
+    state.has_key = true;
+    const shm::Found found = sessions_.Lookup(state.key, BootMs());
+    state.idle_ms = static_cast<uint64_t>(found.idle.count());
+    switch (found.result) {
+      case shm::LookupResult::kMiss:
+        state.status = StickyStatus::kMiss;
+        return nullptr;
+      case shm::LookupResult::kExpired:
+        state.status = StickyStatus::kExpired;
+        return nullptr;
+      case shm::LookupResult::kHit:
+        break;
+    }
+    state.learned = state.key;
+    state.has_learned = true;
+    state.bound = found.peer < peer_of_.size() ? peer_of_[found.peer] : nullptr;
+    state.status = state.bound != nullptr ? StickyStatus::kHit : StickyStatus::kMiss;
+    return state.bound;
+  }
+
+  std::string_view OnChosen(conf::VariableReader& /*request*/, StickyState& state, const Peer& peer) override {
+    if (state.bound == nullptr) return {};
+    if (state.bound == &peer) {
+      sessions_.CountUsed();
+    } else {
+      state.status = StickyStatus::kRebound;
+    }
+    return {};
+  }
+
+  void OnResponseHead(conf::VariableReader& request, StickyState& state, const Peer& peer) override {
+    if (conf_.header) Learn(request, state, peer);
+  }
+
+  void OnResponseEnd(conf::VariableReader& request, StickyState& state, const Peer& peer) override {
+    if (!conf_.header) Learn(request, state, peer);
+  }
+
+  uint64_t touch_interval_ms() const override {
+    constexpr int64_t kLongest = 60'000;
+    const int64_t interval = std::min<int64_t>(zone_.timeout.count() / 4, kLongest);
+    return zone_.norefresh ? 0 : static_cast<uint64_t>(std::max<int64_t>(interval, 100));
+  }
+
+  void Touch(StickyState& state) override {
+    if (state.has_learned) sessions_.Touch(state.learned, BootMs());
+  }
+
+ private:
+  static std::string_view FirstOf(const std::vector<conf::Template>& templates, conf::VariableReader& request) {
+    for (const conf::Template& text : templates) {
+      if (const std::string_view value = text.Evaluate(request); !value.empty()) return value;
+    }
+    return {};
+  }
+
+  bool Fits(std::string_view id) const {
+    if (id.size() <= zone_.cookie_max_size) return true;
+    sessions_.CountTooLong();
+    return false;
+  }
+
+  // As nginx: what `create` yields opens a session or binds it anew; failing that, the session that was looked up is kept
+  // alive, at the peer that has answered.
+  void Learn(conf::VariableReader& request, StickyState& state, const Peer& peer) {
+    const std::string_view created = FirstOf(conf_.create, request);
+    shm::SessionKey key = state.key;
+    if (!created.empty()) {
+      if (!Fits(created)) return;
+      if (!state.has_key || created != state.id) key = sessions_.KeyOf(created);
+    } else if (!state.has_learned) {
+      return;
+    }
+    const uint16_t index = index_of_[static_cast<size_t>(peer.index)];
+    if (index == shm::kNoPeer) return;
+    // A hit was touched when it was looked up: nothing more is to be written for a session that stays where it is.
+    if (state.has_learned && state.bound == &peer && key.hash == state.learned.hash) return;
+    if (sessions_.Learn(key, index, BootMs()) == shm::LearnResult::kRefused) return;
+    state.learned = key;
+    state.has_learned = true;
+  }
+
+  void IndexOf(Peer& peer) {
+    const uint16_t index = sessions_.PeerIndex(peer.server_id);
+    index_of_.resize(std::max(index_of_.size(), static_cast<size_t>(peer.index) + 1), shm::kNoPeer);
+    index_of_[static_cast<size_t>(peer.index)] = index;
+    if (index == shm::kNoPeer) return;
+    peer_of_.resize(std::max<size_t>(peer_of_.size(), size_t{index} + 1), nullptr);
+    if (peer_of_[index] == nullptr) peer_of_[index] = &peer;
+  }
+
+  const conf::StickyLearn& conf_;
+  const conf::SessionZone& zone_;
+  UpstreamGroup& group_;
+  shm::SessionTable& sessions_;
+  std::vector<uint16_t> index_of_;  // peer -> its index in the table
+  std::vector<Peer*> peer_of_;      // and back; null: not a peer of this group
+};
+
+}  // namespace
+
+std::unique_ptr<StickyPolicy> MakeLearnPolicy(const conf::StickyLearn& conf, const conf::SessionZone& zone,
+                                              UpstreamGroup& group, shm::SessionTable& sessions) {
+  return std::make_unique<LearnPolicy>(conf, zone, group, sessions);
+}
+
+}  // namespace limpet::worker
