@@ -1,0 +1,153 @@
+"""The real binary under a configuration of the test's own."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from ports import free_port
+from waiting import PATIENCE, wait_until
+
+BINARY = os.environ.get("LIMPET_BINARY", "build/limpet")
+
+
+def fill_in(text, values):
+    """Replaces {name} for the names given; nginx's own braces stay as they are."""
+    for name, value in values.items():
+        text = text.replace("{" + name + "}", str(value))
+    return text
+
+
+def alive(pid):
+    """True if that process runs (a zombie does not)."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Limpet:
+    """A limpet in a directory of its own. The configuration runs as it is: where things are is told on the command line.
+
+    `port` is where {port} in the configuration points; further values fill further placeholders.
+    """
+
+    def __init__(self, config, workers=None, log_level="info", start=True, **values):
+        self.dir = tempfile.mkdtemp(prefix="limpet-test-")
+        os.chmod(self.dir, 0o755)  # workers of a root master are somebody else
+        self.port = values.setdefault("port", free_port())
+        values.setdefault("dir", self.dir)
+        self.values = values
+        self.extra = f"worker_processes {workers};" if workers else ""
+        self.log_level = log_level
+        self.process = None
+        self.write(config)
+        if start:
+            self.start()
+
+    # Files
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def write(self, config, name="limpet.conf"):
+        with open(self.path(name), "w") as out:
+            out.write(fill_in(config, self.values))
+
+    def log(self):
+        with open(self.path("error.log"), errors="replace") as text:
+            return text.read()
+
+    def log_lines(self, pattern):
+        return [line for line in self.log().splitlines() if re.search(pattern, line)]
+
+    def wait_log(self, pattern, count=1):
+        """Waits until the error log has so many lines that match; returns them."""
+        lines = wait_until(lambda: (found := self.log_lines(pattern)) and len(found) >= count and found,
+                           f"{count} log lines like {pattern!r}")
+        return lines
+
+    # Processes
+
+    def command(self, *more):
+        globals_ = f"pid {self.path('limpet.pid')}; error_log {self.path('error.log')} {self.log_level}; daemon off; {self.extra}"
+        return [BINARY, "-p", self.dir + "/", "-c", "limpet.conf", "-e", "error.log", "-g", globals_, *more]
+
+    def run(self, *more):
+        """Runs the binary to its end, as -t and -s do."""
+        return subprocess.run(self.command(*more), capture_output=True, text=True, timeout=PATIENCE)
+
+    def start(self):
+        env = dict(os.environ, ASAN_OPTIONS=f"log_path={self.path('sanitizer')}:detect_leaks=0",
+                   UBSAN_OPTIONS=f"log_path={self.path('sanitizer')}:print_stacktrace=1")
+        self.process = subprocess.Popen(self.command(), env=env, stdin=subprocess.DEVNULL,
+                                        stdout=open(self.path("output"), "ab"), stderr=subprocess.STDOUT)
+        wait_until(self._started, "the pid file")
+
+    def _started(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"limpet did not start:\n{open(self.path('output')).read()}")
+        return os.path.exists(self.path("limpet.pid"))
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def workers(self):
+        """The worker processes, as the kernel knows them."""
+        with open(f"/proc/{self.pid}/task/{self.pid}/children") as children:
+            return [int(pid) for pid in children.read().split() if alive(int(pid))]
+
+    def kill(self, number):
+        os.kill(self.pid, number)
+
+    def reload(self, config=None):
+        """Reloads and waits until only workers of the new configuration are left."""
+        if config is not None:
+            self.write(config)
+        old = set(self.workers())
+        started = len(self.log_lines("start worker processes"))
+        self.kill(signal.SIGHUP)
+        wait_until(lambda: len(self.log_lines("start worker processes")) > started, "the reload")
+        wait_until(lambda: not old & set(self.workers()), "old workers to end")
+
+    def end(self, number=signal.SIGQUIT):
+        """Ends it by a signal; returns the exit status. No process may be left."""
+        family = [self.pid, *self.workers()]
+        self.kill(number)
+        status = self.process.wait(PATIENCE)
+        left = [pid for pid in family if alive(pid)]
+        assert not left, f"processes {left} are left"
+        return status
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if self.process and self.process.poll() is None:
+                self._clean_up()
+            if kind is None:
+                self.check_logs()
+        finally:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _clean_up(self):
+        family = [self.pid, *self.workers()]
+        self.kill(signal.SIGTERM)
+        try:
+            self.process.wait(PATIENCE)
+        finally:
+            for pid in family:
+                if alive(pid):
+                    os.kill(pid, signal.SIGKILL)
+
+    def check_logs(self):
+        """Nothing that a test did not ask for: no crash of a worker, no sanitizer's report."""
+        for name in os.listdir(self.dir):
+            if name.startswith("sanitizer"):
+                raise AssertionError(open(self.path(name)).read())
+        crashes = self.log_lines(r"exited on signal (?!9\b)|Sanitizer")
+        assert not crashes, crashes
