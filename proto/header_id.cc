@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstring>
 
 #include "base/text.h"
 
@@ -113,14 +114,51 @@ constexpr bool EveryNameIsFound() {
 }
 static_assert(EveryNameIsFound(), "three names share a slot: change SlotOf");
 
-// Inline and for equal sizes only: this runs once per header line.
-bool Matches(std::string_view name, HeaderId id) {
-  const std::string_view known = kNames[static_cast<size_t>(id)];
-  if (known.size() != name.size()) return false;
-  for (size_t i = 0; i < name.size(); ++i) {
-    if (AsciiLower(name[i]) != AsciiLower(known[i])) return false;
+// A known name for comparing eight bytes at a time: in lower case, with the bits that turn a byte
+// into lower case. For
+// '-' there is none, so that the comparison is exact.
+constexpr size_t kMaxName = 24;
+struct Folded {
+  std::array<char, kMaxName> lower{};
+  std::array<char, kMaxName> fold{};
+};
+
+constexpr std::array<Folded, kNames.size()> MakeFolded() {
+  std::array<Folded, kNames.size()> all{};
+  for (size_t n = 0; n < kNames.size(); ++n) {
+    for (size_t i = 0; i < kNames[n].size(); ++i) {
+      const char c = AsciiLower(kNames[n][i]);
+      all[n].lower[i] = c;
+      all[n].fold[i] = c >= 'a' && c <= 'z' ? 0x20 : 0;
+    }
   }
-  return true;
+  return all;
+}
+constexpr std::array<Folded, kNames.size()> kFolded = MakeFolded();
+
+template <class Word>
+bool WordMatches(const char* name, const Folded& known, size_t at) {
+  Word word, lower, fold;
+  std::memcpy(&word, name + at, sizeof word);
+  std::memcpy(&lower, known.lower.data() + at, sizeof word);
+  std::memcpy(&fold, known.fold.data() + at, sizeof word);
+  return static_cast<Word>(word | fold) == lower;
+}
+
+// All words of the name, the last one overlapping; the name is at least as long as a word.
+template <class Word>
+bool WordsMatch(std::string_view name, const Folded& known) {
+  for (size_t at = 0; at + sizeof(Word) < name.size(); at += sizeof(Word)) {
+    if (!WordMatches<Word>(name.data(), known, at)) return false;
+  }
+  return WordMatches<Word>(name.data(), known, name.size() - sizeof(Word));
+}
+
+bool Matches(std::string_view name, HeaderId id) {  // runs once per header line
+  const auto n = static_cast<size_t>(id);
+  if (kNames[n].size() != name.size()) return false;
+  if (name.size() >= 8) return WordsMatch<uint64_t>(name, kFolded[n]);
+  return WordsMatch<uint16_t>(name, kFolded[n]);
 }
 
 }  // namespace

@@ -109,22 +109,27 @@ size_t NormalPathSize(std::string_view text) {
   return text.size();
 }
 
+constexpr bool IsAlpha(char c) { return AsciiLower(c) >= 'a' && AsciiLower(c) <= 'z'; }
+
+bool IsScheme(std::string_view text) {  // RFC 3986 3.1
+  return !text.empty() && IsAlpha(text[0]) && std::all_of(text.begin(), text.end(), [](char c) {
+    return IsAlpha(c) || IsDigit(c) || c == '+' || c == '-' || c == '.';
+  });
+}
+
 // "http://host:port" in front of a path; moves it from `text` to `out`.
 bool TakeAuthority(std::string_view* text, Target* out) {
   const size_t colon = text->find("://");
   if (colon == std::string_view::npos) return false;
   out->scheme = text->substr(0, colon);
-  const bool scheme_ok = std::all_of(out->scheme.begin(), out->scheme.end(), [](char c) {
-    return IsDigit(c) || (AsciiLower(c) >= 'a' && AsciiLower(c) <= 'z') || c == '+' || c == '-' ||
-           c == '.';
-  });
   text->remove_prefix(colon + 3);
   const size_t end = std::min(text->find_first_of("/?#"), text->size());
   out->authority = text->substr(0, end);
   text->remove_prefix(end);
   std::string lower;
   HostAndPort host;
-  return scheme_ok && !text->starts_with('#') && ValidateHost(out->authority, &lower, &host);
+  return IsScheme(out->scheme) && !text->starts_with('#') &&
+         ValidateHost(out->authority, &lower, &host);
 }
 
 bool ParseAuthorityForm(std::string_view text, Target* out) {

@@ -10,7 +10,14 @@
 namespace limpet::proto {
 namespace {
 
-enum NameChar : uint8_t { kForbidden, kUsual, kUnderscore, kToken, kNoToken, kColon };
+enum NameChar : uint8_t {
+  kUsual = 0,
+  kUnderscore = 1,
+  kToken = 2,
+  kNoToken = 4,
+  kForbidden = 8,
+  kColon = 16,
+};
 
 // What nginx makes of a byte in a name. kToken and kNoToken are its "invalid" names, which it drops
 // or keeps; the difference between the two is that llhttp takes the former (RFC 9110 5.6.2) and not
@@ -110,16 +117,14 @@ bool SplitLine(std::string_view text, bool underscores, Line* line) {
   size_t i = 0;
   for (; i < text.size(); ++i) {
     const NameChar c = kNameChars[static_cast<unsigned char>(text[i])];
-    if (c == kColon) break;
-    if (c == kForbidden) return false;
-    seen |= 1U << c;
+    if (c >= kForbidden) break;
+    seen |= c;
   }
-  if (i == 0 || i == text.size()) return false;
+  if (i == 0 || i == text.size() || text[i] != ':') return false;
   line->name = text.substr(0, i);
   line->rest = text.substr(i);
-  line->token = (seen & 1U << kNoToken) == 0;
-  line->unusual = !line->token || (seen & 1U << kToken) != 0 ||
-                  (!underscores && (seen & 1U << kUnderscore) != 0);
+  line->token = (seen & kNoToken) == 0;
+  line->unusual = (seen & (kToken | kNoToken)) != 0 || (!underscores && seen != 0);
   // llhttp 8.1 takes a bare CR for the end of an empty value.
   return std::memchr(line->rest.data(), '\r', line->rest.size()) == nullptr;
 }

@@ -40,7 +40,8 @@ class Mutator {
 
  private:
   void Change(std::string* text) {
-    static constexpr std::string_view kBytes("\r\n\0 \t:;,/%?#.0aF_\x7F\x80\xFF", 22);
+    using namespace std::string_view_literals;
+    static constexpr std::string_view kBytes = "\r\n\0 \t:;,/%?#.0aF_\x7F\x80\xFF"sv;
     const size_t at = Below(text->size() + 1);
     switch (Below(5)) {
       case 0:
