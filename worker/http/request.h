@@ -38,6 +38,7 @@ struct Request {
   std::string_view args;
   bool uri_is_original = true;    // uri and args are what unparsed_uri says, and it is in normal form
   bool under_location = true;     // false after `rewrite … break`: the URI is no longer what the location matched
+  bool uri_under_alias = false;   // try_files has found a file below the alias of a regex location
   std::string_view host;          // lower case, without the port; "" if the request named none
   uint16_t host_port = 0;
   proto::Framing framing;
@@ -54,6 +55,8 @@ struct Request {
   uint64_t started_ms = 0;        // CLOCK_MONOTONIC
   uint64_t head_length = 0;
   uint64_t body_received = 0;
+  bool pipelined = false;         // was in the buffer when its predecessor ended: $pipe
+  int access_status = 0;          // what access control will answer once auth_delay has passed
 
   const proto::HeaderList& headers() const { return head->headers; }
 };

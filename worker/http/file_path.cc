@@ -1,0 +1,56 @@
+#include "worker/http/file_path.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace limpet::worker {
+namespace {
+
+constexpr std::string_view kDefaultRoot = "html";  // nginx's
+
+// Relative paths are taken from the prefix; a final slash is the URI's business.
+std::string_view Absolute(Exchange& exchange, std::string_view path) {
+  if (path.starts_with('/')) return path;
+  return exchange.arena().Concat(exchange.runtime().config.prefix, path);
+}
+
+}  // namespace
+
+size_t AliasedPrefix(const conf::Location& location) {
+  if (!location.response.alias) return 0;
+  return location.response.alias_prefix;
+}
+
+std::string_view WithZero(Arena& arena, std::string_view text) {
+  const std::string_view copy = arena.Concat(text, std::string_view("", 1));
+  return copy.substr(0, text.size());
+}
+
+std::string_view DocumentRoot(Exchange& exchange) {
+  const conf::ResponseSettings& settings = exchange.location().response;
+  if (settings.alias) return Absolute(exchange, exchange.Evaluate(*settings.alias));
+  if (settings.root.empty()) return Absolute(exchange, kDefaultRoot);
+  std::string_view root = exchange.Evaluate(settings.root);
+  if (root.ends_with('/')) root.remove_suffix(1);
+  return Absolute(exchange, root);
+}
+
+std::optional<FilePath> MapUriToPath(Exchange& exchange, std::string_view more) {
+  const Request& request = exchange.request();
+  const conf::Location& location = exchange.location();
+  size_t prefix = AliasedPrefix(location);
+  if (location.response.alias && !request.under_location) {
+    exchange.Log(LogLevel::kAlert,
+                 fmt::format("\"alias\" cannot be used in location \"{}\" where URI was rewritten",
+                             location.name));
+    return std::nullopt;
+  }
+  if (prefix == std::string_view::npos && request.uri_under_alias) prefix = 0;
+  const std::string_view root = DocumentRoot(exchange);
+  const std::string_view rest = request.uri.substr(std::min(prefix, request.uri.size()));
+  const std::string_view path = exchange.arena().Concat(root, rest, more, std::string_view("", 1));
+  return FilePath{.path = path.substr(0, path.size() - 1), .root_size = root.size()};
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,16 @@
+// Content types of files by their extension.
+#pragma once
+
+#include <string_view>
+
+#include "conf/response.h"
+
+namespace limpet::worker {
+
+// "html" of "/a/b.html"; "" without one. A name that begins with its only dot has none.
+std::string_view FileExtension(std::string_view uri);
+
+// From `types`, in any case of the extension; else default_type.
+std::string_view ContentTypeOf(const conf::ResponseSettings& settings, std::string_view uri);
+
+}  // namespace limpet::worker

@@ -1,0 +1,89 @@
+#include "worker/http/static_files.h"
+
+#include <fmt/core.h>
+
+#include <cerrno>
+
+#include "proto/escape.h"
+#include "worker/http/features.h"
+#include "worker/http/file_path.h"
+#include "worker/http/mime.h"
+#include "worker/http/open_file.h"
+#include "worker/http/response_writer.h"
+
+namespace limpet::worker {
+namespace {
+
+Step Refuse(Exchange& exchange, int status) {
+  exchange.Finish(status);
+  return Step::kDone;
+}
+
+bool IsReading(proto::Method method) {
+  return method == proto::Method::kGet || method == proto::Method::kHead ||
+         method == proto::Method::kPost;
+}
+
+Step OpenFailed(Exchange& exchange, std::string_view path, const OpenedFile& file) {
+  const bool missing = MeansMissing(file.errnum);
+  const bool denied = file.errnum == EACCES || file.errnum == ELOOP;
+  if (!missing || exchange.location().log.log_not_found) {
+    exchange.Log(missing || denied ? LogLevel::kError : LogLevel::kCrit,
+                 fmt::format("{} \"{}\" failed{}", file.failed, path, ErrnoText(file.errnum)));
+  }
+  return Refuse(exchange, missing ? 404 : denied ? 403 : 500);
+}
+
+// A directory without its slash: relative links in it would lead astray.
+Step RedirectToDirectory(Exchange& exchange) {
+  const Request& request = exchange.request();
+  const std::string uri = proto::EscapeUri(request.uri, proto::EscapeKind::kUri);
+  exchange.Redirect(
+      301, exchange.arena().Concat(uri, "/", request.args.empty() ? "" : "?", request.args));
+  return Step::kDone;
+}
+
+Step SendFile(Exchange& exchange, const OpenedFile& file) {
+  const conf::ResponseSettings& settings = exchange.location().response;
+  Response& response = exchange.response();
+  response.status = 200;
+  response.content_type = ContentTypeOf(settings, exchange.request().uri);
+  response.content_length = static_cast<int64_t>(file.size);
+  response.last_modified = file.modified;
+  if (settings.etag) {
+    response.etag = exchange.arena().Copy(fmt::format("\"{:x}-{:x}\"", file.modified, file.size));
+  }
+  response.allow_ranges = true;
+  if (exchange.body().mode() == RequestBody::Mode::kIdle) {
+    exchange.body().Start(RequestBody::Mode::kDiscarded, nullptr);
+  }
+  ResponseWriter& writer = exchange.writer();
+  if (!writer.SendHead()) return Step::kDone;
+  writer.WriteBodyFile(file.fd, 0, file.size);
+  writer.EndBody();
+  exchange.Complete();
+  return Step::kDone;
+}
+
+}  // namespace
+
+Step StaticContent(Exchange& exchange) {
+  const Request& request = exchange.request();
+  const bool reading = IsReading(request.method);
+  if (request.uri.ends_with('/') && reading) return IndexContent(exchange);
+  if (!reading) return Refuse(exchange, 405);
+
+  const std::optional<FilePath> mapped = MapUriToPath(exchange);
+  if (!mapped) return Refuse(exchange, 500);
+  const OpenedFile file = OpenFile(mapped->path);
+  if (file.fd == nullptr) return OpenFailed(exchange, mapped->path, file);
+  if (file.is_directory) return RedirectToDirectory(exchange);
+  if (!file.is_regular) {
+    exchange.Log(LogLevel::kCrit, fmt::format("\"{}\" is not a regular file", mapped->path));
+    return Refuse(exchange, 404);
+  }
+  if (request.method == proto::Method::kPost) return Refuse(exchange, 405);
+  return SendFile(exchange, file);
+}
+
+}  // namespace limpet::worker
