@@ -1,0 +1,31 @@
+// OpenSSL's handles owned by C++, and its error queue as text. For worker/tls only.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+
+namespace limpet::worker {
+
+template <auto kFree>
+struct FreeWith {
+  template <class T>
+  void operator()(T* object) const {
+    kFree(object);
+  }
+};
+using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free>>;
+using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
+
+// "error:0A00010B:SSL routines::wrong version number"; the queue is empty afterwards. "" if there
+// was none.
+std::string TakeErrors();
+
+// `what` followed by " (SSL: …)", as in nginx's logs.
+Error TlsError(std::string what);
+
+}  // namespace limpet::worker

@@ -1,0 +1,239 @@
+#include "worker/tls/tls_transport.h"
+
+#include <openssl/err.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/text.h"
+#include "worker/tls/openssl.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr size_t kMaxRecord = 16384;
+constexpr unsigned char kHandshakeRecord = 0x16;
+
+// Where pieces are joined into one record; OpenSSL accepts that a repeated write comes from
+// elsewhere as long as its bytes are the same, so one buffer serves all connections of the
+// (single-threaded) worker.
+std::array<char, kMaxRecord>& Scratch() {
+  static std::array<char, kMaxRecord> buffer;
+  return buffer;
+}
+
+}  // namespace
+
+std::unique_ptr<TlsTransport> TlsTransport::Accept(Loop& loop, UniqueFd fd,
+                                                   const TlsContext& context,
+                                                   SniSelector* selector) {
+  std::unique_ptr<TlsTransport> transport(new TlsTransport(loop, std::move(fd), context, selector));
+  transport->Register(true);
+  return transport;
+}
+
+TlsTransport::TlsTransport(Loop& loop, UniqueFd fd, const TlsContext& context,
+                           SniSelector* selector)
+    : Transport(loop, std::move(fd)), context_(&context), selector_(selector) {
+  in_setup_ = true;
+}
+
+TlsTransport::~TlsTransport() { SSL_free(ssl_); }
+
+int TlsTransport::Start() {
+  ssl_ = SSL_new(context_->get());
+  if (ssl_ == nullptr || SSL_set_fd(ssl_, fd()) != 1) {
+    error_ = TakeErrors();
+    return ENOMEM;
+  }
+  SSL_set_app_data(ssl_, this);
+  SSL_set_accept_state(ssl_);
+  const int result = DriveHandshake();
+  if (result != EINPROGRESS) in_setup_ = false;
+  return result;
+}
+
+void TlsTransport::AdvanceSetup() {
+  if (ssl_ == nullptr) return;  // not started yet
+  const int result = DriveHandshake();
+  if (result != EINPROGRESS) FinishSetup(result);
+}
+
+int TlsTransport::DriveHandshake() {
+  if (SSL_get_state(ssl_) == TLS_ST_BEFORE) {
+    unsigned char first = 0;
+    const ssize_t n = ::recv(fd(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN) return EINPROGRESS;
+    plain_http_ = n == 1 && first != kHandshakeRecord && (first & 0x80) == 0;
+    if (plain_http_) return EPROTO;
+  }
+  ERR_clear_error();
+  const int result = SSL_do_handshake(ssl_);
+  if (result == 1) {
+    readable_ = true;  // bytes may have come along
+    return 0;
+  }
+  const Io io = Translate(result, true);
+  if (io == Io::kWouldBlock) return EINPROGRESS;
+  if (io == Io::kEof) return ECONNRESET;
+  return errnum() != 0 ? errnum() : EPROTO;
+}
+
+int TlsTransport::OnServerName(SSL* ssl, int* alert, void*) noexcept {
+  auto* self = static_cast<TlsTransport*>(SSL_get_app_data(ssl));
+  const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  const TlsContext* chosen = self->context_;
+  if (self->selector_ != nullptr) {
+    chosen = self->selector_->ChooseTls(name == nullptr ? std::string_view() : name);
+  }
+  if (chosen == nullptr || chosen->rejects()) {
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+  if (chosen != self->context_) {
+    SSL_set_SSL_CTX(ssl, chosen->get());
+    SSL_set_options(ssl, SSL_CTX_get_options(chosen->get()));  // the switch leaves them
+    self->context_ = chosen;
+  }
+  return SSL_TLSEXT_ERR_OK;
+}
+
+Io TlsTransport::Translate(int result, bool reading) {
+  const int saved = errno;
+  switch (SSL_get_error(ssl_, result)) {
+    case SSL_ERROR_WANT_READ:
+      readable_ = false;
+      return Io::kWouldBlock;
+    case SSL_ERROR_WANT_WRITE:
+      writable_ = false;
+      if (reading) readable_ = false;  // a handshake's own bytes wait for room
+      return Io::kWouldBlock;
+    case SSL_ERROR_ZERO_RETURN:
+      NoteEnd();
+      return Io::kEof;
+    case SSL_ERROR_SYSCALL:
+      broken_ = true;
+      NoteEnd();
+      error_ = TakeErrors();
+      return saved == 0 ? Io::kEof : Fail(saved);
+    default:
+      broken_ = true;
+      NoteEnd();
+      error_ = TakeErrors();
+      return Fail(EPROTO);
+  }
+}
+
+Io TlsTransport::Read(char* data, size_t size, size_t* n) {
+  ERR_clear_error();
+  const int got = SSL_read(ssl_, data, static_cast<int>(std::min<size_t>(size, 1u << 30)));
+  if (got <= 0) return Translate(got, true);
+  *n = static_cast<size_t>(got);
+  return Io::kOk;
+}
+
+Io TlsTransport::WriteRecord(const char* data, size_t size, size_t* n) {
+  ERR_clear_error();
+  const int sent = SSL_write(ssl_, data, static_cast<int>(size));
+  if (sent <= 0) {
+    const bool was_readable = readable_;
+    const Io io = Translate(sent, false);
+    if (io == Io::kWouldBlock) readable_ = was_readable;
+    return io == Io::kEof ? Fail(EPIPE) : io;
+  }
+  *n = static_cast<size_t>(sent);
+  return Io::kOk;
+}
+
+Io TlsTransport::Writev(const iovec* pieces, int count, bool /*more*/, size_t* n) {
+  const size_t most = std::min(context_->record_size(), kMaxRecord);
+  if (count == 1) {
+    // Never more than the joined form below would hold: a repeated write must not be shorter than
+    // the first one.
+    return WriteRecord(static_cast<const char*>(pieces->iov_base),
+                       std::min<size_t>(pieces->iov_len, most), n);
+  }
+  size_t used = 0;
+  for (int i = 0; i < count && used < most; ++i) {
+    const size_t part = std::min(pieces[i].iov_len, most - used);
+    std::memcpy(Scratch().data() + used, pieces[i].iov_base, part);
+    used += part;
+  }
+  return WriteRecord(Scratch().data(), used, n);
+}
+
+Io TlsTransport::SendFile(int file, off_t offset, size_t size, size_t* n) {
+  const size_t most = std::min({size, context_->record_size(), kMaxRecord});
+  const ssize_t got = ::pread(file, Scratch().data(), most, offset);
+  if (got < 0) return Fail(errno);
+  if (got == 0) return Fail(EIO);  // the file has become shorter than its announced length
+  return WriteRecord(Scratch().data(), static_cast<size_t>(got), n);
+}
+
+void TlsTransport::ShutdownWrite() {
+  if (ssl_ != nullptr && !broken_ && SSL_is_init_finished(ssl_)) {
+    ERR_clear_error();
+    SSL_shutdown(ssl_);
+    ERR_clear_error();
+  }
+  Transport::ShutdownWrite();
+}
+
+void TlsTransport::Close() {
+  if (!closed() && ssl_ != nullptr && !broken_ && SSL_is_init_finished(ssl_)) {
+    SSL_set_quiet_shutdown(ssl_, 0);
+    ERR_clear_error();
+    SSL_shutdown(ssl_);  // what cannot be sent at once is not sent: nobody waits for it
+    ERR_clear_error();
+  }
+  Transport::Close();
+}
+
+bool TlsTransport::StillIdle() {
+  if (closed() || ended() || ssl_ == nullptr) return false;
+  if (!readable_) return true;
+  char byte;
+  ERR_clear_error();
+  const int got = SSL_peek(ssl_, &byte, 1);
+  return got <= 0 && Translate(got, true) == Io::kWouldBlock;
+}
+
+std::string TlsTransport::ErrorText() const {
+  if (error_.empty()) return Transport::ErrorText();
+  return " (SSL: " + error_ + ")";
+}
+
+std::string_view TlsTransport::protocol() const { return SSL_get_version(ssl_); }
+
+std::string_view TlsTransport::cipher() const {
+  const char* name = SSL_get_cipher_name(ssl_);
+  return name == nullptr ? "" : name;
+}
+
+std::string_view TlsTransport::server_name() const {
+  const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name);
+  return name == nullptr ? "" : name;
+}
+
+std::string_view TlsTransport::alpn() const {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl_, &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
+}
+
+bool TlsTransport::session_reused() const { return SSL_session_reused(ssl_) == 1; }
+
+std::string TlsTransport::session_id() const {
+  const SSL_SESSION* session = SSL_get0_session(ssl_);
+  if (session == nullptr) return {};
+  unsigned size = 0;
+  const unsigned char* id = SSL_SESSION_get_id(session, &size);
+  return HexLower(id, size);
+}
+
+}  // namespace limpet::worker
