@@ -10,6 +10,7 @@
 #include "worker/http/error_page.h"
 #include "worker/http/exchange.h"
 #include "worker/http/features.h"
+#include "worker/http/ranges.h"
 
 namespace limpet::worker {
 namespace {
@@ -83,7 +84,7 @@ void ResponseWriter::Reset() {
   filter_.reset();
   first_ = this;
   head_sent_ = ended_ = false;
-  body_bytes_ = 0;
+  head_bytes_ = body_bytes_ = 0;
 }
 
 bool ResponseWriter::SendHead() {
@@ -97,10 +98,13 @@ bool ResponseWriter::SendHead() {
   response.hides_body = exchange_.request().method == proto::Method::kHead || proto::StatusHasNoBody(response.status);
   if (!response.hides_body) {
     filter_ = MakeGzipFilter(exchange_, this);
-    if (filter_ != nullptr) first_ = filter_.get();
   }
+  if (!ApplyRanges(exchange_, this, &filter_)) return false;
+  if (filter_ != nullptr) first_ = filter_.get();
   DecideFraming();
+  const uint64_t queued = exchange_.stream().output().size();
   ComposeHead();
+  head_bytes_ = exchange_.stream().output().size() - queued;
   head_sent_ = true;
   return true;
 }

@@ -1,0 +1,182 @@
+#include "worker/http/gzip.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "proto/negotiation.h"
+#include "worker/http/features.h"
+
+namespace limpet::worker {
+namespace {
+
+using proto::HeaderId;
+
+constexpr int kWindowBits = 15;
+constexpr int kMemoryLevel = 8;
+constexpr int kGzipFormat = 16;  // zlib: added to the window bits
+
+bool IsCompressibleType(const conf::GzipSettings& settings, std::string_view content_type) {
+  const std::string_view type = TrimSpaces(content_type.substr(0, content_type.find(';')));
+  if (type.empty()) return false;
+  if (settings.any_type) return true;
+  return std::any_of(settings.types.begin(), settings.types.end(),
+                     [type](const std::string& t) { return EqualsIgnoreCase(t, type); });
+}
+
+bool HasExpired(std::string_view expires, const Response& response, int64_t now) {
+  const int64_t at = ParseHttpDate(std::string(expires));
+  if (at == -1) return false;
+  const int64_t date = response.date.empty() ? now : ParseHttpDate(std::string(response.date));
+  return date != -1 && at < date;
+}
+
+// gzip_proxied: a request that came by way of another proxy (it has Via).
+bool TakenThroughProxy(uint32_t proxied, const proto::HeaderList& request, const Response& response,
+                       int64_t now) {
+  using namespace conf;
+  const auto allows = [proxied](uint32_t bit) { return (proxied & bit) != 0; };
+  if (proxied == 0 || allows(kGzipProxiedOff)) return false;
+  if (allows(kGzipProxiedAny)) return true;
+  if (allows(kGzipProxiedAuth) && request.Has(HeaderId::kAuthorization)) return true;
+  const proto::HeaderList& headers = response.headers;
+  if (const proto::Header* expires = headers.Find(HeaderId::kExpires)) {
+    return allows(kGzipProxiedExpired) && HasExpired(expires->value, response, now);
+  }
+  if (headers.Has(HeaderId::kCacheControl)) {
+    const auto says = [&](uint32_t bit, std::string_view token) {
+      return allows(bit) && headers.HasToken(HeaderId::kCacheControl, token);
+    };
+    return says(kGzipProxiedNoCache, "no-cache") || says(kGzipProxiedNoStore, "no-store") ||
+           says(kGzipProxiedPrivate, "private");
+  }
+  const bool has_modified = response.last_modified != -1 || !response.last_modified_text.empty();
+  if (allows(kGzipProxiedNoLastModified) && has_modified) return false;
+  return !(allows(kGzipProxiedNoEtag) && !response.etag.empty());
+}
+
+}  // namespace
+
+bool IsGzipCandidate(const conf::GzipSettings& settings, const Response& response) {
+  if (!settings.on) return false;
+  if (response.status != 200 && response.status != 403 && response.status != 404) return false;
+  if (!response.headers.Value(HeaderId::kContentEncoding).empty()) return false;
+  if (response.content_length != -1 && response.content_length < settings.min_length) return false;
+  return IsCompressibleType(settings, response.content_type);
+}
+
+bool ClientTakesGzip(const conf::GzipSettings& settings, const proto::RequestHead& request,
+                     const Response& response, int64_t now) {
+  const proto::Header* accept = request.headers.Find(HeaderId::kAcceptEncoding);
+  if (accept == nullptr || !proto::AcceptsGzip(accept->value)) return false;
+  const int version = request.version_major * 10 + std::min(request.version_minor, 1);
+  if (version < settings.http_version) return false;
+  if (!request.headers.Has(HeaderId::kVia)) return true;
+  return TakenThroughProxy(settings.proxied, request.headers, response, now);
+}
+
+std::string_view WeakEtag(std::string_view etag, Arena& arena) {
+  if (etag.starts_with("W/")) return etag;
+  if (!etag.starts_with('"')) return {};
+  return arena.Concat("W/", etag);
+}
+
+GzipFilter::GzipFilter(BlockPool& pool, BodyFilter* next, int level, int64_t length)
+    : pool_(pool), next_(next) {
+  // A small body needs no large window.
+  int window = kWindowBits, memory = kMemoryLevel;
+  while (length > 0 && window > 9 && length < (1 << (window - 1)) - 262) {
+    --window;
+    memory = std::max(memory - 1, 1);
+  }
+  deflateInit2(&zlib_, level, Z_DEFLATED, window + kGzipFormat, memory, Z_DEFAULT_STRATEGY);
+}
+
+GzipFilter::~GzipFilter() { deflateEnd(&zlib_); }
+
+void GzipFilter::PassOn() {
+  if (!block_) return;
+  const size_t filled = block_.capacity() - zlib_.avail_out;
+  if (filled == passed_) return;
+  next_->Write(block_, {block_.data() + passed_, filled - passed_});
+  passed_ = filled;
+}
+
+void GzipFilter::Deflate(std::string_view bytes, int flush) {
+  // zlib does not write to its input; its type only fails to say so.
+  zlib_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  zlib_.avail_in = static_cast<uInt>(bytes.size());
+  for (;;) {
+    if (!block_ || zlib_.avail_out == 0) {
+      PassOn();
+      block_ = pool_.Get(BlockSize::k16K);
+      passed_ = 0;
+      zlib_.next_out = reinterpret_cast<Bytef*>(block_.data());
+      zlib_.avail_out = static_cast<uInt>(block_.capacity());
+    }
+    const int result = deflate(&zlib_, flush);
+    if (result == Z_STREAM_END || result == Z_STREAM_ERROR) return;
+    if (zlib_.avail_in == 0 && zlib_.avail_out != 0) return;
+  }
+}
+
+void GzipFilter::Write(BlockRef /*block*/, std::string_view bytes) {
+  if (!bytes.empty()) Deflate(bytes, Z_NO_FLUSH);
+}
+
+void GzipFilter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
+  const BlockRef buffer = pool_.Get(BlockSize::k64K);
+  while (size > 0) {
+    const size_t want = std::min<uint64_t>(size, buffer.capacity());
+    const ssize_t n = ::pread(file->get(), buffer.data(), want, offset);
+    if (n <= 0) return;  // the file was cut while we read it: what there is ends here
+    Deflate({buffer.data(), static_cast<size_t>(n)}, Z_NO_FLUSH);
+    offset += n;
+    size -= static_cast<uint64_t>(n);
+  }
+}
+
+void GzipFilter::Flush() {
+  Deflate({}, Z_SYNC_FLUSH);
+  PassOn();
+  next_->Flush();
+}
+
+void GzipFilter::End() {
+  Deflate({}, Z_FINISH);
+  PassOn();
+  block_.Reset();
+  ended_ = true;
+  next_->End();
+}
+
+std::string GzipFilter::Ratio() const {
+  if (!ended_ || zlib_.total_out == 0) return "";
+  const uint64_t hundredths = zlib_.total_in * 1000 / zlib_.total_out;
+  const uint64_t rounded = (hundredths + 5) / 10;
+  return fmt::format("{}.{:02}", rounded / 100, rounded % 100);
+}
+
+std::unique_ptr<BodyFilter> MakeGzipFilter(Exchange& exchange, BodyFilter* next) {
+  const conf::GzipSettings& settings = exchange.location().response.gzip;
+  Response& response = exchange.response();
+  if (!IsGzipCandidate(settings, response)) return nullptr;
+  response.vary_gzip = settings.vary;
+  if (!ClientTakesGzip(settings, *exchange.request().head, response,
+                       exchange.runtime().WallSeconds())) {
+    return nullptr;
+  }
+  auto filter = std::make_unique<GzipFilter>(exchange.runtime().blocks, next, settings.level,
+                                             response.content_length);
+  response.headers.Add(HeaderId::kContentEncoding, "Content-Encoding", "gzip");
+  response.headers.RemoveAll(HeaderId::kAcceptRanges);
+  response.content_length = -1;
+  response.allow_ranges = false;
+  response.etag = WeakEtag(response.etag, exchange.arena());
+  return filter;
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,56 @@
+// gzip of responses, as they are written. Which responses: ShouldGzip; nginx's conditions in
+// nginx's order.
+#pragma once
+
+#include <zlib.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "conf/response.h"
+#include "proto/http1/message.h"
+#include "worker/http/arena.h"
+#include "worker/http/response.h"
+#include "worker/http/response_writer.h"
+
+namespace limpet::worker {
+
+// Whether the response is of the kind that gets compressed, for any client (Vary), and for this
+// one.
+bool IsGzipCandidate(const conf::GzipSettings& settings, const Response& response);
+bool ClientTakesGzip(const conf::GzipSettings& settings, const proto::RequestHead& request,
+                     const Response& response, int64_t now);
+
+// The tag of a changed representation is weak; one that is no tag is dropped. In `arena` if it is
+// new.
+std::string_view WeakEtag(std::string_view etag, Arena& arena);
+
+class GzipFilter final : public BodyFilter {
+ public:
+  // `length`: of the body to come, -1 if unknown. The pool must outlive the filter.
+  GzipFilter(BlockPool& pool, BodyFilter* next, int level, int64_t length);
+  ~GzipFilter() override;
+  GzipFilter(const GzipFilter&) = delete;
+  GzipFilter& operator=(const GzipFilter&) = delete;
+
+  void Write(BlockRef block, std::string_view bytes) override;
+  void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
+  void Flush() override;
+  void End() override;
+
+  std::string Ratio() const;  // $gzip_ratio: "3.14"; "" before the end
+
+ private:
+  void Deflate(std::string_view bytes, int flush);
+  void PassOn();
+
+  BlockPool& pool_;
+  BodyFilter* next_;
+  z_stream zlib_{};
+  BlockRef block_;     // being filled
+  size_t passed_ = 0;  // its bytes that have been handed on
+  bool ended_ = false;
+};
+
+}  // namespace limpet::worker
