@@ -135,6 +135,8 @@ struct ListenGroup {
   Listen listen;  // of the first server that named the address, with options merged
   std::vector<const Server*> servers;
   const Server* default_server = nullptr;
+  // Index of the wildcard group of the same port whose socket accepts for this address, too; -1: it has its own.
+  int served_by = -1;
 };
 
 struct Http {
@@ -187,6 +189,8 @@ struct LoadOptions {
   std::string error_log;          // -e; relative to the prefix; "stderr"
   std::string global_directives;  // -g
   int cpus = 1;                   // for worker_processes auto
+  std::string default_pid;        // where the configuration names none; absolute; empty: logs/nginx.pid
+  std::string default_state;      // the same for state_path
 };
 
 // The error's message is complete but for the level: `unknown directive "x" in FILE:LINE`.

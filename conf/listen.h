@@ -14,7 +14,8 @@ namespace limpet::conf {
 
 struct Listen {
   SocketAddress address;
-  std::string text;  // as written
+  std::string text;         // as written
+  std::string declared_at;  // "FILE:LINE"
   bool default_server = false;
   bool ssl = false;
   bool http2 = false;
@@ -34,7 +35,8 @@ struct Listen {
 struct ServerName {
   enum class Kind : uint8_t { kExact, kWildcardHead, kWildcardTail, kDotted, kRegex };  // a.b, *.b, a.*, .a.b, ~…
   Kind kind = Kind::kExact;
-  std::string text;  // lower case; without the asterisk or the leading dot
+  std::string text;    // lower case; without the asterisk or the leading dot
+  std::string source;  // lower case, as written: $server_name if it is the first
   std::shared_ptr<const Regex> regex;
   std::vector<VariableId> named;
 };

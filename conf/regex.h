@@ -45,6 +45,7 @@ class Regex {
  private:
   struct Impl;
   Regex();
+  void ReadNamedGroups();
 
   std::unique_ptr<Impl> impl_;
   std::string pattern_;

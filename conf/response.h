@@ -78,6 +78,7 @@ struct ResponseSettings {
   // Files
   Template root;                 // absolute, or relative to the prefix (made absolute at load if constant)
   std::optional<Template> alias;
+  size_t alias_prefix = 0;  // bytes of the URI that alias stands for; SIZE_MAX in a regex location: all
   std::vector<Template> index = {};  // empty: index.html
   std::optional<TryFiles> try_files;
   std::shared_ptr<const MimeTypes> types;

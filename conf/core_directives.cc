@@ -1,0 +1,121 @@
+// Processes: what the master does before it reads about http.
+#include <sys/resource.h>
+
+#include <array>
+#include <cstdlib>
+
+#include "conf/loader.h"
+#include "conf/setting.h"
+#include "conf/tables.h"
+
+namespace limpet::conf {
+namespace {
+
+Status WorkerProcesses(Block& b, const Directive& d) {
+  if (d.args[0] == "auto") {
+    b.config.worker_processes = b.loader.options().cpus;
+    return {};
+  }
+  const auto n = ParseDecimal(d.args[0]);
+  if (!n || *n == 0 || *n > 1024) return Refuse(d, "invalid value");
+  b.config.worker_processes = static_cast<int>(*n);
+  return {};
+}
+
+Status User(Block& b, const Directive& d) {
+  b.config.user = d.args[0];
+  b.config.group = d.args.back();
+  return {};
+}
+
+// nice values: -20 to 20, with a sign allowed.
+Status WorkerPriority(Block& b, const Directive& d) {
+  std::string_view text = d.args[0];
+  const bool minus = text.starts_with('-');
+  if (minus || text.starts_with('+')) text.remove_prefix(1);
+  const auto n = ParseDecimal(text);
+  if (!n || *n > 20) return Refuse(d, "invalid number");
+  b.config.worker_priority = minus ? -static_cast<int>(*n) : static_cast<int>(*n);
+  return {};
+}
+
+// "0110": a bit for each CPU, the last character is CPU 0.
+bool ParseMask(std::string_view text, std::vector<int>* cpus) {
+  if (text.empty() || text.size() > 1024) return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[text.size() - 1 - i];
+    if (c != '0' && c != '1') return false;
+    if (c == '1') cpus->push_back(static_cast<int>(i));
+  }
+  return true;
+}
+
+Status CpuAffinity(Block& b, const Directive& d) {
+  size_t first = 0;
+  if (d.args[0] == "auto") {
+    b.config.worker_cpu_affinity_auto = true;
+    if (d.args.size() > 2)
+      return InvalidArgument("invalid number of arguments in \"worker_cpu_affinity\" directive");
+    first = 1;
+  }
+  for (size_t i = first; i < d.args.size(); ++i) {
+    std::vector<int> cpus;
+    if (!ParseMask(d.args[i], &cpus)) {
+      return InvalidArgument(fmt::format("invalid character in CPU mask \"{}\"", d.args[i]));
+    }
+    b.config.worker_cpu_affinity.push_back(std::move(cpus));
+  }
+  return {};
+}
+
+Status Env(Block& b, const Directive& d) {
+  b.config.env.push_back(d.args[0]);
+  return {};
+}
+
+Status Events(Block& outer, const Directive& d) {
+  Block block{.loader = outer.loader, .context = kEvents, .config = outer.config};
+  return outer.loader.Apply(d.block, block);
+}
+
+constexpr std::array kRows = std::to_array<Row>({
+    {"daemon", kMain, kOneArg, kOnce, Setting<Flag, &Config::daemon>, "on",
+     "leave the terminal and go on in the background"},
+    {"master_process", kMain, kOneArg, kOnce, Setting<Flag, &Config::master_process>, "on",
+     "run workers beneath a master; off is for debugging"},
+    {"worker_processes", kMain, kOneArg, kOnce, WorkerProcesses, "1",
+     "number of workers; auto: one for each CPU"},
+    {"user", kMain, Takes(1, 2), kOnce, User, "", "user and group of the workers"},
+    {"pid", kMain, kOneArg, kOnce, Setting<PrefixPath, &Config::pid_path>, "logs/nginx.pid",
+     "file that holds the master's process id"},
+    {"lock_file", kMain, kOneArg, kOnce, Setting<PrefixPath, &Config::lock_file>, "",
+     "accepted; nothing is locked with it"},
+    {"state_path", kMain, kOneArg, kOnce, Setting<PrefixPath, &Config::state_path>, "",
+     "folder in which sessions are kept over a restart"},
+    {"worker_shutdown_timeout", kMain, kOneArg, kOnce,
+     Setting<Duration, &Config::worker_shutdown_timeout>, "",
+     "how long a graceful stop waits for requests in flight"},
+    {"worker_priority", kMain, kOneArg, kOnce, WorkerPriority, "0",
+     "scheduling priority of the workers (nice)"},
+    {"worker_rlimit_nofile", kMain, kOneArg, kOnce,
+     Setting<Number<>, &Config::worker_rlimit_nofile>, "", "limit of open files of a worker"},
+    {"worker_rlimit_core", kMain, kOneArg, kOnce, Setting<Offset, &Config::worker_rlimit_core>, "",
+     "limit of a worker's core file"},
+    {"worker_cpu_affinity", kMain, AtLeast(1), kOnce, CpuAffinity, "",
+     "CPUs of each worker as masks, or auto"},
+    {"working_directory", kMain, kOneArg, kOnce, Setting<PrefixPath, &Config::working_directory>,
+     "", "the workers' current folder"},
+    {"env", kMain, kOneArg, kMany, Env, "",
+     "keeps or sets an environment variable for the workers"},
+    {"timer_resolution", kMain, kOneArg, kOnce, Checked<Duration, Ms>, "",
+     "accepted; time is read at each wake-up"},
+    {"pcre_jit", kMain, kOneArg, kOnce, Checked<Flag, bool>, "on",
+     "accepted; patterns are always compiled to machine code"},
+    {"events", kMain, kNoArgs, kBlock, Events, "", "how connections are handled"},
+});
+
+}  // namespace
+
+constinit const std::span<const Row> kCoreDirectives = kRows;
+
+}  // namespace limpet::conf

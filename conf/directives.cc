@@ -1,0 +1,107 @@
+// All tables, and the page written from them.
+#include <fmt/core.h>
+
+#include <array>
+
+#include "conf/directive.h"
+#include "conf/tables.h"
+
+namespace limpet::conf {
+namespace {
+
+struct ContextName {
+  uint32_t bit;
+  std::string_view name;
+};
+constexpr std::array kContextNames = std::to_array<ContextName>({
+    {kMain, "main"},
+    {kEvents, "events"},
+    {kHttp, "http"},
+    {kUpstream, "upstream"},
+    {kServer, "server"},
+    {kLocation, "location"},
+    {kServerIf, "if in server"},
+    {kLocationIf, "if in location"},
+    {kLimitExcept, "limit_except"},
+});
+
+std::string ContextNames(uint32_t contexts) {
+  std::string names;
+  for (const ContextName& c : kContextNames) {
+    if (!(contexts & c.bit)) continue;
+    if (!names.empty()) names += ", ";
+    names += c.name;
+  }
+  return names;
+}
+
+std::string ArityText(const Row& row) {
+  std::string text;
+  for (size_t n = 0; n < 32; ++n) {
+    if (row.arity.from <= n || !row.arity.Allows(n)) continue;
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", n);
+  }
+  if (row.arity.from != 255) text += fmt::format("{}{}+", text.empty() ? "" : ", ", row.arity.from);
+  return text + (row.traits & kBlock ? " { }" : "");
+}
+
+// A pipe would end a table's cell.
+std::string Cell(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+std::string DefaultText(std::string_view text) {
+  return text.empty() ? "—" : fmt::format("`{}`", Cell(text));
+}
+
+}  // namespace
+
+std::span<const Group> DirectiveGroups() {
+  static const std::array kGroups = std::to_array<Group>({
+      {"Processes", kCoreDirectives},
+      {"Events", kEventsDirectives},
+      {"Servers", kServerDirectives},
+      {"Locations", kLocationDirectives},
+      {"Client requests", kClientDirectives},
+      {"Proxying", kProxyDirectives},
+      {"Proxied heads rewritten", kProxyRewritingDirectives},
+      {"Upstreams", kUpstreamDirectives},
+      {"Stickiness", kStickyDirectives},
+      {"Rewriting", kRewriteDirectives},
+      {"Variables", kVariableDirectives},
+      {"Access", kAccessDirectives},
+      {"Limits", kLimitDirectives},
+      {"Real client addresses", kRealIpDirectives},
+      {"Response headers", kHeaderDirectives},
+      {"Files", kStaticDirectives},
+      {"Compression", kGzipDirectives},
+      {"Logs", kLogDirectives},
+      {"TLS", kTlsDirectives},
+      {"Status", kStatusDirectives},
+  });
+  return kGroups;
+}
+
+std::string DirectivesMarkdown() {
+  std::string page =
+      "# Directives\n\n"
+      "Written from the tables in conf/ that parse them; a test fails when this page is stale.\n";
+  for (const Group& group : DirectiveGroups()) {
+    page += fmt::format(
+        "\n## {}\n\n| directive | arguments | default | contexts | |\n|---|---|---|---|---|\n",
+        group.title);
+    for (const Row& row : group.rows) {
+      page +=
+          fmt::format("| `{}` | {} | {} | {} | {} |\n", row.name, ArityText(row),
+                      DefaultText(row.default_value), ContextNames(row.contexts), Cell(row.doc));
+    }
+  }
+  return page;
+}
+
+}  // namespace limpet::conf

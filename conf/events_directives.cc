@@ -1,0 +1,37 @@
+// events { }
+#include <array>
+
+#include "conf/setting.h"
+#include "conf/tables.h"
+
+namespace limpet::conf {
+namespace {
+
+Status Use(Block& b, const Directive& d) {
+  if (d.args[0] != "epoll")
+    return InvalidArgument(fmt::format("invalid event type \"{}\"", d.args[0]));
+  b.config.use = d.args[0];
+  return {};
+}
+
+constexpr std::array kRows = std::to_array<Row>({
+    {"worker_connections", kEvents, kOneArg, kOnce, Setting<Number<1>, &Config::worker_connections>,
+     "512", "connections of a worker, to clients and upstreams together"},
+    {"use", kEvents, kOneArg, kOnce, Use, "epoll", "event method; only epoll is there"},
+    {"multi_accept", kEvents, kOneArg, kOnce, Setting<Flag, &Config::multi_accept>, "off",
+     "accept all waiting connections at once"},
+    {"accept_mutex", kEvents, kOneArg, kOnce, Setting<Flag, &Config::accept_mutex>, "off",
+     "accepted; the kernel shares connections out"},
+    {"accept_mutex_delay", kEvents, kOneArg, kOnce, Checked<Duration, Ms>, "500ms",
+     "accepted; see accept_mutex"},
+    {"worker_aio_requests", kEvents, kOneArg, kOnce, Checked<Number<1>, int>, "32",
+     "accepted; files are not read with AIO"},
+    {"debug_connection", kEvents, kOneArg, kMany, Accepted, "",
+     "accepted; debug lines come from error_log … debug"},
+});
+
+}  // namespace
+
+constinit const std::span<const Row> kEventsDirectives = kRows;
+
+}  // namespace limpet::conf

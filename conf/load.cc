@@ -1,0 +1,61 @@
+// The way from text to Config: parse, apply, check what only the whole can show.
+#include <fmt/core.h>
+
+#include "conf/loader.h"
+#include "conf/syntax.h"
+
+namespace limpet::conf {
+namespace {
+
+constexpr std::string_view kDefaultErrorLog = "logs/error.log";
+constexpr std::string_view kDefaultPid = "logs/nginx.pid";
+
+// -e names the error log until the configuration names another.
+ErrorLogs StartingErrorLog(const Loader& loader) {
+  ErrorLog log;
+  const std::string& name = loader.options().error_log;
+  if (name == "stderr") {
+    log.target = ErrorLog::Target::kStderr;
+  } else {
+    log.path = loader.FromPrefix(name.empty() ? kDefaultErrorLog : name);
+  }
+  return {log};
+}
+
+Result<std::unique_ptr<const Config>> Build(SyntaxTree tree, const LoadOptions& options) {
+  auto config = std::make_unique<Config>();
+  Loader loader(options, *config);
+  config->error_logs.push_back(StartingErrorLog(loader));
+  config->pid_path =
+      options.default_pid.empty() ? loader.FromPrefix(kDefaultPid) : options.default_pid;
+  config->state_path = options.default_state;
+  config->sources = std::move(tree.files);
+  Block block{.loader = loader, .context = kMain, .config = *config};
+  if (Status s = loader.Apply(tree.directives, block); !s) return s.error();
+  return std::unique_ptr<const Config>(std::move(config));
+}
+
+LoadOptions Complete(LoadOptions options) {
+  if (!options.prefix.empty() && !options.prefix.ends_with('/')) options.prefix += '/';
+  return options;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<const Config>> Load(const LoadOptions& given) {
+  const LoadOptions options = Complete(given);
+  Config paths;
+  const Loader loader(options, paths);
+  Result<SyntaxTree> tree = ParseFile(paths.file, loader.conf_dir(), options.global_directives);
+  if (!tree) return tree.error();
+  return Build(std::move(*tree), options);
+}
+
+Result<std::unique_ptr<const Config>> LoadText(const std::string& text, const LoadOptions& given) {
+  const LoadOptions options = Complete(given);
+  Result<SyntaxTree> tree = ParseText(text, options.file.empty() ? "nginx.conf" : options.file);
+  if (!tree) return tree.error();
+  return Build(std::move(*tree), options);
+}
+
+}  // namespace limpet::conf

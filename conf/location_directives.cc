@@ -1,0 +1,253 @@
+// location { } and what decides where a request goes inside a server.
+#include <array>
+
+#include "conf/loader.h"
+#include "conf/setting.h"
+#include "conf/tables.h"
+#include "proto/http1/message.h"
+
+namespace limpet::conf {
+namespace {
+
+struct Written {
+  LocationKind kind = LocationKind::kPrefix;
+  bool ignore_case = false;
+  std::string name;
+};
+
+bool Modifier(std::string_view text, Written* out) {
+  if (text == "=") {
+    out->kind = LocationKind::kExact;
+  } else if (text == "^~") {
+    out->kind = LocationKind::kPrefixNoRegex;
+  } else if (text == "~" || text == "~*") {
+    out->kind = LocationKind::kRegex;
+    out->ignore_case = text == "~*";
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// The modifier may be a word of its own or stand right before the name.
+Result<Written> ReadName(const Directive& d) {
+  Written out;
+  if (d.args.size() == 2) {
+    if (!Modifier(d.args[0], &out)) {
+      return InvalidArgument(fmt::format("invalid location modifier \"{}\"", d.args[0]));
+    }
+    out.name = d.args[1];
+    return out;
+  }
+  out.name = d.args[0];
+  for (const std::string_view modifier : {"=", "^~", "~*", "~"}) {
+    if (!out.name.starts_with(modifier)) continue;
+    Modifier(modifier, &out);
+    out.name.erase(0, modifier.size());
+    return out;
+  }
+  if (out.name.starts_with('@')) out.kind = LocationKind::kNamed;
+  return out;
+}
+
+Status CheckNesting(const Location& outer, const Location& inner) {
+  if (outer.kind == LocationKind::kRoot) return {};
+  if (outer.kind == LocationKind::kExact) {
+    return InvalidArgument(fmt::format("location \"{}\" cannot be inside the exact location \"{}\"",
+                                       inner.name, outer.name));
+  }
+  if (outer.kind == LocationKind::kNamed) {
+    return InvalidArgument(fmt::format("location \"{}\" cannot be inside the named location \"{}\"",
+                                       inner.name, outer.name));
+  }
+  if (inner.kind == LocationKind::kNamed) {
+    return InvalidArgument(
+        fmt::format("named location \"{}\" can be on the server level only", inner.name));
+  }
+  if (inner.kind != LocationKind::kRegex && !inner.name.starts_with(outer.name)) {
+    return InvalidArgument(
+        fmt::format("location \"{}\" is outside location \"{}\"", inner.name, outer.name));
+  }
+  return {};
+}
+
+Status AddTo(LocationTree& tree, Location* location) {
+  bool is_new = true;
+  switch (location->kind) {
+    case LocationKind::kExact:
+      is_new = tree.exact.emplace(location->name, location).second;
+      break;
+    case LocationKind::kNamed:
+      is_new = tree.named.emplace(location->name, location).second;
+      break;
+    case LocationKind::kRegex:
+      tree.regexes.push_back(location);
+      break;
+    default:
+      is_new = tree.prefixes.emplace(location->name, location).second;
+  }
+  if (!is_new) return InvalidArgument(fmt::format("duplicate location \"{}\"", location->name));
+  return {};
+}
+
+Status LocationBlock(Block& outer, const Directive& d) {
+  Result<Written> written = ReadName(d);
+  if (!written) return At(d, written.error().message);
+  auto owned = Inherit(*outer.location, written->kind);
+  Location* const location = owned.get();
+  location->name = std::move(written->name);
+  if (location->kind == LocationKind::kRegex) {
+    auto regex = CompileRegex(outer, d, location->name, written->ignore_case, &location->named);
+    if (!regex) return At(d, regex.error().message);
+    location->regex = std::move(*regex);
+  }
+  if (Status s = CheckNesting(*outer.location, *location); !s) return At(d, s.error().message);
+  if (Status s = AddTo(outer.location->children, location); !s) return At(d, s.error().message);
+  outer.server->locations.push_back(std::move(owned));
+  Block block{.loader = outer.loader,
+              .context = kLocation,
+              .config = outer.config,
+              .http = outer.http,
+              .server = outer.server,
+              .location = location,
+              .script = &location->rewrite};
+  return outer.loader.Apply(d.block, block);
+}
+
+Status LimitExcept(Block& outer, const Directive& d) {
+  using proto::Method;
+  uint32_t methods = 0;
+  for (const std::string& word : d.args) {
+    std::string name = word;
+    for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c & ~0x20) : c;
+    const auto bit = [&]() -> std::optional<Method> {
+      for (unsigned m = 0; m < static_cast<unsigned>(Method::kOther); ++m) {
+        const auto method = static_cast<Method>(m);
+        if (method != Method::kConnect && method != Method::kTrace && proto::Name(method) == name)
+          return method;
+      }
+      return std::nullopt;
+    }();
+    if (!bit) return At(d, fmt::format("invalid method \"{}\"", word));
+    methods |= 1u << static_cast<unsigned>(*bit);
+  }
+  if (methods & 1u << static_cast<unsigned>(Method::kGet))
+    methods |= 1u << static_cast<unsigned>(Method::kHead);
+
+  auto owned = Inherit(*outer.location, LocationKind::kLimitExcept);
+  Location* const location = owned.get();
+  outer.location->limit_except = location;
+  outer.location->limit_except_methods = methods;
+  outer.server->locations.push_back(std::move(owned));
+  Block block{.loader = outer.loader,
+              .context = kLimitExcept,
+              .config = outer.config,
+              .http = outer.http,
+              .server = outer.server,
+              .location = location};
+  return outer.loader.Apply(d.block, block);
+}
+
+Status Internal(Block& b, const Directive&) {
+  b.location->internal = true;
+  return {};
+}
+
+// `error_page 502 504 =200 /x`: the last word is the page, `=` before it changes the code of the
+// reply.
+Status ErrorPageRow(Block& b, const Directive& d) {
+  auto& pages = b.location->response.error_pages;
+  if (b.First(&pages)) pages.clear();
+  ErrorPage page;
+  size_t codes = d.args.size() - 1;
+  const std::string& before = d.args[codes - 1];
+  if (before.starts_with('=')) {
+    if (codes == 1) return InvalidValue(before);
+    const auto code = ParseDecimal(std::string_view(before).substr(1));
+    if (before.size() > 1 && (!code || *code > 999)) return InvalidValue(before);
+    page.overwrite = before.size() > 1 ? static_cast<int>(*code) : 0;
+    --codes;
+  }
+  for (size_t i = 0; i < codes; ++i) {
+    const auto code = ParseDecimal(d.args[i]);
+    if (!code) return InvalidValue(d.args[i]);
+    if (*code == 499) return InvalidValue(d.args[i]);
+    if (*code < 300 || *code > 599)
+      return InvalidArgument(fmt::format("value \"{}\" must be between 300 and 599", d.args[i]));
+    page.codes.push_back(static_cast<int>(*code));
+  }
+  if (Status s = Strings{}(b, d, d.args.back(), page.uri); !s) return s;
+  pages.push_back(std::move(page));
+  return {};
+}
+
+Status ResolverRow(Block& b, const Directive& d) {
+  auto resolver = std::make_shared<Resolver>();
+  resolver->timeout = b.location->resolver ? b.location->resolver->timeout : resolver->timeout;
+  for (const std::string& word : d.args) {
+    if (const auto valid = After(word, "valid=")) {
+      const auto time = ParseTime(*valid, true);
+      if (!time) return InvalidParameter(word);
+      resolver->valid = *time;
+    } else if (const auto v4 = After(word, "ipv4=")) {
+      if (*v4 != "on" && *v4 != "off") return InvalidParameter(word);
+      resolver->ipv4 = *v4 == "on";
+    } else if (const auto v6 = After(word, "ipv6=")) {
+      if (*v6 != "on" && *v6 != "off") return InvalidParameter(word);
+      resolver->ipv6 = *v6 == "on";
+    } else {
+      const Result<SocketAddress> address = SocketAddress::Parse(word, 53);
+      if (!address) return InvalidArgument(fmt::format("host not found in resolver \"{}\"", word));
+      resolver->servers.push_back(*address);
+    }
+  }
+  if (resolver->servers.empty()) return InvalidArgument("no name servers defined");
+  if (!resolver->ipv4 && !resolver->ipv6)
+    return InvalidArgument("\"ipv4\" and \"ipv6\" cannot both be \"off\"");
+  b.location->resolver = std::move(resolver);
+  return {};
+}
+
+Status ResolverTimeout(Block& b, const Directive& d) {
+  auto resolver = b.location->resolver ? std::make_shared<Resolver>(*b.location->resolver)
+                                       : std::make_shared<Resolver>();
+  if (Status s = Duration{}(b, d, d.args[0], resolver->timeout); !s) return s;
+  b.location->resolver = std::move(resolver);
+  return {};
+}
+
+constexpr uint32_t kHere = kHttpServerLocation;
+constexpr uint32_t kHereOrIf = kHttpServerLocation | kLocationIf;
+using R = RedirectSettings;
+
+constexpr std::array kRows = std::to_array<Row>({
+    {"location", kServer | kLocation, Takes(1, 2), kBlock | kMany, LocationBlock, "",
+     "[= | ^~ | ~ | ~*] URI, or @NAME: settings for a part of the paths"},
+    {"limit_except", kLocation, AtLeast(1), kBlock, LimitExcept, "",
+     "settings for all methods but the named ones"},
+    {"internal", kLocation, kNoArgs, kOnce, Internal, "",
+     "only internal redirects reach this location"},
+    {"error_page", kHereOrIf, AtLeast(2), kMany, ErrorPageRow, "",
+     "CODE … [=[CODE]] URI: what stands in for errors"},
+    {"recursive_error_pages", kHere, kOneArg, kOnce,
+     Setting<Flag, &Location::response, &ResponseSettings::recursive_error_pages>, "off",
+     "an error page's own errors may have a page, too"},
+    {"absolute_redirect", kHere, kOneArg, kOnce, Setting<Flag, &Location::redirect, &R::absolute>,
+     "on", "our own redirects name scheme and host"},
+    {"port_in_redirect", kHere, kOneArg, kOnce,
+     Setting<Flag, &Location::redirect, &R::port_in_redirect>, "on",
+     "our own redirects name the port"},
+    {"server_name_in_redirect", kHere, kOneArg, kOnce,
+     Setting<Flag, &Location::redirect, &R::server_name_in_redirect>, "off",
+     "our own redirects use the first server_name instead of Host"},
+    {"resolver", kHere, AtLeast(1), kOnce, ResolverRow, "",
+     "ADDRESS … [valid=] [ipv4=on|off] [ipv6=on|off]: name servers for names met at run time"},
+    {"resolver_timeout", kHere, kOneArg, kMany, ResolverTimeout, "30s",
+     "time allowed to resolve a name"},
+});
+
+}  // namespace
+
+constinit const std::span<const Row> kLocationDirectives = kRows;
+
+}  // namespace limpet::conf

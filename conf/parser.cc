@@ -1,0 +1,159 @@
+// Builds the tree: blocks, include, and the list of files for -T.
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <glob.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+
+#include "base/log.h"
+#include "base/unique_fd.h"
+#include "conf/lexer.h"
+#include "conf/syntax.h"
+
+namespace limpet::conf {
+namespace {
+
+// Deeper nesting is a mistake (or a file that includes itself) and would exhaust the stack.
+constexpr int kMaxDepth = 100;
+
+std::string Place(const Position& at) { return fmt::format(" in {}:{}", at.file, at.line); }
+
+Result<std::string> ReadFile(const std::string& path) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
+  std::string text;
+  char buffer[16384];
+  for (;;) {
+    const ssize_t n = read(fd.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError(fmt::format("read() \"{}\" failed", path), errno);
+    if (n == 0) return text;
+    text.append(buffer, static_cast<size_t>(n));
+  }
+}
+
+bool HasWildcard(const std::string& path) { return path.find_first_of("*?[") != std::string::npos; }
+
+// The files that a pattern names, sorted; none is no error.
+std::vector<std::string> Expand(const std::string& pattern) {
+  std::vector<std::string> paths;
+  glob_t found{};
+  if (glob(pattern.c_str(), 0, nullptr, &found) == 0) {
+    paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  }
+  globfree(&found);
+  return paths;
+}
+
+class Parser {
+ public:
+  explicit Parser(std::string conf_dir) : conf_dir_(std::move(conf_dir)) {}
+
+  Status File(const std::string& path, std::vector<Directive>* out, int depth) {
+    Result<std::string> text = ReadFile(path);
+    if (!text) return text.error();
+    if (seen_.insert(path).second) tree_.files.push_back({path, *text});
+    return Text(*text, path, out, depth);
+  }
+
+  Status Text(std::string_view text, const std::string& name, std::vector<Directive>* out,
+              int depth) {
+    Lexer lexer(text);
+    return Directives(lexer, name, out, depth, false);
+  }
+
+  SyntaxTree& tree() { return tree_; }
+
+ private:
+  Status Directives(Lexer& lexer, const std::string& file, std::vector<Directive>* out, int depth,
+                    bool inside) {
+    std::vector<std::string> words;
+    for (;;) {
+      Result<Ending> ending = lexer.Next(&words);
+      const Position at{file, lexer.line()};
+      if (!ending) return InvalidArgument(ending.error().message + Place(at));
+      if (*ending == Ending::kBlockEnd) {
+        if (inside) return {};
+        return InvalidArgument("unexpected \"}\"" + Place(at));
+      }
+      if (*ending == Ending::kEndOfText) {
+        if (!inside) return {};
+        return InvalidArgument("unexpected end of file, expecting \"}\"" + Place(at));
+      }
+      if (Status s = One(lexer, at, words, *ending, out, depth); !s) return s;
+    }
+  }
+
+  Status One(Lexer& lexer, const Position& at, std::vector<std::string>& words, Ending ending,
+             std::vector<Directive>* out, int depth) {
+    if (depth > kMaxDepth) return InvalidArgument("too many nested blocks or includes" + Place(at));
+    if (words[0] == "include" && ending == Ending::kSemicolon)
+      return Include(words, at, out, depth);
+    Directive directive;
+    directive.name = std::move(words[0]);
+    directive.args.assign(std::make_move_iterator(words.begin() + 1),
+                          std::make_move_iterator(words.end()));
+    directive.at = at;
+    directive.has_block = ending == Ending::kBlockStart;
+    if (directive.has_block) {
+      if (Status s = Directives(lexer, at.file, &directive.block, depth + 1, true); !s) return s;
+    }
+    out->push_back(std::move(directive));
+    return {};
+  }
+
+  Status Include(const std::vector<std::string>& words, const Position& at,
+                 std::vector<Directive>* out, int depth) {
+    if (words.size() != 2) {
+      return InvalidArgument("invalid number of arguments in \"include\" directive" + Place(at));
+    }
+    const std::string path = words[1].starts_with('/') ? words[1] : conf_dir_ + words[1];
+    if (!HasWildcard(path)) return Included(path, at, out, depth);
+    for (const std::string& found : Expand(path)) {
+      if (Status s = Included(found, at, out, depth); !s) return s;
+    }
+    return {};
+  }
+
+  // An unreadable file is the fault of the include line; errors inside the file have their own
+  // place already.
+  Status Included(const std::string& path, const Position& at, std::vector<Directive>* out,
+                  int depth) {
+    if (access(path.c_str(), R_OK) != 0) {
+      return InvalidArgument(fmt::format("open() \"{}\" failed{}", path, ErrnoText(errno)) +
+                             Place(at));
+    }
+    return File(path, out, depth + 1);
+  }
+
+  std::string conf_dir_;
+  SyntaxTree tree_;
+  std::set<std::string> seen_;
+};
+
+}  // namespace
+
+Result<SyntaxTree> ParseFile(const std::string& path, const std::string& conf_dir,
+                             const std::string& global_directives) {
+  Parser parser(conf_dir);
+  std::vector<Directive> all;
+  if (Status s = parser.Text(global_directives, "command line", &all, 0); !s) return s.error();
+  if (Status s = parser.File(path, &all, 0); !s) return s.error();
+  parser.tree().directives = std::move(all);
+  return std::move(parser.tree());
+}
+
+Result<SyntaxTree> ParseText(const std::string& text, const std::string& name) {
+  Parser parser("");
+  std::vector<Directive> all;
+  if (Status s = parser.Text(text, name, &all, 0); !s) return s.error();
+  parser.tree().directives = std::move(all);
+  parser.tree().files.push_back({name, text});
+  return std::move(parser.tree());
+}
+
+}  // namespace limpet::conf

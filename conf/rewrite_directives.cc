@@ -1,0 +1,136 @@
+// The rewrite script: set, if, return, rewrite, break. Compiled in the order written.
+#include <array>
+
+#include "conf/condition.h"
+#include "conf/loader.h"
+#include "conf/setting.h"
+#include "conf/tables.h"
+
+namespace limpet::conf {
+namespace {
+
+constexpr int kMaxCode = 999;
+
+bool IsUrl(std::string_view text) {
+  return text.starts_with("http://") || text.starts_with("https://") || text.starts_with("$scheme");
+}
+
+bool IsRedirectCode(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+Status Set(Block& b, const Directive& d) {
+  const std::string& name = d.args[0];
+  if (!name.starts_with('$'))
+    return InvalidArgument(fmt::format("invalid variable name \"{}\"", name));
+  const Result<VariableId> id =
+      b.http->variables.DefineUser(std::string_view(name).substr(1), Where(d));
+  if (!id) return id.error();
+  RewriteStep step{.kind = RewriteStep::Kind::kSet, .variable = *id};
+  if (Status s = Strings{}(b, d, d.args[1], step.value); !s) return s;
+  b.script->push_back(std::move(step));
+  return {};
+}
+
+Status Break(Block& b, const Directive&) {
+  b.script->push_back({.kind = RewriteStep::Kind::kBreak});
+  return {};
+}
+
+// `return CODE`, `return CODE TEXT`, `return CODE URL`, `return URL`
+Status ReturnRow(Block& b, const Directive& d) {
+  RewriteStep step{.kind = RewriteStep::Kind::kReturn};
+  Return& reply = step.reply;
+  const auto code = ParseDecimal(d.args[0]);
+  if (code && *code <= kMaxCode) {
+    reply.status = static_cast<int>(*code);
+  } else if (!code && d.args.size() == 1 && IsUrl(d.args[0])) {
+    reply.status = 302;
+  } else {
+    return InvalidArgument(fmt::format("invalid return code \"{}\"", d.args[0]));
+  }
+  reply.has_text = d.args.size() == 2 || !code;
+  reply.is_redirect = reply.has_text && IsRedirectCode(reply.status);
+  if (reply.has_text) {
+    if (Status s = Strings{}(b, d, d.args.back(), reply.text); !s) return s;
+  }
+  b.script->push_back(std::move(step));
+  return {};
+}
+
+Result<RewriteStep::Flag> RewriteFlag(const Directive& d) {
+  using Flag = RewriteStep::Flag;
+  const std::string& word = d.args[2];
+  if (word == "last") return Flag::kLast;
+  if (word == "break") return Flag::kBreak;
+  if (word == "redirect") return Flag::kRedirect;
+  if (word == "permanent") return Flag::kPermanent;
+  return InvalidParameter(word);
+}
+
+Status Rewrite(Block& b, const Directive& d) {
+  RewriteStep step{.kind = RewriteStep::Kind::kRewrite};
+  std::string replacement = d.args[1];
+  if (replacement.empty()) return InvalidArgument("empty replacement");
+  auto regex = CompileRegex(b, d, d.args[0], false, &step.named);
+  if (!regex) return regex.error();
+  step.regex = std::move(*regex);
+  if (d.args.size() == 3) {
+    const Result<RewriteStep::Flag> flag = RewriteFlag(d);
+    if (!flag) return flag.error();
+    step.flag = *flag;
+  }
+  step.drops_args = replacement.ends_with('?');
+  if (step.drops_args) replacement.pop_back();
+  step.is_absolute = IsUrl(replacement);
+  step.has_args = replacement.find('?') != std::string::npos;
+  if (Status s = Strings{}(b, d, replacement, step.value); !s) return s;
+  b.script->push_back(std::move(step));
+  return {};
+}
+
+// At server level an `if` only runs its script. In a location its body is a location, which takes
+// over if the condition holds.
+Status If(Block& outer, const Directive& d) {
+  RewriteStep step{.kind = RewriteStep::Kind::kIf};
+  if (Status s = ParseCondition(outer, d, &step.condition); !s) return At(d, s.error().message);
+  const bool in_server = outer.context == kServer || outer.context == kServerIf;
+  Block block{.loader = outer.loader,
+              .context = in_server ? kServerIf : kLocationIf,
+              .config = outer.config,
+              .http = outer.http,
+              .server = outer.server,
+              .location = outer.location,
+              .script = &step.then};
+  if (!in_server) {
+    auto body = Inherit(*outer.location, LocationKind::kIf);
+    step.location = block.location = body.get();
+    outer.server->locations.push_back(std::move(body));
+  }
+  if (Status s = outer.loader.Apply(d.block, block); !s) return s;
+  outer.script->push_back(std::move(step));
+  return {};
+}
+
+constexpr uint32_t kHere = kServer | kServerIf | kLocation | kLocationIf;
+
+constexpr std::array kRows = std::to_array<Row>({
+    {"rewrite", kHere, Takes(2, 3), kMany | kOrdered, Rewrite, "",
+     "PATTERN REPLACEMENT [last | break | redirect | permanent]: changes the URI, or redirects"},
+    {"return", kHere, Takes(1, 2), kMany | kOrdered, ReturnRow, "",
+     "CODE [TEXT | URL], or URL: answers at once"},
+    {"break", kHere, kNoArgs, kMany | kOrdered, Break, "", "ends the script"},
+    {"set", kHere, Takes(2), kMany | kOrdered, Set, "", "$NAME VALUE: gives a variable a value"},
+    {"if", kHere, AtLeast(1), kBlock | kMany | kOrdered, If, "",
+     "($VAR [= | != | ~ | ~* | !~ | !~*] VALUE) or ([!]-f | -d | -e | -x PATH)"},
+    {"rewrite_log", kHttpServerLocation | kServerIf | kLocationIf, kOneArg, kOnce,
+     Checked<Flag, bool>, "off", "accepted; the script is not logged"},
+    {"uninitialized_variable_warn", kHttpServerLocation | kServerIf | kLocationIf, kOneArg, kOnce,
+     Checked<Flag, bool>, "on", "accepted; variables without a value are empty"},
+});
+
+}  // namespace
+
+constinit const std::span<const Row> kRewriteDirectives = kRows;
+
+}  // namespace limpet::conf

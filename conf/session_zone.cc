@@ -1,0 +1,144 @@
+#include "conf/session_zone.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "conf/setting.h"
+
+namespace limpet::conf {
+namespace {
+
+constexpr int64_t kMinimumSize = int64_t{8} * 4096;  // nginx's: 8 pages
+constexpr uint64_t kMaxCookieSize = 65536;
+
+// "80%", "0.8" and "80" are the same share; a plain number up to 1 is a fraction.
+std::optional<double> ParseShare(std::string_view text) {
+  const bool percent = text.ends_with('%');
+  if (percent) text.remove_suffix(1);
+  if (text.empty() || text.find_first_not_of("0123456789.") != std::string_view::npos)
+    return std::nullopt;
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  if (percent || value > 1) value /= 100;
+  if (value > 1) return std::nullopt;
+  return value;
+}
+
+bool SameFill(const FillLimits& a, const FillLimits& b) {
+  return a.minor == b.minor && a.major == b.major && a.crit == b.crit;
+}
+
+}  // namespace
+
+Status SessionZoneParser::Zone(const std::string& value) {
+  const size_t colon = value.find(':');
+  if (colon == std::string::npos) return Refuse(directive_, "zone size is not specified");
+  zone_.name = value.substr(0, colon);
+  if (zone_.name.empty()) return Refuse(directive_, "zone name is not specified");
+  const auto size = ParseSizeUnits(value.substr(colon + 1), false);
+  if (!size) return Refuse(directive_, "invalid zone size");
+  if (*size < kMinimumSize)
+    return InvalidArgument(fmt::format("zone \"{}\" is too small", zone_.name));
+  zone_.size = static_cast<size_t>(*size);
+  return {};
+}
+
+Status SessionZoneParser::Time(std::string_view name, const std::string& value, Ms* out) const {
+  const auto time = ParseTime(value, false);
+  if (!time || time->count() == 0) return Refuse(directive_, fmt::format("invalid {}", name));
+  *out = *time;
+  return {};
+}
+
+Status SessionZoneParser::Flag(std::string_view name, const std::string& value, bool* out) const {
+  if (value != "on" && value != "off") {
+    return Refuse(directive_,
+                  fmt::format("invalid {} \"{}\", it must be \"on\" or \"off\"", name, value));
+  }
+  *out = value == "on";
+  return {};
+}
+
+Status SessionZoneParser::Share(std::string_view name, const std::string& value,
+                                double* out) const {
+  const auto share = ParseShare(value);
+  if (!share) return Refuse(directive_, fmt::format("invalid {} \"{}\"", name, value));
+  *out = *share;
+  return {};
+}
+
+Status SessionZoneParser::Known(std::string_view name, const std::string& value, bool has_value,
+                                bool* known) {
+  *known = true;
+  if (name == "session_rotate") return Flag(name, has_value ? value : "on", &zone_.rotate);
+  if (name == "norefresh" && !has_value) {
+    zone_.norefresh = true;
+    return {};
+  }
+  *known = has_value;
+  if (!has_value) return {};
+  if (name == "zone") return Zone(value);
+  if (name == "timeout") return Time(name, value, &zone_.timeout);
+  if (name == "gc_period") return Time(name, value, &zone_.gc_period);
+  if (name == "fill_limit_minor_log") return Share(name, value, &zone_.fill.minor);
+  if (name == "fill_limit_major_log") return Share(name, value, &zone_.fill.major);
+  if (name == "fill_limit_crit_log") return Share(name, value, &zone_.fill.crit);
+  if (name == "cookie_max_size") {
+    const auto size = ParseSizeUnits(value, false);
+    if (!size || *size < 1 || static_cast<uint64_t>(*size) > kMaxCookieSize) {
+      return Refuse(directive_, fmt::format("invalid cookie_max_size \"{}\"", value));
+    }
+    zone_.cookie_max_size = static_cast<size_t>(*size);
+    return {};
+  }
+  *known = false;
+  return {};
+}
+
+Result<bool> SessionZoneParser::Take(const std::string& text) {
+  const size_t equals = text.find('=');
+  const bool has_value = equals != std::string::npos;
+  const std::string name = text.substr(0, equals);
+  bool known = false;
+  if (Status s = Known(name, has_value ? text.substr(equals + 1) : "", has_value, &known); !s)
+    return s.error();
+  if (!known) return false;
+  if (std::find(seen_.begin(), seen_.end(), name) != seen_.end()) {
+    return Refuse(directive_, fmt::format("duplicate {}", name));
+  }
+  seen_.push_back(name);
+  return true;
+}
+
+Status SessionZoneParser::Conflict(const SessionZone& other) const {
+  const char* what = nullptr;
+  if (other.size != zone_.size) what = "size";
+  if (other.timeout != zone_.timeout) what = "timeout";
+  if (other.norefresh != zone_.norefresh) what = "norefresh";
+  if (other.rotate != zone_.rotate) what = "session_rotate";
+  if (other.cookie_max_size != zone_.cookie_max_size) what = "cookie_max_size";
+  if (other.gc_period != zone_.gc_period) what = "gc_period";
+  if (!SameFill(other.fill, zone_.fill)) what = "fill limits";
+  if (!what) return {};
+  return InvalidArgument(fmt::format("sticky zone \"{}\" has another {} than in upstream \"{}\"",
+                                     zone_.name, what, other.upstream));
+}
+
+Result<int> SessionZoneParser::Finish(Block& b) {
+  if (zone_.size == 0) return Refuse(directive_, "\"zone\" parameter is not specified");
+  if (zone_.fill.minor > zone_.fill.major || zone_.fill.major > zone_.fill.crit) {
+    return Refuse(directive_, "fill limits must rise from minor over major to crit");
+  }
+  zone_.upstream = b.upstream->name;
+  auto& zones = b.http->session_zones;
+  for (size_t i = 0; i < zones.size(); ++i) {
+    if (zones[i].name != zone_.name) continue;
+    if (Status s = Conflict(zones[i]); !s) return s.error();
+    return static_cast<int>(i);
+  }
+  zones.push_back(zone_);
+  return static_cast<int>(zones.size() - 1);
+}
+
+}  // namespace limpet::conf

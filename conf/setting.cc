@@ -1,0 +1,112 @@
+#include "conf/setting.h"
+
+#include "conf/loader.h"
+
+namespace limpet::conf {
+
+Error Refuse(const Directive& directive, std::string_view why) {
+  return InvalidArgument(fmt::format("\"{}\" directive {}", directive.name, why));
+}
+
+Error InvalidValue(std::string_view value) {
+  return InvalidArgument(fmt::format("invalid value \"{}\"", value));
+}
+
+Error InvalidParameter(std::string_view parameter) {
+  return InvalidArgument(fmt::format("invalid parameter \"{}\"", parameter));
+}
+
+Status Flag::operator()(Block&, const Directive& d, const std::string& text, bool& out) const {
+  const bool on = EqualsIgnoreCase(text, "on");
+  if (!on && !EqualsIgnoreCase(text, "off")) {
+    return InvalidArgument(fmt::format(
+        "invalid value \"{}\" in \"{}\" directive, it must be \"on\" or \"off\"", text, d.name));
+  }
+  out = on;
+  return {};
+}
+
+Status Duration::operator()(Block&, const Directive& d, const std::string& text, Ms& out) const {
+  const std::optional<Ms> time = ParseTime(text, false);
+  if (!time) return Refuse(d, "invalid value");
+  out = *time;
+  return {};
+}
+
+Status Seconds::operator()(Block&, const Directive& d, const std::string& text, Ms& out) const {
+  const std::optional<Ms> time = ParseTime(text, true);
+  if (!time) return Refuse(d, "invalid value");
+  out = *time;
+  return {};
+}
+
+Result<int64_t> NumberArgument(const Directive& d, const std::string& text, int64_t low,
+                               int64_t high) {
+  const std::optional<uint64_t> n = ParseDecimal(text);
+  if (!n || *n > static_cast<uint64_t>(INT64_MAX)) return Refuse(d, "invalid number");
+  const auto value = static_cast<int64_t>(*n);
+  if (value < low)
+    return InvalidArgument(fmt::format("value must be equal to or greater than {}", low));
+  if (value > high)
+    return InvalidArgument(fmt::format("value must be equal to or less than {}", high));
+  return value;
+}
+
+Result<int64_t> SizeArgument(const Directive& d, const std::string& text, bool allow_giga) {
+  const std::optional<int64_t> n = ParseSizeUnits(text, allow_giga);
+  if (!n) return Refuse(d, "invalid value");
+  return *n;
+}
+
+Status Strings::operator()(Block& b, const Directive& d, const std::string& text,
+                           Template& out) const {
+  Result<Template> t = CompileTemplate(b, d, text);
+  if (!t) return t.error();
+  out = std::move(*t);
+  return {};
+}
+
+Status Strings::operator()(Block& b, const Directive& d, const std::string& text,
+                           std::optional<Template>& out) const {
+  return (*this)(b, d, text, out.emplace());
+}
+
+Status SizeTemplate::operator()(Block& b, const Directive& d, const std::string& text,
+                                Template& out) const {
+  if (Status s = Strings{}(b, d, text, out); !s) return s;
+  if (out.is_constant() && !ParseSizeUnits(text, false)) return Refuse(d, "invalid value");
+  return {};
+}
+
+Status PrefixPath::operator()(Block& b, const Directive&, const std::string& text,
+                              std::string& out) const {
+  out = b.loader.FromPrefix(text);
+  return {};
+}
+
+Status Accepted(Block&, const Directive&) { return {}; }
+
+Result<Template> CompileTemplate(Block& block, const Directive& directive, std::string_view text) {
+  return Template::Compile(text, block.http->variables, Where(directive));
+}
+
+Result<std::shared_ptr<const Regex>> CompileRegex(Block& block, const Directive& directive,
+                                                  std::string_view pattern, bool ignore_case,
+                                                  std::vector<VariableId>* named) {
+  Result<std::shared_ptr<const Regex>> regex = Regex::Compile(pattern, ignore_case);
+  if (!regex) return regex;
+  if (named) named->clear();
+  for (const Regex::NamedGroup& group : (*regex)->named_groups()) {
+    const Result<VariableId> id = block.http->variables.DefineUser(group.name, Where(directive));
+    if (!id) return id.error();
+    if (named) named->push_back(*id);
+  }
+  return regex;
+}
+
+std::optional<std::string> After(const std::string& text, std::string_view prefix) {
+  if (!text.starts_with(prefix)) return std::nullopt;
+  return text.substr(prefix.size());
+}
+
+}  // namespace limpet::conf

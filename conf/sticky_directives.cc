@@ -1,0 +1,150 @@
+// sticky cookie | route | learn
+#include <array>
+#include <limits>
+
+#include "conf/loader.h"
+#include "conf/session_zone.h"
+#include "conf/setting.h"
+#include "conf/tables.h"
+
+namespace limpet::conf {
+namespace {
+
+Error UnknownParameter(const std::string& text) {
+  return InvalidArgument(fmt::format("unknown parameter \"{}\"", text));
+}
+
+bool IsSameSite(std::string_view text) {
+  return EqualsIgnoreCase(text, "strict") || EqualsIgnoreCase(text, "lax") ||
+         EqualsIgnoreCase(text, "none");
+}
+
+Status CookieExpires(const Directive& d, const std::string& value, StickyCookie* cookie) {
+  if (value == "max") {
+    cookie->expires = Ms::max();
+    return {};
+  }
+  const auto time = ParseTime(value, true);
+  if (!time) return Refuse(d, "invalid \"expires\" parameter value");
+  cookie->expires = *time;
+  return {};
+}
+
+Status CookieValue(Block& b, const Directive& d, std::string_view name, const std::string& value,
+                   StickyCookie* cookie) {
+  if (name == "expires") return CookieExpires(d, value, cookie);
+  if (value.empty() && name != "samesite")
+    return Refuse(d, fmt::format("no value for \"{}\"", name));
+  if (name == "path") {
+    cookie->path = value;
+    return {};
+  }
+  if (name == "domain") return Strings{}(b, d, value, cookie->domain);
+  if (Status s = Strings{}(b, d, value, cookie->samesite); !s) return s;
+  if (cookie->samesite.is_constant() && !IsSameSite(value))
+    return Refuse(d, "invalid \"samesite\" parameter value");
+  return {};
+}
+
+Status Cookie(Block& b, const Directive& d) {
+  StickyCookie& cookie = b.upstream->sticky.cookie;
+  b.upstream->sticky.kind = StickyKind::kCookie;
+  if (d.args.size() < 2)
+    return InvalidArgument("invalid number of arguments in \"sticky\" directive");
+  if (d.args[1].empty()) return Refuse(d, "empty cookie name");
+  cookie.name = d.args[1];
+  std::vector<std::string_view> seen;
+  for (size_t i = 2; i < d.args.size(); ++i) {
+    const std::string& text = d.args[i];
+    const size_t equals = text.find('=');
+    const std::string_view name = std::string_view(text).substr(0, equals);
+    const bool takes_value =
+        name == "expires" || name == "domain" || name == "path" || name == "samesite";
+    const bool is_flag = name == "httponly" || name == "secure";
+    if (takes_value != (equals != std::string::npos) || (!takes_value && !is_flag))
+      return UnknownParameter(text);
+    for (const std::string_view other : seen) {
+      if (other == name) return Refuse(d, fmt::format("parameter \"{}\" is duplicate", name));
+    }
+    seen.push_back(name);
+    if (is_flag) {
+      (name == "secure" ? cookie.secure : cookie.httponly) = true;
+    } else if (Status s = CookieValue(b, d, name, text.substr(equals + 1), &cookie); !s) {
+      return s;
+    }
+  }
+  b.http->variables.Mention("cookie_" + cookie.name,
+                            Where(d));  // so that the request's cookie has a number
+  return {};
+}
+
+// nginx takes bare variables; any string is a superset.
+Status Route(Block& b, const Directive& d) {
+  b.upstream->sticky.kind = StickyKind::kRoute;
+  if (d.args.size() < 2)
+    return InvalidArgument("invalid number of arguments in \"sticky\" directive");
+  for (size_t i = 1; i < d.args.size(); ++i) {
+    if (d.args[i].find('$') == std::string::npos) {
+      return InvalidArgument(fmt::format("invalid variable name \"{}\"", d.args[i]));
+    }
+    if (Status s = Strings{}(b, d, d.args[i], b.upstream->sticky.route.routes.emplace_back()); !s)
+      return s;
+  }
+  return {};
+}
+
+Status LearnKey(Block& b, const Directive& d, std::string_view name, const std::string& value,
+                std::vector<Template>* keys) {
+  if (value.find('$') == std::string::npos) {
+    return Refuse(d, fmt::format("missing variable in the \"{}\" parameter", name));
+  }
+  return Strings{}(b, d, value, keys->emplace_back());
+}
+
+Status Learn(Block& b, const Directive& d) {
+  StickyLearn& learn = b.upstream->sticky.learn;
+  b.upstream->sticky.kind = StickyKind::kLearn;
+  SessionZoneParser zone(d);
+  for (size_t i = 1; i < d.args.size(); ++i) {
+    const std::string& text = d.args[i];
+    if (const auto create = After(text, "create=")) {
+      if (Status s = LearnKey(b, d, "create", *create, &learn.create); !s) return s;
+    } else if (const auto lookup = After(text, "lookup=")) {
+      if (Status s = LearnKey(b, d, "lookup", *lookup, &learn.lookup); !s) return s;
+    } else if (text == "header") {
+      learn.header = true;
+    } else {
+      const Result<bool> known = zone.Take(text);
+      if (!known) return known.error();
+      if (!*known) return UnknownParameter(text);
+    }
+  }
+  if (learn.lookup.empty()) return Refuse(d, "\"lookup\" parameter is not specified");
+  if (learn.create.empty()) return Refuse(d, "\"create\" parameter is not specified");
+  const Result<int> index = zone.Finish(b);
+  if (!index) return index.error();
+  learn.zone = *index;
+  return {};
+}
+
+Status Sticky(Block& b, const Directive& d) {
+  if (d.args[0] == "cookie") return Cookie(b, d);
+  if (d.args[0] == "route") return Route(b, d);
+  if (d.args[0] == "learn") return Learn(b, d);
+  return UnknownParameter(d.args[0]);
+}
+
+constexpr std::array kRows = std::to_array<Row>({
+    {"sticky", kUpstream, AtLeast(1), kOnce, Sticky, "",
+     "cookie NAME [expires=] [domain=] [path=] [httponly] [secure] [samesite=] | route VALUE … | "
+     "learn create= lookup= "
+     "zone=NAME:SIZE [timeout=10m] [header] [norefresh] [cookie_max_size=256] [gc_period=5m] "
+     "[session_rotate=on|off] "
+     "[fill_limit_minor_log=75%] [fill_limit_major_log=85%] [fill_limit_crit_log=95%]"},
+});
+
+}  // namespace
+
+constinit const std::span<const Row> kStickyDirectives = kRows;
+
+}  // namespace limpet::conf

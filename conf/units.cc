@@ -1,0 +1,93 @@
+#include "conf/units.h"
+
+#include <array>
+#include <limits>
+
+#include "base/text.h"
+
+namespace limpet::conf {
+namespace {
+
+constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+
+struct TimeUnit {
+  std::string_view name;
+  int64_t milliseconds;
+};
+// From large to small: a unit may only be followed by smaller ones.
+constexpr std::array kTimeUnits = std::to_array<TimeUnit>({
+    {"y", int64_t{365} * 86400 * 1000},
+    {"M", int64_t{30} * 86400 * 1000},
+    {"w", int64_t{7} * 86400 * 1000},
+    {"d", int64_t{86400} * 1000},
+    {"h", int64_t{3600} * 1000},
+    {"m", int64_t{60} * 1000},
+    {"s", 1000},
+    {"ms", 1},
+});
+constexpr size_t kSeconds = 6;
+
+std::optional<int64_t> TakeNumber(std::string_view* text) {
+  size_t n = 0;
+  while (n < text->size() && IsDigit((*text)[n])) ++n;
+  const std::optional<uint64_t> number = ParseDecimal(text->substr(0, n));
+  if (!number || *number > static_cast<uint64_t>(kMax)) return std::nullopt;
+  text->remove_prefix(n);
+  return static_cast<int64_t>(*number);
+}
+
+// The index of the unit at the beginning of `text`; none: seconds, which then must be the end.
+std::optional<size_t> TakeUnit(std::string_view* text) {
+  if (text->empty() || text->front() == ' ') return kSeconds;
+  for (size_t i = kTimeUnits.size(); i-- > 0;) {  // backwards: "ms" before "m"
+    if (!text->starts_with(kTimeUnits[i].name)) continue;
+    text->remove_prefix(kTimeUnits[i].name.size());
+    return i;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<int64_t> ParseSizeUnits(std::string_view text, bool allow_giga) {
+  if (text.empty()) return std::nullopt;
+  int shift = 0;
+  switch (AsciiLower(text.back())) {
+    case 'k':
+      shift = 10;
+      break;
+    case 'm':
+      shift = 20;
+      break;
+    case 'g':
+      if (!allow_giga) return std::nullopt;
+      shift = 30;
+      break;
+    default:
+      break;
+  }
+  if (shift) text.remove_suffix(1);
+  const std::optional<uint64_t> number = ParseDecimal(text);
+  if (!number || *number > static_cast<uint64_t>(kMax >> shift)) return std::nullopt;
+  return static_cast<int64_t>(*number << shift);
+}
+
+std::optional<std::chrono::milliseconds> ParseTime(std::string_view text, bool whole_seconds) {
+  if (text.empty()) return std::nullopt;
+  int64_t total = 0;
+  size_t next = 0;  // the largest unit still allowed
+  while (!text.empty()) {
+    const std::optional<int64_t> number = TakeNumber(&text);
+    if (!number) return std::nullopt;
+    const std::optional<size_t> unit = TakeUnit(&text);
+    if (!unit || *unit < next || (whole_seconds && *unit > kSeconds)) return std::nullopt;
+    next = *unit + 1;
+    const int64_t scale = kTimeUnits[*unit].milliseconds;
+    if (*number > (kMax - total) / scale) return std::nullopt;
+    total += *number * scale;
+    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  }
+  return std::chrono::milliseconds(total);
+}
+
+}  // namespace limpet::conf

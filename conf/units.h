@@ -1,0 +1,19 @@
+// Numbers with units, as nginx writes them: 1m of bytes, 1h30m of time.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace limpet::conf {
+
+// "10", "10k", "10m"; with `allow_giga` also "10g" (offsets). Nothing if malformed or too large for
+// int64_t.
+std::optional<int64_t> ParseSizeUnits(std::string_view text, bool allow_giga);
+
+// "30", "30s", "1h 30m", "500ms"; units fall from y (365 days), M (30 days), w, d, h, m to s and
+// ms; a number without a unit is seconds and stands last. With `whole_seconds`, ms is refused.
+std::optional<std::chrono::milliseconds> ParseTime(std::string_view text, bool whole_seconds);
+
+}  // namespace limpet::conf

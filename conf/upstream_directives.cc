@@ -1,0 +1,157 @@
+// upstream { }: its servers, the balancing method, kept connections. `sticky` has its own table.
+#include <array>
+
+#include "conf/host_port.h"
+#include "conf/loader.h"
+#include "conf/setting.h"
+#include "conf/tables.h"
+#include "conf/upstream_server.h"
+
+namespace limpet::conf {
+namespace {
+
+// What belongs together but may stand in any order is checked when the block is complete.
+Status CheckUpstream(const Upstream& u, const Directive& d) {
+  if (u.servers.empty()) return At(d, fmt::format("no servers are inside upstream \"{}\"", u.name));
+  bool primary = false;
+  for (const UpstreamServer& s : u.servers) {
+    primary |= !s.backup;
+    if (s.resolve && s.addresses.empty() && u.zone.empty()) {
+      return At(
+          d,
+          fmt::format("resolving names at run time requires upstream \"{}\" to be in shared memory",
+                      u.name));
+    }
+  }
+  if (!primary) return At(d, fmt::format("no servers are inside upstream \"{}\"", u.name));
+  return {};
+}
+
+Status UpstreamBlock(Block& outer, const Directive& d) {
+  const Result<HostPort> name = ParseHostPort(d.args[0], 0, false);
+  if (name && name->has_port) {
+    return At(d, fmt::format("upstream \"{}\" may not have port {}", name->host, name->port));
+  }
+  auto upstream = std::make_unique<Upstream>();
+  upstream->name = d.args[0];
+  upstream->index = static_cast<int>(outer.http->upstreams.size());
+  upstream->declared_at = Where(d);
+  upstream->keepalive_local = true;  // nginx: connections kept by default serve one location only
+  if (!outer.loader.upstream_blocks.emplace(ToLower(upstream->name), upstream->index).second) {
+    return At(d, fmt::format("duplicate upstream \"{}\"", upstream->name));
+  }
+  Block block{.loader = outer.loader,
+              .context = kUpstream,
+              .config = outer.config,
+              .http = outer.http,
+              .upstream = upstream.get()};
+  if (Status s = outer.loader.Apply(d.block, block); !s) return s;
+  if (Status s = CheckUpstream(*upstream, d); !s) return s;
+  outer.http->upstreams.push_back(std::move(upstream));
+  return {};
+}
+
+Status Server(Block& b, const Directive& d) {
+  Result<UpstreamServer> server = ParseUpstreamServer(b, d);
+  if (!server) return server.error();
+  b.upstream->servers.push_back(std::move(*server));
+  return {};
+}
+
+// Two methods in one block: nginx takes the last with a warning.
+void Choose(Block& b, const Directive& d, BalanceMethod method) {
+  if (!b.First(&b.upstream->method)) b.loader.Warn(d, "load balancing method redefined");
+  b.upstream->method = method;
+}
+
+template <BalanceMethod kMethod>
+Status Method(Block& b, const Directive& d) {
+  Choose(b, d, kMethod);
+  return {};
+}
+
+Status Hash(Block& b, const Directive& d) {
+  if (d.args.size() == 2 && d.args[1] != "consistent") return InvalidParameter(d.args[1]);
+  Choose(b, d, d.args.size() == 2 ? BalanceMethod::kHashConsistent : BalanceMethod::kHash);
+  return Strings{}(b, d, d.args[0], b.upstream->hash_key);
+}
+
+Status Random(Block& b, const Directive& d) {
+  Choose(b, d, BalanceMethod::kRandom);
+  if (d.args.empty()) return {};
+  if (d.args[0] != "two") return InvalidParameter(d.args[0]);
+  if (d.args.size() == 2 && d.args[1] != "least_conn") return InvalidParameter(d.args[1]);
+  b.upstream->method = BalanceMethod::kRandomTwoLeastConn;
+  return {};
+}
+
+Status LeastTime(Block& b, const Directive& d) {
+  Choose(b, d, BalanceMethod::kLeastTime);
+  if (d.args[0] != "header" && d.args[0] != "last_byte") return InvalidParameter(d.args[0]);
+  b.upstream->least_time_last_byte = d.args[0] == "last_byte";
+  return {};
+}
+
+Status Keepalive(Block& b, const Directive& d) {
+  const auto n = ParseDecimal(d.args[0]);
+  if (!n || *n > INT32_MAX) {
+    return InvalidArgument(
+        fmt::format("invalid value \"{}\" in \"keepalive\" directive", d.args[0]));
+  }
+  if (d.args.size() == 2 && d.args[1] != "local") return InvalidParameter(d.args[1]);
+  b.upstream->keepalive = static_cast<int>(*n);
+  b.upstream->keepalive_local = d.args.size() == 2;
+  return {};
+}
+
+// `zone NAME SIZE`; the size may be left out if another upstream has given it.
+Status Zone(Block& b, const Directive& d) {
+  constexpr int64_t kMinimum = int64_t{8} * 4096;  // nginx's
+  b.upstream->zone = d.args[0];
+  if (d.args[0].empty()) return InvalidArgument("invalid zone name \"\"");
+  if (d.args.size() == 1) return {};
+  const auto size = ParseSizeUnits(d.args[1], false);
+  if (!size) return InvalidArgument(fmt::format("invalid zone size \"{}\"", d.args[1]));
+  if (*size < kMinimum) return InvalidArgument(fmt::format("zone \"{}\" is too small", d.args[0]));
+  b.upstream->zone_size = static_cast<size_t>(*size);
+  return {};
+}
+
+using U = Upstream;
+
+constexpr std::array kRows = std::to_array<Row>({
+    {"upstream", kHttp, kOneArg, kBlock | kMany | kEarly, UpstreamBlock, "",
+     "a group of servers under one name"},
+    {"server", kUpstream, AtLeast(1), kMany, Server, "",
+     "ADDRESS [weight=] [max_conns=] [max_fails=] [fail_timeout=] [backup] [down] [drain] "
+     "[route=|sid=] [slow_start=] "
+     "[resolve] [service=]"},
+    {"zone", kUpstream, Takes(1, 2), kOnce, Zone, "",
+     "NAME [SIZE]: the peers' state is shared by all workers"},
+    {"hash", kUpstream, Takes(1, 2), kOnce, Hash, "",
+     "KEY [consistent]: the key's hash names the server"},
+    {"ip_hash", kUpstream, kNoArgs, kOnce, Method<BalanceMethod::kIpHash>, "",
+     "the client's address names the server"},
+    {"least_conn", kUpstream, kNoArgs, kOnce, Method<BalanceMethod::kLeastConn>, "",
+     "the server with the fewest connections for its weight"},
+    {"least_sessions", kUpstream, kNoArgs, kOnce, Method<BalanceMethod::kLeastSessions>, "",
+     "the server with the fewest sticky sessions for its weight"},
+    {"least_time", kUpstream, kOneArg, kOnce, LeastTime, "",
+     "header | last_byte: the quickest server"},
+    {"random", kUpstream, Takes(0, 1, 2), kOnce, Random, "",
+     "[two [least_conn]]: a random server, or the better of two"},
+    {"keepalive", kUpstream, Takes(1, 2), kOnce, Keepalive, "32 local",
+     "N [local]: idle connections that a worker keeps"},
+    {"keepalive_requests", kUpstream, kOneArg, kOnce, Setting<Number<>, &U::keepalive_requests>,
+     "1000", "requests on one kept connection"},
+    {"keepalive_time", kUpstream, kOneArg, kOnce, Setting<Duration, &U::keepalive_time>, "1h",
+     "age at which a kept connection is closed"},
+    {"keepalive_timeout", kUpstream, kOneArg, kOnce, Setting<Duration, &U::keepalive_timeout>,
+     "60s", "how long an idle connection is kept"},
+});
+
+}  // namespace
+
+constinit const std::span<const Row> kUpstreamDirectives = kRows;
+
+}  // namespace limpet::conf
