@@ -35,7 +35,6 @@ class ClientStream {
   virtual uint64_t bytes_sent() const = 0;            // of this exchange: head and body, as written to the socket
 
   // For variables.
-  virtual const TlsTransport* tls() const { return nullptr; }       // null over plain connections
   virtual int64_t RoundTripMicroseconds() const { return -1; }      // as the system estimates it; -1: not known
 
   virtual const TlsTransport* tls() const = 0;        // null on a plain connection

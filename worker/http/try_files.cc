@@ -19,6 +19,7 @@ std::string_view BelowRoot(Exchange& exchange, const conf::Template& written,
   return name.starts_with(uri.substr(0, prefix)) ? name.substr(prefix) : name;
 }
 
+// The URI as sent stays what a proxy_pass without a URI forwards.
 void UseFile(Exchange& exchange, std::string_view name, bool is_directory) {
   Request& request = exchange.request();
   const size_t prefix = AliasedPrefix(exchange.location());
@@ -30,7 +31,6 @@ void UseFile(Exchange& exchange, std::string_view name, bool is_directory) {
     request.uri =
         exchange.arena().Concat(request.uri.substr(0, std::min(prefix, request.uri.size())), name);
   }
-  request.uri_is_original = false;
 }
 
 Step Fallback(Exchange& exchange, const conf::TryFiles& settings) {
