@@ -154,6 +154,35 @@ TEST(RequestParser, RefusesBadHeaderLines) {
   }
 }
 
+// Every byte value in a short and in a long value (llhttp reads long ones 16 bytes at a time), and
+// in a name.
+TEST(RequestParser, EveryByteHasItsPlace) {
+  for (int i = 0; i < 256; ++i) {
+    const char c = static_cast<char>(i);
+    if (c == '\n') continue;  // ends a line
+    const bool good_in_value = c == '\t' || (i >= 0x20 && i != 0x7F);
+    for (const size_t before : {1U, 5U, 16U, 17U, 40U}) {
+      const std::string value = std::string(before, 'a') + c + std::string(40, 'b');
+      EXPECT_EQ(Parse("GET / HTTP/1.0\r\nA: " + value + "\r\n\r\n"),
+                good_in_value ? "GET|/|1.0|A=" + value : "400")
+          << i;
+    }
+    const std::string name = std::string("na") + c + "me";
+    const std::string expected = i <= 0x20 || i == 0x7F ? "400"
+                                 : c == ':'             ? "GET|/|1.0|na=me: b"
+                                                        : "GET|/|1.0|" + name + "=b";
+    EXPECT_EQ(Parse("GET / HTTP/1.0\r\n" + name + ": b\r\n\r\n", {.ignore_invalid_headers = false}),
+              expected)
+        << i;
+
+    const std::string target = std::string("/a") + c + "b";
+    const bool good_in_target = i > 0x20 && i != 0x7F;
+    EXPECT_EQ(Parse("GET " + target + " HTTP/1.0\r\n\r\n"),
+              good_in_target ? "GET|" + target + "|1.0" : "400")
+        << i;
+  }
+}
+
 TEST(RequestParser, IgnoresOrKeepsUnusualNames) {
   const std::string head = "GET / HTTP/1.0\r\na_b: 1\r\n.c: 2\r\n<d>: 3\r\n\xC3: 4\r\ne: 5\r\n\r\n";
   EXPECT_EQ(Parse(head), "GET|/|1.0|e=5");

@@ -75,7 +75,8 @@ TEST(Smuggling, Lengths) {
       {"CL overflow", kPost + "Content-Length: 18446744073709551620\r\n\r\nabcd", "400"},
       {"CL leading zeros", kPost + "Content-Length: 004\r\n\r\nabcdX", "body:abcd rest:X"},
       {"CL padded", kPost + "Content-Length:   4  \r\n\r\nabcdX", "body:abcd rest:X"},
-      {"CL padded with tabs", kPost + "Content-Length: \t4\t\r\n\r\nabcd", "400"},  // llhttp and nginx
+      {"CL padded with tabs", kPost + "Content-Length: \t4\t\r\n\r\nabcd",
+       "400"},  // llhttp and nginx
       {"TE twice", kPost + kTe + kTe + "\r\n0\r\n\r\n", "400"},
       {"TE identity", kPost + "Transfer-Encoding: identity\r\n\r\n", "501"},
       {"TE gzip, chunked", kPost + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "501"},
