@@ -1,0 +1,102 @@
+// Variables that tell of the client's connection, its addresses, and what a PROXY header said.
+#include "worker/http/variable_getters.h"
+
+namespace limpet::worker {
+
+using conf::Value;
+
+namespace {
+
+Value PortOf(Exchange& exchange, uint16_t port) {
+  return port != 0 ? Formatted(exchange, "{}", port) : Value::Of("");
+}
+
+const proto::ProxyInfo* ProxyInfoOf(Exchange& exchange) {
+  const ClientInfo& client = exchange.client();
+  return client.has_proxy_info ? &client.proxy_info : nullptr;
+}
+
+}  // namespace
+
+Value GetBinaryRemoteAddr(Exchange& exchange) {
+  return Value::Of(exchange.request().remote.ip_bytes());
+}
+
+Value GetRemoteAddr(Exchange& exchange) { return Value::Of(exchange.request().remote_host); }
+
+Value GetRemotePort(Exchange& exchange) {
+  return PortOf(exchange, exchange.request().remote.port());
+}
+
+Value GetRealipRemoteAddr(Exchange& exchange) { return Value::Of(exchange.client().remote_host); }
+
+Value GetRealipRemotePort(Exchange& exchange) {
+  return PortOf(exchange, exchange.client().remote.port());
+}
+
+Value GetServerAddr(Exchange& exchange) {
+  const SocketAddress& local = exchange.client().local;
+  return Value::Of(exchange.arena().Copy(local.is_unix() ? local.ToString() : local.HostString()));
+}
+
+Value GetServerPort(Exchange& exchange) { return PortOf(exchange, exchange.client().local.port()); }
+
+Value GetConnection(Exchange& exchange) {
+  return Formatted(exchange, "{}", exchange.client().number);
+}
+
+Value GetConnectionRequests(Exchange& exchange) {
+  return Formatted(exchange, "{}", exchange.client().requests);
+}
+
+Value GetConnectionTime(Exchange& exchange) {
+  const uint64_t now = exchange.runtime().loop.NowMs();
+  return SecondsOf(exchange, static_cast<int64_t>(now - exchange.client().started_ms));
+}
+
+Value GetScheme(Exchange& exchange) { return Value::Of(exchange.client().ssl ? "https" : "http"); }
+Value GetHttps(Exchange& exchange) { return Value::Of(exchange.client().ssl ? "on" : ""); }
+
+Value GetPipe(Exchange& exchange) { return Value::Of(exchange.request().pipelined ? "p" : "."); }
+
+Value GetProxyAddXForwardedFor(Exchange& exchange) {
+  const Request& request = exchange.request();
+  const proto::HeaderList& fields = request.headers();
+  if (!fields.Has(proto::HeaderId::kXForwardedFor)) return Value::Of(request.remote_host);
+  const Value before = JoinFields(exchange, fields, "x_forwarded_for", ", ");
+  return Value::Of(exchange.arena().Concat(before.text, ", ", request.remote_host));
+}
+
+Value GetProxyProtocolAddr(Exchange& exchange) {
+  const auto* info = ProxyInfoOf(exchange);
+  return info != nullptr ? Value::Of(info->source) : Value::None();
+}
+
+Value GetProxyProtocolServerAddr(Exchange& exchange) {
+  const auto* info = ProxyInfoOf(exchange);
+  return info != nullptr ? Value::Of(info->destination) : Value::None();
+}
+
+Value GetProxyProtocolPort(Exchange& exchange) {
+  const auto* info = ProxyInfoOf(exchange);
+  return info != nullptr ? PortOf(exchange, info->source_port) : Value::None();
+}
+
+Value GetProxyProtocolServerPort(Exchange& exchange) {
+  const auto* info = ProxyInfoOf(exchange);
+  return info != nullptr ? PortOf(exchange, info->destination_port) : Value::None();
+}
+
+Value GetProxyProtocolTlv(Exchange& exchange, std::string_view name) {
+  const auto* info = ProxyInfoOf(exchange);
+  if (info == nullptr) return Value::None();
+  const auto tlv = proto::FindTlv(*info, name);
+  return tlv ? Value::Of(exchange.arena().Copy(*tlv)) : Value::None();
+}
+
+Value GetTcpinfoRtt(Exchange& exchange) {
+  const int64_t rtt = exchange.stream().RoundTripMicroseconds();
+  return rtt >= 0 ? Formatted(exchange, "{}", rtt) : Value::None();
+}
+
+}  // namespace limpet::worker
