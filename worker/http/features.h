@@ -17,6 +17,7 @@ Step RealIpStep(Exchange& exchange);      // realip.cc: after the server is know
 Step LimitConnStep(Exchange& exchange);   // limit_conn.cc
 Step LimitReqStep(Exchange& exchange);    // limit_req.cc; may delay
 Step AccessStep(Exchange& exchange);      // access.cc: satisfy over allow/deny and auth_basic (auth_basic.cc)
+Step AccessVerdictStep(Exchange& exchange);  // access.cc: answers what AccessStep decided before auth_delay
 Step TryFilesStep(Exchange& exchange);    // try_files.cc
 Step StubStatusContent(Exchange& exchange);  // stub_status.cc
 Step StaticContent(Exchange& exchange);   // static_files.cc: root, alias, index

@@ -42,6 +42,8 @@ class ResponseWriter final : public BodyFilter {
   void FlushBody() { first_->Flush(); }
   void EndBody() { first_->End(); }
 
+  uint64_t head_bytes() const { return head_bytes_; }
+  bool ended() const { return ended_; }                // all of the response has been handed over
   uint64_t body_bytes() const { return body_bytes_; }  // handed to the stream, without framing
   bool gzip_active() const { return filter_ != nullptr; }
   BodyFilter* filter() { return filter_.get(); }
@@ -61,6 +63,7 @@ class ResponseWriter final : public BodyFilter {
   BodyFilter* first_ = this;
   bool head_sent_ = false;
   bool ended_ = false;
+  uint64_t head_bytes_ = 0;
   uint64_t body_bytes_ = 0;
 };
 

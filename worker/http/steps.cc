@@ -91,6 +91,7 @@ constexpr std::array kSteps = {
     StepRow{"limit_conn", LimitConnStep},
     StepRow{"limit_req", LimitReqStep},
     StepRow{"access", AccessStep},
+    StepRow{"access verdict", AccessVerdictStep},
     StepRow{"try_files", TryFilesStep},
     StepRow{"content", ContentStepRun},
 };
