@@ -121,6 +121,13 @@ void Loop::RunOnce() {
   FreeDead();
 }
 
+void Loop::RunDead() {
+  while (deferred_.next != &deferred_ || !dead_.empty()) {
+    RunDeferred();
+    FreeDead();
+  }
+}
+
 void Loop::RunDeferred() {
   if (deferred_.next == &deferred_) return;
   DeferredLink

@@ -126,6 +126,9 @@ class Loop {
   // Frees the object at the end of this pass.
   void DeleteLater(std::unique_ptr<Deletable> object);
 
+  // Runs what is deferred and frees what was given away, without waiting: for the end of a worker.
+  void RunDead();
+
   // Milliseconds of CLOCK_MONOTONIC, read at most once a pass.
   uint64_t NowMs();
 

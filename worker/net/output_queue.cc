@@ -77,44 +77,60 @@ void OutputQueue::AppendBlock(BlockRef block, size_t offset, size_t size) {
 
 void OutputQueue::AppendFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
   if (size == 0) return;
+  size_ += size;
+  in_files_ += size;
+  if (first_ < segments_.size()) {
+    Segment& last = segments_.back();  // a spooled body grows piece by piece: one segment is enough
+    if (last.file == file && last.offset + static_cast<off_t>(last.size) == offset) {
+      last.size += size;
+      return;
+    }
+  }
   Segment& segment = Push();
   segment.size = size;
   segment.offset = offset;
   segment.file = std::move(file);
-  size_ += size;
 }
 
 void OutputQueue::Clear() {
   segments_.clear();
   first_ = 0;
-  size_ = 0;
+  size_ = in_files_ = 0;
   tail_.Reset();
   tail_used_ = 0;
 }
 
-FlushResult OutputQueue::Flush(Transport& transport, bool more) {
+FlushResult OutputQueue::Flush(Transport& transport, bool more, uint64_t budget) {
+  stopped_by_budget_ = false;
   while (size_ > 0) {
+    if (budget == 0) {
+      stopped_by_budget_ = true;
+      return FlushResult::kBlocked;
+    }
     size_t n = 0;
     const Segment& front = segments_[first_];
     constexpr uint64_t kMost = 1u << 30;  // sendfile's own limit is near 2 GiB
     const Io io = front.data != nullptr
-                      ? WritePieces(transport, more, &n)
+                      ? WritePieces(transport, more, budget, &n)
                       : transport.SendFile(front.file->get(), front.offset,
-                                           static_cast<size_t>(std::min(front.size, kMost)), &n);
+                                           static_cast<size_t>(std::min({front.size, kMost, budget})), &n);
     if (io == Io::kWouldBlock) return FlushResult::kBlocked;
     if (io != Io::kOk) return FlushResult::kError;
     Consume(n);
+    budget -= n;
   }
   return FlushResult::kDrained;
 }
 
-Io OutputQueue::WritePieces(Transport& transport, bool more, size_t* n) {
+Io OutputQueue::WritePieces(Transport& transport, bool more, uint64_t budget, size_t* n) {
   iovec pieces[kMaxPieces];
   int count = 0;
   size_t next = first_;
-  for (; next < segments_.size() && count < kMaxPieces && segments_[next].data != nullptr; ++next) {
+  for (; next < segments_.size() && count < kMaxPieces && segments_[next].data != nullptr && budget > 0; ++next) {
     const Segment& segment = segments_[next];
-    pieces[count++] = {const_cast<char*>(segment.data), static_cast<size_t>(segment.size)};
+    const uint64_t part = std::min(segment.size, budget);
+    pieces[count++] = {const_cast<char*>(segment.data), static_cast<size_t>(part)};
+    budget -= part;
   }
   return transport.Writev(pieces, count, more || next < segments_.size(), n);
 }
@@ -127,6 +143,7 @@ void OutputQueue::Consume(uint64_t n) {
     const uint64_t part = std::min(n, front.size);
     n -= part;
     front.size -= part;
+    if (front.data == nullptr) in_files_ -= part;
     if (front.size > 0) {
       if (front.data != nullptr) front.data += part;
       front.offset += static_cast<off_t>(part);

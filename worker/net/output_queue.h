@@ -38,12 +38,14 @@ class OutputQueue {
 
   uint64_t size() const { return size_; }  // bytes not sent yet, files included
   bool empty() const { return size_ == 0; }
+  uint64_t memory() const { return size_ - in_files_; }  // of them, those held in memory
   uint64_t sent() const { return sent_; }  // bytes ever sent through this queue
   void Clear();                            // drops everything unsent
 
   // Writes until all is sent or the transport takes no more. `more` as in Transport::Writev, for
-  // the last piece.
-  FlushResult Flush(Transport& transport, bool more = false);
+  // the last piece. Not more than `budget` bytes: then it is kBlocked, too, and stopped_by_budget().
+  FlushResult Flush(Transport& transport, bool more = false, uint64_t budget = UINT64_MAX);
+  bool stopped_by_budget() const { return stopped_by_budget_; }
 
  private:
   struct Segment {
@@ -56,7 +58,7 @@ class OutputQueue {
 
   Segment& Push();
   bool CanExtendLast(size_t size) const;
-  Io WritePieces(Transport& transport, bool more, size_t* n);
+  Io WritePieces(Transport& transport, bool more, uint64_t budget, size_t* n);
   void Consume(uint64_t n);
 
   static constexpr int kMaxPieces = 64;
@@ -65,7 +67,9 @@ class OutputQueue {
   std::vector<Segment> segments_;  // live ones start at first_
   size_t first_ = 0;
   uint64_t size_ = 0;
+  uint64_t in_files_ = 0;
   uint64_t sent_ = 0;
+  bool stopped_by_budget_ = false;
   BlockRef tail_;         // block that copied bytes go to
   size_t tail_used_ = 0;  // its bytes that are taken
 };

@@ -1,0 +1,218 @@
+// Handshakes and bytes over a socket pair; the other end is plain OpenSSL, driven by hand.
+#include "worker/tls/tls_transport.h"
+
+#include <gtest/gtest.h>
+#include <openssl/pem.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+
+#include "worker/tls/openssl.h"
+
+namespace limpet::worker {
+namespace {
+
+using SslPtr = std::unique_ptr<SSL, FreeWith<SSL_free>>;
+using ContextPtr = std::unique_ptr<SSL_CTX, FreeWith<SSL_CTX_free>>;
+
+// A self-signed certificate for `name`, in PEM files of their own.
+conf::TlsSettings SettingsFor(const std::string& folder, const std::string& name) {
+  const KeyPtr key(EVP_EC_gen("P-256"));
+  const X509Ptr cert(X509_new());
+  X509_gmtime_adj(X509_getm_notBefore(cert.get()), 0);
+  X509_gmtime_adj(X509_getm_notAfter(cert.get()), 3600);
+  X509_set_pubkey(cert.get(), key.get());
+  X509_NAME* subject = X509_get_subject_name(cert.get());
+  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
+  X509_set_issuer_name(cert.get(), subject);
+  X509_sign(cert.get(), key.get(), EVP_sha256());
+  const std::string base = folder + "/" + name;
+  const BioPtr cert_file(BIO_new_file((base + ".crt").c_str(), "w"));
+  PEM_write_bio_X509(cert_file.get(), cert.get());
+  const BioPtr key_file(BIO_new_file((base + ".key").c_str(), "w"));
+  PEM_write_bio_PrivateKey(key_file.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+  conf::TlsSettings settings;
+  settings.certificates = {base + ".crt"};
+  settings.certificate_keys = {base + ".key"};
+  return settings;
+}
+
+class TlsTest : public testing::Test, public TransportHandler, public SniSelector {
+ protected:
+  TlsTest() : client_context_(SSL_CTX_new(TLS_client_method())) {
+    char pattern[] = "/tmp/limpet-tls-XXXXXX";
+    folder_ = ::mkdtemp(pattern);
+    server_ = MakeContext(SettingsFor(folder_, "one.test"));
+    other_ = MakeContext(SettingsFor(folder_, "two.test"));
+  }
+  ~TlsTest() override { std::filesystem::remove_all(folder_); }
+
+  static std::unique_ptr<TlsContext> MakeContext(const conf::TlsSettings& settings) {
+    auto context = TlsContext::ForServer(settings);
+    EXPECT_TRUE(context) << context.error().message;
+    return std::move(*context);
+  }
+
+  void OnReady(int errnum) override { ready_ = errnum; }
+  void OnReadable() override {
+    char data[4096];
+    size_t n = 0;
+    while ((last_ = transport_->Read(data, sizeof data, &n)) == Io::kOk) got_.append(data, n);
+  }
+  void OnWritable() override {}
+  const TlsContext* ChooseTls(std::string_view name) override {
+    if (name == "none.test") return nullptr;
+    return name == "two.test" ? other_.get() : server_.get();
+  }
+
+  void Open() {
+    int fds[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    client_fd_.Reset(fds[1]);
+    transport_ = TlsTransport::Accept(loop_, UniqueFd(fds[0]), *server_, this);
+    transport_->set_handler(this);
+    client_.reset(SSL_new(client_context_.get()));
+    SSL_set_fd(client_.get(), fds[1]);
+    ASSERT_EQ(transport_->Start(), EINPROGRESS);
+  }
+  // Turns the loop and `step` by turns until `done`.
+  void Until(const std::function<bool()>& done, const std::function<void()>& step) {
+    Timer tick(loop_, Callback::To<&TlsTest::Nothing>(this));
+    for (int i = 0; i < 2000 && !done(); ++i) {
+      step();
+      tick.Arm(0);
+      loop_.RunOnce();
+    }
+    EXPECT_TRUE(done());
+  }
+  void Nothing() {}
+  void Handshake(const char* name) {
+    SSL_ctrl(client_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+             const_cast<char*>(name));
+    Until([this] { return ready_ >= 0; }, [this] { SSL_connect(client_.get()); });
+    SSL_connect(client_.get());
+  }
+  std::string ServerName() {
+    const X509Ptr cert(SSL_get1_peer_certificate(client_.get()));
+    char text[64] = "";
+    if (cert) {
+      X509_NAME_get_text_by_NID(X509_get_subject_name(cert.get()), NID_commonName, text, 64);
+    }
+    return text;
+  }
+
+  Loop loop_;
+  std::string folder_;
+  std::unique_ptr<TlsContext> server_;
+  std::unique_ptr<TlsContext> other_;
+  ContextPtr client_context_;
+  SslPtr client_;
+  UniqueFd client_fd_;
+  std::unique_ptr<TlsTransport> transport_;
+  int ready_ = -1;
+  Io last_ = Io::kWouldBlock;
+  std::string got_;
+};
+
+TEST_F(TlsTest, ShakesHandsAndCarriesBytesBothWays) {
+  Open();
+  Handshake("one.test");
+  ASSERT_EQ(ready_, 0) << transport_->ErrorText();
+  EXPECT_EQ(transport_->protocol(), "TLSv1.3");
+  EXPECT_EQ(transport_->server_name(), "one.test");
+  transport_->WantRead(true);
+  ASSERT_EQ(SSL_write(client_.get(), "hello", 5), 5);
+  Until([this] { return got_ == "hello"; }, [] {});
+
+  char head[] = "head ";
+  char body[] = "body";
+  const iovec pieces[] = {{head, 5}, {body, 4}};
+  size_t n = 0;
+  ASSERT_EQ(transport_->Writev(pieces, 2, false, &n), Io::kOk);
+  EXPECT_EQ(n, 9u);
+  char data[16] = "";
+  Until([&] { return std::string_view(data) == "head body"; },
+        [&] { SSL_read(client_.get(), data, sizeof data); });
+}
+
+TEST_F(TlsTest, ChoosesTheCertificateByName) {
+  Open();
+  Handshake("two.test");
+  ASSERT_EQ(ready_, 0) << transport_->ErrorText();
+  EXPECT_EQ(ServerName(), "two.test");
+}
+
+TEST_F(TlsTest, RefusesANameThatNobodyServes) {
+  Open();
+  Handshake("none.test");
+  EXPECT_GT(ready_, 0);
+}
+
+TEST_F(TlsTest, TellsTheEndAfterCloseNotify) {
+  Open();
+  Handshake("one.test");
+  transport_->WantRead(true);
+  SSL_shutdown(client_.get());
+  Until([this] { return last_ == Io::kEof; }, [] {});
+}
+
+TEST_F(TlsTest, NoticesPlainHttp) {
+  Open();
+  ASSERT_EQ(::send(client_fd_.get(), "GET / HTTP/1.1\r\n", 16, 0), 16);
+  Until([this] { return ready_ >= 0; }, [] {});
+  EXPECT_GT(ready_, 0);
+  EXPECT_TRUE(transport_->plain_http());
+}
+
+TEST_F(TlsTest, GarbageEndsTheHandshakeWithAText) {
+  Open();
+  ASSERT_EQ(::send(client_fd_.get(), "\x16garbage garbage garbage", 23, 0), 23);
+  Until([this] { return ready_ >= 0; }, [] {});
+  EXPECT_GT(ready_, 0);
+  EXPECT_NE(transport_->ErrorText().find("SSL"), std::string::npos);
+}
+
+TEST_F(TlsTest, CarriesMoreThanTheSocketHolds) {
+  Open();
+  Handshake("one.test");
+  std::string big(3'000'000, '\0');
+  for (size_t i = 0; i < big.size(); ++i) big[i] = static_cast<char>(i * 7919 >> 8);
+  size_t sent = 0;
+  std::string received;
+  char data[16384];
+  Until([&] { return received.size() == big.size(); },
+        [&] {
+          size_t n = 0;
+          // By turns one piece and two, as an output queue would after it was blocked.
+          const iovec pieces[] = {{big.data() + sent, std::min<size_t>(1000, big.size() - sent)},
+                                  {big.data() + std::min(sent + 1000, big.size()),
+                                   big.size() - std::min(sent + 1000, big.size())}};
+          while (sent < big.size() && transport_->Writev(pieces, 2, false, &n) == Io::kOk) {
+            sent += n;
+            break;
+          }
+          int got;
+          while ((got = SSL_read(client_.get(), data, sizeof data)) > 0) {
+            received.append(data, static_cast<size_t>(got));
+          }
+        });
+  EXPECT_EQ(received, big);
+}
+
+TEST(TlsContext, NamesTheFileItCannotRead) {
+  conf::TlsSettings settings;
+  settings.certificates = {"/nonexistent/cert.pem"};
+  settings.certificate_keys = {"/nonexistent/cert.key"};
+  const auto context = TlsContext::ForServer(settings);
+  ASSERT_FALSE(context);
+  EXPECT_NE(context.error().message.find("cannot load certificate \"/nonexistent/cert.pem\""),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace limpet::worker

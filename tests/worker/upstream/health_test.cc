@@ -1,0 +1,127 @@
+// Passive health: max_fails, fail_timeout, and coming back.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/worker/upstream/group_fixture.h"
+
+namespace limpet::worker {
+namespace {
+
+TEST(Health, APeerIsOutForFailTimeoutAfterMaxFails) {
+  auto twice = Server(8081);
+  twice.max_fails = 2;
+  Fixture f(Servers({twice, Server(8082)}));
+  f.Fail(0);
+  EXPECT_NE(f.Sequence(4).find('1'), std::string::npos);  // one failure is not enough
+  f.Fail(0);
+  EXPECT_EQ(f.Sequence(4), "2222");
+  f.now += 10'000;
+  EXPECT_EQ(f.Sequence(2), "22");
+  f.now += 1;
+  EXPECT_NE(f.Sequence(4).find('1'), std::string::npos);
+}
+
+TEST(Health, GivesOneChancePerFailTimeoutUntilItSucceeds) {
+  Fixture f(Servers({Server(8081), Server(8082)}));
+  f.Fail(0);
+  f.now += 10'001;
+  PeerSelection chance;
+  f.group.Begin(chance);
+  while (f.group.Choose(chance, nullptr, f.now)->index != 0) {
+    f.group.Done(chance, Outcome::kOk, f.now);
+    f.group.Begin(chance);
+  }
+  EXPECT_EQ(f.Sequence(5), "22222");  // the chance is being tried: others stay away
+  f.group.Done(chance, Outcome::kOk, f.now);
+  EXPECT_NE(f.Sequence(4).find('1'), std::string::npos);
+}
+
+TEST(Health, AnAnswerToAnOlderRequestForgivesNothing) {
+  Fixture f(Servers({Server(8081), Server(8082)}));
+  PeerSelection old;
+  f.group.Begin(old);
+  ASSERT_EQ(f.group.TryPeer(old, &f.group.peers()[0], f.now), &f.group.peers()[0]);
+  f.now += 5;
+  f.Fail(0);
+  f.now += 5;
+  f.group.Done(old, Outcome::kOk, f.now);
+  EXPECT_EQ(f.Sequence(4), "2222");
+}
+
+TEST(Health, ZeroMaxFailsNeverGivesUp) {
+  auto never = Server(8081);
+  never.max_fails = 0;
+  Fixture f(Servers({never, Server(8082)}));
+  for (int i = 0; i < 10; ++i) f.Fail(0);
+  const std::string ids = f.Sequence(4);
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), '1'), 2);
+}
+
+TEST(Health, TheOnlyPeerIsNeverGivenUp) {
+  Fixture f(Servers({Server(8081)}));
+  f.Fail(0);
+  EXPECT_EQ(f.Sequence(3), "111");
+}
+
+TEST(Health, AFailedPeerComesBackByAndBy) {
+  auto heavy = Server(8081, 10);
+  heavy.max_fails = 2;
+  Fixture f(Servers({heavy, Server(8082, 10)}));
+  f.Fail(0);
+  EXPECT_EQ(f.group.peers()[0].state->effective_weight, 5);
+  f.Sequence(5);
+  EXPECT_EQ(f.group.peers()[0].state->effective_weight, 10);
+}
+
+TEST(Health, SaysWhenAPeerIsOut) {
+  auto twice = Server(8081);
+  twice.max_fails = 2;
+  Fixture f(Servers({twice, Server(8082)}));
+  for (const bool out : {false, true}) {
+    PeerSelection selection;
+    f.group.Begin(selection);
+    ASSERT_NE(f.group.TryPeer(selection, &f.group.peers()[0], f.now), nullptr);
+    EXPECT_EQ(f.group.Done(selection, Outcome::kFailed, f.now), out);
+  }
+  EXPECT_EQ(f.group.peers()[0].state->unavailable, 1u);
+}
+
+TEST(Health, ARecoveredPeerStartsSlowly) {
+  auto slow = Server(8081);
+  slow.slow_start = 10s;
+  Fixture f(Servers({slow, Server(8082)}));
+  f.Fail(0);
+  f.now += 10'001;
+  while (f.Request() != 1) {
+  }
+  const auto share = [&f] {
+    const std::string ids = f.Sequence(200);
+    return std::count(ids.begin(), ids.end(), '1');
+  };
+  f.now += 1000;  // a tenth of the way: 0.1 / 1.1 of the requests
+  EXPECT_NEAR(static_cast<double>(share()), 18, 3);
+  f.now += 4000;
+  EXPECT_NEAR(static_cast<double>(share()), 67, 3);
+  f.now += 6000;
+  EXPECT_NEAR(static_cast<double>(share()), 100, 1);
+}
+
+TEST(Group, IdentitiesDifferAndServerIdsAreNginxs) {
+  auto routed = Server(8082);
+  routed.route = "b";
+  Fixture f(Servers({Server(8081), routed, Server(8081)}));
+  const auto identities = UpstreamGroup::PeerIdentities(f.conf);
+  EXPECT_EQ(identities,
+            (std::vector<std::string>{"127.0.0.1:8081", "127.0.0.1:8082", "127.0.0.1:8081#1"}));
+  // printf 127.0.0.1:8081 | md5sum
+  Peer* peer = f.group.FindByServerId("df2b80dc43705d28db9be6f29fe58da3");
+  ASSERT_NE(peer, nullptr);
+  EXPECT_EQ(peer->index, 0);
+  EXPECT_EQ(f.group.FindByServerId("b"), &f.group.peers()[1]);
+  EXPECT_EQ(f.group.FindByServerId("c"), nullptr);
+  EXPECT_EQ(f.group.peers()[2].address_id, 0);
+}
+
+}  // namespace
+}  // namespace limpet::worker
