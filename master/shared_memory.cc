@@ -55,10 +55,14 @@ Result<SharedMemory::View> SharedMemory::Attach(const conf::Config& config, cons
             ? nullptr
             : peer_states_.Attach(upstream->name, worker::PeerIdentities(*upstream)));
   }
+  if (auto status = limits_.Attach(http, &view.limit_req, &view.limit_conn); !status) {
+    return status.error();
+  }
   return view;
 }
 
 void SharedMemory::DropUnused(const conf::Config& config) {
+  limits_.DropUnused(config.http.get());
   std::set<std::string> used;
   if (config.http) {
     for (const conf::SessionZone& zone : config.http->session_zones) used.insert(zone.name);
@@ -91,6 +95,7 @@ void SharedMemory::ForgetWorker(int slot) {
     gauge->store(0, std::memory_order_relaxed);
   }
   peer_states_.ForgetWorker(slot);
+  limits_.ForgetWorker(slot);
 }
 
 void SharedMemory::SaveAndRemove(const Log& log) {

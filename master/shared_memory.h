@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "conf/config.h"
+#include "master/limit_zones.h"
 #include "master/session_store.h"
 #include "shm/counters.h"
 #include "shm/peer_state.h"
@@ -25,6 +26,8 @@ class SharedMemory {
     std::vector<shm::SessionTable*> sessions;
     std::vector<std::unique_ptr<shm::PeerStates>>
         peer_states;  // null without `zone` in the upstream
+    std::vector<shm::LimitReqTable*> limit_req;
+    std::vector<shm::LimitConnTable*> limit_conn;
   };
 
   static Result<std::unique_ptr<SharedMemory>> Create();
@@ -52,6 +55,7 @@ class SharedMemory {
   shm::Counters* counters_;
   shm::PeerStateRegistry peer_states_;
   std::map<std::string, std::unique_ptr<SessionStore>> sessions_;  // by zone name
+  LimitZones limits_;
   bool left_ = false;
 };
 
