@@ -29,7 +29,9 @@ std::shared_ptr<const conf::Config> LoadConfig(
                             .file = paths.file,
                             .error_log = paths.error_log,
                             .global_directives = command_line.global_directives,
-                            .cpus = UsableCpus()});
+                            .cpus = UsableCpus(),
+                            .default_pid = paths.pid,
+                            .default_state = paths.state});
   if (!loaded) {
     report(LogLevel::kEmerg, loaded.error().message);
     return nullptr;
@@ -90,10 +92,8 @@ worker::Environment Generation::EnvironmentFor(int number, int slot) {
   environment.log_files = &log_files_;
   environment.sessions = zones_.sessions;
   for (const auto& states : zones_.peer_states) environment.peer_states.push_back(states.get());
-  if (config_->http) {
-    environment.limit_req.resize(config_->http->limit_req_zones.size());
-    environment.limit_conn.resize(config_->http->limit_conn_zones.size());
-  }
+  environment.limit_req = zones_.limit_req;
+  environment.limit_conn = zones_.limit_conn;
   environment.counters = counters_;
   return environment;
 }

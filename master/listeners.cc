@@ -17,20 +17,6 @@ namespace {
 constexpr int kBindTries = 5;
 constexpr auto kBindPause = std::chrono::milliseconds(500);
 
-bool IsWildcard(const SocketAddress& address) {
-  return !address.is_unix() && address == SocketAddress::Any(address.family(), address.port());
-}
-
-// True if a socket on every address of the port already takes the connections of `listen`.
-bool CoveredByWildcard(const conf::Listen& listen, const conf::Http& http) {
-  if (listen.bind || listen.address.is_unix() || IsWildcard(listen.address)) return false;
-  return std::ranges::any_of(http.listens, [&](const conf::ListenGroup& group) {
-    const SocketAddress& other = group.listen.address;
-    return IsWildcard(other) && other.family() == listen.address.family() &&
-           other.port() == listen.address.port();
-  });
-}
-
 // Opens what a configuration needs, taking sockets over where the address is the same.
 class Opener {
  public:
@@ -101,7 +87,7 @@ Result<Listeners> Listeners::Open(const conf::Config& config, const Listeners& b
   Opener opener(before.All(), on_busy, log);
   for (const conf::ListenGroup& group : config.http->listens) {
     result.groups_.emplace_back();
-    if (CoveredByWildcard(group.listen, *config.http)) continue;
+    if (group.served_by >= 0) continue;  // by the socket on every address of the port
     auto sockets = opener.Group(group.listen, config.worker_processes);
     if (!sockets) return sockets.error();
     result.groups_.back() = std::move(*sockets);
