@@ -187,7 +187,10 @@ LearnResult SessionTable::Renew(Shard& shard, const Slot& slot, Value value,
 }
 
 bool SessionTable::MakeRoom(Shard& shard, const PolicyView& policy, uint32_t now) {
-  if (!shard.Full()) return true;
+  if (!shard.Full()) {
+    shard.Tidy();
+    return true;
+  }
   switch (shard.GiveUp(policy, now, !policy.rotate)) {
     case Shard::Gave::kNothing:
       return false;

@@ -72,6 +72,7 @@ class Shard {
   // it removed, if anything:
   enum class Gave { kNothing, kExpired, kLive };
   Gave GiveUp(const PolicyView& policy, uint32_t now, bool only_expired);
+  void Tidy();  // some of the queues' work ahead of time
   // The longest idle one of a key's own two buckets: when they cannot be got free otherwise.
   bool GiveUpNear(const Fingerprint& key);
   // Removes expired sessions, looking at up to *budget ones. True: there may be more.
@@ -122,6 +123,7 @@ class Shard {
   bool InFresh(uint32_t slot) const;
   void LinkFresh(uint32_t slot, uint32_t next);
   Slot OldestFresh(uint32_t* budget);
+  Slot NewestFresh() const;
   Slot OldestUsed(uint32_t* budget);
   void NoteOldest(const PolicyView& policy, uint32_t now, uint32_t* budget);
   bool CollectOne(const PolicyView& policy, uint32_t now, uint32_t* budget);

@@ -11,8 +11,11 @@ namespace {
 constexpr uint32_t kFresh =
     0x8000'0000;  // in a slot's `prev`: it stands in the list of the never looked up
 constexpr uint32_t kIndex = 0x7FFF'FFFF;
-constexpr uint32_t kLooks =
-    32;  // sessions put in their place, at most, to find the next one to give up
+// Sessions put in their place, at most, to find the next one to give up; and when one is added to a
+// shard with room.
+constexpr uint32_t kLooks = 128;
+constexpr uint32_t kTidy = 4;
+constexpr uint32_t kNewest = 8;  // looked at from the other end then
 constexpr uint32_t kFreshShare =
     16;  // those never looked up may keep one in that many places against older ones
 
@@ -93,6 +96,17 @@ Slot Shard::OldestFresh(uint32_t* budget) {
   return {};
 }
 
+// One of the last that came: for when so many were looked up at once that the front is not sorted
+// out yet.
+Slot Shard::NewestFresh() const {
+  uint32_t index = links_[FreshList()].prev & kIndex;
+  for (uint32_t i = 0; i < kNewest && index != FreshList(); ++i) {
+    if (const Slot slot = At(index); !slot.value.referenced()) return slot;
+    index = links_[index].prev & kIndex;
+  }
+  return {};
+}
+
 // The front of the wheel, after those used since they were put there have left it; where there are
 // too many of them, as good as it gets.
 Slot Shard::OldestUsed(uint32_t* budget) {
@@ -108,10 +122,18 @@ Slot Shard::OldestUsed(uint32_t* budget) {
   }
 }
 
+// Long before it matters: a table that fills while its sessions are used must not find itself full
+// and unsorted.
+void Shard::Tidy() {
+  uint32_t looks = kTidy;
+  (void)OldestFresh(&looks);
+}
+
 Shard::Gave Shard::GiveUp(const PolicyView& policy, uint32_t now, bool only_expired) {
   for (;;) {
     uint32_t looks = kLooks;
-    const Slot fresh = OldestFresh(&looks);
+    Slot fresh = OldestFresh(&looks);
+    if (looks == 0) fresh = NewestFresh();
     looks = kLooks;
     const Slot used = OldestUsed(&looks);
     if (!fresh && !used) return Gave::kNothing;

@@ -1,0 +1,87 @@
+#include "shm/fill_level.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace limpet::shm {
+namespace {
+
+using testing::HasSubstr;
+
+struct Zone {
+  FillLevel level{"one", {}};
+  FillSample sample{.capacity = 1000};
+
+  std::optional<FillLine> At(uint64_t live, uint64_t after_ms = 1000) {
+    sample.live = live;
+    sample.now_ms += after_ms;
+    return level.Update(sample);
+  }
+};
+
+TEST(FillLevel, EachLevelIsRaisedOnce) {
+  Zone zone;
+  EXPECT_FALSE(zone.At(749));
+  auto line = zone.At(750);
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->level, LogLevel::kWarn);
+  EXPECT_THAT(line->text, HasSubstr("session zone \"one\" reached 75%: 75% full, 750 of 1000"));
+  EXPECT_FALSE(zone.At(800));
+  EXPECT_EQ(zone.At(850)->level, LogLevel::kError);
+  EXPECT_FALSE(zone.At(900));
+  EXPECT_EQ(zone.At(950)->level, LogLevel::kCrit);
+  EXPECT_FALSE(zone.At(1000));
+}
+
+TEST(FillLevel, ALevelIsWithdrawnOnceAndOnlyClearlyBelow) {
+  Zone zone;
+  zone.At(0);
+  EXPECT_EQ(zone.At(960)->level, LogLevel::kCrit);  // at once, not by way of warn
+  EXPECT_FALSE(zone.At(940));
+  EXPECT_FALSE(zone.At(955));
+  auto line = zone.At(900);
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->level, LogLevel::kNotice);
+  EXPECT_THAT(line->text, HasSubstr("is below 95%"));
+  EXPECT_FALSE(zone.At(899));
+  EXPECT_EQ(zone.At(10)->level, LogLevel::kNotice);
+  EXPECT_FALSE(zone.At(0));
+  EXPECT_EQ(zone.At(760)->level, LogLevel::kWarn);  // and again
+}
+
+TEST(FillLevel, WhileItSuffersALineAMinuteWithTheFigures) {
+  Zone zone;
+  zone.At(0);
+  zone.At(960);
+  int lines = 0;
+  for (int second = 0; second < 300; ++second) {
+    zone.sample.rotated += 3;
+    zone.sample.refused += 1;
+    const auto line = zone.At(970);
+    if (!line) continue;
+    ++lines;
+    EXPECT_EQ(line->level, LogLevel::kCrit);
+    EXPECT_THAT(line->text, HasSubstr("180 rotated and 60 refused since the last line, full now"));
+  }
+  EXPECT_EQ(lines, 5);
+  for (int second = 0; second < 300; ++second) EXPECT_FALSE(zone.At(970));
+}
+
+TEST(FillLevel, SaysWhenItWillBeFull) {
+  Zone zone;
+  zone.At(0);
+  std::optional<FillLine> line;
+  for (uint64_t live = 10; !line; live += 10) line = zone.At(live);
+  EXPECT_THAT(line->text, HasSubstr("full in 25s at the present rate"));
+}
+
+TEST(FillLevel, WhatWasBeforeIsNotNews) {
+  Zone zone;
+  zone.sample.rotated = 500;
+  const auto line = zone.At(990);
+  ASSERT_TRUE(line);
+  EXPECT_THAT(line->text, HasSubstr("0 rotated"));
+}
+
+}  // namespace
+}  // namespace limpet::shm

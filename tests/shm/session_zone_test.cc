@@ -1,0 +1,170 @@
+#include "shm/session_zone.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+namespace limpet::shm {
+namespace {
+
+using Origin = SessionZone::Origin;
+
+class SessionZoneTest : public testing::Test {
+ protected:
+  SessionZoneTest() {
+    options_.name = "limpet-test-" + std::to_string(::getpid());
+    options_.bytes = 256 * 1024;
+    options_.snapshot_path = std::filesystem::temp_directory_path() / options_.name;
+  }
+  ~SessionZoneTest() override {
+    for (const char* suffix : {"", ".bad", ".new"}) {
+      Zone::Remove(options_.name + suffix);
+      ::unlink((options_.snapshot_path + suffix).c_str());
+    }
+  }
+  SessionZone Open() {
+    Result<SessionZone> zone = SessionZone::OpenOrCreate(options_, now_);
+    if (!zone) throw std::runtime_error(zone.error().message);
+    return *std::move(zone);
+  }
+  void Learn(SessionZone& zone, uint64_t from, uint64_t to) {
+    const uint16_t peer = zone.table().PeerIndex("a");
+    for (uint64_t i = from; i < to; ++i) {
+      zone.table().Learn(zone.table().KeyOf(std::to_string(i)), peer, now_);
+    }
+  }
+  bool Has(SessionZone& zone, uint64_t n) {
+    const SessionKey key = zone.table().KeyOf(std::to_string(n));
+    return zone.table().Peek(key, now_).result == LookupResult::kHit;
+  }
+
+  SessionZone::Options options_;
+  uint64_t now_ = BootMs();
+};
+
+TEST_F(SessionZoneTest, IsFreshOnceAndThenFoundAgain) {
+  {
+    SessionZone zone = Open();
+    EXPECT_EQ(zone.origin(), Origin::kFresh);
+    EXPECT_TRUE(zone.lines().empty());
+    Learn(zone, 0, 100);
+    SessionZone reload = Open();  // both mapped at once
+    EXPECT_EQ(reload.origin(), Origin::kReattached);
+    EXPECT_EQ(reload.kept(), 100u);
+    EXPECT_TRUE(reload.lines().empty());
+    EXPECT_TRUE(Has(reload, 7));
+  }
+  SessionZone zone = Open();  // nobody was left: as after a crash of all
+  EXPECT_EQ(zone.origin(), Origin::kReattached);
+  EXPECT_EQ(zone.kept(), 100u);
+  ASSERT_EQ(zone.lines().size(), 1u);
+}
+
+TEST_F(SessionZoneTest, ACrashInsideALockIsRepaired) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    SessionZone zone = Open();
+    Learn(zone, 0, 100);
+    Geometry g = Geometry::For(options_.bytes);
+    Result<Zone> memory = Zone::Open(options_.name);
+    for (uint32_t i = 0; i < g.shards; ++i) {
+      Shard shard(memory->data() + g.shards_offset + uint64_t{i} * g.shard_bytes, g);
+      (void)shard.head().lock.Lock();
+      shard.head().live = 12345;
+    }
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  SessionZone zone = Open();
+  EXPECT_EQ(zone.kept(), 100u);
+  EXPECT_EQ(zone.table().Check(now_), "");
+  Learn(zone, 100, 200);
+  EXPECT_EQ(zone.table().Live(), 200u);
+}
+
+TEST_F(SessionZoneTest, AnotherSizeMovesTheNewest) {
+  SessionZone old = Open();
+  const uint64_t full = old.table().Capacity() * 9 / 10;
+  for (uint64_t i = 0; i < full; i += 100, now_ += 100) Learn(old, i, std::min(i + 100, full));
+  options_.bytes = 128 * 1024;
+  SessionZone small = Open();
+  EXPECT_EQ(small.origin(), Origin::kMigrated);
+  EXPECT_EQ(small.kept(), small.table().Capacity());
+  EXPECT_TRUE(Has(small, full - 1));
+  EXPECT_FALSE(Has(small, 0));
+  ASSERT_EQ(small.lines().size(), 1u);
+  EXPECT_EQ(small.lines()[0].level, LogLevel::kWarn);
+  options_.bytes = 512 * 1024;
+  SessionZone big = Open();
+  EXPECT_EQ(big.kept(), small.kept());
+  EXPECT_EQ(big.lines()[0].level, LogLevel::kNotice);
+  EXPECT_TRUE(Has(big, full - 1));
+  EXPECT_TRUE(Has(old, 0));  // who still maps the old one goes on with it
+}
+
+TEST_F(SessionZoneTest, ACleanStopIsReadBack) {
+  {
+    SessionZone zone = Open();
+    Learn(zone, 0, 100);
+    ASSERT_TRUE(zone.SaveAndRemove(options_.snapshot_path));
+  }
+  EXPECT_FALSE(Zone::Open(options_.name));
+  SessionZone zone = Open();
+  EXPECT_EQ(zone.origin(), Origin::kLoaded);
+  EXPECT_EQ(zone.kept(), 100u);
+  EXPECT_TRUE(Has(zone, 42));
+  EXPECT_FALSE(std::filesystem::exists(options_.snapshot_path));
+}
+
+TEST_F(SessionZoneTest, ADamagedFileIsSetAside) {
+  std::ofstream(options_.snapshot_path) << "not a snapshot";
+  SessionZone zone = Open();
+  EXPECT_EQ(zone.origin(), Origin::kFresh);
+  ASSERT_EQ(zone.lines().size(), 1u);
+  EXPECT_EQ(zone.lines()[0].level, LogLevel::kWarn);
+  EXPECT_TRUE(std::filesystem::exists(options_.snapshot_path + ".bad"));
+}
+
+TEST_F(SessionZoneTest, DamagedMemoryIsSetAside) {
+  {
+    Result<Zone> junk = Zone::Create(options_.name, options_.bytes);
+    ASSERT_TRUE(junk);
+    junk->data()[0] = std::byte{77};
+  }
+  SessionZone zone = Open();
+  EXPECT_EQ(zone.origin(), Origin::kFresh);
+  ASSERT_EQ(zone.lines().size(), 1u);
+  EXPECT_EQ(zone.lines()[0].level, LogLevel::kWarn);
+  EXPECT_TRUE(Zone::Open(options_.name + ".bad"));
+}
+
+TEST_F(SessionZoneTest, MemoryThatOthersMayOpenIsRefused) {
+  {
+    Result<Zone> zone = Zone::Create(options_.name, options_.bytes);
+    ASSERT_TRUE(zone);
+  }
+  const int fd = ::shm_open(("/" + options_.name).c_str(), O_RDWR, 0);
+  ::fchmod(fd, 0644);
+  ::close(fd);
+  EXPECT_FALSE(SessionZone::OpenOrCreate(options_, now_));
+}
+
+TEST_F(SessionZoneTest, AZoneIsOursAloneByMode) {
+  const SessionZone zone = Open();
+  struct stat status {};
+  ASSERT_EQ(::stat(("/dev/shm/" + options_.name).c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+  EXPECT_EQ(static_cast<size_t>(status.st_size), options_.bytes);
+}
+
+}  // namespace
+}  // namespace limpet::shm
