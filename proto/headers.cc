@@ -48,10 +48,14 @@ size_t HeaderList::Count(HeaderId id) const {
 
 template <class Match>
 size_t HeaderList::RemoveIf(Match match) {
-  const auto first = std::remove_if(list_.begin(), list_.end(), match);
-  const auto removed = static_cast<size_t>(list_.end() - first);
-  list_.erase(first, list_.end());
-  return removed;
+  const size_t before = list_.size();
+  auto kept = list_.begin();
+  for (const Header& header :
+       list_) {  // in order, each once: `match` may remember what it has seen
+    if (!match(header)) *kept++ = header;
+  }
+  list_.erase(kept, list_.end());
+  return before - list_.size();
 }
 
 size_t HeaderList::RemoveAll(HeaderId id) {
@@ -75,6 +79,18 @@ void HeaderList::Set(HeaderId id, std::string_view name, std::string_view value)
     RemoveAll(id);
   }
   Add(id, name, value);
+}
+
+size_t HeaderList::KeepFirst(std::initializer_list<HeaderId> ids) {
+  uint64_t wanted = 0;
+  for (const HeaderId id : ids) wanted |= Bit(id);
+  uint64_t seen = 0;
+  return RemoveIf([&](const Header& h) {
+    const uint64_t bit = Bit(h.id) & wanted;
+    const bool repeated = (seen & bit) != 0;
+    seen |= bit;
+    return repeated;
+  });
 }
 
 bool HeaderList::HasToken(HeaderId id, std::string_view token) const {

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <initializer_list>
 #include <string_view>
 #include <vector>
 
@@ -36,6 +38,9 @@ class HeaderList {
   size_t RemoveAll(HeaderId id);  // how many there were; the others keep their order
   size_t RemoveAll(std::string_view name);
   void Set(HeaderId id, std::string_view name, std::string_view value);  // instead of all there are
+
+  // Of each of these ids keeps the first line and drops the others; how many were dropped.
+  size_t KeepFirst(std::initializer_list<HeaderId> ids);
 
   // Whether a comma-separated list header has this token (any case), over all its lines:
   // Connection, TE, Upgrade.
