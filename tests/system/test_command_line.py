@@ -1,0 +1,119 @@
+"""Options: -t, -T, -q, -v, -V, -s, -h, and what is wrong with the rest."""
+import re
+import subprocess
+
+from client import get
+from daemon import BINARY, Limpet
+from waiting import PATIENCE, wait_until
+
+CONFIG = """
+events { }
+http {
+    upstream app {
+        server 127.0.0.1:1;
+        sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=sessions:1m;
+    }
+    include more.conf;
+    server { listen {port}; location / { return 200 ok; } }
+}
+"""
+
+
+def prepared(config=CONFIG, **options):
+    limpet = Limpet(config, start=False, **options)
+    limpet.write("server { listen {port}; server_name more; }\n", "more.conf")
+    return limpet
+
+
+def plain(*args):
+    return subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=PATIENCE)
+
+
+def test_a_good_configuration_tests_well_and_names_its_zones():
+    with prepared() as limpet:
+        result = limpet.run("-t")
+        file = limpet.path("limpet.conf")
+        assert result.returncode == 0, result.stderr
+        assert f"limpet: the configuration file {file} syntax is ok\n" in result.stderr
+        assert f"limpet: configuration file {file} test is successful\n" in result.stderr
+        holds = re.search(r'session zone "sessions" of 1048576 bytes holds (\d+) sessions', result.stderr)
+        assert int(holds[1]) >= 36000
+
+
+def test_quiet_says_nothing_when_all_is_well():
+    with prepared() as limpet:
+        result = limpet.run("-t", "-q")
+        assert (result.returncode, result.stderr, result.stdout) == (0, "", "")
+
+
+def test_a_wrong_configuration_is_an_error_with_file_and_line():
+    with prepared(CONFIG.replace("include more", "inklude more")) as limpet:
+        result = limpet.run("-t")
+        file = limpet.path("limpet.conf")
+        assert result.returncode == 1
+        assert re.search(rf'\[emerg\] .*unknown directive "inklude".* in {file}:8', result.stderr), result.stderr
+        assert f"limpet: configuration file {file} test failed" in result.stderr
+        assert "[emerg]" in limpet.log()
+
+
+def test_the_dump_holds_each_file_as_it_is():
+    with prepared() as limpet:
+        result = limpet.run("-T")
+        assert result.returncode == 0
+        for name in ("limpet.conf", "more.conf"):
+            with open(limpet.path(name)) as text:
+                assert result.stdout.count(f"# configuration file {limpet.path(name)}:\n{text.read()}") == 1
+
+
+def test_versions_and_help():
+    assert "limpet version: limpet/" in plain("-v").stderr
+    build = plain("-V").stderr
+    assert build.startswith("limpet version: limpet/")
+    assert re.search(r"^nginx version: nginx/\d+\.\d+\.\d+", build, re.M)
+    assert "Usage: limpet" in plain("-h").stderr
+
+
+def test_wrong_options():
+    for args, says in ((["-x"], 'invalid option: "x"'), (["word"], 'invalid option: "word"'),
+                       (["-s", "dance"], 'invalid option: "-s dance"'), (["-c"], 'option "-c" requires file name')):
+        result = plain(*args)
+        assert result.returncode == 1 and says in result.stderr
+
+
+def test_signals_by_name():
+    with prepared() as limpet:
+        limpet.start()
+        assert limpet.run("-s", "reload").returncode == 0
+        limpet.wait_log("reconfiguring")
+        assert limpet.run("-s", "reopen").returncode == 0
+        limpet.wait_log("reopening logs")
+        assert get(limpet.port).text == "ok"
+        assert limpet.run("-s", "quit").returncode == 0
+        assert limpet.process.wait(PATIENCE) == 0
+
+
+def test_a_signal_to_nobody_is_an_error():
+    with prepared() as limpet:
+        result = limpet.run("-s", "stop")
+        assert result.returncode == 1
+        assert f'open() "{limpet.path("limpet.pid")}" failed (2: No such file or directory)' in result.stderr
+
+
+def test_as_a_daemon_the_command_returns_and_the_service_stays():
+    with prepared() as limpet:
+        command = [word.replace("daemon off;", "daemon on;") for word in limpet.command()]
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+        assert result.returncode == 0
+        wait_until(lambda: limpet.log_lines("start worker process "), "a worker")
+        assert get(limpet.port).text == "ok"
+        stop = subprocess.run([*command, "-s", "stop"], timeout=PATIENCE)
+        assert stop.returncode == 0
+        limpet.wait_log(r"\[notice\].* exit$")
+
+
+def test_closed_standard_streams_do_no_harm():
+    with prepared() as limpet:
+        command = limpet.command()
+        limpet.process = subprocess.Popen(["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command])
+        wait_until(limpet._started, "the pid file")
+        assert get(limpet.port).text == "ok"

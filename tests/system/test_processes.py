@@ -1,0 +1,95 @@
+"""Master and workers: replaced when they die, gone when told to go."""
+import os
+import signal
+import socket
+
+import pytest
+
+from client import Connection, get
+from daemon import Limpet, alive
+from origin import Reply
+from waiting import wait_until
+
+CONFIG = """
+events { }
+http {
+    server {
+        listen {port};
+        listen unix:{dir}/socket;
+        location / { return 200 here; }
+        location /slow { proxy_pass http://127.0.0.1:{origin}; }
+    }
+}
+"""
+
+
+def start(**values):
+    return Limpet(CONFIG, workers=2, **{"origin": 1, **values})
+
+
+def test_a_killed_worker_is_replaced():
+    with start() as limpet:
+        before = limpet.workers()
+        os.kill(before[0], signal.SIGKILL)
+        limpet.wait_log(rf"\[alert\].*worker process {before[0]} exited on signal 9")
+        wait_until(lambda: len(limpet.workers()) == 2, "the new worker")
+        assert before[0] not in limpet.workers()
+        assert get(limpet.port).text == "here"
+
+
+def test_a_worker_that_is_told_to_end_is_replaced_without_an_alarm():
+    with start() as limpet:
+        victim = limpet.workers()[0]
+        os.kill(victim, signal.SIGTERM)
+        limpet.wait_log(rf"\[notice\].*worker process {victim} exited with code 0")
+        wait_until(lambda: len(limpet.workers()) == 2, "the new worker")
+        assert not limpet.log_lines(r"\[alert\]")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_it_ends_with_all_its_processes_and_files(how):
+    with start() as limpet:
+        assert os.path.exists(limpet.path("socket"))
+        assert limpet.end(how) == 0
+        assert not os.path.exists(limpet.path("limpet.pid"))
+        assert not os.path.exists(limpet.path("socket"))
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", limpet.port))
+
+
+def test_quit_lets_requests_in_flight_end(origins):
+    (origin,) = origins("slow", respond=lambda request: Reply(b"at last", delay=0.5))
+    with start(origin=origin.port) as limpet:
+        with Connection(limpet.port) as connection:
+            connection.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            wait_until(lambda: origin.hits == 1, "the request at the origin")
+            limpet.kill(signal.SIGQUIT)
+            assert connection.response().text == "at last"
+        assert limpet.process.wait(20) == 0
+
+
+def test_workers_end_when_their_master_is_killed():
+    with start() as limpet:
+        workers = limpet.workers()
+        limpet.kill(signal.SIGKILL)
+        limpet.process.wait(20)
+        wait_until(lambda: not any(alive(pid) for pid in workers), "the orphans to end")
+
+
+def test_logs_are_reopened():
+    with start() as limpet:
+        os.rename(limpet.path("error.log"), limpet.path("error.log.1"))
+        limpet.kill(signal.SIGUSR1)
+        wait_until(lambda: os.path.exists(limpet.path("error.log")), "the new log")
+        os.kill(limpet.workers()[0], signal.SIGTERM)
+        limpet.wait_log("start worker process")
+
+
+def test_processes_have_titles():
+    with start() as limpet:
+        def title(pid):
+            with open(f"/proc/{pid}/cmdline") as text:
+                return text.read().rstrip("\0")
+
+        assert title(limpet.pid).startswith("limpet: master process")
+        wait_until(lambda: all(title(pid) == "limpet: worker process" for pid in limpet.workers()), "titles")

@@ -1,0 +1,83 @@
+"""SIGHUP: a new configuration under traffic, and a wrong one."""
+import signal
+import threading
+
+import pytest
+
+from client import get
+from daemon import Limpet
+from waiting import wait_until
+
+CONFIG = """
+events { }
+http {
+    server {
+        listen {port};
+        location / { return 200 {answer}; }
+    }
+}
+"""
+
+
+def test_a_new_configuration_takes_over():
+    with Limpet(CONFIG, workers=2, answer="old") as limpet:
+        assert get(limpet.port).text == "old"
+        limpet.values["answer"] = "new"
+        limpet.reload(CONFIG)
+        assert {get(limpet.port).text for _ in range(6)} == {"new"}
+
+
+@pytest.mark.parametrize("wrong", [CONFIG.replace("return", "retrun"), CONFIG.replace("events {", "events {{")])
+def test_a_wrong_configuration_changes_nothing_and_says_why(wrong):
+    with Limpet(CONFIG, workers=2, answer="old") as limpet:
+        before = set(limpet.workers())
+        limpet.write(wrong)
+        limpet.kill(signal.SIGHUP)
+        limpet.wait_log(r"\[emerg\].* in .*limpet.conf:\d+")
+        assert set(limpet.workers()) == before
+        assert get(limpet.port).text == "old"
+
+
+def test_a_port_that_is_taken_keeps_the_old_configuration(origins):
+    (busy,) = origins("busy")
+    with Limpet(CONFIG, workers=2, answer="old") as limpet:
+        limpet.write(CONFIG.replace("listen {port};", f"listen {{port}}; listen {busy.port};"))
+        limpet.kill(signal.SIGHUP)
+        limpet.wait_log(rf"\[emerg\].*bind\(\) to 0.0.0.0:{busy.port} failed \(98: Address already in use\)")
+        assert get(limpet.port).text == "old"
+
+
+def test_no_connection_is_refused_over_reloads():
+    with Limpet(CONFIG, workers=2, answer="here") as limpet:
+        failures, served, over = [], [0], threading.Event()
+
+        def hammer():
+            while not over.is_set():
+                try:
+                    assert get(limpet.port).text == "here"
+                    served[0] += 1
+                except Exception as error:  # whatever it is, it is a failed request
+                    failures.append(repr(error))
+
+        threads = [threading.Thread(target=hammer) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(5):
+                limpet.reload()
+            wait_until(lambda: served[0] > 100, "requests")
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        assert not failures, failures[:5]
+
+
+def test_the_number_of_workers_may_change():
+    with Limpet("worker_processes {workers_now};" + CONFIG, answer="x", workers_now=1) as limpet:
+        assert len(limpet.workers()) == 1
+        for count in (4, 2):
+            limpet.values["workers_now"] = count
+            limpet.reload("worker_processes {workers_now};" + CONFIG)
+            assert len(limpet.workers()) == count
+            assert get(limpet.port).text == "x"
