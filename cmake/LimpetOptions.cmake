@@ -21,7 +21,7 @@ if(MOLD)
 endif()
 
 add_library(limpet_flags INTERFACE)
-target_include_directories(limpet_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+target_include_directories(limpet_flags INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(limpet_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wold-style-cast -Wnon-virtual-dtor
   -Wno-missing-field-initializers

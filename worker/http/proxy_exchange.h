@@ -10,7 +10,8 @@
 #include <string>
 #include <string_view>
 
-#include "conf/proxy.h"
+#include "base/log.h"
+#include "conf/config.h"
 #include "proto/http1/chunked.h"
 #include "proto/http1/framing.h"
 #include "proto/http1/response_parser.h"

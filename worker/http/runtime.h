@@ -43,6 +43,9 @@ struct Runtime {
   uint64_t generation = 1;
   int slot = 0;
 
+  uint64_t next_connection_number() { return ++connections_made; }  // $connection, within the worker
+  uint64_t connections_made = 0;
+
   // Groups made at run time for the literal addresses that a proxy_pass with variables has named.
   struct AdHoc {
     std::unique_ptr<const conf::Upstream> conf;

@@ -1,8 +1,18 @@
 #include "worker/http/server_names.h"
 
+#include <algorithm>
+
 namespace limpet::worker {
 
 ServerNames::ServerNames(const conf::ListenGroup& group) : group_(group) {
+  const conf::HeadSettings& own = group.default_server->head;
+  head_limits_ = {0, 0, static_cast<size_t>(own.max_headers), own.ignore_invalid_headers, own.underscores_in_headers};
+  for (const conf::Server* server : group.servers) {
+    const size_t line = std::max(server->head.large_buffers_size, server->head.client_header_buffer_size);
+    const size_t total = line * static_cast<size_t>(server->head.large_buffers_count);
+    head_limits_.max_line = std::max(head_limits_.max_line, line);
+    head_limits_.max_total = std::max(head_limits_.max_total, total);
+  }
   using Kind = conf::ServerName::Kind;
   for (const conf::Server* server : group.servers) {
     for (const conf::ServerName& name : server->names) {

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "conf/config.h"
+#include "proto/http1/request_parser.h"
 
 namespace limpet::worker {
 
@@ -23,12 +24,16 @@ class ServerNames {
   // `host`: lower case, without the port.
   Match Find(std::string_view host, conf::Captures* captures) const;
 
+  // Limits on heads apply before the server is known: the most that any server of the address allows.
+  const proto::HeadLimits& head_limits() const { return head_limits_; }
+
  private:
   using Map = std::unordered_map<std::string, const conf::Server*, HashText, std::equal_to<>>;
   const conf::Server* FindWildcard(std::string_view host) const;
 
   const conf::ListenGroup& group_;
   bool only_default_ = true;
+  proto::HeadLimits head_limits_;
   Map exact_, head_, tail_;  // head_: ".example.com" of *.example.com; tail_: "www." of www.*
   std::vector<std::pair<const conf::ServerName*, const conf::Server*>> regexes_;
 };

@@ -1,0 +1,130 @@
+#include "worker/acceptor.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <string>
+
+#include "proto/proxy_protocol.h"
+#include "worker/net/plain_transport.h"
+#include "worker/tls/tls_transport.h"
+
+namespace limpet::worker {
+
+// Waits for the PROXY header of a connection. It is peeked at and then taken to the byte: what follows may be TLS.
+class Acceptor::PendingProxy final : public Deletable {
+ public:
+  PendingProxy(Acceptor& owner, UniqueFd fd, ClientInfo info)
+      : owner_(owner),
+        fd_(std::move(fd)),
+        info_(std::move(info)),
+        watch_(owner.runtime_.loop, fd_.get(), Callback::To<&PendingProxy::OnReadable>(this)),
+        timer_(owner.runtime_.loop, Callback::To<&PendingProxy::OnTimeout>(this)) {
+    watch_.Start();
+    timer_.Arm(static_cast<uint64_t>(info_.listen->default_server->head.client_header_timeout.count()));
+  }
+
+ private:
+  void OnReadable() {
+    std::string bytes(4096, '\0');
+    const ssize_t n = ::recv(fd_.get(), bytes.data(), bytes.size(), MSG_PEEK);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n <= 0) return End();
+    bytes.resize(static_cast<size_t>(n));
+    size_t consumed = 0;
+    switch (proto::ParseProxyHeader(bytes, &info_.proxy_info, &consumed)) {
+      case proto::ProxyStatus::kIncomplete:
+        return;
+      case proto::ProxyStatus::kError:
+        LIMPET_LOG(owner_.runtime_.logs[0], LogLevel::kError,
+                   "broken header: \"{}\" while reading PROXY protocol, client: {}", bytes.substr(0, bytes.find('\r')),
+                   info_.remote_host);
+        return End();
+      case proto::ProxyStatus::kComplete:
+        break;
+    }
+    if (::recv(fd_.get(), bytes.data(), consumed, 0) != static_cast<ssize_t>(consumed)) return End();
+    watch_.Stop();
+    info_.has_proxy_info = true;
+    Acceptor& owner = owner_;
+    UniqueFd fd = std::move(fd_);
+    ClientInfo info = std::move(info_);
+    owner.Forget(this);
+    owner.Proceed(std::move(fd), std::move(info));
+  }
+
+  void OnTimeout() { End(); }
+
+  void End() {
+    watch_.Stop();
+    owner_.Forget(this);
+  }
+
+  Acceptor& owner_;
+  UniqueFd fd_;
+  ClientInfo info_;
+  FdWatch watch_;
+  Timer timer_;
+};
+
+Acceptor::Acceptor(Runtime& runtime, ConnectionSet& connections, const conf::ListenGroup& group, TlsContexts& tls, int fd)
+    : runtime_(runtime),
+      connections_(connections),
+      group_(group),
+      tls_(tls),
+      listener_(runtime.loop, fd, group.listen.address, *this, runtime.logs[0]) {}
+
+Acceptor::~Acceptor() = default;
+
+void Acceptor::Stop() {
+  listener_.Stop();
+  pending_.clear();
+}
+
+void Acceptor::Forget(PendingProxy* pending) {
+  for (auto it = pending_.begin(); it != pending_.end(); ++it) {
+    if (it->get() != pending) continue;
+    runtime_.loop.DeleteLater(std::move(*it));
+    pending_.erase(it);
+    return;
+  }
+}
+
+void Acceptor::OnAccepted(Listener& /*listener*/, UniqueFd fd, const SocketAddress& client) {
+  runtime_.own_counters.accepted.fetch_add(1, std::memory_order_relaxed);
+  ClientInfo info;
+  info.number = runtime_.next_connection_number();
+  info.remote = client;
+  info.remote_host = client.HostString();
+  info.local = group_.listen.address;
+  socklen_t size = info.local.capacity();
+  if (!info.local.is_unix() && ::getsockname(fd.get(), info.local.get(), &size) == 0) info.local.set_size(size);
+  info.started_ms = runtime_.loop.NowMs();
+  info.listen = &group_;
+  info.ssl = group_.listen.ssl;
+  if (group_.listen.proxy_protocol) {
+    pending_.push_back(std::make_unique<PendingProxy>(*this, std::move(fd), std::move(info)));
+    return;
+  }
+  Proceed(std::move(fd), std::move(info));
+}
+
+void Acceptor::Proceed(UniqueFd fd, ClientInfo info) {
+  std::unique_ptr<Transport> transport;
+  if (info.ssl) {
+    TlsListen* tls = tls_.For(group_);
+    if (tls == nullptr) return;
+    transport = TlsTransport::Accept(runtime_.loop, std::move(fd), tls->default_context(), tls);
+  } else {
+    transport = PlainTransport::Adopt(runtime_.loop, std::move(fd), !group_.listen.address.is_unix());
+  }
+  if (transport == nullptr) return;
+  if (!connections_.Add(std::move(transport), std::move(info))) {
+    LIMPET_LOG(runtime_.logs[0], LogLevel::kAlert, "{} worker_connections are not enough", runtime_.config.worker_connections);
+    listener_.Pause();
+    return;
+  }
+  runtime_.own_counters.handled.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,38 @@
+// Takes accepted connections of one listening address to the point where HTTP begins: PROXY protocol first, then TLS.
+#pragma once
+
+#include <list>
+#include <memory>
+
+#include "worker/http/connection_set.h"
+#include "worker/http/runtime.h"
+#include "worker/net/listener.h"
+#include "worker/tls/tls_context.h"
+#include "worker/tls_contexts.h"
+
+namespace limpet::worker {
+
+class Acceptor final : public ListenerHandler {
+ public:
+  Acceptor(Runtime& runtime, ConnectionSet& connections, const conf::ListenGroup& group, TlsContexts& tls, int fd);
+  ~Acceptor();
+
+  void Start() { listener_.Start(); }
+  void Stop();
+
+ private:
+  class PendingProxy;
+
+  void OnAccepted(Listener& listener, UniqueFd fd, const SocketAddress& client) override;
+  void Proceed(UniqueFd fd, ClientInfo info);
+  void Forget(PendingProxy* pending);
+
+  Runtime& runtime_;
+  ConnectionSet& connections_;
+  const conf::ListenGroup& group_;
+  TlsContexts& tls_;
+  Listener listener_;
+  std::list<std::unique_ptr<PendingProxy>> pending_;
+};
+
+}  // namespace limpet::worker

@@ -1,0 +1,579 @@
+#include "worker/http/http1_connection.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/text.h"
+#include "worker/http/connection_set.h"
+#include "worker/http/server_names.h"
+#include "worker/tls/tls_transport.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr size_t kLowWater = 16 * 1024;  // of unsent bytes in memory: below it more is asked for
+
+uint64_t Ms(std::chrono::milliseconds time) { return static_cast<uint64_t>(time.count()); }
+
+}  // namespace
+
+Http1Connection::Http1Connection(ConnectionSet& set, Runtime& runtime, std::unique_ptr<Transport> transport, ClientInfo info)
+    : set_(set),
+      runtime_(runtime),
+      transport_(std::move(transport)),
+      info_(std::move(info)),
+      timer_(runtime.loop, Callback::To<&Http1Connection::OnTimer>(this)),
+      send_timer_(runtime.loop, Callback::To<&Http1Connection::OnSendTimeout>(this)),
+      rate_timer_(runtime.loop, Callback::To<&Http1Connection::OnRateTimer>(this)),
+      process_(runtime.loop, Callback::To<&Http1Connection::ProcessInput>(this)),
+      out_(runtime.blocks) {
+  transport_->set_handler(this);
+}
+
+Http1Connection::~Http1Connection() = default;
+
+void Http1Connection::Start() {
+  ++runtime_.own_counters.active;
+  const int status = transport_->Start();
+  if (status == EINPROGRESS) {
+    timer_.Arm(Ms(info_.listen->default_server->head.client_header_timeout));
+    return;
+  }
+  OnReady(status);
+}
+
+void Http1Connection::OnReady(int errnum) {
+  if (errnum != 0) {
+    LIMPET_LOG(runtime_.logs[0], LogLevel::kInfo, "{} while SSL handshaking, client: {}", transport_->ErrorText(), info_.remote_host);
+    return Close(false);
+  }
+  Enter(State::kIdle);
+  timer_.Arm(Ms(info_.listen->default_server->head.client_header_timeout));
+  transport_->WantRead(true);
+}
+
+// --- State ---
+
+void Http1Connection::CountState(State from, State to) {
+  auto& counters = runtime_.own_counters;
+  const auto gauge = [&counters](State state) -> std::atomic<int64_t>* {
+    switch (state) {
+      case State::kIdle: return &counters.waiting;
+      case State::kHead: return &counters.reading;
+      case State::kExchange: return &counters.writing;
+      default: return nullptr;
+    }
+  };
+  // Only this worker writes these: no read-modify-write is needed.
+  const auto add = [](std::atomic<int64_t>* value, int64_t change) {
+    if (value != nullptr) value->store(value->load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+  };
+  add(gauge(from), -1);
+  add(gauge(to), 1);
+}
+
+void Http1Connection::Enter(State next) {
+  CountState(state_, next);
+  state_ = next;
+}
+
+const conf::ClientSettings& Http1Connection::settings() const {
+  return exchange_ != nullptr ? exchange_->location().client : info_.listen->default_server->root->client;
+}
+
+void Http1Connection::CloseWhenIdle() {
+  stopping_ = true;
+  if (state_ == State::kIdle && info_.requests > 0) return Close(false);
+  if (state_ == State::kIdle) process_.Schedule();
+}
+
+void Http1Connection::CloseNow() {
+  if (exchange_ != nullptr && state_ == State::kExchange) {
+    exchange_->Abandon(499);
+  } else {
+    Close(false);
+  }
+}
+
+void Http1Connection::Close(bool reset) {
+  if (state_ == State::kClosed) return;
+  Enter(State::kClosed);
+  timer_.Disarm();
+  send_timer_.Disarm();
+  rate_timer_.Disarm();
+  if (reset) transport_->SetReset();
+  transport_->Close();
+  --runtime_.own_counters.active;
+  process_.Schedule();  // the rest goes when no frame of ours is on the stack
+}
+
+// --- Heads ---
+
+void Http1Connection::OnReadable() {
+  switch (state_) {
+    case State::kIdle:
+    case State::kHead: return ReadHead();
+    case State::kExchange: return ReadBody();
+    case State::kDrain:
+    case State::kLinger: return ReadAndDrop();
+    default: return;
+  }
+}
+
+bool Http1Connection::GrowBlock() {
+  const size_t used = buffered();
+  BlockSize next = BlockSize::k4K;
+  if (block_) {
+    if (block_.capacity() >= Bytes(BlockSize::k256K) / 2) return false;
+    next = block_.capacity() < 5000 ? BlockSize::k16K : block_.capacity() < 20000 ? BlockSize::k64K : BlockSize::k256K;
+  }
+  BlockRef larger = runtime_.blocks.Get(next);
+  if (used > 0) std::memcpy(larger.data(), block_.data() + begin_, used);
+  block_ = std::move(larger);
+  begin_ = 0;
+  end_ = used;
+  return true;
+}
+
+void Http1Connection::ReadHead() {
+  if ((!block_ || end_ == block_.capacity()) && !GrowBlock()) return RefuseHead({494, "client sent too long header", {}});
+  size_t n = 0;
+  switch (transport_->Read(block_.data() + end_, block_.capacity() - end_, &n)) {
+    case Io::kOk:
+      end_ += n;
+      return ProcessInput();
+    case Io::kWouldBlock:
+      if (buffered() == 0) block_.Reset();
+      return;
+    case Io::kEof:
+    case Io::kError:
+      if (state_ == State::kHead) {
+        LIMPET_LOG(runtime_.logs[0], LogLevel::kInfo, "client prematurely closed connection while reading client request line, client: {}",
+                   info_.remote_host);
+      }
+      return Close(false);
+  }
+}
+
+// Ends what has ended and starts what has come; also run from the loop, when an exchange has finished on its own.
+void Http1Connection::ProcessInput() {
+  for (;;) {
+    if (state_ == State::kClosed) {
+      if (exchange_ != nullptr) EndExchange();
+      set_.Remove(this);
+      return;
+    }
+    if (state_ == State::kExchange) {
+      if (!finished_ || !out_.empty()) return;
+      EndExchange();
+      NextRequest();
+      continue;
+    }
+    if (state_ == State::kIdle && stopping_ && buffered() == 0 && info_.requests > 0) {
+      Close(false);
+      continue;
+    }
+    if ((state_ != State::kIdle && state_ != State::kHead) || buffered() == 0) return;
+    if (!ParseHead()) return;
+  }
+}
+
+// True if something was started or closed; false if more bytes are needed.
+bool Http1Connection::ParseHead() {
+  if (state_ == State::kIdle) {
+    Enter(State::kHead);
+    parser_.Reset();
+    timer_.Arm(Ms(info_.listen->default_server->head.client_header_timeout));
+  }
+  const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
+  const proto::HeadLimits& limits = runtime_.names[index]->head_limits();
+  switch (parser_.Parse(block_.data() + begin_, buffered(), limits)) {
+    case proto::HeadStatus::kIncomplete:
+      if (!parser_.started()) {  // only empty lines so far
+        Enter(State::kIdle);
+      }
+      return false;
+    case proto::HeadStatus::kError:
+      RefuseHead(parser_.error());
+      return true;
+    case proto::HeadStatus::kComplete:
+      StartExchange();
+      return true;
+  }
+  return false;
+}
+
+void Http1Connection::RefuseHead(const proto::HeadError& error) {
+  timer_.Disarm();
+  ++info_.requests;
+  exchange_ = set_.TakeExchange();
+  finished_ = false;
+  body_done_ = true;
+  keep_alive_ = false;
+  sent_before_ = out_.sent();
+  runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
+  Enter(State::kExchange);
+  transport_->WantRead(false);
+  exchange_->StartRefused(*this, parser_.head(), error);
+}
+
+void Http1Connection::StartExchange() {
+  const proto::RequestHead& head = parser_.head();
+  timer_.Disarm();
+  ++info_.requests;
+  begin_ += parser_.consumed();
+  framing_ = proto::RequestFraming(head);
+  body_remaining_ = framing_.length;
+  body_received_ = 0;
+  body_done_ = !framing_.ok() || framing_.kind == proto::BodyKind::kNone;
+  body_wanted_ = continue_sent_ = finished_ = false;
+  const proto::Header* expect = head.headers.Find(proto::HeaderId::kExpect);
+  expects_continue_ = !body_done_ && head.is_http11() && expect != nullptr && EqualsIgnoreCase(expect->value, "100-continue");
+  if (framing_.kind == proto::BodyKind::kChunked) decoder_.Reset();
+  keep_alive_ = head.keep_alive();
+  sent_before_ = out_.sent();
+  runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
+  exchange_ = set_.TakeExchange();
+  Enter(State::kExchange);
+  transport_->WantRead(false);
+  exchange_->Start(*this, head, parser_.consumed() - parser_.skipped());
+}
+
+bool Http1Connection::keep_alive() const {
+  if (!keep_alive_ || stopping_ || runtime_.stopping || tunnel_) return false;
+  if (expects_continue_ && !continue_sent_ && !body_done_) return false;  // whether the body comes is unknown
+  const conf::ClientSettings& conf = settings();
+  if (conf.keepalive_timeout.count() == 0 || info_.requests >= static_cast<uint64_t>(conf.keepalive_requests)) return false;
+  if (KeepAliveDisabled(conf, exchange_->request())) return false;
+  return runtime_.loop.NowMs() - info_.started_ms <= Ms(conf.keepalive_time);
+}
+
+// --- Bodies ---
+
+void Http1Connection::WantBody(bool wanted) {
+  body_wanted_ = wanted;
+  if (!wanted) return UpdateReading();
+  if (expects_continue_ && !continue_sent_ && buffered() == 0) SendContinue();
+  if (delivering_) return;
+  DeliverBuffered();
+  UpdateReading();
+}
+
+void Http1Connection::UpdateReading() {
+  if (state_ != State::kExchange) return;
+  const bool read = body_wanted_ && !body_done_;
+  transport_->WantRead(read);
+  if (read && !tunnel_) {
+    timer_.Arm(Ms(settings().body_timeout));
+  } else {
+    timer_.Disarm();
+  }
+}
+
+void Http1Connection::SendContinue() {
+  continue_sent_ = true;
+  out_.Append(kContinue);
+  sent_before_ += kContinue.size();  // no part of the response
+  Flush();
+}
+
+void Http1Connection::DeliverBuffered() {
+  while (state_ == State::kExchange && body_wanted_ && !body_done_ && buffered() > 0) {
+    const size_t used = ConsumeBody(block_, {block_.data() + begin_, buffered()});
+    begin_ += used;
+    if (used == 0) return;
+  }
+}
+
+void Http1Connection::ReadBody() {
+  if (body_done_ || !body_wanted_) return transport_->WantRead(false);
+  const bool by_length = framing_.kind == proto::BodyKind::kLength && !tunnel_;
+  const bool small = by_length && body_remaining_ <= 4000;
+  BlockRef block = runtime_.blocks.Get(small ? BlockSize::k4K : by_length && body_remaining_ <= 16000 ? BlockSize::k16K : BlockSize::k64K);
+  const size_t limit = by_length ? std::min<uint64_t>(body_remaining_, block.capacity()) : block.capacity();
+  size_t n = 0;
+  switch (transport_->Read(block.data(), limit, &n)) {
+    case Io::kOk:
+      break;
+    case Io::kWouldBlock:
+      return;
+    case Io::kEof:
+    case Io::kError:
+      if (tunnel_) return exchange_->OnClientGone();
+      exchange_->Log(LogLevel::kInfo, "client prematurely closed connection");
+      return exchange_->Abandon(400);
+  }
+  const size_t used = ConsumeBody(block, {block.data(), n});
+  if (used < n && body_done_ && state_ == State::kExchange) {  // a pipelined request behind a chunked body
+    next_block_ = std::move(block);
+    next_begin_ = used;
+    next_end_ = n;
+  }
+  UpdateReading();
+}
+
+// Takes the body's part of `bytes` and hands it on; how many bytes that were.
+size_t Http1Connection::ConsumeBody(const BlockRef& block, std::string_view bytes) {
+  delivering_ = true;
+  size_t used = bytes.size();
+  if (tunnel_) {
+    Hand(block, bytes);
+  } else if (framing_.kind == proto::BodyKind::kChunked) {
+    used = ConsumeChunked(block, bytes);
+  } else {
+    used = std::min<uint64_t>(bytes.size(), body_remaining_);
+    body_remaining_ -= used;
+    if (Hand(block, bytes.substr(0, used)) && body_remaining_ == 0) BodyEnded();
+  }
+  delivering_ = false;
+  return used;
+}
+
+size_t Http1Connection::ConsumeChunked(const BlockRef& block, std::string_view bytes) {
+  const auto status = decoder_.Feed(bytes);
+  for (const std::string_view piece : decoder_.pieces()) {
+    if (!Hand(block, piece)) return bytes.size();
+  }
+  if (status == proto::ChunkedDecoder::Status::kError) {
+    body_done_ = true;
+    exchange_->Log(LogLevel::kError, "client sent invalid chunked body");
+    exchange_->OnBodyError(400);
+    return bytes.size();
+  }
+  if (status == proto::ChunkedDecoder::Status::kDone) BodyEnded();
+  return decoder_.consumed();
+}
+
+// False if the exchange no longer takes it.
+bool Http1Connection::Hand(const BlockRef& block, std::string_view bytes) {
+  if (bytes.empty()) return true;
+  body_received_ += bytes.size();
+  const uint64_t limit = settings().max_body_size;
+  if (!tunnel_ && limit != 0 && body_received_ > limit) {
+    body_wanted_ = false;
+    exchange_->Log(LogLevel::kError, fmt::format("client intended to send too large chunked body: {} bytes", body_received_));
+    exchange_->OnBodyError(413);
+    return false;
+  }
+  exchange_->OnBodyData({block, bytes});
+  return state_ == State::kExchange;
+}
+
+void Http1Connection::BodyEnded() {
+  body_done_ = true;
+  timer_.Disarm();
+  exchange_->OnBodyEnd();
+}
+
+void Http1Connection::StartTunnel() {
+  tunnel_ = true;
+  body_done_ = false;
+  keep_alive_ = false;
+}
+
+// --- Output ---
+
+uint64_t Http1Connection::SendBudget() {
+  const uint64_t rate = exchange_ != nullptr ? exchange_->EffectiveLimitRate() : 0;
+  if (rate == 0) return UINT64_MAX;
+  const uint64_t after = exchange_->EffectiveLimitRateAfter();
+  const uint64_t elapsed = (runtime_.loop.NowMs() - exchange_->request().started_ms) / 1000 + 1;
+  const uint64_t allowed = rate * elapsed + after;
+  return allowed > bytes_sent() ? allowed - bytes_sent() : 0;
+}
+
+void Http1Connection::Flush() {
+  if (state_ == State::kClosed || out_.empty()) return;
+  const uint64_t budget = SendBudget();
+  if (budget == 0) {
+    blocked_ = true;
+    return rate_timer_.Arm(100);
+  }
+  switch (out_.Flush(*transport_, false, budget)) {
+    case FlushResult::kDrained:
+      blocked_ = false;
+      send_timer_.Disarm();
+      if (finished_) process_.Schedule();
+      return;
+    case FlushResult::kBlocked:
+      blocked_ = true;
+      if (out_.stopped_by_budget()) {
+        rate_timer_.Arm(100);
+        return;
+      }
+      transport_->WantWrite(true);
+      send_timer_.Arm(Ms(settings().send_timeout));
+      return;
+    case FlushResult::kError:
+      return OnWriteError();
+  }
+}
+
+void Http1Connection::OnWriteError() {
+  out_.Clear();
+  keep_alive_ = false;
+  if (state_ != State::kExchange) return Close(false);
+  if (finished_) return Close(false);
+  exchange_->OnClientGone();
+  if (state_ == State::kExchange && !finished_) blocked_ = false;  // proxy_ignore_client_abort: the peer is heard to its end
+}
+
+void Http1Connection::OnWritable() {
+  Flush();
+  if (state_ == State::kExchange && !finished_ && out_.memory() <= kLowWater) exchange_->OnOutputDrained();
+}
+
+void Http1Connection::OnRateTimer() { OnWritable(); }
+
+void Http1Connection::OnSendTimeout() {
+  if (exchange_ != nullptr) exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
+  const bool reset = settings().reset_timedout_connection;
+  if (exchange_ != nullptr && state_ == State::kExchange && !finished_) exchange_->Abandon(408);
+  Close(reset);
+}
+
+void Http1Connection::FinishResponse() {
+  finished_ = true;
+  if (state_ == State::kClosed) return;
+  Flush();
+  if (out_.empty()) process_.Schedule();
+}
+
+void Http1Connection::Abort(bool reset) {
+  finished_ = true;
+  Close(reset);
+}
+
+const TlsTransport* Http1Connection::tls() const {
+  return transport_->is_tls() ? static_cast<const TlsTransport*>(transport_.get()) : nullptr;
+}
+
+// --- Ends ---
+
+void Http1Connection::OnHangup() {
+  if (state_ == State::kExchange && !finished_) exchange_->OnClientGone();
+  if (state_ == State::kDrain) Close(false);
+}
+
+void Http1Connection::EndExchange() {
+  send_timer_.Disarm();
+  rate_timer_.Disarm();
+  if (state_ != State::kClosed) keep_alive_ = keep_alive();
+  last_settings_ = &settings();
+  exchange_->Reset();
+  set_.ReturnExchange(std::move(exchange_));
+}
+
+// The response has gone out: goes on with the next request, or closes without losing its last bytes.
+void Http1Connection::NextRequest() {
+  finished_ = false;
+  if (!keep_alive_) return Linger();
+  if (!body_done_) return Drain();
+  BeginHead();
+}
+
+void Http1Connection::BeginHead() {
+  if (next_block_) {
+    block_ = std::exchange(next_block_, {});
+    begin_ = next_begin_;
+    end_ = next_end_;
+  }
+  const size_t left = buffered();
+  if (left == 0) {
+    begin_ = end_ = 0;
+    block_.Reset();
+  } else if (begin_ > 0) {
+    if (!block_.unique()) {
+      BlockRef fresh = runtime_.blocks.Get(left <= 4000 ? BlockSize::k4K : left <= 16000 ? BlockSize::k16K : left <= 65000 ? BlockSize::k64K : BlockSize::k256K);
+      std::memcpy(fresh.data(), block_.data() + begin_, left);
+      block_ = std::move(fresh);
+    } else {
+      std::memmove(block_.data(), block_.data() + begin_, left);
+    }
+    begin_ = 0;
+    end_ = left;
+  }
+  Enter(State::kIdle);
+  parser_.Reset();
+  timer_.Arm(Ms(last_settings_->keepalive_timeout));
+  transport_->WantRead(true);
+}
+
+void Http1Connection::Drain() {
+  Enter(State::kDrain);
+  linger_until_ms_ = runtime_.loop.NowMs() + Ms(last_settings_->lingering_time);
+  timer_.Arm(Ms(last_settings_->lingering_timeout));
+  body_wanted_ = false;
+  if (buffered() > 0) {
+    const size_t used = DropBody({block_.data() + begin_, buffered()});
+    begin_ += used;
+    if (state_ == State::kDrain && body_done_) return BeginHead();
+  }
+  transport_->WantRead(true);
+}
+
+// Skips the body's part of what has come; a broken one ends the connection.
+size_t Http1Connection::DropBody(std::string_view bytes) {
+  if (framing_.kind != proto::BodyKind::kChunked) {
+    const size_t used = std::min<uint64_t>(bytes.size(), body_remaining_);
+    body_remaining_ -= used;
+    body_done_ = body_remaining_ == 0;
+    return used;
+  }
+  const auto status = decoder_.Feed(bytes);
+  if (status == proto::ChunkedDecoder::Status::kError) {
+    Close(false);
+    return bytes.size();
+  }
+  body_done_ = status == proto::ChunkedDecoder::Status::kDone;
+  return decoder_.consumed();
+}
+
+void Http1Connection::Linger() {
+  using Lingering = conf::ClientSettings::Lingering;
+  const bool unread = !body_done_ || buffered() > 0;
+  if (last_settings_->lingering_close == Lingering::kOff || (!unread && last_settings_->lingering_close == Lingering::kOn)) {
+    return Close(false);
+  }
+  Enter(State::kLinger);
+  begin_ = end_ = 0;
+  linger_until_ms_ = runtime_.loop.NowMs() + Ms(last_settings_->lingering_time);
+  timer_.Arm(Ms(last_settings_->lingering_timeout));
+  transport_->ShutdownWrite();
+  transport_->WantRead(true);
+}
+
+void Http1Connection::ReadAndDrop() {
+  BlockRef block = runtime_.blocks.Get(BlockSize::k16K);
+  size_t n = 0;
+  const Io io = transport_->Read(block.data(), block.capacity(), &n);
+  if (io == Io::kWouldBlock) return;
+  if (io != Io::kOk || runtime_.loop.NowMs() > linger_until_ms_) return Close(false);
+  timer_.Arm(Ms(last_settings_->lingering_timeout));
+  if (state_ == State::kLinger) return;
+  const size_t used = DropBody({block.data(), n});
+  if (state_ != State::kDrain || !body_done_) return;
+  next_block_ = std::move(block);
+  next_begin_ = used;
+  next_end_ = n;
+  BeginHead();
+  ProcessInput();
+}
+
+void Http1Connection::OnTimer() {
+  switch (state_) {
+    case State::kExchange:
+      exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
+      return exchange_->OnBodyError(408);
+    case State::kHead:
+      LIMPET_LOG(runtime_.logs[0], LogLevel::kInfo, "client timed out{} while reading client request headers, client: {}",
+                 ErrnoText(ETIMEDOUT), info_.remote_host);
+      return Close(info_.listen->default_server->root->client.reset_timedout_connection);
+    default:
+      return Close(false);
+  }
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,144 @@
+#include "worker/worker.h"
+
+#include <csignal>
+#include <memory>
+#include <vector>
+
+#include "worker/acceptor.h"
+#include "worker/http/access_log.h"
+#include "worker/http/connection_set.h"
+#include "worker/http/server_names.h"
+#include "worker/http/upstream_runtime.h"
+#include "worker/net/loop.h"
+
+namespace limpet::worker {
+namespace {
+
+// One worker process: everything it owns, in the order it must go.
+class Worker {
+ public:
+  explicit Worker(const Environment& environment);
+  int Run();
+
+ private:
+  void MakeUpstreams();
+  void MakeAcceptors();
+  void OnQuit();
+  void OnTerminate();
+  void OnReopen();
+  void OnShutdownTimeout();
+
+  const Environment& environment_;
+  Loop loop_;
+  BlockPool blocks_;
+  Runtime runtime_;
+  ConnectionSet connections_;
+  std::unique_ptr<TlsContexts> tls_;
+  std::vector<std::unique_ptr<Acceptor>> acceptors_;
+  Timer shutdown_timer_;
+  SignalWatch quit_, terminate_, interrupt_, reopen_;
+};
+
+const conf::Http& HttpOf(const Environment& environment) {
+  static const conf::Http empty;
+  return environment.config->http != nullptr ? *environment.config->http : empty;
+}
+
+Worker::Worker(const Environment& environment)
+    : environment_(environment),
+      runtime_{.config = *environment.config,
+               .http = HttpOf(environment),
+               .loop = loop_,
+               .blocks = blocks_,
+               .logs = *environment.logs,
+               .counters = *environment.counters,
+               .own_counters = environment.counters->slots[static_cast<size_t>(environment.slot)],
+               .limit_req = environment.limit_req,
+               .limit_conn = environment.limit_conn,
+               .generation = environment.generation,
+               .slot = environment.slot},
+      connections_(runtime_),
+      shutdown_timer_(loop_, Callback::To<&Worker::OnShutdownTimeout>(this)),
+      quit_(loop_, SIGQUIT, Callback::To<&Worker::OnQuit>(this)),
+      terminate_(loop_, SIGTERM, Callback::To<&Worker::OnTerminate>(this)),
+      interrupt_(loop_, SIGINT, Callback::To<&Worker::OnTerminate>(this)),
+      reopen_(loop_, SIGUSR1, Callback::To<&Worker::OnReopen>(this)) {
+  runtime_.own_counters.pid = ::getpid();
+  for (const conf::ListenGroup& group : runtime_.http.listens) {
+    runtime_.names.push_back(std::make_unique<ServerNames>(group));
+  }
+  runtime_.access_logs = std::make_unique<AccessLogs>(runtime_.http, loop_, runtime_.logs[0]);
+  MakeUpstreams();
+  tls_ = std::make_unique<TlsContexts>(runtime_, runtime_.logs[0]);
+  MakeAcceptors();
+}
+
+void Worker::MakeUpstreams() {
+  for (shm::SessionTable* table : environment_.sessions) {
+    if (table != nullptr) table->AttachWorker(environment_.slot);
+  }
+  for (size_t i = 0; i < runtime_.http.upstreams.size(); ++i) {
+    const conf::Upstream& conf = *runtime_.http.upstreams[i];
+    shm::PeerStates* states = i < environment_.peer_states.size() ? environment_.peer_states[i] : nullptr;
+    const int zone = conf.sticky.kind == conf::StickyKind::kLearn ? conf.sticky.learn.zone : -1;
+    const auto at = static_cast<size_t>(zone);
+    const bool learns = zone >= 0 && at < environment_.sessions.size();
+    runtime_.upstreams.push_back(std::make_unique<UpstreamRuntime>(loop_, conf, states, environment_.slot,
+                                                                   learns ? &runtime_.http.session_zones[at] : nullptr,
+                                                                   learns ? environment_.sessions[at] : nullptr));
+  }
+}
+
+void Worker::MakeAcceptors() {
+  for (size_t i = 0; i < runtime_.http.listens.size(); ++i) {
+    acceptors_.push_back(
+        std::make_unique<Acceptor>(runtime_, connections_, runtime_.http.listens[i], *tls_, environment_.listen_fds[i]));
+  }
+}
+
+int Worker::Run() {
+  sigset_t ours;
+  sigemptyset(&ours);
+  for (const int number : {SIGQUIT, SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGCHLD, SIGUSR2, SIGWINCH, SIGALRM}) sigaddset(&ours, number);
+  std::signal(SIGHUP, SIG_IGN);
+  std::signal(SIGUSR2, SIG_IGN);
+  std::signal(SIGWINCH, SIG_IGN);
+  ::sigprocmask(SIG_UNBLOCK, &ours, nullptr);
+  for (const auto& acceptor : acceptors_) acceptor->Start();
+  loop_.Run();
+  acceptors_.clear();
+  connections_.CloseAll();
+  loop_.RunDead();
+  runtime_.access_logs->FlushAll();
+  return 0;
+}
+
+void Worker::OnQuit() {
+  if (runtime_.stopping) return;
+  runtime_.stopping = true;
+  LIMPET_LOG(runtime_.logs[0], LogLevel::kNotice, "gracefully shutting down");
+  for (const auto& acceptor : acceptors_) acceptor->Stop();
+  for (const auto& upstream : runtime_.upstreams) upstream->pool.CloseAll();
+  if (const auto timeout = runtime_.config.worker_shutdown_timeout; timeout.count() > 0) {
+    shutdown_timer_.Arm(static_cast<uint64_t>(timeout.count()));
+  }
+  connections_.Drain([this] { loop_.Stop(); });
+}
+
+void Worker::OnShutdownTimeout() { connections_.CloseAll(); }
+
+void Worker::OnTerminate() { loop_.Stop(); }
+
+void Worker::OnReopen() {
+  environment_.log_files->ReopenAll(runtime_.logs[0]);
+  runtime_.access_logs->Reopen();
+}
+
+}  // namespace
+
+int Run(const Environment& environment) {
+  Worker worker(environment);
+  return worker.Run();
+}
+
+}  // namespace limpet::worker
