@@ -13,7 +13,7 @@ constexpr uint32_t kFresh =
 constexpr uint32_t kIndex = 0x7FFF'FFFF;
 // Sessions put in their place, at most, to find the next one to give up; and when one is added to a
 // shard with room.
-constexpr uint32_t kLooks = 128;
+constexpr uint32_t kLooks = 512;
 constexpr uint32_t kTidy = 4;
 constexpr uint32_t kNewest = 8;  // looked at from the other end then
 constexpr uint32_t kFreshShare =
@@ -60,7 +60,10 @@ void Shard::TakeOver(uint32_t from, uint32_t to) {
 // At the end; but what comes from another table comes newest first, and goes before what is newer.
 void Shard::PushFresh(uint32_t slot) {
   const uint32_t first = links_[FreshList()].next;
-  const bool oldest = first != FreshList() && At(slot).value.tick() < At(first).value.tick();
+  const uint32_t last = links_[FreshList()].prev & kIndex;
+  const uint32_t tick = At(slot).value.tick();
+  const bool oldest =
+      first != FreshList() && tick <= At(first).value.tick() && tick < At(last).value.tick();
   LinkFresh(slot, oldest ? first : FreshList());
 }
 
@@ -108,14 +111,17 @@ Slot Shard::NewestFresh() const {
 }
 
 // The front of the wheel, after those used since they were put there have left it; where there are
-// too many of them, as good as it gets.
+// too many of them, the one of those idle longest.
 Slot Shard::OldestUsed(uint32_t* budget) {
   if (head_->live == head_->fresh) return {};
+  Slot best;
   for (;;) {
     while (Empty(WheelList(head_->wheel_base))) ++head_->wheel_base;
     const Slot slot = At(links_[WheelList(head_->wheel_base)].next);
     const uint32_t unit = slot.value.tick() >> head_->unit_shift;
-    if (unit <= head_->wheel_base || *budget == 0) return slot;
+    if (unit <= head_->wheel_base) return slot;
+    if (!best || slot.value.tick() < best.value.tick()) best = slot;
+    if (*budget == 0) return best;
     Unlink(slot.index);
     LinkBefore(slot.index, WheelList(std::min(unit, head_->wheel_base + kWheelUnits - 1)));
     --*budget;
