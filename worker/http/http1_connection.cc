@@ -238,6 +238,7 @@ void Http1Connection::StartExchange() {
   exchange_ = set_.TakeExchange();
   Enter(State::kExchange);
   transport_->WantRead(false);
+  exchange_->request().pipelined = pipelined_;
   exchange_->Start(*this, head, parser_.consumed() - parser_.skipped());
 }
 
@@ -471,6 +472,7 @@ void Http1Connection::NextRequest() {
   finished_ = false;
   if (!keep_alive_) return Linger();
   if (!body_done_) return Drain();
+  pipelined_ = buffered() > 0;
   BeginHead();
 }
 

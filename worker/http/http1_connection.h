@@ -118,6 +118,7 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   bool keep_alive_ = false;
   bool blocked_ = false;
   bool finished_ = false;       // the exchange has queued everything
+  bool pipelined_ = false;  // the next request came together with the one before it
   bool stopping_ = false;
   bool tunnel_ = false;
 

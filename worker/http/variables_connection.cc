@@ -11,6 +11,12 @@ Value PortOf(Exchange& exchange, uint16_t port) {
   return port != 0 ? Formatted(exchange, "{}", port) : Value::Of("");
 }
 
+// What realip found, else the address of the connection.
+const std::string& RemoteHost(Exchange& exchange) {
+  const Request& request = exchange.request();
+  return request.remote_replaced ? request.remote_host : exchange.client().remote_host;
+}
+
 const proto::ProxyInfo* ProxyInfoOf(Exchange& exchange) {
   const ClientInfo& client = exchange.client();
   return client.has_proxy_info ? &client.proxy_info : nullptr;
@@ -22,7 +28,7 @@ Value GetBinaryRemoteAddr(Exchange& exchange) {
   return Value::Of(exchange.request().remote.ip_bytes());
 }
 
-Value GetRemoteAddr(Exchange& exchange) { return Value::Of(exchange.request().remote_host); }
+Value GetRemoteAddr(Exchange& exchange) { return Value::Of(RemoteHost(exchange)); }
 
 Value GetRemotePort(Exchange& exchange) {
   return PortOf(exchange, exchange.request().remote.port());
@@ -60,11 +66,10 @@ Value GetHttps(Exchange& exchange) { return Value::Of(exchange.client().ssl ? "o
 Value GetPipe(Exchange& exchange) { return Value::Of(exchange.request().pipelined ? "p" : "."); }
 
 Value GetProxyAddXForwardedFor(Exchange& exchange) {
-  const Request& request = exchange.request();
-  const proto::HeaderList& fields = request.headers();
-  if (!fields.Has(proto::HeaderId::kXForwardedFor)) return Value::Of(request.remote_host);
+  const proto::HeaderList& fields = exchange.request().headers();
+  if (!fields.Has(proto::HeaderId::kXForwardedFor)) return Value::Of(RemoteHost(exchange));
   const Value before = JoinFields(exchange, fields, "x_forwarded_for", ", ");
-  return Value::Of(exchange.arena().Concat(before.text, ", ", request.remote_host));
+  return Value::Of(exchange.arena().Concat(before.text, ", ", RemoteHost(exchange)));
 }
 
 Value GetProxyProtocolAddr(Exchange& exchange) {
