@@ -1,0 +1,36 @@
+# For scripts/*: sourced, never run. Needs bash.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libfmt-dev libssl-dev libsodium-dev libboost-dev libevent-dev
+                libpcre2-dev libc-ares-dev libnghttp2-dev node-llhttp nlohmann-json3-dev
+                libgtest-dev libgmock-dev libbenchmark-dev)
+DEMO_PACKAGES=(python3 python3-fastapi uvicorn python3-uvicorn curl)
+TEST_PACKAGES=(python3-pytest openssl)
+
+# Installs those of the packages that are missing; asks for nothing when none is.
+install_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  local sudo=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || die "these packages are missing and there is no sudo: ${missing[*]}"
+    sudo=(sudo)
+  fi
+  say "installing ${missing[*]}"
+  "${sudo[@]}" apt-get update -qq
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# build PRESET [TARGET…]
+build() {
+  local preset=$1
+  shift
+  (cd "$root" && cmake --preset "$preset" >/dev/null && cmake --build --preset "$preset" -- "${@}") >&2
+}
