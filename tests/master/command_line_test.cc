@@ -1,0 +1,72 @@
+#include "master/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+namespace limpet::master {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Result<CommandLine> Parse(std::vector<const char*> args) { return ParseCommandLine(args); }
+
+TEST(CommandLine, ServesByDefault) {
+  const auto parsed = Parse({});
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->order, Order::kServe);
+}
+
+TEST(CommandLine, TakesValuesInTheSameWordOrTheNext) {
+  const auto parsed = Parse({"-p/a/", "-c", "b.conf", "-e", "stderr", "-g", "daemon off;"});
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->prefix, "/a/");
+  EXPECT_EQ(parsed->file, "b.conf");
+  EXPECT_EQ(parsed->error_log, "stderr");
+  EXPECT_EQ(parsed->global_directives, "daemon off;");
+}
+
+TEST(CommandLine, LettersMayShareAWord) {
+  const auto parsed = Parse({"-tq"});
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->order, Order::kTest);
+  EXPECT_TRUE(parsed->quiet);
+}
+
+TEST(CommandLine, KnowsSignalsByName) {
+  const std::pair<const char*, int> rows[] = {
+      {"stop", SIGTERM}, {"quit", SIGQUIT}, {"reload", SIGHUP}, {"reopen", SIGUSR1}};
+  for (const auto& [name, signal] : rows) {
+    const auto parsed = Parse({"-s", name});
+    ASSERT_TRUE(parsed) << name;
+    EXPECT_EQ(parsed->order, Order::kSignal);
+    EXPECT_EQ(parsed->signal, signal) << name;
+  }
+}
+
+TEST(CommandLine, SaysWhatIsWrong) {
+  const std::pair<std::vector<const char*>, const char*> rows[] = {
+      {{"-x"}, "invalid option: \"x\""},
+      {{"word"}, "invalid option: \"word\""},
+      {{"-"}, "invalid option: \"-\""},
+      {{"-c"}, "option \"-c\" requires file name"},
+      {{"-p", ""}, "option \"-p\" requires directory name"},
+      {{"-s", "dance"}, "invalid option: \"-s dance\""}};
+  for (const auto& [args, message] : rows) {
+    const auto parsed = Parse(args);
+    ASSERT_FALSE(parsed) << message;
+    EXPECT_EQ(parsed.error().message, message);
+  }
+}
+
+TEST(BuildText, NamesAVersionThatTestSuitesUnderstandAndOnlyWhatIsBuilt) {
+  EXPECT_THAT(BuildText(),
+              ::testing::ContainsRegex("nginx version: nginx/[0-9]+\\.[0-9]+\\.[0-9]+"));
+  EXPECT_THAT(BuildText(), HasSubstr("--with-http_stub_status_module"));
+  EXPECT_THAT(BuildText(), Not(HasSubstr("--with-stream")));
+}
+
+}  // namespace
+}  // namespace limpet::master

@@ -1,0 +1,88 @@
+#include "master/supervisor.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "base/clock.h"
+
+namespace limpet::master {
+namespace {
+
+// Children that wait for a signal. Reap() is called until they are gone: SIGCHLD is not read here.
+class SupervisorTest : public ::testing::Test {
+ protected:
+  ~SupervisorTest() override {
+    supervisor_.Stop(SIGKILL);
+    ReapUntil([this] { return supervisor_.idle(); });
+  }
+
+  template <class Condition>
+  void ReapUntil(Condition reached) {
+    const uint64_t end = MonotonicMs() + 10'000;
+    while (!reached() && MonotonicMs() < end) {
+      supervisor_.Reap();
+      ::poll(nullptr, 0, 1);
+    }
+    EXPECT_TRUE(reached());
+  }
+
+  Log log_;
+  std::vector<int> died_;
+  Supervisor supervisor_{{.run =
+                              [](int, int) {
+                                ::pause();
+                                return 0;
+                              },
+                          .died = [this](int slot) { died_.push_back(slot); },
+                          .log = [this]() -> const Log& { return log_; }}};
+};
+
+TEST_F(SupervisorTest, GivesEachLivingWorkerASlotOfItsOwn) {
+  supervisor_.StartGeneration(1, 2);
+  supervisor_.StartGeneration(2, 2);
+  std::vector<int> slots;
+  for (const auto& worker : supervisor_.workers()) slots.push_back(worker.slot);
+  EXPECT_EQ(slots, (std::vector<int>{0, 1, 2, 3}));
+}
+
+TEST_F(SupervisorTest, ReplacesWhoDiesAndFreesItsSlot) {
+  supervisor_.StartGeneration(1, 2);
+  const pid_t victim = supervisor_.workers()[0].pid;
+  ::kill(victim, SIGKILL);
+  ReapUntil([this] { return !died_.empty(); });
+  EXPECT_EQ(died_, std::vector<int>{0});
+  ASSERT_TRUE(supervisor_.NextDeadline());
+  supervisor_.Tick(*supervisor_.NextDeadline());
+  ASSERT_EQ(supervisor_.workers().size(), 2u);
+  EXPECT_EQ(supervisor_.workers()[1].number, 0);
+  EXPECT_EQ(supervisor_.workers()[1].slot, 0);
+}
+
+TEST_F(SupervisorTest, DoesNotReplaceWhoWasToldToEnd) {
+  supervisor_.StartGeneration(1, 1);
+  supervisor_.StartGeneration(2, 1);
+  const pid_t old = supervisor_.workers()[0].pid;
+  supervisor_.QuitOthersThan(2);
+  ::kill(old, SIGKILL);  // the children here do not heed SIGQUIT when it is blocked
+  ReapUntil([this] { return supervisor_.workers().size() == 1; });
+  EXPECT_EQ(supervisor_.workers()[0].generation, 2u);
+  EXPECT_FALSE(supervisor_.NextDeadline());
+}
+
+TEST(RespawnDelay, GrowsWhileWorkersDieYoungAndForgives) {
+  RespawnDelay delay;
+  EXPECT_EQ(delay.AfterDeath(10), 0u);
+  EXPECT_EQ(delay.AfterDeath(10), 100u);
+  EXPECT_EQ(delay.AfterDeath(10), 200u);
+  for (int i = 0; i < 50; ++i) EXPECT_LE(delay.AfterDeath(10), 5000u);
+  EXPECT_EQ(delay.AfterDeath(10), 5000u);
+  EXPECT_EQ(delay.AfterDeath(60'000), 0u);
+  EXPECT_EQ(delay.AfterDeath(10), 0u);
+}
+
+}  // namespace
+}  // namespace limpet::master
