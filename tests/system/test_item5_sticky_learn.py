@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from client import get
-from daemon import Limpet
+from daemon import Limpet, alive
 from origin import Reply
 from waiting import wait_until
 
@@ -123,7 +123,7 @@ def test_sessions_survive_a_restart(servers, how):
         workers = limpet.workers()
         limpet.kill(how)
         limpet.process.wait(20)
-        wait_until(lambda: not [pid for pid in workers if os.path.exists(f"/proc/{pid}")], "the workers to end")
+        wait_until(lambda: not [pid for pid in workers if alive(pid)], "the workers to end")
         if how == signal.SIGKILL:
             os.unlink(limpet.path("limpet.pid"))
         limpet.start()
