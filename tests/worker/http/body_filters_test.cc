@@ -1,0 +1,198 @@
+// The links of the body chain: gzip and ranges.
+#include <gtest/gtest.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cstdio>
+#include <string>
+
+#include "worker/http/gzip.h"
+#include "worker/http/ranges.h"
+
+namespace limpet::worker {
+namespace {
+
+using proto::HeaderId;
+
+// The chain's end.
+class Collector final : public BodyFilter {
+ public:
+  void Write(BlockRef, std::string_view bytes) override { text += bytes; }
+  void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override {
+    std::string part(size, '\0');
+    ASSERT_EQ(::pread(file->get(), part.data(), size, offset), static_cast<ssize_t>(size));
+    text += part;
+  }
+  void Flush() override { ++flushes; }
+  void End() override { ++ends; }
+
+  std::string text;
+  int flushes = 0;
+  int ends = 0;
+};
+
+std::string Inflate(const std::string& data) {
+  z_stream zlib{};
+  EXPECT_EQ(inflateInit2(&zlib, 15 + 16), Z_OK);
+  std::string out(4 << 20, '\0');
+  zlib.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
+  zlib.avail_in = static_cast<uInt>(data.size());
+  zlib.next_out = reinterpret_cast<Bytef*>(out.data());
+  zlib.avail_out = static_cast<uInt>(out.size());
+  inflate(&zlib, Z_SYNC_FLUSH);
+  out.resize(zlib.total_out);
+  inflateEnd(&zlib);
+  return out;
+}
+
+std::shared_ptr<const UniqueFd> FileOf(const std::string& content) {
+  std::FILE* file = std::tmpfile();
+  std::fwrite(content.data(), 1, content.size(), file);
+  std::fflush(file);
+  auto fd = std::make_shared<const UniqueFd>(::dup(::fileno(file)));
+  std::fclose(file);
+  return fd;
+}
+
+std::string Noise(size_t size) {
+  std::string text;
+  uint32_t x = 1;
+  while (text.size() < size) {
+    x = x * 1664525 + 1013904223;
+    text += static_cast<char>(x >> 24);
+  }
+  return text;
+}
+
+TEST(GzipFilter, RoundTripsBytesAndFiles) {
+  BlockPool pool;
+  const std::string noise = Noise(200000);
+  for (const int64_t length : {int64_t{-1}, static_cast<int64_t>(2 * noise.size() + 5)}) {
+    Collector end;
+    GzipFilter gzip(pool, &end, 1, length);
+    gzip.Write({}, noise);
+    gzip.WriteFile(FileOf(noise), 0, noise.size());
+    gzip.Write({}, "tail!");
+    gzip.End();
+    EXPECT_EQ(Inflate(end.text), noise + noise + "tail!");
+    EXPECT_EQ(end.ends, 1);
+  }
+}
+
+TEST(GzipFilter, SmallAndEmptyBodies) {
+  BlockPool pool;
+  for (const std::string body : {"", "x", "hello hello hello"}) {
+    Collector end;
+    GzipFilter gzip(pool, &end, 9, static_cast<int64_t>(body.size()));
+    gzip.Write({}, body);
+    gzip.End();
+    EXPECT_EQ(Inflate(end.text), body);
+  }
+}
+
+TEST(GzipFilter, AFlushMakesWhatCameReadable) {
+  BlockPool pool;
+  Collector end;
+  GzipFilter gzip(pool, &end, 1, -1);
+  gzip.Write({}, "first");
+  gzip.Flush();
+  EXPECT_EQ(Inflate(end.text), "first");
+  EXPECT_EQ(end.flushes, 1);
+  gzip.Write({}, " second");
+  gzip.End();
+  EXPECT_EQ(Inflate(end.text), "first second");
+}
+
+TEST(GzipFilter, TellsItsRatioAtTheEnd) {
+  BlockPool pool;
+  Collector end;
+  GzipFilter gzip(pool, &end, 9, -1);
+  gzip.Write({}, std::string(100000, 'a'));
+  EXPECT_EQ(gzip.Ratio(), "");
+  gzip.End();
+  EXPECT_GT(std::stod(gzip.Ratio()), 100.0);
+}
+
+TEST(Gzip, CandidatesAreOfTheTypesStatusesAndSizesConfigured) {
+  conf::GzipSettings settings{.on = true, .types = {"text/html", "application/json"}};
+  Response response;
+  response.status = 200;
+  response.content_type = "Text/HTML; charset=utf-8";
+  EXPECT_TRUE(IsGzipCandidate(settings, response));
+  response.content_length = 19;
+  EXPECT_FALSE(IsGzipCandidate(settings, response)) << "below gzip_min_length";
+  response.content_length = -1;
+  response.content_type = "image/png";
+  EXPECT_FALSE(IsGzipCandidate(settings, response));
+  response.content_type = "application/json";
+  response.status = 206;
+  EXPECT_FALSE(IsGzipCandidate(settings, response));
+  response.status = 404;
+  EXPECT_TRUE(IsGzipCandidate(settings, response));
+  response.headers.Add("Content-Encoding", "br");
+  EXPECT_FALSE(IsGzipCandidate(settings, response));
+}
+
+TEST(Gzip, AsksWhetherTheClientTakesIt) {
+  conf::GzipSettings settings{.on = true};
+  Response response;
+  proto::RequestHead request;
+  request.version_minor = 1;
+  EXPECT_FALSE(ClientTakesGzip(settings, request, response, 0));
+  request.headers.Add("Accept-Encoding", "deflate, gzip");
+  EXPECT_TRUE(ClientTakesGzip(settings, request, response, 0));
+  request.version_minor = 0;
+  EXPECT_FALSE(ClientTakesGzip(settings, request, response, 0)) << "gzip_http_version 1.1";
+  request.version_minor = 1;
+  request.headers.Add("Via", "1.1 cache");
+  EXPECT_FALSE(ClientTakesGzip(settings, request, response, 0)) << "gzip_proxied off";
+  settings.proxied = conf::kGzipProxiedNoCache;
+  response.headers.Add("Cache-Control", "private, no-cache");
+  EXPECT_TRUE(ClientTakesGzip(settings, request, response, 0));
+}
+
+TEST(Gzip, AChangedBodyHasAWeakTag) {
+  Arena arena;
+  EXPECT_EQ(WeakEtag("\"a\"", arena), "W/\"a\"");
+  EXPECT_EQ(WeakEtag("W/\"a\"", arena), "W/\"a\"");
+  EXPECT_EQ(WeakEtag("bare", arena), "");
+}
+
+TEST(RangeFilter, CutsOnePartWhateverThePieces) {
+  const std::string body = "0123456789";
+  for (size_t piece = 1; piece <= body.size(); ++piece) {
+    Collector end;
+    RangeFilter filter(&end, {{{3, 8}, ""}}, "");
+    for (size_t at = 0; at < body.size(); at += piece) {
+      filter.Write({}, std::string_view(body).substr(at, piece));
+    }
+    filter.End();
+    EXPECT_EQ(end.text, "34567") << piece;
+    EXPECT_EQ(end.ends, 1);
+  }
+}
+
+TEST(RangeFilter, CutsSeveralPartsOfAFileInTheOrderAsked) {
+  Collector end;
+  RangeFilter filter(&end, {{{7, 10}, "<a>"}, {{0, 2}, "<b>"}}, "</>");
+  filter.WriteFile(FileOf("0123456789"), 0, 10);
+  filter.End();
+  EXPECT_EQ(end.text, "<a>789<b>01</>");
+}
+
+TEST(IfRange, ComparesTagsExactlyAndDatesExactly) {
+  const auto holds = [](const char* value) {
+    proto::HeaderList request;
+    request.Add("If-Range", value);
+    return IfRangeHolds(request, "\"tag\"", 784111777);
+  };
+  EXPECT_TRUE(IfRangeHolds({}, "", -1));
+  EXPECT_TRUE(holds("\"tag\""));
+  EXPECT_FALSE(holds("\"other\""));
+  EXPECT_FALSE(holds("W/\"tag\""));
+  EXPECT_TRUE(holds("Sun, 06 Nov 1994 08:49:37 GMT"));
+  EXPECT_FALSE(holds("Mon, 07 Nov 1994 08:49:37 GMT"));
+}
+
+}  // namespace
+}  // namespace limpet::worker
