@@ -76,6 +76,25 @@ void FindServingSockets(Http& http) {
   }
 }
 
+// Each server behind an ssl listener needs a certificate and its key, unless it refuses handshakes.
+Status CheckCertificates(const Server& server) {
+  const TlsSettings& tls = server.tls;
+  for (const Listen& listen : server.listens) {
+    if (!listen.ssl || tls.reject_handshake) continue;
+    if (tls.certificates.empty()) {
+      return InvalidArgument(fmt::format(
+          "no \"ssl_certificate\" is defined for the \"listen ... ssl\" directive in {}",
+          server.declared_at));
+    }
+    if (tls.certificate_keys.size() < tls.certificates.size()) {
+      return InvalidArgument(
+          fmt::format("no \"ssl_certificate_key\" is defined for certificate \"{}\" in {}",
+                      tls.certificates[tls.certificate_keys.size()], server.declared_at));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Status GroupListens(Loader&, Http& http) {
@@ -98,6 +117,9 @@ Status GroupListens(Loader&, Http& http) {
 Status FinishHttp(Loader& loader, Http& http) {
   if (Status s = http.variables.CheckAllDefined(); !s) return s;
   if (Status s = GroupListens(loader, http); !s) return s;
+  for (const auto& server : http.servers) {
+    if (Status s = CheckCertificates(*server); !s) return s;
+  }
   for (const ListenGroup& group : http.listens) WarnAboutNames(loader.config(), group);
   return {};
 }

@@ -134,6 +134,11 @@ std::unique_ptr<Location> Inherit(const Location& outer, LocationKind kind) {
   location->log = outer.log;
   location->resolver = outer.resolver;
   location->response.try_files.reset();
+  using HeaderInherit = ResponseSettings::HeaderInherit;
+  if (outer.response.add_header_inherit == HeaderInherit::kOff)
+    location->response.add_headers.clear();
+  if (outer.response.add_trailer_inherit == HeaderInherit::kOff)
+    location->response.add_trailers.clear();
   if (kind == LocationKind::kIf || kind == LocationKind::kLimitExcept) {
     location->name = outer.name;  // it is still that location, only with other settings
     location->stub_status = outer.stub_status;

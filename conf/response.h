@@ -65,8 +65,9 @@ enum GzipProxied : uint32_t {
 struct ResponseSettings {
   std::vector<AddHeader> add_headers;
   std::vector<AddHeader> add_trailers;
-  bool add_header_inherit_merge = false;  // add_header_inherit merge
-  bool add_trailer_inherit_merge = false;
+  enum class HeaderInherit : uint8_t { kOn, kOff, kMerge };  // applied at load: the lists are final
+  HeaderInherit add_header_inherit = HeaderInherit::kOn;
+  HeaderInherit add_trailer_inherit = HeaderInherit::kOn;
   Expires expires;
   std::vector<ErrorPage> error_pages;
   bool recursive_error_pages = false;

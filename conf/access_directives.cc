@@ -1,0 +1,64 @@
+// allow, deny, satisfy, auth_basic.
+#include <array>
+
+#include "conf/loader.h"
+#include "conf/setting.h"
+#include "conf/tables.h"
+
+namespace limpet::conf {
+namespace {
+
+using A = AccessSettings;
+
+template <bool kAllow>
+Status Rule(Block& b, const Directive& d) {
+  auto& rules = b.location->access.rules;
+  if (b.First(&rules)) rules.clear();
+  AccessRule rule{.allow = kAllow};
+  const std::string& text = d.args[0];
+  rule.all = text == "all";
+  rule.unix_sockets = text == "unix:";
+  if (!rule.all && !rule.unix_sockets) {
+    bool host_bits = false;
+    const Result<Cidr> network = Cidr::Parse(text, &host_bits);
+    if (!network) return InvalidParameter(text);
+    if (host_bits) b.loader.Warn(d, fmt::format("low address bits of {} are meaningless", text));
+    rule.network = *network;
+  }
+  rules.push_back(rule);
+  return {};
+}
+
+constexpr std::array kSatisfy = std::to_array<Choice<bool>>({{"all", false}, {"any", true}});
+
+Status Realm(Block& b, const Directive& d) {
+  return Strings{}(b, d, d.args[0], b.location->access.auth_basic_realm);
+}
+
+Status UserFile(Block& b, const Directive& d) {
+  return Strings{}(b, d, b.loader.FromConfDir(d.args[0]), b.location->access.auth_basic_user_file);
+}
+
+constexpr uint32_t kHere = kHttpServerLocation;
+constexpr uint32_t kHereOrExcept = kHttpServerLocation | kLimitExcept;
+
+constexpr std::array kRows = std::to_array<Row>({
+    {"allow", kHereOrExcept, kOneArg, kMany, Rule<true>, "",
+     "ADDRESS | NETWORK | unix: | all: may come in; the first rule that fits decides"},
+    {"deny", kHereOrExcept, kOneArg, kMany, Rule<false>, "",
+     "ADDRESS | NETWORK | unix: | all: gets 403"},
+    {"satisfy", kHere, kOneArg, kOnce, Setting<OneOf<kSatisfy>, &Location::access, &A::satisfy_any>,
+     "all", "all | any: whether address and password must both be good"},
+    {"auth_basic", kHereOrExcept, kOneArg, kOnce, Realm, "off",
+     "REALM | off: asks for a name and a password"},
+    {"auth_basic_user_file", kHereOrExcept, kOneArg, kOnce, UserFile, "",
+     "names and hashed passwords"},
+    {"auth_delay", kHere, kOneArg, kOnce, Setting<Duration, &Location::access, &A::auth_delay>, "0",
+     "time by which 401 is delayed"},
+});
+
+}  // namespace
+
+constinit const std::span<const Row> kAccessDirectives = kRows;
+
+}  // namespace limpet::conf

@@ -1,0 +1,185 @@
+// limit_req and limit_conn. Zones are defined before they are named, wherever they stand.
+#include <array>
+#include <limits>
+
+#include "conf/setting.h"
+#include "conf/tables.h"
+
+namespace limpet::conf {
+namespace {
+
+constexpr int64_t kMinimumZone = int64_t{8} * 4096;
+
+constexpr std::array kLevels = std::to_array<Choice<LogLevel>>({
+    {"info", LogLevel::kInfo},
+    {"notice", LogLevel::kNotice},
+    {"warn", LogLevel::kWarn},
+    {"error", LogLevel::kError},
+});
+
+// "NAME:SIZE"
+template <class Zone>
+Status NameAndSize(const std::string& text, Zone* zone) {
+  const size_t colon = text.find(':');
+  zone->name = text.substr(0, colon);
+  const auto size =
+      colon == std::string::npos ? std::nullopt : ParseSizeUnits(text.substr(colon + 1), false);
+  if (!size || zone->name.empty())
+    return InvalidArgument(fmt::format("invalid zone size \"{}\"", text));
+  if (*size < kMinimumZone)
+    return InvalidArgument(fmt::format("zone \"{}\" is too small", zone->name));
+  zone->size = static_cast<size_t>(*size);
+  return {};
+}
+
+template <class Zones>
+int FindZone(const Zones& zones, std::string_view name) {
+  for (size_t i = 0; i < zones.size(); ++i) {
+    if (zones[i].name == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+// "10r/s" or "30r/m", as thousandths of a request a second.
+std::optional<uint64_t> ParseRate(std::string_view text) {
+  const uint64_t per = text.ends_with("r/m") ? 60 : 1;
+  if (!text.ends_with("r/m") && !text.ends_with("r/s")) return std::nullopt;
+  const auto n = ParseDecimal(text.substr(0, text.size() - 3));
+  if (!n || *n == 0 || *n > UINT32_MAX) return std::nullopt;
+  return *n * 1000 / per;
+}
+
+template <class Zones>
+Status AddZone(const Directive& d, Zones* zones, typename Zones::value_type zone) {
+  if (zone.name.empty())
+    return InvalidArgument(fmt::format("\"{}\" must have \"zone\" parameter", d.name));
+  if (const int old = FindZone(*zones, zone.name); old >= 0) {
+    return InvalidArgument(fmt::format("{} \"{}\" is already bound to key \"{}\"", d.name,
+                                       zone.name, (*zones)[static_cast<size_t>(old)].key.source()));
+  }
+  zones->push_back(std::move(zone));
+  return {};
+}
+
+Status ReqZone(Block& b, const Directive& d) {
+  LimitReqZone zone{.rate = 1000};
+  if (Status s = Strings{}(b, d, d.args[0], zone.key); !s) return s;
+  for (size_t i = 1; i < d.args.size(); ++i) {
+    if (const auto name = After(d.args[i], "zone=")) {
+      if (Status s = NameAndSize(*name, &zone); !s) return s;
+    } else if (const auto text = After(d.args[i], "rate=")) {
+      const auto rate = ParseRate(*text);
+      if (!rate) return InvalidArgument(fmt::format("invalid rate \"{}\"", d.args[i]));
+      zone.rate = *rate;
+    } else {
+      return InvalidParameter(d.args[i]);
+    }
+  }
+  return AddZone(d, &b.http->limit_req_zones, std::move(zone));
+}
+
+Status ConnZone(Block& b, const Directive& d) {
+  LimitConnZone zone;
+  if (Status s = Strings{}(b, d, d.args[0], zone.key); !s) return s;
+  const auto name = After(d.args[1], "zone=");
+  if (!name) return InvalidParameter(d.args[1]);
+  if (Status s = NameAndSize(*name, &zone); !s) return s;
+  return AddZone(d, &b.http->limit_conn_zones, std::move(zone));
+}
+
+Error NoSuchZone(std::string_view name) {
+  return InvalidArgument(fmt::format("zero size shared memory zone \"{}\"", name));
+}
+
+Status ReqParameter(Block& b, const std::string& text, LimitReq* limit) {
+  if (const auto name = After(text, "zone=")) {
+    limit->zone = FindZone(b.http->limit_req_zones, *name);
+    if (limit->zone < 0) return NoSuchZone(*name);
+    return {};
+  }
+  if (text == "nodelay") {
+    limit->delay = std::numeric_limits<uint64_t>::max();
+    return {};
+  }
+  const bool is_burst = text.starts_with("burst=");
+  const auto value = is_burst ? After(text, "burst=") : After(text, "delay=");
+  if (!value) return InvalidParameter(text);
+  const auto n = ParseDecimal(*value);
+  if (!n || (is_burst && *n == 0) || *n > INT32_MAX) {
+    return InvalidArgument(
+        fmt::format("invalid {} \"{}\"", is_burst ? "burst value" : "delay value", text));
+  }
+  (is_burst ? limit->burst : limit->delay) = *n;
+  return {};
+}
+
+Status Req(Block& b, const Directive& d) {
+  auto& limits = b.location->access.limit_req.limits;
+  if (b.First(&limits)) limits.clear();
+  LimitReq limit;
+  for (const std::string& text : d.args) {
+    if (Status s = ReqParameter(b, text, &limit); !s) return s;
+  }
+  if (limit.zone < 0) return InvalidArgument("\"limit_req\" must have \"zone\" parameter");
+  for (const LimitReq& other : limits) {
+    if (other.zone == limit.zone) return Refuse(d, "is duplicate");
+  }
+  limits.push_back(limit);
+  return {};
+}
+
+Status Conn(Block& b, const Directive& d) {
+  auto& limits = b.location->access.limit_conn.limits;
+  if (b.First(&limits)) limits.clear();
+  LimitConn limit;
+  limit.zone = FindZone(b.http->limit_conn_zones, d.args[0]);
+  if (limit.zone < 0) return NoSuchZone(d.args[0]);
+  const auto n = ParseDecimal(d.args[1]);
+  if (!n || *n == 0)
+    return InvalidArgument(fmt::format("invalid number of connections \"{}\"", d.args[1]));
+  if (*n > 65535) return InvalidArgument("connection limit must be less 65536");
+  limit.connections = static_cast<uint32_t>(*n);
+  for (const LimitConn& other : limits) {
+    if (other.zone == limit.zone) return Refuse(d, "is duplicate");
+  }
+  limits.push_back(limit);
+  return {};
+}
+
+using R = LimitReqSettings;
+using C = LimitConnSettings;
+using A = AccessSettings;
+constexpr uint32_t kHere = kHttpServerLocation;
+
+constexpr std::array kRows = std::to_array<Row>({
+    {"limit_req_zone", kHttp, Takes(3), kMany | kEarly, ReqZone, "",
+     "KEY zone=NAME:SIZE rate=Nr/s|Nr/m: counts requests"},
+    {"limit_req", kHere, Takes(1, 2, 3), kMany, Req, "", "zone=NAME [burst=N] [nodelay | delay=N]"},
+    {"limit_req_status", kHere, kOneArg, kOnce,
+     Setting<Number<400, 599>, &Location::access, &A::limit_req, &R::status>, "503",
+     "status of what is refused"},
+    {"limit_req_log_level", kHere, kOneArg, kOnce,
+     Setting<OneOf<kLevels>, &Location::access, &A::limit_req, &R::log_level>, "error",
+     "info | notice | warn | error; delays are logged one level lower"},
+    {"limit_req_dry_run", kHere, kOneArg, kOnce,
+     Setting<Flag, &Location::access, &A::limit_req, &R::dry_run>, "off",
+     "only log what would be limited"},
+    {"limit_conn_zone", kHttp, Takes(2), kMany | kEarly, ConnZone, "",
+     "KEY zone=NAME:SIZE: counts connections"},
+    {"limit_conn", kHere, Takes(2), kMany, Conn, "", "ZONE N: connections at the same time"},
+    {"limit_conn_status", kHere, kOneArg, kOnce,
+     Setting<Number<400, 599>, &Location::access, &A::limit_conn, &C::status>, "503",
+     "status of what is refused"},
+    {"limit_conn_log_level", kHere, kOneArg, kOnce,
+     Setting<OneOf<kLevels>, &Location::access, &A::limit_conn, &C::log_level>, "error",
+     "info | notice | warn | error"},
+    {"limit_conn_dry_run", kHere, kOneArg, kOnce,
+     Setting<Flag, &Location::access, &A::limit_conn, &C::dry_run>, "off",
+     "only log what would be refused"},
+});
+
+}  // namespace
+
+constinit const std::span<const Row> kLimitDirectives = kRows;
+
+}  // namespace limpet::conf

@@ -1,0 +1,149 @@
+// root, alias, index, try_files, types: responses from files.
+#include <array>
+
+#include "conf/loader.h"
+#include "conf/mime_types.h"
+#include "conf/setting.h"
+#include "conf/tables.h"
+
+namespace limpet::conf {
+namespace {
+
+using R = ResponseSettings;
+
+// Root and alias exclude each other in a block.
+Status Once(Block& b, const Directive& d) {
+  R& response = b.location->response;
+  if (b.First(&response.root)) return {};
+  return InvalidArgument(
+      fmt::format("\"{}\" directive is duplicate, \"{}\" directive was specified earlier", d.name,
+                  d.name == "root" ? "alias" : "root"));
+}
+
+Result<Template> FilePath(Block& b, const Directive& d, std::string text) {
+  for (const std::string_view name : {"document_root", "realpath_root"}) {
+    if (text.find(fmt::format("${}", name)) == std::string::npos &&
+        text.find(fmt::format("${{{}}}", name)) == std::string::npos) {
+      continue;
+    }
+    return InvalidArgument(
+        fmt::format("the ${} variable cannot be used in the \"{}\" directive", name, d.name));
+  }
+  return CompileTemplate(b, d, text.starts_with('$') ? text : b.loader.FromPrefix(text));
+}
+
+Status Root(Block& b, const Directive& d) {
+  if (Status s = Once(b, d); !s) return s;
+  std::string path = d.args[0];
+  if (path.ends_with('/')) path.pop_back();
+  // "/" alone has become "", which is the file system's root once a URI is appended
+  Result<Template> root = d.args[0] == "/" ? Template::Literal("") : FilePath(b, d, path);
+  if (!root) return root.error();
+  b.location->response.root = std::move(*root);
+  b.location->response.alias.reset();
+  return {};
+}
+
+Status Alias(Block& b, const Directive& d) {
+  if (Status s = Once(b, d); !s) return s;
+  if (b.location->kind == LocationKind::kNamed) {
+    return InvalidArgument("the \"alias\" directive cannot be used inside the named location");
+  }
+  Result<Template> alias = FilePath(b, d, d.args[0]);
+  if (!alias) return alias.error();
+  R& response = b.location->response;
+  response.alias = std::move(*alias);
+  response.alias_prefix =
+      b.location->kind == LocationKind::kRegex ? SIZE_MAX : b.location->name.size();
+  return {};
+}
+
+Status Index(Block& b, const Directive& d) {
+  auto& index = b.location->response.index;
+  if (b.First(&index)) index.clear();
+  for (size_t i = 0; i < d.args.size(); ++i) {
+    if (d.args[i].empty())
+      return InvalidArgument(
+          fmt::format("index \"{}\" in \"index\" directive is invalid", d.args[i]));
+    if (d.args[i].starts_with('/') && i + 1 < d.args.size()) {
+      b.loader.Warn(d, "only the last index in \"index\" directive should be absolute");
+    }
+    if (Status s = Strings{}(b, d, d.args[i], index.emplace_back()); !s) return s;
+  }
+  return {};
+}
+
+Status TryFilesRow(Block& b, const Directive& d) {
+  TryFiles files;
+  const std::string& last = d.args.back();
+  for (size_t i = 0; i + 1 < d.args.size(); ++i) {
+    TryFiles::Candidate& candidate = files.candidates.emplace_back();
+    std::string text = d.args[i];
+    candidate.is_directory = text.ends_with('/');
+    if (candidate.is_directory) text.pop_back();
+    if (Status s = Strings{}(b, d, text, candidate.path); !s) return s;
+  }
+  if (last.starts_with('=')) {
+    const auto code = ParseDecimal(std::string_view(last).substr(1));
+    if (!code || *code > 999) return InvalidArgument(fmt::format("invalid code \"{}\"", last));
+    files.fallback_code = static_cast<int>(*code);
+  } else if (Status s = Strings{}(b, d, last, files.fallback); !s) {
+    return s;
+  }
+  b.location->response.try_files = std::move(files);
+  return {};
+}
+
+// nginx's ways to read files that are not there: only their being off is.
+Status OnlyOff(Block&, const Directive& d) {
+  if (d.args[0] != "off") return InvalidValue(d.args[0]);
+  return {};
+}
+
+constexpr std::array kModifiedSince = std::to_array<Choice<R::IfModifiedSince>>({
+    {"off", R::IfModifiedSince::kOff},
+    {"exact", R::IfModifiedSince::kExact},
+    {"before", R::IfModifiedSince::kBefore},
+});
+
+constexpr uint32_t kHere = kHttpServerLocation;
+constexpr uint32_t kHereOrIf = kHttpServerLocation | kLocationIf;
+
+constexpr std::array kRows = std::to_array<Row>({
+    {"root", kHereOrIf, kOneArg, kOnce, Root, "html", "folder to which the path is appended"},
+    {"alias", kLocation, kOneArg, kOnce, Alias, "",
+     "folder or file that stands for the location's part of the path"},
+    {"index", kHere, AtLeast(1), kMany, Index, "index.html", "files that answer for a folder"},
+    {"try_files", kServer | kLocation, AtLeast(2), kOnce, TryFilesRow, "",
+     "FILE … URI | @NAME | =CODE: the first that is there, or the last"},
+    {"types", kHere, kNoArgs, kBlock | kMany | kEarly, TypesBlock,
+     "text/html html; image/gif gif; image/jpeg jpg", "{ TYPE EXTENSION …; }"},
+    {"default_type", kHere, kOneArg, kOnce, Setting<Text, &Location::response, &R::default_type>,
+     "text/plain", "type of all other files"},
+    {"types_hash_max_size", kHere, kOneArg, kOnce, Checked<Number<>, int>, "1024",
+     "accepted; hashes grow by themselves"},
+    {"types_hash_bucket_size", kHere, kOneArg, kOnce, Checked<Number<>, int>, "64",
+     "accepted; hashes grow by themselves"},
+    {"sendfile", kHereOrIf, kOneArg, kOnce, Setting<Flag, &Location::response, &R::sendfile>, "off",
+     "the kernel copies files to the socket"},
+    {"sendfile_max_chunk", kHere, kOneArg, kOnce, Checked<Size, size_t>, "2m",
+     "accepted; a worker never sends long at once"},
+    {"if_modified_since", kHere, kOneArg, kOnce,
+     Setting<OneOf<kModifiedSince>, &Location::response, &R::if_modified_since>, "exact",
+     "off | exact | before: how If-Modified-Since is compared"},
+    {"max_ranges", kHere, kOneArg, kOnce, Setting<Number<>, &Location::response, &R::max_ranges>,
+     "", "byte ranges allowed in a request; 0: none"},
+    {"msie_padding", kHere, kOneArg, kOnce, Setting<Flag, &Location::response, &R::msie_padding>,
+     "on", "pads error pages for old browsers"},
+    {"directio", kHere, kOneArg, kOnce, OnlyOff, "off", "off"},
+    {"aio", kHere, kOneArg, kOnce, OnlyOff, "off", "off"},
+    {"open_file_cache", kHere, kOneArg, kOnce, OnlyOff, "off", "off"},
+    {"read_ahead", kHere, kOneArg, kOnce, Checked<Size, size_t>, "0",
+     "accepted; the kernel decides"},
+});
+
+}  // namespace
+
+constinit const std::span<const Row> kStaticDirectives = kRows;
+
+}  // namespace limpet::conf

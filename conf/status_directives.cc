@@ -1,0 +1,42 @@
+// What limpet says about itself.
+#include <array>
+
+#include "conf/setting.h"
+#include "conf/tables.h"
+
+namespace limpet::conf {
+namespace {
+
+Status StubStatus(Block& b, const Directive&) {
+  b.location->stub_status = true;
+  return {};
+}
+
+Status Api(Block& b, const Directive& d) {
+  b.location->api = d.args[0];
+  b.location->api_write = false;
+  if (d.args.size() == 1) return {};
+  if (d.args[1] != "write=on" && d.args[1] != "write=off") return InvalidParameter(d.args[1]);
+  b.location->api_write = d.args[1] == "write=on";
+  return {};
+}
+
+Status Prometheus(Block& b, const Directive& d) {
+  if (!d.args.empty() && d.args[0] != "all") return InvalidParameter(d.args[0]);
+  b.location->prometheus = true;
+  return {};
+}
+
+constexpr std::array kRows = std::to_array<Row>({
+    {"stub_status", kServer | kLocation, Takes(0, 1), kOnce, StubStatus, "",
+     "numbers of connections and requests"},
+    {"api", kLocation, Takes(1, 2), kOnce, Api, "",
+     "PREFIX [write=on|off]: the state of upstreams and session zones as JSON"},
+    {"prometheus", kLocation, Takes(0, 1), kOnce, Prometheus, "", "metrics for Prometheus"},
+});
+
+}  // namespace
+
+constinit const std::span<const Row> kStatusDirectives = kRows;
+
+}  // namespace limpet::conf

@@ -1,0 +1,70 @@
+// Messages are nginx's, with file and line at the end.
+#include "tests/conf/support.h"
+
+namespace limpet::conf {
+namespace {
+
+struct Case {
+  const char* text;
+  const char* message;
+};
+
+TEST(Errors, Syntax) {
+  const Case cases[] = {
+      {"}", "unexpected \"}\" in t.conf:1"},
+      {";", "unexpected \";\" in t.conf:1"},
+      {"events {", "unexpected end of file, expecting \"}\" in t.conf:1"},
+      {"daemon", "unexpected end of file, expecting \";\" or \"}\" in t.conf:1"},
+      {"daemon \"off\"x;", "unexpected \"x\" in t.conf:1"},
+      {"daemon off }", "unexpected \"}\" in t.conf:1"},
+      {"\n\n}", "unexpected \"}\" in t.conf:3"},
+      {"include /nowhere/at/all;",
+       "open() \"/nowhere/at/all\" failed (2: No such file or directory) in t.conf:1"},
+  };
+  for (const Case& c : cases) EXPECT_EQ(LoadError(c.text), c.message) << c.text;
+}
+
+TEST(Errors, Rows) {
+  const Case cases[] = {
+      {"deamon off;", "unknown directive \"deamon\" (did you mean \"daemon\"?) in t.conf:1"},
+      {"qwertyuiop off;", "unknown directive \"qwertyuiop\" in t.conf:1"},
+      {"listen 80;", "\"listen\" directive is not allowed here in t.conf:1"},
+      {"daemon;", "invalid number of arguments in \"daemon\" directive in t.conf:1"},
+      {"daemon maybe;",
+       "invalid value \"maybe\" in \"daemon\" directive, it must be \"on\" or \"off\" in t.conf:1"},
+      {"daemon off; daemon off;", "\"daemon\" directive is duplicate in t.conf:1"},
+      {"http;", "directive \"http\" has no opening \"{\" in t.conf:1"},
+      {"daemon off {}", "directive \"daemon\" is not terminated by \";\" in t.conf:1"},
+  };
+  for (const Case& c : cases) EXPECT_EQ(LoadError(c.text), c.message) << c.text;
+}
+
+TEST(Errors, Http) {
+  const Case cases[] = {
+      {"upstream a { }", "no servers are inside upstream \"a\" in t.conf:1"},
+      {"upstream a { server 127.0.0.1; } upstream a { server 127.0.0.1; }",
+       "duplicate upstream \"a\" in t.conf:1"},
+      {"upstream a { server no.such.host.invalid; }",
+       "host not found in upstream \"no.such.host.invalid\" in t.conf:1"},
+      {"upstream a { server 127.0.0.1 weight=0; }", "invalid parameter \"weight=0\" in t.conf:1"},
+      {"server { location /a/ { location /b { } } }",
+       "location \"/b\" is outside location \"/a/\" in t.conf:1"},
+      {"server { location /a { } location /a { } }", "duplicate location \"/a\" in t.conf:1"},
+      {"server { location / { proxy_pass ftp://x; } }", "invalid URL prefix in t.conf:1"},
+      {"server { location / { return 200 $nope; } }", "unknown \"nope\" variable in t.conf:1"},
+      {"server { listen 80 default; } server { listen 80 default_server; }",
+       "a duplicate default server for 0.0.0.0:80 in t.conf:1"},
+      {"server { listen 80; listen 80; }", "a duplicate listen 0.0.0.0:80 in t.conf:1"},
+      {"server { location ~ a { proxy_pass http://127.0.0.1/x; } }",
+       "\"proxy_pass\" cannot have URI part in location given by regular expression, or inside "
+       "named location, or "
+       "inside \"if\" statement, or inside \"limit_except\" block in t.conf:1"},
+      {"upstream a { server 127.0.0.1; sticky learn create=$cookie_a lookup=$cookie_a zone=z:1k; }",
+       "zone \"z\" is too small in t.conf:1"},
+      {"client_max_body_size 1x;", "\"client_max_body_size\" directive invalid value in t.conf:1"},
+  };
+  for (const Case& c : cases) EXPECT_EQ(LoadError(InHttp(c.text)), c.message) << c.text;
+}
+
+}  // namespace
+}  // namespace limpet::conf
