@@ -1,5 +1,6 @@
 // Variables that tell of the response: as it was decided, and as much of it as has been sent.
 #include "base/clock.h"
+#include "worker/http/gzip.h"
 #include "worker/http/response_writer.h"
 #include "worker/http/variable_getters.h"
 
@@ -94,6 +95,10 @@ Value GetRequestCompletion(Exchange& exchange) {
 
 Value GetLimitRate(Exchange& exchange) { return Formatted(exchange, "{}", exchange.limit_rate()); }
 
-Value GetGzipRatio(Exchange&) { return Value::None(); }
+Value GetGzipRatio(Exchange& exchange) {
+  const auto* gzip = dynamic_cast<const GzipFilter*>(exchange.writer().filter());
+  if (gzip == nullptr || !exchange.writer().ended()) return Value::None();
+  return Value::Of(exchange.arena().Copy(gzip->Ratio()));
+}
 
 }  // namespace limpet::worker
