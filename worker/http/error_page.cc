@@ -86,8 +86,10 @@ void ReplyWithErrorPage(Exchange& exchange, int status) {
   if (ClosesConnection(status)) exchange.stream().CloseAfterResponse();
   const std::string_view location = exchange.response().location;
   const std::string_view challenge = exchange.response().headers.Value(proto::HeaderId::kWwwAuthenticate);
+  const std::string_view range = exchange.response().headers.Value(proto::HeaderId::kContentRange);
   exchange.response().Reset();
   exchange.response().location = location;
+  if (!range.empty() && status == 416) exchange.response().headers.Add("Content-Range", range);
   if (!challenge.empty()) exchange.response().headers.Add("WWW-Authenticate", challenge);
   exchange.set_error_status(0);
   const std::string_view title = Title(status);

@@ -213,6 +213,8 @@ void Exchange::InternalRedirect(std::string_view uri, std::string_view args) {
   request_.uri = uri;
   request_.args = args;
   request_.uri_is_original = false;
+  request_.under_location = true;
+  request_.uri_under_alias = false;
   request_.internal = true;
   request_.location = request_.server->root.get();
   Restart(FirstStep());

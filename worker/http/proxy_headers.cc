@@ -197,6 +197,7 @@ void FilterUpstreamHead(Exchange& exchange, const proto::ResponseHead& head) {
   response.status = head.status;
   response.status_line = head.status_line;
   response.from_upstream = true;
+  response.allow_ranges = exchange.location().proxy.force_ranges;
   uint64_t seen = 0;
   for (const Header& header : head.headers) {
     if ((kSingle & Bit(header.id)) != 0) {

@@ -47,7 +47,10 @@ Step SendFile(Exchange& exchange, const OpenedFile& file) {
   const conf::ResponseSettings& settings = exchange.location().response;
   Response& response = exchange.response();
   response.status = 200;
-  response.content_type = ContentTypeOf(settings, exchange.request().uri);
+  // X-Accel-Redirect may have brought one along.
+  if (response.content_type.empty()) {
+    response.content_type = ContentTypeOf(settings, exchange.request().uri);
+  }
   response.content_length = static_cast<int64_t>(file.size);
   response.last_modified = file.modified;
   if (settings.etag) {
