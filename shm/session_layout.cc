@@ -32,7 +32,7 @@ Geometry Geometry::For(size_t bytes) {
   constexpr uint64_t kPerBucket = sizeof(Bucket) + kSlotsPerBucket * sizeof(QueueLink);
   if (g.shard_bytes <= fixed) return g;
   g.buckets = static_cast<uint32_t>((g.shard_bytes - fixed) / kPerBucket);
-  g.shard_capacity = static_cast<uint32_t>(uint64_t{g.Slots()} * 61 / 64);
+  g.shard_capacity = static_cast<uint32_t>(uint64_t{g.Slots()} * 58 / 64);
   return g;
 }
 

@@ -8,8 +8,8 @@
 namespace limpet::shm {
 namespace {
 
-constexpr uint32_t kCollectBatch = 16;                 // sessions between two glances at the clock
-constexpr std::chrono::microseconds kCollectTime{20};  // well below the 50 us that are promised
+constexpr uint32_t kCollectBatch = 8;                  // sessions between two glances at the clock
+constexpr std::chrono::microseconds kCollectTime{12};  // well below the 50 us that are promised
 
 SessionCounters Read(const SessionCounterLine& line) {
   SessionCounters c;

@@ -124,6 +124,7 @@ class Shard {
   void LinkFresh(uint32_t slot, uint32_t next);
   Slot OldestFresh(uint32_t* budget);
   Slot NewestFresh() const;
+  void PrefetchFront() const;
   Slot OldestUsed(uint32_t* budget);
   void NoteOldest(const PolicyView& policy, uint32_t now, uint32_t* budget);
   bool CollectOne(const PolicyView& policy, uint32_t now, uint32_t* budget);

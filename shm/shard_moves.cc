@@ -7,8 +7,7 @@ namespace limpet::shm {
 
 // Breadth first: buckets, each reached by moving one slot of its parent there.
 struct Shard::Path {
-  static constexpr uint32_t kMaxNodes =
-      400;  // at 61/64 full, all but one in many thousands end far earlier
+  static constexpr uint32_t kMaxNodes = 400;  // at 58/64 full, nearly all end far earlier
   struct Node {
     uint32_t bucket;
     uint32_t parent;     // node

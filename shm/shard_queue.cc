@@ -135,6 +135,14 @@ void Shard::Tidy() {
   (void)OldestFresh(&looks);
 }
 
+// What the next one to give up a session will look at first.
+void Shard::PrefetchFront() const {
+  const uint32_t next = links_[FreshList()].next;
+  if (next >= slot_count_) return;
+  __builtin_prefetch(&ValOf(next));
+  __builtin_prefetch(&links_[next]);
+}
+
 Shard::Gave Shard::GiveUp(const PolicyView& policy, uint32_t now, bool only_expired) {
   for (;;) {
     uint32_t looks = kLooks;
@@ -153,6 +161,7 @@ Shard::Gave Shard::GiveUp(const PolicyView& policy, uint32_t now, bool only_expi
                              (fresh && fresh.value.tick() < used.value.tick());
     const bool take_used = used_expired || !fresh || (!fresh_expired && !fresh_first);
     if (Remove(take_used ? used : fresh)) {
+      PrefetchFront();
       return used_expired || fresh_expired ? Gave::kExpired : Gave::kLive;
     }
   }

@@ -29,6 +29,13 @@ inline std::byte* SharedMemory(size_t bytes) {
   return static_cast<std::byte*>(p);
 }
 
+// Maps all pages into this process, so that no page fault is measured.
+inline void Populate(std::byte* memory, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 4096) {
+    std::atomic_ref(*reinterpret_cast<char*>(memory + i)).fetch_add(0);
+  }
+}
+
 struct Outcome {
   double ops_per_second = 0;
   double p999_us = 0;  // of single operations, one in 64 timed
@@ -44,17 +51,21 @@ class Forked {
   Forked(const Forked&) = delete;
   Forked& operator=(const Forked&) = delete;
 
-  // work(process, i) does operation i.
-  template <class Work>
-  Outcome Run(int processes, double seconds, const Work& work) {
+  // Each process calls prepare(process) first, unmeasured; work(process, i) does operation i.
+  template <class Prepare, class Work>
+  Outcome Run(int processes, double seconds, const Prepare& prepare, const Work& work) {
     shared_->go = 0;
+    shared_->ready = 0;
     for (int p = 0; p < processes; ++p) {
       if (::fork() == 0) {
+        prepare(p);
+        ++shared_->ready;
         while (shared_->go == 0) ::sched_yield();
         Loop(shared_->results[p], p, seconds, work);
         ::_exit(0);
       }
     }
+    while (shared_->ready < processes) ::sched_yield();
     shared_->go = 1;
     while (::wait(nullptr) > 0) {
     }
@@ -68,7 +79,7 @@ class Forked {
     uint32_t sample_ns[kSamples];
   };
   struct Shared {
-    std::atomic<int> go;
+    std::atomic<int> go, ready;
     Result results[kMaxProcesses];
   };
 

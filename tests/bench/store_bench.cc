@@ -52,7 +52,10 @@ class TableStore {
   TableStore(const TableStore&) = delete;
   TableStore& operator=(const TableStore&) = delete;
   uint64_t capacity() const { return table_.Capacity(); }
-  void Attach(int process) { table_.AttachWorker(process); }
+  void Attach(int process) {
+    table_.AttachWorker(process);
+    bench::Populate(memory_, bytes_);
+  }
   void Lookup(const Digest128& key, uint64_t now) {
     benchmark::DoNotOptimize(table_.Lookup({key}, now));
   }
@@ -75,7 +78,7 @@ class BaselineStore {
   BaselineStore(const BaselineStore&) = delete;
   BaselineStore& operator=(const BaselineStore&) = delete;
   uint64_t capacity() const { return slots_; }
-  void Attach(int) {}
+  void Attach(int) { bench::Populate(memory_, bytes_); }
   void Lookup(const Digest128& key, uint64_t now) {
     benchmark::DoNotOptimize(store_->Lookup(key, now));
   }
@@ -110,9 +113,9 @@ Outcome Measure(Mix mix, int processes, int fill_percent, bool zipf) {
     const_cast<uint32_t*>(picks)[i] = static_cast<uint32_t>(Pick(random(), fill, zipf));
   }
   uint64_t now = NowMs();
+  const auto prepare = [&](int process) { store.Attach(process); };
   const auto work = [&](int process, uint64_t i) {
     if (i % 64 == 0) now = NowMs();  // as an event loop does
-    if (i == 0) store.Attach(process);
     const auto p = static_cast<uint64_t>(process);
     const uint64_t fresh = fill + (p + 1) * 1'000'000'000 + i;
     const uint64_t known = picks[(i + p * 7919 * 13) % kKeysPerProcess];
@@ -121,7 +124,7 @@ Outcome Measure(Mix mix, int processes, int fill_percent, bool zipf) {
     store.Lookup(KeyFor(mix == Mix::kMiss ? fresh : known), now);
   };
   Forked forked;
-  const Outcome outcome = forked.Run(processes, kSeconds, work);
+  const Outcome outcome = forked.Run(processes, kSeconds, prepare, work);
   ::munmap(const_cast<uint32_t*>(picks), kKeysPerProcess * 4);
   return outcome;
 }
