@@ -4,7 +4,7 @@
 
 #include "proto/escape.h"
 #include "worker/http/features.h"
-#include "worker/http/variable_getters.h"
+#include "worker/http/file_path.h"
 
 namespace limpet::worker {
 namespace {
@@ -80,7 +80,7 @@ void AccessLogs::WriteToVariablePath(Exchange& exchange, const conf::AccessLog& 
                                      const conf::OpenLogFileCache& cache) {
   // Parts of the path come from clients: only sites that exist get logs.
   struct stat info {};
-  const std::string root(GetDocumentRoot(exchange).text);
+  const std::string root(DocumentRoot(exchange));
   if (::stat(root.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
     exchange.Log(LogLevel::kError, fmt::format("testing \"{}\" existence failed", root));
     return;

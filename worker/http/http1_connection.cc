@@ -1,11 +1,13 @@
 #include "worker/http/http1_connection.h"
 
+#include <netinet/tcp.h>
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "base/text.h"
 #include "worker/http/connection_set.h"
+#include "worker/http/limit_rate.h"
 #include "worker/http/server_names.h"
 #include "worker/tls/tls_transport.h"
 
@@ -16,6 +18,19 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr size_t kLowWater = 16 * 1024;  // of unsent bytes in memory: below it more is asked for
 
 uint64_t Ms(std::chrono::milliseconds time) { return static_cast<uint64_t>(time.count()); }
+
+// Browsers of old that do not survive a kept connection (keepalive_disable).
+bool KeepAliveDisabled(const conf::ClientSettings& conf, const Request& request) {
+  constexpr uint32_t kMsie6 = 1, kSafari = 2;
+  if (conf.keepalive_disable == 0) return false;
+  const proto::Header* agent = request.headers().Find(proto::HeaderId::kUserAgent);
+  if (agent == nullptr) return false;
+  const std::string_view text = agent->value;
+  const bool msie6 = text.find("MSIE 6.") != std::string_view::npos && text.find("SV1") == std::string_view::npos;
+  if ((conf.keepalive_disable & kMsie6) != 0 && msie6 && request.method == proto::Method::kPost) return true;
+  return (conf.keepalive_disable & kSafari) != 0 && text.find("Safari/") != std::string_view::npos &&
+         text.find("Mac OS X") != std::string_view::npos && text.find("Chrome/") == std::string_view::npos;
+}
 
 }  // namespace
 
@@ -377,12 +392,10 @@ void Http1Connection::StartTunnel() {
 // --- Output ---
 
 uint64_t Http1Connection::SendBudget() {
-  const uint64_t rate = exchange_ != nullptr ? exchange_->EffectiveLimitRate() : 0;
+  const uint64_t rate = exchange_ != nullptr && !tunnel_ ? ClientRate(*exchange_) : 0;
   if (rate == 0) return UINT64_MAX;
-  const uint64_t after = exchange_->EffectiveLimitRateAfter();
-  const uint64_t elapsed = (runtime_.loop.NowMs() - exchange_->request().started_ms) / 1000 + 1;
-  const uint64_t allowed = rate * elapsed + after;
-  return allowed > bytes_sent() ? allowed - bytes_sent() : 0;
+  const uint64_t elapsed_ms = runtime_.loop.NowMs() - exchange_->request().started_ms;
+  return RateAllowance(rate, ClientRateAfter(*exchange_), elapsed_ms, bytes_sent());
 }
 
 void Http1Connection::Flush() {
@@ -445,6 +458,13 @@ void Http1Connection::FinishResponse() {
 void Http1Connection::Abort(bool reset) {
   finished_ = true;
   Close(reset);
+}
+
+int64_t Http1Connection::RoundTripMicroseconds() const {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(transport_->fd(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return -1;
+  return info.tcpi_rtt;
 }
 
 const TlsTransport* Http1Connection::tls() const {

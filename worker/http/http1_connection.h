@@ -44,6 +44,7 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   void Abort(bool reset) override;
   uint64_t bytes_sent() const override { return out_.sent() - sent_before_; }
   const TlsTransport* tls() const override;
+  int64_t RoundTripMicroseconds() const override;
   void StartTunnel() override;
 
  private:

@@ -9,17 +9,23 @@ constexpr size_t kMaxKey = 255;  // nginx's
 
 using Verdict = shm::LimitConnTable::Verdict;
 
-// Takes a place that is given back when the exchange ends.
-Verdict TakePlace(Exchange& exchange, const conf::LimitConn& limit, std::string_view key) {
-  Runtime& runtime = exchange.runtime();
-  shm::LimitConnTable* const table = runtime.limit_conn[static_cast<size_t>(limit.zone)];
-  const Digest128 digest = table->KeyOf(key);
-  const int slot = runtime.slot;
-  const Verdict verdict = table->Take(digest, limit.connections, slot);
-  if (verdict == Verdict::kTaken) {
-    exchange.AtEnd([table, digest, slot] { table->Release(digest, slot); });
-  }
-  return verdict;
+struct Place {
+  shm::LimitConnTable* table;
+  Digest128 key;
+};
+
+void GiveBack(const std::vector<Place>& places, int slot) {
+  for (const Place& place : places) place.table->Release(place.key, slot);
+}
+
+std::optional<std::string_view> KeyOf(Exchange& exchange, const conf::LimitConnZone& zone) {
+  const std::string_view key = exchange.Evaluate(zone.key);
+  if (key.empty()) return std::nullopt;
+  if (key.size() <= kMaxKey) return key;
+  exchange.Log(LogLevel::kError,
+               fmt::format("the value of the \"{}\" key is more than {} bytes: \"{}\"",
+                           zone.key.source(), kMaxKey, key));
+  return std::nullopt;
 }
 
 Step Reject(Exchange& exchange, const conf::LimitConnSettings& settings, Verdict verdict,
@@ -42,19 +48,26 @@ Step LimitConnStep(Exchange& exchange) {
   const conf::LimitConnSettings& settings = exchange.location().access.limit_conn;
   // A request counts once: not again after an internal redirect.
   if (settings.limits.empty() || !exchange.limit_conn_status.empty()) return Step::kNext;
+  Runtime& runtime = exchange.runtime();
+  const int slot = runtime.slot;
+  std::vector<Place> taken;
   for (const conf::LimitConn& limit : settings.limits) {
-    const auto& zone = exchange.runtime().http.limit_conn_zones[static_cast<size_t>(limit.zone)];
-    const std::string_view key = exchange.Evaluate(zone.key);
-    if (key.empty()) continue;
-    if (key.size() > kMaxKey) {
-      exchange.Log(LogLevel::kError,
-                   fmt::format("the value of the \"{}\" key is more than {} bytes: \"{}\"",
-                               zone.key.source(), kMaxKey, key));
-      continue;
-    }
+    const auto zone_index = static_cast<size_t>(limit.zone);
+    const conf::LimitConnZone& zone = runtime.http.limit_conn_zones[zone_index];
+    const auto key = KeyOf(exchange, zone);
+    if (!key) continue;
     exchange.limit_conn_status = "PASSED";
-    const Verdict verdict = TakePlace(exchange, limit, key);
-    if (verdict != Verdict::kTaken) return Reject(exchange, settings, verdict, zone.name);
+    shm::LimitConnTable* const table = runtime.limit_conn[zone_index];
+    const Place place{table, table->KeyOf(*key)};
+    const Verdict verdict = table->Take(place.key, limit.connections, slot);
+    if (verdict != Verdict::kTaken) {
+      GiveBack(taken, slot);  // who is refused by one zone does not count in the others
+      return Reject(exchange, settings, verdict, zone.name);
+    }
+    taken.push_back(place);
+  }
+  if (!taken.empty()) {
+    exchange.AtEnd([places = std::move(taken), slot] { GiveBack(places, slot); });
   }
   return Step::kNext;
 }

@@ -1,4 +1,5 @@
 // Variables that tell where a request's file would be.
+#include <cerrno>
 #include <cstdlib>
 #include <memory>
 
@@ -21,8 +22,8 @@ Value GetRealpathRoot(Exchange& exchange) {
 }
 
 Value GetRequestFilename(Exchange& exchange) {
-  const std::optional<FilePath> file = MapUriToPath(exchange);
-  return file ? Value::Of(file->path) : Value::None();
+  const auto mapped = MapUriToPath(exchange);
+  return mapped ? Value::Of(mapped->path) : Value::None();
 }
 
 }  // namespace limpet::worker

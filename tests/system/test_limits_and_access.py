@@ -1,0 +1,170 @@
+"""limit_conn, limit_req, access control, real addresses and access logs, with several workers."""
+import base64
+import os
+import signal
+import threading
+
+import pytest
+
+from client import Connection, get
+from daemon import Limpet
+from origin import Reply
+from waiting import wait_until
+
+LIMITS = """
+events { }
+http {
+    limit_conn_zone $arg_key zone=places:1m;
+    limit_req_zone $arg_key zone=rate:1m rate=1r/m;
+    server {
+        listen {port};
+        location /conn { limit_conn places 2; limit_conn_status 429; proxy_pass http://127.0.0.1:{origin}; }
+        location /req { limit_req zone=rate burst=1 nodelay; return 200 passed; }
+        location /probe { limit_conn places 1; return 200 $limit_conn_status; }
+    }
+}
+"""
+
+
+class Gate:
+    """An origin's answer that waits until it is opened."""
+
+    def __init__(self):
+        self.opened = threading.Event()
+        self.waiting = threading.Semaphore(0)
+
+    def __call__(self, request):
+        self.waiting.release()
+        self.opened.wait(20)
+        return Reply(b"late")
+
+
+def hold(limpet, gate, count):
+    """So many requests under way at the origin."""
+    connections = []
+    for _ in range(count):
+        connection = Connection(limpet.port)
+        connection.send(b"GET /conn?key=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        connections.append(connection)
+    for _ in range(count):
+        assert gate.waiting.acquire(timeout=10)
+    return connections
+
+
+def test_places_are_counted_over_all_workers(origins):
+    gate = Gate()
+    (origin,) = origins("gate", respond=gate)
+    with Limpet(LIMITS, workers=3, origin=origin.port) as limpet:
+        held = hold(limpet, gate, 2)
+        assert [get(limpet.port, "/conn?key=a").status for _ in range(6)] == [429] * 6
+        limpet.wait_log(r'\[error\].*limiting connections by zone "places"', 6)
+        assert get(limpet.port, "/probe?key=b").text == "PASSED"
+        gate.opened.set()
+        for connection in held:
+            assert connection.response().status == 200
+        wait_until(lambda: get(limpet.port, "/probe?key=a").status == 200, "the places to be free")
+
+
+def test_a_killed_worker_leaves_no_place_taken(origins):
+    gate = Gate()
+    (origin,) = origins("gate", respond=gate)
+    with Limpet(LIMITS, workers=2, origin=origin.port) as limpet:
+        hold(limpet, gate, 2)
+        for worker in limpet.workers():
+            os.kill(worker, signal.SIGKILL)
+        limpet.wait_log("exited on signal 9", 2)
+
+        def free():
+            try:
+                return get(limpet.port, "/probe?key=a").status == 200
+            except OSError:
+                return False
+
+        wait_until(free, "the places to be free")
+        gate.opened.set()
+
+
+def test_rates_are_shared_by_workers_and_survive_a_reload():
+    with Limpet(LIMITS, workers=3, origin=1) as limpet:
+        assert [get(limpet.port, "/req?key=a").status for _ in range(2)] == [200, 200]
+        assert {get(limpet.port, "/req?key=a").status for _ in range(8)} == {503}
+        limpet.reload()
+        assert {get(limpet.port, "/req?key=a").status for _ in range(8)} == {503}
+        assert get(limpet.port, "/req?key=b").status == 200
+        limpet.wait_log(r'limiting requests, excess: [\d.]+ by zone "rate"')
+
+
+def test_a_zone_in_use_keeps_its_key():
+    with Limpet(LIMITS, workers=1, origin=1) as limpet:
+        limpet.write(LIMITS.replace("limit_req_zone $arg_key", "limit_req_zone $arg_other"))
+        limpet.kill(signal.SIGHUP)
+        limpet.wait_log(r'\[emerg\].*limit_req "rate" uses the "\$arg_other" key while previously it used the "\$arg_key" key')
+
+
+ACCESS = """
+events { }
+http {
+    log_format all '$remote_addr "$request" $status $remote_user';
+    access_log {dir}/access.log all;
+    set_real_ip_from 127.0.0.1;
+    server {
+        listen {port};
+        auth_basic_user_file {dir}/users;
+        location /auth { auth_basic inside; return 204; }
+        location /deny { deny 192.0.2.0/24; allow all; try_files /none @ok; }
+        location /any { satisfy any; allow 192.0.2.1; deny all; auth_basic inside; try_files /none @ok; }
+        location /all { satisfy all; allow 192.0.2.1; deny all; auth_basic inside; try_files /none @ok; }
+        location @ok { return 200 "$remote_addr $realip_remote_addr $remote_user"; }
+    }
+}
+"""
+
+
+@pytest.fixture
+def guarded():
+    with Limpet(ACCESS, workers=2, start=False) as limpet:
+        with open(limpet.path("users"), "w") as users:
+            users.write("plain:{PLAIN}secret\napr:$apr1$r31xyzab$othKcUy6Q8aVRLV2fNvld1\n")
+        limpet.start()
+        yield limpet
+
+
+def ask(limpet, path, user=None, address=None):
+    headers = []
+    if user:
+        headers.append(("Authorization", "Basic " + base64.b64encode(user.encode()).decode()))
+    if address:
+        headers.append(("X-Real-IP", address))
+    return get(limpet.port, path, headers=headers)
+
+
+def test_rules_and_passwords_join_as_satisfy_says(guarded):
+    inside, outside = "192.0.2.1", "198.51.100.7"
+    assert ask(guarded, "/deny", address=inside).status == 403
+    assert ask(guarded, "/deny", address=outside).text == f"{outside} 127.0.0.1 "
+    for user in ("plain:secret", "apr:secret"):
+        assert ask(guarded, "/any", user, outside).status == 200
+        assert ask(guarded, "/all", user, inside).status == 200
+        assert ask(guarded, "/all", user, outside).status == 403
+    assert ask(guarded, "/any", address=inside).status == 200
+    refused = ask(guarded, "/any", "plain:wrong", outside)
+    assert refused.status == 401
+    assert refused.header("WWW-Authenticate") == 'Basic realm="inside"'
+    assert ask(guarded, "/all", address=inside).status == 401
+    guarded.wait_log('user "plain": password mismatch')
+    guarded.wait_log("access forbidden by rule")
+
+
+def test_the_access_log_follows_a_rotation(guarded):
+    get(guarded.port, "/deny")
+    log = guarded.path("access.log")
+    wait_until(lambda: open(log).read() == '127.0.0.1 "GET /deny HTTP/1.1" 200 -\n', "the line")
+    os.rename(log, log + ".1")
+    guarded.kill(signal.SIGUSR1)
+    wait_until(lambda: os.path.exists(log), "the new log")
+
+    def in_new_log():
+        ask(guarded, "/deny", "plain:secret", "198.51.100.7")
+        return '198.51.100.7 "GET /deny HTTP/1.1" 200 plain\n' in open(log).read()
+
+    wait_until(in_new_log, "lines in the new log")
