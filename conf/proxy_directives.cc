@@ -38,7 +38,6 @@ Status ConstantUrl(Block& b, const Directive& d, ProxyPass* pass) {
   pass->https = StartsWithIgnoreCase(url, "https://");
   if (!pass->https && !StartsWithIgnoreCase(url, "http://"))
     return InvalidArgument("invalid URL prefix");
-  if (pass->https) return InvalidArgument("https protocol requires SSL support");
   const uint16_t default_port = pass->https ? 443 : 80;
   const std::string rest = url.substr(pass->https ? 8 : 7);
   const Result<HostPort> address = ParseHostPort(rest, default_port, true);
