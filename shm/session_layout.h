@@ -77,7 +77,7 @@ struct ShardHead {
   uint32_t wheel_base;   // the oldest unit that may have sessions in its list
   uint32_t unit_shift;   // ticks >> unit_shift is the unit the wheel was built for
   uint32_t oldest_tick;  // no session here is older (atomic: collectors glance at it)
-  uint32_t unused_;
+  uint32_t newest_unit;  // no session stands at a later unit of the wheel
   alignas(64) uint32_t
       moves;  // grows before a slot is emptied by a move (atomic: lookups that missed compare it)
 };

@@ -120,6 +120,7 @@ class Shard {
   void TakeOver(uint32_t from, uint32_t to);  // `to` stands where `from` stood
   void PushFresh(uint32_t slot);
   void PushWheel(uint32_t slot, uint32_t tick);
+  void LinkAt(uint32_t slot, uint32_t unit);
   bool InFresh(uint32_t slot) const;
   void LinkFresh(uint32_t slot, uint32_t next);
   Slot OldestFresh(uint32_t* budget);

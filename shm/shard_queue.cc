@@ -27,7 +27,7 @@ void Shard::ResetQueues(const PolicyView& policy) {
   for (uint32_t list = slot_count_; list < slot_count_ + kLists; ++list)
     links_[list] = {list, list};
   head_->fresh = 0;
-  head_->wheel_base = 0;
+  head_->wheel_base = head_->newest_unit = 0;
   head_->unit_shift = policy.unit_shift;
   StoreRelaxed(head_->oldest_tick, kNil);
 }
@@ -73,18 +73,26 @@ void Shard::LinkFresh(uint32_t slot, uint32_t next) {
   ++head_->fresh;
 }
 
-// Never beyond the wheel's reach: too early a place is put right when its turn comes. A session
-// older than the base goes to the very front.
+// Never beyond the wheel's reach: too early a place is put right when its turn comes. The base goes
+// back for a session older than it; if that would be too far for those at the other end, it goes to
+// the very front instead.
 void Shard::PushWheel(uint32_t slot, uint32_t tick) {
   const uint32_t unit = tick >> head_->unit_shift;
-  const bool empty = head_->live == head_->fresh + 1;  // only this one is counted but in no list
-  if (empty) head_->wheel_base = unit;
-  const uint32_t base = head_->wheel_base;
-  if (unit < base) {
-    LinkBefore(slot, links_[WheelList(base)].next);
-  } else {
-    LinkBefore(slot, WheelList(std::min(unit, base + kWheelUnits - 1)));
+  if (head_->live == head_->fresh + 1) {  // only this one is counted but in no list
+    head_->wheel_base = head_->newest_unit = unit;
   }
+  if (unit < head_->wheel_base && head_->newest_unit - unit < kWheelUnits) head_->wheel_base = unit;
+  if (unit < head_->wheel_base) {
+    LinkBefore(slot, links_[WheelList(head_->wheel_base)].next);
+  } else {
+    LinkAt(slot, unit);
+  }
+}
+
+void Shard::LinkAt(uint32_t slot, uint32_t unit) {
+  const uint32_t place = std::min(unit, head_->wheel_base + kWheelUnits - 1);
+  head_->newest_unit = std::max(head_->newest_unit, place);
+  LinkBefore(slot, WheelList(place));
 }
 
 // The front of the list of the never looked up, after those that were have left it.
@@ -123,7 +131,7 @@ Slot Shard::OldestUsed(uint32_t* budget) {
     if (!best || slot.value.tick() < best.value.tick()) best = slot;
     if (*budget == 0) return best;
     Unlink(slot.index);
-    LinkBefore(slot.index, WheelList(std::min(unit, head_->wheel_base + kWheelUnits - 1)));
+    LinkAt(slot.index, unit);
     --*budget;
   }
 }

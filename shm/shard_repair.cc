@@ -85,6 +85,7 @@ void Shard::Requeue(const PolicyView& policy, uint32_t now) {
   }
   MayDie(DeathPoint::kRepairing);
   head_->wheel_base = base;
+  head_->newest_unit = unit_now;
   StoreRelaxed(head_->oldest_tick, oldest);
   for (uint32_t unit = base; unit <= unit_now; ++unit) {
     const uint32_t list = WheelList(unit);
