@@ -104,7 +104,7 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   request_.unparsed_uri = target.unparsed;
   request_.uri = target.uri;
   request_.args = target.args;
-  request_.uri_is_original = target.is_normal;
+  request_.uri_is_original = target.forwardable;
 
   // The authority of an absolute target wins over Host (RFC 9112 3.2.2).
   const bool absolute = target.form == proto::TargetForm::kAbsolute;

@@ -6,6 +6,7 @@
 #include "proto/escape.h"
 #include "worker/http/exchange.h"
 #include "worker/http/features.h"
+#include "worker/http/limit_rate.h"
 #include "worker/http/proxy_headers.h"
 #include "worker/http/response_writer.h"
 #include "worker/http/upstream_lookup.h"
@@ -444,6 +445,8 @@ void ProxyExchange::StartBody() {
   if (!exchange_.writer().SendHead()) return;
   response_half_ = Half::kBody;
   remaining_ = framing_.length;
+  limit_rate_ = EvaluateSize(exchange_, location_->proxy.limit_rate);
+  if (limit_rate_ > 0) body_started_ms_ = exchange_.runtime().loop.NowMs();
   if (framing_.kind == proto::BodyKind::kChunked) decoder_.Reset();
   const std::string_view rest(block_.data() + head_start_ + parser_.consumed(), filled_ - head_start_ - parser_.consumed());
   if (framing_.kind == proto::BodyKind::kNone) {
@@ -575,9 +578,7 @@ void ProxyExchange::ForwardBody(std::string_view bytes) {
 }
 
 uint64_t ProxyExchange::RateBudget() {
-  const uint64_t elapsed_ms = exchange_.runtime().loop.NowMs() - body_started_ms_;
-  const uint64_t allowed = limit_rate_ * (elapsed_ms / 1000 + 1);
-  return allowed > received_ ? allowed - received_ : 0;
+  return RateAllowance(limit_rate_, 0, exchange_.runtime().loop.NowMs() - body_started_ms_, received_);
 }
 
 // Reads on, or not: a slow client and proxy_limit_rate hold the peer back.
