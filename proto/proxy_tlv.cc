@@ -36,12 +36,13 @@ std::optional<std::string_view> Lookup(std::string_view tlvs, unsigned type) {
 }
 
 std::optional<unsigned> ParseHexType(std::string_view name) {
-  if (!name.starts_with("0x") || name.size() < 3 || name.size() > 4) return std::nullopt;
+  if (!name.starts_with("0x") || name.size() < 3) return std::nullopt;
   unsigned type = 0;
   for (const char c : name.substr(2)) {
     const int value = HexValue(c);
     if (value < 0) return std::nullopt;
     type = type * 16 + static_cast<unsigned>(value);
+    if (type > 0xFF) return std::nullopt;  // a type is one byte; zeros may stand before it
   }
   return type;
 }

@@ -19,8 +19,9 @@ http {
     server {
         listen {port};
         location /conn { limit_conn places 2; limit_conn_status 429; proxy_pass http://127.0.0.1:{origin}; }
-        location /req { limit_req zone=rate burst=1 nodelay; return 200 passed; }
-        location /probe { limit_conn places 1; return 200 $limit_conn_status; }
+        location /req { limit_req zone=rate burst=1 nodelay; try_files /none @passed; }
+        location /probe { limit_conn places 1; try_files /none @passed; }
+        location @passed { return 200 $limit_conn_status; }
     }
 }
 """
