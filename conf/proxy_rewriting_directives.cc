@@ -100,10 +100,13 @@ Status Cookie(Block& b, const Directive& d) {
   }
   CookieRule rule;
   std::string match = d.args[0];
-  if (kIgnoreCase && match.starts_with('.'))
-    match.erase(0, 1);  // a leading dot of a domain means nothing (RFC 6265)
+  std::string replacement = d.args[1];
+  if (kIgnoreCase) {  // a leading dot of a domain means nothing (RFC 6265)
+    if (match.starts_with('.')) match.erase(0, 1);
+    if (replacement.starts_with('.')) replacement.erase(0, 1);
+  }
   if (Status s = PatternOrText(b, d, match, &rule.match, &rule.regex, kIgnoreCase); !s) return s;
-  if (Status s = Strings{}(b, d, d.args[1], rule.replacement); !s) return s;
+  if (Status s = Strings{}(b, d, replacement, rule.replacement); !s) return s;
   rules.push_back(std::move(rule));
   return {};
 }
