@@ -1,4 +1,6 @@
 """The real binary under a configuration of the test's own."""
+import glob
+import hashlib
 import os
 import re
 import shutil
@@ -132,7 +134,14 @@ class Limpet:
             if kind is None:
                 self.check_logs()
         finally:
+            self._remove_zones()
             shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _remove_zones(self):
+        """Shared memory that a killed master has left, as it should; its name begins with a hash of the pid file's path."""
+        mine = hashlib.md5(self.path("limpet.pid").encode()).hexdigest()[:16]
+        for path in glob.glob(f"/dev/shm/limpet-{mine}-*"):
+            os.unlink(path)
 
     def _clean_up(self):
         family = [self.pid, *self.workers()]
