@@ -24,7 +24,7 @@ add_library(limpet_flags INTERFACE)
 target_include_directories(limpet_flags INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(limpet_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wold-style-cast -Wnon-virtual-dtor
-  -Wno-missing-field-initializers
+  -Wno-missing-field-initializers -Wno-restrict
   $<$<BOOL:${LIMPET_WERROR}>:-Werror>)
 target_compile_definitions(limpet_flags INTERFACE LIMPET_VERSION="${PROJECT_VERSION}")
 

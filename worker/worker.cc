@@ -136,6 +136,9 @@ void Worker::OnReopen() {
 
 }  // namespace
 
+std::vector<std::string> PeerIdentities(const conf::Upstream& upstream) { return UpstreamGroup::PeerIdentities(upstream); }
+std::vector<std::string> ServerIds(const conf::Upstream& upstream) { return UpstreamGroup::ServerIds(upstream); }
+
 int Run(const Environment& environment) {
   Worker worker(environment);
   return worker.Run();

@@ -39,7 +39,19 @@ void ForEachPeer(const conf::Upstream& conf, const Visit& visit) {
   }
 }
 
+std::string ServerId(const conf::UpstreamServer& server, const std::string& peer_name) {
+  return server.route.empty() ? Md5Hex(peer_name) : server.route;
+}
+
 }  // namespace
+
+std::vector<std::string> UpstreamGroup::ServerIds(const conf::Upstream& conf) {
+  std::vector<std::string> ids;
+  ForEachPeer(conf, [&](const conf::UpstreamServer& server, const SocketAddress& address) {
+    ids.push_back(ServerId(server, address.ToString()));
+  });
+  return ids;
+}
 
 std::vector<std::string> UpstreamGroup::PeerIdentities(const conf::Upstream& conf) {
   std::vector<std::string> identities;
@@ -69,7 +81,7 @@ void UpstreamGroup::MakePeers() {
     peer.address = address;
     peer.name = address.ToString();
     peer.server = server.name;
-    peer.server_id = server.route.empty() ? Md5Hex(peer.name) : server.route;
+    peer.server_id = ServerId(server, peer.name);
     peer.conf = &server;
     peer.index = peer.address_id = static_cast<int>(peers_.size());
     peer.backup = server.backup;

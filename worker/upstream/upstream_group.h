@@ -46,6 +46,8 @@ class UpstreamGroup {
   // What names the peers' shared states over reloads, in the order of peers(): given to
   // PeerStateRegistry::Attach.
   static std::vector<std::string> PeerIdentities(const conf::Upstream& conf);
+  // What cookies and session tables call the peers, in the same order.
+  static std::vector<std::string> ServerIds(const conf::Upstream& conf);
 
   // `key` and `client` as in PeerSelection; both may be left out if the method does not need them.
   void Begin(PeerSelection& selection, std::string_view key = {},
