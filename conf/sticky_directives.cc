@@ -73,8 +73,8 @@ Status Cookie(Block& b, const Directive& d) {
       return s;
     }
   }
-  b.http->variables.Mention("cookie_" + cookie.name,
-                            Where(d));  // so that the request's cookie has a number
+  // Not by Compile: a cookie's name may have characters that a variable's in text may not.
+  cookie.lookup = Template::OfVariable(b.http->variables.Mention("cookie_" + cookie.name, Where(d)));
   return {};
 }
 

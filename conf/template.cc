@@ -69,6 +69,12 @@ Result<Template> Template::Compile(std::string_view text, VariableTable& variabl
   return t;
 }
 
+Template Template::OfVariable(VariableId id) {
+  Template t;
+  t.parts_.push_back({Part::kVariable, id, {}});
+  return t;
+}
+
 std::string_view Template::Evaluate(VariableReader& reader) const {
   if (parts_.empty()) return literal_;
   const auto value_of = [&reader](const Part& part) -> std::string_view {

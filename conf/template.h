@@ -17,6 +17,9 @@ class Template {
   // `where` is "FILE:LINE". Captures are allowed where the directive follows a match (map values, rewrite, return, …).
   static Result<Template> Compile(std::string_view text, VariableTable& variables, std::string_view where);
 
+  // The variable alone, whatever its name is made of.
+  static Template OfVariable(VariableId id);
+
   bool is_constant() const { return parts_.empty(); }
   bool empty() const { return parts_.empty() && literal_.empty(); }
   std::string_view constant() const { return literal_; }  // of a constant one
