@@ -1,6 +1,5 @@
 // How passwords are stored in user files, and compared. Pure.
 #include <crypt.h>
-#include <openssl/crypto.h>
 
 #include <array>
 #include <memory>
@@ -10,10 +9,6 @@
 
 namespace limpet::worker {
 namespace {
-
-bool SameSecret(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
 
 PasswordCheck Verdict(bool match) {
   return match ? PasswordCheck::kMatch : PasswordCheck::kMismatch;
