@@ -14,7 +14,7 @@ http {
         sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=sessions:1m;
     }
     include more.conf;
-    server { listen {port}; location / { return 200 ok; } }
+    server { listen {port}; server_name localhost; location / { return 200 ok; } }
 }
 """
 
