@@ -633,6 +633,7 @@ void ProxyExchange::FinishResponse() {
 }
 
 void ProxyExchange::BreakResponse(std::string_view why) {
+  response_half_ = Half::kDone;  // whoever reads must not go on: the connection is gone
   if (!why.empty()) LogUpstream(LogLevel::kError, why, 0);
   EndAttempt(Outcome::kOk, false);
   exchange_.stream().Flush();  // what came is passed on; the end is missing, and the client sees that
