@@ -69,6 +69,7 @@ std::span<const Group> DirectiveGroups() {
       {"Locations", kLocationDirectives},
       {"Client requests", kClientDirectives},
       {"Proxying", kProxyDirectives},
+      {"TLS towards upstreams", kProxyTlsDirectives},
       {"Proxied heads rewritten", kProxyRewritingDirectives},
       {"Upstreams", kUpstreamDirectives},
       {"Stickiness", kStickyDirectives},

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/socket_address.h"
@@ -56,6 +57,13 @@ struct TlsSettings {
   Ms session_timeout = 5min;
   size_t buffer_size = 16384;
   bool reject_handshake = false;
+  enum class VerifyClient : uint8_t { kOff, kOn, kOptional, kOptionalNoCa } verify_client = VerifyClient::kOff;
+  int verify_depth = 1;
+  std::string client_certificate;   // CAs of clients, named to them
+  std::string trusted_certificate;  // more of them, not named
+  std::string crl;
+  std::string password_file;        // for encrypted keys
+  std::vector<std::pair<std::string, std::string>> commands;  // of SSL_CONF_cmd
 };
 
 }  // namespace limpet::conf

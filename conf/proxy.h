@@ -11,6 +11,7 @@
 #include "conf/regex.h"
 #include "conf/template.h"
 #include "conf/upstream.h"
+#include "conf/upstream_tls.h"
 
 namespace limpet::conf {
 
@@ -120,6 +121,10 @@ struct ProxySettings {
   std::vector<CookieFlags> cookie_flags;
   std::optional<Template> bind;  // proxy_bind; a constant "off" is no bind
   bool bind_transparent = false;
+  TlsClientSettings tls;
+  bool ssl_server_name = false;        // SNI
+  std::optional<Template> ssl_name;    // for SNI and verification; none: $proxy_host without its port
+  bool ssl_session_reuse = true;
 };
 
 }  // namespace limpet::conf

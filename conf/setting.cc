@@ -78,6 +78,13 @@ Status SizeTemplate::operator()(Block& b, const Directive& d, const std::string&
   return {};
 }
 
+Status ConfDirPath::operator()(Block& b, const Directive& d, const std::string& text,
+                               std::string& out) const {
+  if (text.find('$') != std::string::npos) return Refuse(d, "cannot have variables");
+  out = text.empty() ? std::string() : b.loader.FromConfDir(text);
+  return {};
+}
+
 Status PrefixPath::operator()(Block& b, const Directive&, const std::string& text,
                               std::string& out) const {
   out = b.loader.FromPrefix(text);

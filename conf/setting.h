@@ -121,6 +121,10 @@ struct PrefixPath {  // relative to the prefix
   Status operator()(Block& b, const Directive& d, const std::string& text, std::string& out) const;
 };
 
+struct ConfDirPath {  // relative to the folder of the main file; no variables, "" for none
+  Status operator()(Block& b, const Directive& d, const std::string& text, std::string& out) const;
+};
+
 template <class E>
 struct Choice {
   std::string_view name;

@@ -14,6 +14,7 @@ extern const std::span<const Row> kLocationDirectives;
 extern const std::span<const Row> kClientDirectives;
 extern const std::span<const Row> kProxyDirectives;
 extern const std::span<const Row> kProxyRewritingDirectives;
+extern const std::span<const Row> kProxyTlsDirectives;
 extern const std::span<const Row> kUpstreamDirectives;
 extern const std::span<const Row> kStickyDirectives;
 extern const std::span<const Row> kRewriteDirectives;

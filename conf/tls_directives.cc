@@ -60,6 +60,13 @@ Status SessionCache(Block& b, const Directive& d) {
   return {};
 }
 
+Status Command(Block& b, const Directive& d) {
+  auto& commands = b.tls->commands;
+  if (b.First(&commands)) commands.clear();
+  commands.emplace_back(d.args[0], d.args[1]);
+  return {};
+}
+
 constexpr uint32_t kHere = kHttp | kServer;
 
 constexpr std::array kRows = std::to_array<Row>({
@@ -83,6 +90,10 @@ constexpr std::array kRows = std::to_array<Row>({
      "size of a record"},
     {"ssl_reject_handshake", kHere, kOneArg, kOnce, Setting<Flag, &T::reject_handshake>, "off",
      "refuse handshakes for this server"},
+    {"ssl_password_file", kHere, kOneArg, kOnce, Setting<ConfDirPath, &T::password_file>, "",
+     "passwords of encrypted keys, one a line"},
+    {"ssl_conf_command", kHere, Takes(2), kMany, Command, "",
+     "NAME VALUE: any other setting of OpenSSL"},
 });
 
 }  // namespace

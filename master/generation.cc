@@ -50,6 +50,9 @@ Status Generation::OpenFiles(const Paths& paths) {
   if (!logs) return logs.error();
   logs_ = std::move(*logs);
   if (auto status = CreateAccessLogs(*config_, credentials_); !status) return status;
+  auto tls = worker::LoadTls(*config_);
+  if (!tls) return tls.error();
+  tls_ = std::move(*tls);
   if (credentials_) log_files_.ChangeOwner(credentials_->uid);
   return {};
 }
@@ -95,6 +98,7 @@ worker::Environment Generation::EnvironmentFor(int number, int slot) {
   environment.limit_req = zones_.limit_req;
   environment.limit_conn = zones_.limit_conn;
   environment.counters = counters_;
+  environment.tls = tls_.get();
   return environment;
 }
 

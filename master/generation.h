@@ -58,6 +58,7 @@ class Generation {
   std::shared_ptr<const conf::Config> config_;
   LogFiles log_files_;
   std::vector<Log> logs_;
+  std::shared_ptr<const worker::TlsStore> tls_;
   Listeners listeners_;
   std::optional<Credentials> credentials_;
   SharedMemory::View zones_;

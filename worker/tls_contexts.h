@@ -1,15 +1,14 @@
-// The TLS contexts of a generation's servers, and the choice among them by name.
+// The choice among the TLS contexts of a generation's servers, by the name that a client asks for.
 #pragma once
 
 #include <memory>
 #include <string_view>
 #include <unordered_map>
-#include <vector>
 
-#include "base/log.h"
 #include "worker/http/runtime.h"
 #include "worker/http/server_names.h"
 #include "worker/tls/tls_context.h"
+#include "worker/tls_store.h"
 
 namespace limpet::worker {
 
@@ -17,7 +16,7 @@ namespace limpet::worker {
 class TlsListen final : public SniSelector {
  public:
   TlsListen(const ServerNames& names, const TlsContext& default_context,
-            const std::unordered_map<const conf::Server*, std::unique_ptr<TlsContext>>& contexts)
+            const ServerTlsContexts& contexts)
       : names_(names), default_context_(default_context), contexts_(contexts) {}
 
   const TlsContext& default_context() const { return default_context_; }
@@ -26,19 +25,16 @@ class TlsListen final : public SniSelector {
  private:
   const ServerNames& names_;
   const TlsContext& default_context_;
-  const std::unordered_map<const conf::Server*, std::unique_ptr<TlsContext>>& contexts_;
+  const ServerTlsContexts& contexts_;
 };
 
 class TlsContexts {
  public:
-  // Reads certificates and keys of all servers that listen with `ssl`; what cannot be read is logged, and its addresses
-  // refuse connections (the master has checked the files when it loaded the configuration).
-  TlsContexts(const Runtime& runtime, const Log& log);
+  TlsContexts(const Runtime& runtime, const ServerTlsContexts& contexts);
 
   TlsListen* For(const conf::ListenGroup& group);  // null: there is no usable certificate
 
  private:
-  std::unordered_map<const conf::Server*, std::unique_ptr<TlsContext>> contexts_;
   std::unordered_map<const conf::ListenGroup*, std::unique_ptr<TlsListen>> listens_;
 };
 

@@ -69,7 +69,8 @@ Worker::Worker(const Environment& environment)
   }
   runtime_.access_logs = std::make_unique<AccessLogs>(runtime_.http, loop_, runtime_.logs[0]);
   MakeUpstreams();
-  tls_ = std::make_unique<TlsContexts>(runtime_, runtime_.logs[0]);
+  tls_ = std::make_unique<TlsContexts>(runtime_, environment.tls->servers);
+  runtime_.upstream_tls = environment.tls->clients.get();
   MakeAcceptors();
 }
 
@@ -138,6 +139,8 @@ void Worker::OnReopen() {
 
 std::vector<std::string> PeerIdentities(const conf::Upstream& upstream) { return UpstreamGroup::PeerIdentities(upstream); }
 std::vector<std::string> ServerIds(const conf::Upstream& upstream) { return UpstreamGroup::ServerIds(upstream); }
+
+Result<std::shared_ptr<const TlsStore>> LoadTls(const conf::Config& config) { return TlsStore::Load(config); }
 
 int Run(const Environment& environment) {
   Worker worker(environment);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ class LimitConnTable;
 }  // namespace limpet::shm
 
 namespace limpet::worker {
+
+struct TlsStore;
 
 // All that a worker inherits by fork. Owned by the master's generation; lives as long as the worker process. Vectors are
 // parallel to the configuration's: listen_fds to http->listens, logs to error_logs, and so on. A listen_fd of -1: this
@@ -35,7 +38,11 @@ struct Environment {
   std::vector<shm::LimitReqTable*> limit_req;     // to http->limit_req_zones
   std::vector<shm::LimitConnTable*> limit_conn;   // to http->limit_conn_zones
   shm::Counters* counters = nullptr;
+  const TlsStore* tls = nullptr;
 };
+
+// Reads certificates and keys, with the rights of the caller; an error names the file.
+Result<std::shared_ptr<const TlsStore>> LoadTls(const conf::Config& config);
 
 // Serves until told to stop, by the signals the master forwards: TERM or INT ends at once, QUIT ends when the requests in
 // flight have ended (or worker_shutdown_timeout has passed), USR1 reopens the logs. Returns the exit status.

@@ -339,7 +339,7 @@ void Exchange::Log(LogLevel level, std::string_view message) const {
   if (request_.head != nullptr && !request_.head->request_line.empty()) {
     line += fmt::format(", request: \"{}\"", request_.head->request_line);
     if (proxy_ != nullptr && proxy_->peer() != nullptr) {
-      line += fmt::format(", upstream: \"http://{}{}\"", proxy_->peer()->name, request_.unparsed_uri);
+      line += fmt::format(", upstream: \"{}://{}{}\"", proxy_->is_https() ? "https" : "http", proxy_->peer()->name, request_.unparsed_uri);
     }
     if (const proto::Header* host = request_.headers().Find(proto::HeaderId::kHost)) {
       line += fmt::format(", host: \"{}\"", host->value);

@@ -58,6 +58,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   const conf::ProxyPass& pass() const { return location_->proxy.pass; }
   std::string_view evaluated_uri() const { return evaluated_uri_; }  // of a proxy_pass with variables; "" if it has none
   bool keeps_connection() const { return keep_upstream_; }
+  bool is_https() const { return https_; }
   bool body_is_streamed() const { return streamed_; }
 
  private:
@@ -122,6 +123,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   StickyState sticky_;
   std::string_view sticky_cookie_;
   PooledConnection connection_;
+  bool https_ = false;            // TLS to the peer
   bool from_pool_ = false;        // the connection was kept: it may have been closed under us
   bool keep_upstream_ = false;    // we asked the peer to keep it
   uint64_t attempt_started_ms_ = 0;

@@ -13,6 +13,8 @@
 #include "worker/http/proxy_plan.h"
 #include "worker/net/buffer.h"
 #include "worker/net/loop.h"
+#include "worker/tls/client_contexts.h"
+#include "worker/tls/session_memory.h"
 
 namespace limpet::shm {
 class LimitReqTable;
@@ -33,6 +35,8 @@ struct Runtime {
   std::vector<Log>& logs;                                // to Config::error_logs
   shm::Counters& counters;                               // all workers'
   shm::WorkerCounters& own_counters;
+  const TlsClientContexts* upstream_tls = nullptr;       // null: nothing is proxied
+  TlsSessionMemory upstream_sessions;                    // outlives the connections kept in upstreams
   std::vector<std::unique_ptr<ServerNames>> names;       // to Http::listens
   std::vector<std::unique_ptr<UpstreamRuntime>> upstreams;  // to Http::upstreams
   std::vector<shm::LimitReqTable*> limit_req;            // to Http::limit_req_zones

@@ -47,20 +47,27 @@ std::unique_ptr<PlainTransport> PlainTransport::Adopt(Loop& loop, UniqueFd fd, b
   return transport;
 }
 
+ConnectingSocket StartConnect(const SocketAddress& address, const ConnectOptions& options) {
+  UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return {{}, errno, "socket()"};
+  SetConnectOptions(fd.get(), address.family(), options);
+  if (options.bind != nullptr) {
+    if (const int error = BindTo(fd.get(), options); error != 0) return {{}, error, "bind()"};
+  }
+  const bool done = ::connect(fd.get(), address.get(), address.size()) == 0;
+  if (!done && errno != EINPROGRESS) return {{}, errno, "connect()"};
+  return {std::move(fd), done ? 0 : EINPROGRESS};
+}
+
 PlainTransport::Connecting PlainTransport::Connect(Loop& loop, const SocketAddress& address,
                                                    const ConnectOptions& options,
                                                    TransportHandler* handler) {
-  UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return {nullptr, errno, "socket()"};
-  SetConnectOptions(fd.get(), address.family(), options);
-  if (options.bind != nullptr) {
-    if (const int error = BindTo(fd.get(), options); error != 0) return {nullptr, error, "bind()"};
-  }
-  const bool done = ::connect(fd.get(), address.get(), address.size()) == 0;
-  if (!done && errno != EINPROGRESS) return {nullptr, errno, "connect()"};
+  ConnectingSocket socket = StartConnect(address, options);
+  if (!socket.fd) return {nullptr, socket.errnum, socket.what};
   Connecting result;
-  result.errnum = done ? 0 : EINPROGRESS;
-  result.transport.reset(new PlainTransport(loop, std::move(fd)));
+  const bool done = socket.errnum == 0;
+  result.errnum = socket.errnum;
+  result.transport.reset(new PlainTransport(loop, std::move(socket.fd)));
   result.transport->set_handler(handler);
   result.transport->in_setup_ = !done;
   result.transport->Register(done);

@@ -14,6 +14,14 @@ struct ConnectOptions {
   int send_buffer = 0;                  // SO_SNDBUF; 0: the system's
 };
 
+// A socket that connects, before anything reads its events. No descriptor: `what` has failed.
+struct ConnectingSocket {
+  UniqueFd fd;
+  int errnum = 0;  // 0: connected; EINPROGRESS; else why it has failed
+  const char* what = "connect()";
+};
+ConnectingSocket StartConnect(const SocketAddress& address, const ConnectOptions& options);
+
 class PlainTransport final : public Transport {
  public:
   // An accepted descriptor (non-blocking) or one end of a socket pair. TCP_NODELAY is set where it

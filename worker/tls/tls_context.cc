@@ -1,9 +1,9 @@
 #include "worker/tls/tls_context.h"
 
 #include <fmt/core.h>
-#include <openssl/pem.h>
 
 #include "worker/tls/openssl.h"
+#include "worker/tls/pem_files.h"
 #include "worker/tls/tls_transport.h"
 
 namespace limpet::worker {
@@ -16,31 +16,6 @@ long SetCacheMode(SSL_CTX* context, long mode) {
   return SSL_CTX_ctrl(context, SSL_CTRL_SET_SESS_CACHE_MODE, mode, nullptr);
 }
 
-Result<X509Ptr> ReadChain(SSL_CTX* context, const std::string& file) {
-  const auto error = [&] { return TlsError(fmt::format("cannot load certificate \"{}\":", file)); };
-  const BioPtr bio(BIO_new_file(file.c_str(), "r"));
-  if (!bio) return error();
-  X509Ptr leaf(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
-  if (!leaf || SSL_CTX_use_certificate(context, leaf.get()) != 1) return error();
-  while (X509* issuer = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
-    const X509Ptr owner(issuer);
-    if (SSL_CTX_add1_chain_cert(context, issuer) != 1) return error();
-  }
-  TakeErrors();  // the end of the file is one
-  return leaf;
-}
-
-Status UseKey(SSL_CTX* context, const std::string& file) {
-  const auto error = [&] {
-    return TlsError(fmt::format("cannot load certificate key \"{}\":", file));
-  };
-  const BioPtr bio(BIO_new_file(file.c_str(), "r"));
-  if (!bio) return error();
-  const KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
-  if (!key || SSL_CTX_use_PrivateKey(context, key.get()) != 1) return error();
-  return {};
-}
-
 uint64_t DisabledProtocols(uint32_t enabled) {
   uint64_t options = SSL_OP_NO_SSLv3;
   if ((enabled & conf::kTls1) == 0) options |= SSL_OP_NO_TLSv1;
@@ -49,6 +24,21 @@ uint64_t DisabledProtocols(uint32_t enabled) {
   if ((enabled & conf::kTls13) == 0) options |= SSL_OP_NO_TLSv1_3;
   return options;
 }
+
+void SetModes(SSL_CTX* context) {
+  SSL_CTX_ctrl(context, SSL_CTRL_MODE,
+               SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                   SSL_MODE_RELEASE_BUFFERS,
+               nullptr);
+}
+
+Status UseCiphers(SSL_CTX* context, const std::string& ciphers) {
+  if (ciphers.empty() || SSL_CTX_set_cipher_list(context, ciphers.c_str()) == 1) return {};
+  return TlsError(fmt::format("SSL_CTX_set_cipher_list(\"{}\") failed", ciphers));
+}
+
+// The handshake goes on whatever a certificate is worth: who asked for it looks at the result.
+int AcceptForNow(int /*verified*/, X509_STORE_CTX* /*store*/) { return 1; }
 
 int ChooseAlpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
                unsigned in_size, void* offer) {
@@ -95,6 +85,9 @@ Result<std::unique_ptr<TlsContext>> TlsContext::ForServer(const conf::TlsSetting
   if (context->context_ == nullptr) return TlsError("SSL_CTX_new() failed");
   if (Status status = context->Configure(settings); !status) return status.error();
   if (Status status = context->LoadCertificates(settings); !status) return status.error();
+  if (Status status = context->AskForCertificates(settings); !status) return status.error();
+  Status status = ApplyCommands(context->context_, settings.commands);
+  if (!status) return status.error();
   return context;
 }
 
@@ -103,14 +96,8 @@ Status TlsContext::Configure(const conf::TlsSettings& settings) {
                      SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF;
   if (settings.prefer_server_ciphers) options |= SSL_OP_CIPHER_SERVER_PREFERENCE;
   SSL_CTX_set_options(context_, options);
-  SSL_CTX_ctrl(context_, SSL_CTRL_MODE,
-               SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                   SSL_MODE_RELEASE_BUFFERS,
-               nullptr);
-  if (!settings.ciphers.empty() &&
-      SSL_CTX_set_cipher_list(context_, settings.ciphers.c_str()) != 1) {
-    return TlsError(fmt::format("SSL_CTX_set_cipher_list(\"{}\") failed", settings.ciphers));
-  }
+  SetModes(context_);
+  if (Status status = UseCiphers(context_, settings.ciphers); !status) return status;
   ConfigureSessions(context_, settings);
   SSL_CTX_set_alpn_select_cb(
       context_, ChooseAlpn,
@@ -122,16 +109,77 @@ Status TlsContext::Configure(const conf::TlsSettings& settings) {
 
 Status TlsContext::LoadCertificates(const conf::TlsSettings& settings) {
   for (size_t i = 0; i < settings.certificates.size(); ++i) {
-    auto leaf = ReadChain(context_, settings.certificates[i]);
-    if (!leaf) return leaf.error();
+    if (Status status = UseChain(context_, settings.certificates[i]); !status) return status;
     if (i >= settings.certificate_keys.size()) {
       return InvalidArgument(
           fmt::format("no \"ssl_certificate_key\" is defined for certificate \"{}\"",
                       settings.certificates[i]));
     }
-    if (Status status = UseKey(context_, settings.certificate_keys[i]); !status) return status;
+    Status status = UseKey(context_, settings.certificate_keys[i], settings.password_file);
+    if (!status) return status;
   }
   return {};
+}
+
+Status TlsContext::AskForCertificates(const conf::TlsSettings& settings) {
+  using Verify = conf::TlsSettings::VerifyClient;
+  if (settings.verify_client != Verify::kOff) {
+    if (settings.client_certificate.empty() && settings.verify_client != Verify::kOptionalNoCa &&
+        settings.trusted_certificate.empty()) {
+      return InvalidArgument(
+          "no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client");
+    }
+    SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, AcceptForNow);
+    SSL_CTX_set_verify_depth(context_, settings.verify_depth);
+  }
+  for (const bool named : {true, false}) {
+    const std::string& file = named ? settings.client_certificate : settings.trusted_certificate;
+    if (file.empty()) continue;
+    if (Status status = UseTrusted(context_, file, named); !status) return status;
+  }
+  return settings.crl.empty() ? Status{} : UseRevoked(context_, settings.crl);
+}
+
+Result<std::unique_ptr<TlsContext>> TlsContext::ForUpstream(
+    const conf::TlsClientSettings& settings) {
+  std::unique_ptr<TlsContext> context(new TlsContext);
+  context->context_ = SSL_CTX_new(TLS_client_method());
+  if (context->context_ == nullptr) return TlsError("SSL_CTX_new() failed");
+  if (Status status = context->ConfigureClient(settings); !status) return status.error();
+  return context;
+}
+
+Status TlsContext::ConfigureClient(const conf::TlsClientSettings& settings) {
+  SSL_CTX_set_options(context_, DisabledProtocols(settings.protocols) | SSL_OP_NO_COMPRESSION |
+                                    SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SetModes(context_);
+  if (Status status = UseCiphers(context_, settings.ciphers); !status) return status;
+  SetCacheMode(context_, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(context_, &TlsTransport::OnNewSession);
+  if (!settings.certificate.empty()) {
+    if (settings.certificate_key.empty()) {
+      return InvalidArgument(
+          fmt::format("no \"proxy_ssl_certificate_key\" is defined for certificate \"{}\"",
+                      settings.certificate));
+    }
+    if (Status status = UseChain(context_, settings.certificate); !status) return status;
+    Status status = UseKey(context_, settings.certificate_key, settings.password_file);
+    if (!status) return status;
+  }
+  verifies_ = settings.verify;
+  if (verifies_) {
+    if (settings.trusted_certificate.empty()) {
+      return InvalidArgument("no proxy_ssl_trusted_certificate for proxy_ssl_verify");
+    }
+    Status status = UseTrusted(context_, settings.trusted_certificate, false);
+    if (!status) return status;
+    SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, AcceptForNow);
+    SSL_CTX_set_verify_depth(context_, settings.verify_depth);
+    if (!settings.crl.empty()) {
+      if (Status crl = UseRevoked(context_, settings.crl); !crl) return crl;
+    }
+  }
+  return ApplyCommands(context_, settings.commands);
 }
 
 }  // namespace limpet::worker

@@ -1,6 +1,6 @@
-// Certificates, keys and TLS settings of one server, as a generation reads them. Immutable once
-// made; lives as long as its generation (each connection holds a count on the OpenSSL object, so
-// late ones stay valid).
+// Certificates, keys and TLS settings of one server, or of what we are towards upstreams, as a
+// generation reads them. Immutable once made; lives as long as its generation (each connection
+// holds a count on the OpenSSL object, so late ones stay valid).
 #pragma once
 
 #include <memory>
@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "conf/listen.h"
+#include "conf/upstream_tls.h"
 
 struct ssl_ctx_st;
 struct ssl_st;
@@ -33,6 +34,7 @@ class TlsContext {
   // `offer_http2`: ALPN offers h2 before http/1.1.
   static Result<std::unique_ptr<TlsContext>> ForServer(const conf::TlsSettings& settings,
                                                        bool offer_http2 = false);
+  static Result<std::unique_ptr<TlsContext>> ForUpstream(const conf::TlsClientSettings& settings);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
@@ -40,16 +42,20 @@ class TlsContext {
   ssl_ctx_st* get() const { return context_; }  // for worker/tls only
   size_t record_size() const { return record_size_; }
   bool rejects() const { return rejects_; }
+  bool verifies() const { return verifies_; }  // of ForUpstream: the peer's certificate and name
 
  private:
   TlsContext() = default;
   Status Configure(const conf::TlsSettings& settings);
   Status LoadCertificates(const conf::TlsSettings& settings);
+  Status AskForCertificates(const conf::TlsSettings& settings);
+  Status ConfigureClient(const conf::TlsClientSettings& settings);
 
   ssl_ctx_st* context_ = nullptr;
   size_t record_size_ = 16384;
   bool rejects_ = false;
   bool offer_http2_ = false;
+  bool verifies_ = false;
 };
 
 }  // namespace limpet::worker

@@ -58,13 +58,16 @@ int TlsTransport::Start() {
 }
 
 void TlsTransport::AdvanceSetup() {
-  if (ssl_ == nullptr) return;  // not started yet
-  const int result = DriveHandshake();
+  if (ssl_ == nullptr && target_ == nullptr) return;  // not started yet
+  const int result = ssl_ == nullptr ? AdvanceConnect() : DriveHandshake();
+  if (result != 0 && result != EINPROGRESS && target_ != nullptr && target_->sessions != nullptr) {
+    target_->sessions->Forget(target_->peer);  // it may be why
+  }
   if (result != EINPROGRESS) FinishSetup(result);
 }
 
 int TlsTransport::DriveHandshake() {
-  if (SSL_get_state(ssl_) == TLS_ST_BEFORE) {
+  if (target_ == nullptr && SSL_get_state(ssl_) == TLS_ST_BEFORE) {
     unsigned char first = 0;
     const ssize_t n = ::recv(fd(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && errno == EAGAIN) return EINPROGRESS;
@@ -75,7 +78,7 @@ int TlsTransport::DriveHandshake() {
   const int result = SSL_do_handshake(ssl_);
   if (result == 1) {
     readable_ = true;  // bytes may have come along
-    return 0;
+    return target_ != nullptr ? VerifyPeer() : 0;
   }
   const Io io = Translate(result, true);
   if (io == Io::kWouldBlock) return EINPROGRESS;

@@ -1,20 +1,43 @@
-// TLS over a TCP connection. The server side; Start begins the handshake, OnReady tells its end.
+// TLS over a TCP connection. As a server: Start begins the handshake, OnReady tells its end. As a
+// client: Connect begins, OnReady tells the end of both, the connection's and the handshake's.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "worker/net/plain_transport.h"
 #include "worker/net/transport.h"
+#include "worker/tls/session_memory.h"
 #include "worker/tls/tls_context.h"
 
 namespace limpet::worker {
 
+// What a client wants of the other side.
+struct TlsTarget {
+  const TlsContext* context = nullptr;   // of TlsContext::ForUpstream
+  std::string name;                      // of the server, for verification
+  bool send_name = false;                // SNI
+  TlsSessionMemory* sessions = nullptr;  // outlives the connection; null: no session is resumed
+  const void* peer = nullptr;            // key in `sessions`
+  std::string scope;                     // connections of equal scope may stand in for each other
+};
+
 class TlsTransport final : public Transport {
  public:
+  struct Connecting {
+    std::unique_ptr<TlsTransport> transport;
+    int errnum = 0;
+    const char* what = "connect()";
+  };
   // `selector` may be null: `context` serves every name. Both must outlive the handshake.
   static std::unique_ptr<TlsTransport> Accept(Loop& loop, UniqueFd fd, const TlsContext& context,
                                               SniSelector* selector);
+  // As PlainTransport::Connect, but never done at once: OnReady follows unless errnum is an error.
+  static Connecting Connect(Loop& loop, const SocketAddress& address, const ConnectOptions& options,
+                            TlsTarget target, TransportHandler* handler);
+  // After OnReady with an error: what has failed, as a line of the log says it.
+  std::string SetupError(int errnum) const;
   ~TlsTransport() override;
 
   int Start() override;  // EPROTO if the handshake failed at once
@@ -42,9 +65,14 @@ class TlsTransport final : public Transport {
  private:
   TlsTransport(Loop& loop, UniqueFd fd, const TlsContext& context, SniSelector* selector);
   static int OnServerName(ssl_st* ssl, int* alert, void* unused) noexcept;
+  static int OnNewSession(ssl_st* ssl, ssl_session_st* session) noexcept;
   friend class TlsContext;
 
   void AdvanceSetup() override;
+  int AdvanceConnect();
+  int StartAsClient();
+  int VerifyPeer();
+  bool VerifyName();
   int DriveHandshake();  // 0, EINPROGRESS or an errno
   Io Translate(int result, bool reading);
   Io WriteRecord(const char* data, size_t size, size_t* n);
@@ -52,9 +80,11 @@ class TlsTransport final : public Transport {
   ssl_st* ssl_ = nullptr;
   const TlsContext* context_;
   SniSelector* selector_;
+  std::unique_ptr<TlsTarget> target_;  // null: we are the server
   std::string error_;
   bool plain_http_ = false;
-  bool broken_ = false;  // after a fatal error OpenSSL must not send close_notify
+  bool bad_certificate_ = false;  // error_ says why
+  bool broken_ = false;           // after a fatal error OpenSSL must not send close_notify
 };
 
 }  // namespace limpet::worker

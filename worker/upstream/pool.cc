@@ -37,10 +37,11 @@ UpstreamPool::UpstreamPool(Loop& loop, const conf::Upstream& conf)
 
 UpstreamPool::~UpstreamPool() { CloseAll(); }
 
-PooledConnection UpstreamPool::Take(const Peer& peer, const void* tag) {
+PooledConnection UpstreamPool::Take(const Peer& peer, const void* tag, std::string_view scope) {
   for (Slot* slot = newest_; slot != nullptr; slot = slot->older) {
     if (slot->address_id != peer.address_id) continue;
     if (conf_.keepalive_local && slot->tag != tag) continue;
+    if (slot->connection.scope != scope) continue;
     Unlink(*slot);
     slot->older = std::exchange(free_, slot);
     return std::move(slot->connection);

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "conf/upstream.h"
@@ -19,6 +21,7 @@ struct PooledConnection {
   std::unique_ptr<Transport> transport;
   uint64_t created_ms = 0;
   uint32_t requests = 0;  // served so far, the one that ends with Put included
+  std::string scope{};    // TLS context and name; "" without TLS
 };
 
 class UpstreamPool {
@@ -30,7 +33,8 @@ class UpstreamPool {
 
   // A kept connection to the peer's address, or one without transport. The caller sets its handler.
   // `tag` separates locations with `keepalive … local`; it is ignored otherwise.
-  PooledConnection Take(const Peer& peer, const void* tag = nullptr);
+  // Only one of equal `scope` is given out: what was verified for one name is no proof of another.
+  PooledConnection Take(const Peer& peer, const void* tag = nullptr, std::string_view scope = {});
 
   // Keeps the connection, or closes it if limits say so. No exchange may use it any more; nothing
   // of a response may be left unread. May be called from the transport's own callbacks.

@@ -1,0 +1,63 @@
+// proxy_ssl_*: TLS towards upstreams.
+#include <array>
+
+#include "conf/loader.h"
+#include "conf/setting.h"
+#include "conf/tables.h"
+
+namespace limpet::conf {
+namespace {
+
+using P = ProxySettings;
+using T = TlsClientSettings;
+
+constexpr std::array kProtocols = std::to_array<Choice<uint32_t>>(
+    {{"TLSv1", kTls1}, {"TLSv1.1", kTls11}, {"TLSv1.2", kTls12}, {"TLSv1.3", kTls13}});
+
+Status Command(Block& b, const Directive& d) {
+  auto& commands = b.location->proxy.tls.commands;
+  if (b.First(&commands)) commands.clear();
+  commands.emplace_back(d.args[0], d.args[1]);
+  return {};
+}
+
+constexpr uint32_t kHere = kHttpServerLocation;
+constexpr auto kProxy = &Location::proxy;
+constexpr auto kTls = &P::tls;
+
+template <auto Field>
+constexpr Handler kPath = Setting<ConfDirPath, kProxy, kTls, Field>;
+
+constexpr std::array kRows = std::to_array<Row>({
+    {"proxy_ssl_server_name", kHere, kOneArg, kOnce, Setting<Flag, kProxy, &P::ssl_server_name>,
+     "off", "tell the upstream server's name in the handshake (SNI)"},
+    {"proxy_ssl_name", kHere, kOneArg, kOnce, Setting<Strings, kProxy, &P::ssl_name>, "$proxy_host",
+     "the upstream server's name, for SNI and verification"},
+    {"proxy_ssl_session_reuse", kHere, kOneArg, kOnce, Setting<Flag, kProxy, &P::ssl_session_reuse>,
+     "on", "resume TLS sessions with upstream servers"},
+    {"proxy_ssl_protocols", kHere, AtLeast(1), kOnce, Bits<kProtocols, kProxy, kTls, &T::protocols>,
+     "TLSv1.2 TLSv1.3", "TLSv1 | TLSv1.1 | TLSv1.2 | TLSv1.3 …"},
+    {"proxy_ssl_ciphers", kHere, kOneArg, kOnce, Setting<Text, kProxy, kTls, &T::ciphers>,
+     "DEFAULT", "ciphers, as OpenSSL names them"},
+    {"proxy_ssl_verify", kHere, kOneArg, kOnce, Setting<Flag, kProxy, kTls, &T::verify>, "off",
+     "verify the upstream server's certificate"},
+    {"proxy_ssl_verify_depth", kHere, kOneArg, kOnce,
+     Setting<Number<>, kProxy, kTls, &T::verify_depth>, "1", "length of a certificate chain"},
+    {"proxy_ssl_trusted_certificate", kHere, kOneArg, kOnce, kPath<&T::trusted_certificate>, "",
+     "CAs for proxy_ssl_verify (PEM)"},
+    {"proxy_ssl_crl", kHere, kOneArg, kOnce, kPath<&T::crl>, "", "revoked certificates (PEM)"},
+    {"proxy_ssl_certificate", kHere, kOneArg, kOnce, kPath<&T::certificate>, "",
+     "our certificate, for upstream servers that ask (PEM); \"\": none"},
+    {"proxy_ssl_certificate_key", kHere, kOneArg, kOnce, kPath<&T::certificate_key>, "",
+     "the key of our certificate (PEM)"},
+    {"proxy_ssl_password_file", kHere, kOneArg, kOnce, kPath<&T::password_file>, "",
+     "passwords of encrypted keys, one a line"},
+    {"proxy_ssl_conf_command", kHere, Takes(2), kMany, Command, "",
+     "NAME VALUE: any other setting of OpenSSL"},
+});
+
+}  // namespace
+
+constinit const std::span<const Row> kProxyTlsDirectives = kRows;
+
+}  // namespace limpet::conf

@@ -1,0 +1,35 @@
+#include "worker/http/upstream_tls.h"
+
+#include <fmt/core.h>
+
+#include "worker/http/exchange.h"
+#include "worker/http/runtime.h"
+#include "worker/upstream/peer.h"
+
+namespace limpet::worker {
+namespace {
+
+std::string_view WithoutPort(std::string_view host) {
+  const size_t bracket = host.starts_with('[') ? host.find(']') : 0;
+  return host.substr(0, host.find(':', bracket == std::string_view::npos ? 0 : bracket));
+}
+
+}  // namespace
+
+TlsTarget MakeTlsTarget(Exchange& exchange, std::string_view proxy_host, const Peer& peer) {
+  Runtime& runtime = exchange.runtime();
+  const conf::ProxySettings& proxy = exchange.location().proxy;
+  TlsTarget target;
+  target.context =
+      runtime.upstream_tls != nullptr ? runtime.upstream_tls->For(exchange.location()) : nullptr;
+  if (target.context == nullptr) return target;
+  target.name = WithoutPort(proxy.ssl_name ? exchange.Evaluate(*proxy.ssl_name) : proxy_host);
+  target.send_name = proxy.ssl_server_name;
+  target.scope = fmt::format("{}{} {}", runtime.upstream_tls->NumberOf(*target.context),
+                             target.send_name ? "n" : "", target.name);
+  if (proxy.ssl_session_reuse) target.sessions = &runtime.upstream_sessions;
+  target.peer = &peer;
+  return target;
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,45 @@
+#include "worker/tls/client_contexts.h"
+
+namespace limpet::worker {
+
+Result<std::unique_ptr<TlsClientContexts>> TlsClientContexts::Load(const conf::Http& http) {
+  auto contexts = std::make_unique<TlsClientContexts>();
+  for (const auto& server : http.servers) {
+    if (Status status = contexts->Add(*server->root); !status) return status.error();
+    for (const auto& location : server->locations) {
+      if (Status status = contexts->Add(*location); !status) return status.error();
+    }
+  }
+  return contexts;
+}
+
+Status TlsClientContexts::Add(const conf::Location& location) {
+  const conf::ProxyPass& pass = location.proxy.pass;
+  if (!pass.set || (!pass.https && !pass.has_variables) || Find(location.proxy.tls)) return {};
+  auto context = TlsContext::ForUpstream(location.proxy.tls);
+  if (!context) return context.error();
+  entries_.push_back({&location.proxy.tls, std::move(*context)});
+  return {};
+}
+
+const TlsClientContexts::Entry* TlsClientContexts::Find(
+    const conf::TlsClientSettings& settings) const {
+  for (const Entry& entry : entries_) {
+    if (*entry.settings == settings) return &entry;
+  }
+  return nullptr;
+}
+
+const TlsContext* TlsClientContexts::For(const conf::Location& location) const {
+  const Entry* entry = Find(location.proxy.tls);
+  return entry != nullptr ? entry->context.get() : nullptr;
+}
+
+int TlsClientContexts::NumberOf(const TlsContext& context) const {
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    if (entries_[i].context.get() == &context) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+}  // namespace limpet::worker
