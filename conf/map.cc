@@ -21,7 +21,9 @@ class Map final : public DerivedVariable {
  public:
   Value Evaluate(VariableReader& reader) const override {
     const std::string_view key = source.Evaluate(reader);
-    const Template* value = Find(key, reader);
+    // Host names are looked up without the dot that may end them.
+    const bool rooted = hostnames && key.ends_with('.');
+    const Template* value = Find(rooted ? key.substr(0, key.size() - 1) : key, reader);
     return Value::Of(value ? value->Evaluate(reader) : std::string_view());
   }
 
@@ -29,6 +31,7 @@ class Map final : public DerivedVariable {
   WildcardMap<Template> names;  // exact ones, and wildcards with `hostnames`
   std::vector<Pattern> patterns;
   std::optional<Template> fallback;
+  bool hostnames = false;
 
  private:
   const Template* Find(std::string_view key, VariableReader& reader) const {
@@ -104,6 +107,7 @@ Status MapBlock(Block& b, const Directive& d) {
     if (Status s = Add(b, entry, options.hostnames, map.get()); !s)
       return At(entry, s.error().message);
   }
+  map->hostnames = options.hostnames;
   const std::string name = d.args[1].substr(1);
   const auto id =
       b.http->variables.DefineDerived(name, std::move(map), Where(d), options.is_volatile);

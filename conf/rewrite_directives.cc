@@ -83,7 +83,12 @@ Status Rewrite(Block& b, const Directive& d) {
   step.drops_args = replacement.ends_with('?');
   if (step.drops_args) replacement.pop_back();
   step.is_absolute = IsUrl(replacement);
-  step.has_args = replacement.find('?') != std::string::npos;
+  const size_t question = replacement.find('?');
+  step.has_args = question != std::string::npos;
+  if (step.has_args) {
+    if (Status s = Strings{}(b, d, replacement.substr(question + 1), step.args); !s) return s;
+    replacement.resize(question);
+  }
   if (Status s = Strings{}(b, d, replacement, step.value); !s) return s;
   b.script->push_back(std::move(step));
   return {};

@@ -71,7 +71,8 @@ Status Server(Block& outer, const Directive& d) {
   if (server->listens.empty()) server->listens.push_back(DefaultListen());
   if (!server->names.empty()) {
     const ServerName& first = server->names.front();
-    server->name = first.source;
+    const bool dotted = first.kind == ServerName::Kind::kDotted;
+    server->name = dotted ? first.text : first.source;
   }
   outer.http->servers.push_back(std::move(server));
   return {};
@@ -108,7 +109,8 @@ Status RegexName(Block& b, const Directive& d, const std::string& text, ServerNa
   if (!regex) return regex.error();
   name->kind = ServerName::Kind::kRegex;
   name->regex = std::move(*regex);
-  name->text = name->source = pattern;
+  name->text = pattern;
+  name->source = text;
   return {};
 }
 

@@ -92,7 +92,7 @@ Found SessionTable::Peek(const SessionKey& key, uint64_t now_ms) const {
   return {LookupResult::kHit, slot.value.peer(), idle};
 }
 
-Found SessionTable::Lookup(const SessionKey& key, uint64_t now_ms) {
+Found SessionTable::Lookup(const SessionKey& key, uint64_t now_ms, bool touch) {
   const PolicyView policy = View();
   const Fingerprint fingerprint = Fingerprint::Of(key.hash);
   const Shard shard = ShardOf(fingerprint);
@@ -104,7 +104,7 @@ Found SessionTable::Lookup(const SessionKey& key, uint64_t now_ms) {
       return {LookupResult::kExpired, kNoPeer, idle};
     }
     if (!peers_.Active(slot.value.peer())) break;
-    if (!shard.Use(fingerprint, slot, policy, now)) continue;  // moved or gone since: look again
+    if (touch && !shard.Use(fingerprint, slot, policy, now)) continue;  // moved or gone since: look again
     Count(counters_->hits);
     return {LookupResult::kHit, slot.value.peer(), idle};
   }

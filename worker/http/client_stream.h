@@ -21,6 +21,7 @@ class ClientStream {
 
   // Request body: while wanted, OnBodyData/OnBodyEnd/OnBodyError of the exchange are called, maybe before this returns.
   virtual void WantBody(bool wanted) = 0;
+  virtual bool DropBufferedBody() = 0;  // throws away what has come of a body nobody wants; false: it is malformed
   virtual void SendContinue() = 0;  // 100 (Continue), if the client waits for it and has not had it
 
   // Response. `body_kind`: how the writer has framed it (length, chunked, until close). Queued, not written: Flush() does.

@@ -1,6 +1,7 @@
 #include "worker/http/error_page.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "proto/status.h"
 #include "worker/http/version.h"
@@ -47,6 +48,23 @@ std::string_view Detail(int status) {
   }
 }
 
+// Forgets the response that was being made, but for what an error says about itself: where to go, how to prove who one is,
+// which ranges there are.
+void StartOver(Exchange& exchange, int status) {
+  using proto::HeaderId;
+  Response& response = exchange.response();
+  std::vector<proto::Header> kept;
+  for (const proto::Header& header : response.headers) {
+    if (header.id == HeaderId::kWwwAuthenticate || (header.id == HeaderId::kContentRange && status == 416)) {
+      kept.push_back(header);
+    }
+  }
+  const std::string_view location = response.location;
+  response.Reset();
+  response.location = location;
+  for (const proto::Header& header : kept) response.headers.Add(header.id, header.name, header.value);
+}
+
 void GoToPage(Exchange& exchange, std::string_view uri) {
   Request& request = exchange.request();
   if (request.method != proto::Method::kHead) {
@@ -69,7 +87,7 @@ bool TakeErrorPage(Exchange& exchange, int status) {
   const conf::ErrorPage* page = FindErrorPage(exchange.location(), status);
   if (page == nullptr || !exchange.MarkErrorPage(page->overwrite >= 0 ? page->overwrite : VisibleStatus(status))) return false;
   if (ClosesConnection(status)) exchange.stream().CloseAfterResponse();
-  exchange.response().Reset();
+  StartOver(exchange, status);
   const std::string_view uri = exchange.arena().Copy(exchange.Evaluate(page->uri));
   if (uri.starts_with('/')) {
     GoToPage(exchange, uri);
@@ -84,13 +102,7 @@ bool TakeErrorPage(Exchange& exchange, int status) {
 
 void ReplyWithErrorPage(Exchange& exchange, int status) {
   if (ClosesConnection(status)) exchange.stream().CloseAfterResponse();
-  const std::string_view location = exchange.response().location;
-  const std::string_view challenge = exchange.response().headers.Value(proto::HeaderId::kWwwAuthenticate);
-  const std::string_view range = exchange.response().headers.Value(proto::HeaderId::kContentRange);
-  exchange.response().Reset();
-  exchange.response().location = location;
-  if (!range.empty() && status == 416) exchange.response().headers.Add("Content-Range", range);
-  if (!challenge.empty()) exchange.response().headers.Add("WWW-Authenticate", challenge);
+  StartOver(exchange, status);
   exchange.set_error_status(0);
   const std::string_view title = Title(status);
   if (status < 300 || status == 304 || title.empty()) {

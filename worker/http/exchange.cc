@@ -54,6 +54,10 @@ Exchange::~Exchange() = default;
 void Exchange::Enter(Phase next) {
   assert(CanFollow(phase_, next));
   phase_ = next;
+  if (LogEnabled(LogLevel::kDebug)) {
+    error_log().Write(LogLevel::kDebug, stream_ != nullptr ? client().number : 0,
+                      fmt::format("http exchange: {}", kPhases[static_cast<size_t>(next)].name));
+  }
 }
 
 void Exchange::Start(ClientStream& stream, const proto::RequestHead& head, size_t head_length) {
@@ -262,7 +266,10 @@ bool Exchange::MarkErrorPage(int status) {
 }
 
 void Exchange::Reply(int status, std::string_view content_type, std::string_view body) {
-  if (body_.mode() == RequestBody::Mode::kIdle) body_.Start(RequestBody::Mode::kDiscarded, nullptr);
+  if (body_.mode() == RequestBody::Mode::kIdle) {
+    body_.Start(RequestBody::Mode::kDiscarded, nullptr);
+    if (!stream_->DropBufferedBody() && status != 400) return Finish(400);
+  }
   response_.status = status;
   response_.content_type = content_type;
   response_.content_length = static_cast<int64_t>(body.size());

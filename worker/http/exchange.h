@@ -51,6 +51,7 @@ class Exchange final : public conf::VariableReader {
   // A head that is not acceptable: answered with `error.status` under the listener's default server.
   void StartRefused(ClientStream& stream, const proto::RequestHead& head, const proto::HeadError& error);
   void OnBodyData(Slice data) { body_.OnData(std::move(data)); }
+  void OnBodyPause() { body_.OnPause(); }  // all that has come so far has been handed over
   void OnBodyEnd() { body_.OnEnd(); }
   void OnBodyError(int status);  // bad chunk (400), too large (413), the client was silent (408)
   void OnOutputDrained();        // what was queued for the client has gone below the low watermark

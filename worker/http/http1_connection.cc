@@ -26,7 +26,9 @@ bool KeepAliveDisabled(const conf::ClientSettings& conf, const Request& request)
   const proto::Header* agent = request.headers().Find(proto::HeaderId::kUserAgent);
   if (agent == nullptr) return false;
   const std::string_view text = agent->value;
-  const bool msie6 = text.find("MSIE 6.") != std::string_view::npos && text.find("SV1") == std::string_view::npos;
+  const size_t msie = text.find("MSIE ");
+  const char version = msie != std::string_view::npos && msie + 6 < text.size() && text[msie + 6] == '.' ? text[msie + 5] : '\0';
+  const bool msie6 = version == '4' || version == '5' || (version == '6' && text.find("SV1") == std::string_view::npos);
   if ((conf.keepalive_disable & kMsie6) != 0 && msie6 && request.method == proto::Method::kPost) return true;
   return (conf.keepalive_disable & kSafari) != 0 && text.find("Safari/") != std::string_view::npos &&
          text.find("Mac OS X") != std::string_view::npos && text.find("Chrome/") == std::string_view::npos;
@@ -299,8 +301,9 @@ void Http1Connection::DeliverBuffered() {
   while (state_ == State::kExchange && body_wanted_ && !body_done_ && buffered() > 0) {
     const size_t used = ConsumeBody(block_, {block_.data() + begin_, buffered()});
     begin_ += used;
-    if (used == 0) return;
+    if (used == 0) break;
   }
+  if (state_ == State::kExchange && !body_done_) exchange_->OnBodyPause();
 }
 
 void Http1Connection::ReadBody() {
@@ -322,6 +325,7 @@ void Http1Connection::ReadBody() {
       return exchange_->Abandon(400);
   }
   const size_t used = ConsumeBody(block, {block.data(), n});
+  if (state_ == State::kExchange && !body_done_) exchange_->OnBodyPause();
   if (used < n && body_done_ && state_ == State::kExchange) {  // a pipelined request behind a chunked body
     next_block_ = std::move(block);
     next_begin_ = used;
@@ -375,6 +379,18 @@ bool Http1Connection::Hand(const BlockRef& block, std::string_view bytes) {
   }
   exchange_->OnBodyData({block, bytes});
   return state_ == State::kExchange;
+}
+
+bool Http1Connection::DropBufferedBody() {
+  if (body_done_ || buffered() == 0 || body_wanted_) return true;
+  if (framing_.kind != proto::BodyKind::kChunked) {
+    begin_ += DropBody({block_.data() + begin_, buffered()});
+    return true;
+  }
+  const auto status = decoder_.Feed({block_.data() + begin_, buffered()});
+  begin_ += decoder_.consumed();
+  body_done_ = status != proto::ChunkedDecoder::Status::kMore;
+  return status != proto::ChunkedDecoder::Status::kError;
 }
 
 void Http1Connection::BodyEnded() {
@@ -474,6 +490,7 @@ const TlsTransport* Http1Connection::tls() const {
 // --- Ends ---
 
 void Http1Connection::OnHangup() {
+  if (state_ == State::kExchange && finished_ && !out_.empty()) return Close(false);  // nobody reads what is left
   if (state_ == State::kExchange && !finished_) exchange_->OnClientGone();
   if (state_ == State::kDrain) Close(false);
 }

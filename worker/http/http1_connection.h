@@ -35,6 +35,7 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   const ClientInfo& client() const override { return info_; }
   void WantBody(bool wanted) override;
   void SendContinue() override;
+  bool DropBufferedBody() override;
   OutputQueue& output() override { return out_; }
   bool blocked() const override { return blocked_; }
   void Flush() override;

@@ -11,6 +11,7 @@
 #include "worker/http/response_writer.h"
 #include "worker/http/upstream_lookup.h"
 #include "worker/http/upstream_runtime.h"
+#include "worker/http/upstream_tls.h"
 
 namespace limpet::worker {
 namespace {
@@ -61,6 +62,7 @@ bool ProxyExchange::FindUpstream() {
     upstream_ = runtime.upstreams[static_cast<size_t>(pass.upstream)].get();
     proxy_host_ = pass.host_header;
     proxy_port_ = pass.port;
+    https_ = pass.https;
     return true;
   }
   target_storage_ = exchange_.Evaluate(pass.url);
@@ -72,6 +74,7 @@ bool ProxyExchange::FindUpstream() {
   }
   proxy_host_ = url.host_header;
   proxy_port_ = url.port;
+  https_ = url.https;
   evaluated_uri_ = url.uri;
   upstream_ = FindUpstreamByUrl(runtime, url);
   if (upstream_ == nullptr) {
@@ -91,22 +94,39 @@ void ProxyExchange::OnBodyReady() {
   if (state_ == State::kReadingBody) return FirstPeer();
   if (!streamed_ || body_complete_) return;
   body_complete_ = true;  // streamed: the client has sent all
-  if (chunk_body_) out_.Append("0\r\n\r\n");
+  if (chunk_body_) {
+    QueueChunk();
+    out_.Append("0\r\n\r\n");
+  }
   if (state_ == State::kTalking) FlushRequest();
 }
 
-void ProxyExchange::OnBodyPiece(Slice piece) {
-  if (state_ == State::kTunnel) {
-    out_.AppendBlock(piece.block, static_cast<size_t>(piece.bytes.data() - piece.block.data()), piece.bytes.size());
-    return FlushRequest();
-  }
-  if (chunk_body_) {
-    char header[proto::kMaxChunkHeader];
-    out_.Append({header, proto::ChunkHeader(header, piece.bytes.size())});
-  }
+void ProxyExchange::QueuePiece(const Slice& piece) {
   out_.AppendBlock(piece.block, static_cast<size_t>(piece.bytes.data() - piece.block.data()), piece.bytes.size());
-  if (chunk_body_) out_.Append("\r\n");
-  if (state_ == State::kTalking) FlushRequest();
+}
+
+void ProxyExchange::QueueChunk() {
+  uint64_t size = 0;
+  for (const Slice& piece : pieces_) size += piece.bytes.size();
+  if (size == 0) return;
+  char header[proto::kMaxChunkHeader];
+  out_.Append({header, proto::ChunkHeader(header, size)});
+  for (const Slice& piece : pieces_) QueuePiece(piece);
+  out_.Append("\r\n");
+  pieces_.clear();
+}
+
+void ProxyExchange::OnBodyPause() {
+  QueueChunk();
+  if (state_ == State::kTalking || state_ == State::kTunnel) FlushRequest();
+}
+
+void ProxyExchange::OnBodyPiece(Slice piece) {
+  if (chunk_body_ && state_ != State::kTunnel) {
+    pieces_.push_back(std::move(piece));
+  } else {
+    QueuePiece(piece);
+  }
 }
 
 void ProxyExchange::FirstPeer() {
@@ -138,7 +158,12 @@ void ProxyExchange::NextPeer() {
 
 void ProxyExchange::Connect(bool fresh) {
   Runtime& runtime = exchange_.runtime();
-  connection_ = fresh ? PooledConnection{} : upstream_->pool.Take(*peer_, location_);
+  TlsTarget tls;
+  if (https_) {
+    tls = MakeTlsTarget(exchange_, proxy_host_, *peer_);
+    if (tls.context == nullptr) return FailWithoutPeer(500);
+  }
+  connection_ = fresh ? PooledConnection{} : upstream_->pool.Take(*peer_, location_, tls.scope);
   from_pool_ = connection_.transport != nullptr;
   out_before_ = out_.sent();
   if (from_pool_) {
@@ -149,18 +174,25 @@ void ProxyExchange::Connect(bool fresh) {
   options.keepalive = location_->proxy.socket_keepalive;
   SocketAddress bind_address;
   if (!ChooseBindAddress(exchange_, location_->proxy, &bind_address, &options)) return FailWithoutPeer(500);
-  auto connecting = PlainTransport::Connect(runtime.loop, peer_->address, options, this);
-  if (connecting.transport == nullptr) {
-    return Fail(kConnectionFailed, fmt::format("{} failed", connecting.what), connecting.errnum);
-  }
-  connection_.transport = std::move(connecting.transport);
-  connection_.created_ms = runtime.loop.NowMs();
-  if (connecting.errnum == 0) return OnConnected();
-  deadline_.Arm(static_cast<uint64_t>(location_->proxy.connect_timeout.count()));
+  const auto await = [&](auto connecting) {
+    if (connecting.transport == nullptr) {
+      return Fail(kConnectionFailed, fmt::format("{} failed", connecting.what), connecting.errnum);
+    }
+    connection_.transport = std::move(connecting.transport);
+    connection_.created_ms = runtime.loop.NowMs();
+    if (connecting.errnum == 0) return OnConnected();
+    deadline_.Arm(static_cast<uint64_t>(location_->proxy.connect_timeout.count()));
+  };
+  if (!https_) return await(PlainTransport::Connect(runtime.loop, peer_->address, options, this));
+  connection_.scope = tls.scope;
+  await(TlsTransport::Connect(runtime.loop, peer_->address, options, std::move(tls), this));
 }
 
 void ProxyExchange::OnReady(int errnum) {
   if (state_ != State::kConnecting) return;
+  if (errnum != 0 && https_) {
+    return Fail(kConnectionFailed, static_cast<TlsTransport&>(*connection_.transport).SetupError(errnum), 0);
+  }
   if (errnum != 0) return Fail(kConnectionFailed, "connect() failed", errnum);
   OnConnected();
 }
@@ -196,6 +228,7 @@ void ProxyExchange::QueueRequest() {
   }
   keep_upstream_ = upstream_->group.conf().keepalive > 0 && location_->proxy.http_version >= 11;
   out_.Clear();
+  pieces_.clear();
   body_complete_ = false;
   BuildUpstreamRequest(exchange_, target, framing, &out_);
   if (streamed_) {
@@ -415,8 +448,9 @@ bool ProxyExchange::Intercept() {
   }
   if (!has_page) return false;
   if (status == 401) {
-    if (const auto* challenge = parser_.head().headers.Find(proto::HeaderId::kWwwAuthenticate)) {
-      exchange_.response().headers.Add("WWW-Authenticate", exchange_.arena().Copy(challenge->value));
+    for (const proto::Header& header : parser_.head().headers) {
+      if (header.id != proto::HeaderId::kWwwAuthenticate) continue;
+      exchange_.response().headers.Add(header.id, "WWW-Authenticate", exchange_.arena().Copy(header.value));
     }
   }
   EndAttempt(Outcome::kOk, false);

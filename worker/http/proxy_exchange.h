@@ -72,6 +72,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   // RequestBodySink
   void OnBodyReady() override;
   void OnBodyPiece(Slice piece) override;
+  void OnBodyPause() override;
 
   bool FindUpstream();
   void FirstPeer();
@@ -79,6 +80,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void Connect(bool fresh);
   void OnConnected();
   void QueueRequest();
+  void QueueChunk();
+  void QueuePiece(const Slice& piece);
   void FlushRequest();
   void ReadHead();
   void ParseHead();
@@ -131,6 +134,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
 
   // Towards the peer.
   OutputQueue out_;
+  std::vector<Slice> pieces_;     // streamed without a known length: they become one chunk
   bool streamed_ = false;         // the body is passed on as it comes
   bool chunk_body_ = false;       // streamed, without a known length
   bool body_dropped_ = false;     // streamed bytes are gone

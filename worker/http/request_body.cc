@@ -38,6 +38,7 @@ void RequestBody::OnData(Slice data) {
   size_ += data.bytes.size();
   if (mode_ == Mode::kDiscarded) return;
   if (mode_ == Mode::kStreamed) {
+    KeepForVariables(data);
     sink_->OnBodyPiece(std::move(data));
     return;
   }
@@ -52,6 +53,17 @@ void RequestBody::OnData(Slice data) {
   if (to_file || memory_ > settings.body_buffer_size) Spool();
 }
 
+// A streamed body is forgotten as it goes, but a small one stays for $request_body.
+void RequestBody::KeepForVariables(const Slice& data) {
+  if (size_ > exchange_.location().client.body_buffer_size) {
+    pieces_.clear();
+    memory_ = 0;
+    return;
+  }
+  memory_ += data.bytes.size();
+  pieces_.push_back(data);
+}
+
 void RequestBody::OnEnd() {
   complete_ = true;
   if (mode_ == Mode::kDiscarded || sink_ == nullptr) return;
@@ -61,12 +73,13 @@ void RequestBody::OnEnd() {
 bool RequestBody::OpenFile() {
   const conf::ClientSettings& settings = exchange_.location().client;
   const bool named = settings.body_in_file_only != conf::ClientSettings::InFileOnly::kOff;
-  auto fd = OpenTemporary(settings.body_temp_path, named ? &path_ : nullptr);
+  auto fd = OpenTemporary(settings.body_temp_path, &path_);
   if (!fd) {
     exchange_.Log(LogLevel::kCrit, fd.error().message);
     exchange_.OnBodyError(500);
     return false;
   }
+  if (!named) ::unlink(path_.c_str());  // $request_body_file still tells what it was called
   remove_file_ = settings.body_in_file_only == conf::ClientSettings::InFileOnly::kClean;
   file_ = std::make_shared<const UniqueFd>(std::move(*fd));
   if (!named) exchange_.Log(LogLevel::kWarn, "a client request body is buffered to a temporary file");

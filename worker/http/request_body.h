@@ -28,6 +28,7 @@ class RequestBodySink {
   virtual ~RequestBodySink() = default;
   virtual void OnBodyReady() = 0;              // buffered: all of it is here
   virtual void OnBodyPiece(Slice /*piece*/) {}  // streamed
+  virtual void OnBodyPause() {}                 // streamed: no more pieces are here at the moment
 };
 
 class RequestBody {
@@ -44,13 +45,16 @@ class RequestBody {
 
   // From the client stream, by way of the exchange.
   void OnData(Slice data);
+  void OnPause() {
+    if (mode_ == Mode::kStreamed && !complete_) sink_->OnBodyPause();
+  }
   void OnEnd();
 
   bool complete() const { return complete_; }  // all of it has come from the client
   Mode mode() const { return mode_; }
   uint64_t size() const { return size_; }      // bytes so far; the whole size once complete
   bool in_file() const { return file_ != nullptr; }
-  const std::string& file_path() const { return path_; }  // "" unless it has a name (client_body_in_file_only)
+  const std::string& file_path() const { return path_; }  // gone from its folder unless client_body_in_file_only
   const std::vector<Slice>& pieces() const { return pieces_; }
 
   // Queues the whole buffered body; may be called again for another peer.
@@ -61,6 +65,7 @@ class RequestBody {
   void Reset();
 
  private:
+  void KeepForVariables(const Slice& data);
   bool Spool();        // moves what is in memory to the file; false after an error (the exchange has been ended)
   bool WriteFile(std::string_view bytes);
   bool OpenFile();

@@ -67,8 +67,7 @@ std::string_view AbsoluteLocation(Exchange& exchange) {
   const ClientInfo& client = exchange.client();
   std::string_view host = request.host;
   if (settings.server_name_in_redirect && !request.server->name.empty()) host = request.server->name;
-  if (host.empty()) host = !request.server->name.empty() ? std::string_view(request.server->name)
-                                                         : exchange.arena().Copy(client.local.HostString());
+  if (host.empty()) host = exchange.arena().Copy(client.local.HostString());
   const uint16_t port = client.local.port();
   const bool shows_port = settings.port_in_redirect && port != 0 && port != (client.ssl ? 443 : 80);
   return exchange.arena().Concat(client.ssl ? "https://" : "http://", host, shows_port ? fmt::format(":{}", port) : "",
@@ -95,7 +94,8 @@ bool ResponseWriter::SendHead() {
   }
   if (!ApplyConditions(exchange_)) return false;
   AddResponseHeaders(exchange_);
-  response.hides_body = exchange_.request().method == proto::Method::kHead || proto::StatusHasNoBody(response.status);
+  response.hides_body = !response.is_upgrade && (exchange_.request().method == proto::Method::kHead ||
+                                                 proto::StatusHasNoBody(response.status));
   if (!response.hides_body) {
     filter_ = MakeGzipFilter(exchange_, this);
   }

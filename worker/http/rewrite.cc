@@ -110,11 +110,14 @@ std::string_view JoinArgs(Exchange& exchange, std::string_view added, bool drop_
   return added.empty() ? own : exchange.arena().Concat(added, "&", own);
 }
 
-void RedirectTo(Exchange& exchange, const RewriteStep& step, std::string_view path, std::string_view args, Run* run) {
+// What configuration and request have escaped is unescaped once, as far as a redirect's target may be.
+void RedirectTo(Exchange& exchange, const RewriteStep& step, std::string_view path, std::string_view added, Run* run) {
   const int status = step.flag == RewriteStep::Flag::kPermanent ? 301 : 302;
-  const bool asks = !args.empty();
-  std::string target = step.is_absolute ? std::string(path) : proto::EscapeUri(path, proto::EscapeKind::kRedirect);
-  if (asks) target.append("?").append(args);
+  std::string target(path);
+  if (step.has_args) target.append("?").append(added);
+  target = proto::UnescapeRedirect(target);
+  const std::string_view own = exchange.request().args;
+  if (!step.drops_args && !own.empty()) target.append(step.has_args ? "&" : "?").append(own);
   exchange.Redirect(status, exchange.arena().Copy(target));
   run->answered = run->stop = true;
 }
@@ -135,8 +138,8 @@ void RewriteUri(Exchange& exchange, const RewriteStep& step, Run* run) {
     const EscapedGroups escaped(exchange, encoded);
     added = exchange.Evaluate(step.args);
   }
+  if (redirects) return RedirectTo(exchange, step, path, added, run);
   const std::string_view args = JoinArgs(exchange, added, step.drops_args);
-  if (redirects) return RedirectTo(exchange, step, path, args, run);
   if (path.empty()) {
     exchange.Log(LogLevel::kError, "the rewritten URI has a zero length");
     exchange.Finish(500);
@@ -195,7 +198,7 @@ Step RunRewriteScript(Exchange& exchange, const conf::RewriteScript& script) {
 Step RunReturn(Exchange& exchange, const conf::Return& reply) {
   if (reply.is_redirect) {
     exchange.Redirect(reply.status, exchange.Evaluate(reply.text));
-  } else if (reply.has_text) {
+  } else if (reply.has_text || reply.status < 400) {
     const std::string_view text = exchange.arena().Copy(exchange.Evaluate(reply.text));
     exchange.Reply(reply.status, exchange.location().response.default_type, text);
   } else {

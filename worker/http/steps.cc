@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "proto/escape.h"
 #include "worker/http/features.h"
 #include "worker/http/locations.h"
 #include "worker/http/rewrite.h"
@@ -18,7 +19,8 @@ Step ServerRewriteStep(Exchange& exchange) {
 
 std::string_view RedirectWithSlash(Exchange& exchange, const conf::Location& location) {
   const Request& request = exchange.request();
-  return request.args.empty() ? std::string_view(location.name) : exchange.arena().Concat(location.name, "?", request.args);
+  const std::string name = proto::EscapeUri(location.name, proto::EscapeKind::kUri);
+  return request.args.empty() ? exchange.arena().Copy(name) : exchange.arena().Concat(name, "?", request.args);
 }
 
 // A declared length is refused before a byte of the body is read.

@@ -30,7 +30,7 @@ class LearnPolicy final : public StickyPolicy {
     }
     state.key = sessions_.KeyOf(state.id);
     state.has_key = true;
-    const shm::Found found = sessions_.Lookup(state.key, BootMs());
+    const shm::Found found = sessions_.Lookup(state.key, BootMs(), false);
     state.idle_ms = static_cast<uint64_t>(found.idle.count());
     switch (found.result) {
       case shm::LookupResult::kMiss:
@@ -104,8 +104,8 @@ class LearnPolicy final : public StickyPolicy {
     }
     const uint16_t index = index_of_[static_cast<size_t>(peer.index)];
     if (index == shm::kNoPeer) return;
-    // A hit was touched when it was looked up: nothing more is to be written for a session that stays where it is.
-    if (state.has_learned && state.bound == &peer && key.hash == state.learned.hash) return;
+    const bool stays = state.has_learned && state.bound == &peer && key.hash == state.learned.hash;
+    if (stays && sessions_.Touch(key, BootMs())) return;
     if (sessions_.Learn(key, index, BootMs()) == shm::LearnResult::kRefused) return;
     state.learned = key;
     state.has_learned = true;

@@ -23,6 +23,7 @@ struct Peer {
   int address_id =
       0;  // equal for peers of the group with equal addresses: kept connections match by it
   bool backup = false;
+  int backup_twin = -1;  // of a primary: the backup with the same server id, -1 if there is none
 
   int weight() const { return conf->weight; }
   bool down() const { return conf->down || HasFlag(shm::kPeerDown | shm::kPeerUnhealthy); }

@@ -88,7 +88,11 @@ void UpstreamGroup::MakePeers() {
     const auto same = std::find_if(peers_.begin(), peers_.end(),
                                    [&](const Peer& other) { return other.name == peer.name; });
     if (same != peers_.end()) peer.address_id = same->index;
-    by_server_id_.emplace(peer.server_id, peer.index);
+    const auto [known, is_new] = by_server_id_.emplace(peer.server_id, peer.index);
+    if (!is_new && peer.backup) {
+      Peer& first = peers_[static_cast<size_t>(known->second)];
+      if (!first.backup && first.backup_twin < 0) first.backup_twin = peer.index;
+    }
     if (!server.down && !server.drain) ++initial_tries_;
     peers_.push_back(std::move(peer));
   });
@@ -180,8 +184,10 @@ Peer* UpstreamGroup::Choose(PeerSelection& selection, Peer* bound, uint64_t now_
 }
 
 Peer* UpstreamGroup::PickFromTiers(PeerSelection& selection, Peer* bound, uint64_t now_ms) {
-  const auto in_tier = [&](bool backup) {
-    return bound != nullptr && bound->backup == backup ? bound : nullptr;
+  // A session belongs to a server id: where primaries have failed, a backup with the same id may have it.
+  const auto in_tier = [&](bool backup) -> Peer* {
+    if (bound == nullptr || bound->backup == backup) return bound;
+    return backup && bound->backup_twin >= 0 ? &peers_[static_cast<size_t>(bound->backup_twin)] : nullptr;
   };
   if (!selection.on_backup) {
     if (Peer* peer = balancer_->Pick(primaries_, selection, in_tier(false), now_ms)) return peer;
