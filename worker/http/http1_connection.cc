@@ -298,6 +298,7 @@ void Http1Connection::SendContinue() {
 }
 
 void Http1Connection::DeliverBuffered() {
+  if (buffered() == 0) return;  // nor is there a pause to tell of: who takes it would ask for more again
   while (state_ == State::kExchange && body_wanted_ && !body_done_ && buffered() > 0) {
     const size_t used = ConsumeBody(block_, {block_.data() + begin_, buffered()});
     begin_ += used;
