@@ -58,6 +58,9 @@ TEST(Examples, StickyCookieWithBackendsInTheSameFile) {
   const Sticky& sticky = config->http->upstreams[0]->sticky;
   EXPECT_EQ(sticky.kind, StickyKind::kCookie);
   EXPECT_EQ(sticky.cookie.name, "my_cookie");
+  FakeReader reader(config->http->variables);
+  reader.values["cookie_my_cookie"] = "value";
+  EXPECT_EQ(sticky.cookie.lookup.Evaluate(reader), "value");
   EXPECT_EQ(config->http->servers[1]->locations[0]->proxy.pass.upstream, 0);
 }
 

@@ -14,6 +14,7 @@ http {
     server {
         listen {port};
         location / { return 200 {answer}; }
+        location /proxied { proxy_pass http://127.0.0.1:{port}/; }
     }
 }
 """
@@ -47,14 +48,15 @@ def test_a_port_that_is_taken_keeps_the_old_configuration(origins):
         assert get(limpet.port).text == "old"
 
 
-def test_no_connection_is_refused_over_reloads():
+@pytest.mark.parametrize("path", ["/", "/proxied"])
+def test_no_request_fails_over_reloads(path):
     with Limpet(CONFIG, workers=2, answer="here") as limpet:
         failures, served, over = [], [0], threading.Event()
 
         def hammer():
             while not over.is_set():
                 try:
-                    assert get(limpet.port).text == "here"
+                    assert get(limpet.port, path).text == "here"
                     served[0] += 1
                 except Exception as error:  # whatever it is, it is a failed request
                     failures.append(repr(error))

@@ -1,0 +1,43 @@
+#include "base/hash.h"
+
+#include <gtest/gtest.h>
+
+namespace limpet {
+namespace {
+
+TEST(Hash, KnownDigests) {
+  EXPECT_EQ(Md5Hex(""), "d41d8cd98f00b204e9800998ecf8427e");
+  EXPECT_EQ(Md5Hex("127.0.0.1:8080"), "5958c386bf5e9109ac10d2a628645aea");
+  EXPECT_EQ(Sha1("abc")[0], 0xa9);
+}
+
+// The reference vector of SipHash-2-4-128: key 00 01 … 0f, no input.
+TEST(Hash, SipHashOfTheReference) {
+  SipKey key;
+  for (size_t i = 0; i < key.size(); ++i) key[i] = static_cast<uint8_t>(i);
+  const Digest128 digest = SipHash128("", key);
+  EXPECT_EQ(digest[0], 0xe6a825ba047f81a3u);
+  EXPECT_EQ(digest[1], 0x930255c71472f66du);
+  EXPECT_NE(SipHash128("a", key), SipHash128("b", key));
+  EXPECT_NE(RandomSipKey(), RandomSipKey());
+}
+
+TEST(Hash, SecretsAreComparedWhole) {
+  EXPECT_TRUE(SameSecret("", ""));
+  EXPECT_TRUE(SameSecret("secret", "secret"));
+  EXPECT_FALSE(SameSecret("secret", "secreT"));
+  EXPECT_FALSE(SameSecret("secret", "secrets"));
+}
+
+TEST(Hash, Base64BothWays) {
+  EXPECT_EQ(Base64Encode("user:pass"), "dXNlcjpwYXNz");
+  std::string out;
+  ASSERT_TRUE(Base64Decode("dXNlcg==", &out));
+  EXPECT_EQ(out, "user");
+  ASSERT_TRUE(Base64Decode("dXNlcg", &out));  // browsers and curl pad; others do not
+  EXPECT_EQ(out, "user");
+  EXPECT_FALSE(Base64Decode("dX*lcg==", &out));
+}
+
+}  // namespace
+}  // namespace limpet
