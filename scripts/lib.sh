@@ -6,7 +6,7 @@ say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
 BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libfmt-dev libssl-dev libsodium-dev libboost-dev libevent-dev
-                libpcre2-dev libc-ares-dev libnghttp2-dev node-llhttp nlohmann-json3-dev
+                libpcre2-dev zlib1g-dev libc-ares-dev libnghttp2-dev node-llhttp nlohmann-json3-dev
                 libgtest-dev libgmock-dev libbenchmark-dev)
 DEMO_PACKAGES=(python3 python3-fastapi uvicorn python3-uvicorn curl)
 TEST_PACKAGES=(python3-pytest openssl)
