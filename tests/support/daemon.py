@@ -86,12 +86,18 @@ class Limpet:
                    UBSAN_OPTIONS=f"log_path={self.path('sanitizer')}:print_stacktrace=1")
         self.process = subprocess.Popen(self.command(), env=env, stdin=subprocess.DEVNULL,
                                         stdout=open(self.path("output"), "ab"), stderr=subprocess.STDOUT)
-        wait_until(self._started, "the pid file")
+        wait_until(self._started, "the pid file and the workers")
 
     def _started(self):
         if self.process.poll() is not None:
             raise AssertionError(f"limpet did not start:\n{open(self.path('output')).read()}")
-        return os.path.exists(self.path("limpet.pid"))
+        return os.path.exists(self.path("limpet.pid")) and len(self.workers()) >= self._worker_count()
+
+    def _worker_count(self):
+        """How many workers the configuration asks for; one if it leaves that to the machine."""
+        with open(self.path("limpet.conf")) as config:
+            found = re.search(r"worker_processes\s+(\d+);", self.extra + config.read())
+        return int(found[1]) if found else 1
 
     @property
     def pid(self):
