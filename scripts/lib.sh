@@ -32,5 +32,6 @@ install_packages() {
 build() {
   local preset=$1
   shift
+  say "building ${*:-everything} (preset $preset); the first time takes some minutes"
   (cd "$root" && cmake --preset "$preset" >/dev/null && cmake --build --preset "$preset" -- "${@}") >&2
 }
