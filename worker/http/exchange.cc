@@ -128,6 +128,7 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   if (const proto::HeadError error = proto::CheckRequest(head); error.status != 0) return refuse(error.status, error.reason);
   request_.framing = proto::RequestFraming(head);
   if (!request_.framing.ok()) return refuse(request_.framing.status, request_.framing.reason);
+  if (client().plain_on_tls) return refuse(497, "client sent plain HTTP request to HTTPS port");
   return true;
 }
 

@@ -1,5 +1,6 @@
 #include "worker/http/http1_connection.h"
 
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +10,7 @@
 #include "worker/http/connection_set.h"
 #include "worker/http/limit_rate.h"
 #include "worker/http/server_names.h"
+#include "worker/net/plain_transport.h"
 #include "worker/tls/tls_transport.h"
 
 namespace limpet::worker {
@@ -62,13 +64,27 @@ void Http1Connection::Start() {
 }
 
 void Http1Connection::OnReady(int errnum) {
-  if (errnum != 0) {
+  if (errnum != 0 && !ContinueInPlain()) {
     LIMPET_LOG(runtime_.logs[0], LogLevel::kInfo, "{} while SSL handshaking, client: {}", transport_->ErrorText(), info_.remote_host);
     return Close(false);
   }
   Enter(State::kIdle);
   timer_.Arm(Ms(info_.listen->default_server->head.client_header_timeout));
   transport_->WantRead(true);
+}
+
+// Plain HTTP on a TLS port: its request is read, to be answered with 497.
+bool Http1Connection::ContinueInPlain() {
+  const TlsTransport* tls_transport = tls();
+  if (tls_transport == nullptr || !tls_transport->plain_http()) return false;
+  UniqueFd fd(::fcntl(transport_->fd(), F_DUPFD_CLOEXEC, 0));
+  if (!fd) return false;
+  Transport::Discard(std::move(transport_));
+  transport_ = PlainTransport::Adopt(runtime_.loop, std::move(fd), true);
+  transport_->set_handler(this);
+  info_.ssl = false;
+  info_.plain_on_tls = true;
+  return true;
 }
 
 // --- State ---

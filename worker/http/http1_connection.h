@@ -66,6 +66,7 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   void OnWritable() override;
   void OnHangup() override;
 
+  bool ContinueInPlain();
   void BeginHead();
   void ReadHead();
   bool GrowBlock();

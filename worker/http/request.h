@@ -23,6 +23,7 @@ struct ClientInfo {
   uint64_t started_ms = 0;
   uint64_t requests = 0;
   bool ssl = false;
+  bool plain_on_tls = false;  // plain HTTP on a port of TLS
   bool has_proxy_info = false;
   proto::ProxyInfo proxy_info;
   const conf::ListenGroup* listen = nullptr;
