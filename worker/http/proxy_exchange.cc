@@ -122,6 +122,7 @@ void ProxyExchange::OnBodyPause() {
 }
 
 void ProxyExchange::OnBodyPiece(Slice piece) {
+  if (state_ == State::kIdle) return;  // answered early: the rest is of no use
   if (chunk_body_ && state_ != State::kTunnel) {
     pieces_.push_back(std::move(piece));
   } else {
@@ -696,6 +697,7 @@ void ProxyExchange::EndAttempt(Outcome outcome, bool keep) {
   }
   connection_ = {};
   head_start_ = 0;
+  state_ = State::kIdle;
 }
 
 AttemptFacts ProxyExchange::Facts() const {

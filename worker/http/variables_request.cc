@@ -69,7 +69,8 @@ Value GetRemoteUser(Exchange& exchange) {
 
 Value GetRequestBody(Exchange& exchange) {
   RequestBody& body = exchange.body();
-  if (body.mode() != RequestBody::Mode::kBuffered || body.size() == 0 || body.in_file()) {
+  const bool kept = body.mode() == RequestBody::Mode::kBuffered || body.mode() == RequestBody::Mode::kStreamed;
+  if (!kept || body.pieces().empty()) {
     return Value::None();
   }
   return Value::Of(body.InMemory());
