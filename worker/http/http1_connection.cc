@@ -263,7 +263,8 @@ void Http1Connection::StartExchange() {
   body_done_ = !framing_.ok() || framing_.kind == proto::BodyKind::kNone;
   body_wanted_ = continue_sent_ = finished_ = false;
   const proto::Header* expect = head.headers.Find(proto::HeaderId::kExpect);
-  expects_continue_ = !body_done_ && head.is_http11() && expect != nullptr && EqualsIgnoreCase(expect->value, "100-continue");
+  const bool announces_body = !body_done_ || head.headers.Has(proto::HeaderId::kContentLength);
+  expects_continue_ = announces_body && head.is_http11() && expect != nullptr && EqualsIgnoreCase(expect->value, "100-continue");
   if (framing_.kind == proto::BodyKind::kChunked) decoder_.Reset();
   keep_alive_ = head.keep_alive();
   sent_before_ = out_.sent();
@@ -289,7 +290,6 @@ bool Http1Connection::keep_alive() const {
 void Http1Connection::WantBody(bool wanted) {
   body_wanted_ = wanted;
   if (!wanted) return UpdateReading();
-  if (expects_continue_ && !continue_sent_ && buffered() == 0) SendContinue();
   if (delivering_) return;
   DeliverBuffered();
   UpdateReading();
@@ -307,6 +307,7 @@ void Http1Connection::UpdateReading() {
 }
 
 void Http1Connection::SendContinue() {
+  if (!expects_continue_ || continue_sent_ || (!body_done_ && buffered() > 0)) return;
   continue_sent_ = true;
   out_.Append(kContinue);
   sent_before_ += kContinue.size();  // no part of the response

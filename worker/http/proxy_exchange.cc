@@ -536,7 +536,7 @@ void ProxyExchange::StartTouching() {
 
 void ProxyExchange::OnTouchTimer() {
   if (upstream_ == nullptr || upstream_->sticky == nullptr || state_ == State::kIdle) return;
-  upstream_->sticky->Touch(sticky_);
+  upstream_->sticky->Touch(exchange_, sticky_);
   touch_.Arm(upstream_->sticky->touch_interval_ms());
 }
 

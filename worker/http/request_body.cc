@@ -16,6 +16,7 @@ void RequestBody::Start(Mode mode, RequestBodySink* sink) {
   if (mode == Mode::kDiscarded && complete_) return;
   mode_ = mode;
   sink_ = sink;
+  if (mode != Mode::kDiscarded) exchange_.stream().SendContinue();
   if (exchange_.request().framing.kind == proto::BodyKind::kNone) complete_ = true;
   if (complete_) {
     if (sink_ != nullptr) sink_->OnBodyReady();

@@ -160,7 +160,7 @@ void ResponseWriter::ComposeHead() {
   if (response.is_upgrade) {
     out << "Connection: upgrade\r\n";
   } else if (stream.keep_alive()) {
-    if (!head.is_http11() || location.client.keepalive_header_timeout > 0) out << "Connection: keep-alive\r\n";
+    out << "Connection: keep-alive\r\n";
     if (location.client.keepalive_header_timeout > 0) {
       out << "Keep-Alive: timeout=" << static_cast<uint64_t>(location.client.keepalive_header_timeout) << "\r\n";
     }

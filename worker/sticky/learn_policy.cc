@@ -73,8 +73,11 @@ class LearnPolicy final : public StickyPolicy {
     return zone_.norefresh ? 0 : static_cast<uint64_t>(std::max<int64_t>(interval, 100));
   }
 
-  void Touch(StickyState& state) override {
-    if (state.has_learned) sessions_.Touch(state.learned, BootMs());
+  // The session that this response is going to keep alive; not one that it gives up for another.
+  void Touch(conf::VariableReader& request, StickyState& state) override {
+    const std::string_view created = FirstOf(conf_.create, request);
+    const bool goes_on = created.empty() || conf_.header || created == state.id;
+    if (state.has_learned && goes_on) sessions_.Touch(state.learned, BootMs());
   }
 
  private:

@@ -46,7 +46,7 @@ class StickyPolicy {
   virtual void OnResponseEnd(conf::VariableReader& /*request*/, StickyState& /*state*/, const Peer& /*peer*/) {}
   // From time to time while a long exchange lives: its session must not end under it. 0: never.
   virtual uint64_t touch_interval_ms() const { return 0; }
-  virtual void Touch(StickyState& /*state*/) {}
+  virtual void Touch(conf::VariableReader& /*request*/, StickyState& /*state*/) {}
 };
 
 // Null for an upstream without `sticky`. `zone` and `sessions`: of a learn policy, else null.
