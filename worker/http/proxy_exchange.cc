@@ -208,6 +208,7 @@ void ProxyExchange::OnConnected() {
   block_.Reset();
   head_block_.Reset();
   QueueRequest();
+  if (state_ != State::kTalking) return;  // the body that has come already was broken: the client has its answer
   connection_.transport->WantRead(true);
   FlushRequest();
 }
