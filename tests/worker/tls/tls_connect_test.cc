@@ -1,0 +1,207 @@
+// Our client side against our server side, over a real socket in one loop.
+#include <gtest/gtest.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "worker/tls/openssl.h"
+#include "worker/tls/tls_transport.h"
+
+namespace limpet::worker {
+namespace {
+
+// A self-signed certificate for "one.test" and its key.
+conf::TlsSettings MakeFiles(const std::string& folder) {
+  const KeyPtr key(EVP_EC_gen("P-256"));
+  const X509Ptr cert(X509_new());
+  X509_gmtime_adj(X509_getm_notBefore(cert.get()), 0);
+  X509_gmtime_adj(X509_getm_notAfter(cert.get()), 3600);
+  X509_set_pubkey(cert.get(), key.get());
+  X509_NAME* subject = X509_get_subject_name(cert.get());
+  const auto* name = reinterpret_cast<const unsigned char*>("one.test");
+  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, name, -1, -1, 0);
+  X509_set_issuer_name(cert.get(), subject);
+  X509_sign(cert.get(), key.get(), EVP_sha256());
+  conf::TlsSettings settings;
+  settings.certificates = {folder + "/crt"};
+  settings.certificate_keys = {folder + "/key"};
+  const BioPtr cert_file(BIO_new_file(settings.certificates[0].c_str(), "w"));
+  PEM_write_bio_X509(cert_file.get(), cert.get());
+  const BioPtr key_file(BIO_new_file(settings.certificate_keys[0].c_str(), "w"));
+  PEM_write_bio_PrivateKey(key_file.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+  return settings;
+}
+
+struct End final : TransportHandler {
+  void OnReady(int errnum) override { ready = errnum; }
+  void OnReadable() override {
+    char data[256];
+    size_t n = 0;
+    while ((io = transport->Read(data, sizeof data, &n)) == Io::kOk) got.append(data, n);
+  }
+  void OnWritable() override {}
+
+  std::unique_ptr<TlsTransport> transport;
+  int ready = -1;
+  Io io = Io::kWouldBlock;
+  std::string got;
+};
+
+class TlsConnectTest : public testing::Test {
+ protected:
+  TlsConnectTest() {
+    char pattern[] = "/tmp/limpet-tls-XXXXXX";
+    folder_ = ::mkdtemp(pattern);
+    const conf::TlsSettings settings = MakeFiles(folder_);
+    client_settings_.trusted_certificate = settings.certificates[0];
+    auto context = TlsContext::ForServer(settings);
+    EXPECT_TRUE(context) << context.error().message;
+    server_context_ = std::move(*context);
+    address_ = *SocketAddress::ParseIp("127.0.0.1", 0);
+    listener_.Reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::bind(listener_.get(), address_.get(), address_.size()), 0);
+    EXPECT_EQ(::listen(listener_.get(), 8), 0);
+    socklen_t size = address_.capacity();
+    EXPECT_EQ(::getsockname(listener_.get(), address_.get(), &size), 0);
+  }
+  ~TlsConnectTest() override { std::filesystem::remove_all(folder_); }
+
+  // Connects; the answer to it is a server of ours, or a socket that is closed at once.
+  void Connect(std::string name, bool send_name, bool server_closes = false) {
+    auto context = TlsContext::ForUpstream(client_settings_);
+    ASSERT_TRUE(context) << context.error().message;
+    if (!client_context_) client_context_ = std::move(*context);
+    // Not just freed: OpenSSL does not resume a session whose connection was dropped without a
+    // word.
+    for (End* end : {&client_, &server_}) {
+      Transport::Discard(std::move(end->transport));
+      *end = {};
+    }
+    TlsTarget target{.context = client_context_.get(),
+                     .name = name,
+                     .send_name = send_name,
+                     .sessions = &sessions_,
+                     .peer = this,
+                     .scope = "0 " + name};
+    auto connecting = TlsTransport::Connect(loop_, address_, {}, std::move(target), &client_);
+    ASSERT_EQ(connecting.errnum, EINPROGRESS);
+    client_.transport = std::move(connecting.transport);
+    UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    ASSERT_TRUE(fd);
+    if (!server_closes) {
+      server_.transport = TlsTransport::Accept(loop_, std::move(fd), *server_context_, nullptr);
+      server_.transport->set_handler(&server_);
+      if (const int status = server_.transport->Start(); status != EINPROGRESS)
+        server_.ready = status;
+    }
+    fd.Reset();
+    Until([this] { return client_.ready >= 0; });
+  }
+  // The server says `text`, and with it what tickets it has.
+  void Say(std::string_view text) {
+    Until([this] { return server_.ready == 0; });
+    client_.transport->WantRead(true);
+    const iovec piece{const_cast<char*>(text.data()), text.size()};
+    size_t n = 0;
+    ASSERT_EQ(server_.transport->Writev(&piece, 1, false, &n), Io::kOk);
+    Until([&] { return client_.got == text; });
+  }
+  template <class Done>
+  void Until(Done done) {
+    Timer tick(loop_, Callback::To<&TlsConnectTest::Nothing>(this));
+    for (int i = 0; i < 5000 && !done(); ++i) {
+      tick.Arm(1);
+      loop_.RunOnce();
+    }
+    EXPECT_TRUE(done());
+  }
+  void Nothing() {}
+
+  Loop loop_;
+  std::string folder_;
+  conf::TlsClientSettings client_settings_;
+  std::unique_ptr<TlsContext> server_context_, client_context_;
+  TlsSessionMemory sessions_;
+  SocketAddress address_;
+  UniqueFd listener_;
+  End client_, server_;
+};
+
+TEST_F(TlsConnectTest, SendsTheNameOnlyIfTold) {
+  Connect("one.test", true);
+  ASSERT_EQ(client_.ready, 0) << client_.transport->SetupError(client_.ready);
+  Say("hello");
+  EXPECT_EQ(server_.transport->server_name(), "one.test");
+  Connect("two.test", false);
+  Say("hello");
+  EXPECT_EQ(server_.transport->server_name(), "");
+}
+
+TEST_F(TlsConnectTest, AnAddressIsNoName) {
+  Connect("127.0.0.1", true);
+  ASSERT_EQ(client_.ready, 0);
+  Say("hello");
+  EXPECT_EQ(server_.transport->server_name(), "");
+}
+
+TEST_F(TlsConnectTest, ResumesASessionOfTheSameScopeOnly) {
+  Connect("one.test", false);
+  Say("first");
+  EXPECT_FALSE(client_.transport->session_reused());
+  Connect("one.test", false);
+  Say("second");
+  EXPECT_TRUE(client_.transport->session_reused());
+  Connect("two.test", false);
+  Say("third");
+  EXPECT_FALSE(client_.transport->session_reused());
+}
+
+TEST_F(TlsConnectTest, VerifiesTheName) {
+  client_settings_.verify = true;
+  Connect("one.test", false);
+  EXPECT_EQ(client_.ready, 0) << client_.transport->SetupError(client_.ready);
+  Connect("two.test", false);
+  EXPECT_EQ(client_.ready, EPROTO);
+  EXPECT_EQ(
+      client_.transport->SetupError(EPROTO),
+      "upstream SSL certificate does not match \"two.test\" while SSL handshaking to upstream");
+}
+
+TEST_F(TlsConnectTest, TellsOfAPeerThatClosesInTheHandshake) {
+  Connect("one.test", false, true);
+  EXPECT_GT(client_.ready, 0);
+  EXPECT_NE(
+      client_.transport->SetupError(client_.ready).find("peer closed connection in SSL handshake"),
+      std::string::npos);
+}
+
+TEST_F(TlsConnectTest, TellsOfAPeerThatIsNotThere) {
+  auto context = TlsContext::ForUpstream(client_settings_);
+  ASSERT_TRUE(context);
+  listener_.Reset();
+  auto connecting =
+      TlsTransport::Connect(loop_, address_, {}, {.context = context->get()}, &client_);
+  if (connecting.transport == nullptr) {
+    EXPECT_EQ(connecting.errnum, ECONNREFUSED);
+    return;
+  }
+  client_.transport = std::move(connecting.transport);
+  Until([this] { return client_.ready >= 0; });
+  EXPECT_EQ(client_.ready, ECONNREFUSED);
+  EXPECT_EQ(client_.transport->SetupError(ECONNREFUSED),
+            "connect() failed (111: Connection refused)");
+}
+
+TEST_F(TlsConnectTest, VerificationNeedsAuthorities) {
+  client_settings_.verify = true;
+  client_settings_.trusted_certificate.clear();
+  EXPECT_FALSE(TlsContext::ForUpstream(client_settings_));
+}
+
+}  // namespace
+}  // namespace limpet::worker
