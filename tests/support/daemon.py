@@ -137,6 +137,7 @@ class Limpet:
         try:
             if self.process and self.process.poll() is None:
                 self._clean_up()
+            self._end_daemon()
             if kind is None:
                 self.check_logs()
         finally:
@@ -148,6 +149,18 @@ class Limpet:
         mine = hashlib.md5(self.path("limpet.pid").encode()).hexdigest()[:16]
         for path in glob.glob(f"/dev/shm/limpet-{mine}-*"):
             os.unlink(path)
+
+    def _end_daemon(self):
+        """One that a failed test has left behind: not our child, only its pid file knows it."""
+        try:
+            with open(self.path("limpet.pid")) as text:
+                pid = int(text.read())
+        except (OSError, ValueError):
+            return
+        if (self.process and pid == self.process.pid) or not alive(pid):  # a killed master leaves its file
+            return
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not alive(pid), "the daemon to end")
 
     def _clean_up(self):
         family = [self.pid, *self.workers()]
