@@ -39,6 +39,8 @@ class Limpet:
     def __init__(self, config, workers=None, log_level="info", start=True, **values):
         self.dir = tempfile.mkdtemp(prefix="limpet-test-")
         os.chmod(self.dir, 0o755)  # workers of a root master are somebody else
+        os.mkdir(self.path("sanitizer"))
+        os.chmod(self.path("sanitizer"), 0o777)
         self.port = values.setdefault("port", free_port())
         values.setdefault("dir", self.dir)
         self.values = values
@@ -82,8 +84,8 @@ class Limpet:
         return subprocess.run(self.command(*more), capture_output=True, text=True, timeout=PATIENCE)
 
     def start(self):
-        env = dict(os.environ, ASAN_OPTIONS=f"log_path={self.path('sanitizer')}:detect_leaks=0",
-                   UBSAN_OPTIONS=f"log_path={self.path('sanitizer')}:print_stacktrace=1")
+        env = dict(os.environ, ASAN_OPTIONS=f"log_path={self.path('sanitizer/report')}:detect_leaks=0",
+                   UBSAN_OPTIONS=f"log_path={self.path('sanitizer/report')}:print_stacktrace=1")
         self.process = subprocess.Popen(self.command(), env=env, stdin=subprocess.DEVNULL,
                                         stdout=open(self.path("output"), "ab"), stderr=subprocess.STDOUT)
         wait_until(self._started, "the pid file and the workers")
@@ -174,8 +176,8 @@ class Limpet:
 
     def check_logs(self):
         """Nothing that a test did not ask for: no crash of a worker, no sanitizer's report."""
-        for name in os.listdir(self.dir):
-            if name.startswith("sanitizer"):
-                raise AssertionError(open(self.path(name)).read())
-        crashes = self.log_lines(r"exited on signal (?!9\b)|Sanitizer")
+        for name in os.listdir(self.path("sanitizer")):
+            with open(self.path("sanitizer/" + name)) as report:
+                raise AssertionError(report.read())
+        crashes = self.log_lines(r"exited on signal (?!9\b)|exited with (fatal )?code (?!0\b)|Sanitizer")
         assert not crashes, crashes
