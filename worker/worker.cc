@@ -31,6 +31,7 @@ class Worker {
   const Environment& environment_;
   Loop loop_;
   BlockPool blocks_;
+  SplicePipes pipes_;
   Runtime runtime_;
   ConnectionSet connections_;
   std::unique_ptr<TlsContexts> tls_;
@@ -50,6 +51,7 @@ Worker::Worker(const Environment& environment)
                .http = HttpOf(environment),
                .loop = loop_,
                .blocks = blocks_,
+               .pipes = pipes_,
                .logs = *environment.logs,
                .counters = *environment.counters,
                .own_counters = environment.counters->slots[static_cast<size_t>(environment.slot)],

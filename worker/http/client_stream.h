@@ -27,6 +27,7 @@ class ClientStream {
   // Response. `body_kind`: how the writer has framed it (length, chunked, until close). Queued, not written: Flush() does.
   // Interim and final heads and body bytes, framed already, go into the queue in their order.
   virtual OutputQueue& output() = 0;
+  virtual bool can_splice() const = 0;                // output().AppendPipe is possible
   virtual bool blocked() const = 0;                   // the client's socket takes no more now
   virtual void Flush() = 0;                           // write now what can be written
   virtual void CloseAfterResponse() = 0;              // this connection cannot be kept

@@ -17,7 +17,6 @@ namespace limpet::worker {
 namespace {
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-constexpr size_t kLowWater = 16 * 1024;  // of unsent bytes in memory: below it more is asked for
 
 uint64_t Ms(std::chrono::milliseconds time) { return static_cast<uint64_t>(time.count()); }
 
@@ -470,7 +469,7 @@ void Http1Connection::OnWriteError() {
 
 void Http1Connection::OnWritable() {
   Flush();
-  if (state_ == State::kExchange && !finished_ && out_.memory() <= kLowWater) exchange_->OnOutputDrained();
+  if (state_ == State::kExchange && !finished_ && out_.memory() == 0) exchange_->OnOutputDrained();
 }
 
 void Http1Connection::OnRateTimer() { OnWritable(); }

@@ -37,6 +37,7 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   void SendContinue() override;
   bool DropBufferedBody() override;
   OutputQueue& output() override { return out_; }
+  bool can_splice() const override { return transport_->can_splice(); }
   bool blocked() const override { return blocked_; }
   void Flush() override;
   void CloseAfterResponse() override { keep_alive_ = false; }

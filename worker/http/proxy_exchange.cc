@@ -17,6 +17,7 @@ namespace limpet::worker {
 namespace {
 
 constexpr size_t kClientHighWater = 64 * 1024;   // bytes in memory for a slow client before the peer has to wait
+constexpr uint64_t kPatienceMs = 50;
 constexpr size_t kUpstreamHighWater = 64 * 1024;  // and for a slow peer before the client has to
 
 Milliseconds Elapsed(uint64_t from_ms, uint64_t to_ms) { return Milliseconds(to_ms - from_ms); }
@@ -28,7 +29,8 @@ ProxyExchange::ProxyExchange(Exchange& exchange)
       out_(exchange.runtime().blocks),
       deadline_(exchange.runtime().loop, Callback::To<&ProxyExchange::OnTimer>(this)),
       touch_(exchange.runtime().loop, Callback::To<&ProxyExchange::OnTouchTimer>(this)),
-      rate_(exchange.runtime().loop, Callback::To<&ProxyExchange::UpdateReading>(this)) {}
+      rate_(exchange.runtime().loop, Callback::To<&ProxyExchange::UpdateReading>(this)),
+      patience_(exchange.runtime().loop, Callback::To<&ProxyExchange::OnClientStaysBlocked>(this)) {}
 
 ProxyExchange::~ProxyExchange() { Stop(); }
 
@@ -493,6 +495,10 @@ void ProxyExchange::StartBody() {
     OnBodyBytes(rest);
   }
   if (state_ == State::kTalking && response_half_ == Half::kBody) {
+    constexpr uint64_t kWorthAPipe = 64 * 1024;
+    const bool splices = framing_.kind == proto::BodyKind::kLength && remaining_ >= kWorthAPipe && limit_rate_ == 0 &&
+                         exchange_.writer().CanSplice() && connection_.transport->can_splice();
+    if (splices) pipe_ = exchange_.runtime().pipes.Take();
     exchange_.stream().Flush();
     UpdateReading();
     StartTouching();
@@ -532,7 +538,11 @@ void ProxyExchange::StartTunnel() {
 
 void ProxyExchange::StartTouching() {
   if (upstream_->sticky == nullptr || touch_.armed()) return;
-  if (const uint64_t interval = upstream_->sticky->touch_interval_ms(); interval > 0) touch_.Arm(interval);
+  const uint64_t interval = upstream_->sticky->touch_interval_ms();
+  if (interval == 0) return;
+  // What has no foreseeable end (a tunnel, a stream of events) starts with a full life before it.
+  if (framing_.kind != proto::BodyKind::kLength) upstream_->sticky->Touch(exchange_, sticky_);
+  touch_.Arm(interval);
 }
 
 void ProxyExchange::OnTouchTimer() {
@@ -541,8 +551,42 @@ void ProxyExchange::OnTouchTimer() {
   touch_.Arm(upstream_->sticky->touch_interval_ms());
 }
 
+// A long body that nobody looks into moves from socket to socket inside the kernel. False: read it.
+bool ProxyExchange::SpliceBody() {
+  if (pipe_ == nullptr || !exchange_.stream().output().empty()) return false;
+  size_t n = 0;
+  switch (connection_.transport->SpliceTo(pipe_->write_end.get(), std::min<uint64_t>(remaining_, SplicePipe::kCapacity), &n)) {
+    case Io::kOk:
+      break;
+    case Io::kWouldBlock:
+      return true;
+    case Io::kEof:
+    case Io::kError:
+      OnPeerEof();
+      return true;
+  }
+  UpstreamAttempt& attempt = exchange_.upstream_trace().last();
+  received_ += n;
+  attempt.bytes_received += n;
+  attempt.response_length += n;
+  remaining_ -= n;
+  exchange_.writer().WriteBodyPipe(pipe_->read_end, n);
+  if (remaining_ == 0) {
+    FinishResponse();
+    return true;
+  }
+  exchange_.stream().Flush();
+  UpdateReading();
+  return true;
+}
+
+void ProxyExchange::ReturnPipe() {
+  if (pipe_ != nullptr) exchange_.runtime().pipes.Return(std::move(pipe_));
+}
+
 void ProxyExchange::ReadBody() {
   if (paused_) return;
+  if (SpliceBody()) return;
   if (!block_ || !block_.unique() || block_ == head_block_ || block_.capacity() < 60000) {
     const bool small = framing_.kind == proto::BodyKind::kLength && remaining_ < 16000;
     block_ = exchange_.runtime().blocks.Get(small ? BlockSize::k16K : BlockSize::k64K);
@@ -625,14 +669,24 @@ void ProxyExchange::UpdateReading() {
                          spool_.size() + kClientHighWater <= location_->proxy.max_temp_file_size;
   const bool full = exchange_.stream().output().memory() >= (can_spool ? 4 * kClientHighWater : kClientHighWater);
   const bool rate_reached = limit_rate_ > 0 && RateBudget() == 0;
-  paused_ = full || rate_reached;
+  // A client that is behind for a moment is waited for: its bytes stay where the processor has them at hand.
+  const bool behind = exchange_.stream().blocked() && !client_is_slow_;
+  if (behind && !patience_.armed()) patience_.Arm(kPatienceMs);
+  paused_ = full || rate_reached || behind;
   if (rate_reached) rate_.Arm(100);
   connection_.transport->WantRead(!paused_);
   ArmDeadline();
 }
 
+void ProxyExchange::OnClientStaysBlocked() {
+  client_is_slow_ = exchange_.stream().blocked();
+  UpdateReading();
+}
+
 void ProxyExchange::OnClientDrained() {
   if (state_ == State::kIdle) return;
+  client_is_slow_ = false;
+  patience_.Disarm();
   UpdateReading();
 }
 
@@ -684,7 +738,8 @@ void ProxyExchange::EndAttempt(Outcome outcome, bool keep) {
   attempt.bytes_sent = out_.sent() - out_before_;
   deadline_.Disarm();
   rate_.Disarm();
-  paused_ = false;
+  patience_.Disarm();
+  paused_ = client_is_slow_ = false;
   Peer& peer = *peer_;
   if (upstream_->group.Done(selection_, outcome, now, {attempt.header_ms, attempt.response_ms})) {
     LogUpstream(LogLevel::kWarn, "upstream server temporarily disabled", 0);
@@ -774,6 +829,7 @@ void ProxyExchange::Reset() {
   head_block_.Reset();
   filled_ = head_start_ = 0;
   spool_.Reset();
+  ReturnPipe();
   has_head_ = false;
   streamed_ = chunk_body_ = body_dropped_ = body_complete_ = false;
 }

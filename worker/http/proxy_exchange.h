@@ -19,6 +19,7 @@
 #include "worker/http/request_body.h"
 #include "worker/http/spool_file.h"
 #include "worker/net/output_queue.h"
+#include "worker/net/splice_pipe.h"
 #include "worker/net/transport.h"
 #include "worker/sticky/sticky.h"
 #include "worker/upstream/peer_selection.h"
@@ -98,6 +99,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void StartTunnel();
   void StartBody();
   void ReadBody();
+  bool SpliceBody();
+  void ReturnPipe();
   void OnBodyBytes(std::string_view bytes);
   void ForwardBody(std::string_view bytes);
   void OnPeerEof();
@@ -110,6 +113,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnTouchTimer();
   void ArmDeadline();
   void UpdateReading();
+  void OnClientStaysBlocked();
   AttemptFacts Facts() const;
   void LogUpstream(LogLevel level, std::string_view what, int errnum) const;
 
@@ -159,9 +163,12 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool paused_ = false;           // not reading: the client is slow, or the rate is limited
   bool buffering_ = true;
   SpoolFile spool_;
+  std::unique_ptr<SplicePipe> pipe_;  // what is left of a long body goes through it
   Timer deadline_;
   Timer touch_;
   Timer rate_;
+  Timer patience_;                // how long the peer waits for a client that takes nothing, before its bytes are spooled
+  bool client_is_slow_ = false;   // longer than that
 };
 
 }  // namespace limpet::worker

@@ -205,6 +205,16 @@ void ResponseWriter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offse
   if (chunked) out.Append("\r\n");
 }
 
+bool ResponseWriter::CanSplice() const {
+  const Response& response = exchange_.response();
+  return filter_ == nullptr && !response.chunked && !response.hides_body && exchange_.stream().can_splice();
+}
+
+void ResponseWriter::WriteBodyPipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size) {
+  body_bytes_ += size;
+  exchange_.stream().output().AppendPipe(std::move(read_end), size);
+}
+
 void ResponseWriter::Flush() { exchange_.stream().Flush(); }
 
 void ResponseWriter::End() {

@@ -39,6 +39,9 @@ class ResponseWriter final : public BodyFilter {
   void WriteBodyFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
     first_->WriteFile(std::move(file), offset, size);
   }
+  // Body bytes that wait in a pipe. Only where nothing wants to see them: CanSplice().
+  void WriteBodyPipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size);
+  bool CanSplice() const;
   void FlushBody() { first_->Flush(); }
   void EndBody() { first_->End(); }
 

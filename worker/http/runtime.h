@@ -13,6 +13,7 @@
 #include "worker/http/proxy_plan.h"
 #include "worker/net/buffer.h"
 #include "worker/net/loop.h"
+#include "worker/net/splice_pipe.h"
 #include "worker/tls/client_contexts.h"
 #include "worker/tls/session_memory.h"
 
@@ -32,6 +33,7 @@ struct Runtime {
   const conf::Http& http;
   Loop& loop;
   BlockPool& blocks;
+  SplicePipes& pipes;
   std::vector<Log>& logs;                                // to Config::error_logs
   shm::Counters& counters;                               // all workers'
   shm::WorkerCounters& own_counters;

@@ -92,6 +92,26 @@ void OutputQueue::AppendFile(std::shared_ptr<const UniqueFd> file, off_t offset,
   segment.file = std::move(file);
 }
 
+void OutputQueue::AppendPipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size) {
+  size_ += size;
+  in_files_ += size;
+  if (first_ < segments_.size() && segments_.back().file == read_end) {
+    segments_.back().size += size;
+    return;
+  }
+  Segment& segment = Push();
+  segment.size = size;
+  segment.offset = kPipe;
+  segment.file = std::move(read_end);
+}
+
+Io OutputQueue::SendFrom(Transport& transport, const Segment& segment, uint64_t most, size_t* n) {
+  constexpr uint64_t kMost = 1u << 30;  // sendfile's own limit is near 2 GiB
+  const auto size = static_cast<size_t>(std::min({segment.size, kMost, most}));
+  if (segment.offset == kPipe) return transport.SpliceFrom(segment.file->get(), size, n);
+  return transport.SendFile(segment.file->get(), segment.offset, size, n);
+}
+
 void OutputQueue::Clear() {
   segments_.clear();
   first_ = 0;
@@ -109,11 +129,9 @@ FlushResult OutputQueue::Flush(Transport& transport, bool more, uint64_t budget)
     }
     size_t n = 0;
     const Segment& front = segments_[first_];
-    constexpr uint64_t kMost = 1u << 30;  // sendfile's own limit is near 2 GiB
     const Io io = front.data != nullptr
                       ? WritePieces(transport, more, budget, &n)
-                      : transport.SendFile(front.file->get(), front.offset,
-                                           static_cast<size_t>(std::min({front.size, kMost, budget})), &n);
+                      : SendFrom(transport, front, budget, &n);
     if (io == Io::kWouldBlock) return FlushResult::kBlocked;
     if (io != Io::kOk) return FlushResult::kError;
     Consume(n);
@@ -146,7 +164,7 @@ void OutputQueue::Consume(uint64_t n) {
     if (front.data == nullptr) in_files_ -= part;
     if (front.size > 0) {
       if (front.data != nullptr) front.data += part;
-      front.offset += static_cast<off_t>(part);
+      if (front.offset != kPipe) front.offset += static_cast<off_t>(part);
       return;
     }
     front = Segment{};  // releases its block or file now

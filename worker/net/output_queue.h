@@ -30,6 +30,8 @@ class OutputQueue {
   void Append(std::string_view bytes);        // copies
   void AppendStatic(std::string_view bytes);  // refers: the bytes must outlive the queue's content
   void AppendBlock(BlockRef block, size_t offset, size_t size);
+  // `size` bytes that wait in a pipe: they are spliced, not copied. The transport must be one that can.
+  void AppendPipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size);
   void AppendFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size);
 
   // Room for up to `size` (<= 4000) bytes to be composed in place; Commit says how many were.
@@ -51,12 +53,15 @@ class OutputQueue {
   struct Segment {
     const char* data = nullptr;  // null: a file's range
     uint64_t size = 0;
-    off_t offset = 0;  // file only
+    off_t offset = 0;  // of a file; kPipe: a pipe
     BlockRef block;    // empty: static text or a file
     std::shared_ptr<const UniqueFd> file;
   };
 
+  static constexpr off_t kPipe = -1;
+
   Segment& Push();
+  static Io SendFrom(Transport& transport, const Segment& segment, uint64_t most, size_t* n);
   bool CanExtendLast(size_t size) const;
   Io WritePieces(Transport& transport, bool more, uint64_t budget, size_t* n);
   void Consume(uint64_t n);

@@ -1,5 +1,7 @@
 #include "worker/net/plain_transport.h"
 
+#include <fcntl.h>
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/sendfile.h>
@@ -131,6 +133,38 @@ Io PlainTransport::SendFile(int file, off_t offset, size_t size, size_t* n) {
     return Io::kOk;
   }
   if (sent == 0) return Fail(EIO);  // the file has become shorter than its announced length
+  if (errno != EAGAIN) return Fail(errno);
+  writable_ = false;
+  return Io::kWouldBlock;
+}
+
+Io PlainTransport::SpliceTo(int pipe, size_t size, size_t* n) {
+  ssize_t moved;
+  do {
+    moved = ::splice(fd(), nullptr, pipe, nullptr, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  } while (moved < 0 && errno == EINTR);
+  if (moved > 0) {  // how much is left is not known: the pipe may have been too short
+    *n = static_cast<size_t>(moved);
+    return Io::kOk;
+  }
+  if (moved < 0 && errno == EAGAIN) {
+    if (!ended_) readable_ = false;
+    return Io::kWouldBlock;
+  }
+  NoteEnd();
+  return moved == 0 ? Io::kEof : Fail(errno);
+}
+
+Io PlainTransport::SpliceFrom(int pipe, size_t size, size_t* n) {
+  ssize_t moved;
+  do {
+    moved = ::splice(pipe, nullptr, fd(), nullptr, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  } while (moved < 0 && errno == EINTR);
+  if (moved > 0) {
+    *n = static_cast<size_t>(moved);
+    return Io::kOk;
+  }
+  if (moved == 0) return Fail(EIO);  // the pipe holds less than was put into it
   if (errno != EAGAIN) return Fail(errno);
   writable_ = false;
   return Io::kWouldBlock;

@@ -42,6 +42,9 @@ class PlainTransport final : public Transport {
   Io Read(char* data, size_t size, size_t* n) override;
   Io Writev(const iovec* pieces, int count, bool more, size_t* n) override;
   Io SendFile(int file, off_t offset, size_t size, size_t* n) override;
+  bool can_splice() const override { return true; }
+  Io SpliceTo(int pipe, size_t size, size_t* n) override;
+  Io SpliceFrom(int pipe, size_t size, size_t* n) override;
   bool StillIdle() override;
 
  private:

@@ -69,7 +69,7 @@ class LearnPolicy final : public StickyPolicy {
 
   uint64_t touch_interval_ms() const override {
     constexpr int64_t kLongest = 60'000;
-    const int64_t interval = std::min<int64_t>(zone_.timeout.count() / 4, kLongest);
+    const int64_t interval = std::min<int64_t>(zone_.timeout.count() / 2, kLongest);
     return zone_.norefresh ? 0 : static_cast<uint64_t>(std::max<int64_t>(interval, 100));
   }
 
@@ -108,7 +108,8 @@ class LearnPolicy final : public StickyPolicy {
     const uint16_t index = index_of_[static_cast<size_t>(peer.index)];
     if (index == shm::kNoPeer) return;
     const bool stays = state.has_learned && state.bound == &peer && key.hash == state.learned.hash;
-    if (stays && sessions_.Touch(key, BootMs())) return;
+    const bool alive = state.has_learned && sessions_.Touch(key, BootMs());
+    if (alive ? stays : created.empty()) return;  // a session that is over is not opened again by its own requests
     if (sessions_.Learn(key, index, BootMs()) == shm::LearnResult::kRefused) return;
     state.learned = key;
     state.has_learned = true;
