@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -16,8 +17,6 @@
 namespace limpet::worker {
 namespace {
 
-constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-
 uint64_t Ms(std::chrono::milliseconds time) { return static_cast<uint64_t>(time.count()); }
 
 // Browsers of old that do not survive a kept connection (keepalive_disable).
@@ -28,16 +27,24 @@ bool KeepAliveDisabled(const conf::ClientSettings& conf, const Request& request)
   if (agent == nullptr) return false;
   const std::string_view text = agent->value;
   const size_t msie = text.find("MSIE ");
-  const char version = msie != std::string_view::npos && msie + 6 < text.size() && text[msie + 6] == '.' ? text[msie + 5] : '\0';
-  const bool msie6 = version == '4' || version == '5' || (version == '6' && text.find("SV1") == std::string_view::npos);
-  if ((conf.keepalive_disable & kMsie6) != 0 && msie6 && request.method == proto::Method::kPost) return true;
-  return (conf.keepalive_disable & kSafari) != 0 && text.find("Safari/") != std::string_view::npos &&
-         text.find("Mac OS X") != std::string_view::npos && text.find("Chrome/") == std::string_view::npos;
+  const char version =
+      msie != std::string_view::npos && msie + 6 < text.size() && text[msie + 6] == '.'
+          ? text[msie + 5]
+          : '\0';
+  const bool msie6 = version == '4' || version == '5' ||
+                     (version == '6' && text.find("SV1") == std::string_view::npos);
+  if ((conf.keepalive_disable & kMsie6) != 0 && msie6 && request.method == proto::Method::kPost)
+    return true;
+  return (conf.keepalive_disable & kSafari) != 0 &&
+         text.find("Safari/") != std::string_view::npos &&
+         text.find("Mac OS X") != std::string_view::npos &&
+         text.find("Chrome/") == std::string_view::npos;
 }
 
 }  // namespace
 
-Http1Connection::Http1Connection(ConnectionSet& set, Runtime& runtime, std::unique_ptr<Transport> transport, ClientInfo info)
+Http1Connection::Http1Connection(ConnectionSet& set, Runtime& runtime,
+                                 std::unique_ptr<Transport> transport, ClientInfo info)
     : set_(set),
       runtime_(runtime),
       transport_(std::move(transport)),
@@ -64,7 +71,8 @@ void Http1Connection::Start() {
 
 void Http1Connection::OnReady(int errnum) {
   if (errnum != 0 && !ContinueInPlain()) {
-    LIMPET_LOG(runtime_.logs[0], LogLevel::kInfo, "{} while SSL handshaking, client: {}", transport_->ErrorText(), info_.remote_host);
+    LIMPET_LOG(runtime_.logs[0], LogLevel::kInfo, "{} while SSL handshaking, client: {}",
+               transport_->ErrorText(), info_.remote_host);
     return Close(false);
   }
   Enter(State::kIdle);
@@ -92,15 +100,20 @@ void Http1Connection::CountState(State from, State to) {
   auto& counters = runtime_.own_counters;
   const auto gauge = [&counters](State state) -> std::atomic<int64_t>* {
     switch (state) {
-      case State::kIdle: return &counters.waiting;
-      case State::kHead: return &counters.reading;
-      case State::kExchange: return &counters.writing;
-      default: return nullptr;
+      case State::kIdle:
+        return &counters.waiting;
+      case State::kHead:
+        return &counters.reading;
+      case State::kExchange:
+        return &counters.writing;
+      default:
+        return nullptr;
     }
   };
   // Only this worker writes these: no read-modify-write is needed.
   const auto add = [](std::atomic<int64_t>* value, int64_t change) {
-    if (value != nullptr) value->store(value->load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+    if (value != nullptr)
+      value->store(value->load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
   };
   add(gauge(from), -1);
   add(gauge(to), 1);
@@ -112,7 +125,8 @@ void Http1Connection::Enter(State next) {
 }
 
 const conf::ClientSettings& Http1Connection::settings() const {
-  return exchange_ != nullptr ? exchange_->location().client : info_.listen->default_server->root->client;
+  return exchange_ != nullptr ? exchange_->location().client
+                              : info_.listen->default_server->root->client;
 }
 
 void Http1Connection::CloseWhenIdle() {
@@ -146,11 +160,15 @@ void Http1Connection::Close(bool reset) {
 void Http1Connection::OnReadable() {
   switch (state_) {
     case State::kIdle:
-    case State::kHead: return ReadHead();
-    case State::kExchange: return ReadBody();
+    case State::kHead:
+      return ReadHead();
+    case State::kExchange:
+      return ReadBody();
     case State::kDrain:
-    case State::kLinger: return ReadAndDrop();
-    default: return;
+    case State::kLinger:
+      return ReadAndDrop();
+    default:
+      return;
   }
 }
 
@@ -159,7 +177,9 @@ bool Http1Connection::GrowBlock() {
   BlockSize next = BlockSize::k4K;
   if (block_) {
     if (block_.capacity() >= Bytes(BlockSize::k256K) / 2) return false;
-    next = block_.capacity() < 5000 ? BlockSize::k16K : block_.capacity() < 20000 ? BlockSize::k64K : BlockSize::k256K;
+    next = block_.capacity() < 5000    ? BlockSize::k16K
+           : block_.capacity() < 20000 ? BlockSize::k64K
+                                       : BlockSize::k256K;
   }
   BlockRef larger = runtime_.blocks.Get(next);
   if (used > 0) std::memcpy(larger.data(), block_.data() + begin_, used);
@@ -170,7 +190,8 @@ bool Http1Connection::GrowBlock() {
 }
 
 void Http1Connection::ReadHead() {
-  if ((!block_ || end_ == block_.capacity()) && !GrowBlock()) return RefuseHead({494, "client sent too long header", {}});
+  if ((!block_ || end_ == block_.capacity()) && !GrowBlock())
+    return RefuseHead({494, "client sent too long header", {}});
   size_t n = 0;
   switch (transport_->Read(block_.data() + end_, block_.capacity() - end_, &n)) {
     case Io::kOk:
@@ -182,14 +203,17 @@ void Http1Connection::ReadHead() {
     case Io::kEof:
     case Io::kError:
       if (state_ == State::kHead) {
-        LIMPET_LOG(runtime_.logs[0], LogLevel::kInfo, "client prematurely closed connection while reading client request line, client: {}",
-                   info_.remote_host);
+        LIMPET_LOG(
+            runtime_.logs[0], LogLevel::kInfo,
+            "client prematurely closed connection while reading client request line, client: {}",
+            info_.remote_host);
       }
       return Close(false);
   }
 }
 
-// Ends what has ended and starts what has come; also run from the loop, when an exchange has finished on its own.
+// Ends what has ended and starts what has come; also run from the loop, when an exchange has
+// finished on its own.
 void Http1Connection::ProcessInput() {
   for (;;) {
     if (state_ == State::kClosed) {
@@ -263,7 +287,8 @@ void Http1Connection::StartExchange() {
   body_wanted_ = continue_sent_ = finished_ = false;
   const proto::Header* expect = head.headers.Find(proto::HeaderId::kExpect);
   const bool announces_body = !body_done_ || head.headers.Has(proto::HeaderId::kContentLength);
-  expects_continue_ = announces_body && head.is_http11() && expect != nullptr && EqualsIgnoreCase(expect->value, "100-continue");
+  expects_continue_ = announces_body && head.is_http11() && expect != nullptr &&
+                      EqualsIgnoreCase(expect->value, "100-continue");
   if (framing_.kind == proto::BodyKind::kChunked) decoder_.Reset();
   keep_alive_ = head.keep_alive();
   sent_before_ = out_.sent();
@@ -277,149 +302,14 @@ void Http1Connection::StartExchange() {
 
 bool Http1Connection::keep_alive() const {
   if (!keep_alive_ || stopping_ || runtime_.stopping || tunnel_) return false;
-  if (expects_continue_ && !continue_sent_ && !body_done_) return false;  // whether the body comes is unknown
+  if (expects_continue_ && !continue_sent_ && !body_done_)
+    return false;  // whether the body comes is unknown
   const conf::ClientSettings& conf = settings();
-  if (conf.keepalive_timeout.count() == 0 || info_.requests >= static_cast<uint64_t>(conf.keepalive_requests)) return false;
+  if (conf.keepalive_timeout.count() == 0 ||
+      info_.requests >= static_cast<uint64_t>(conf.keepalive_requests))
+    return false;
   if (KeepAliveDisabled(conf, exchange_->request())) return false;
   return runtime_.loop.NowMs() - info_.started_ms <= Ms(conf.keepalive_time);
-}
-
-// --- Bodies ---
-
-void Http1Connection::WantBody(bool wanted) {
-  body_wanted_ = wanted;
-  if (!wanted) return UpdateReading();
-  if (delivering_) return;
-  DeliverBuffered();
-  UpdateReading();
-}
-
-void Http1Connection::UpdateReading() {
-  if (state_ != State::kExchange) return;
-  const bool read = body_wanted_ && !body_done_;
-  transport_->WantRead(read);
-  if (read && !tunnel_) {
-    timer_.Arm(Ms(settings().body_timeout));
-  } else {
-    timer_.Disarm();
-  }
-}
-
-void Http1Connection::SendContinue() {
-  if (!expects_continue_ || continue_sent_ || (!body_done_ && buffered() > 0)) return;
-  continue_sent_ = true;
-  out_.Append(kContinue);
-  sent_before_ += kContinue.size();  // no part of the response
-  Flush();
-}
-
-void Http1Connection::DeliverBuffered() {
-  if (buffered() == 0) return;  // nor is there a pause to tell of: who takes it would ask for more again
-  while (state_ == State::kExchange && body_wanted_ && !body_done_ && buffered() > 0) {
-    const size_t used = ConsumeBody(block_, {block_.data() + begin_, buffered()});
-    begin_ += used;
-    if (used == 0) break;
-  }
-  if (state_ == State::kExchange && !body_done_) exchange_->OnBodyPause();
-}
-
-void Http1Connection::ReadBody() {
-  if (body_done_ || !body_wanted_) return transport_->WantRead(false);
-  const bool by_length = framing_.kind == proto::BodyKind::kLength && !tunnel_;
-  const bool small = by_length && body_remaining_ <= 4000;
-  BlockRef block = runtime_.blocks.Get(small ? BlockSize::k4K : by_length && body_remaining_ <= 16000 ? BlockSize::k16K : BlockSize::k64K);
-  const size_t limit = by_length ? std::min<uint64_t>(body_remaining_, block.capacity()) : block.capacity();
-  size_t n = 0;
-  switch (transport_->Read(block.data(), limit, &n)) {
-    case Io::kOk:
-      break;
-    case Io::kWouldBlock:
-      return;
-    case Io::kEof:
-    case Io::kError:
-      if (tunnel_) return exchange_->OnClientGone();
-      exchange_->Log(LogLevel::kInfo, "client prematurely closed connection");
-      return exchange_->Abandon(400);
-  }
-  const size_t used = ConsumeBody(block, {block.data(), n});
-  if (state_ == State::kExchange && !body_done_) exchange_->OnBodyPause();
-  if (used < n && body_done_ && state_ == State::kExchange) {  // a pipelined request behind a chunked body
-    next_block_ = std::move(block);
-    next_begin_ = used;
-    next_end_ = n;
-  }
-  UpdateReading();
-}
-
-// Takes the body's part of `bytes` and hands it on; how many bytes that were.
-size_t Http1Connection::ConsumeBody(const BlockRef& block, std::string_view bytes) {
-  delivering_ = true;
-  size_t used = bytes.size();
-  if (tunnel_) {
-    Hand(block, bytes);
-  } else if (framing_.kind == proto::BodyKind::kChunked) {
-    used = ConsumeChunked(block, bytes);
-  } else {
-    used = std::min<uint64_t>(bytes.size(), body_remaining_);
-    body_remaining_ -= used;
-    if (Hand(block, bytes.substr(0, used)) && body_remaining_ == 0) BodyEnded();
-  }
-  delivering_ = false;
-  return used;
-}
-
-size_t Http1Connection::ConsumeChunked(const BlockRef& block, std::string_view bytes) {
-  const auto status = decoder_.Feed(bytes);
-  for (const std::string_view piece : decoder_.pieces()) {
-    if (!Hand(block, piece)) return bytes.size();
-  }
-  if (status == proto::ChunkedDecoder::Status::kError) {
-    body_done_ = true;
-    exchange_->Log(LogLevel::kError, "client sent invalid chunked body");
-    exchange_->OnBodyError(400);
-    return bytes.size();
-  }
-  if (status == proto::ChunkedDecoder::Status::kDone) BodyEnded();
-  return decoder_.consumed();
-}
-
-// False if the exchange no longer takes it.
-bool Http1Connection::Hand(const BlockRef& block, std::string_view bytes) {
-  if (bytes.empty()) return true;
-  body_received_ += bytes.size();
-  const uint64_t limit = settings().max_body_size;
-  if (!tunnel_ && limit != 0 && body_received_ > limit) {
-    body_wanted_ = false;
-    exchange_->Log(LogLevel::kError, fmt::format("client intended to send too large chunked body: {} bytes", body_received_));
-    exchange_->OnBodyError(413);
-    return false;
-  }
-  exchange_->OnBodyData({block, bytes});
-  return state_ == State::kExchange;
-}
-
-bool Http1Connection::DropBufferedBody() {
-  if (body_done_ || buffered() == 0 || body_wanted_) return true;
-  if (framing_.kind != proto::BodyKind::kChunked) {
-    begin_ += DropBody({block_.data() + begin_, buffered()});
-    return true;
-  }
-  const auto status = decoder_.Feed({block_.data() + begin_, buffered()});
-  begin_ += decoder_.consumed();
-  body_done_ = status != proto::ChunkedDecoder::Status::kMore;
-  return status != proto::ChunkedDecoder::Status::kError;
-}
-
-void Http1Connection::BodyEnded() {
-  body_done_ = true;
-  timer_.Disarm();
-  exchange_->OnBodyEnd();
-}
-
-void Http1Connection::StartTunnel() {
-  tunnel_ = true;
-  body_done_ = false;
-  keep_alive_ = false;
 }
 
 // --- Output ---
@@ -464,7 +354,8 @@ void Http1Connection::OnWriteError() {
   if (state_ != State::kExchange) return Close(false);
   if (finished_) return Close(false);
   exchange_->OnClientGone();
-  if (state_ == State::kExchange && !finished_) blocked_ = false;  // proxy_ignore_client_abort: the peer is heard to its end
+  if (state_ == State::kExchange && !finished_)
+    blocked_ = false;  // proxy_ignore_client_abort: the peer is heard to its end
 }
 
 void Http1Connection::OnWritable() {
@@ -475,7 +366,8 @@ void Http1Connection::OnWritable() {
 void Http1Connection::OnRateTimer() { OnWritable(); }
 
 void Http1Connection::OnSendTimeout() {
-  if (exchange_ != nullptr) exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
+  if (exchange_ != nullptr)
+    exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
   const bool reset = settings().reset_timedout_connection;
   if (exchange_ != nullptr && state_ == State::kExchange && !finished_) exchange_->Abandon(408);
   Close(reset);
@@ -507,7 +399,8 @@ const TlsTransport* Http1Connection::tls() const {
 // --- Ends ---
 
 void Http1Connection::OnHangup() {
-  if (state_ == State::kExchange && finished_ && !out_.empty()) return Close(false);  // nobody reads what is left
+  if (state_ == State::kExchange && finished_ && !out_.empty())
+    return Close(false);  // nobody reads what is left
   if (state_ == State::kExchange && !finished_) exchange_->OnClientGone();
   if (state_ == State::kDrain) Close(false);
 }
@@ -521,7 +414,8 @@ void Http1Connection::EndExchange() {
   set_.ReturnExchange(std::move(exchange_));
 }
 
-// The response has gone out: goes on with the next request, or closes without losing its last bytes.
+// The response has gone out: goes on with the next request, or closes without losing its last
+// bytes.
 void Http1Connection::NextRequest() {
   finished_ = false;
   if (!keep_alive_) return Linger();
@@ -542,7 +436,10 @@ void Http1Connection::BeginHead() {
     block_.Reset();
   } else if (begin_ > 0) {
     if (!block_.unique()) {
-      BlockRef fresh = runtime_.blocks.Get(left <= 4000 ? BlockSize::k4K : left <= 16000 ? BlockSize::k16K : left <= 65000 ? BlockSize::k64K : BlockSize::k256K);
+      BlockRef fresh = runtime_.blocks.Get(left <= 4000    ? BlockSize::k4K
+                                           : left <= 16000 ? BlockSize::k16K
+                                           : left <= 65000 ? BlockSize::k64K
+                                                           : BlockSize::k256K);
       std::memcpy(fresh.data(), block_.data() + begin_, left);
       block_ = std::move(fresh);
     } else {
@@ -557,74 +454,14 @@ void Http1Connection::BeginHead() {
   transport_->WantRead(true);
 }
 
-void Http1Connection::Drain() {
-  Enter(State::kDrain);
-  linger_until_ms_ = runtime_.loop.NowMs() + Ms(last_settings_->lingering_time);
-  timer_.Arm(Ms(last_settings_->lingering_timeout));
-  body_wanted_ = false;
-  if (buffered() > 0) {
-    const size_t used = DropBody({block_.data() + begin_, buffered()});
-    begin_ += used;
-    if (state_ == State::kDrain && body_done_) return BeginHead();
-  }
-  transport_->WantRead(true);
-}
-
-// Skips the body's part of what has come; a broken one ends the connection.
-size_t Http1Connection::DropBody(std::string_view bytes) {
-  if (framing_.kind != proto::BodyKind::kChunked) {
-    const size_t used = std::min<uint64_t>(bytes.size(), body_remaining_);
-    body_remaining_ -= used;
-    body_done_ = body_remaining_ == 0;
-    return used;
-  }
-  const auto status = decoder_.Feed(bytes);
-  if (status == proto::ChunkedDecoder::Status::kError) {
-    Close(false);
-    return bytes.size();
-  }
-  body_done_ = status == proto::ChunkedDecoder::Status::kDone;
-  return decoder_.consumed();
-}
-
-void Http1Connection::Linger() {
-  using Lingering = conf::ClientSettings::Lingering;
-  const bool unread = !body_done_ || buffered() > 0;
-  if (last_settings_->lingering_close == Lingering::kOff || (!unread && last_settings_->lingering_close == Lingering::kOn)) {
-    return Close(false);
-  }
-  Enter(State::kLinger);
-  begin_ = end_ = 0;
-  linger_until_ms_ = runtime_.loop.NowMs() + Ms(last_settings_->lingering_time);
-  timer_.Arm(Ms(last_settings_->lingering_timeout));
-  transport_->ShutdownWrite();
-  transport_->WantRead(true);
-}
-
-void Http1Connection::ReadAndDrop() {
-  BlockRef block = runtime_.blocks.Get(BlockSize::k16K);
-  size_t n = 0;
-  const Io io = transport_->Read(block.data(), block.capacity(), &n);
-  if (io == Io::kWouldBlock) return;
-  if (io != Io::kOk || runtime_.loop.NowMs() > linger_until_ms_) return Close(false);
-  timer_.Arm(Ms(last_settings_->lingering_timeout));
-  if (state_ == State::kLinger) return;
-  const size_t used = DropBody({block.data(), n});
-  if (state_ != State::kDrain || !body_done_) return;
-  next_block_ = std::move(block);
-  next_begin_ = used;
-  next_end_ = n;
-  BeginHead();
-  ProcessInput();
-}
-
 void Http1Connection::OnTimer() {
   switch (state_) {
     case State::kExchange:
       exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
       return exchange_->OnBodyError(408);
     case State::kHead:
-      LIMPET_LOG(runtime_.logs[0], LogLevel::kInfo, "client timed out{} while reading client request headers, client: {}",
+      LIMPET_LOG(runtime_.logs[0], LogLevel::kInfo,
+                 "client timed out{} while reading client request headers, client: {}",
                  ErrnoText(ETIMEDOUT), info_.remote_host);
       return Close(info_.listen->default_server->root->client.reset_timedout_connection);
     default:

@@ -1,5 +1,6 @@
-// A client connection that speaks HTTP/1: reads heads and bodies, runs one exchange at a time, writes responses, keeps the
-// connection or closes it gently. Requests that came pipelined wait in the block until the one before has been answered.
+// A client connection that speaks HTTP/1: reads heads and bodies, runs one exchange at a time,
+// writes responses, keeps the connection or closes it gently. Requests that came pipelined wait in
+// the block until the one before has been answered.
 //
 // Life: made on accept, owned by the worker's connection set, gone through Loop::DeleteLater.
 #pragma once
@@ -21,7 +22,8 @@ class ConnectionSet;
 
 class Http1Connection final : public ClientStream, public TransportHandler, public Deletable {
  public:
-  Http1Connection(ConnectionSet& set, Runtime& runtime, std::unique_ptr<Transport> transport, ClientInfo info);
+  Http1Connection(ConnectionSet& set, Runtime& runtime, std::unique_ptr<Transport> transport,
+                  ClientInfo info);
   ~Http1Connection() override;
 
   void Start();
@@ -57,7 +59,8 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
     kHead,      // reading a request head
     kExchange,  // a request is being served; its body may be read
     kDrain,     // answered; the rest of the body is read and thrown away, then the next request
-    kLinger,    // answered for the last time: what the client still sends is thrown away for a while (RFC 9112 9.6)
+    kLinger,  // answered for the last time: what the client still sends is thrown away for a while
+              // (RFC 9112 9.6)
     kClosed,
   };
 
@@ -109,10 +112,12 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   Timer rate_timer_;
   Deferred process_;
 
-  BlockRef block_;  // unparsed bytes: [begin_, end_); views of the running exchange's head point into it
+  BlockRef
+      block_;  // unparsed bytes: [begin_, end_); views of the running exchange's head point into it
   size_t begin_ = 0;
   size_t end_ = 0;
-  BlockRef next_block_;  // the start of a pipelined request that came behind a chunked body, [next_begin_, next_end_)
+  BlockRef next_block_;  // the start of a pipelined request that came behind a chunked body,
+                         // [next_begin_, next_end_)
   size_t next_begin_ = 0;
   size_t next_end_ = 0;
   proto::RequestParser parser_;
@@ -121,7 +126,7 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   uint64_t sent_before_ = 0;
   bool keep_alive_ = false;
   bool blocked_ = false;
-  bool finished_ = false;       // the exchange has queued everything
+  bool finished_ = false;   // the exchange has queued everything
   bool pipelined_ = false;  // the next request came together with the one before it
   bool stopping_ = false;
   bool tunnel_ = false;

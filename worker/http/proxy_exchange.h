@@ -1,8 +1,10 @@
-// The upstream side of an exchange: chooses a peer, sends the request, reads the response, and asks another peer when one
-// has failed and nothing has reached the client yet. One per exchange that proxies; reused with it.
+// The upstream side of an exchange: chooses a peer, sends the request, reads the response, and asks
+// another peer when one has failed and nothing has reached the client yet. One per exchange that
+// proxies; reused with it.
 //
-// Two halves run side by side, each from head to body to done: the request towards the peer and the response from it. An
-// early response leaves the request half behind; a tunnel has both in `body` until one side closes.
+// Two halves run side by side, each from head to body to done: the request towards the peer and the
+// response from it. An early response leaves the request half behind; a tunnel has both in `body`
+// until one side closes.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +40,11 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   ProxyExchange(const ProxyExchange&) = delete;
   ProxyExchange& operator=(const ProxyExchange&) = delete;
 
-  // Reads the body as the location says and sends the request; ends by the exchange's Finish, Complete or Abandon.
+  // Reads the body as the location says and sends the request; ends by the exchange's Finish,
+  // Complete or Abandon.
   void Start(const conf::Location& location);
-  // The exchange ends or goes elsewhere: lets go of everything; nothing is heard of this attempt any more.
+  // The exchange ends or goes elsewhere: lets go of everything; nothing is heard of this attempt
+  // any more.
   void Stop();
   // What the client was sent has left our queue.
   void OnClientDrained();
@@ -50,14 +54,18 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
 
   // For variables and headers.
   const proto::ResponseHead* upstream_head() const { return has_head_ ? &parser_.head() : nullptr; }
-  const proto::HeaderList* upstream_trailers() const { return decoder_.done() ? &decoder_.trailers() : nullptr; }
+  const proto::HeaderList* upstream_trailers() const {
+    return decoder_.done() ? &decoder_.trailers() : nullptr;
+  }
   std::string_view proxy_host() const { return proxy_host_; }
   std::string_view proxy_port() const { return proxy_port_; }
   const StickyState& sticky_state() const { return sticky_; }
   const Peer* peer() const { return peer_; }
   std::string_view sticky_cookie() const { return sticky_cookie_; }
   const conf::ProxyPass& pass() const { return location_->proxy.pass; }
-  std::string_view evaluated_uri() const { return evaluated_uri_; }  // of a proxy_pass with variables; "" if it has none
+  std::string_view evaluated_uri() const {
+    return evaluated_uri_;
+  }  // of a proxy_pass with variables; "" if it has none
   bool keeps_connection() const { return keep_upstream_; }
   bool is_https() const { return https_; }
   bool body_is_streamed() const { return streamed_; }
@@ -86,8 +94,9 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void FlushRequest();
   void ReadHead();
   void ParseHead();
-  void AcceptHttp09();
-  bool ReadMore(size_t limit, size_t* n);  // into block_, behind filled_; false: nothing now, or the attempt has failed
+  bool ReadMore(
+      size_t limit,
+      size_t* n);  // into block_, behind filled_; false: nothing now, or the attempt has failed
   void OnHead();
   bool TryOtherPeerForStatus();
   bool HandleAccelHeaders();
@@ -115,6 +124,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void UpdateReading();
   void OnClientStaysBlocked();
   AttemptFacts Facts() const;
+  int64_t ElapsedMs() const;  // since this attempt began
   void LogUpstream(LogLevel level, std::string_view what, int errnum) const;
 
   Exchange& exchange_;
@@ -130,19 +140,19 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   StickyState sticky_;
   std::string_view sticky_cookie_;
   PooledConnection connection_;
-  bool https_ = false;            // TLS to the peer
-  bool from_pool_ = false;        // the connection was kept: it may have been closed under us
-  bool keep_upstream_ = false;    // we asked the peer to keep it
+  bool https_ = false;          // TLS to the peer
+  bool from_pool_ = false;      // the connection was kept: it may have been closed under us
+  bool keep_upstream_ = false;  // we asked the peer to keep it
   uint64_t attempt_started_ms_ = 0;
   uint64_t first_started_ms_ = 0;
 
   // Towards the peer.
   OutputQueue out_;
-  std::vector<Slice> pieces_;     // streamed without a known length: they become one chunk
-  bool streamed_ = false;         // the body is passed on as it comes
-  bool chunk_body_ = false;       // streamed, without a known length
-  bool body_dropped_ = false;     // streamed bytes are gone
-  bool body_complete_ = false;    // nothing will be added to out_ any more
+  std::vector<Slice> pieces_;   // streamed without a known length: they become one chunk
+  bool streamed_ = false;       // the body is passed on as it comes
+  bool chunk_body_ = false;     // streamed, without a known length
+  bool body_dropped_ = false;   // streamed bytes are gone
+  bool body_complete_ = false;  // nothing will be added to out_ any more
   uint64_t out_before_ = 0;
   std::string_view proxy_host_, proxy_port_, evaluated_uri_;
   std::string target_storage_;
@@ -151,24 +161,25 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   proto::ResponseParser parser_;
   proto::ChunkedDecoder decoder_;
   proto::Framing framing_;
-  BlockRef block_;                // being read into
+  BlockRef block_;  // being read into
   size_t filled_ = 0;
-  size_t head_start_ = 0;         // behind interim heads
-  BlockRef head_block_;           // holds the head's bytes while the exchange lives
+  size_t head_start_ = 0;  // behind interim heads
+  BlockRef head_block_;    // holds the head's bytes while the exchange lives
   bool has_head_ = false;
-  uint64_t remaining_ = 0;        // of a body with a length
-  uint64_t received_ = 0;         // bytes of this response, for proxy_limit_rate
+  uint64_t remaining_ = 0;  // of a body with a length
+  uint64_t received_ = 0;   // bytes of this response, for proxy_limit_rate
   uint64_t limit_rate_ = 0;
   uint64_t body_started_ms_ = 0;
-  bool paused_ = false;           // not reading: the client is slow, or the rate is limited
+  bool paused_ = false;  // not reading: the client is slow, or the rate is limited
   bool buffering_ = true;
   SpoolFile spool_;
   std::unique_ptr<SplicePipe> pipe_;  // what is left of a long body goes through it
   Timer deadline_;
   Timer touch_;
   Timer rate_;
-  Timer patience_;                // how long the peer waits for a client that takes nothing, before its bytes are spooled
-  bool client_is_slow_ = false;   // longer than that
+  Timer patience_;  // how long the peer waits for a client that takes nothing, before its bytes are
+                    // spooled
+  bool client_is_slow_ = false;  // longer than that
 };
 
 }  // namespace limpet::worker

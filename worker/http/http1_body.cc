@@ -1,0 +1,221 @@
+// Request bodies of an HTTP/1 connection: taken out of their framing and handed on, or read to
+// their end and dropped.
+#include <algorithm>
+
+#include "worker/http/http1_connection.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+uint64_t Ms(std::chrono::milliseconds time) { return static_cast<uint64_t>(time.count()); }
+
+}  // namespace
+
+void Http1Connection::WantBody(bool wanted) {
+  body_wanted_ = wanted;
+  if (!wanted) return UpdateReading();
+  if (delivering_) return;
+  DeliverBuffered();
+  UpdateReading();
+}
+
+void Http1Connection::UpdateReading() {
+  if (state_ != State::kExchange) return;
+  const bool read = body_wanted_ && !body_done_;
+  transport_->WantRead(read);
+  if (read && !tunnel_) {
+    timer_.Arm(Ms(settings().body_timeout));
+  } else {
+    timer_.Disarm();
+  }
+}
+
+void Http1Connection::SendContinue() {
+  if (!expects_continue_ || continue_sent_ || (!body_done_ && buffered() > 0)) return;
+  continue_sent_ = true;
+  out_.Append(kContinue);
+  sent_before_ += kContinue.size();  // no part of the response
+  Flush();
+}
+
+void Http1Connection::DeliverBuffered() {
+  if (buffered() == 0)
+    return;  // nor is there a pause to tell of: who takes it would ask for more again
+  while (state_ == State::kExchange && body_wanted_ && !body_done_ && buffered() > 0) {
+    const size_t used = ConsumeBody(block_, {block_.data() + begin_, buffered()});
+    begin_ += used;
+    if (used == 0) break;
+  }
+  if (state_ == State::kExchange && !body_done_) exchange_->OnBodyPause();
+}
+
+void Http1Connection::ReadBody() {
+  if (body_done_ || !body_wanted_) return transport_->WantRead(false);
+  const bool by_length = framing_.kind == proto::BodyKind::kLength && !tunnel_;
+  const bool small = by_length && body_remaining_ <= 4000;
+  BlockRef block = runtime_.blocks.Get(small                                   ? BlockSize::k4K
+                                       : by_length && body_remaining_ <= 16000 ? BlockSize::k16K
+                                                                               : BlockSize::k64K);
+  const size_t limit =
+      by_length ? std::min<uint64_t>(body_remaining_, block.capacity()) : block.capacity();
+  size_t n = 0;
+  switch (transport_->Read(block.data(), limit, &n)) {
+    case Io::kOk:
+      break;
+    case Io::kWouldBlock:
+      return;
+    case Io::kEof:
+    case Io::kError:
+      if (tunnel_) return exchange_->OnClientGone();
+      exchange_->Log(LogLevel::kInfo, "client prematurely closed connection");
+      return exchange_->Abandon(400);
+  }
+  const size_t used = ConsumeBody(block, {block.data(), n});
+  if (state_ == State::kExchange && !body_done_) exchange_->OnBodyPause();
+  if (used < n && body_done_ &&
+      state_ == State::kExchange) {  // a pipelined request behind a chunked body
+    next_block_ = std::move(block);
+    next_begin_ = used;
+    next_end_ = n;
+  }
+  UpdateReading();
+}
+
+// Takes the body's part of `bytes` and hands it on; how many bytes that were.
+size_t Http1Connection::ConsumeBody(const BlockRef& block, std::string_view bytes) {
+  delivering_ = true;
+  size_t used = bytes.size();
+  if (tunnel_) {
+    Hand(block, bytes);
+  } else if (framing_.kind == proto::BodyKind::kChunked) {
+    used = ConsumeChunked(block, bytes);
+  } else {
+    used = std::min<uint64_t>(bytes.size(), body_remaining_);
+    body_remaining_ -= used;
+    if (Hand(block, bytes.substr(0, used)) && body_remaining_ == 0) BodyEnded();
+  }
+  delivering_ = false;
+  return used;
+}
+
+size_t Http1Connection::ConsumeChunked(const BlockRef& block, std::string_view bytes) {
+  const auto status = decoder_.Feed(bytes);
+  for (const std::string_view piece : decoder_.pieces()) {
+    if (!Hand(block, piece)) return bytes.size();
+  }
+  if (status == proto::ChunkedDecoder::Status::kError) {
+    body_done_ = true;
+    exchange_->Log(LogLevel::kError, "client sent invalid chunked body");
+    exchange_->OnBodyError(400);
+    return bytes.size();
+  }
+  if (status == proto::ChunkedDecoder::Status::kDone) BodyEnded();
+  return decoder_.consumed();
+}
+
+// False if the exchange no longer takes it.
+bool Http1Connection::Hand(const BlockRef& block, std::string_view bytes) {
+  if (bytes.empty()) return true;
+  body_received_ += bytes.size();
+  const uint64_t limit = settings().max_body_size;
+  if (!tunnel_ && limit != 0 && body_received_ > limit) {
+    body_wanted_ = false;
+    exchange_->Log(
+        LogLevel::kError,
+        fmt::format("client intended to send too large chunked body: {} bytes", body_received_));
+    exchange_->OnBodyError(413);
+    return false;
+  }
+  exchange_->OnBodyData({block, bytes});
+  return state_ == State::kExchange;
+}
+
+bool Http1Connection::DropBufferedBody() {
+  if (body_done_ || buffered() == 0 || body_wanted_) return true;
+  if (framing_.kind != proto::BodyKind::kChunked) {
+    begin_ += DropBody({block_.data() + begin_, buffered()});
+    return true;
+  }
+  const auto status = decoder_.Feed({block_.data() + begin_, buffered()});
+  begin_ += decoder_.consumed();
+  body_done_ = status != proto::ChunkedDecoder::Status::kMore;
+  return status != proto::ChunkedDecoder::Status::kError;
+}
+
+void Http1Connection::BodyEnded() {
+  body_done_ = true;
+  timer_.Disarm();
+  exchange_->OnBodyEnd();
+}
+
+void Http1Connection::StartTunnel() {
+  tunnel_ = true;
+  body_done_ = false;
+  keep_alive_ = false;
+}
+
+void Http1Connection::Drain() {
+  Enter(State::kDrain);
+  linger_until_ms_ = runtime_.loop.NowMs() + Ms(last_settings_->lingering_time);
+  timer_.Arm(Ms(last_settings_->lingering_timeout));
+  body_wanted_ = false;
+  if (buffered() > 0) {
+    const size_t used = DropBody({block_.data() + begin_, buffered()});
+    begin_ += used;
+    if (state_ == State::kDrain && body_done_) return BeginHead();
+  }
+  transport_->WantRead(true);
+}
+
+// Skips the body's part of what has come; a broken one ends the connection.
+size_t Http1Connection::DropBody(std::string_view bytes) {
+  if (framing_.kind != proto::BodyKind::kChunked) {
+    const size_t used = std::min<uint64_t>(bytes.size(), body_remaining_);
+    body_remaining_ -= used;
+    body_done_ = body_remaining_ == 0;
+    return used;
+  }
+  const auto status = decoder_.Feed(bytes);
+  if (status == proto::ChunkedDecoder::Status::kError) {
+    Close(false);
+    return bytes.size();
+  }
+  body_done_ = status == proto::ChunkedDecoder::Status::kDone;
+  return decoder_.consumed();
+}
+
+void Http1Connection::Linger() {
+  using Lingering = conf::ClientSettings::Lingering;
+  const bool unread = !body_done_ || buffered() > 0;
+  if (last_settings_->lingering_close == Lingering::kOff ||
+      (!unread && last_settings_->lingering_close == Lingering::kOn)) {
+    return Close(false);
+  }
+  Enter(State::kLinger);
+  begin_ = end_ = 0;
+  linger_until_ms_ = runtime_.loop.NowMs() + Ms(last_settings_->lingering_time);
+  timer_.Arm(Ms(last_settings_->lingering_timeout));
+  transport_->ShutdownWrite();
+  transport_->WantRead(true);
+}
+
+void Http1Connection::ReadAndDrop() {
+  BlockRef block = runtime_.blocks.Get(BlockSize::k16K);
+  size_t n = 0;
+  const Io io = transport_->Read(block.data(), block.capacity(), &n);
+  if (io == Io::kWouldBlock) return;
+  if (io != Io::kOk || runtime_.loop.NowMs() > linger_until_ms_) return Close(false);
+  timer_.Arm(Ms(last_settings_->lingering_timeout));
+  if (state_ == State::kLinger) return;
+  const size_t used = DropBody({block.data(), n});
+  if (state_ != State::kDrain || !body_done_) return;
+  next_block_ = std::move(block);
+  next_begin_ = used;
+  next_end_ = n;
+  BeginHead();
+  ProcessInput();
+}
+
+}  // namespace limpet::worker

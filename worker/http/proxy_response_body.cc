@@ -1,0 +1,215 @@
+// The response half of a proxied exchange, from its head on: the body on its way to the client, no
+// faster than the client takes it and no more of it in memory than the buffers allow.
+#include <algorithm>
+
+#include "worker/http/exchange.h"
+#include "worker/http/limit_rate.h"
+#include "worker/http/proxy_exchange.h"
+#include "worker/http/proxy_headers.h"
+#include "worker/http/response_writer.h"
+#include "worker/http/upstream_runtime.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr size_t kClientHighWater =
+    64 * 1024;  // bytes in memory for a slow client before the peer has to wait
+constexpr uint64_t kPatienceMs = 50;  // that a client may be behind before its bytes are spooled
+
+}  // namespace
+
+// A long body that nobody looks into moves from socket to socket inside the kernel. False: read it.
+bool ProxyExchange::SpliceBody() {
+  if (pipe_ == nullptr || !exchange_.stream().output().empty()) return false;
+  size_t n = 0;
+  switch (connection_.transport->SpliceTo(
+      pipe_->write_end.get(), std::min<uint64_t>(remaining_, SplicePipe::kCapacity), &n)) {
+    case Io::kOk:
+      break;
+    case Io::kWouldBlock:
+      return true;
+    case Io::kEof:
+    case Io::kError:
+      OnPeerEof();
+      return true;
+  }
+  UpstreamAttempt& attempt = exchange_.upstream_trace().last();
+  received_ += n;
+  attempt.bytes_received += n;
+  attempt.response_length += n;
+  remaining_ -= n;
+  exchange_.writer().WriteBodyPipe(pipe_->read_end, n);
+  if (remaining_ == 0) {
+    FinishResponse();
+    return true;
+  }
+  exchange_.stream().Flush();
+  UpdateReading();
+  return true;
+}
+
+void ProxyExchange::ReturnPipe() {
+  if (pipe_ != nullptr) exchange_.runtime().pipes.Return(std::move(pipe_));
+}
+
+void ProxyExchange::ReadBody() {
+  if (paused_) return;
+  if (SpliceBody()) return;
+  if (!block_ || !block_.unique() || block_ == head_block_ || block_.capacity() < 60000) {
+    const bool small = framing_.kind == proto::BodyKind::kLength && remaining_ < 16000;
+    block_ = exchange_.runtime().blocks.Get(small ? BlockSize::k16K : BlockSize::k64K);
+  }
+  filled_ = 0;
+  size_t n = 0;
+  size_t limit = block_.capacity();
+  if (limit_rate_ > 0) limit = std::min<size_t>(limit, RateBudget());
+  if (limit == 0 || !ReadMore(limit, &n)) return;
+  filled_ = n;
+  OnBodyBytes({block_.data(), n});
+  if (state_ == State::kIdle || response_half_ != Half::kBody) return;
+  exchange_.stream().Flush();
+  UpdateReading();
+}
+
+void ProxyExchange::OnBodyBytes(std::string_view bytes) {
+  switch (framing_.kind) {
+    case proto::BodyKind::kLength: {
+      if (bytes.size() > remaining_) {
+        LogUpstream(LogLevel::kWarn,
+                    "upstream sent more data than specified in \"Content-Length\" header while "
+                    "reading upstream",
+                    0);
+        bytes = bytes.substr(0, remaining_);
+        keep_upstream_ = false;
+      }
+      remaining_ -= bytes.size();
+      ForwardBody(bytes);
+      if (remaining_ == 0 && state_ != State::kIdle) FinishResponse();
+      return;
+    }
+    case proto::BodyKind::kChunked: {
+      const auto status = decoder_.Feed(bytes);
+      for (const std::string_view piece : decoder_.pieces()) ForwardBody(piece);
+      if (status == proto::ChunkedDecoder::Status::kError) {
+        LogUpstream(LogLevel::kError,
+                    "upstream sent invalid chunked response while reading upstream", 0);
+        return BreakResponse({});
+      }
+      if (status != proto::ChunkedDecoder::Status::kDone) return;
+      if (decoder_.consumed() < bytes.size()) {
+        LogUpstream(LogLevel::kWarn, "upstream sent data after final chunk while reading upstream",
+                    0);
+        keep_upstream_ = false;
+      }
+      FilterUpstreamTrailers(exchange_, decoder_.trailers());
+      return FinishResponse();
+    }
+    default:
+      return ForwardBody(bytes);
+  }
+}
+
+// Towards the client; beyond the buffers into a temporary file, so that a slow client does not hold
+// the peer.
+void ProxyExchange::ForwardBody(std::string_view bytes) {
+  exchange_.upstream_trace().last().response_length += bytes.size();
+  ResponseWriter& writer = exchange_.writer();
+  const conf::ProxySettings& proxy = location_->proxy;
+  const bool may_spool = buffering_ && state_ != State::kTunnel && proxy.max_temp_file_size > 0 &&
+                         !writer.gzip_active();
+  const bool client_is_slow =
+      spool_.size() > 0 || exchange_.stream().output().memory() + bytes.size() >
+                               proxy.buffers_size * static_cast<size_t>(proxy.buffers_count);
+  if (may_spool && client_is_slow && exchange_.stream().blocked() &&
+      spool_.size() + bytes.size() <= proxy.max_temp_file_size) {
+    if (spool_.size() == 0) {
+      LogUpstream(LogLevel::kWarn,
+                  "an upstream response is buffered to a temporary file while reading upstream", 0);
+    }
+    const uint64_t at = spool_.size();
+    if (const Status written = spool_.Append(proxy.temp_path, bytes); written) {
+      return writer.WriteBodyFile(spool_.file(), static_cast<off_t>(at), bytes.size());
+    } else {
+      exchange_.Log(LogLevel::kCrit, written.error().message);
+    }
+  }
+  writer.WriteBody(block_, bytes);
+}
+
+uint64_t ProxyExchange::RateBudget() {
+  return RateAllowance(limit_rate_, 0, exchange_.runtime().loop.NowMs() - body_started_ms_,
+                       received_);
+}
+
+// Reads on, or not: a slow client and proxy_limit_rate hold the peer back.
+void ProxyExchange::UpdateReading() {
+  if (state_ != State::kTalking && state_ != State::kTunnel) return;
+  if (response_half_ != Half::kBody) return;
+  const bool can_spool = buffering_ && state_ == State::kTalking &&
+                         !exchange_.writer().gzip_active() &&
+                         spool_.size() + kClientHighWater <= location_->proxy.max_temp_file_size;
+  const bool full =
+      exchange_.stream().output().memory() >= (can_spool ? 4 * kClientHighWater : kClientHighWater);
+  const bool rate_reached = limit_rate_ > 0 && RateBudget() == 0;
+  // A client that is behind for a moment is waited for: its bytes stay where the processor has them
+  // at hand.
+  const bool behind = exchange_.stream().blocked() && !client_is_slow_;
+  if (behind && !patience_.armed()) patience_.Arm(kPatienceMs);
+  paused_ = full || rate_reached || behind;
+  if (rate_reached) rate_.Arm(100);
+  connection_.transport->WantRead(!paused_);
+  ArmDeadline();
+}
+
+void ProxyExchange::OnClientStaysBlocked() {
+  client_is_slow_ = exchange_.stream().blocked();
+  UpdateReading();
+}
+
+void ProxyExchange::OnClientDrained() {
+  if (state_ == State::kIdle) return;
+  client_is_slow_ = false;
+  patience_.Disarm();
+  UpdateReading();
+}
+
+void ProxyExchange::OnPeerEof() {
+  if (response_half_ == Half::kHead) {
+    return Fail(
+        kConnectionFailed,
+        "upstream prematurely closed connection while reading response header from upstream", 0);
+  }
+  if (state_ == State::kTunnel) {
+    EndAttempt(Outcome::kOk, false);
+    exchange_.stream().CloseAfterResponse();
+    return exchange_.Complete();
+  }
+  if (framing_.kind == proto::BodyKind::kUntilClose) {
+    keep_upstream_ = false;
+    return FinishResponse();
+  }
+  LogUpstream(LogLevel::kError, "upstream prematurely closed connection while reading upstream", 0);
+  BreakResponse({});
+}
+
+void ProxyExchange::FinishResponse() {
+  response_half_ = Half::kDone;
+  const bool request_done = request_half_ == Half::kDone && out_.empty() && body_complete_;
+  const bool keep = keep_upstream_ && request_done && parser_.head().keep_alive() &&
+                    framing_.kind != proto::BodyKind::kUntilClose;
+  if (upstream_->sticky != nullptr) upstream_->sticky->OnResponseEnd(exchange_, sticky_, *peer_);
+  EndAttempt(Outcome::kOk, keep);
+  exchange_.writer().EndBody();
+  exchange_.Complete();
+}
+
+void ProxyExchange::BreakResponse(std::string_view why) {
+  response_half_ = Half::kDone;  // whoever reads must not go on: the connection is gone
+  if (!why.empty()) LogUpstream(LogLevel::kError, why, 0);
+  EndAttempt(Outcome::kOk, false);
+  exchange_.stream()
+      .Flush();  // what came is passed on; the end is missing, and the client sees that
+  exchange_.AbandonAfterFlush();
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,245 @@
+// The response half of a proxied exchange, up to its head: what it means, and whether it is the one
+// to use.
+#include "base/text.h"
+#include "proto/escape.h"
+#include "worker/http/exchange.h"
+#include "worker/http/features.h"
+#include "worker/http/limit_rate.h"
+#include "worker/http/proxy_exchange.h"
+#include "worker/http/proxy_headers.h"
+#include "worker/http/response_writer.h"
+#include "worker/http/upstream_runtime.h"
+
+namespace limpet::worker {
+
+void ProxyExchange::ReadHead() {
+  const size_t limit = location_->proxy.buffer_size;
+  if (!block_)
+    block_ = exchange_.runtime().blocks.Get(limit > 15000 ? BlockSize::k64K : BlockSize::k16K);
+  size_t n = 0;
+  if (!ReadMore(block_.capacity() - filled_, &n)) return;
+  filled_ += n;
+  ParseHead();
+}
+
+void ProxyExchange::ParseHead() {
+  const size_t limit = location_->proxy.buffer_size;
+  for (;;) {
+    const size_t begin = head_start_;
+    switch (parser_.Parse(block_.data() + begin, filled_ - begin, limit)) {
+      case proto::HeadStatus::kIncomplete:
+        if (filled_ < block_.capacity()) return ArmDeadline();
+        return Fail(kBadResponse,
+                    "upstream sent too big header while reading response header from upstream", 0);
+      case proto::HeadStatus::kError:
+        return Fail(
+            kBadResponse,
+            fmt::format("{} while reading response header from upstream", parser_.error().reason),
+            0);
+      case proto::HeadStatus::kComplete:
+        break;
+    }
+    if (!parser_.head().is_interim()) break;
+    head_start_ += parser_.consumed();  // 100, 102, 103: the final one follows (RFC 9110 15.2)
+    parser_.Reset();
+    if (head_start_ == filled_) return ArmDeadline();
+  }
+  OnHead();
+}
+
+void ProxyExchange::OnHead() {
+  const proto::ResponseHead& head = parser_.head();
+  head_block_ = block_;
+  has_head_ = true;
+  UpstreamAttempt& attempt = exchange_.upstream_trace().last();
+  attempt.status = head.status;
+  attempt.header_ms = ElapsedMs();
+
+  framing_ = proto::ResponseFraming(exchange_.request().method, head);
+  if (!framing_.ok()) {
+    return Fail(kBadResponse,
+                fmt::format("{} while reading response header from upstream", framing_.reason), 0);
+  }
+  if (TryOtherPeerForStatus()) return;
+  if (upstream_->sticky != nullptr) upstream_->sticky->OnResponseHead(exchange_, sticky_, *peer_);
+  if (HandleAccelHeaders()) return;
+  if (Intercept()) return;
+  StartBody();
+}
+
+bool ProxyExchange::TryOtherPeerForStatus() {
+  const int status = parser_.head().status;
+  const uint32_t condition = ConditionOfStatus(status);
+  if (condition == 0) return false;
+  AttemptFacts facts = Facts();
+  facts.tries_left -= 1;  // this attempt's own has not been taken yet
+  if (!MayTryNext(condition, facts, location_->proxy.next_upstream)) return false;
+  EndAttempt(condition == conf::kNext403 || condition == conf::kNext404 ? Outcome::kNext
+                                                                        : Outcome::kFailed,
+             false);
+  NextPeer();
+  return true;
+}
+
+bool ProxyExchange::HandleAccelHeaders() {
+  using proto::HeaderId;
+  const proto::HeaderList& headers = parser_.head().headers;
+  const uint32_t ignored = location_->proxy.ignore_headers;
+  if (const auto* rate = headers.Find(HeaderId::kXAccelLimitRate);
+      rate && !(ignored & conf::kIgnoreXAccelLimitRate)) {
+    if (const auto value = ParseDecimal(rate->value)) exchange_.set_limit_rate(*value);
+  }
+  if (const auto* flag = headers.Find(HeaderId::kXAccelBuffering);
+      flag && !(ignored & conf::kIgnoreXAccelBuffering)) {
+    if (EqualsIgnoreCase(flag->value, "no")) buffering_ = false;
+    if (EqualsIgnoreCase(flag->value, "yes")) buffering_ = true;
+  }
+  const auto* redirect = headers.Find(HeaderId::kXAccelRedirect);
+  if (redirect == nullptr || (ignored & conf::kIgnoreXAccelRedirect) != 0) return false;
+  FollowAccelRedirect(redirect->value);
+  return true;
+}
+
+// X-Accel-Redirect: the answer is made here, from another location; a few fields of the peer's head
+// come along.
+void ProxyExchange::FollowAccelRedirect(std::string_view value) {
+  using proto::HeaderId;
+  Arena& arena = exchange_.arena();
+  const std::string_view target = arena.Copy(value);
+  Response& response = exchange_.response();
+  for (const proto::Header& header : parser_.head().headers) {
+    switch (header.id) {
+      case HeaderId::kSetCookie:
+      case HeaderId::kContentDisposition:
+      case HeaderId::kCacheControl:
+      case HeaderId::kExpires:
+      case HeaderId::kAcceptRanges:
+        response.headers.Add(header.id, arena.Copy(header.name), arena.Copy(header.value));
+        break;
+      case HeaderId::kContentType:
+        response.content_type = arena.Copy(header.value);
+        break;
+      default:
+        break;
+    }
+  }
+  EndAttempt(Outcome::kOk, false);
+  Request& request = exchange_.request();
+  if (target.starts_with('@')) return exchange_.GoToNamed(target);
+  if (request.method != proto::Method::kHead) {
+    request.method = proto::Method::kGet;
+    request.method_name = "GET";
+  }
+  const size_t question = target.find('?');
+  const std::string path = proto::Unescape(target.substr(0, question));
+  if (path.empty() || path[0] != '/' || path.find('\0') != std::string::npos ||
+      path.find("/../") != std::string::npos) {
+    exchange_.Log(LogLevel::kError,
+                  fmt::format("upstream sent unsafe X-Accel-Redirect \"{}\"", target));
+    return exchange_.Finish(404);
+  }
+  exchange_.InternalRedirect(arena.Copy(path),
+                             question == std::string_view::npos ? "" : target.substr(question + 1));
+}
+
+// proxy_intercept_errors: an error_page takes the place of the peer's own.
+bool ProxyExchange::Intercept() {
+  const int status = parser_.head().status;
+  if (!location_->proxy.intercept_errors || status < 300) return false;
+  bool has_page = false;
+  for (const conf::ErrorPage& page : location_->response.error_pages) {
+    for (const int code : page.codes) has_page = has_page || code == status;
+  }
+  if (!has_page) return false;
+  if (status == 401) {
+    for (const proto::Header& header : parser_.head().headers) {
+      if (header.id != proto::HeaderId::kWwwAuthenticate) continue;
+      exchange_.response().headers.Add(header.id, "WWW-Authenticate",
+                                       exchange_.arena().Copy(header.value));
+    }
+  }
+  EndAttempt(Outcome::kOk, false);
+  exchange_.Finish(status);
+  return true;
+}
+
+void ProxyExchange::StartBody() {
+  Response& response = exchange_.response();
+  const proto::ResponseHead& head = parser_.head();
+  FilterUpstreamHead(exchange_, head);
+  response.from_upstream = true;
+  switch (framing_.kind) {
+    case proto::BodyKind::kLength:
+      response.content_length = static_cast<int64_t>(framing_.length);
+      break;
+    case proto::BodyKind::kNone:
+      KeepDeclaredLength();
+      break;
+    default:
+      response.content_length = -1;
+      break;
+  }
+  if (!sticky_cookie_.empty()) response.headers.Add("Set-Cookie", sticky_cookie_);
+  if (framing_.kind == proto::BodyKind::kTunnel) return StartTunnel();
+  if (!exchange_.writer().SendHead()) return;
+  response_half_ = Half::kBody;
+  remaining_ = framing_.length;
+  limit_rate_ = EvaluateSize(exchange_, location_->proxy.limit_rate);
+  if (limit_rate_ > 0) body_started_ms_ = exchange_.runtime().loop.NowMs();
+  if (framing_.kind == proto::BodyKind::kChunked) decoder_.Reset();
+  const std::string_view rest(block_.data() + head_start_ + parser_.consumed(),
+                              filled_ - head_start_ - parser_.consumed());
+  if (framing_.kind == proto::BodyKind::kNone) {
+    if (!rest.empty())
+      keep_upstream_ = false;  // bytes nobody asked for: this connection is out of step
+    return FinishResponse();
+  }
+  if (!rest.empty()) {
+    OnBodyBytes(rest);
+  }
+  if (state_ == State::kTalking && response_half_ == Half::kBody) {
+    constexpr uint64_t kWorthAPipe = 64 * 1024;
+    const bool splices = framing_.kind == proto::BodyKind::kLength && remaining_ >= kWorthAPipe &&
+                         limit_rate_ == 0 && exchange_.writer().CanSplice() &&
+                         connection_.transport->can_splice();
+    if (splices) pipe_ = exchange_.runtime().pipes.Take();
+    exchange_.stream().Flush();
+    UpdateReading();
+    StartTouching();
+  }
+}
+
+// A response to HEAD and a 304 may say how long the body would be.
+void ProxyExchange::KeepDeclaredLength() {
+  Response& response = exchange_.response();
+  const proto::Header* declared = parser_.head().headers.Find(proto::HeaderId::kContentLength);
+  uint64_t length = 0;
+  const bool bodiless =
+      exchange_.request().method == proto::Method::kHead || parser_.head().status == 304;
+  response.content_length = bodiless ? -1 : 0;
+  if (declared != nullptr && proto::ParseContentLength(declared->value, &length)) {
+    response.content_length = static_cast<int64_t>(length);
+  }
+}
+
+void ProxyExchange::StartTunnel() {
+  Response& response = exchange_.response();
+  response.is_upgrade = true;
+  response.content_length = -1;
+  if (!exchange_.writer().SendHead()) return;
+  state_ = State::kTunnel;
+  response_half_ = Half::kBody;
+  const std::string_view rest(block_.data() + head_start_ + parser_.consumed(),
+                              filled_ - head_start_ - parser_.consumed());
+  exchange_.stream().StartTunnel();
+  exchange_.body().StartTunnel(this);
+  if (!rest.empty()) ForwardBody(rest);
+  exchange_.stream().Flush();
+  if (state_ != State::kTunnel) return;
+  exchange_.stream().WantBody(true);
+  if (state_ != State::kTunnel) return;
+  UpdateReading();
+  StartTouching();
+}
+
+}  // namespace limpet::worker
