@@ -89,7 +89,6 @@ struct Location {
   bool internal = false;
   bool stub_status = false;
   std::optional<std::string> api;  // `api /status/`: the URI prefix
-  bool api_write = false;
   bool prometheus = false;
   std::optional<std::string> dashboard;
   uint32_t limit_except_methods = 0;            // bits of proto::Method that the block does not apply to

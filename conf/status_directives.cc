@@ -14,11 +14,10 @@ Status StubStatus(Block& b, const Directive&) {
 
 Status Api(Block& b, const Directive& d) {
   b.location->api = d.args[0];
-  b.location->api_write = false;
-  if (d.args.size() == 1) return {};
-  if (d.args[1] != "write=on" && d.args[1] != "write=off") return InvalidParameter(d.args[1]);
-  b.location->api_write = d.args[1] == "write=on";
-  return {};
+  if (!b.location->api->starts_with('/')) return InvalidParameter(d.args[0]);
+  if (d.args.size() == 1 || d.args[1] == "write=off") return {};
+  if (d.args[1] != "write=on") return InvalidParameter(d.args[1]);
+  return InvalidArgument("\"write=on\" of \"api\" is not supported");
 }
 
 Status Prometheus(Block& b, const Directive& d) {
@@ -31,8 +30,9 @@ constexpr std::array kRows = std::to_array<Row>({
     {"stub_status", kServer | kLocation, Takes(0, 1), kOnce, StubStatus, "",
      "numbers of connections and requests"},
     {"api", kLocation, Takes(1, 2), kOnce, Api, "",
-     "PREFIX [write=on|off]: the state of upstreams and session zones as JSON"},
-    {"prometheus", kLocation, Takes(0, 1), kOnce, Prometheus, "", "metrics for Prometheus"},
+     "PREFIX [write=off]: the state of upstreams and session zones as JSON"},
+    {"prometheus", kLocation, Takes(0, 1), kOnce, Prometheus, "",
+     "the same numbers as metrics for Prometheus"},
 });
 
 }  // namespace

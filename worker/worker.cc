@@ -55,6 +55,7 @@ Worker::Worker(const Environment& environment)
                .logs = *environment.logs,
                .counters = *environment.counters,
                .own_counters = environment.counters->slots[static_cast<size_t>(environment.slot)],
+               .sessions = environment.sessions,
                .limit_req = environment.limit_req,
                .limit_conn = environment.limit_conn,
                .generation = environment.generation,

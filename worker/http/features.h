@@ -20,6 +20,8 @@ Step AccessStep(Exchange& exchange);      // access.cc: satisfy over allow/deny 
 Step AccessVerdictStep(Exchange& exchange);  // access.cc: answers what AccessStep decided before auth_delay
 Step TryFilesStep(Exchange& exchange);    // try_files.cc
 Step StubStatusContent(Exchange& exchange);  // stub_status.cc
+Step ApiContent(Exchange& exchange);         // status_content.cc
+Step PrometheusContent(Exchange& exchange);  // status_content.cc
 Step StaticContent(Exchange& exchange);   // static_files.cc: root, alias, index
 
 // --- Response head, in this order ---

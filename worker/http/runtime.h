@@ -20,6 +20,7 @@
 namespace limpet::shm {
 class LimitReqTable;
 class LimitConnTable;
+class SessionTable;
 }  // namespace limpet::shm
 
 namespace limpet::worker {
@@ -41,6 +42,7 @@ struct Runtime {
   TlsSessionMemory upstream_sessions;                    // outlives the connections kept in upstreams
   std::vector<std::unique_ptr<ServerNames>> names;       // to Http::listens
   std::vector<std::unique_ptr<UpstreamRuntime>> upstreams;  // to Http::upstreams
+  std::vector<shm::SessionTable*> sessions;              // to Http::session_zones
   std::vector<shm::LimitReqTable*> limit_req;            // to Http::limit_req_zones
   std::vector<shm::LimitConnTable*> limit_conn;          // to Http::limit_conn_zones
   std::unique_ptr<AccessLogs> access_logs;

@@ -80,6 +80,8 @@ Step ContentStepRun(Exchange& exchange) {
     return Step::kDone;
   }
   if (location.stub_status) return StubStatusContent(exchange);
+  if (location.api) return ApiContent(exchange);
+  if (location.prometheus) return PrometheusContent(exchange);
   return StaticContent(exchange);
 }
 

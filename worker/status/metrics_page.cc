@@ -1,0 +1,145 @@
+// The text of `prometheus`: all samples of a metric follow its HELP and TYPE lines.
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "worker/status/fields.h"
+#include "worker/status/peer_facts.h"
+#include "worker/status/status.h"
+
+namespace limpet::worker {
+namespace {
+
+// A label's value with the three characters escaped that the format asks for.
+std::string Label(std::string_view value) {
+  std::string out;
+  for (const char c : value) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+class Page {
+ public:
+  void Begin(std::string name, bool grows, std::string_view help) {
+    name_ = std::move(name);
+    if (grows && !name_.ends_with("_total")) name_ += "_total";
+    fmt::format_to(std::back_inserter(text_), "# HELP {} {}\n# TYPE {} {}\n", name_, help, name_,
+                   grows ? "counter" : "gauge");
+  }
+  template <class Value>
+  void Sample(std::string_view labels, Value value) {
+    fmt::format_to(std::back_inserter(text_), "{}{} {}\n", name_, labels, value);
+  }
+  std::string Take() { return std::move(text_); }
+
+ private:
+  std::string text_, name_;
+};
+
+struct ZoneFacts {
+  std::string labels;
+  uint64_t capacity = 0, active = 0;
+  shm::SessionCounters counters;
+};
+
+std::vector<ZoneFacts> ReadZones(const StatusSource& source) {
+  std::vector<ZoneFacts> zones;
+  for (size_t i = 0; i < source.sessions.size() && i < source.http.session_zones.size(); ++i) {
+    const shm::SessionTable* table = source.sessions[i];
+    if (table == nullptr) continue;
+    zones.push_back({fmt::format("{{zone=\"{}\"}}", Label(source.http.session_zones[i].name)),
+                     table->Capacity(), table->Live(), table->Sum()});
+  }
+  return zones;
+}
+
+void AddZones(const StatusSource& source, Page& page) {
+  const std::vector<ZoneFacts> zones = ReadZones(source);
+  if (zones.empty()) return;
+  page.Begin("limpet_sessions_capacity", false, "sessions that the zone holds at most");
+  for (const ZoneFacts& zone : zones) page.Sample(zone.labels, zone.capacity);
+  page.Begin("limpet_sessions_active", false, "sessions in the zone");
+  for (const ZoneFacts& zone : zones) page.Sample(zone.labels, zone.active);
+  for (const SessionField& field : kSessionFields) {
+    page.Begin(fmt::format("limpet_sessions_{}", field.name), true, field.help);
+    for (const ZoneFacts& zone : zones) page.Sample(zone.labels, zone.counters.*field.value);
+  }
+}
+
+void AddConnections(const StatusSource& source, Page& page) {
+  for (const ConnectionField& field : kConnectionFields) {
+    page.Begin(fmt::format("limpet_connections_{}", field.name), field.grows, field.help);
+    page.Sample("", field.sum(source.counters));
+  }
+}
+
+// One sample per peer of upstreams for which all processes count together: a worker's own numbers
+// would jump from one scrape to the next, as another worker answers it.
+struct PeerMetric {
+  std::string_view name;
+  uint64_t (*value)(const StatusSource& source, const Peer& peer);
+  bool grows;
+  std::string_view help;
+};
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr std::array kPeerMetrics = std::to_array<PeerMetric>({
+    {"up",
+     [](const StatusSource& s, const Peer& p) -> uint64_t {
+       return PeerStateName(p, s.now_ms) == "up";
+     },
+     false, "1 if the peer takes requests"},
+    {"conns", [](const StatusSource&, const Peer& p) -> uint64_t { return p.conns(); }, false,
+     "requests at the peer now"},
+    {"requests",
+     [](const StatusSource&, const Peer& p) { return p.state->requests.load(kRelaxed); }, true,
+     "requests sent to the peer"},
+    {"fails", [](const StatusSource&, const Peer& p) { return p.state->failed.load(kRelaxed); },
+     true, "requests that failed there"},
+});
+
+std::string PeerLabels(const UpstreamGroup& group, const Peer& peer) {
+  return fmt::format("{{upstream=\"{}\",index=\"{}\",server=\"{}\",id=\"{}\"}}",
+                     Label(UpstreamName(group.conf())), peer.index, Label(peer.name),
+                     Label(peer.server_id));
+}
+
+void AddPeers(const StatusSource& source, Page& page) {
+  for (const PeerMetric& metric : kPeerMetrics) {
+    page.Begin(fmt::format("limpet_peer_{}", metric.name), metric.grows, metric.help);
+    for (UpstreamGroup* group : source.upstreams) {
+      if (group->conf().zone.empty()) continue;
+      for (const Peer& peer : group->peers())
+        page.Sample(PeerLabels(*group, peer), metric.value(source, peer));
+    }
+  }
+}
+
+void AddBoundSessions(const StatusSource& source, Page& page) {
+  page.Begin("limpet_peer_sessions", false, "learned sessions bound to the peer");
+  for (UpstreamGroup* group : source.upstreams) {
+    for (const Peer& peer : group->peers()) {
+      const auto sessions = BoundSessions(source, group->conf(), peer);
+      if (sessions) page.Sample(PeerLabels(*group, peer), *sessions);
+    }
+  }
+}
+
+}  // namespace
+
+std::string MetricsPage(const StatusSource& source) {
+  Page page;
+  AddConnections(source, page);
+  AddZones(source, page);
+  AddPeers(source, page);
+  AddBoundSessions(source, page);
+  return page.Take();
+}
+
+}  // namespace limpet::worker

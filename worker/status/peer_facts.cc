@@ -1,0 +1,36 @@
+#include "worker/status/peer_facts.h"
+
+#include <fmt/format.h>
+
+#include "worker/upstream/balancer.h"
+
+namespace limpet::worker {
+
+std::string UpstreamName(const conf::Upstream& upstream) {
+  if (!upstream.implicit || upstream.servers.empty() || upstream.name.starts_with("unix:"))
+    return upstream.name;
+  const std::string port = fmt::format(":{}", upstream.servers[0].port);
+  return upstream.name.ends_with(port) ? upstream.name : upstream.name + port;
+}
+
+std::string_view PeerStateName(const Peer& peer, uint64_t now_ms) {
+  if ((peer.state->flags.load(std::memory_order_relaxed) & shm::kPeerUnhealthy) != 0)
+    return "unhealthy";
+  if (peer.down()) return "down";
+  if (peer.draining()) return "draining";
+  if (CanTake(peer, now_ms, true)) return "up";
+  const int limit = peer.conf->max_conns;
+  return limit > 0 && peer.conns() >= static_cast<uint32_t>(limit) ? "busy" : "unavailable";
+}
+
+std::optional<uint64_t> BoundSessions(const StatusSource& source, const conf::Upstream& upstream,
+                                      const Peer& peer) {
+  if (upstream.sticky.kind != conf::StickyKind::kLearn || upstream.sticky.learn.zone < 0)
+    return std::nullopt;
+  const auto zone = static_cast<size_t>(upstream.sticky.learn.zone);
+  if (zone >= source.sessions.size() || source.sessions[zone] == nullptr) return std::nullopt;
+  const shm::SessionTable& table = *source.sessions[zone];
+  return table.PeerLive(table.peers().Find(peer.server_id));  // a peer without an entry has none
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,23 @@
+// What both status pages say about an upstream and its peers.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "worker/status/status.h"
+
+namespace limpet::worker {
+
+// As written, but with the port where a proxy_pass address made it: http://h and https://h are two.
+std::string UpstreamName(const conf::Upstream& upstream);
+
+// "up", "draining", "busy" (at max_conns), "unavailable" (over max_fails), "unhealthy" or "down".
+std::string_view PeerStateName(const Peer& peer, uint64_t now_ms);
+
+// Learned sessions that are bound to the peer; nullopt if its upstream learns none.
+std::optional<uint64_t> BoundSessions(const StatusSource& source, const conf::Upstream& upstream,
+                                      const Peer& peer);
+
+}  // namespace limpet::worker
