@@ -12,6 +12,7 @@ namespace limpet::worker {
 
 ProxyExchange::ProxyExchange(Exchange& exchange)
     : exchange_(exchange),
+      lookup_(Callback::To<&ProxyExchange::OnResolved>(this)),
       out_(exchange.runtime().blocks),
       deadline_(exchange.runtime().loop, Callback::To<&ProxyExchange::OnTimer>(this)),
       touch_(exchange.runtime().loop, Callback::To<&ProxyExchange::OnTouchTimer>(this)),
@@ -30,7 +31,11 @@ void ProxyExchange::Start(const conf::Location& location) {
   sticky_cookie_ = {};
   evaluated_uri_ = {};
   buffering_ = location.proxy.buffering;
-  if (!FindUpstream()) return;
+  if (FindUpstream()) ReadBodyOrGo();
+}
+
+void ProxyExchange::ReadBodyOrGo() {
+  const conf::Location& location = *location_;
   first_started_ms_ = exchange_.runtime().loop.NowMs();
 
   const Request& request = exchange_.request();
@@ -66,12 +71,49 @@ bool ProxyExchange::FindUpstream() {
   https_ = url.https;
   evaluated_uri_ = url.uri;
   upstream_ = FindUpstreamByUrl(runtime, url);
-  if (upstream_ == nullptr) {
-    exchange_.Log(LogLevel::kError, fmt::format("no resolver defined to resolve {}", url.host));
+  return upstream_ != nullptr || Resolve(url.host);
+}
+
+bool ProxyExchange::Resolve(std::string_view host) {
+  Resolver* const resolver = FindResolver(exchange_.runtime(), *location_);
+  if (resolver == nullptr) {
+    exchange_.Log(LogLevel::kError, fmt::format("no resolver defined to resolve {}", host));
     FailWithoutPeer(502);
     return false;
   }
+  if (lookup_.Start(*resolver, host)) return UseResolved();
+  state_ = State::kResolving;
+  deadline_.Arm(static_cast<uint64_t>(location_->resolver->timeout.count()));
+  return false;
+}
+
+void ProxyExchange::OnResolved() {
+  deadline_.Disarm();
+  if (UseResolved()) ReadBodyOrGo();
+}
+
+bool ProxyExchange::UseResolved() {
+  ProxyUrl url;
+  ParseProxyUrl(target_storage_, &url);
+  const ResolveAnswer& answer = lookup_.answer();
+  if (answer.error != ResolveError::kNone) {
+    FailResolving(url.host, answer.error);
+    return false;
+  }
+  const auto group = FindResolvedGroup(exchange_.runtime(), url, answer);
+  if (group == nullptr) {
+    exchange_.Log(LogLevel::kError, fmt::format("invalid port in upstream \"{}\"", url.host_header));
+    FailWithoutPeer(500);
+    return false;
+  }
+  upstream_ = &group->upstream();
+  held_.push_back(group);
   return true;
+}
+
+void ProxyExchange::FailResolving(std::string_view host, ResolveError error) {
+  exchange_.Log(LogLevel::kError, fmt::format("{} could not be resolved ({}: {})", host, static_cast<int>(error), Name(error)));
+  FailWithoutPeer(502);
 }
 
 void ProxyExchange::FailWithoutPeer(int status) {
@@ -299,6 +341,12 @@ void ProxyExchange::Fail(const Failure& failure, std::string_view what, int errn
 
 void ProxyExchange::OnTimer() {
   switch (state_) {
+    case State::kResolving: {
+      lookup_.Cancel();
+      ProxyUrl url;
+      ParseProxyUrl(target_storage_, &url);
+      return FailResolving(url.host, ResolveError::kTimeout);
+    }
     case State::kConnecting:
       return Fail(kTimedOut, "upstream timed out", ETIMEDOUT);
     case State::kTalking:
@@ -325,6 +373,7 @@ void ProxyExchange::Stop() {
     EndAttempt(Outcome::kOk, false);
   }
   state_ = State::kIdle;
+  lookup_.Cancel();
   deadline_.Disarm();
   touch_.Disarm();
   rate_.Disarm();
@@ -334,6 +383,7 @@ void ProxyExchange::Reset() {
   Stop();
   peer_ = nullptr;
   upstream_ = nullptr;
+  held_.clear();
   block_.Reset();
   head_block_.Reset();
   filled_ = head_start_ = 0;

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/log.h"
 #include "conf/config.h"
@@ -26,11 +27,13 @@
 #include "worker/sticky/sticky.h"
 #include "worker/upstream/peer_selection.h"
 #include "worker/upstream/pool.h"
+#include "worker/upstream/resolver.h"
 #include "worker/upstream/upstream_group.h"
 
 namespace limpet::worker {
 
 class Exchange;
+class ResolvedGroup;
 class UpstreamRuntime;
 
 class ProxyExchange final : public TransportHandler, public RequestBodySink {
@@ -71,7 +74,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool body_is_streamed() const { return streamed_; }
 
  private:
-  enum class State : uint8_t { kIdle, kReadingBody, kConnecting, kTalking, kTunnel };
+  enum class State : uint8_t { kIdle, kResolving, kReadingBody, kConnecting, kTalking, kTunnel };
   enum class Half : uint8_t { kHead, kBody, kDone };
 
   // TransportHandler
@@ -83,7 +86,12 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnBodyPiece(Slice piece) override;
   void OnBodyPause() override;
 
-  bool FindUpstream();
+  bool FindUpstream();  // false: the exchange has ended, or a name is being resolved
+  bool Resolve(std::string_view host);
+  void OnResolved();
+  bool UseResolved();
+  void FailResolving(std::string_view host, ResolveError error);
+  void ReadBodyOrGo();
   void FirstPeer();
   void NextPeer();
   void Connect(bool fresh);
@@ -130,6 +138,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   Exchange& exchange_;
   const conf::Location* location_ = nullptr;
   UpstreamRuntime* upstream_ = nullptr;
+  Lookup lookup_;
+  std::vector<std::shared_ptr<ResolvedGroup>> held_;  // whose peers this exchange and its log line name
   State state_ = State::kIdle;
   Half request_half_ = Half::kHead;
   Half response_half_ = Half::kHead;

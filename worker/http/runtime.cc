@@ -3,11 +3,15 @@
 #include "base/clock.h"
 #include "worker/http/access_log.h"
 #include "worker/http/server_names.h"
+#include "worker/http/upstream_lookup.h"
 #include "worker/http/upstream_runtime.h"
 
 namespace limpet::worker {
 
-Runtime::~Runtime() = default;
+Runtime::~Runtime() {
+  resolved.clear();
+  loop.RunDead();  // their kept connections need what we own
+}
 
 void Runtime::RefreshTime() {
   const uint64_t now = loop.NowMs();

@@ -16,6 +16,7 @@
 #include "worker/net/splice_pipe.h"
 #include "worker/tls/client_contexts.h"
 #include "worker/tls/session_memory.h"
+#include "worker/upstream/resolver.h"
 
 namespace limpet::shm {
 class LimitReqTable;
@@ -26,6 +27,7 @@ class SessionTable;
 namespace limpet::worker {
 
 class AccessLogs;
+class ResolvedGroup;
 class ServerNames;
 class UpstreamRuntime;
 
@@ -61,6 +63,11 @@ struct Runtime {
   };
   static constexpr size_t kMaxAdHoc = 10'000;  // a client must not fill our memory with addresses
   std::unordered_map<std::string, AdHoc> ad_hoc;
+
+  // Names of a proxy_pass with variables, resolved at run time. The group of a name and port (the key) is replaced when the
+  // addresses change; exchanges that use the old one keep it alive.
+  std::unordered_map<const conf::Resolver*, std::unique_ptr<Resolver>> resolvers;
+  std::unordered_map<std::string, std::shared_ptr<ResolvedGroup>> resolved;
 
   // Wall time in the forms that heads and logs need, rendered at most once a second.
   std::string_view HttpDate();

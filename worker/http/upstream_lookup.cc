@@ -1,10 +1,34 @@
 #include "worker/http/upstream_lookup.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "worker/http/exchange.h"
 #include "worker/http/upstream_runtime.h"
 
 namespace limpet::worker {
+namespace {
+
+std::string NameAndPort(const ProxyUrl& url) {
+  std::string name(url.host);
+  if (!url.port.empty()) name.append(":").append(url.port);
+  return name;
+}
+
+// One peer for each address. Their failures are forgotten with the request, as in nginx: the next answer may name others.
+conf::Upstream MakeResolvedConf(const ProxyUrl& url, std::vector<SocketAddress> addresses) {
+  conf::Upstream conf;
+  conf.name = NameAndPort(url);
+  conf.implicit = true;
+  conf::UpstreamServer server;
+  server.name = conf.name;
+  server.addresses = std::move(addresses);
+  server.max_fails = 0;
+  conf.servers.push_back(std::move(server));
+  return conf;
+}
+
+}  // namespace
 
 bool ParseProxyUrl(std::string_view text, ProxyUrl* out) {
   if (StartsWithIgnoreCase(text, "https://")) {
@@ -38,8 +62,7 @@ UpstreamRuntime* FindUpstreamByUrl(Runtime& runtime, const ProxyUrl& url) {
     const conf::Upstream& conf = upstream->group.conf();
     if (!conf.implicit && EqualsIgnoreCase(conf.name, url.host_header)) return upstream.get();
   }
-  std::string name(url.host);
-  if (!url.port.empty()) name.append(":").append(url.port);
+  const std::string name = NameAndPort(url);
   const auto known = runtime.ad_hoc.find(name);
   if (known != runtime.ad_hoc.end()) return known->second.runtime.get();
 
@@ -59,6 +82,40 @@ UpstreamRuntime* FindUpstreamByUrl(Runtime& runtime, const ProxyUrl& url) {
   UpstreamRuntime* result = made.get();
   runtime.ad_hoc.emplace(name, Runtime::AdHoc{std::move(conf), std::move(made)});
   return result;
+}
+
+ResolvedGroup::ResolvedGroup(Runtime& runtime, const ProxyUrl& url, std::vector<SocketAddress> addresses)
+    : conf_(MakeResolvedConf(url, std::move(addresses))),
+      upstream_(runtime.loop, conf_, nullptr, runtime.slot, nullptr, nullptr) {}
+
+// In any order: servers of names like to turn the list with every answer.
+bool ResolvedGroup::HasAddresses(const std::vector<SocketAddress>& addresses) const {
+  const std::vector<SocketAddress>& own = conf_.servers.front().addresses;
+  return std::is_permutation(own.begin(), own.end(), addresses.begin(), addresses.end());
+}
+
+std::shared_ptr<ResolvedGroup> FindResolvedGroup(Runtime& runtime, const ProxyUrl& url, const ResolveAnswer& answer) {
+  const auto port = ParseDecimal(url.port);
+  if (!port || *port == 0 || *port > 65535) return nullptr;
+  std::vector<SocketAddress> addresses = answer.addresses;
+  for (SocketAddress& address : addresses) address.set_port(static_cast<uint16_t>(*port));
+  const std::string key = ToLower(NameAndPort(url));
+  const auto known = runtime.resolved.find(key);
+  if (known != runtime.resolved.end() && known->second->HasAddresses(addresses)) return known->second;
+  if (runtime.resolved.size() >= Runtime::kMaxAdHoc) runtime.resolved.erase(runtime.resolved.begin());
+  Loop& loop = runtime.loop;
+  const auto free_later = [&loop](ResolvedGroup* group) { loop.DeleteLater(std::unique_ptr<Deletable>(group)); };
+  std::shared_ptr<ResolvedGroup> made(new ResolvedGroup(runtime, url, std::move(addresses)), free_later);
+  runtime.resolved.insert_or_assign(key, made);
+  return made;
+}
+
+Resolver* FindResolver(Runtime& runtime, const conf::Location& location) {
+  const conf::Resolver* conf = location.resolver.get();
+  if (conf == nullptr || conf->servers.empty()) return nullptr;  // resolver_timeout alone makes none
+  auto& resolver = runtime.resolvers[conf];
+  if (resolver == nullptr) resolver = std::make_unique<Resolver>(runtime.loop, *conf);
+  return resolver.get();
 }
 
 bool ChooseBindAddress(Exchange& exchange, const conf::ProxySettings& proxy, SocketAddress* address, ConnectOptions* options) {

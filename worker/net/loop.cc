@@ -86,8 +86,9 @@ void SignalWatch::OnEvent(evutil_socket_t, short, void* self) noexcept {
   static_cast<SignalWatch*>(self)->callback_();
 }
 
-FdWatch::FdWatch(Loop& loop, int fd, Callback on_readable) : callback_(on_readable) {
-  event_assign(&event_, loop.base(), fd, EV_READ | EV_PERSIST, &FdWatch::OnEvent, this);
+FdWatch::FdWatch(Loop& loop, int fd, Callback on_ready, Interest interest) : callback_(on_ready) {
+  const short event = interest == Interest::kRead ? EV_READ : EV_WRITE;
+  event_assign(&event_, loop.base(), fd, static_cast<short>(event | EV_PERSIST), &FdWatch::OnEvent, this);
 }
 
 void FdWatch::Start() {

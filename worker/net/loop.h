@@ -91,11 +91,12 @@ class SignalWatch {
   event event_;
 };
 
-// Level-triggered readability of a descriptor that is no connection: a listening socket, an
+// Level-triggered readability (or writability) of a descriptor that is no connection: a listening socket, an
 // eventfd, a netlink socket, c-ares' sockets. The descriptor must stay open while watched.
 class FdWatch {
  public:
-  FdWatch(Loop& loop, int fd, Callback on_readable);
+  enum class Interest : uint8_t { kRead, kWrite };
+  FdWatch(Loop& loop, int fd, Callback on_ready, Interest interest = Interest::kRead);
   FdWatch(const FdWatch&) = delete;
   FdWatch& operator=(const FdWatch&) = delete;
   ~FdWatch() { Stop(); }

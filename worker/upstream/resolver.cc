@@ -1,0 +1,208 @@
+#include "worker/upstream/resolver.h"
+
+#include <ares.h>
+#include <sys/time.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/upstream/name_query.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr int kResendMs = 5000;  // as nginx; c-ares doubles it with each round
+constexpr int kRounds = 4;
+constexpr uint64_t kNotFoundMs = 1000;  // a burst of requests for a wrong name is one query
+constexpr size_t kMaxKept = 10'000;  // clients may choose the names: they must not fill our memory
+
+// Its flags: no search list, no /etc/hosts, and an error of a server is an answer, as in nginx.
+ares_channel MakeChannel(const conf::Resolver& conf, ares_sock_state_cb on_socket, void* self) {
+  ares_options options{};
+  options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
+  options.timeout = kResendMs;
+  options.tries = kRounds;
+  options.sock_state_cb = on_socket;
+  options.sock_state_cb_data = self;
+  ares_channel channel = nullptr;
+  const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB |
+                   ARES_OPT_ROTATE | ARES_OPT_DOMAINS;
+  if (ares_init_options(&channel, &options, mask) != ARES_SUCCESS) return nullptr;
+  std::vector<ares_addr_port_node> nodes(conf.servers.size());
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const SocketAddress& server = conf.servers[i];
+    nodes[i].next = i + 1 < nodes.size() ? &nodes[i + 1] : nullptr;
+    nodes[i].family = server.family();
+    const std::string_view ip = server.ip_bytes();
+    std::copy(ip.begin(), ip.end(), reinterpret_cast<char*>(&nodes[i].addr));
+    nodes[i].udp_port = nodes[i].tcp_port = server.port();
+  }
+  if (ares_set_servers_ports(channel, nodes.data()) == ARES_SUCCESS) return channel;
+  ares_destroy(channel);
+  return nullptr;
+}
+
+}  // namespace
+
+std::string_view Name(ResolveError error) {
+  switch (error) {
+    case ResolveError::kNone:
+      return "no error";
+    case ResolveError::kFormat:
+      return "Format error";
+    case ResolveError::kServer:
+      return "Server failure";
+    case ResolveError::kNotFound:
+      return "Host not found";
+    case ResolveError::kUnimplemented:
+      return "Unimplemented";
+    case ResolveError::kRefused:
+      return "Operation refused";
+    case ResolveError::kTimeout:
+      return "Operation timed out";
+  }
+  return "Unknown error";
+}
+
+// A socket of c-ares, watched as long as it wants. It may be given up from its own callback.
+class Resolver::Socket final : public Deletable {
+ public:
+  Socket(Resolver& resolver, int fd)
+      : resolver_(resolver),
+        fd_(fd),
+        read_(resolver.loop_, fd, Callback::To<&Socket::OnReadable>(this)),
+        write_(resolver.loop_, fd, Callback::To<&Socket::OnWritable>(this),
+               FdWatch::Interest::kWrite) {}
+
+  void Want(bool readable, bool writable) {
+    readable ? read_.Start() : read_.Stop();
+    writable ? write_.Start()
+             : write_.Stop();  // TCP only, after an answer that was too long for UDP
+  }
+
+ private:
+  void OnReadable() { resolver_.Process(fd_, ARES_SOCKET_BAD); }
+  void OnWritable() { resolver_.Process(ARES_SOCKET_BAD, fd_); }
+
+  Resolver& resolver_;
+  int fd_;
+  FdWatch read_;
+  FdWatch write_;
+};
+
+bool Lookup::Start(Resolver& resolver, std::string_view name) {
+  Cancel();
+  if (name.ends_with('.')) name.remove_suffix(1);
+  std::string key = ToLower(name);
+  answer_ = resolver.FindKept(key);
+  if (answer_ != nullptr) return true;
+  query_ = &resolver.FindOrStart(std::move(key));
+  query_->waiting.push_back(this);
+  return false;
+}
+
+void Lookup::Cancel() {
+  if (NameQuery* query = std::exchange(query_, nullptr)) std::erase(query->waiting, this);
+}
+
+Resolver::Resolver(Loop& loop, const conf::Resolver& conf)
+    : loop_(loop),
+      conf_(conf),
+      deliver_(loop, Callback::To<&Resolver::Deliver>(this)),
+      timer_(loop, Callback::To<&Resolver::OnTimer>(this)) {
+  const auto on_socket = [](void* self, ares_socket_t fd, int readable, int writable) {
+    static_cast<Resolver*>(self)->WatchSocket(fd, readable != 0, writable != 0);
+  };
+  if (ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS)
+    channel_ = MakeChannel(conf, on_socket, this);
+}
+
+Resolver::~Resolver() {
+  for (auto& [name, query] : queries_) {
+    for (Lookup* lookup : query->waiting) lookup->query_ = nullptr;
+  }
+  if (channel_ != nullptr) ares_destroy(channel_);
+  ares_library_cleanup();
+}
+
+std::shared_ptr<const ResolveAnswer> Resolver::FindKept(std::string_view name) {
+  const auto kept = kept_.find(name);
+  if (kept == kept_.end()) return nullptr;
+  if (kept->second.until_ms > loop_.NowMs()) return kept->second.answer;
+  kept_.erase(kept);
+  return nullptr;
+}
+
+NameQuery& Resolver::FindOrStart(std::string name) {
+  const auto running = queries_.find(name);
+  if (running != queries_.end()) return *running->second;
+  auto made = std::make_unique<NameQuery>(*this, name);
+  NameQuery& query = *made;
+  queries_.emplace(std::move(name), std::move(made));
+  query.Ask();
+  ArmTimer();
+  return query;
+}
+
+// Answers are given from the loop: c-ares is still on the stack here, and perhaps who asked.
+void Resolver::OnQueryEnd(NameQuery& query) {
+  ended_.push_back(&query);
+  deliver_.Schedule();
+}
+
+void Resolver::Deliver() {
+  for (NameQuery* ended : std::exchange(ended_, {})) {
+    const auto owned = queries_.extract(ended->name());
+    NameQuery& query = *owned.mapped();
+    const auto answer = query.MakeAnswer();
+    Keep(query, answer);
+    while (!query.waiting.empty()) {  // those behind may be cancelled by the first
+      Lookup& lookup = *query.waiting.front();
+      lookup.Cancel();
+      lookup.answer_ = answer;
+      lookup.callback_();
+    }
+  }
+}
+
+void Resolver::Keep(const NameQuery& query, std::shared_ptr<const ResolveAnswer> answer) {
+  uint64_t ms = 0;
+  if (answer->error == ResolveError::kNotFound) {
+    ms = kNotFoundMs;
+  } else if (answer->error == ResolveError::kNone) {
+    ms = conf_.valid ? static_cast<uint64_t>(conf_.valid->count()) : uint64_t{query.ttl()} * 1000;
+  }
+  if (ms == 0) return;
+  const uint64_t now = loop_.NowMs();
+  if (kept_.size() >= kMaxKept) {
+    std::erase_if(kept_, [now](const auto& entry) { return entry.second.until_ms <= now; });
+    if (kept_.size() >= kMaxKept) kept_.erase(kept_.begin());
+  }
+  kept_.insert_or_assign(query.name(), Kept{std::move(answer), now + ms});
+}
+
+void Resolver::WatchSocket(int fd, bool readable, bool writable) {
+  auto& socket = sockets_[fd];
+  if (socket == nullptr) socket = std::make_unique<Socket>(*this, fd);
+  socket->Want(readable, writable);
+  if (readable || writable) return;
+  loop_.DeleteLater(std::move(socket));
+  sockets_.erase(fd);
+}
+
+void Resolver::Process(int read_fd, int write_fd) {
+  ares_process_fd(channel_, read_fd, write_fd);
+  ArmTimer();
+}
+
+void Resolver::OnTimer() { Process(ARES_SOCKET_BAD, ARES_SOCKET_BAD); }
+
+void Resolver::ArmTimer() {
+  timeval next{};
+  if (channel_ == nullptr || ares_timeout(channel_, nullptr, &next) == nullptr)
+    return timer_.Disarm();
+  timer_.Arm(static_cast<uint64_t>(next.tv_sec) * 1000 +
+             static_cast<uint64_t>(next.tv_usec) / 1000 + 1);
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,106 @@
+// Names to addresses at run time: the `resolver` of locations, over c-ares, without blocking. One
+// per worker and distinct `resolver`; used from the loop's thread only.
+//
+// Asks for A and AAAA as the configuration says and follows CNAMEs itself. An answer is kept for
+// the shortest of its TTLs, or for `valid=`; that a name does not exist for a second; other errors
+// are not kept. All who wait for a name share one query. How long to wait is the caller's: a query
+// that nobody waits for any more ends by itself.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/socket_address.h"
+#include "base/text.h"
+#include "conf/config.h"
+#include "worker/net/loop.h"
+
+struct ares_channeldata;
+
+namespace limpet::worker {
+
+// What went wrong, numbered as in nginx's messages: DNS codes, and ETIMEDOUT.
+enum class ResolveError : uint8_t {
+  kNone = 0,
+  kFormat = 1,
+  kServer = 2,
+  kNotFound = 3,
+  kUnimplemented = 4,
+  kRefused = 5,
+  kTimeout = 110,
+};
+std::string_view Name(ResolveError error);  // "Host not found"
+
+struct ResolveAnswer {
+  std::vector<SocketAddress> addresses;  // IPv4 before IPv6, with port 0; empty only with an error
+  ResolveError error = ResolveError::kNone;
+};
+
+class NameQuery;
+class Resolver;
+
+// One who waits for one name. Destroying it cancels it.
+class Lookup {
+ public:
+  explicit Lookup(Callback on_answer) : callback_(on_answer) {}
+  Lookup(const Lookup&) = delete;
+  Lookup& operator=(const Lookup&) = delete;
+  ~Lookup() { Cancel(); }
+
+  // True if the answer is there at once; else the callback is called once, from the loop.
+  bool Start(Resolver& resolver, std::string_view name);
+  void Cancel();
+  bool waiting() const { return query_ != nullptr; }
+  const ResolveAnswer& answer() const { return *answer_; }
+
+ private:
+  friend class Resolver;
+  Callback callback_;
+  NameQuery* query_ = nullptr;
+  std::shared_ptr<const ResolveAnswer> answer_;
+};
+
+class Resolver {
+ public:
+  Resolver(Loop& loop, const conf::Resolver& conf);
+  ~Resolver();
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
+
+ private:
+  friend class Lookup;
+  friend class NameQuery;
+  class Socket;
+  struct Kept {
+    std::shared_ptr<const ResolveAnswer> answer;
+    uint64_t until_ms;
+  };
+  template <class Value>
+  using ByName = std::unordered_map<std::string, Value, HashText, std::equal_to<>>;
+
+  std::shared_ptr<const ResolveAnswer> FindKept(std::string_view name);
+  NameQuery& FindOrStart(std::string name);
+  void OnQueryEnd(NameQuery& query);
+  void Deliver();
+  void Keep(const NameQuery& query, std::shared_ptr<const ResolveAnswer> answer);
+  void WatchSocket(int fd, bool readable, bool writable);
+  void Process(int read_fd, int write_fd);
+  void OnTimer();
+  void ArmTimer();
+
+  Loop& loop_;
+  const conf::Resolver& conf_;
+  ares_channeldata* channel_ = nullptr;  // null: c-ares has no memory, every query fails
+  std::unordered_map<int, std::unique_ptr<Socket>> sockets_;
+  ByName<std::unique_ptr<NameQuery>> queries_;
+  ByName<Kept> kept_;
+  std::vector<NameQuery*> ended_;
+  Deferred deliver_;
+  Timer timer_;
+};
+
+}  // namespace limpet::worker
