@@ -146,17 +146,17 @@ void ProxyExchange::NextPeer() {
   if (upstream_->sticky != nullptr)
     sticky_cookie_ = upstream_->sticky->OnChosen(exchange_, sticky_, *peer_);
   exchange_.upstream_trace().Begin(peer_->name);
-  Connect(false);
+  Connect();
 }
 
-void ProxyExchange::Connect(bool fresh) {
+void ProxyExchange::Connect() {
   Runtime& runtime = exchange_.runtime();
   TlsTarget tls;
   if (https_) {
     tls = MakeTlsTarget(exchange_, proxy_host_, *peer_);
     if (tls.context == nullptr) return FailWithoutPeer(500);
   }
-  connection_ = fresh ? PooledConnection{} : upstream_->pool.Take(*peer_, location_, tls.scope);
+  connection_ = upstream_->pool.Take(*peer_, location_, tls.scope);
   from_pool_ = connection_.transport != nullptr;
   out_before_ = out_.sent();
   if (from_pool_) {

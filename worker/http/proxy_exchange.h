@@ -94,7 +94,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void ReadBodyOrGo();
   void FirstPeer();
   void NextPeer();
-  void Connect(bool fresh);
+  void Connect();
   void OnConnected();
   void QueueRequest();
   void QueueChunk();
