@@ -41,8 +41,12 @@ WallTime Now() {
   return {ts.tv_sec, static_cast<int>(ts.tv_nsec / 1'000'000)};
 }
 
-std::string FormatErrorLogTime(int64_t seconds) { return Format("%Y/%m/%d %H:%M:%S", Local(seconds)); }
-std::string FormatLogTime(int64_t seconds) { return Format("%d/%b/%Y:%H:%M:%S %z", Local(seconds)); }
+std::string FormatErrorLogTime(int64_t seconds) {
+  return Format("%Y/%m/%d %H:%M:%S", Local(seconds));
+}
+std::string FormatLogTime(int64_t seconds) {
+  return Format("%d/%b/%Y:%H:%M:%S %z", Local(seconds));
+}
 
 std::string FormatIso8601(int64_t seconds) {
   std::string text = Format("%Y-%m-%dT%H:%M:%S%z", Local(seconds));
@@ -50,17 +54,21 @@ std::string FormatIso8601(int64_t seconds) {
   return text;
 }
 
-std::string FormatHttpDate(int64_t seconds) { return Format("%a, %d %b %Y %H:%M:%S GMT", Utc(seconds)); }
+std::string FormatHttpDate(int64_t seconds) {
+  return Format("%a, %d %b %Y %H:%M:%S GMT", Utc(seconds));
+}
 
 std::string FormatCookieDate(int64_t seconds) {
   constexpr int64_t kYear2038 = 2'145'916'800;  // old clients mistake two digits from here on
-  return Format(seconds >= kYear2038 ? "%a, %d-%b-%Y %H:%M:%S GMT" : "%a, %d-%b-%y %H:%M:%S GMT", Utc(seconds));
+  return Format(seconds >= kYear2038 ? "%a, %d-%b-%Y %H:%M:%S GMT" : "%a, %d-%b-%y %H:%M:%S GMT",
+                Utc(seconds));
 }
 
 std::string FormatSyslogTime(int64_t seconds) { return Format("%b %e %H:%M:%S", Local(seconds)); }
 
 int64_t ParseHttpDate(const std::string& text) {
-  for (const char* format : {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
+  for (const char* format :
+       {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
     tm parts{};
     const char* end = ::strptime(text.c_str(), format, &parts);
     if (end != nullptr && *end == '\0') return ::timegm(&parts);

@@ -1,5 +1,6 @@
-// Time as limpet reads it. Monotonic time drives deadlines, CLOCK_BOOTTIME the age of sessions (a suspended machine and a
-// stepped wall clock change neither), wall time is for logs and headers only.
+// Time as limpet reads it. Monotonic time drives deadlines, CLOCK_BOOTTIME the age of sessions (a
+// suspended machine and a stepped wall clock change neither), wall time is for logs and headers
+// only.
 #pragma once
 
 #include <chrono>
@@ -24,8 +25,9 @@ std::string FormatErrorLogTime(int64_t seconds);  // 2026/11/22 10:00:00, local
 std::string FormatLogTime(int64_t seconds);       // 22/Nov/2026:10:00:00 +0000, local
 std::string FormatIso8601(int64_t seconds);       // 2026-11-22T10:00:00+00:00, local
 std::string FormatHttpDate(int64_t seconds);      // Sun, 22 Nov 2026 10:00:00 GMT (RFC 9110 5.6.7)
-std::string FormatCookieDate(int64_t seconds);    // Sun, 22-Nov-26 10:00:00 GMT, year 2038 and later with four digits
-std::string FormatSyslogTime(int64_t seconds);    // Nov 22 10:00:00, local (RFC 3164)
+std::string FormatCookieDate(
+    int64_t seconds);  // Sun, 22-Nov-26 10:00:00 GMT, year 2038 and later with four digits
+std::string FormatSyslogTime(int64_t seconds);  // Nov 22 10:00:00, local (RFC 3164)
 
 // Parses any of the three HTTP date formats of RFC 9110 5.6.7; -1 if it is none.
 int64_t ParseHttpDate(const std::string& text);

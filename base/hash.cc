@@ -30,7 +30,8 @@ Digest128 SipHash128(std::string_view data, const SipKey& key) {
   Digest128 out{};
   static_assert(sizeof out == crypto_shorthash_siphashx24_BYTES);
   ::crypto_shorthash_siphashx24(reinterpret_cast<unsigned char*>(out.data()),
-                                reinterpret_cast<const unsigned char*>(data.data()), data.size(), key.data());
+                                reinterpret_cast<const unsigned char*>(data.data()), data.size(),
+                                key.data());
   return out;
 }
 
@@ -48,8 +49,8 @@ bool SameSecret(std::string_view a, std::string_view b) {
 
 std::string Base64Encode(std::string_view data) {
   std::string out(sodium_base64_ENCODED_LEN(data.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-  ::sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(data.data()), data.size(),
-                      sodium_base64_VARIANT_ORIGINAL);
+  ::sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(data.data()),
+                      data.size(), sodium_base64_VARIANT_ORIGINAL);
   out.pop_back();  // the terminating NUL
   return out;
 }
@@ -57,9 +58,10 @@ std::string Base64Encode(std::string_view data) {
 bool Base64Decode(std::string_view text, std::string* out) {
   out->resize(text.size());
   size_t size = 0;
-  for (const int variant : {sodium_base64_VARIANT_ORIGINAL, sodium_base64_VARIANT_ORIGINAL_NO_PADDING}) {
-    if (::sodium_base642bin(reinterpret_cast<unsigned char*>(out->data()), out->size(), text.data(), text.size(), nullptr,
-                            &size, nullptr, variant) == 0) {
+  for (const int variant :
+       {sodium_base64_VARIANT_ORIGINAL, sodium_base64_VARIANT_ORIGINAL_NO_PADDING}) {
+    if (::sodium_base642bin(reinterpret_cast<unsigned char*>(out->data()), out->size(), text.data(),
+                            text.size(), nullptr, &size, nullptr, variant) == 0) {
       out->resize(size);
       return true;
     }

@@ -20,7 +20,8 @@ Digest128 SipHash128(std::string_view data, const SipKey& key);
 SipKey RandomSipKey();
 void RandomBytes(void* out, size_t size);
 
-// Whether both are the same, in a time that tells nothing of where they differ (their lengths it does tell).
+// Whether both are the same, in a time that tells nothing of where they differ (their lengths it
+// does tell).
 bool SameSecret(std::string_view a, std::string_view b);
 
 std::string Base64Encode(std::string_view data);

@@ -38,7 +38,8 @@ class FileTarget final : public LogTarget {
   }
 
   void Write(LogLevel level, std::string_view message) override {
-    WriteAll(fd_.get(), fmt::format("{} [{}] {}\n", FormatErrorLogTime(Now().seconds), Name(level), message));
+    WriteAll(fd_.get(),
+             fmt::format("{} [{}] {}\n", FormatErrorLogTime(Now().seconds), Name(level), message));
   }
 
   Status Reopen() override {
@@ -67,9 +68,12 @@ class SyslogTarget final : public LogTarget {
   void Write(LogLevel level, std::string_view message) override {
     if (!fd_ && !Connect()) return;
     const int priority = spec_.facility * 8 + static_cast<int>(level) - 1;
-    const std::string line = fmt::format("<{}>{} {}{}{}: {}", priority, FormatSyslogTime(Now().seconds),
-                                         spec_.hostname ? host_ : "", spec_.hostname ? " " : "", spec_.tag, message);
-    if (::send(fd_.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN) fd_.Reset();
+    const std::string line =
+        fmt::format("<{}>{} {}{}{}: {}", priority, FormatSyslogTime(Now().seconds),
+                    spec_.hostname ? host_ : "", spec_.hostname ? " " : "", spec_.tag, message);
+    if (::send(fd_.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+        errno != EAGAIN)
+      fd_.Reset();
   }
 
   Status Reopen() override { return {}; }
@@ -94,7 +98,9 @@ Error ErrnoError(std::string what, int errnum) {
   return {std::error_code(errnum, std::generic_category()), std::move(what) + ErrnoText(errnum)};
 }
 
-std::string ErrnoText(int errnum) { return fmt::format(" ({}: {})", errnum, std::strerror(errnum)); }
+std::string ErrnoText(int errnum) {
+  return fmt::format(" ({}: {})", errnum, std::strerror(errnum));
+}
 
 std::string_view Name(LogLevel level) { return kNames[static_cast<size_t>(level)]; }
 
@@ -114,8 +120,9 @@ void Log::Add(LogTarget* target, LogLevel level) {
 void Log::Write(LogLevel level, uint64_t connection, std::string_view message) const {
   if (!Enabled(level)) return;
   const auto pid = ::getpid();
-  const std::string line = connection == 0 ? fmt::format("{}#{}: {}", pid, pid, message)
-                                           : fmt::format("{}#{}: *{} {}", pid, pid, connection, message);
+  const std::string line = connection == 0
+                               ? fmt::format("{}#{}: {}", pid, pid, message)
+                               : fmt::format("{}#{}: *{} {}", pid, pid, connection, message);
   for (const Sink& sink : sinks_) {
     if (level <= sink.level) sink.target->Write(level, line);
   }
@@ -146,7 +153,8 @@ LogTarget* LogFiles::Stderr() {
   for (const auto& entry : entries_) {
     if (entry->key == "stderr") return entry->target.get();
   }
-  auto target = std::make_unique<FileTarget>("", UniqueFd(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)));
+  auto target =
+      std::make_unique<FileTarget>("", UniqueFd(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)));
   entries_.push_back(std::make_unique<Entry>(Entry{"stderr", std::move(target), -1, ""}));
   return entries_.back()->target.get();
 }
@@ -154,7 +162,8 @@ LogTarget* LogFiles::Stderr() {
 Result<LogTarget*> LogFiles::OpenSyslog(const SyslogSpec& spec) {
   auto address = SocketAddress::Parse(spec.server, 514);
   if (!address) return address.error();
-  entries_.push_back(std::make_unique<Entry>(Entry{"", std::make_unique<SyslogTarget>(spec, *address), -1, ""}));
+  entries_.push_back(
+      std::make_unique<Entry>(Entry{"", std::make_unique<SyslogTarget>(spec, *address), -1, ""}));
   return entries_.back()->target.get();
 }
 

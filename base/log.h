@@ -1,7 +1,9 @@
-// The error log. A Log is a set of targets, each with its own level; a line goes to every target whose level admits it.
-// Lines have nginx's form, so that existing tools read them:
-//   2026/11/22 10:00:00 [error] 12#12: *7 message (111: Connection refused), client: …, server: …, request: "…"
-// Configuration builds Logs once; they are shared, constant, and safe to use after fork (each line is one write).
+// The error log. A Log is a set of targets, each with its own level; a line goes to every target
+// whose level admits it. Lines have nginx's form, so that existing tools read them:
+//   2026/11/22 10:00:00 [error] 12#12: *7 message (111: Connection refused), client: …, server: …,
+//   request: "…"
+// Configuration builds Logs once; they are shared, constant, and safe to use after fork (each line
+// is one write).
 #pragma once
 
 #include <fmt/core.h>
@@ -22,12 +24,14 @@ enum class LogLevel : uint8_t { kEmerg = 1, kAlert, kCrit, kError, kWarn, kNotic
 std::string_view Name(LogLevel level);
 std::optional<LogLevel> ParseLogLevel(std::string_view name);
 
-// Where lines go: a file, the standard error stream, or a syslog server. Owned by LogFiles, which can reopen it.
+// Where lines go: a file, the standard error stream, or a syslog server. Owned by LogFiles, which
+// can reopen it.
 class LogTarget {
  public:
   virtual ~LogTarget() = default;
-  virtual void Write(LogLevel level, std::string_view message) = 0;  // message: without time, level and newline
-  virtual Status Reopen() = 0;                                       // after a rotation (SIGUSR1)
+  virtual void Write(LogLevel level,
+                     std::string_view message) = 0;  // message: without time, level and newline
+  virtual Status Reopen() = 0;                       // after a rotation (SIGUSR1)
 };
 
 class Log {
@@ -52,8 +56,8 @@ class Log {
 };
 
 // Formats only if somebody listens.
-#define LIMPET_LOG(log, level, ...)                                        \
-  do {                                                                     \
+#define LIMPET_LOG(log, level, ...)                                              \
+  do {                                                                           \
     if ((log).Enabled(level)) (log).Write((level), 0, fmt::format(__VA_ARGS__)); \
   } while (false)
 
@@ -62,8 +66,8 @@ std::string ErrnoText(int errnum);
 
 // A syslog server as written in a configuration: syslog:server=ADDR[,facility=][,tag=][,nohostname]
 struct SyslogSpec {
-  std::string server;  // address[:port] or unix:/path
-  int facility = 23;   // local7
+  std::string server;                   // address[:port] or unix:/path
+  int facility = 23;                    // local7
   LogLevel severity = LogLevel::kInfo;  // of access log lines
   std::string tag = "nginx";            // nginx's default: users' filters expect it
   bool hostname = true;
@@ -79,8 +83,9 @@ class LogFiles {
   LogTarget* Stderr();
   Result<LogTarget*> OpenSyslog(const SyslogSpec& spec);
 
-  // Reopens every file; the ones that fail keep their old descriptor and are reported to `log`. When `owner` is given
-  // (uid of the workers), files that the master opened are handed to it so that workers can reopen them.
+  // Reopens every file; the ones that fail keep their old descriptor and are reported to `log`.
+  // When `owner` is given (uid of the workers), files that the master opened are handed to it so
+  // that workers can reopen them.
   void ReopenAll(const Log& log);
   void ChangeOwner(uint32_t uid);
 

@@ -27,14 +27,16 @@ SocketAddress SocketAddress::Any(int family, uint16_t port) {
 SocketAddress SocketAddress::Unix(std::string_view path) {
   SocketAddress out;
   out.storage_.un.sun_family = AF_UNIX;
-  std::memcpy(out.storage_.un.sun_path, path.data(), std::min(path.size(), sizeof out.storage_.un.sun_path - 1));
+  std::memcpy(out.storage_.un.sun_path, path.data(),
+              std::min(path.size(), sizeof out.storage_.un.sun_path - 1));
   out.size_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
   return out;
 }
 
 Result<SocketAddress> SocketAddress::ParseIp(std::string_view text, uint16_t port) {
   std::string host(text);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
   SocketAddress out = Any(AF_INET, port);
   if (::inet_pton(AF_INET, host.c_str(), &out.storage_.v4.sin_addr) == 1) return out;
   out = Any(AF_INET6, port);
@@ -70,7 +72,8 @@ Result<std::vector<SocketAddress>> SocketAddress::Resolve(const std::string& hos
   hints.ai_family = AF_UNSPEC;
   addrinfo* list = nullptr;
   const int rc = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
-  if (rc != 0) return InvalidArgument(fmt::format("host not found: \"{}\" ({})", host, ::gai_strerror(rc)));
+  if (rc != 0)
+    return InvalidArgument(fmt::format("host not found: \"{}\" ({})", host, ::gai_strerror(rc)));
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> guard(list, ::freeaddrinfo);
   std::vector<SocketAddress> out;
   for (const int family : {AF_INET, AF_INET6}) {
@@ -97,7 +100,8 @@ std::string_view SocketAddress::ip_bytes() const {
   if (family() == AF_INET) return {reinterpret_cast<const char*>(&storage_.v4.sin_addr), 4};
   if (family() == AF_INET6) return {reinterpret_cast<const char*>(&storage_.v6.sin6_addr), 16};
   if (size_ <= offsetof(sockaddr_un, sun_path)) return {};
-  return {storage_.un.sun_path, ::strnlen(storage_.un.sun_path, size_ - offsetof(sockaddr_un, sun_path))};
+  return {storage_.un.sun_path,
+          ::strnlen(storage_.un.sun_path, size_ - offsetof(sockaddr_un, sun_path))};
 }
 
 std::string SocketAddress::HostString() const {

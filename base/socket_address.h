@@ -1,8 +1,8 @@
 // An IPv4, IPv6 or Unix-domain address with its port, as a value.
 #pragma once
 
-#include <sys/socket.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #include <string>
@@ -25,7 +25,8 @@ class SocketAddress {
   static Result<SocketAddress> ParseIp(std::string_view text, uint16_t port);
   // "127.0.0.1:80", "[::1]:80", "unix:/path"; the port may be left out if default_port is not 0.
   static Result<SocketAddress> Parse(std::string_view text, uint16_t default_port);
-  // Asks the system resolver (blocking: at configuration load only). IPv4 answers stand before IPv6 ones.
+  // Asks the system resolver (blocking: at configuration load only). IPv4 answers stand before IPv6
+  // ones.
   static Result<std::vector<SocketAddress>> Resolve(const std::string& host, uint16_t port);
 
   int family() const { return storage_.base.sa_family; }

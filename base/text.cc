@@ -6,8 +6,9 @@
 namespace limpet {
 
 bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [](char x, char y) { return AsciiLower(x) == AsciiLower(y); });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+           return AsciiLower(x) == AsciiLower(y);
+         });
 }
 
 bool StartsWithIgnoreCase(std::string_view text, std::string_view prefix) {
@@ -71,7 +72,8 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 
 size_t HashIgnoreCase::operator()(std::string_view text) const {
   size_t hash = 14695981039346656037u;  // FNV-1a
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(AsciiLower(c))) * 1099511628211u;
+  for (const char c : text)
+    hash = (hash ^ static_cast<unsigned char>(AsciiLower(c))) * 1099511628211u;
   return hash;
 }
 

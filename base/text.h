@@ -1,4 +1,5 @@
-// Small text helpers that the standard library lacks. ASCII only: HTTP tokens and configuration words are ASCII.
+// Small text helpers that the standard library lacks. ASCII only: HTTP tokens and configuration
+// words are ASCII.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +25,8 @@ std::string ToLower(std::string_view text);
 std::string_view TrimSpaces(std::string_view text);  // spaces and tabs at both ends
 std::vector<std::string_view> Split(std::string_view text, char separator);  // keeps empty parts
 
-// The whole text as a decimal number; nothing if it is empty, has another character or does not fit.
+// The whole text as a decimal number; nothing if it is empty, has another character or does not
+// fit.
 std::optional<uint64_t> ParseDecimal(std::string_view text);
 
 std::string HexLower(const void* data, size_t size);

@@ -17,7 +17,8 @@ namespace limpet::conf {
 struct Cidr {
   SocketAddress network;
   int bits = 0;
-  bool Contains(const SocketAddress& address) const;  // IPv4-mapped IPv6 addresses match IPv4 networks
+  bool Contains(
+      const SocketAddress& address) const;  // IPv4-mapped IPv6 addresses match IPv4 networks
 
   // "10.0.0.0/8", "::1", "unix:"; `*had_host_bits` tells of bits beyond the mask (nginx warns).
   static Result<Cidr> Parse(std::string_view text, bool* had_host_bits);
@@ -47,7 +48,7 @@ struct LimitReqZone {
 };
 
 struct LimitReq {
-  int zone = -1;  // index into Http::limit_req_zones
+  int zone = -1;       // index into Http::limit_req_zones
   uint64_t burst = 0;  // requests
   uint64_t delay = 0;  // requests served without delay; max() for nodelay
 };

@@ -1,6 +1,6 @@
 // The whole configuration, typed and constant once loaded. A reload builds another beside it.
-// Settings inherit by value: a block starts as a copy of what surrounds it (all of the outer block's own directives, wherever
-// they stand in the text), so no field is ever "unset".
+// Settings inherit by value: a block starts as a copy of what surrounds it (all of the outer
+// block's own directives, wherever they stand in the text), so no field is ever "unset".
 #pragma once
 
 #include <array>
@@ -24,8 +24,16 @@
 
 namespace limpet::conf {
 
-enum class LocationKind : uint8_t { kRoot /* the server itself */, kPrefix, kPrefixNoRegex /* ^~ */, kExact, kRegex, kNamed,
-                                    kIf /* body of an `if` */, kLimitExcept };
+enum class LocationKind : uint8_t {
+  kRoot /* the server itself */,
+  kPrefix,
+  kPrefixNoRegex /* ^~ */,
+  kExact,
+  kRegex,
+  kNamed,
+  kIf /* body of an `if` */,
+  kLimitExcept
+};
 
 struct ClientSettings {
   size_t max_body_size = 1 << 20;  // 0: no limit
@@ -47,7 +55,7 @@ struct ClientSettings {
   bool reset_timedout_connection = false;
   bool tcp_nodelay = true;
   bool tcp_nopush = false;
-  Template limit_rate;        // bytes a second to the client; 0 or empty: no limit
+  Template limit_rate;  // bytes a second to the client; 0 or empty: no limit
   Template limit_rate_after;
 };
 
@@ -84,15 +92,15 @@ struct Location {
   const Server* server = nullptr;
   LocationTree children;
   RewriteScript rewrite;
-  bool auto_redirect = false;  // a prefix with proxy_pass and a trailing slash: the name without it is redirected
+  bool auto_redirect =
+      false;  // a prefix with proxy_pass and a trailing slash: the name without it is redirected
 
   bool internal = false;
   bool stub_status = false;
   std::optional<std::string> api;  // `api /status/`: the URI prefix
   bool prometheus = false;
-  std::optional<std::string> dashboard;
-  uint32_t limit_except_methods = 0;            // bits of proto::Method that the block does not apply to
-  const Location* limit_except = nullptr;       // settings for all other methods
+  uint32_t limit_except_methods = 0;       // bits of proto::Method that the block does not apply to
+  const Location* limit_except = nullptr;  // settings for all other methods
 
   ClientSettings client;
   RedirectSettings redirect;
@@ -103,7 +111,8 @@ struct Location {
   std::shared_ptr<const Resolver> resolver;
 };
 
-// Limits on request heads: they apply before a server is chosen by name, so they come from a listener's default server.
+// Limits on request heads: they apply before a server is chosen by name, so they come from a
+// listener's default server.
 struct HeadSettings {
   size_t client_header_buffer_size = 1024;
   Ms client_header_timeout = 60s;
@@ -124,8 +133,10 @@ struct Server {
   std::vector<Listen> listens;
   HeadSettings head;
   TlsSettings tls;
-  std::unique_ptr<Location> root;                    // the server's own level: its settings, its rewrite script, its locations
-  std::vector<std::unique_ptr<Location>> locations;  // all others, nested and `if` ones included: the owner
+  std::unique_ptr<Location>
+      root;  // the server's own level: its settings, its rewrite script, its locations
+  std::vector<std::unique_ptr<Location>>
+      locations;  // all others, nested and `if` ones included: the owner
   std::string declared_at;
 };
 
@@ -134,7 +145,8 @@ struct ListenGroup {
   Listen listen;  // of the first server that named the address, with options merged
   std::vector<const Server*> servers;
   const Server* default_server = nullptr;
-  // Index of the wildcard group of the same port whose socket accepts for this address, too; -1: it has its own.
+  // Index of the wildcard group of the same port whose socket accepts for this address, too; -1: it
+  // has its own.
   int served_by = -1;
 };
 
@@ -145,8 +157,8 @@ struct Http {
   std::vector<SessionZone> session_zones;
   std::vector<LimitReqZone> limit_req_zones;
   std::vector<LimitConnZone> limit_conn_zones;
-  std::vector<LogFormat> log_formats;           // 0 is `combined`
-  std::vector<std::string> access_log_files;    // absolute paths
+  std::vector<LogFormat> log_formats;         // 0 is `combined`
+  std::vector<std::string> access_log_files;  // absolute paths
   VariableTable variables;
 };
 
@@ -155,17 +167,18 @@ struct Config {
   bool daemon = true;
   bool master_process = true;
   int worker_processes = 1;
-  std::string pid_path;       // absolute
-  std::string user, group;    // empty: not set
+  std::string pid_path;     // absolute
+  std::string user, group;  // empty: not set
   std::string lock_file;
-  std::string state_path;     // where sessions are kept over a restart; absolute
+  std::string state_path;             // where sessions are kept over a restart; absolute
   std::vector<ErrorLogs> error_logs;  // 0: of the main context; others by LogSettings::error_log
   Ms worker_shutdown_timeout = 0ms;
   int worker_priority = 0;
   int64_t worker_rlimit_nofile = -1;
   int64_t worker_rlimit_core = -1;
   std::string working_directory;
-  std::vector<std::vector<int>> worker_cpu_affinity;  // a set of CPUs for each worker; the last one goes on
+  std::vector<std::vector<int>>
+      worker_cpu_affinity;  // a set of CPUs for each worker; the last one goes on
   bool worker_cpu_affinity_auto = false;
   std::vector<std::string> env;
   // events
@@ -176,8 +189,8 @@ struct Config {
   // http
   std::unique_ptr<Http> http;  // null without an http block
 
-  std::string prefix;     // absolute, ends in /
-  std::string file;       // absolute
+  std::string prefix;  // absolute, ends in /
+  std::string file;    // absolute
   std::vector<SourceFile> sources;
   std::vector<std::string> warnings;  // "[warn] …" lines of the load, for whoever asked for it
 };
@@ -188,12 +201,13 @@ struct LoadOptions {
   std::string error_log;          // -e; relative to the prefix; "stderr"
   std::string global_directives;  // -g
   int cpus = 1;                   // for worker_processes auto
-  std::string default_pid;        // where the configuration names none; absolute; empty: logs/nginx.pid
-  std::string default_state;      // the same for state_path
+  std::string default_pid;    // where the configuration names none; absolute; empty: logs/nginx.pid
+  std::string default_state;  // the same for state_path
 };
 
 // The error's message is complete but for the level: `unknown directive "x" in FILE:LINE`.
 Result<std::unique_ptr<const Config>> Load(const LoadOptions& options);
-Result<std::unique_ptr<const Config>> LoadText(const std::string& text, const LoadOptions& options);  // tests
+Result<std::unique_ptr<const Config>> LoadText(const std::string& text,
+                                               const LoadOptions& options);  // tests
 
 }  // namespace limpet::conf

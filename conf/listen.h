@@ -34,7 +34,13 @@ struct Listen {
 };
 
 struct ServerName {
-  enum class Kind : uint8_t { kExact, kWildcardHead, kWildcardTail, kDotted, kRegex };  // a.b, *.b, a.*, .a.b, ~…
+  enum class Kind : uint8_t {
+    kExact,
+    kWildcardHead,
+    kWildcardTail,
+    kDotted,
+    kRegex
+  };  // a.b, *.b, a.*, .a.b, ~…
   Kind kind = Kind::kExact;
   std::string text;    // lower case; without the asterisk or the leading dot
   std::string source;  // lower case, as written: $server_name if it is the first
@@ -42,27 +48,42 @@ struct ServerName {
   std::vector<VariableId> named;
 };
 
-enum TlsProtocol : uint32_t { kTls1 = 1u << 0, kTls11 = 1u << 1, kTls12 = 1u << 2, kTls13 = 1u << 3 };
+enum TlsProtocol : uint32_t {
+  kTls1 = 1u << 0,
+  kTls11 = 1u << 1,
+  kTls12 = 1u << 2,
+  kTls13 = 1u << 3
+};
 
 struct TlsSettings {
-  std::vector<std::string> certificates;      // absolute paths
+  std::vector<std::string> certificates;  // absolute paths
   std::vector<std::string> certificate_keys;
   std::string ciphers = "HIGH:!aNULL:!MD5";
   bool prefer_server_ciphers = false;
   uint32_t protocols = kTls12 | kTls13;
-  enum class SessionCache : uint8_t { kOff, kNone, kBuiltin, kShared } session_cache = SessionCache::kNone;
+  enum class SessionCache : uint8_t {
+    kOff,
+    kNone,
+    kBuiltin,
+    kShared
+  } session_cache = SessionCache::kNone;
   std::string session_cache_zone;
   size_t session_cache_size = 0;
   bool session_tickets = true;
   Ms session_timeout = 5min;
   size_t buffer_size = 16384;
   bool reject_handshake = false;
-  enum class VerifyClient : uint8_t { kOff, kOn, kOptional, kOptionalNoCa } verify_client = VerifyClient::kOff;
+  enum class VerifyClient : uint8_t {
+    kOff,
+    kOn,
+    kOptional,
+    kOptionalNoCa
+  } verify_client = VerifyClient::kOff;
   int verify_depth = 1;
   std::string client_certificate;   // CAs of clients, named to them
   std::string trusted_certificate;  // more of them, not named
   std::string crl;
-  std::string password_file;        // for encrypted keys
+  std::string password_file;                                  // for encrypted keys
   std::vector<std::pair<std::string, std::string>> commands;  // of SSL_CONF_cmd
 };
 

@@ -144,7 +144,6 @@ std::unique_ptr<Location> Inherit(const Location& outer, LocationKind kind) {
     location->stub_status = outer.stub_status;
     location->api = outer.api;
     location->prometheus = outer.prometheus;
-    location->dashboard = outer.dashboard;
   } else {
     location->proxy.pass = {};
   }

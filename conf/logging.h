@@ -30,11 +30,11 @@ struct LogFormat {
 };
 
 struct AccessLog {
-  Template path;       // with variables: opened at each use through open_log_file_cache
+  Template path;  // with variables: opened at each use through open_log_file_cache
   std::optional<SyslogSpec> syslog;
-  int file = -1;       // index into Http::access_log_files if the path is constant
-  int format = 0;      // index into Http::log_formats
-  size_t buffer = 0;   // 0: each line is one write
+  int file = -1;      // index into Http::access_log_files if the path is constant
+  int format = 0;     // index into Http::log_formats
+  size_t buffer = 0;  // 0: each line is one write
   Ms flush = 0ms;
   int gzip_level = 0;
   std::optional<Template> condition;  // if=

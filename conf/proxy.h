@@ -46,7 +46,7 @@ enum IgnoreHeader : uint32_t {  // proxy_ignore_headers
 struct ProxyPass {
   bool set = false;
   bool https = false;
-  int upstream = -1;        // index into Http::upstreams, unless has_variables
+  int upstream = -1;  // index into Http::upstreams, unless has_variables
   bool has_variables = false;
   Template url;             // the whole URL if has_variables
   bool has_uri = false;     // a URI part was given: it replaces the matched part of the location
@@ -77,7 +77,8 @@ struct CookieFlags {  // proxy_cookie_flags
   enum class SameSite : uint8_t { kKeep, kStrict, kLax, kNone, kOff };
   Template cookie;
   std::shared_ptr<const Regex> regex;
-  std::vector<Template> flags;  // each: secure, nosecure, httponly, nohttponly, samesite=…, nosamesite
+  std::vector<Template>
+      flags;  // each: secure, nosecure, httponly, nohttponly, samesite=…, nosamesite
 };
 
 struct ProxySettings {
@@ -85,8 +86,10 @@ struct ProxySettings {
   Ms connect_timeout = 60s;
   Ms send_timeout = 60s;
   Ms read_timeout = 60s;
-  int http_version = 11;  // 1.1 to upstreams: connections are kept by default (nginx does so since 1.29.7)
-  std::vector<SetHeader> set_headers;  // proxy_set_header of this level or the nearest outer one that has any
+  int http_version =
+      11;  // 1.1 to upstreams: connections are kept by default (nginx does so since 1.29.7)
+  std::vector<SetHeader>
+      set_headers;  // proxy_set_header of this level or the nearest outer one that has any
   std::vector<std::string> hide_headers;
   std::vector<std::string> pass_headers;
   std::vector<std::string> trailers_passed;
@@ -122,8 +125,8 @@ struct ProxySettings {
   std::optional<Template> bind;  // proxy_bind; a constant "off" is no bind
   bool bind_transparent = false;
   TlsClientSettings tls;
-  bool ssl_server_name = false;        // SNI
-  std::optional<Template> ssl_name;    // for SNI and verification; none: $proxy_host without its port
+  bool ssl_server_name = false;      // SNI
+  std::optional<Template> ssl_name;  // for SNI and verification; none: $proxy_host without its port
   bool ssl_session_reuse = true;
 };
 

@@ -1,4 +1,5 @@
-// A compiled PCRE2 pattern (with JIT). Compiled once at load; matching is const and allocates nothing.
+// A compiled PCRE2 pattern (with JIT). Compiled once at load; matching is const and allocates
+// nothing.
 #pragma once
 
 #include <array>
@@ -14,7 +15,8 @@ namespace limpet::conf {
 
 // The groups of the last successful match: offsets into `subject`, which the owner keeps alive.
 struct Captures {
-  static constexpr size_t kMax = 20;  // group 0 and up to 19 more; a pattern with more groups does not compile
+  static constexpr size_t kMax =
+      20;  // group 0 and up to 19 more; a pattern with more groups does not compile
   std::string_view subject;
   std::array<int32_t, 2 * kMax> offsets{};
   int count = 0;  // groups set, group 0 included; 0: no match yet
@@ -22,7 +24,8 @@ struct Captures {
   std::string_view Group(int n) const {
     const auto i = static_cast<size_t>(2 * n);
     if (n >= count || offsets[i] < 0) return {};
-    return subject.substr(static_cast<size_t>(offsets[i]), static_cast<size_t>(offsets[i + 1] - offsets[i]));
+    return subject.substr(static_cast<size_t>(offsets[i]),
+                          static_cast<size_t>(offsets[i + 1] - offsets[i]));
   }
 };
 

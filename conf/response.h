@@ -1,4 +1,5 @@
-// What is added to responses and where local ones come from: headers, error pages, files, compression.
+// What is added to responses and where local ones come from: headers, error pages, files,
+// compression.
 #pragma once
 
 #include <memory>
@@ -30,8 +31,9 @@ struct Expires {
 
 struct ErrorPage {
   std::vector<int> codes;
-  int overwrite = -1;  // -1: keep the code; 0: take that of the page (`=`); else the new one (`=200`)
-  Template uri;        // a path, a URL, or @name
+  int overwrite =
+      -1;        // -1: keep the code; 0: take that of the page (`=`); else the new one (`=200`)
+  Template uri;  // a path, a URL, or @name
 };
 
 struct TryFiles {
@@ -40,11 +42,12 @@ struct TryFiles {
     bool is_directory = false;  // written with a trailing slash
   };
   std::vector<Candidate> candidates;
-  Template fallback;     // a URI or @name
+  Template fallback;      // a URI or @name
   int fallback_code = 0;  // =404
 };
 
-using MimeTypes = std::unordered_map<std::string, std::string, HashText, std::equal_to<>>;  // extension -> type
+using MimeTypes =
+    std::unordered_map<std::string, std::string, HashText, std::equal_to<>>;  // extension -> type
 
 struct GzipSettings {
   bool on = false;
@@ -57,8 +60,14 @@ struct GzipSettings {
   bool any_type = false;
 };
 enum GzipProxied : uint32_t {
-  kGzipProxiedOff = 1u << 0, kGzipProxiedExpired = 1u << 1, kGzipProxiedNoCache = 1u << 2, kGzipProxiedNoStore = 1u << 3,
-  kGzipProxiedPrivate = 1u << 4, kGzipProxiedNoLastModified = 1u << 5, kGzipProxiedNoEtag = 1u << 6, kGzipProxiedAuth = 1u << 7,
+  kGzipProxiedOff = 1u << 0,
+  kGzipProxiedExpired = 1u << 1,
+  kGzipProxiedNoCache = 1u << 2,
+  kGzipProxiedNoStore = 1u << 3,
+  kGzipProxiedPrivate = 1u << 4,
+  kGzipProxiedNoLastModified = 1u << 5,
+  kGzipProxiedNoEtag = 1u << 6,
+  kGzipProxiedAuth = 1u << 7,
   kGzipProxiedAny = 1u << 8,
 };
 
@@ -77,15 +86,20 @@ struct ResponseSettings {
   bool chunked = true;  // chunked_transfer_encoding
   GzipSettings gzip;
   // Files
-  Template root;                 // absolute, or relative to the prefix (made absolute at load if constant)
+  Template root;  // absolute, or relative to the prefix (made absolute at load if constant)
   std::optional<Template> alias;
-  size_t alias_prefix = 0;  // bytes of the URI that alias stands for; SIZE_MAX in a regex location: all
+  size_t alias_prefix =
+      0;  // bytes of the URI that alias stands for; SIZE_MAX in a regex location: all
   std::vector<Template> index = {};  // empty: index.html
   std::optional<TryFiles> try_files;
   std::shared_ptr<const MimeTypes> types;
   std::string default_type = "text/plain";
   bool sendfile = false;
-  enum class IfModifiedSince : uint8_t { kOff, kExact, kBefore } if_modified_since = IfModifiedSince::kExact;
+  enum class IfModifiedSince : uint8_t {
+    kOff,
+    kExact,
+    kBefore
+  } if_modified_since = IfModifiedSince::kExact;
   int max_ranges = INT32_MAX;
   bool msie_padding = true;
 };

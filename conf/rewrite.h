@@ -1,4 +1,5 @@
-// set, if, return, rewrite, break: compiled to steps that worker/http runs at server and location level.
+// set, if, return, rewrite, break: compiled to steps that worker/http runs at server and location
+// level.
 #pragma once
 
 #include <memory>
@@ -13,8 +14,21 @@ namespace limpet::conf {
 struct Location;
 
 struct Condition {
-  enum class Kind : uint8_t { kTrue, kEqual, kNotEqual, kMatch, kNotMatch, kFile, kNotFile, kDirectory, kNotDirectory,
-                              kExists, kNotExists, kExecutable, kNotExecutable };
+  enum class Kind : uint8_t {
+    kTrue,
+    kEqual,
+    kNotEqual,
+    kMatch,
+    kNotMatch,
+    kFile,
+    kNotFile,
+    kDirectory,
+    kNotDirectory,
+    kExists,
+    kNotExists,
+    kExecutable,
+    kNotExecutable
+  };
   Kind kind = Kind::kTrue;
   Template subject;  // the variable, or the path of a file test
   Template operand;  // of = and !=
@@ -24,7 +38,7 @@ struct Condition {
 
 struct Return {
   int status = 0;
-  Template text;            // a body, or the URL of a redirect
+  Template text;             // a body, or the URL of a redirect
   bool is_redirect = false;  // 301, 302, 303, 307, 308 with a URL
   bool has_text = false;
 };
@@ -39,7 +53,8 @@ struct RewriteStep {
   Template args;   // kRewrite: what stands behind that `?` (not a final, lone one)
   // kReturn
   Return reply;
-  // kIf: if the condition holds, `then` runs, and `location` (location level only) takes the place of the current one
+  // kIf: if the condition holds, `then` runs, and `location` (location level only) takes the place
+  // of the current one
   Condition condition;
   std::vector<RewriteStep> then;
   const Location* location = nullptr;
@@ -47,9 +62,9 @@ struct RewriteStep {
   std::shared_ptr<const Regex> regex;
   std::vector<VariableId> named;
   Flag flag = Flag::kNone;
-  bool is_absolute = false;   // the replacement begins with http://, https:// or $scheme: a redirect
-  bool has_args = false;      // the replacement has a `?`: the part behind it is new arguments
-  bool drops_args = false;    // it ends in `?`: the request's own arguments are not appended
+  bool is_absolute = false;  // the replacement begins with http://, https:// or $scheme: a redirect
+  bool has_args = false;     // the replacement has a `?`: the part behind it is new arguments
+  bool drops_args = false;   // it ends in `?`: the request's own arguments are not appended
 };
 
 using RewriteScript = std::vector<RewriteStep>;

@@ -74,7 +74,8 @@ Status Cookie(Block& b, const Directive& d) {
     }
   }
   // Not by Compile: a cookie's name may have characters that a variable's in text may not.
-  cookie.lookup = Template::OfVariable(b.http->variables.Mention("cookie_" + cookie.name, Where(d)));
+  cookie.lookup =
+      Template::OfVariable(b.http->variables.Mention("cookie_" + cookie.name, Where(d)));
   return {};
 }
 

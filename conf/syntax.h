@@ -1,4 +1,5 @@
-// The syntax tree of a configuration: what the lexer and parser make of the text, before any directive is understood.
+// The syntax tree of a configuration: what the lexer and parser make of the text, before any
+// directive is understood.
 #pragma once
 
 #include <string>
@@ -20,7 +21,7 @@ struct Directive {
   std::vector<std::string> args;  // unquoted and unescaped, nginx's rules
   std::vector<Directive> block;   // the directives between { and }; includes are already expanded
   bool has_block = false;
-  Position at;        // of the terminating ; or {, as nginx counts
+  Position at;  // of the terminating ; or {, as nginx counts
 };
 
 struct SourceFile {
@@ -33,9 +34,10 @@ struct SyntaxTree {
   std::vector<SourceFile> files;  // in the order read, for -T
 };
 
-// `path`: as given or found under the prefix. Relative includes are taken from `conf_dir` (the folder of the main file);
-// `global_directives` is the text of -g, parsed before the file.
-Result<SyntaxTree> ParseFile(const std::string& path, const std::string& conf_dir, const std::string& global_directives);
+// `path`: as given or found under the prefix. Relative includes are taken from `conf_dir` (the
+// folder of the main file); `global_directives` is the text of -g, parsed before the file.
+Result<SyntaxTree> ParseFile(const std::string& path, const std::string& conf_dir,
+                             const std::string& global_directives);
 Result<SyntaxTree> ParseText(const std::string& text, const std::string& name);  // tests
 
 }  // namespace limpet::conf

@@ -1,4 +1,5 @@
-// A string with variables, compiled once at load: `$name`, `${name}`, and `$1` … `$9` of the last match.
+// A string with variables, compiled once at load: `$name`, `${name}`, and `$1` … `$9` of the last
+// match.
 #pragma once
 
 #include <string>
@@ -14,8 +15,10 @@ class Template {
  public:
   Template() = default;  // the empty string
   static Template Literal(std::string text);
-  // `where` is "FILE:LINE". Captures are allowed where the directive follows a match (map values, rewrite, return, …).
-  static Result<Template> Compile(std::string_view text, VariableTable& variables, std::string_view where);
+  // `where` is "FILE:LINE". Captures are allowed where the directive follows a match (map values,
+  // rewrite, return, …).
+  static Result<Template> Compile(std::string_view text, VariableTable& variables,
+                                  std::string_view where);
 
   // The variable alone, whatever its name is made of.
   static Template OfVariable(VariableId id);
@@ -23,11 +26,16 @@ class Template {
   bool is_constant() const { return parts_.empty(); }
   bool empty() const { return parts_.empty() && literal_.empty(); }
   std::string_view constant() const { return literal_; }  // of a constant one
-  bool is_single_variable() const { return parts_.size() == 1 && parts_[0].kind == Part::kVariable; }
+  bool is_single_variable() const {
+    return parts_.size() == 1 && parts_[0].kind == Part::kVariable;
+  }
 
-  VariableId single_variable() const { return parts_[0].number; }  // of one that is_single_variable()
+  VariableId single_variable() const {
+    return parts_[0].number;
+  }  // of one that is_single_variable()
 
-  // The value. A constant and a single variable are views; anything else is put together in reader.Allocate.
+  // The value. A constant and a single variable are views; anything else is put together in
+  // reader.Allocate.
   std::string_view Evaluate(VariableReader& reader) const;
   const std::string& source() const { return source_; }
 

@@ -33,8 +33,17 @@ struct UpstreamServer {
   std::string route;    // `route=` or `sid=`, at most 32 bytes; empty: MD5 of "ip:port"
 };
 
-enum class BalanceMethod : uint8_t { kRoundRobin, kLeastConn, kLeastTime, kRandom, kRandomTwoLeastConn, kHash, kHashConsistent, kIpHash,
-                                     kLeastSessions };
+enum class BalanceMethod : uint8_t {
+  kRoundRobin,
+  kLeastConn,
+  kLeastTime,
+  kRandom,
+  kRandomTwoLeastConn,
+  kHash,
+  kHashConsistent,
+  kIpHash,
+  kLeastSessions
+};
 
 struct StickyCookie {
   std::string name;
@@ -61,11 +70,11 @@ struct FillLimits {  // shares of capacity, 0 to 1
 struct SessionZone {
   std::string name;
   std::string upstream;  // the first that names it
-  size_t size = 0;  // bytes
+  size_t size = 0;       // bytes
   Ms timeout = 10min;
-  bool norefresh = false;       // timeout is the session's whole life, not its idle time
-  bool rotate = true;           // a full table gives up its oldest session
-  size_t cookie_max_size = 256; // a longer key is not learned
+  bool norefresh = false;        // timeout is the session's whole life, not its idle time
+  bool rotate = true;            // a full table gives up its oldest session
+  size_t cookie_max_size = 256;  // a longer key is not learned
   Ms gc_period = 5min;
   FillLimits fill;
 };
@@ -88,9 +97,9 @@ struct Sticky {
 
 struct Upstream {
   std::string name;
-  int index = 0;              // into Http::upstreams
-  bool implicit = false;      // made by `proxy_pass http://host`, not by an upstream block
-  std::string declared_at;    // "FILE:LINE"
+  int index = 0;            // into Http::upstreams
+  bool implicit = false;    // made by `proxy_pass http://host`, not by an upstream block
+  std::string declared_at;  // "FILE:LINE"
   std::vector<UpstreamServer> servers;
   BalanceMethod method = BalanceMethod::kRoundRobin;
   bool least_time_last_byte = false;

@@ -18,7 +18,8 @@ using VariableId = uint16_t;
 
 struct Value {
   std::string_view text;
-  bool found = false;  // a header that is absent is not found; one that is empty is found. Both print as nothing.
+  bool found = false;  // a header that is absent is not found; one that is empty is found. Both
+                       // print as nothing.
 
   static Value Of(std::string_view text) { return {text, true}; }
   static Value None() { return {}; }
@@ -29,9 +30,9 @@ class VariableReader {
  public:
   virtual ~VariableReader() = default;
   virtual Value Get(VariableId id) = 0;
-  virtual Captures& captures() = 0;              // of the request's last regular expression match ($1 … $9)
+  virtual Captures& captures() = 0;  // of the request's last regular expression match ($1 … $9)
   virtual void SetNamed(VariableId id, Value value) = 0;  // named groups of a match
-  virtual char* Allocate(size_t size) = 0;       // lives as long as the request
+  virtual char* Allocate(size_t size) = 0;                // lives as long as the request
 };
 
 // A variable that is a pure function of others: map, geo, split_clients, geoip2. One file each.
@@ -41,28 +42,99 @@ class DerivedVariable {
   virtual Value Evaluate(VariableReader& reader) const = 0;
 };
 
-// Every variable that limpet itself provides. The order is that of kBuiltinVariables in variables.cc and of the table of
-// getters in worker/http; both are checked at compile time.
+// Every variable that limpet itself provides. The order is that of kBuiltinVariables in
+// variables.cc and of the table of getters in worker/http; both are checked at compile time.
 enum class Builtin : uint8_t {
-  kArgs, kBinaryRemoteAddr, kBodyBytesSent, kBytesSent, kConnection, kConnectionRequests, kConnectionTime,
-  kConnectionsActive, kConnectionsReading, kConnectionsWaiting, kConnectionsWriting, kContentLength, kContentType,
-  kDocumentRoot, kDocumentUri, kHost, kHostname, kHttps, kIsArgs, kIsRequestPort, kLimitConnStatus, kLimitRate,
-  kLimitReqStatus, kMsec, kNginxVersion, kPid, kPipe, kProxyAddXForwardedFor, kProxyHost, kProxyPort,
-  kProxyProtocolAddr, kProxyProtocolPort, kProxyProtocolServerAddr, kProxyProtocolServerPort, kQueryString,
-  kRealipRemoteAddr, kRealipRemotePort, kRealpathRoot, kRemoteAddr, kRemotePort, kRemoteUser, kRequest, kRequestBody,
-  kRequestBodyFile, kRequestCompletion, kRequestFilename, kRequestId, kRequestLength, kRequestMethod, kRequestPort,
-  kRequestTime, kRequestUri, kScheme, kServerAddr, kServerName, kServerPort, kServerProtocol, kStatus,
-  kStickyAge, kStickyServer, kStickyStatus, kTcpinfoRtt, kTimeIso8601, kTimeLocal,
-  kUpstreamAddr, kUpstreamBytesReceived, kUpstreamBytesSent, kUpstreamConnectTime, kUpstreamHeaderTime,
-  kUpstreamLastServerName, kUpstreamResponseLength, kUpstreamResponseTime, kUpstreamStatus, kUpstreamStickyStatus,
+  kArgs,
+  kBinaryRemoteAddr,
+  kBodyBytesSent,
+  kBytesSent,
+  kConnection,
+  kConnectionRequests,
+  kConnectionTime,
+  kConnectionsActive,
+  kConnectionsReading,
+  kConnectionsWaiting,
+  kConnectionsWriting,
+  kContentLength,
+  kContentType,
+  kDocumentRoot,
+  kDocumentUri,
+  kHost,
+  kHostname,
+  kHttps,
+  kIsArgs,
+  kIsRequestPort,
+  kLimitConnStatus,
+  kLimitRate,
+  kLimitReqStatus,
+  kMsec,
+  kNginxVersion,
+  kPid,
+  kPipe,
+  kProxyAddXForwardedFor,
+  kProxyHost,
+  kProxyPort,
+  kProxyProtocolAddr,
+  kProxyProtocolPort,
+  kProxyProtocolServerAddr,
+  kProxyProtocolServerPort,
+  kQueryString,
+  kRealipRemoteAddr,
+  kRealipRemotePort,
+  kRealpathRoot,
+  kRemoteAddr,
+  kRemotePort,
+  kRemoteUser,
+  kRequest,
+  kRequestBody,
+  kRequestBodyFile,
+  kRequestCompletion,
+  kRequestFilename,
+  kRequestId,
+  kRequestLength,
+  kRequestMethod,
+  kRequestPort,
+  kRequestTime,
+  kRequestUri,
+  kScheme,
+  kServerAddr,
+  kServerName,
+  kServerPort,
+  kServerProtocol,
+  kStatus,
+  kStickyAge,
+  kStickyServer,
+  kStickyStatus,
+  kTcpinfoRtt,
+  kTimeIso8601,
+  kTimeLocal,
+  kUpstreamAddr,
+  kUpstreamBytesReceived,
+  kUpstreamBytesSent,
+  kUpstreamConnectTime,
+  kUpstreamHeaderTime,
+  kUpstreamLastServerName,
+  kUpstreamResponseLength,
+  kUpstreamResponseTime,
+  kUpstreamStatus,
+  kUpstreamStickyStatus,
   kUri,
-  kSslProtocol, kSslCipher, kSslCiphers, kSslCurve, kSslCurves, kSslServerName, kSslSessionId, kSslSessionReused,
-  kSslAlpnProtocol, kGzipRatio,
+  kSslProtocol,
+  kSslCipher,
+  kSslCiphers,
+  kSslCurve,
+  kSslCurves,
+  kSslServerName,
+  kSslSessionId,
+  kSslSessionReused,
+  kSslAlpnProtocol,
+  kGzipRatio,
   kCount
 };
 
 enum class VariableKind : uint8_t {
-  kUndefined,         // mentioned but never defined: an error after load
+  kUndefined,  // mentioned but never defined: an error after load
   kBuiltin,
   kRequestHeader,     // $http_NAME; `suffix` is NAME with _ for -
   kCookie,            // $cookie_NAME
@@ -81,7 +153,7 @@ struct Variable {
   std::string name;
   VariableKind kind = VariableKind::kUndefined;
   Builtin builtin{};
-  std::string suffix;  // lower case
+  std::string suffix;        // lower case
   bool is_volatile = false;  // evaluated at each use, never kept
   bool settable = false;     // `set` may give it a value: users' own, $args, $limit_rate
   std::shared_ptr<const DerivedVariable> derived;
@@ -91,11 +163,13 @@ struct Variable {
 // All variables of one configuration. Ids are dense, from 0.
 class VariableTable {
  public:
-  // The id of a name, made on first mention. Built-in names and prefixes are defined by being mentioned.
+  // The id of a name, made on first mention. Built-in names and prefixes are defined by being
+  // mentioned.
   VariableId Mention(std::string_view name, std::string_view where);
   // For `set` and named groups; an error if the name belongs to limpet and may not be set.
   Result<VariableId> DefineUser(std::string_view name, std::string_view where);
-  Result<VariableId> DefineDerived(std::string_view name, std::shared_ptr<const DerivedVariable> derived,
+  Result<VariableId> DefineDerived(std::string_view name,
+                                   std::shared_ptr<const DerivedVariable> derived,
                                    std::string_view where, bool is_volatile);
   Status CheckAllDefined() const;  // unknown "x" variable
 

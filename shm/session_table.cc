@@ -104,7 +104,8 @@ Found SessionTable::Lookup(const SessionKey& key, uint64_t now_ms, bool touch) {
       return {LookupResult::kExpired, kNoPeer, idle};
     }
     if (!peers_.Active(slot.value.peer())) break;
-    if (touch && !shard.Use(fingerprint, slot, policy, now)) continue;  // moved or gone since: look again
+    if (touch && !shard.Use(fingerprint, slot, policy, now))
+      continue;  // moved or gone since: look again
     Count(counters_->hits);
     return {LookupResult::kHit, slot.value.peer(), idle};
   }

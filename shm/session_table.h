@@ -106,7 +106,8 @@ class SessionTable {
 
   SessionKey KeyOf(std::string_view session_id) const { return {SipHash128(session_id, key_)}; }
 
-  // Counts as a use of the session if `touch`; else the caller touches or learns it when the request has gone well.
+  // Counts as a use of the session if `touch`; else the caller touches or learns it when the
+  // request has gone well.
   Found Lookup(const SessionKey& key, uint64_t now_ms, bool touch = true);
   Found Peek(const SessionKey& key, uint64_t now_ms) const;  // leaves no trace
   LearnResult Learn(const SessionKey& key, uint16_t peer, uint64_t now_ms);

@@ -11,7 +11,8 @@
 
 namespace limpet::worker {
 
-// Waits for the PROXY header of a connection. It is peeked at and then taken to the byte: what follows may be TLS.
+// Waits for the PROXY header of a connection. It is peeked at and then taken to the byte: what
+// follows may be TLS.
 class Acceptor::PendingProxy final : public Deletable {
  public:
   PendingProxy(Acceptor& owner, UniqueFd fd, ClientInfo info)
@@ -21,7 +22,8 @@ class Acceptor::PendingProxy final : public Deletable {
         watch_(owner.runtime_.loop, fd_.get(), Callback::To<&PendingProxy::OnReadable>(this)),
         timer_(owner.runtime_.loop, Callback::To<&PendingProxy::OnTimeout>(this)) {
     watch_.Start();
-    timer_.Arm(static_cast<uint64_t>(info_.listen->default_server->head.client_header_timeout.count()));
+    timer_.Arm(
+        static_cast<uint64_t>(info_.listen->default_server->head.client_header_timeout.count()));
   }
 
  private:
@@ -37,13 +39,14 @@ class Acceptor::PendingProxy final : public Deletable {
         return;
       case proto::ProxyStatus::kError:
         LIMPET_LOG(owner_.runtime_.logs[0], LogLevel::kError,
-                   "broken header: \"{}\" while reading PROXY protocol, client: {}", bytes.substr(0, bytes.find('\r')),
-                   info_.remote_host);
+                   "broken header: \"{}\" while reading PROXY protocol, client: {}",
+                   bytes.substr(0, bytes.find('\r')), info_.remote_host);
         return End();
       case proto::ProxyStatus::kComplete:
         break;
     }
-    if (::recv(fd_.get(), bytes.data(), consumed, 0) != static_cast<ssize_t>(consumed)) return End();
+    if (::recv(fd_.get(), bytes.data(), consumed, 0) != static_cast<ssize_t>(consumed))
+      return End();
     watch_.Stop();
     info_.has_proxy_info = true;
     Acceptor& owner = owner_;
@@ -67,7 +70,8 @@ class Acceptor::PendingProxy final : public Deletable {
   Timer timer_;
 };
 
-Acceptor::Acceptor(Runtime& runtime, ConnectionSet& connections, const conf::ListenGroup& group, TlsContexts& tls, int fd)
+Acceptor::Acceptor(Runtime& runtime, ConnectionSet& connections, const conf::ListenGroup& group,
+                   TlsContexts& tls, int fd)
     : runtime_(runtime),
       connections_(connections),
       group_(group),
@@ -98,7 +102,8 @@ void Acceptor::OnAccepted(Listener& /*listener*/, UniqueFd fd, const SocketAddre
   info.remote_host = client.HostString();
   info.local = group_.listen.address;
   socklen_t size = info.local.capacity();
-  if (!info.local.is_unix() && ::getsockname(fd.get(), info.local.get(), &size) == 0) info.local.set_size(size);
+  if (!info.local.is_unix() && ::getsockname(fd.get(), info.local.get(), &size) == 0)
+    info.local.set_size(size);
   info.started_ms = runtime_.loop.NowMs();
   info.listen = &group_;
   info.ssl = group_.listen.ssl;
@@ -116,11 +121,13 @@ void Acceptor::Proceed(UniqueFd fd, ClientInfo info) {
     if (tls == nullptr) return;
     transport = TlsTransport::Accept(runtime_.loop, std::move(fd), tls->default_context(), tls);
   } else {
-    transport = PlainTransport::Adopt(runtime_.loop, std::move(fd), !group_.listen.address.is_unix());
+    transport =
+        PlainTransport::Adopt(runtime_.loop, std::move(fd), !group_.listen.address.is_unix());
   }
   if (transport == nullptr) return;
   if (!connections_.Add(std::move(transport), std::move(info))) {
-    LIMPET_LOG(runtime_.logs[0], LogLevel::kAlert, "{} worker_connections are not enough", runtime_.config.worker_connections);
+    LIMPET_LOG(runtime_.logs[0], LogLevel::kAlert, "{} worker_connections are not enough",
+               runtime_.config.worker_connections);
     listener_.Pause();
     return;
   }

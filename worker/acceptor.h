@@ -1,4 +1,5 @@
-// Takes accepted connections of one listening address to the point where HTTP begins: PROXY protocol first, then TLS.
+// Takes accepted connections of one listening address to the point where HTTP begins: PROXY
+// protocol first, then TLS.
 #pragma once
 
 #include <list>
@@ -14,7 +15,8 @@ namespace limpet::worker {
 
 class Acceptor final : public ListenerHandler {
  public:
-  Acceptor(Runtime& runtime, ConnectionSet& connections, const conf::ListenGroup& group, TlsContexts& tls, int fd);
+  Acceptor(Runtime& runtime, ConnectionSet& connections, const conf::ListenGroup& group,
+           TlsContexts& tls, int fd);
   ~Acceptor();
 
   void Start() { listener_.Start(); }

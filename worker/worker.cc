@@ -83,27 +83,30 @@ void Worker::MakeUpstreams() {
   }
   for (size_t i = 0; i < runtime_.http.upstreams.size(); ++i) {
     const conf::Upstream& conf = *runtime_.http.upstreams[i];
-    shm::PeerStates* states = i < environment_.peer_states.size() ? environment_.peer_states[i] : nullptr;
+    shm::PeerStates* states =
+        i < environment_.peer_states.size() ? environment_.peer_states[i] : nullptr;
     const int zone = conf.sticky.kind == conf::StickyKind::kLearn ? conf.sticky.learn.zone : -1;
     const auto at = static_cast<size_t>(zone);
     const bool learns = zone >= 0 && at < environment_.sessions.size();
-    runtime_.upstreams.push_back(std::make_unique<UpstreamRuntime>(loop_, conf, states, environment_.slot,
-                                                                   learns ? &runtime_.http.session_zones[at] : nullptr,
-                                                                   learns ? environment_.sessions[at] : nullptr));
+    runtime_.upstreams.push_back(std::make_unique<UpstreamRuntime>(
+        loop_, conf, states, environment_.slot, learns ? &runtime_.http.session_zones[at] : nullptr,
+        learns ? environment_.sessions[at] : nullptr));
   }
 }
 
 void Worker::MakeAcceptors() {
   for (size_t i = 0; i < runtime_.http.listens.size(); ++i) {
-    acceptors_.push_back(
-        std::make_unique<Acceptor>(runtime_, connections_, runtime_.http.listens[i], *tls_, environment_.listen_fds[i]));
+    acceptors_.push_back(std::make_unique<Acceptor>(
+        runtime_, connections_, runtime_.http.listens[i], *tls_, environment_.listen_fds[i]));
   }
 }
 
 int Worker::Run() {
   sigset_t ours;
   sigemptyset(&ours);
-  for (const int number : {SIGQUIT, SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGCHLD, SIGUSR2, SIGWINCH, SIGALRM}) sigaddset(&ours, number);
+  for (const int number :
+       {SIGQUIT, SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGCHLD, SIGUSR2, SIGWINCH, SIGALRM})
+    sigaddset(&ours, number);
   std::signal(SIGHUP, SIG_IGN);
   std::signal(SIGUSR2, SIG_IGN);
   std::signal(SIGWINCH, SIG_IGN);
@@ -124,7 +127,7 @@ void Worker::OnQuit() {
   for (const auto& acceptor : acceptors_) acceptor->Stop();
   for (const auto& upstream : runtime_.upstreams) upstream->pool.CloseAll();
   if (const auto timeout = runtime_.config.worker_shutdown_timeout; timeout.count() > 0) {
-    shutdown_timer_.Arm(static_cast<uint64_t>(timeout.count()));
+    shutdown_timer_.Arm(timeout);
   }
   connections_.Drain([this] { loop_.Stop(); });
 }
@@ -140,10 +143,16 @@ void Worker::OnReopen() {
 
 }  // namespace
 
-std::vector<std::string> PeerIdentities(const conf::Upstream& upstream) { return UpstreamGroup::PeerIdentities(upstream); }
-std::vector<std::string> ServerIds(const conf::Upstream& upstream) { return UpstreamGroup::ServerIds(upstream); }
+std::vector<std::string> PeerIdentities(const conf::Upstream& upstream) {
+  return UpstreamGroup::PeerIdentities(upstream);
+}
+std::vector<std::string> ServerIds(const conf::Upstream& upstream) {
+  return UpstreamGroup::ServerIds(upstream);
+}
 
-Result<std::shared_ptr<const TlsStore>> LoadTls(const conf::Config& config) { return TlsStore::Load(config); }
+Result<std::shared_ptr<const TlsStore>> LoadTls(const conf::Config& config) {
+  return TlsStore::Load(config);
+}
 
 int Run(const Environment& environment) {
   Worker worker(environment);

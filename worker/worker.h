@@ -1,4 +1,5 @@
-// The data plane's entry point: what the master hands to a worker, and the function a forked child runs until it ends.
+// The data plane's entry point: what the master hands to a worker, and the function a forked child
+// runs until it ends.
 #pragma once
 
 #include <functional>
@@ -21,22 +22,23 @@ namespace limpet::worker {
 
 struct TlsStore;
 
-// All that a worker inherits by fork. Owned by the master's generation; lives as long as the worker process. Vectors are
-// parallel to the configuration's: listen_fds to http->listens, logs to error_logs, and so on. A listen_fd of -1: this
-// address's connections come through the socket on every address of its port.
+// All that a worker inherits by fork. Owned by the master's generation; lives as long as the worker
+// process. Vectors are parallel to the configuration's: listen_fds to http->listens, logs to
+// error_logs, and so on. A listen_fd of -1: this address's connections come through the socket on
+// every address of its port.
 struct Environment {
   const conf::Config* config = nullptr;
-  int slot = 0;             // of shm::Counters and of the session tables; unique among living workers
-  int number = 0;           // 0 … worker_processes - 1 within its generation
+  int slot = 0;    // of shm::Counters and of the session tables; unique among living workers
+  int number = 0;  // 0 … worker_processes - 1 within its generation
   uint64_t generation = 1;  // counts successful loads
   uint64_t started_ms = 0;
   std::vector<int> listen_fds;
   std::vector<Log>* logs = nullptr;
   LogFiles* log_files = nullptr;
-  std::vector<shm::SessionTable*> sessions;       // to http->session_zones
-  std::vector<shm::PeerStates*> peer_states;      // to http->upstreams; null: the worker makes its own
-  std::vector<shm::LimitReqTable*> limit_req;     // to http->limit_req_zones
-  std::vector<shm::LimitConnTable*> limit_conn;   // to http->limit_conn_zones
+  std::vector<shm::SessionTable*> sessions;    // to http->session_zones
+  std::vector<shm::PeerStates*> peer_states;   // to http->upstreams; null: the worker makes its own
+  std::vector<shm::LimitReqTable*> limit_req;  // to http->limit_req_zones
+  std::vector<shm::LimitConnTable*> limit_conn;  // to http->limit_conn_zones
   shm::Counters* counters = nullptr;
   const TlsStore* tls = nullptr;
 };
@@ -44,13 +46,14 @@ struct Environment {
 // Reads certificates and keys, with the rights of the caller; an error names the file.
 Result<std::shared_ptr<const TlsStore>> LoadTls(const conf::Config& config);
 
-// Serves until told to stop, by the signals the master forwards: TERM or INT ends at once, QUIT ends when the requests in
-// flight have ended (or worker_shutdown_timeout has passed), USR1 reopens the logs. Returns the exit status.
-// Call in the child, with the signals above blocked; privileges have been dropped already.
+// Serves until told to stop, by the signals the master forwards: TERM or INT ends at once, QUIT
+// ends when the requests in flight have ended (or worker_shutdown_timeout has passed), USR1 reopens
+// the logs. Returns the exit status. Call in the child, with the signals above blocked; privileges
+// have been dropped already.
 int Run(const Environment& environment);
 
-// What names an upstream's peers in shared peer states, in the order workers want them; and its servers' ids as session
-// tables hold them. The master prepares shared memory with them.
+// What names an upstream's peers in shared peer states, in the order workers want them; and its
+// servers' ids as session tables hold them. The master prepares shared memory with them.
 std::vector<std::string> PeerIdentities(const conf::Upstream& upstream);
 std::vector<std::string> ServerIds(const conf::Upstream& upstream);
 

@@ -1,5 +1,5 @@
-// Memory of one exchange: bump allocation, freed all at once when the exchange is reset. The first few kilobytes live in
-// the exchange itself, so that an ordinary request allocates nothing.
+// Memory of one exchange: bump allocation, freed all at once when the exchange is reset. The first
+// few kilobytes live in the exchange itself, so that an ordinary request allocates nothing.
 #pragma once
 
 #include <array>

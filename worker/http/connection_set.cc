@@ -9,9 +9,13 @@ ConnectionSet::ConnectionSet(Runtime& runtime) : runtime_(runtime) {}
 ConnectionSet::~ConnectionSet() { CloseAll(); }
 
 bool ConnectionSet::Add(std::unique_ptr<Transport> transport, ClientInfo info) {
-  if (connections_.size() >= static_cast<size_t>(runtime_.config.worker_connections) && !CloseAnIdleOne()) return false;
-  auto connection = std::make_unique<Http1Connection>(*this, runtime_, std::move(transport), std::move(info));
-  Http1Connection* const raw = connection.release();  // owned by the set; Remove hands it to the loop
+  if (connections_.size() >= static_cast<size_t>(runtime_.config.worker_connections) &&
+      !CloseAnIdleOne())
+    return false;
+  auto connection =
+      std::make_unique<Http1Connection>(*this, runtime_, std::move(transport), std::move(info));
+  Http1Connection* const raw =
+      connection.release();  // owned by the set; Remove hands it to the loop
   connections_.insert(raw);
   raw->Start();
   return true;

@@ -1,5 +1,6 @@
-// All client connections of a worker: makes them, keeps their number within worker_connections, and ends them all when the
-// worker stops. Exchanges are lent out from here, so that idle connections hold none.
+// All client connections of a worker: makes them, keeps their number within worker_connections, and
+// ends them all when the worker stops. Exchanges are lent out from here, so that idle connections
+// hold none.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ class ConnectionSet {
   explicit ConnectionSet(Runtime& runtime);
   ~ConnectionSet();
 
-  // Takes over an accepted connection. At the limit an idle connection gives way (nginx does so); false if none could.
+  // Takes over an accepted connection. At the limit an idle connection gives way (nginx does so);
+  // false if none could.
   bool Add(std::unique_ptr<Transport> transport, ClientInfo info);
   size_t size() const { return connections_.size(); }
 

@@ -20,9 +20,11 @@ const conf::ErrorPage* FindErrorPage(const conf::Location& location, int status)
   return nullptr;
 }
 
-// After these the connection is not kept: the rest of the request cannot be trusted or is not wanted.
+// After these the connection is not kept: the rest of the request cannot be trusted or is not
+// wanted.
 bool ClosesConnection(int status) {
-  return status == 400 || status == 413 || status == 414 || (status >= 494 && status <= 497) || status == 500 || status == 501;
+  return status == 400 || status == 413 || status == 414 || (status >= 494 && status <= 497) ||
+         status == 500 || status == 501;
 }
 
 // Codes between nginx and itself; the client sees 400.
@@ -30,39 +32,51 @@ int VisibleStatus(int status) { return status >= 494 && status <= 497 ? 400 : st
 
 std::string_view Title(int status) {
   switch (status) {
-    case 494: return "400 Request Header Or Cookie Too Large";
-    case 495: return "400 The SSL certificate error";
-    case 496: return "400 No required SSL certificate was sent";
-    case 497: return "400 The plain HTTP request was sent to HTTPS port";
-    default: return proto::StatusText(status);
+    case 494:
+      return "400 Request Header Or Cookie Too Large";
+    case 495:
+      return "400 The SSL certificate error";
+    case 496:
+      return "400 No required SSL certificate was sent";
+    case 497:
+      return "400 The plain HTTP request was sent to HTTPS port";
+    default:
+      return proto::StatusText(status);
   }
 }
 
 std::string_view Detail(int status) {
   switch (status) {
-    case 494: return "<center>Request Header Or Cookie Too Large</center>\r\n";
-    case 495: return "<center>The SSL certificate error</center>\r\n";
-    case 496: return "<center>No required SSL certificate was sent</center>\r\n";
-    case 497: return "<center>The plain HTTP request was sent to HTTPS port</center>\r\n";
-    default: return "";
+    case 494:
+      return "<center>Request Header Or Cookie Too Large</center>\r\n";
+    case 495:
+      return "<center>The SSL certificate error</center>\r\n";
+    case 496:
+      return "<center>No required SSL certificate was sent</center>\r\n";
+    case 497:
+      return "<center>The plain HTTP request was sent to HTTPS port</center>\r\n";
+    default:
+      return "";
   }
 }
 
-// Forgets the response that was being made, but for what an error says about itself: where to go, how to prove who one is,
-// which ranges there are.
+// Forgets the response that was being made, but for what an error says about itself: where to go,
+// how to prove who one is, which ranges there are.
 void StartOver(Exchange& exchange, int status) {
   using proto::HeaderId;
   Response& response = exchange.response();
   std::vector<proto::Header> kept;
   for (const proto::Header& header : response.headers) {
-    if (header.id == HeaderId::kWwwAuthenticate || (header.id == HeaderId::kContentRange && status == 416)) {
+    if (header.id == HeaderId::kWwwAuthenticate ||
+        (header.id == HeaderId::kContentRange && status == 416)) {
       kept.push_back(header);
     }
   }
   const std::string_view location = response.location;
   response.Reset();
   response.location = location;
-  for (const proto::Header& header : kept) response.headers.Add(header.id, header.name, header.value);
+  for (const proto::Header& header : kept)
+    response.headers.Add(header.id, header.name, header.value);
 }
 
 void GoToPage(Exchange& exchange, std::string_view uri) {
@@ -73,7 +87,8 @@ void GoToPage(Exchange& exchange, std::string_view uri) {
   }
   const size_t question = uri.find('?');
   const bool has_args = question != std::string_view::npos;
-  exchange.InternalRedirect(uri.substr(0, question), has_args ? uri.substr(question + 1) : std::string_view());
+  exchange.InternalRedirect(uri.substr(0, question),
+                            has_args ? uri.substr(question + 1) : std::string_view());
 }
 
 }  // namespace
@@ -85,7 +100,9 @@ std::string_view ServerToken(const conf::ResponseSettings& settings) {
 
 bool TakeErrorPage(Exchange& exchange, int status) {
   const conf::ErrorPage* page = FindErrorPage(exchange.location(), status);
-  if (page == nullptr || !exchange.MarkErrorPage(page->overwrite >= 0 ? page->overwrite : VisibleStatus(status))) return false;
+  if (page == nullptr ||
+      !exchange.MarkErrorPage(page->overwrite >= 0 ? page->overwrite : VisibleStatus(status)))
+    return false;
   if (ClosesConnection(status)) exchange.stream().CloseAfterResponse();
   StartOver(exchange, status);
   const std::string_view uri = exchange.arena().Copy(exchange.Evaluate(page->uri));
@@ -109,8 +126,10 @@ void ReplyWithErrorPage(Exchange& exchange, int status) {
     return exchange.Reply(status, "text/html", "");
   }
   const std::string_view page = exchange.arena().Concat(
-      "<html>\r\n<head><title>", title, "</title></head>\r\n<body>\r\n<center><h1>", status >= 494 && status <= 497 ? "400 Bad Request" : title,
-      "</h1></center>\r\n", Detail(status), "<hr><center>", ServerToken(exchange.location().response), "</center>\r\n</body>\r\n</html>\r\n");
+      "<html>\r\n<head><title>", title, "</title></head>\r\n<body>\r\n<center><h1>",
+      status >= 494 && status <= 497 ? "400 Bad Request" : title, "</h1></center>\r\n",
+      Detail(status), "<hr><center>", ServerToken(exchange.location().response),
+      "</center>\r\n</body>\r\n</html>\r\n");
   exchange.Reply(VisibleStatus(status), "text/html", page);
 }
 

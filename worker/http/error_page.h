@@ -8,7 +8,8 @@
 
 namespace limpet::worker {
 
-// Goes where error_page says. False if the location has none for this status, or one has been taken already.
+// Goes where error_page says. False if the location has none for this status, or one has been taken
+// already.
 bool TakeErrorPage(Exchange& exchange, int status);
 
 // Answers with the status and a built-in page; redirects carry response().location.

@@ -17,15 +17,19 @@
 namespace limpet::worker {
 namespace {
 
-constexpr int kMaxUriChanges = 10;  // nginx's: more rewrites or internal redirects are taken for a cycle
+constexpr int kMaxUriChanges =
+    10;  // nginx's: more rewrites or internal redirects are taken for a cycle
 
 struct PhaseRow {
   Phase phase;
   std::string_view name;
   uint8_t follows;  // bits of the phases it may come after
 };
-constexpr uint8_t Bit(Phase phase) { return static_cast<uint8_t>(1u << static_cast<unsigned>(phase)); }
-constexpr uint8_t kBusy = Bit(Phase::kRouting) | Bit(Phase::kDelayed) | Bit(Phase::kReadingBody) | Bit(Phase::kProxying);
+constexpr uint8_t Bit(Phase phase) {
+  return static_cast<uint8_t>(1u << static_cast<unsigned>(phase));
+}
+constexpr uint8_t kBusy =
+    Bit(Phase::kRouting) | Bit(Phase::kDelayed) | Bit(Phase::kReadingBody) | Bit(Phase::kProxying);
 constexpr std::array kPhases = {
     PhaseRow{Phase::kIdle, "idle", Bit(Phase::kDone)},
     PhaseRow{Phase::kRouting, "routing", Bit(Phase::kIdle) | kBusy},
@@ -66,7 +70,8 @@ void Exchange::Start(ClientStream& stream, const proto::RequestHead& head, size_
   if (Prepare(head)) Run(0);
 }
 
-void Exchange::StartRefused(ClientStream& stream, const proto::RequestHead& head, const proto::HeadError& error) {
+void Exchange::StartRefused(ClientStream& stream, const proto::RequestHead& head,
+                            const proto::HeadError& error) {
   stream_ = &stream;
   request_.head = &head;
   request_.method = head.method;
@@ -77,7 +82,9 @@ void Exchange::StartRefused(ClientStream& stream, const proto::RequestHead& head
   request_.remote = client().remote;
   stream.CloseAfterResponse();
   Enter(Phase::kRouting);
-  Log(LogLevel::kInfo, error.detail.empty() ? std::string(error.reason) : fmt::format("{}: \"{}\"", error.reason, error.detail));
+  Log(LogLevel::kInfo, error.detail.empty()
+                           ? std::string(error.reason)
+                           : fmt::format("{}: \"{}\"", error.reason, error.detail));
   Finish(error.status);
 }
 
@@ -102,7 +109,8 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
     return false;
   };
   proto::Target target;
-  if (!proto::ParseTarget(head.target, head.method, request_.server->head.merge_slashes, &uri_storage_, &target)) {
+  if (!proto::ParseTarget(head.target, head.method, request_.server->head.merge_slashes,
+                          &uri_storage_, &target)) {
     return refuse(400, "client sent invalid request");
   }
   request_.unparsed_uri = target.unparsed;
@@ -114,10 +122,12 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   const bool absolute = target.form == proto::TargetForm::kAbsolute;
   const proto::Header* host_field = head.headers.Find(proto::HeaderId::kHost);
   proto::HostAndPort host;
-  if (host_field != nullptr && !host_field->value.empty() && !proto::ValidateHost(host_field->value, &host_storage_, &host)) {
+  if (host_field != nullptr && !host_field->value.empty() &&
+      !proto::ValidateHost(host_field->value, &host_storage_, &host)) {
     return refuse(400, "client sent invalid host header");
   }
-  if (host_field != nullptr && host_field->value.empty() && !absolute) return refuse(400, "client sent invalid host header");
+  if (host_field != nullptr && host_field->value.empty() && !absolute)
+    return refuse(400, "client sent invalid host header");
   if (absolute && !proto::ValidateHost(target.authority, &host_storage_, &host)) {
     return refuse(400, "client sent invalid host in request line");
   }
@@ -125,7 +135,8 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   request_.host_port = host.port;
   if (listen.servers.size() > 1 || !listen.default_server->names.empty()) ChooseServer();
 
-  if (const proto::HeadError error = proto::CheckRequest(head); error.status != 0) return refuse(error.status, error.reason);
+  if (const proto::HeadError error = proto::CheckRequest(head); error.status != 0)
+    return refuse(error.status, error.reason);
   request_.framing = proto::RequestFraming(head);
   if (!request_.framing.ok()) return refuse(request_.framing.status, request_.framing.reason);
   if (client().plain_on_tls) return refuse(497, "client sent plain HTTP request to HTTPS port");
@@ -155,7 +166,9 @@ void Exchange::Run(size_t step) {
         break;
       case Step::kLocate:
         if (--request_.uri_changes <= 0) {
-          Log(LogLevel::kError, fmt::format("rewrite or internal redirection cycle while processing \"{}\"", request_.uri));
+          Log(LogLevel::kError,
+              fmt::format("rewrite or internal redirection cycle while processing \"{}\"",
+                          request_.uri));
           return Finish(500);
         }
         step = LocateStep();
@@ -177,7 +190,7 @@ void Exchange::Resume() {
 
 void Exchange::Delay(std::chrono::milliseconds time) {
   Enter(Phase::kDelayed);
-  timer_.Arm(static_cast<uint64_t>(time.count()));
+  timer_.Arm(time);
 }
 
 void Exchange::OnTimer() {
@@ -211,7 +224,9 @@ void Exchange::OnBodyError(int status) {
 
 void Exchange::InternalRedirect(std::string_view uri, std::string_view args) {
   if (--request_.uri_changes <= 0) {
-    Log(LogLevel::kError, fmt::format("rewrite or internal redirection cycle while internally redirecting to \"{}\"", uri));
+    Log(LogLevel::kError,
+        fmt::format("rewrite or internal redirection cycle while internally redirecting to \"{}\"",
+                    uri));
     uri_cycle_ = true;
     return Finish(500);
   }
@@ -229,7 +244,9 @@ void Exchange::GoToNamed(std::string_view name) {
   const auto& named = request_.server->root->children.named;
   const auto it = named.find(name);
   if (--request_.uri_changes <= 0) {
-    Log(LogLevel::kError, fmt::format("rewrite or internal redirection cycle while redirect to named location \"{}\"", name));
+    Log(LogLevel::kError,
+        fmt::format("rewrite or internal redirection cycle while redirect to named location \"{}\"",
+                    name));
     uri_cycle_ = true;
     return Finish(500);
   }
@@ -347,7 +364,8 @@ void Exchange::Log(LogLevel level, std::string_view message) const {
   if (request_.head != nullptr && !request_.head->request_line.empty()) {
     line += fmt::format(", request: \"{}\"", request_.head->request_line);
     if (proxy_ != nullptr && proxy_->peer() != nullptr) {
-      line += fmt::format(", upstream: \"{}://{}{}\"", proxy_->is_https() ? "https" : "http", proxy_->peer()->name, request_.unparsed_uri);
+      line += fmt::format(", upstream: \"{}://{}{}\"", proxy_->is_https() ? "https" : "http",
+                          proxy_->peer()->name, request_.unparsed_uri);
     }
     if (const proto::Header* host = request_.headers().Find(proto::HeaderId::kHost)) {
       line += fmt::format(", host: \"{}\"", host->value);

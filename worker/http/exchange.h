@@ -1,8 +1,9 @@
-// One request and its response. The exchange routes the request through the steps of steps.cc, lets one of them produce the
-// response, and writes it to its client stream. It knows neither sockets nor the HTTP version.
+// One request and its response. The exchange routes the request through the steps of steps.cc, lets
+// one of them produce the response, and writes it to its client stream. It knows neither sockets
+// nor the HTTP version.
 //
-// An exchange belongs to one client stream at a time and is reused: Start … (events) … the stream's OnExchangeEnd, Reset.
-// All calls come from the worker's loop; nothing here blocks.
+// An exchange belongs to one client stream at a time and is reused: Start … (events) … the stream's
+// OnExchangeEnd, Reset. All calls come from the worker's loop; nothing here blocks.
 #pragma once
 
 #include <functional>
@@ -27,16 +28,17 @@ namespace limpet::worker {
 class ProxyExchange;
 class ResponseWriter;
 
-// Where an exchange is. Each has a row in exchange.cc: which deadline runs, and whether the client may still leave quietly.
+// Where an exchange is. Each has a row in exchange.cc: which deadline runs, and whether the client
+// may still leave quietly.
 enum class Phase : uint8_t { kIdle, kRouting, kDelayed, kReadingBody, kProxying, kReplying, kDone };
 
 // What a step of routing says.
 enum class Step : uint8_t {
-  kNext,      // go on with the next step
-  kLocate,    // the URI changed: find its location again
-  kContent,   // skip what is left but the content
-  kSuspend,   // Resume() will be called
-  kDone,      // the response is on its way, or an internal redirect has started over
+  kNext,     // go on with the next step
+  kLocate,   // the URI changed: find its location again
+  kContent,  // skip what is left but the content
+  kSuspend,  // Resume() will be called
+  kDone,     // the response is on its way, or an internal redirect has started over
 };
 
 class Exchange final : public conf::VariableReader {
@@ -48,15 +50,18 @@ class Exchange final : public conf::VariableReader {
 
   // --- From the client stream ---
   void Start(ClientStream& stream, const proto::RequestHead& head, size_t head_length);
-  // A head that is not acceptable: answered with `error.status` under the listener's default server.
-  void StartRefused(ClientStream& stream, const proto::RequestHead& head, const proto::HeadError& error);
+  // A head that is not acceptable: answered with `error.status` under the listener's default
+  // server.
+  void StartRefused(ClientStream& stream, const proto::RequestHead& head,
+                    const proto::HeadError& error);
   void OnBodyData(Slice data) { body_.OnData(std::move(data)); }
   void OnBodyPause() { body_.OnPause(); }  // all that has come so far has been handed over
   void OnBodyEnd() { body_.OnEnd(); }
   void OnBodyError(int status);  // bad chunk (400), too large (413), the client was silent (408)
   void OnOutputDrained();        // what was queued for the client has gone below the low watermark
-  void OnClientGone();           // closed or reset by the client while we were busy; Abort() has not been called
-  void Reset();                  // after the end: ready for the next Start
+  void
+  OnClientGone();  // closed or reset by the client while we were busy; Abort() has not been called
+  void Reset();    // after the end: ready for the next Start
 
   // --- For the steps and features ---
   Request& request() { return request_; }
@@ -78,22 +83,26 @@ class Exchange final : public conf::VariableReader {
 
   // Goes on with routing after a kSuspend, at the step after the one that suspended.
   void Resume();
-  // Resume() after this time; nothing else happens to the exchange meanwhile but the client leaving.
+  // Resume() after this time; nothing else happens to the exchange meanwhile but the client
+  // leaving.
   void Delay(std::chrono::milliseconds time);
   // Runs the location's proxy_pass.
   void StartProxy();
 
   // --- Ways to end; each may be called once, before a head was sent ---
-  // The response for a status code: the location's error_page if there is one, else a page of our own.
+  // The response for a status code: the location's error_page if there is one, else a page of our
+  // own.
   void Finish(int status);
   // A whole response from memory that outlives the exchange's end (arena or static).
   void Reply(int status, std::string_view content_type, std::string_view body);
   void Redirect(int status, std::string_view location);
   void InternalRedirect(std::string_view uri, std::string_view args);
   void GoToNamed(std::string_view name);
-  // Nobody is to be answered any more: the connection closes. `status` is for the access log (499, 408, 400…).
+  // Nobody is to be answered any more: the connection closes. `status` is for the access log (499,
+  // 408, 400…).
   void Abandon(int status);
-  // The response broke off in its middle: what is queued still goes out, then the connection closes without a proper end.
+  // The response broke off in its middle: what is queued still goes out, then the connection closes
+  // without a proper end.
   void AbandonAfterFlush();
   // The response has been handed to the stream completely.
   void Complete();
@@ -114,12 +123,18 @@ class Exchange final : public conf::VariableReader {
 
   // Facts that filters and variables need.
   void set_error_status(int status) { error_status_ = status; }
-  int error_status() const { return error_status_; }  // of the error that led to an error_page; 0: none
+  int error_status() const {
+    return error_status_;
+  }  // of the error that led to an error_page; 0: none
   uint64_t limit_rate() const { return limit_rate_; }
-  void set_limit_rate(uint64_t bytes_per_second) { limit_rate_ = bytes_per_second; limit_rate_set_ = true; }
+  void set_limit_rate(uint64_t bytes_per_second) {
+    limit_rate_ = bytes_per_second;
+    limit_rate_set_ = true;
+  }
   bool limit_rate_set() const { return limit_rate_set_; }
   std::string_view limit_req_status, limit_conn_status;  // for their variables
-  // Runs when the exchange ends, newest first: what a step has taken (a place under limit_conn) it gives back here.
+  // Runs when the exchange ends, newest first: what a step has taken (a place under limit_conn) it
+  // gives back here.
   void AtEnd(std::function<void()> release) { at_end_.push_back(std::move(release)); }
 
  private:
@@ -146,8 +161,9 @@ class Exchange final : public conf::VariableReader {
   std::unique_ptr<ProxyExchange> proxy_;
   std::unique_ptr<ResponseWriter> writer_;
   int error_status_ = 0;
-  bool uri_cycle_ = false;          // give up error pages: they led here
-  bool error_page_active_ = false;  // an error_page was taken: not again, unless recursive_error_pages
+  bool uri_cycle_ = false;  // give up error pages: they led here
+  bool error_page_active_ =
+      false;  // an error_page was taken: not again, unless recursive_error_pages
   std::vector<std::function<void()>> at_end_;
   uint64_t limit_rate_ = 0;
   bool limit_rate_set_ = false;

@@ -1,4 +1,5 @@
-// Where features hook into an exchange: one call each, at a named point. The steps are rows of steps.cc in this order.
+// Where features hook into an exchange: one call each, at a named point. The steps are rows of
+// steps.cc in this order.
 #pragma once
 
 #include <cstdint>
@@ -13,27 +14,31 @@ namespace limpet::worker {
 class BodyFilter;
 
 // --- Steps of routing ---
-Step RealIpStep(Exchange& exchange);      // realip.cc: after the server is known, and again after the location is
-Step LimitConnStep(Exchange& exchange);   // limit_conn.cc
-Step LimitReqStep(Exchange& exchange);    // limit_req.cc; may delay
-Step AccessStep(Exchange& exchange);      // access.cc: satisfy over allow/deny and auth_basic (auth_basic.cc)
-Step AccessVerdictStep(Exchange& exchange);  // access.cc: answers what AccessStep decided before auth_delay
-Step TryFilesStep(Exchange& exchange);    // try_files.cc
+Step RealIpStep(
+    Exchange& exchange);  // realip.cc: after the server is known, and again after the location is
+Step LimitConnStep(Exchange& exchange);  // limit_conn.cc
+Step LimitReqStep(Exchange& exchange);   // limit_req.cc; may delay
+Step AccessStep(
+    Exchange& exchange);  // access.cc: satisfy over allow/deny and auth_basic (auth_basic.cc)
+Step AccessVerdictStep(
+    Exchange& exchange);  // access.cc: answers what AccessStep decided before auth_delay
+Step TryFilesStep(Exchange& exchange);       // try_files.cc
 Step StubStatusContent(Exchange& exchange);  // stub_status.cc
 Step ApiContent(Exchange& exchange);         // status_content.cc
 Step PrometheusContent(Exchange& exchange);  // status_content.cc
-Step StaticContent(Exchange& exchange);   // static_files.cc: root, alias, index
+Step StaticContent(Exchange& exchange);      // static_files.cc: root, alias, index
 
 // --- Response head, in this order ---
 // 304 and 412 (conditional.cc). False: the response was replaced.
 bool ApplyConditions(Exchange& exchange);
-void AddResponseHeaders(Exchange& exchange);   // add_headers.cc: add_header, expires
-// Makes the gzip filter if this response is to be compressed (gzip.cc); null otherwise. Sets response fields.
+void AddResponseHeaders(Exchange& exchange);  // add_headers.cc: add_header, expires
+// Makes the gzip filter if this response is to be compressed (gzip.cc); null otherwise. Sets
+// response fields.
 std::unique_ptr<BodyFilter> MakeGzipFilter(Exchange& exchange, BodyFilter* next);
 
 // --- Response head of an upstream (proxy_headers.cc, proxy_rewrite.cc) ---
-// proxy_redirect on Location and Refresh; proxy_cookie_domain, _path and _flags on Set-Cookie. The new value, in the
-// arena; nullopt: unchanged.
+// proxy_redirect on Location and Refresh; proxy_cookie_domain, _path and _flags on Set-Cookie. The
+// new value, in the arena; nullopt: unchanged.
 std::optional<std::string_view> RewriteLocationField(Exchange& exchange, std::string_view value);
 std::optional<std::string_view> RewriteRefreshField(Exchange& exchange, std::string_view value);
 std::optional<std::string_view> RewriteSetCookieField(Exchange& exchange, std::string_view value);

@@ -9,8 +9,6 @@ namespace {
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
-uint64_t Ms(std::chrono::milliseconds time) { return static_cast<uint64_t>(time.count()); }
-
 }  // namespace
 
 void Http1Connection::WantBody(bool wanted) {
@@ -26,7 +24,7 @@ void Http1Connection::UpdateReading() {
   const bool read = body_wanted_ && !body_done_;
   transport_->WantRead(read);
   if (read && !tunnel_) {
-    timer_.Arm(Ms(settings().body_timeout));
+    timer_.Arm(settings().body_timeout);
   } else {
     timer_.Disarm();
   }
@@ -159,7 +157,7 @@ void Http1Connection::StartTunnel() {
 void Http1Connection::Drain() {
   Enter(State::kDrain);
   linger_until_ms_ = runtime_.loop.NowMs() + Ms(last_settings_->lingering_time);
-  timer_.Arm(Ms(last_settings_->lingering_timeout));
+  timer_.Arm(last_settings_->lingering_timeout);
   body_wanted_ = false;
   if (buffered() > 0) {
     const size_t used = DropBody({block_.data() + begin_, buffered()});
@@ -196,7 +194,7 @@ void Http1Connection::Linger() {
   Enter(State::kLinger);
   begin_ = end_ = 0;
   linger_until_ms_ = runtime_.loop.NowMs() + Ms(last_settings_->lingering_time);
-  timer_.Arm(Ms(last_settings_->lingering_timeout));
+  timer_.Arm(last_settings_->lingering_timeout);
   transport_->ShutdownWrite();
   transport_->WantRead(true);
 }
@@ -207,7 +205,7 @@ void Http1Connection::ReadAndDrop() {
   const Io io = transport_->Read(block.data(), block.capacity(), &n);
   if (io == Io::kWouldBlock) return;
   if (io != Io::kOk || runtime_.loop.NowMs() > linger_until_ms_) return Close(false);
-  timer_.Arm(Ms(last_settings_->lingering_timeout));
+  timer_.Arm(last_settings_->lingering_timeout);
   if (state_ == State::kLinger) return;
   const size_t used = DropBody({block.data(), n});
   if (state_ != State::kDrain || !body_done_) return;

@@ -17,8 +17,6 @@
 namespace limpet::worker {
 namespace {
 
-uint64_t Ms(std::chrono::milliseconds time) { return static_cast<uint64_t>(time.count()); }
-
 // Browsers of old that do not survive a kept connection (keepalive_disable).
 bool KeepAliveDisabled(const conf::ClientSettings& conf, const Request& request) {
   constexpr uint32_t kMsie6 = 1, kSafari = 2;
@@ -63,7 +61,7 @@ void Http1Connection::Start() {
   ++runtime_.own_counters.active;
   const int status = transport_->Start();
   if (status == EINPROGRESS) {
-    timer_.Arm(Ms(info_.listen->default_server->head.client_header_timeout));
+    timer_.Arm(info_.listen->default_server->head.client_header_timeout);
     return;
   }
   OnReady(status);
@@ -76,7 +74,7 @@ void Http1Connection::OnReady(int errnum) {
     return Close(false);
   }
   Enter(State::kIdle);
-  timer_.Arm(Ms(info_.listen->default_server->head.client_header_timeout));
+  timer_.Arm(info_.listen->default_server->head.client_header_timeout);
   transport_->WantRead(true);
 }
 
@@ -241,7 +239,7 @@ bool Http1Connection::ParseHead() {
   if (state_ == State::kIdle) {
     Enter(State::kHead);
     parser_.Reset();
-    timer_.Arm(Ms(info_.listen->default_server->head.client_header_timeout));
+    timer_.Arm(info_.listen->default_server->head.client_header_timeout);
   }
   const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
   const proto::HeadLimits& limits = runtime_.names[index]->head_limits();
@@ -341,7 +339,7 @@ void Http1Connection::Flush() {
         return;
       }
       transport_->WantWrite(true);
-      send_timer_.Arm(Ms(settings().send_timeout));
+      send_timer_.Arm(settings().send_timeout);
       return;
     case FlushResult::kError:
       return OnWriteError();
@@ -450,7 +448,7 @@ void Http1Connection::BeginHead() {
   }
   Enter(State::kIdle);
   parser_.Reset();
-  timer_.Arm(Ms(last_settings_->keepalive_timeout));
+  timer_.Arm(last_settings_->keepalive_timeout);
   transport_->WantRead(true);
 }
 

@@ -19,6 +19,8 @@ uint64_t ClientRate(Exchange& exchange) {
   return exchange.limit_rate();
 }
 
-uint64_t ClientRateAfter(Exchange& exchange) { return EvaluateSize(exchange, exchange.location().client.limit_rate_after); }
+uint64_t ClientRateAfter(Exchange& exchange) {
+  return EvaluateSize(exchange, exchange.location().client.limit_rate_after);
+}
 
 }  // namespace limpet::worker

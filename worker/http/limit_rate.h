@@ -8,7 +8,8 @@
 
 namespace limpet::worker {
 
-// Bytes a second; 0: no limit. What `set $limit_rate` or X-Accel-Limit-Rate has said counts more than the location.
+// Bytes a second; 0: no limit. What `set $limit_rate` or X-Accel-Limit-Rate has said counts more
+// than the location.
 uint64_t ClientRate(Exchange& exchange);
 // Bytes that go before the limit holds.
 uint64_t ClientRateAfter(Exchange& exchange);
@@ -16,7 +17,8 @@ uint64_t ClientRateAfter(Exchange& exchange);
 uint64_t EvaluateSize(Exchange& exchange, const conf::Template& text);
 
 // How much may have passed after this time, given what has: whole seconds count, as in nginx.
-constexpr uint64_t RateAllowance(uint64_t rate, uint64_t after, uint64_t elapsed_ms, uint64_t passed) {
+constexpr uint64_t RateAllowance(uint64_t rate, uint64_t after, uint64_t elapsed_ms,
+                                 uint64_t passed) {
   const uint64_t allowed = rate * (elapsed_ms / 1000 + 1) + after;
   return allowed > passed ? allowed - passed : 0;
 }

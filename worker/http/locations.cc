@@ -7,15 +7,16 @@ namespace {
 
 using Prefixes = std::map<std::string, conf::Location*, std::less<>>;
 
-// The longest entry that `uri` begins with. Each miss jumps to the common part of the two, so the search is logarithmic in
-// the number of locations and never walks over neighbours one by one.
+// The longest entry that `uri` begins with. Each miss jumps to the common part of the two, so the
+// search is logarithmic in the number of locations and never walks over neighbours one by one.
 const conf::Location* LongestPrefix(const Prefixes& prefixes, std::string_view uri) {
   std::string_view wanted = uri;
   for (auto it = prefixes.upper_bound(wanted); it != prefixes.begin();) {
     --it;
     const std::string& prefix = it->first;
     if (uri.starts_with(prefix)) return it->second;
-    const auto common = std::mismatch(prefix.begin(), prefix.end(), uri.begin(), uri.end()).first - prefix.begin();
+    const auto common =
+        std::mismatch(prefix.begin(), prefix.end(), uri.begin(), uri.end()).first - prefix.begin();
     wanted = uri.substr(0, static_cast<size_t>(common));
     it = prefixes.upper_bound(wanted);
   }
@@ -23,7 +24,8 @@ const conf::Location* LongestPrefix(const Prefixes& prefixes, std::string_view u
 }
 
 // A location "/x/" that asks for it redirects "/x".
-const conf::Location* AutoRedirect(const Prefixes& prefixes, const std::map<std::string, conf::Location*, std::less<>>& exact,
+const conf::Location* AutoRedirect(const Prefixes& prefixes,
+                                   const std::map<std::string, conf::Location*, std::less<>>& exact,
                                    std::string_view uri) {
   std::string with_slash(uri);
   with_slash += '/';
@@ -40,7 +42,8 @@ bool HasAutoRedirect(const conf::LocationTree& tree, std::string_view uri) {
 
 }  // namespace
 
-LocationMatch FindLocation(const conf::Location& outer, std::string_view uri, conf::Captures* captures) {
+LocationMatch FindLocation(const conf::Location& outer, std::string_view uri,
+                           conf::Captures* captures) {
   const conf::LocationTree& tree = outer.children;
   LocationMatch found;
   bool no_regex = false;
@@ -48,7 +51,8 @@ LocationMatch FindLocation(const conf::Location& outer, std::string_view uri, co
     if (const auto it = tree.exact.find(uri); it != tree.exact.end()) return {it->second};
   }
   if (HasAutoRedirect(tree, uri)) {
-    if (const conf::Location* location = AutoRedirect(tree.prefixes, tree.exact, uri)) return {location, true};
+    if (const conf::Location* location = AutoRedirect(tree.prefixes, tree.exact, uri))
+      return {location, true};
   }
   if (const conf::Location* prefix = LongestPrefix(tree.prefixes, uri)) {
     no_regex = prefix->kind == conf::LocationKind::kPrefixNoRegex;

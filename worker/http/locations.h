@@ -1,5 +1,6 @@
-// Finds the location of a URI, with nginx's rules: an exact match wins at once; else the longest prefix is remembered, the
-// locations inside it are searched, and regular expressions are tried in the order written unless the prefix forbids it.
+// Finds the location of a URI, with nginx's rules: an exact match wins at once; else the longest
+// prefix is remembered, the locations inside it are searched, and regular expressions are tried in
+// the order written unless the prefix forbids it.
 #pragma once
 
 #include <string_view>
@@ -14,6 +15,7 @@ struct LocationMatch {
   bool by_regex = false;       // `captures` hold the groups
 };
 
-LocationMatch FindLocation(const conf::Location& outer, std::string_view uri, conf::Captures* captures);
+LocationMatch FindLocation(const conf::Location& outer, std::string_view uri,
+                           conf::Captures* captures);
 
 }  // namespace limpet::worker

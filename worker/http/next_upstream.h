@@ -1,4 +1,5 @@
-// Whether a failed attempt is repeated at another peer (proxy_next_upstream). Pure: the one place that decides it.
+// Whether a failed attempt is repeated at another peer (proxy_next_upstream). Pure: the one place
+// that decides it.
 #pragma once
 
 #include <cstdint>
@@ -19,16 +20,17 @@ constexpr Failure kTimedOut{conf::kNextTimeout, 504};
 constexpr Failure kBadResponse{conf::kNextInvalidHeader, 502};
 
 struct AttemptFacts {
-  bool request_sent = false;     // bytes of the request have left for the peer
-  bool body_dropped = false;     // streamed body bytes are gone: the request cannot be sent again
+  bool request_sent = false;      // bytes of the request have left for the peer
+  bool body_dropped = false;      // streamed body bytes are gone: the request cannot be sent again
   bool response_started = false;  // the client has got a head
   bool idempotent = true;
-  int tries_left = 0;            // peers that may still be asked
-  bool time_left = true;         // proxy_next_upstream_timeout has not passed
+  int tries_left = 0;     // peers that may still be asked
+  bool time_left = true;  // proxy_next_upstream_timeout has not passed
 };
 
 constexpr bool IsIdempotent(proto::Method method) {  // nginx's list of those that are not
-  return method != proto::Method::kPost && method != proto::Method::kLock && method != proto::Method::kPatch;
+  return method != proto::Method::kPost && method != proto::Method::kLock &&
+         method != proto::Method::kPatch;
 }
 
 constexpr bool MayTryNext(uint32_t condition, const AttemptFacts& facts, uint32_t allowed) {
@@ -42,14 +44,22 @@ constexpr bool MayTryNext(uint32_t condition, const AttemptFacts& facts, uint32_
 // The condition that a response's status is, or 0.
 constexpr uint32_t ConditionOfStatus(int status) {
   switch (status) {
-    case 500: return conf::kNext500;
-    case 502: return conf::kNext502;
-    case 503: return conf::kNext503;
-    case 504: return conf::kNext504;
-    case 403: return conf::kNext403;
-    case 404: return conf::kNext404;
-    case 429: return conf::kNext429;
-    default: return 0;
+    case 500:
+      return conf::kNext500;
+    case 502:
+      return conf::kNext502;
+    case 503:
+      return conf::kNext503;
+    case 504:
+      return conf::kNext504;
+    case 403:
+      return conf::kNext403;
+    case 404:
+      return conf::kNext404;
+    case 429:
+      return conf::kNext429;
+    default:
+      return 0;
   }
 }
 

@@ -83,7 +83,7 @@ bool ProxyExchange::Resolve(std::string_view host) {
   }
   if (lookup_.Start(*resolver, host)) return UseResolved();
   state_ = State::kResolving;
-  deadline_.Arm(static_cast<uint64_t>(location_->resolver->timeout.count()));
+  deadline_.Arm(location_->resolver->timeout);
   return false;
 }
 
@@ -102,7 +102,8 @@ bool ProxyExchange::UseResolved() {
   }
   const auto group = FindResolvedGroup(exchange_.runtime(), url, answer);
   if (group == nullptr) {
-    exchange_.Log(LogLevel::kError, fmt::format("invalid port in upstream \"{}\"", url.host_header));
+    exchange_.Log(LogLevel::kError,
+                  fmt::format("invalid port in upstream \"{}\"", url.host_header));
     FailWithoutPeer(500);
     return false;
   }
@@ -112,7 +113,8 @@ bool ProxyExchange::UseResolved() {
 }
 
 void ProxyExchange::FailResolving(std::string_view host, ResolveError error) {
-  exchange_.Log(LogLevel::kError, fmt::format("{} could not be resolved ({}: {})", host, static_cast<int>(error), Name(error)));
+  exchange_.Log(LogLevel::kError, fmt::format("{} could not be resolved ({}: {})", host,
+                                              static_cast<int>(error), Name(error)));
   FailWithoutPeer(502);
 }
 
@@ -175,7 +177,7 @@ void ProxyExchange::Connect() {
     connection_.transport = std::move(connecting.transport);
     connection_.created_ms = runtime.loop.NowMs();
     if (connecting.errnum == 0) return OnConnected();
-    deadline_.Arm(static_cast<uint64_t>(location_->proxy.connect_timeout.count()));
+    deadline_.Arm(location_->proxy.connect_timeout);
   };
   if (!https_) return await(PlainTransport::Connect(runtime.loop, peer_->address, options, this));
   connection_.scope = tls.scope;
@@ -219,7 +221,7 @@ void ProxyExchange::ArmDeadline() {
       response_half_ == Half::kHead) {
     return deadline_.Disarm();  // waiting for the client's body: its own deadline runs
   }
-  deadline_.Arm(static_cast<uint64_t>((sending ? proxy.send_timeout : proxy.read_timeout).count()));
+  deadline_.Arm(sending ? proxy.send_timeout : proxy.read_timeout);
 }
 
 void ProxyExchange::OnReadable() {

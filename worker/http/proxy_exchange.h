@@ -139,7 +139,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   const conf::Location* location_ = nullptr;
   UpstreamRuntime* upstream_ = nullptr;
   Lookup lookup_;
-  std::vector<std::shared_ptr<ResolvedGroup>> held_;  // whose peers this exchange and its log line name
+  std::vector<std::shared_ptr<ResolvedGroup>>
+      held_;  // whose peers this exchange and its log line name
   State state_ = State::kIdle;
   Half request_half_ = Half::kHead;
   Half response_half_ = Half::kHead;

@@ -1,5 +1,5 @@
-// The request of an exchange as routing and the features see it. Views point into the connection's head block (it stays
-// where it is until the exchange ends) or into the exchange's arena.
+// The request of an exchange as routing and the features see it. Views point into the connection's
+// head block (it stays where it is until the exchange ends) or into the exchange's arena.
 #pragma once
 
 #include <cstdint>
@@ -37,27 +37,29 @@ struct Request {
   std::string_view unparsed_uri;  // as sent: $request_uri
   std::string_view uri;           // decoded and normalised; changed by rewrites
   std::string_view args;
-  bool uri_is_original = true;    // nothing was rewritten: unparsed_uri may go to an upstream as it is
-  bool under_location = true;     // false after `rewrite … break`: the URI is no longer what the location matched
-  bool uri_under_alias = false;   // try_files has found a file below the alias of a regex location
-  std::string_view host;          // lower case, without the port; "" if the request named none
+  bool uri_is_original =
+      true;  // nothing was rewritten: unparsed_uri may go to an upstream as it is
+  bool under_location =
+      true;  // false after `rewrite … break`: the URI is no longer what the location matched
+  bool uri_under_alias = false;  // try_files has found a file below the alias of a regex location
+  std::string_view host;         // lower case, without the port; "" if the request named none
   uint16_t host_port = 0;
   proto::Framing framing;
-  bool internal = false;          // came by an internal redirect
-  int uri_changes = 10;           // internal redirects left before we call it a cycle
+  bool internal = false;  // came by an internal redirect
+  int uri_changes = 10;   // internal redirects left before we call it a cycle
   const conf::Server* server = nullptr;
   const conf::Location* location = nullptr;
-  SocketAddress remote;           // the client, after realip
+  SocketAddress remote;  // the client, after realip
   std::string remote_host;
   bool remote_replaced = false;
-  std::string_view user;          // auth_basic: $remote_user
+  std::string_view user;  // auth_basic: $remote_user
   bool user_parsed = false;
   std::string_view password;
-  uint64_t started_ms = 0;        // CLOCK_MONOTONIC
+  uint64_t started_ms = 0;  // CLOCK_MONOTONIC
   uint64_t head_length = 0;
   uint64_t body_received = 0;
-  bool pipelined = false;         // was in the buffer when its predecessor ended: $pipe
-  int access_status = 0;          // what access control will answer once auth_delay has passed
+  bool pipelined = false;  // was in the buffer when its predecessor ended: $pipe
+  int access_status = 0;   // what access control will answer once auth_delay has passed
 
   const proto::HeaderList& headers() const { return head->headers; }
 };

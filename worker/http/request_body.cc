@@ -9,7 +9,8 @@
 namespace limpet::worker {
 
 void RequestBody::Start(Mode mode, RequestBodySink* sink) {
-  if (mode_ == Mode::kBuffered && complete_ && mode == Mode::kBuffered) {  // read already, before an internal redirect
+  if (mode_ == Mode::kBuffered && complete_ &&
+      mode == Mode::kBuffered) {  // read already, before an internal redirect
     sink->OnBodyReady();
     return;
   }
@@ -22,7 +23,8 @@ void RequestBody::Start(Mode mode, RequestBodySink* sink) {
     if (sink_ != nullptr) sink_->OnBodyReady();
     return;
   }
-  if (mode != Mode::kDiscarded) exchange_.stream().WantBody(true);  // what nobody wants is dropped after the response
+  if (mode != Mode::kDiscarded)
+    exchange_.stream().WantBody(true);  // what nobody wants is dropped after the response
 }
 
 void RequestBody::StartTunnel(RequestBodySink* sink) {
@@ -83,7 +85,8 @@ bool RequestBody::OpenFile() {
   if (!named) ::unlink(path_.c_str());  // $request_body_file still tells what it was called
   remove_file_ = settings.body_in_file_only == conf::ClientSettings::InFileOnly::kClean;
   file_ = std::make_shared<const UniqueFd>(std::move(*fd));
-  if (!named) exchange_.Log(LogLevel::kWarn, "a client request body is buffered to a temporary file");
+  if (!named)
+    exchange_.Log(LogLevel::kWarn, "a client request body is buffered to a temporary file");
   return true;
 }
 
@@ -110,7 +113,8 @@ bool RequestBody::Spool() {
 void RequestBody::AppendTo(OutputQueue* queue) const {
   if (file_ != nullptr) return queue->AppendFile(file_, 0, file_size_);
   for (const Slice& piece : pieces_) {
-    queue->AppendBlock(piece.block, static_cast<size_t>(piece.bytes.data() - piece.block.data()), piece.bytes.size());
+    queue->AppendBlock(piece.block, static_cast<size_t>(piece.bytes.data() - piece.block.data()),
+                       piece.bytes.size());
   }
 }
 

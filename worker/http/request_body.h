@@ -1,5 +1,6 @@
-// The request body of an exchange: collected in memory up to client_body_buffer_size and in a temporary file beyond it, or
-// handed on piece by piece, or thrown away. The client stream has taken the framing off already.
+// The request body of an exchange: collected in memory up to client_body_buffer_size and in a
+// temporary file beyond it, or handed on piece by piece, or thrown away. The client stream has
+// taken the framing off already.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ struct Slice {
 class RequestBodySink {
  public:
   virtual ~RequestBodySink() = default;
-  virtual void OnBodyReady() = 0;              // buffered: all of it is here
+  virtual void OnBodyReady() = 0;               // buffered: all of it is here
   virtual void OnBodyPiece(Slice /*piece*/) {}  // streamed
   virtual void OnBodyPause() {}                 // streamed: no more pieces are here at the moment
 };
@@ -37,11 +38,11 @@ class RequestBody {
 
   explicit RequestBody(Exchange& exchange) : exchange_(exchange) {}
 
-  // Starts to read. With kBuffered and kStreamed the sink hears of it, maybe before this returns (kBuffered: always, also
-  // for a request without a body).
+  // Starts to read. With kBuffered and kStreamed the sink hears of it, maybe before this returns
+  // (kBuffered: always, also for a request without a body).
   void Start(Mode mode, RequestBodySink* sink);
   void StartTunnel(RequestBodySink* sink);  // from now on all bytes of the client go to the sink
-  void Pause(bool paused);  // streamed: the upstream takes no more now
+  void Pause(bool paused);                  // streamed: the upstream takes no more now
 
   // From the client stream, by way of the exchange.
   void OnData(Slice data);
@@ -52,9 +53,11 @@ class RequestBody {
 
   bool complete() const { return complete_; }  // all of it has come from the client
   Mode mode() const { return mode_; }
-  uint64_t size() const { return size_; }      // bytes so far; the whole size once complete
+  uint64_t size() const { return size_; }  // bytes so far; the whole size once complete
   bool in_file() const { return file_ != nullptr; }
-  const std::string& file_path() const { return path_; }  // gone from its folder unless client_body_in_file_only
+  const std::string& file_path() const {
+    return path_;
+  }  // gone from its folder unless client_body_in_file_only
   const std::vector<Slice>& pieces() const { return pieces_; }
 
   // Queues the whole buffered body; may be called again for another peer.
@@ -66,7 +69,8 @@ class RequestBody {
 
  private:
   void KeepForVariables(const Slice& data);
-  bool Spool();        // moves what is in memory to the file; false after an error (the exchange has been ended)
+  bool Spool();  // moves what is in memory to the file; false after an error (the exchange has been
+                 // ended)
   bool WriteFile(std::string_view bytes);
   bool OpenFile();
 

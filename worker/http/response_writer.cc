@@ -39,7 +39,9 @@ class HeadText {
     const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
     return *this << std::string_view(digits, static_cast<size_t>(end - digits));
   }
-  void Field(std::string_view name, std::string_view value) { *this << name << ": " << value << "\r\n"; }
+  void Field(std::string_view name, std::string_view value) {
+    *this << name << ": " << value << "\r\n";
+  }
 
  private:
   static constexpr size_t kRoom = 2048;
@@ -66,12 +68,13 @@ std::string_view AbsoluteLocation(Exchange& exchange) {
   if (!location.starts_with('/') || !settings.absolute) return location;
   const ClientInfo& client = exchange.client();
   std::string_view host = request.host;
-  if (settings.server_name_in_redirect && !request.server->name.empty()) host = request.server->name;
+  if (settings.server_name_in_redirect && !request.server->name.empty())
+    host = request.server->name;
   if (host.empty()) host = exchange.arena().Copy(client.local.HostString());
   const uint16_t port = client.local.port();
   const bool shows_port = settings.port_in_redirect && port != 0 && port != (client.ssl ? 443 : 80);
-  return exchange.arena().Concat(client.ssl ? "https://" : "http://", host, shows_port ? fmt::format(":{}", port) : "",
-                                 location);
+  return exchange.arena().Concat(client.ssl ? "https://" : "http://", host,
+                                 shows_port ? fmt::format(":{}", port) : "", location);
 }
 
 }  // namespace
@@ -94,8 +97,9 @@ bool ResponseWriter::SendHead() {
   }
   if (!ApplyConditions(exchange_)) return false;
   AddResponseHeaders(exchange_);
-  response.hides_body = !response.is_upgrade && (exchange_.request().method == proto::Method::kHead ||
-                                                 proto::StatusHasNoBody(response.status));
+  response.hides_body =
+      !response.is_upgrade && (exchange_.request().method == proto::Method::kHead ||
+                               proto::StatusHasNoBody(response.status));
   if (!response.hides_body) {
     filter_ = MakeGzipFilter(exchange_, this);
   }
@@ -162,7 +166,8 @@ void ResponseWriter::ComposeHead() {
   } else if (stream.keep_alive()) {
     out << "Connection: keep-alive\r\n";
     if (location.client.keepalive_header_timeout > 0) {
-      out << "Keep-Alive: timeout=" << static_cast<uint64_t>(location.client.keepalive_header_timeout) << "\r\n";
+      out << "Keep-Alive: timeout="
+          << static_cast<uint64_t>(location.client.keepalive_header_timeout) << "\r\n";
     }
   } else {
     out << "Connection: close\r\n";
@@ -207,7 +212,8 @@ void ResponseWriter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offse
 
 bool ResponseWriter::CanSplice() const {
   const Response& response = exchange_.response();
-  return filter_ == nullptr && !response.chunked && !response.hides_body && exchange_.stream().can_splice();
+  return filter_ == nullptr && !response.chunked && !response.hides_body &&
+         exchange_.stream().can_splice();
 }
 
 void ResponseWriter::WriteBodyPipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size) {

@@ -1,5 +1,6 @@
-// Turns a Response into bytes for the client stream. The one place where response filters are called: each is one line in
-// SendHead (head filters) or one link of the body chain, and lives in a file of its own.
+// Turns a Response into bytes for the client stream. The one place where response filters are
+// called: each is one line in SendHead (head filters) or one link of the body chain, and lives in a
+// file of its own.
 #pragma once
 
 #include <memory>
@@ -12,8 +13,9 @@ namespace limpet::worker {
 
 class Exchange;
 
-// A link of the body chain: what comes in may be changed and goes on to `next`. Bytes of `Write` inside `block` are kept
-// alive by it; an empty block means that they outlive the exchange's end (arena, static).
+// A link of the body chain: what comes in may be changed and goes on to `next`. Bytes of `Write`
+// inside `block` are kept alive by it; an empty block means that they outlive the exchange's end
+// (arena, static).
 class BodyFilter {
  public:
   virtual ~BodyFilter() = default;
@@ -29,8 +31,9 @@ class ResponseWriter final : public BodyFilter {
   ~ResponseWriter() override;
   void Reset();
 
-  // Runs the head filters over exchange.response(), decides the framing and queues the head. False if a filter has replaced
-  // the response by another (a 412 or 416 page): the caller must not write a body.
+  // Runs the head filters over exchange.response(), decides the framing and queues the head. False
+  // if a filter has replaced the response by another (a 412 or 416 page): the caller must not write
+  // a body.
   bool SendHead();
   bool head_sent() const { return head_sent_; }
 

@@ -21,7 +21,8 @@ struct Run {
 
 void RunSteps(Exchange& exchange, const conf::RewriteScript& script, Run* run);
 
-void PublishGroups(Exchange& exchange, const conf::Regex& regex, const std::vector<conf::VariableId>& named) {
+void PublishGroups(Exchange& exchange, const conf::Regex& regex,
+                   const std::vector<conf::VariableId>& named) {
   for (size_t i = 0; i < named.size(); ++i) {
     const std::string_view text = exchange.captures().Group(regex.named_groups()[i].group);
     exchange.SetNamed(named[i], {text, !text.empty()});
@@ -29,7 +30,8 @@ void PublishGroups(Exchange& exchange, const conf::Regex& regex, const std::vect
 }
 
 // Matches against a copy in the arena: groups must outlive the URI that a rewrite replaces.
-bool Match(Exchange& exchange, const conf::Regex& regex, const std::vector<conf::VariableId>& named, std::string_view subject) {
+bool Match(Exchange& exchange, const conf::Regex& regex, const std::vector<conf::VariableId>& named,
+           std::string_view subject) {
   conf::Captures captures;
   if (!regex.Match(exchange.arena().Copy(subject), &captures)) return false;
   exchange.captures() = captures;
@@ -42,15 +44,24 @@ bool FileTest(Exchange& exchange, const Condition& condition) {
   struct stat info {};
   const bool exists = ::stat(path.c_str(), &info) == 0;
   switch (condition.kind) {
-    case Condition::Kind::kFile: return exists && S_ISREG(info.st_mode);
-    case Condition::Kind::kNotFile: return !exists || !S_ISREG(info.st_mode);
-    case Condition::Kind::kDirectory: return exists && S_ISDIR(info.st_mode);
-    case Condition::Kind::kNotDirectory: return !exists || !S_ISDIR(info.st_mode);
-    case Condition::Kind::kExists: return exists;
-    case Condition::Kind::kNotExists: return !exists;
-    case Condition::Kind::kExecutable: return exists && ::access(path.c_str(), X_OK) == 0;
-    case Condition::Kind::kNotExecutable: return !exists || ::access(path.c_str(), X_OK) != 0;
-    default: return false;
+    case Condition::Kind::kFile:
+      return exists && S_ISREG(info.st_mode);
+    case Condition::Kind::kNotFile:
+      return !exists || !S_ISREG(info.st_mode);
+    case Condition::Kind::kDirectory:
+      return exists && S_ISDIR(info.st_mode);
+    case Condition::Kind::kNotDirectory:
+      return !exists || !S_ISDIR(info.st_mode);
+    case Condition::Kind::kExists:
+      return exists;
+    case Condition::Kind::kNotExists:
+      return !exists;
+    case Condition::Kind::kExecutable:
+      return exists && ::access(path.c_str(), X_OK) == 0;
+    case Condition::Kind::kNotExecutable:
+      return !exists || ::access(path.c_str(), X_OK) != 0;
+    default:
+      return false;
   }
 }
 
@@ -60,20 +71,27 @@ bool Holds(Exchange& exchange, const Condition& condition) {
       const std::string_view value = exchange.Evaluate(condition.subject);
       return !value.empty() && value != "0";
     }
-    case Condition::Kind::kEqual: return exchange.Evaluate(condition.subject) == exchange.Evaluate(condition.operand);
-    case Condition::Kind::kNotEqual: return exchange.Evaluate(condition.subject) != exchange.Evaluate(condition.operand);
+    case Condition::Kind::kEqual:
+      return exchange.Evaluate(condition.subject) == exchange.Evaluate(condition.operand);
+    case Condition::Kind::kNotEqual:
+      return exchange.Evaluate(condition.subject) != exchange.Evaluate(condition.operand);
     case Condition::Kind::kMatch:
-      return Match(exchange, *condition.regex, condition.named, exchange.Evaluate(condition.subject));
+      return Match(exchange, *condition.regex, condition.named,
+                   exchange.Evaluate(condition.subject));
     case Condition::Kind::kNotMatch:
-      return !Match(exchange, *condition.regex, condition.named, exchange.Evaluate(condition.subject));
-    default: return FileTest(exchange, condition);
+      return !Match(exchange, *condition.regex, condition.named,
+                    exchange.Evaluate(condition.subject));
+    default:
+      return FileTest(exchange, condition);
   }
 }
 
-// Groups of a decoded URI go back into a query or a redirect encoded, if the request had them encoded.
+// Groups of a decoded URI go back into a query or a redirect encoded, if the request had them
+// encoded.
 class EscapedGroups {
  public:
-  EscapedGroups(Exchange& exchange, bool active) : exchange_(exchange), saved_(exchange.captures()), active_(active) {
+  EscapedGroups(Exchange& exchange, bool active)
+      : exchange_(exchange), saved_(exchange.captures()), active_(active) {
     if (!active_) return;
     std::string text;
     conf::Captures escaped;
@@ -110,8 +128,10 @@ std::string_view JoinArgs(Exchange& exchange, std::string_view added, bool drop_
   return added.empty() ? own : exchange.arena().Concat(added, "&", own);
 }
 
-// What configuration and request have escaped is unescaped once, as far as a redirect's target may be.
-void RedirectTo(Exchange& exchange, const RewriteStep& step, std::string_view path, std::string_view added, Run* run) {
+// What configuration and request have escaped is unescaped once, as far as a redirect's target may
+// be.
+void RedirectTo(Exchange& exchange, const RewriteStep& step, std::string_view path,
+                std::string_view added, Run* run) {
   const int status = step.flag == RewriteStep::Flag::kPermanent ? 301 : 302;
   std::string target(path);
   if (step.has_args) target.append("?").append(added);
@@ -126,7 +146,8 @@ void RewriteUri(Exchange& exchange, const RewriteStep& step, Run* run) {
   using Flag = RewriteStep::Flag;
   Request& request = exchange.request();
   if (!Match(exchange, *step.regex, step.named, request.uri)) return;
-  const bool redirects = step.is_absolute || step.flag == Flag::kRedirect || step.flag == Flag::kPermanent;
+  const bool redirects =
+      step.is_absolute || step.flag == Flag::kRedirect || step.flag == Flag::kPermanent;
   const bool encoded = UriWasEncoded(request);
   std::string_view path;
   {

@@ -6,7 +6,8 @@
 
 namespace limpet::worker {
 
-// kNext: ran to its end and the URI is as it was, or `break` fixed it; kLocate: the URI was rewritten; kDone: answered.
+// kNext: ran to its end and the URI is as it was, or `break` fixed it; kLocate: the URI was
+// rewritten; kDone: answered.
 Step RunRewriteScript(Exchange& exchange, const conf::RewriteScript& script);
 
 // Answers with what a `return` says.

@@ -1,4 +1,5 @@
-// What all exchanges of a worker share. Built once when the worker starts; constant but for the objects it points to.
+// What all exchanges of a worker share. Built once when the worker starts; constant but for the
+// objects it points to.
 #pragma once
 
 #include <memory>
@@ -37,23 +38,25 @@ struct Runtime {
   Loop& loop;
   BlockPool& blocks;
   SplicePipes& pipes;
-  std::vector<Log>& logs;                                // to Config::error_logs
-  shm::Counters& counters;                               // all workers'
+  std::vector<Log>& logs;   // to Config::error_logs
+  shm::Counters& counters;  // all workers'
   shm::WorkerCounters& own_counters;
-  const TlsClientContexts* upstream_tls = nullptr;       // null: nothing is proxied
-  TlsSessionMemory upstream_sessions;                    // outlives the connections kept in upstreams
-  std::vector<std::unique_ptr<ServerNames>> names;       // to Http::listens
+  const TlsClientContexts* upstream_tls = nullptr;  // null: nothing is proxied
+  TlsSessionMemory upstream_sessions;               // outlives the connections kept in upstreams
+  std::vector<std::unique_ptr<ServerNames>> names;  // to Http::listens
   std::vector<std::unique_ptr<UpstreamRuntime>> upstreams;  // to Http::upstreams
-  std::vector<shm::SessionTable*> sessions;              // to Http::session_zones
-  std::vector<shm::LimitReqTable*> limit_req;            // to Http::limit_req_zones
-  std::vector<shm::LimitConnTable*> limit_conn;          // to Http::limit_conn_zones
+  std::vector<shm::SessionTable*> sessions;                 // to Http::session_zones
+  std::vector<shm::LimitReqTable*> limit_req;               // to Http::limit_req_zones
+  std::vector<shm::LimitConnTable*> limit_conn;             // to Http::limit_conn_zones
   std::unique_ptr<AccessLogs> access_logs;
-  ProxyPlans proxy_plans;                                // of the locations that proxy
-  bool stopping = false;  // graceful stop: no connection is kept after its response
+  ProxyPlans proxy_plans;  // of the locations that proxy
+  bool stopping = false;   // graceful stop: no connection is kept after its response
   uint64_t generation = 1;
   int slot = 0;
 
-  uint64_t next_connection_number() { return ++connections_made; }  // $connection, within the worker
+  uint64_t next_connection_number() {
+    return ++connections_made;
+  }  // $connection, within the worker
   uint64_t connections_made = 0;
 
   // Groups made at run time for the literal addresses that a proxy_pass with variables has named.
@@ -64,14 +67,14 @@ struct Runtime {
   static constexpr size_t kMaxAdHoc = 10'000;  // a client must not fill our memory with addresses
   std::unordered_map<std::string, AdHoc> ad_hoc;
 
-  // Names of a proxy_pass with variables, resolved at run time. The group of a name and port (the key) is replaced when the
-  // addresses change; exchanges that use the old one keep it alive.
+  // Names of a proxy_pass with variables, resolved at run time. The group of a name and port (the
+  // key) is replaced when the addresses change; exchanges that use the old one keep it alive.
   std::unordered_map<const conf::Resolver*, std::unique_ptr<Resolver>> resolvers;
   std::unordered_map<std::string, std::shared_ptr<ResolvedGroup>> resolved;
 
   // Wall time in the forms that heads and logs need, rendered at most once a second.
   std::string_view HttpDate();
-  std::string_view LogTime();   // access log
+  std::string_view LogTime();  // access log
   std::string_view Iso8601();
   int64_t WallSeconds();
 

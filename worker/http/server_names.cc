@@ -6,9 +6,11 @@ namespace limpet::worker {
 
 ServerNames::ServerNames(const conf::ListenGroup& group) : group_(group) {
   const conf::HeadSettings& own = group.default_server->head;
-  head_limits_ = {0, 0, static_cast<size_t>(own.max_headers), own.ignore_invalid_headers, own.underscores_in_headers};
+  head_limits_ = {0, 0, static_cast<size_t>(own.max_headers), own.ignore_invalid_headers,
+                  own.underscores_in_headers};
   for (const conf::Server* server : group.servers) {
-    const size_t line = std::max(server->head.large_buffers_size, server->head.client_header_buffer_size);
+    const size_t line =
+        std::max(server->head.large_buffers_size, server->head.client_header_buffer_size);
     const size_t total = line * static_cast<size_t>(server->head.large_buffers_count);
     head_limits_.max_line = std::max(head_limits_.max_line, line);
     head_limits_.max_total = std::max(head_limits_.max_total, total);
@@ -41,13 +43,15 @@ ServerNames::ServerNames(const conf::ListenGroup& group) : group_(group) {
 
 const conf::Server* ServerNames::FindWildcard(std::string_view host) const {
   if (!head_.empty()) {
-    for (size_t dot = host.find('.'); dot != std::string_view::npos; dot = host.find('.', dot + 1)) {
+    for (size_t dot = host.find('.'); dot != std::string_view::npos;
+         dot = host.find('.', dot + 1)) {
       if (dot == 0) continue;
       if (const auto it = head_.find(host.substr(dot)); it != head_.end()) return it->second;
     }
   }
   if (!tail_.empty()) {
-    for (size_t dot = host.rfind('.'); dot != std::string_view::npos && dot > 0; dot = host.rfind('.', dot - 1)) {
+    for (size_t dot = host.rfind('.'); dot != std::string_view::npos && dot > 0;
+         dot = host.rfind('.', dot - 1)) {
       if (dot + 1 == host.size()) continue;
       if (const auto it = tail_.find(host.substr(0, dot + 1)); it != tail_.end()) return it->second;
     }

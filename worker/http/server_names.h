@@ -1,5 +1,6 @@
-// Chooses the server of a listening address by the request's host: exact name, then the longest *.name, then the longest
-// name.*, then the first regular expression, then the default server. Built once per address.
+// Chooses the server of a listening address by the request's host: exact name, then the longest
+// *.name, then the longest name.*, then the first regular expression, then the default server.
+// Built once per address.
 #pragma once
 
 #include <string>
@@ -19,12 +20,14 @@ class ServerNames {
 
   struct Match {
     const conf::Server* server = nullptr;
-    const conf::ServerName* regex = nullptr;  // set if a regular expression matched: its groups are in *captures
+    const conf::ServerName* regex =
+        nullptr;  // set if a regular expression matched: its groups are in *captures
   };
   // `host`: lower case, without the port.
   Match Find(std::string_view host, conf::Captures* captures) const;
 
-  // Limits on heads apply before the server is known: the most that any server of the address allows.
+  // Limits on heads apply before the server is known: the most that any server of the address
+  // allows.
   const proto::HeadLimits& head_limits() const { return head_limits_; }
 
  private:

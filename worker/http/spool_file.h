@@ -1,4 +1,5 @@
-// A temporary file that bytes are appended to and later sent from. It has no name: the system frees it with its last user.
+// A temporary file that bytes are appended to and later sent from. It has no name: the system frees
+// it with its last user.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ class SpoolFile {
   uint64_t size_ = 0;
 };
 
-// Opens a new temporary file in `folder`. With `path`, it keeps a name, which is returned there; the caller removes it.
+// Opens a new temporary file in `folder`. With `path`, it keeps a name, which is returned there;
+// the caller removes it.
 Result<UniqueFd> OpenTemporary(const std::string& folder, std::string* path);
 Status WriteFully(int fd, std::string_view bytes, uint64_t offset);
 

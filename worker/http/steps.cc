@@ -20,17 +20,20 @@ Step ServerRewriteStep(Exchange& exchange) {
 std::string_view RedirectWithSlash(Exchange& exchange, const conf::Location& location) {
   const Request& request = exchange.request();
   const std::string name = proto::EscapeUri(location.name, proto::EscapeKind::kUri);
-  return request.args.empty() ? exchange.arena().Copy(name) : exchange.arena().Concat(name, "?", request.args);
+  return request.args.empty() ? exchange.arena().Copy(name)
+                              : exchange.arena().Concat(name, "?", request.args);
 }
 
 // A declared length is refused before a byte of the body is read.
 bool BodyIsTooLarge(Exchange& exchange) {
   const Request& request = exchange.request();
   const uint64_t limit = exchange.location().client.max_body_size;
-  if (limit == 0 || request.framing.kind != proto::BodyKind::kLength || request.framing.length <= limit) return false;
+  if (limit == 0 || request.framing.kind != proto::BodyKind::kLength ||
+      request.framing.length <= limit)
+    return false;
   if (request.internal) return false;
-  exchange.Log(LogLevel::kError,
-               fmt::format("client intended to send too large body: {} bytes", request.framing.length));
+  exchange.Log(LogLevel::kError, fmt::format("client intended to send too large body: {} bytes",
+                                             request.framing.length));
   exchange.Finish(413);
   return true;
 }
@@ -101,7 +104,8 @@ constexpr std::array kSteps = {
 };
 constexpr size_t kServerRewrite = 1;
 constexpr size_t kLocate = 2;
-static_assert(kSteps[kServerRewrite].name == "server rewrite" && kSteps[kLocate].name == "find location");
+static_assert(kSteps[kServerRewrite].name == "server rewrite" &&
+              kSteps[kLocate].name == "find location");
 
 }  // namespace
 

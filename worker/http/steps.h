@@ -15,7 +15,8 @@ struct StepRow {
 };
 
 std::span<const StepRow> Steps();
-// Where an internal redirect, a rewritten URI and a named location start over, and where content is made.
+// Where an internal redirect, a rewritten URI and a named location start over, and where content is
+// made.
 size_t FirstStep();
 size_t LocateStep();
 size_t AfterLocateStep();

@@ -15,7 +15,8 @@ std::string NameAndPort(const ProxyUrl& url) {
   return name;
 }
 
-// One peer for each address. Their failures are forgotten with the request, as in nginx: the next answer may name others.
+// One peer for each address. Their failures are forgotten with the request, as in nginx: the next
+// answer may name others.
 conf::Upstream MakeResolvedConf(const ProxyUrl& url, std::vector<SocketAddress> addresses) {
   conf::Upstream conf;
   conf.name = NameAndPort(url);
@@ -53,7 +54,8 @@ bool ParseProxyUrl(std::string_view text, ProxyUrl* out) {
   const size_t bracket = authority.rfind(']');
   const size_t colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
   out->host = authority.substr(0, colon);
-  out->port = colon == std::string_view::npos ? (out->https ? "443" : "80") : authority.substr(colon + 1);
+  out->port =
+      colon == std::string_view::npos ? (out->https ? "443" : "80") : authority.substr(colon + 1);
   return !out->host.empty();
 }
 
@@ -67,8 +69,9 @@ UpstreamRuntime* FindUpstreamByUrl(Runtime& runtime, const ProxyUrl& url) {
   if (known != runtime.ad_hoc.end()) return known->second.runtime.get();
 
   const auto port = ParseDecimal(url.port);
-  auto address = url.host.starts_with("unix:") ? SocketAddress::Parse(url.host, 0)
-                                               : SocketAddress::ParseIp(url.host, port ? static_cast<uint16_t>(*port) : 80);
+  auto address = url.host.starts_with("unix:")
+                     ? SocketAddress::Parse(url.host, 0)
+                     : SocketAddress::ParseIp(url.host, port ? static_cast<uint16_t>(*port) : 80);
   if (!address || (port && (*port == 0 || *port > 65535))) return nullptr;
   if (runtime.ad_hoc.size() >= Runtime::kMaxAdHoc) return nullptr;
   auto conf = std::make_unique<conf::Upstream>();
@@ -78,13 +81,15 @@ UpstreamRuntime* FindUpstreamByUrl(Runtime& runtime, const ProxyUrl& url) {
   server.name = name;
   server.addresses = {*address};
   conf->servers.push_back(std::move(server));
-  auto made = std::make_unique<UpstreamRuntime>(runtime.loop, *conf, nullptr, runtime.slot, nullptr, nullptr);
+  auto made = std::make_unique<UpstreamRuntime>(runtime.loop, *conf, nullptr, runtime.slot, nullptr,
+                                                nullptr);
   UpstreamRuntime* result = made.get();
   runtime.ad_hoc.emplace(name, Runtime::AdHoc{std::move(conf), std::move(made)});
   return result;
 }
 
-ResolvedGroup::ResolvedGroup(Runtime& runtime, const ProxyUrl& url, std::vector<SocketAddress> addresses)
+ResolvedGroup::ResolvedGroup(Runtime& runtime, const ProxyUrl& url,
+                             std::vector<SocketAddress> addresses)
     : conf_(MakeResolvedConf(url, std::move(addresses))),
       upstream_(runtime.loop, conf_, nullptr, runtime.slot, nullptr, nullptr) {}
 
@@ -94,31 +99,39 @@ bool ResolvedGroup::HasAddresses(const std::vector<SocketAddress>& addresses) co
   return std::is_permutation(own.begin(), own.end(), addresses.begin(), addresses.end());
 }
 
-std::shared_ptr<ResolvedGroup> FindResolvedGroup(Runtime& runtime, const ProxyUrl& url, const ResolveAnswer& answer) {
+std::shared_ptr<ResolvedGroup> FindResolvedGroup(Runtime& runtime, const ProxyUrl& url,
+                                                 const ResolveAnswer& answer) {
   const auto port = ParseDecimal(url.port);
   if (!port || *port == 0 || *port > 65535) return nullptr;
   std::vector<SocketAddress> addresses = answer.addresses;
   for (SocketAddress& address : addresses) address.set_port(static_cast<uint16_t>(*port));
   const std::string key = ToLower(NameAndPort(url));
   const auto known = runtime.resolved.find(key);
-  if (known != runtime.resolved.end() && known->second->HasAddresses(addresses)) return known->second;
-  if (runtime.resolved.size() >= Runtime::kMaxAdHoc) runtime.resolved.erase(runtime.resolved.begin());
+  if (known != runtime.resolved.end() && known->second->HasAddresses(addresses))
+    return known->second;
+  if (runtime.resolved.size() >= Runtime::kMaxAdHoc)
+    runtime.resolved.erase(runtime.resolved.begin());
   Loop& loop = runtime.loop;
-  const auto free_later = [&loop](ResolvedGroup* group) { loop.DeleteLater(std::unique_ptr<Deletable>(group)); };
-  std::shared_ptr<ResolvedGroup> made(new ResolvedGroup(runtime, url, std::move(addresses)), free_later);
+  const auto free_later = [&loop](ResolvedGroup* group) {
+    loop.DeleteLater(std::unique_ptr<Deletable>(group));
+  };
+  std::shared_ptr<ResolvedGroup> made(new ResolvedGroup(runtime, url, std::move(addresses)),
+                                      free_later);
   runtime.resolved.insert_or_assign(key, made);
   return made;
 }
 
 Resolver* FindResolver(Runtime& runtime, const conf::Location& location) {
   const conf::Resolver* conf = location.resolver.get();
-  if (conf == nullptr || conf->servers.empty()) return nullptr;  // resolver_timeout alone makes none
+  if (conf == nullptr || conf->servers.empty())
+    return nullptr;  // resolver_timeout alone makes none
   auto& resolver = runtime.resolvers[conf];
   if (resolver == nullptr) resolver = std::make_unique<Resolver>(runtime.loop, *conf);
   return resolver.get();
 }
 
-bool ChooseBindAddress(Exchange& exchange, const conf::ProxySettings& proxy, SocketAddress* address, ConnectOptions* options) {
+bool ChooseBindAddress(Exchange& exchange, const conf::ProxySettings& proxy, SocketAddress* address,
+                       ConnectOptions* options) {
   if (!proxy.bind) return true;
   const std::string_view text = exchange.Evaluate(*proxy.bind);
   if (text.empty() || text == "off") return true;

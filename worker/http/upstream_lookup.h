@@ -27,8 +27,8 @@ struct ProxyUrl {  // views of the parsed text
 // False if it is no http:// URL.
 bool ParseProxyUrl(std::string_view text, ProxyUrl* out);
 
-// An upstream block of that name, else a group of its own for a literal address, kept for the life of the worker. Null: the
-// host is a name that only a resolver could find.
+// An upstream block of that name, else a group of its own for a literal address, kept for the life
+// of the worker. Null: the host is a name that only a resolver could find.
 UpstreamRuntime* FindUpstreamByUrl(Runtime& runtime, const ProxyUrl& url);
 
 // The addresses of one name, as a group: made from an answer of the resolver.
@@ -45,12 +45,14 @@ class ResolvedGroup final : public Deletable {
 };
 
 // Null if the URL's port is none. Freed by the loop when the last exchange lets go of it.
-std::shared_ptr<ResolvedGroup> FindResolvedGroup(Runtime& runtime, const ProxyUrl& url, const ResolveAnswer& answer);
+std::shared_ptr<ResolvedGroup> FindResolvedGroup(Runtime& runtime, const ProxyUrl& url,
+                                                 const ResolveAnswer& answer);
 
 // The resolver of a location, or null if it has none.
 Resolver* FindResolver(Runtime& runtime, const conf::Location& location);
 
 // proxy_bind. False if its value is no address (logged).
-bool ChooseBindAddress(Exchange& exchange, const conf::ProxySettings& proxy, SocketAddress* address, ConnectOptions* options);
+bool ChooseBindAddress(Exchange& exchange, const conf::ProxySettings& proxy, SocketAddress* address,
+                       ConnectOptions* options);
 
 }  // namespace limpet::worker

@@ -1,4 +1,5 @@
-// An upstream at work in one worker: its peers and balancing, its kept connections, and how sessions stick to it.
+// An upstream at work in one worker: its peers and balancing, its kept connections, and how
+// sessions stick to it.
 #pragma once
 
 #include <memory>
@@ -13,7 +14,9 @@ class UpstreamRuntime {
  public:
   UpstreamRuntime(Loop& loop, const conf::Upstream& conf, shm::PeerStates* states, int slot,
                   const conf::SessionZone* zone, shm::SessionTable* sessions)
-      : group(conf, states, slot), pool(loop, conf), sticky(MakeSticky(conf, group, zone, sessions)) {}
+      : group(conf, states, slot),
+        pool(loop, conf),
+        sticky(MakeSticky(conf, group, zone, sessions)) {}
 
   UpstreamGroup group;
   UpstreamPool pool;

@@ -1,4 +1,5 @@
-// What happened at each upstream peer that an exchange tried: the source of $upstream_addr, $upstream_status and the rest.
+// What happened at each upstream peer that an exchange tried: the source of $upstream_addr,
+// $upstream_status and the rest.
 #pragma once
 
 #include <cstdint>
@@ -9,15 +10,17 @@
 namespace limpet::worker {
 
 struct UpstreamAttempt {
-  std::string_view peer;          // "127.0.0.1:8081", or the group's name if no peer could be had; lives in the group
-  int status = 0;                 // 0: no response
-  int64_t connect_ms = -1;        // -1: did not happen
+  std::string_view
+      peer;  // "127.0.0.1:8081", or the group's name if no peer could be had; lives in the group
+  int status = 0;           // 0: no response
+  int64_t connect_ms = -1;  // -1: did not happen
   int64_t header_ms = -1;
   int64_t response_ms = -1;
-  uint64_t response_length = 0;   // body bytes
+  uint64_t response_length = 0;  // body bytes
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
-  bool after_redirect = false;    // first attempt of another group, after an internal redirect: ":" instead of ","
+  bool after_redirect =
+      false;  // first attempt of another group, after an internal redirect: ":" instead of ","
 };
 
 class UpstreamTrace {

@@ -1,4 +1,5 @@
-// Values of variables within one exchange: those set by `set` and named groups, and those computed once and kept.
+// Values of variables within one exchange: those set by `set` and named groups, and those computed
+// once and kept.
 #pragma once
 
 #include <vector>

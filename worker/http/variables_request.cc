@@ -69,7 +69,8 @@ Value GetRemoteUser(Exchange& exchange) {
 
 Value GetRequestBody(Exchange& exchange) {
   RequestBody& body = exchange.body();
-  const bool kept = body.mode() == RequestBody::Mode::kBuffered || body.mode() == RequestBody::Mode::kStreamed;
+  const bool kept =
+      body.mode() == RequestBody::Mode::kBuffered || body.mode() == RequestBody::Mode::kStreamed;
   if (!kept || body.pieces().empty()) {
     return Value::None();
   }

@@ -88,7 +88,8 @@ void SignalWatch::OnEvent(evutil_socket_t, short, void* self) noexcept {
 
 FdWatch::FdWatch(Loop& loop, int fd, Callback on_ready, Interest interest) : callback_(on_ready) {
   const short event = interest == Interest::kRead ? EV_READ : EV_WRITE;
-  event_assign(&event_, loop.base(), fd, static_cast<short>(event | EV_PERSIST), &FdWatch::OnEvent, this);
+  event_assign(&event_, loop.base(), fd, static_cast<short>(event | EV_PERSIST), &FdWatch::OnEvent,
+               this);
 }
 
 void FdWatch::Start() {

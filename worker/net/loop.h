@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -50,6 +51,9 @@ class Deferred : private DeferredLink {
   Callback callback_;
 };
 
+// A configured time in the unit of NowMs().
+inline uint64_t Ms(std::chrono::milliseconds time) { return static_cast<uint64_t>(time.count()); }
+
 // One deadline. Lazy: moving it later, and disarming it, only store; the timer beneath is added
 // again when it has fired too early. So a deadline per request costs a store. Destroying it disarms
 // it.
@@ -61,6 +65,7 @@ class Timer {
   ~Timer();
 
   void Arm(uint64_t ms);  // from now on, replacing an earlier deadline
+  void Arm(std::chrono::milliseconds time) { Arm(Ms(time)); }
   void Disarm() { deadline_ms_ = 0; }
   bool armed() const { return deadline_ms_ != 0; }
 
@@ -91,8 +96,9 @@ class SignalWatch {
   event event_;
 };
 
-// Level-triggered readability (or writability) of a descriptor that is no connection: a listening socket, an
-// eventfd, a netlink socket, c-ares' sockets. The descriptor must stay open while watched.
+// Level-triggered readability (or writability) of a descriptor that is no connection: a listening
+// socket, an eventfd, a netlink socket, c-ares' sockets. The descriptor must stay open while
+// watched.
 class FdWatch {
  public:
   enum class Interest : uint8_t { kRead, kWrite };

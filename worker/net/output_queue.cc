@@ -129,9 +129,8 @@ FlushResult OutputQueue::Flush(Transport& transport, bool more, uint64_t budget)
     }
     size_t n = 0;
     const Segment& front = segments_[first_];
-    const Io io = front.data != nullptr
-                      ? WritePieces(transport, more, budget, &n)
-                      : SendFrom(transport, front, budget, &n);
+    const Io io = front.data != nullptr ? WritePieces(transport, more, budget, &n)
+                                        : SendFrom(transport, front, budget, &n);
     if (io == Io::kWouldBlock) return FlushResult::kBlocked;
     if (io != Io::kOk) return FlushResult::kError;
     Consume(n);
@@ -144,7 +143,9 @@ Io OutputQueue::WritePieces(Transport& transport, bool more, uint64_t budget, si
   iovec pieces[kMaxPieces];
   int count = 0;
   size_t next = first_;
-  for (; next < segments_.size() && count < kMaxPieces && segments_[next].data != nullptr && budget > 0; ++next) {
+  for (; next < segments_.size() && count < kMaxPieces && segments_[next].data != nullptr &&
+         budget > 0;
+       ++next) {
     const Segment& segment = segments_[next];
     const uint64_t part = std::min(segment.size, budget);
     pieces[count++] = {const_cast<char*>(segment.data), static_cast<size_t>(part)};

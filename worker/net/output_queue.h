@@ -30,7 +30,8 @@ class OutputQueue {
   void Append(std::string_view bytes);        // copies
   void AppendStatic(std::string_view bytes);  // refers: the bytes must outlive the queue's content
   void AppendBlock(BlockRef block, size_t offset, size_t size);
-  // `size` bytes that wait in a pipe: they are spliced, not copied. The transport must be one that can.
+  // `size` bytes that wait in a pipe: they are spliced, not copied. The transport must be one that
+  // can.
   void AppendPipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size);
   void AppendFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size);
 
@@ -41,11 +42,12 @@ class OutputQueue {
   uint64_t size() const { return size_; }  // bytes not sent yet, files included
   bool empty() const { return size_ == 0; }
   uint64_t memory() const { return size_ - in_files_; }  // of them, those held in memory
-  uint64_t sent() const { return sent_; }  // bytes ever sent through this queue
-  void Clear();                            // drops everything unsent
+  uint64_t sent() const { return sent_; }                // bytes ever sent through this queue
+  void Clear();                                          // drops everything unsent
 
   // Writes until all is sent or the transport takes no more. `more` as in Transport::Writev, for
-  // the last piece. Not more than `budget` bytes: then it is kBlocked, too, and stopped_by_budget().
+  // the last piece. Not more than `budget` bytes: then it is kBlocked, too, and
+  // stopped_by_budget().
   FlushResult Flush(Transport& transport, bool more = false, uint64_t budget = UINT64_MAX);
   bool stopped_by_budget() const { return stopped_by_budget_; }
 

@@ -1,7 +1,6 @@
 #include "worker/net/plain_transport.h"
 
 #include <fcntl.h>
-
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/sendfile.h>

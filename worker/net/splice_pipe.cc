@@ -18,13 +18,15 @@ std::unique_ptr<SplicePipe> SplicePipes::Take() {
   pipe->read_end = std::make_shared<const UniqueFd>(UniqueFd(ends[0]));
   pipe->write_end.Reset(ends[1]);
   // Refused beyond the user's share of pipe memory: a smaller pipe works, too.
-  [[maybe_unused]] const int granted = ::fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(SplicePipe::kCapacity));
+  [[maybe_unused]] const int granted =
+      ::fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(SplicePipe::kCapacity));
   return pipe;
 }
 
 void SplicePipes::Return(std::unique_ptr<SplicePipe> pipe) {
   int left = 0;
-  if (free_.size() >= kKept || ::ioctl(pipe->read_end->get(), FIONREAD, &left) != 0 || left != 0) return;
+  if (free_.size() >= kKept || ::ioctl(pipe->read_end->get(), FIONREAD, &left) != 0 || left != 0)
+    return;
   free_.push_back(std::move(pipe));
 }
 

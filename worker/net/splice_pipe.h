@@ -1,5 +1,6 @@
-// Pipes that body bytes pass through on their way from one socket to another without being copied (splice(2)). A few are
-// kept for reuse; one that still holds bytes of a response that broke off is closed instead.
+// Pipes that body bytes pass through on their way from one socket to another without being copied
+// (splice(2)). A few are kept for reuse; one that still holds bytes of a response that broke off is
+// closed instead.
 #pragma once
 
 #include <cstddef>
@@ -12,13 +13,14 @@ namespace limpet::worker {
 
 struct SplicePipe {
   static constexpr size_t kCapacity = 256 * 1024;  // asked for; the system may grant less
-  std::shared_ptr<const UniqueFd> read_end;        // an output queue refers to it while bytes are inside
+  std::shared_ptr<const UniqueFd> read_end;  // an output queue refers to it while bytes are inside
   UniqueFd write_end;
 };
 
 class SplicePipes {
  public:
-  std::unique_ptr<SplicePipe> Take();  // empty and non-blocking; null if there are no descriptors left
+  std::unique_ptr<SplicePipe>
+  Take();  // empty and non-blocking; null if there are no descriptors left
   void Return(std::unique_ptr<SplicePipe> pipe);
 
  private:

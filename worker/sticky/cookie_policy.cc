@@ -15,7 +15,8 @@ std::string ExpiresText(const conf::StickyCookie& conf) {
   if (!conf.expires) return {};
   if (*conf.expires == conf::Ms::max()) return std::string(kExpiresMax);
   const int64_t seconds = std::chrono::duration_cast<std::chrono::seconds>(*conf.expires).count();
-  return "; expires=" + FormatCookieDate(Now().seconds + seconds) + "; max-age=" + std::to_string(seconds);
+  return "; expires=" + FormatCookieDate(Now().seconds + seconds) +
+         "; max-age=" + std::to_string(seconds);
 }
 
 class CookiePolicy final : public StickyPolicy {
@@ -25,18 +26,23 @@ class CookiePolicy final : public StickyPolicy {
   Peer* Find(conf::VariableReader& request, StickyState& state) override {
     state.id = conf_.lookup.Evaluate(request);
     if (!state.id.empty()) state.bound = group_.FindByServerId(state.id);
-    state.status = state.bound != nullptr ? StickyStatus::kHit : state.id.empty() ? StickyStatus::kNew : StickyStatus::kMiss;
+    state.status = state.bound != nullptr ? StickyStatus::kHit
+                   : state.id.empty()     ? StickyStatus::kNew
+                                          : StickyStatus::kMiss;
     return state.bound;
   }
 
   // nginx sends the cookie with every response, in this order and case of attributes.
-  std::string_view OnChosen(conf::VariableReader& request, StickyState& state, const Peer& peer) override {
+  std::string_view OnChosen(conf::VariableReader& request, StickyState& state,
+                            const Peer& peer) override {
     if (state.bound != nullptr && state.bound != &peer) state.status = StickyStatus::kRebound;
     std::string text = conf_.name + "=" + peer.server_id + ExpiresText(conf_);
-    if (const auto domain = conf_.domain.Evaluate(request); !domain.empty()) text.append("; domain=").append(domain);
+    if (const auto domain = conf_.domain.Evaluate(request); !domain.empty())
+      text.append("; domain=").append(domain);
     if (conf_.httponly) text += "; httponly";
     if (conf_.secure) text += "; secure";
-    if (const auto samesite = SameSite(request); !samesite.empty()) text.append("; samesite=").append(samesite);
+    if (const auto samesite = SameSite(request); !samesite.empty())
+      text.append("; samesite=").append(samesite);
     if (!conf_.path.empty()) text.append("; path=").append(conf_.path);
     char* memory = request.Allocate(text.size());
     std::memcpy(memory, text.data(), text.size());
@@ -60,7 +66,8 @@ class CookiePolicy final : public StickyPolicy {
 
 }  // namespace
 
-std::unique_ptr<StickyPolicy> MakeCookiePolicy(const conf::StickyCookie& conf, UpstreamGroup& group) {
+std::unique_ptr<StickyPolicy> MakeCookiePolicy(const conf::StickyCookie& conf,
+                                               UpstreamGroup& group) {
   return std::make_unique<CookiePolicy>(conf, group);
 }
 

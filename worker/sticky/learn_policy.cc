@@ -12,7 +12,8 @@ namespace {
 
 class LearnPolicy final : public StickyPolicy {
  public:
-  LearnPolicy(const conf::StickyLearn& conf, const conf::SessionZone& zone, UpstreamGroup& group, shm::SessionTable& sessions)
+  LearnPolicy(const conf::StickyLearn& conf, const conf::SessionZone& zone, UpstreamGroup& group,
+              shm::SessionTable& sessions)
       : conf_(conf), zone_(zone), group_(group), sessions_(sessions) {
     for (Peer& peer : group.peers()) IndexOf(peer);
   }
@@ -49,7 +50,8 @@ class LearnPolicy final : public StickyPolicy {
     return state.bound;
   }
 
-  std::string_view OnChosen(conf::VariableReader& /*request*/, StickyState& state, const Peer& peer) override {
+  std::string_view OnChosen(conf::VariableReader& /*request*/, StickyState& state,
+                            const Peer& peer) override {
     if (state.bound == nullptr) return {};
     if (state.bound == &peer) {
       sessions_.CountUsed();
@@ -59,7 +61,8 @@ class LearnPolicy final : public StickyPolicy {
     return {};
   }
 
-  void OnResponseHead(conf::VariableReader& request, StickyState& state, const Peer& peer) override {
+  void OnResponseHead(conf::VariableReader& request, StickyState& state,
+                      const Peer& peer) override {
     if (conf_.header) Learn(request, state, peer);
   }
 
@@ -81,7 +84,8 @@ class LearnPolicy final : public StickyPolicy {
   }
 
  private:
-  static std::string_view FirstOf(const std::vector<conf::Template>& templates, conf::VariableReader& request) {
+  static std::string_view FirstOf(const std::vector<conf::Template>& templates,
+                                  conf::VariableReader& request) {
     for (const conf::Template& text : templates) {
       if (const std::string_view value = text.Evaluate(request); !value.empty()) return value;
     }
@@ -94,8 +98,8 @@ class LearnPolicy final : public StickyPolicy {
     return false;
   }
 
-  // As nginx: what `create` yields opens a session or binds it anew; failing that, the session that was looked up is kept
-  // alive, at the peer that has answered.
+  // As nginx: what `create` yields opens a session or binds it anew; failing that, the session that
+  // was looked up is kept alive, at the peer that has answered.
   void Learn(conf::VariableReader& request, StickyState& state, const Peer& peer) {
     const std::string_view created = FirstOf(conf_.create, request);
     shm::SessionKey key = state.key;
@@ -109,7 +113,8 @@ class LearnPolicy final : public StickyPolicy {
     if (index == shm::kNoPeer) return;
     const bool stays = state.has_learned && state.bound == &peer && key.hash == state.learned.hash;
     const bool alive = state.has_learned && sessions_.Touch(key, BootMs());
-    if (alive ? stays : created.empty()) return;  // a session that is over is not opened again by its own requests
+    if (alive ? stays : created.empty())
+      return;  // a session that is over is not opened again by its own requests
     if (sessions_.Learn(key, index, BootMs()) == shm::LearnResult::kRefused) return;
     state.learned = key;
     state.has_learned = true;
@@ -134,8 +139,9 @@ class LearnPolicy final : public StickyPolicy {
 
 }  // namespace
 
-std::unique_ptr<StickyPolicy> MakeLearnPolicy(const conf::StickyLearn& conf, const conf::SessionZone& zone,
-                                              UpstreamGroup& group, shm::SessionTable& sessions) {
+std::unique_ptr<StickyPolicy> MakeLearnPolicy(const conf::StickyLearn& conf,
+                                              const conf::SessionZone& zone, UpstreamGroup& group,
+                                              shm::SessionTable& sessions) {
   return std::make_unique<LearnPolicy>(conf, zone, group, sessions);
 }
 

@@ -1,4 +1,5 @@
-// sticky learn: sessions that the servers themselves have opened are remembered in a table shared by all workers.
+// sticky learn: sessions that the servers themselves have opened are remembered in a table shared
+// by all workers.
 #pragma once
 
 #include <memory>
@@ -8,7 +9,8 @@
 namespace limpet::worker {
 
 // `zone` is what the configuration says of the table, `sessions` the table.
-std::unique_ptr<StickyPolicy> MakeLearnPolicy(const conf::StickyLearn& conf, const conf::SessionZone& zone,
-                                              UpstreamGroup& group, shm::SessionTable& sessions);
+std::unique_ptr<StickyPolicy> MakeLearnPolicy(const conf::StickyLearn& conf,
+                                              const conf::SessionZone& zone, UpstreamGroup& group,
+                                              shm::SessionTable& sessions);
 
 }  // namespace limpet::worker

@@ -15,11 +15,14 @@ class RoutePolicy final : public StickyPolicy {
       if (!state.id.empty()) break;
     }
     if (!state.id.empty()) state.bound = group_.FindByServerId(state.id);
-    state.status = state.bound != nullptr ? StickyStatus::kHit : state.id.empty() ? StickyStatus::kNew : StickyStatus::kMiss;
+    state.status = state.bound != nullptr ? StickyStatus::kHit
+                   : state.id.empty()     ? StickyStatus::kNew
+                                          : StickyStatus::kMiss;
     return state.bound;
   }
 
-  std::string_view OnChosen(conf::VariableReader& /*request*/, StickyState& state, const Peer& peer) override {
+  std::string_view OnChosen(conf::VariableReader& /*request*/, StickyState& state,
+                            const Peer& peer) override {
     if (state.bound != nullptr && state.bound != &peer) state.status = StickyStatus::kRebound;
     return {};
   }

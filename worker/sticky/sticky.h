@@ -1,5 +1,6 @@
-// Sticky sessions of one upstream in one worker: which peer a request belongs to, and what a response teaches. A policy is
-// shared by all exchanges; what it knows of one exchange is in its StickyState. No call blocks.
+// Sticky sessions of one upstream in one worker: which peer a request belongs to, and what a
+// response teaches. A policy is shared by all exchanges; what it knows of one exchange is in its
+// StickyState. No call blocks.
 #pragma once
 
 #include <cstdint>
@@ -20,37 +21,43 @@ enum class StickyStatus : uint8_t { kNone, kNew, kHit, kMiss, kExpired, kRebound
 std::string_view Name(StickyStatus status);  // $sticky_status: "" for kNone
 
 struct StickyState {
-  std::string_view id;      // what the request carried; a view of a variable's value; "": nothing
-  shm::SessionKey key{};    // of `id` (learn only)
+  std::string_view id;    // what the request carried; a view of a variable's value; "": nothing
+  shm::SessionKey key{};  // of `id` (learn only)
   bool has_key = false;
   shm::SessionKey learned{};  // the session this exchange keeps alive
   bool has_learned = false;
-  Peer* bound = nullptr;    // where the session lives
+  Peer* bound = nullptr;  // where the session lives
   StickyStatus status = StickyStatus::kNone;
-  uint64_t idle_ms = 0;     // since the session's last use
+  uint64_t idle_ms = 0;  // since the session's last use
 };
 
 class StickyPolicy {
  public:
   virtual ~StickyPolicy() = default;
 
-  // The peer that the request's session is bound to, or null. Once per exchange, before the first choice.
+  // The peer that the request's session is bound to, or null. Once per exchange, before the first
+  // choice.
   virtual Peer* Find(conf::VariableReader& request, StickyState& state) = 0;
-  // `peer` has been chosen. Returns the value of a Set-Cookie field for the response, in the reader's memory; "": none.
-  virtual std::string_view OnChosen(conf::VariableReader& /*request*/, StickyState& /*state*/, const Peer& /*peer*/) {
+  // `peer` has been chosen. Returns the value of a Set-Cookie field for the response, in the
+  // reader's memory; "": none.
+  virtual std::string_view OnChosen(conf::VariableReader& /*request*/, StickyState& /*state*/,
+                                    const Peer& /*peer*/) {
     return {};
   }
   // The response head of `peer` has come and is going to be used.
-  virtual void OnResponseHead(conf::VariableReader& /*request*/, StickyState& /*state*/, const Peer& /*peer*/) {}
+  virtual void OnResponseHead(conf::VariableReader& /*request*/, StickyState& /*state*/,
+                              const Peer& /*peer*/) {}
   // The response of `peer` has ended well.
-  virtual void OnResponseEnd(conf::VariableReader& /*request*/, StickyState& /*state*/, const Peer& /*peer*/) {}
+  virtual void OnResponseEnd(conf::VariableReader& /*request*/, StickyState& /*state*/,
+                             const Peer& /*peer*/) {}
   // From time to time while a long exchange lives: its session must not end under it. 0: never.
   virtual uint64_t touch_interval_ms() const { return 0; }
   virtual void Touch(conf::VariableReader& /*request*/, StickyState& /*state*/) {}
 };
 
 // Null for an upstream without `sticky`. `zone` and `sessions`: of a learn policy, else null.
-std::unique_ptr<StickyPolicy> MakeSticky(const conf::Upstream& conf, UpstreamGroup& group, const conf::SessionZone* zone,
+std::unique_ptr<StickyPolicy> MakeSticky(const conf::Upstream& conf, UpstreamGroup& group,
+                                         const conf::SessionZone* zone,
                                          shm::SessionTable* sessions);
 
 }  // namespace limpet::worker

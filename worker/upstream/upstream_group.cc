@@ -184,10 +184,12 @@ Peer* UpstreamGroup::Choose(PeerSelection& selection, Peer* bound, uint64_t now_
 }
 
 Peer* UpstreamGroup::PickFromTiers(PeerSelection& selection, Peer* bound, uint64_t now_ms) {
-  // A session belongs to a server id: where primaries have failed, a backup with the same id may have it.
+  // A session belongs to a server id: where primaries have failed, a backup with the same id may
+  // have it.
   const auto in_tier = [&](bool backup) -> Peer* {
     if (bound == nullptr || bound->backup == backup) return bound;
-    return backup && bound->backup_twin >= 0 ? &peers_[static_cast<size_t>(bound->backup_twin)] : nullptr;
+    return backup && bound->backup_twin >= 0 ? &peers_[static_cast<size_t>(bound->backup_twin)]
+                                             : nullptr;
   };
   if (!selection.on_backup) {
     if (Peer* peer = balancer_->Pick(primaries_, selection, in_tier(false), now_ms)) return peer;
