@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "conf/access.h"
+#include "conf/health_check.h"
 #include "conf/listen.h"
 #include "conf/logging.h"
 #include "conf/proxy.h"
@@ -65,14 +66,6 @@ struct RedirectSettings {
   bool server_name_in_redirect = false;
 };
 
-struct Resolver {
-  std::vector<SocketAddress> servers;
-  std::optional<Ms> valid;
-  bool ipv4 = true;
-  bool ipv6 = true;
-  Ms timeout = 30s;
-};
-
 struct Server;
 struct Location;
 
@@ -98,7 +91,10 @@ struct Location {
   bool internal = false;
   bool stub_status = false;
   std::optional<std::string> api;  // `api /status/`: the URI prefix
+  bool api_write = false;          // `write=on`
   bool prometheus = false;
+  std::optional<std::string> dashboard;  // `dashboard /status/`: the URI of its api
+  std::optional<HealthCheck> health_check;
   uint32_t limit_except_methods = 0;       // bits of proto::Method that the block does not apply to
   const Location* limit_except = nullptr;  // settings for all other methods
 
@@ -155,6 +151,7 @@ struct Http {
   std::vector<ListenGroup> listens;
   std::vector<std::unique_ptr<Upstream>> upstreams;
   std::vector<SessionZone> session_zones;
+  std::vector<Match> matches;
   std::vector<LimitReqZone> limit_req_zones;
   std::vector<LimitConnZone> limit_conn_zones;
   std::vector<LogFormat> log_formats;         // 0 is `combined`
@@ -170,6 +167,7 @@ struct Config {
   std::string pid_path;     // absolute
   std::string user, group;  // empty: not set
   std::string lock_file;
+  std::string control_path;           // socket of the command line's talk with the master; absolute
   std::string state_path;             // where sessions are kept over a restart; absolute
   std::vector<ErrorLogs> error_logs;  // 0: of the main context; others by LogSettings::error_log
   Ms worker_shutdown_timeout = 0ms;

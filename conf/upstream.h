@@ -15,6 +15,14 @@ namespace limpet::conf {
 using namespace std::chrono_literals;
 using Ms = std::chrono::milliseconds;
 
+struct Resolver {
+  std::vector<SocketAddress> servers;
+  std::optional<Ms> valid;
+  bool ipv4 = true;
+  bool ipv6 = true;
+  Ms timeout = 30s;
+};
+
 struct UpstreamServer {
   std::string name;                      // as written, e.g. "web:8080"
   std::vector<SocketAddress> addresses;  // resolved at load; each is a peer
@@ -29,7 +37,7 @@ struct UpstreamServer {
   bool down = false;
   bool drain = false;
   bool resolve = false;
-  std::string service;  // SRV service name
+  std::string service;  // `service=`: looked up as an SRV record; empty: addresses of `host`
   std::string route;    // `route=` or `sid=`, at most 32 bytes; empty: MD5 of "ip:port"
 };
 
@@ -86,6 +94,31 @@ struct StickyLearn {
   bool header = false;  // learn when the response head has come, not when the response ends
 };
 
+// What happens to a session whose server cannot take its request (sticky_policy). The default is
+// what nginx does.
+struct SessionPolicy {
+  enum class Down : uint8_t {
+    kRebind,     // another server takes the session over
+    kTemporary,  // another server answers; the session stays bound
+    kFail        // the client gets fail_code
+  };
+  enum class Busy : uint8_t { kRebind, kQueue, kFail };
+  // When a session that was moved off a server returns to it: never; when it comes after having
+  // been idle for half its timeout; with its next request.
+  enum class Failback : uint8_t { kNever, kIdle, kImmediate };
+  Down on_down = Down::kRebind;
+  int down_code = 502;
+  Busy on_busy = Busy::kRebind;
+  int busy_code = 502;
+  Failback failback = Failback::kNever;
+};
+
+// queue N timeout=: requests that wait for a server while all (or their own) are full.
+struct Queue {
+  int limit = 0;  // requests of a worker; 0: none waits
+  Ms timeout = 60s;
+};
+
 enum class StickyKind : uint8_t { kNone, kCookie, kRoute, kLearn };
 
 struct Sticky {
@@ -93,6 +126,9 @@ struct Sticky {
   StickyCookie cookie;
   StickyRoute route;
   StickyLearn learn;
+  SessionPolicy policy;
+  bool strict = false;  // sticky_strict: a bound server that cannot answer is an error
+  Template secret;      // sticky_secret: what server ids in cookies and routes are hashed with
 };
 
 struct Upstream {
@@ -104,6 +140,8 @@ struct Upstream {
   BalanceMethod method = BalanceMethod::kRoundRobin;
   bool least_time_last_byte = false;
   Template hash_key;
+  Queue queue;
+  std::shared_ptr<const Resolver> resolver;  // of `resolve`; null: no server has it
   Sticky sticky;
   std::string zone;  // shared state of its peers; empty: each worker has its own
   size_t zone_size = 0;
