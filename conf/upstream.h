@@ -12,6 +12,8 @@
 
 namespace limpet::conf {
 
+struct Location;
+
 using namespace std::chrono_literals;
 using Ms = std::chrono::milliseconds;
 
@@ -36,6 +38,7 @@ struct UpstreamServer {
   bool backup = false;
   bool down = false;
   bool drain = false;
+  Ms drain_timeout = 0ms;  // `drain=TIME`: its own sessions are served so long; 0: while they last
   bool resolve = false;
   std::string service;  // `service=`: looked up as an SRV record; empty: addresses of `host`
   std::string route;    // `route=` or `sid=`, at most 32 bytes; empty: MD5 of "ip:port"
@@ -151,6 +154,12 @@ struct Upstream {
   Ms keepalive_time = 1h;
   Ms keepalive_timeout = 60s;
   bool keepalive_local = false;
+  // The locations whose health_check probes these servers, in the order of the configuration: a
+  // check's place is its bit in shm::PeerState. At most kMaxChecks.
+  static constexpr size_t kMaxChecks = 32;
+  std::vector<const Location*> checks;
+  bool mandatory = false;   // a check is: a server is not used before it has passed
+  bool persistent = false;  // all mandatory checks are: what passed before a reload counts
 };
 
 }  // namespace limpet::conf

@@ -24,6 +24,17 @@ uint32_t SumOfSlots(const PeerState& state) {
 
 }  // namespace
 
+void BeginDrain(PeerState& state, uint64_t until_ms) {
+  state.drain_until_ms.store(until_ms, kRelaxed);
+  state.flags.fetch_and(~uint32_t{kPeerDrained}, kRelaxed);
+  state.flags.fetch_or(kPeerDraining, std::memory_order_release);
+}
+
+void EndDrain(PeerState& state) {
+  state.flags.fetch_and(~uint32_t{kPeerDraining | kPeerDrained}, std::memory_order_release);
+  state.drain_until_ms.store(0, kRelaxed);
+}
+
 // Anonymous shared memory in chunks, handed out as objects and taken back for reuse. Never unmapped
 // before the end: workers that are still ending may look at it.
 struct PeerStateRegistry::Arena {
@@ -89,6 +100,7 @@ struct PeerStateRegistry::Entry {
 
 struct PeerStateRegistry::Group {
   RobustMutex* mutex = nullptr;
+  RobustMutex* watch = nullptr;
   int users = 0;
   std::map<std::string, Entry> entries;  // by identity
 };
@@ -145,11 +157,13 @@ std::unique_ptr<PeerStates> PeerStateRegistry::Attach(const std::string& upstrea
   std::unique_ptr<Group>& group = groups_[upstream];
   if (!group) group = std::make_unique<Group>();
   if (group->mutex == nullptr) group->mutex = arena_->TakeMutex();
-  if (group->mutex == nullptr) return nullptr;
+  if (group->watch == nullptr) group->watch = arena_->TakeMutex();
+  if (group->mutex == nullptr || group->watch == nullptr) return nullptr;
 
   std::unique_ptr<PeerStates> states(new PeerStates);
   states->shared_ = true;
   states->mutex_ = group->mutex;
+  states->watch_ = group->watch;
   states->registry_ = this;
   states->upstream_ = upstream;
   ++group->users;
@@ -176,6 +190,7 @@ void PeerStateRegistry::Release(PeerStates& states) {
   }
   if (--group.users > 0) return;
   arena_->free_mutexes.push_back(group.mutex);
+  arena_->free_mutexes.push_back(group.watch);
   groups_.erase(found);
 }
 

@@ -28,7 +28,8 @@ namespace limpet::shm {
 enum PeerFlag : uint32_t {
   kPeerDown = 1u << 0,       // set at run time: takes nothing
   kPeerDraining = 1u << 1,   // set at run time: bound sessions only
-  kPeerUnhealthy = 1u << 2,  // by active checks
+  kPeerUnhealthy = 1u << 2,  // by active checks: failing_checks is not 0
+  kPeerDrained = 1u << 3,    // it drains, and its last session and connection have ended
 };
 
 struct alignas(64) PeerState {
@@ -41,6 +42,13 @@ struct alignas(64) PeerState {
   std::atomic<uint64_t> accessed_ms{0};  // last failure
   std::atomic<uint64_t> checked_ms{0};   // last failure, or when it was last given a chance
   std::atomic<uint64_t> started_ms{0};   // slow start counts from here; 0: not slow starting
+  // When a draining peer is no longer asked for its own sessions either; 0: it has all time.
+  std::atomic<uint64_t> drain_until_ms{0};
+  // One bit for each health_check of the upstream, in the order of conf::Upstream::checks. Written
+  // by the worker that probes.
+  std::atomic<uint32_t> failing_checks{0};
+  // The generation in which all mandatory ones have passed; 0: none yet.
+  std::atomic<uint32_t> checked_generation{0};
 
   alignas(64) std::atomic<uint64_t> requests{0};
   std::atomic<uint64_t> failed{0};          // outcomes that counted as failures, ever
@@ -48,11 +56,20 @@ struct alignas(64) PeerState {
   std::atomic<uint64_t> downtime_ms{0};     // for status
   std::atomic<uint32_t> header_time_ms{0};  // moving averages, for least_time
   std::atomic<uint32_t> response_time_ms{0};
+  std::atomic<uint64_t> probes{0};         // active checks made
+  std::atomic<uint32_t> failed_probes{0};  // of them
+  std::atomic<uint32_t> unhealthy{0};      // times it became unhealthy
 
   alignas(64) std::atomic<uint32_t> conns_of_slot[kMaxWorkerSlots]{};
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 static_assert(sizeof(PeerState) == 128 + 4 * kMaxWorkerSlots);
+
+// Takes a peer out of service without breaking its sessions: from now on it gets only requests of
+// sessions that are bound to it, and after `until_ms` (0: never) none at all. Any process may call.
+void BeginDrain(PeerState& state, uint64_t until_ms);
+// Back into service; ends a drain at any point.
+void EndDrain(PeerState& state);
 
 class PeerStateRegistry;
 
@@ -69,6 +86,8 @@ class PeerStates {
   size_t size() const { return states_.size(); }
   PeerState& operator[](size_t i) const { return *states_[i]; }
   bool shared() const { return shared_; }
+  // Of the one process that watches these peers (shm/lease.h); null: this process does.
+  RobustMutex* watch_mutex() const { return watch_; }
 
   // Held while peers are compared and changed. Short; never while doing I/O.
   class Guard {
@@ -96,6 +115,7 @@ class PeerStates {
   std::vector<PeerState*> states_;
   std::unique_ptr<PeerState[]> own_;
   RobustMutex* mutex_ = nullptr;  // null: private
+  RobustMutex* watch_ = nullptr;
   PeerStateRegistry* registry_ = nullptr;
   std::string upstream_;
   std::vector<std::string> identities_;
