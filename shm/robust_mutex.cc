@@ -21,6 +21,14 @@ RobustMutex::Owner RobustMutex::Lock() {
   std::abort();  // not a mutex any more: going on would spread the damage
 }
 
+std::optional<RobustMutex::Owner> RobustMutex::TryLock() {
+  const int error = ::pthread_mutex_trylock(&mutex_);
+  if (error == 0) return Owner::kFine;
+  if (error == EOWNERDEAD) return Owner::kDied;
+  if (error == EBUSY) return std::nullopt;
+  std::abort();
+}
+
 void RobustMutex::MarkRepaired() { ::pthread_mutex_consistent(&mutex_); }
 
 void RobustMutex::Unlock() { ::pthread_mutex_unlock(&mutex_); }

@@ -6,6 +6,8 @@
 
 #include <pthread.h>
 
+#include <optional>
+
 namespace limpet::shm {
 
 class RobustMutex {
@@ -14,7 +16,8 @@ class RobustMutex {
 
   void Init();  // once, before anybody else can see it
   [[nodiscard]] Owner Lock();
-  void MarkRepaired();  // by the holder, after kDied
+  [[nodiscard]] std::optional<Owner> TryLock();  // nothing: another has it
+  void MarkRepaired();                           // by the holder, after kDied
   void Unlock();
 
  private:
