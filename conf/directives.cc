@@ -73,6 +73,7 @@ std::span<const Group> DirectiveGroups() {
       {"Proxied heads rewritten", kProxyRewritingDirectives},
       {"Upstreams", kUpstreamDirectives},
       {"Stickiness", kStickyDirectives},
+      {"Health checks", kHealthCheckDirectives},
       {"Rewriting", kRewriteDirectives},
       {"Variables", kVariableDirectives},
       {"Access", kAccessDirectives},

@@ -135,6 +135,55 @@ Status Sticky(Block& b, const Directive& d) {
   return UnknownParameter(d.args[0]);
 }
 
+// `fail` or `fail=503`
+bool IsFail(std::string_view value, int* code) {
+  if (!value.starts_with("fail")) return false;
+  value.remove_prefix(4);
+  if (value.empty()) return true;
+  const auto number = value.starts_with('=') ? ParseDecimal(value.substr(1)) : std::nullopt;
+  if (!number || *number < 400 || *number > 599) return false;
+  *code = static_cast<int>(*number);
+  return true;
+}
+
+bool OnDown(std::string_view value, SessionPolicy* policy) {
+  using Down = SessionPolicy::Down;
+  if (value == "rebind") return policy->on_down = Down::kRebind, true;
+  if (value == "temporary") return policy->on_down = Down::kTemporary, true;
+  policy->on_down = Down::kFail;
+  return IsFail(value, &policy->down_code);
+}
+
+bool OnBusy(std::string_view value, SessionPolicy* policy) {
+  using Busy = SessionPolicy::Busy;
+  if (value == "rebind") return policy->on_busy = Busy::kRebind, true;
+  if (value == "queue") return policy->on_busy = Busy::kQueue, true;
+  policy->on_busy = Busy::kFail;
+  return IsFail(value, &policy->busy_code);
+}
+
+bool Failback(std::string_view value, SessionPolicy* policy) {
+  using Failback = SessionPolicy::Failback;
+  if (value == "never") return policy->failback = Failback::kNever, true;
+  if (value == "idle") return policy->failback = Failback::kIdle, true;
+  policy->failback = Failback::kImmediate;
+  return value == "immediate";
+}
+
+Status Policy(Block& b, const Directive& d) {
+  for (const std::string& text : d.args) {
+    SessionPolicy& policy = b.upstream->sticky.policy;
+    bool good = false;
+    if (const auto down = After(text, "on_down=")) good = OnDown(*down, &policy);
+    if (const auto busy = After(text, "on_busy=")) good = OnBusy(*busy, &policy);
+    if (const auto failback = After(text, "failback=")) good = Failback(*failback, &policy);
+    if (!good) return InvalidParameter(text);
+  }
+  return {};
+}
+
+constexpr auto kSticky = &Upstream::sticky;
+
 constexpr std::array kRows = std::to_array<Row>({
     {"sticky", kUpstream, AtLeast(1), kOnce, Sticky, "",
      "cookie NAME [expires=] [domain=] [path=] [httponly] [secure] [samesite=] | route VALUE … | "
@@ -142,6 +191,14 @@ constexpr std::array kRows = std::to_array<Row>({
      "zone=NAME:SIZE [timeout=10m] [header] [norefresh] [cookie_max_size=256] [gc_period=5m] "
      "[session_rotate=on|off] "
      "[fill_limit_minor_log=75%] [fill_limit_major_log=85%] [fill_limit_crit_log=95%]"},
+    {"sticky_policy", kUpstream, Takes(1, 2, 3), kOnce, Policy, "",
+     "[on_down=rebind|temporary|fail[=CODE]] [on_busy=rebind|queue|fail[=CODE]] "
+     "[failback=never|idle|immediate]: what becomes of a session whose server cannot take its "
+     "request"},
+    {"sticky_strict", kUpstream, kOneArg, kOnce, Setting<Flag, kSticky, &conf::Sticky::strict>,
+     "off", "502 instead of another server"},
+    {"sticky_secret", kUpstream, kOneArg, kOnce, Setting<Strings, kSticky, &conf::Sticky::secret>,
+     "", "server ids in cookies and routes are hashed with it"},
 });
 
 }  // namespace

@@ -10,6 +10,18 @@
 namespace limpet::conf {
 namespace {
 
+Status CheckPolicy(const Upstream& u, const Directive& d) {
+  const SessionPolicy& policy = u.sticky.policy;
+  if (policy.on_busy == SessionPolicy::Busy::kQueue && u.queue.limit == 0) {
+    return At(d, fmt::format("\"on_busy=queue\" requires a \"queue\" in upstream \"{}\"", u.name));
+  }
+  if (policy.failback == SessionPolicy::Failback::kIdle && u.sticky.kind != StickyKind::kLearn) {
+    return At(
+        d, fmt::format("\"failback=idle\" requires \"sticky learn\" in upstream \"{}\"", u.name));
+  }
+  return {};
+}
+
 // What belongs together but may stand in any order is checked when the block is complete.
 Status CheckUpstream(const Upstream& u, const Directive& d) {
   if (u.servers.empty()) return At(d, fmt::format("no servers are inside upstream \"{}\"", u.name));
@@ -24,7 +36,7 @@ Status CheckUpstream(const Upstream& u, const Directive& d) {
     }
   }
   if (!primary) return At(d, fmt::format("no servers are inside upstream \"{}\"", u.name));
-  return {};
+  return CheckPolicy(u, d);
 }
 
 Status UpstreamBlock(Block& outer, const Directive& d) {
@@ -117,13 +129,27 @@ Status Zone(Block& b, const Directive& d) {
   return {};
 }
 
+Status QueueRow(Block& b, const Directive& d) {
+  Queue& queue = b.upstream->queue;
+  const auto limit = ParseDecimal(d.args[0]);
+  if (!limit || *limit < 1 || *limit > INT32_MAX)
+    return InvalidArgument(fmt::format("invalid value \"{}\" in \"queue\" directive", d.args[0]));
+  queue.limit = static_cast<int>(*limit);
+  if (d.args.size() == 1) return {};
+  const auto timeout = After(d.args[1], "timeout=");
+  const auto time = timeout ? ParseTime(*timeout, false) : std::nullopt;
+  if (!time || time->count() == 0) return InvalidParameter(d.args[1]);
+  queue.timeout = *time;
+  return {};
+}
+
 using U = Upstream;
 
 constexpr std::array kRows = std::to_array<Row>({
     {"upstream", kHttp, kOneArg, kBlock | kMany | kEarly, UpstreamBlock, "",
      "a group of servers under one name"},
     {"server", kUpstream, AtLeast(1), kMany, Server, "",
-     "ADDRESS [weight=] [max_conns=] [max_fails=] [fail_timeout=] [backup] [down] [drain] "
+     "ADDRESS [weight=] [max_conns=] [max_fails=] [fail_timeout=] [backup] [down] [drain[=TIME]] "
      "[route=|sid=] [slow_start=] "
      "[resolve] [service=]"},
     {"zone", kUpstream, Takes(1, 2), kOnce, Zone, "",
@@ -140,6 +166,8 @@ constexpr std::array kRows = std::to_array<Row>({
      "header | last_byte: the quickest server"},
     {"random", kUpstream, Takes(0, 1, 2), kOnce, Random, "",
      "[two [least_conn]]: a random server, or the better of two"},
+    {"queue", kUpstream, Takes(1, 2), kOnce, QueueRow, "",
+     "N [timeout=60s]: requests of a worker that wait while all servers are at max_conns"},
     {"keepalive", kUpstream, Takes(1, 2), kOnce, Keepalive, "32 local",
      "N [local]: idle connections that a worker keeps"},
     {"keepalive_requests", kUpstream, kOneArg, kOnce, Setting<Number<>, &U::keepalive_requests>,

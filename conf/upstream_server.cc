@@ -77,6 +77,12 @@ Status Parameter(const std::string& text, UpstreamServer* s) {
   if (name == "slow_start") return Time(text, value, &s->slow_start);
   if (name == "route" || name == "sid") return Route(value, &s->route);
   if (name == "service") return Service(value, &s->service);
+  if (name == "drain") {
+    const auto time = ParseTime(value, false);
+    if (!time || time->count() == 0) return InvalidParameter(text);
+    s->drain_timeout = *time;
+    return Word("drain", s);
+  }
   return InvalidParameter(text);
 }
 

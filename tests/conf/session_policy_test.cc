@@ -1,0 +1,128 @@
+// health_check, match, queue, sticky_policy, sticky_strict, sticky_secret.
+#include "tests/conf/support.h"
+
+namespace limpet::conf {
+namespace {
+
+std::string InUpstream(const std::string& text) {
+  return InHttp("upstream u { server 127.0.0.1:1; " + text + " }");
+}
+
+std::string Checked(const std::string& check, const std::string& upstream = "zone z 64k;") {
+  return InHttp("upstream u { server 127.0.0.1:1; " + upstream +
+                " } match ok { status 200; } server { location / { " + check +
+                " proxy_pass http://u; } }");
+}
+
+const Upstream& UpstreamOf(const Config& config) { return *config.http->upstreams[0]; }
+
+TEST(HealthCheck, BelongsToItsUpstream) {
+  const auto config = MustLoad(
+      Checked("health_check interval=2s jitter=1s fails=3 passes=2 uri=/x port=81 type=http "
+              "match=ok mandatory persistent keepalive_time=10s;"));
+  const Upstream& upstream = UpstreamOf(*config);
+  ASSERT_EQ(upstream.checks.size(), 1u);
+  EXPECT_TRUE(upstream.mandatory && upstream.persistent);
+  const HealthCheck& check = *upstream.checks[0]->health_check;
+  EXPECT_EQ(check.interval, 2s);
+  EXPECT_EQ(check.jitter, 1s);
+  EXPECT_EQ(check.fails, 3);
+  EXPECT_EQ(check.passes, 2);
+  EXPECT_EQ(check.uri, "/x");
+  EXPECT_EQ(check.port, 81);
+  EXPECT_EQ(check.match, 0);
+  EXPECT_FALSE(check.tcp);
+}
+
+TEST(HealthCheck, NestedLocationsDoNotRepeatIt) {
+  const auto config = MustLoad(InHttp(
+      "upstream u { server 127.0.0.1:1; zone z 64k; } server { location / { proxy_pass http://u; "
+      "health_check; location /a { } if ($arg_x) { return 204; } limit_except GET { deny all; } } "
+      "}"));
+  EXPECT_EQ(UpstreamOf(*config).checks.size(), 1u);
+}
+
+TEST(HealthCheck, RefusesWhatItDoesNotUnderstand) {
+  const std::pair<std::string, std::string> cases[] = {
+      {Checked("health_check interval=0;"), "invalid parameter \"interval=0\" in t.conf:1"},
+      {Checked("health_check fails=0;"), "invalid parameter \"fails=0\" in t.conf:1"},
+      {Checked("health_check port=70000;"), "invalid parameter \"port=70000\" in t.conf:1"},
+      {Checked("health_check type=udp;"), "invalid parameter \"type=udp\" in t.conf:1"},
+      {Checked("health_check uri=x;"), "invalid parameter \"uri=x\" in t.conf:1"},
+      {Checked("health_check often;"), "invalid parameter \"often\" in t.conf:1"},
+      {Checked("health_check match=no;"), "match \"no\" is not defined in t.conf:1"},
+      {Checked("health_check;", ""),
+       "\"health_check\" requires upstream \"u\" to be in shared memory, add a \"zone\" to it in "
+       "t.conf:1"},
+      {InLocation("health_check;"),
+       "\"health_check\" needs a \"proxy_pass\" without variables in t.conf:1"},
+      {InHttp("match a { status 200; } match a { status 200; }"),
+       "duplicate match \"a\" in t.conf:1"},
+      {InHttp("match a { status 20; }"), "invalid status \"20\" in t.conf:1"},
+      {InHttp("match a { status 300-200; }"), "invalid status \"300-200\" in t.conf:1"},
+      {InHttp("match a { status !; }"),
+       "invalid number of arguments in \"status\" directive in t.conf:1"},
+      {InHttp("match a { header A like b; }"), "invalid parameter \"like\" in t.conf:1"},
+      {InHttp("match a { body = b; }"), "invalid parameter \"=\" in t.conf:1"},
+      {InHttp("match a { body ~ a; body ~ b; }"), "\"body\" directive is duplicate in t.conf:1"},
+      {InHttp("match a { require $x; }"), "unknown directive \"require\" in t.conf:1"},
+  };
+  for (const auto& [text, message] : cases) EXPECT_EQ(LoadError(text), message) << text;
+}
+
+TEST(SessionPolicy, SaysWhatBecomesOfSessions) {
+  const auto config = MustLoad(
+      InUpstream("queue 10 timeout=3s; sticky cookie id; sticky_strict on; sticky_secret a$host; "
+                 "sticky_policy on_down=fail=503 on_busy=queue failback=immediate;"));
+  const Upstream& upstream = UpstreamOf(*config);
+  EXPECT_EQ(upstream.queue.limit, 10);
+  EXPECT_EQ(upstream.queue.timeout, 3s);
+  EXPECT_TRUE(upstream.sticky.strict);
+  EXPECT_EQ(upstream.sticky.secret.source(), "a$host");
+  const SessionPolicy& policy = upstream.sticky.policy;
+  EXPECT_EQ(policy.on_down, SessionPolicy::Down::kFail);
+  EXPECT_EQ(policy.down_code, 503);
+  EXPECT_EQ(policy.on_busy, SessionPolicy::Busy::kQueue);
+  EXPECT_EQ(policy.failback, SessionPolicy::Failback::kImmediate);
+}
+
+TEST(SessionPolicy, IsWhatNginxDoesUnlessSaid) {
+  const auto config = MustLoad(InUpstream("sticky cookie id;"));
+  const Upstream& upstream = UpstreamOf(*config);
+  EXPECT_EQ(upstream.queue.limit, 0);
+  EXPECT_EQ(upstream.sticky.policy.on_down, SessionPolicy::Down::kRebind);
+  EXPECT_EQ(upstream.sticky.policy.on_busy, SessionPolicy::Busy::kRebind);
+  EXPECT_EQ(upstream.sticky.policy.failback, SessionPolicy::Failback::kNever);
+}
+
+TEST(SessionPolicy, RefusesWhatItDoesNotUnderstand) {
+  const std::pair<std::string, std::string> cases[] = {
+      {InUpstream("sticky_policy on_down=maybe;"),
+       "invalid parameter \"on_down=maybe\" in t.conf:1"},
+      {InUpstream("sticky_policy on_down=fail=200;"),
+       "invalid parameter \"on_down=fail=200\" in t.conf:1"},
+      {InUpstream("sticky_policy on_busy=temporary;"),
+       "invalid parameter \"on_busy=temporary\" in t.conf:1"},
+      {InUpstream("sticky_policy failback=soon;"),
+       "invalid parameter \"failback=soon\" in t.conf:1"},
+      {InUpstream("sticky_policy on_busy=queue;"),
+       "\"on_busy=queue\" requires a \"queue\" in upstream \"u\" in t.conf:1"},
+      {InUpstream("sticky cookie id; sticky_policy failback=idle;"),
+       "\"failback=idle\" requires \"sticky learn\" in upstream \"u\" in t.conf:1"},
+      {InUpstream("queue 0;"), "invalid value \"0\" in \"queue\" directive in t.conf:1"},
+      {InUpstream("queue 5 timeout=0;"), "invalid parameter \"timeout=0\" in t.conf:1"},
+      {InUpstream("queue 5 5;"), "invalid parameter \"5\" in t.conf:1"},
+  };
+  for (const auto& [text, message] : cases) EXPECT_EQ(LoadError(text), message) << text;
+}
+
+TEST(Drain, MayHaveATime) {
+  const auto config = MustLoad(InHttp("upstream u { server 127.0.0.1:1 drain=5m; }"));
+  EXPECT_TRUE(UpstreamOf(*config).servers[0].drain);
+  EXPECT_EQ(UpstreamOf(*config).servers[0].drain_timeout, 5min);
+  EXPECT_EQ(LoadError(InHttp("upstream u { server 127.0.0.1:1 drain=x; }")),
+            "invalid parameter \"drain=x\" in t.conf:1");
+}
+
+}  // namespace
+}  // namespace limpet::conf
