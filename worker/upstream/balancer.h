@@ -50,7 +50,15 @@ std::unique_ptr<Balancer> MakeIpHash();
 
 // Shared by the methods.
 
-// Up, not beyond its failures and below max_conns; `bound_session` lets a draining peer pass.
+// Whether a peer can take a request now, or why not.
+enum class PeerCondition : uint8_t {
+  kReady,
+  kFull,    // at max_conns
+  kDown,    // configured so, unhealthy, or over max_fails
+  kDrained  // draining, and the request is none of its sessions' or their time is over
+};
+// `bound_session`: the request belongs to one of its sessions, which a draining peer still serves.
+PeerCondition ConditionOf(const Peer& peer, uint64_t now_ms, bool bound_session);
 bool CanTake(const Peer& peer, uint64_t now_ms, bool bound_session);
 // CanTake and not tried yet.
 bool IsCandidate(const Peer& peer, const PeerSelection& selection, uint64_t now_ms);

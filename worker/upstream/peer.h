@@ -23,11 +23,23 @@ struct Peer {
   int address_id =
       0;  // equal for peers of the group with equal addresses: kept connections match by it
   bool backup = false;
+  uint32_t needs_check = 0;  // the generation whose mandatory checks must have passed; 0: none
   int backup_twin = -1;  // of a primary: the backup with the same server id, -1 if there is none
 
   int weight() const { return conf->weight; }
-  bool down() const { return conf->down || HasFlag(shm::kPeerDown | shm::kPeerUnhealthy); }
+  bool down() const {
+    return conf->down || HasFlag(shm::kPeerDown | shm::kPeerUnhealthy) || checking();
+  }
+  // Not used yet: a mandatory check has still to pass.
+  bool checking() const {
+    return state->checked_generation.load(std::memory_order_relaxed) < needs_check;
+  }
   bool draining() const { return conf->drain || HasFlag(shm::kPeerDraining); }
+  // Its drain's deadline has passed: it is not asked for its own sessions either.
+  bool drain_is_over(uint64_t now_ms) const {
+    const uint64_t until = state->drain_until_ms.load(std::memory_order_relaxed);
+    return until != 0 && now_ms >= until && draining();
+  }
   uint32_t conns() const { return state->conns.load(std::memory_order_relaxed); }
 
  private:

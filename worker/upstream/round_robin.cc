@@ -48,9 +48,16 @@ bool BeyondItsTurn(const Tier& tier, const Peer& peer) {
 
 }  // namespace
 
+PeerCondition ConditionOf(const Peer& peer, uint64_t now_ms, bool bound_session) {
+  if (peer.down()) return PeerCondition::kDown;
+  if (peer.draining() && (!bound_session || peer.drain_is_over(now_ms)))
+    return PeerCondition::kDrained;
+  if (FailedTooOften(peer, now_ms)) return PeerCondition::kDown;
+  return IsFull(peer) ? PeerCondition::kFull : PeerCondition::kReady;
+}
+
 bool CanTake(const Peer& peer, uint64_t now_ms, bool bound_session) {
-  if (peer.down() || (peer.draining() && !bound_session)) return false;
-  return !FailedTooOften(peer, now_ms) && !IsFull(peer);
+  return ConditionOf(peer, now_ms, bound_session) == PeerCondition::kReady;
 }
 
 bool IsCandidate(const Peer& peer, const PeerSelection& selection, uint64_t now_ms) {

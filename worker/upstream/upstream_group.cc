@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/hash.h"
 
 namespace limpet::worker {
@@ -37,6 +38,22 @@ void ForEachPeer(const conf::Upstream& conf, const Visit& visit) {
       for (const SocketAddress& address : server.addresses) visit(server, address);
     }
   }
+}
+
+// The deadline of `drain=TIME` begins with the first load that says so; a server that the
+// configuration no longer drains starts over.
+void AdoptDrain(const conf::UpstreamServer& server, shm::PeerState& state) {
+  const uint32_t flags = state.flags.load(kRelaxed);
+  if (!server.drain && (flags & shm::kPeerDraining) == 0) {
+    const bool is_left =
+        (flags & shm::kPeerDrained) != 0 || state.drain_until_ms.load(kRelaxed) != 0;
+    if (is_left) shm::EndDrain(state);
+    return;
+  }
+  if (!server.drain || server.drain_timeout.count() == 0) return;
+  uint64_t none = 0;
+  state.drain_until_ms.compare_exchange_strong(
+      none, MonotonicMs() + static_cast<uint64_t>(server.drain_timeout.count()));
 }
 
 std::string ServerId(const conf::UpstreamServer& server, const std::string& peer_name) {
@@ -108,6 +125,7 @@ void UpstreamGroup::AttachStates() {
   for (size_t i = 0; i < peers_.size(); ++i) {
     shm::PeerState& state = (*states_)[i];
     peers_[i].state = &state;
+    AdoptDrain(*peers_[i].conf, state);
     const int weight = peers_[i].weight();
     if (state.weight.exchange(weight) == weight) continue;  // kept from the generation before
     state.effective_weight = weight;
@@ -174,9 +192,7 @@ Peer* UpstreamGroup::Choose(PeerSelection& selection, Peer* bound, uint64_t now_
   if (single()) {
     // The only peer is never given up for its failures: there is nowhere else to go.
     Peer& peer = peers_.front();
-    const bool full =
-        peer.conf->max_conns > 0 && peer.conns() >= static_cast<uint32_t>(peer.conf->max_conns);
-    if (peer.down() || full || (peer.draining() && bound != &peer)) return nullptr;
+    if (Condition(selection, peer, bound == &peer, now_ms) != PeerCondition::kReady) return nullptr;
     return Account(selection, &peer, now_ms);
   }
   Peer* peer = PickFromTiers(selection, bound, now_ms);
@@ -202,7 +218,8 @@ Peer* UpstreamGroup::PickFromTiers(PeerSelection& selection, Peer* bound, uint64
 Peer* UpstreamGroup::TryPeer(PeerSelection& selection, Peer* peer, uint64_t now_ms) {
   assert(selection.current == nullptr);
   const shm::PeerStates::Guard guard(*states_);
-  if (UsableBound(peer, selection, now_ms) == nullptr) return nullptr;
+  if (Condition(selection, *peer, true, now_ms) != PeerCondition::kReady) return nullptr;
+  if (single()) return Account(selection, peer, now_ms);
   // The method sees it as a bound one, so that it counts in round robin's weights.
   balancer_->Pick(peer->backup ? backups_ : primaries_, selection, peer, now_ms);
   return Account(selection, peer, now_ms);
@@ -222,6 +239,32 @@ Peer* UpstreamGroup::Account(PeerSelection& selection, Peer* peer, uint64_t now_
     state.checked_ms.store(now_ms, kRelaxed);
   }
   return peer;
+}
+
+PeerCondition UpstreamGroup::Condition(const PeerSelection& selection, const Peer& peer,
+                                       bool bound_session, uint64_t now_ms) const {
+  if (!single()) {
+    return selection.tried.Has(peer.index) ? PeerCondition::kDown
+                                           : ConditionOf(peer, now_ms, bound_session);
+  }
+  if (peer.down()) return PeerCondition::kDown;
+  if (peer.draining() && (!bound_session || peer.drain_is_over(now_ms)))
+    return PeerCondition::kDrained;
+  const auto limit = static_cast<uint32_t>(peer.conf->max_conns);
+  return limit > 0 && peer.conns() >= limit ? PeerCondition::kFull : PeerCondition::kReady;
+}
+
+bool UpstreamGroup::AnyFull(const PeerSelection& selection, uint64_t now_ms) const {
+  return std::any_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
+    return Condition(selection, peer, false, now_ms) == PeerCondition::kFull;
+  });
+}
+
+void UpstreamGroup::RequireChecks(uint64_t generation) {
+  if (!conf_.mandatory) return;
+  for (Peer& peer : peers_) {
+    peer.needs_check = conf_.persistent ? 1 : static_cast<uint32_t>(generation);
+  }
 }
 
 bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now_ms,

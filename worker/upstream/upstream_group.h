@@ -62,6 +62,13 @@ class UpstreamGroup {
   // Exactly this peer whatever its tier, or null if it cannot take the request now.
   Peer* TryPeer(PeerSelection& selection, Peer* peer, uint64_t now_ms);
 
+  // Whether a peer can take this request, of a session bound to it or of any other; one that the
+  // selection has tried counts as down.
+  PeerCondition Condition(const PeerSelection& selection, const Peer& peer, bool bound_session,
+                          uint64_t now_ms) const;
+  // Whether a request that finds no peer now might wait for one: some are only full.
+  bool AnyFull(const PeerSelection& selection, uint64_t now_ms) const;
+
   // The attempt with selection.current has ended. True if the peer is over max_fails now (log it:
   // "upstream server temporarily disabled").
   bool Done(PeerSelection& selection, Outcome outcome, uint64_t now_ms, AttemptTimes times = {});
@@ -71,6 +78,10 @@ class UpstreamGroup {
   const conf::Upstream& conf() const { return conf_; }
   bool needs_key() const;
   bool single() const { return peers_.size() == 1; }
+
+  // Peers whose upstream has mandatory health checks are not used before those have passed in this
+  // generation of the configuration.
+  void RequireChecks(uint64_t generation);
 
   void set_session_counts(const SessionCounts* counts) { session_counts_ = counts; }
 

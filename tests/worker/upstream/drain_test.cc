@@ -1,0 +1,120 @@
+// Drains at run time and by configuration, and mandatory checks, as a group sees them.
+#include <gtest/gtest.h>
+
+#include "base/clock.h"
+#include "tests/worker/upstream/group_fixture.h"
+
+namespace limpet::worker {
+namespace {
+
+std::vector<conf::UpstreamServer> Two() { return {Server(8081), Server(8082)}; }
+
+PeerCondition ConditionOfFirst(Fixture& f, bool bound) {
+  PeerSelection selection;
+  f.group.Begin(selection);
+  return f.group.Condition(selection, f.group.peers()[0], bound, f.now);
+}
+
+TEST(Drain, LeavesAPeerToItsSessions) {
+  Fixture f(Servers(Two()));
+  Peer& first = f.group.peers()[0];
+  shm::BeginDrain(*first.state, 0);
+  EXPECT_EQ(f.Sequence(4), "2222");
+  EXPECT_EQ(f.Request({}, &first), 1);
+  EXPECT_EQ(ConditionOfFirst(f, false), PeerCondition::kDrained);
+  EXPECT_EQ(ConditionOfFirst(f, true), PeerCondition::kReady);
+  shm::EndDrain(*first.state);
+  EXPECT_NE(f.Sequence(4).find('1'), std::string::npos);
+}
+
+TEST(Drain, IsOverAtItsDeadline) {
+  Fixture f(Servers(Two()));
+  Peer& first = f.group.peers()[0];
+  shm::BeginDrain(*first.state, f.now + 1000);
+  f.now += 999;
+  EXPECT_EQ(f.Request({}, &first), 1);
+  f.now += 1;
+  EXPECT_EQ(f.Request({}, &first), 2);
+  EXPECT_EQ(ConditionOfFirst(f, true), PeerCondition::kDrained);
+}
+
+TEST(Drain, OfTheOnlyPeerIsKeptToo) {
+  Fixture f(Servers({Server(8081)}));
+  Peer& only = f.group.peers()[0];
+  shm::BeginDrain(*only.state, f.now + 1000);
+  EXPECT_EQ(f.Request(), 0);
+  EXPECT_EQ(f.Request({}, &only), 1);
+  f.now += 1000;
+  EXPECT_EQ(f.Request({}, &only), 0);
+}
+
+TEST(Drain, DeadlineOfTheConfigurationRunsOnOverReloads) {
+  auto servers = Two();
+  servers[0].drain = true;
+  servers[0].drain_timeout = 1h;
+  const conf::Upstream draining = Servers(servers);
+  shm::PeerStateRegistry registry;
+  const auto ids = UpstreamGroup::PeerIdentities(draining);
+  const auto before = registry.Attach("app", ids);
+  const Fixture first(draining, before.get());
+  const uint64_t until = (*before)[0].drain_until_ms;
+  EXPECT_GT(until, MonotonicMs() + 3'500'000);
+  const auto after = registry.Attach("app", ids);
+  const Fixture second(draining, after.get());
+  EXPECT_EQ((*after)[0].drain_until_ms, until);
+  const auto back = registry.Attach("app", ids);
+  const Fixture third(Servers(Two()), back.get());
+  EXPECT_EQ((*back)[0].drain_until_ms, 0u);
+}
+
+TEST(Drain, AtRunTimeOutlivesAReload) {
+  shm::PeerStateRegistry registry;
+  const auto ids = UpstreamGroup::PeerIdentities(Servers(Two()));
+  const auto before = registry.Attach("app", ids);
+  shm::BeginDrain((*before)[0], 0);
+  const auto after = registry.Attach("app", ids);
+  Fixture f(Servers(Two()), after.get());
+  EXPECT_EQ(f.Sequence(3), "222");
+}
+
+TEST(MandatoryChecks, KeepAPeerOutUntilTheyHavePassedInThisGeneration) {
+  conf::Upstream upstream = Servers(Two());
+  upstream.mandatory = true;
+  Fixture f(upstream);
+  f.group.RequireChecks(2);
+  EXPECT_EQ(f.Request(), 0);
+  f.group.peers()[0].state->checked_generation = 1;  // before the reload
+  EXPECT_EQ(f.Request(), 0);
+  f.group.peers()[0].state->checked_generation = 2;
+  EXPECT_EQ(f.Sequence(3), "111");
+}
+
+TEST(MandatoryChecks, ThatArePersistentCountFromEarlierGenerations) {
+  conf::Upstream upstream = Servers(Two());
+  upstream.mandatory = upstream.persistent = true;
+  Fixture f(upstream);
+  f.group.RequireChecks(7);
+  EXPECT_EQ(f.Request(), 0);
+  f.group.peers()[0].state->checked_generation = 1;
+  EXPECT_EQ(f.Sequence(3), "111");
+}
+
+TEST(MaxConns, TellsFullFromDown) {
+  auto servers = Two();
+  servers[0].max_conns = servers[1].max_conns = 1;
+  Fixture f(Servers(servers));
+  PeerSelection held, other, none;
+  for (PeerSelection* selection : {&held, &other, &none}) f.group.Begin(*selection);
+  EXPECT_FALSE(f.group.AnyFull(none, f.now));
+  f.group.Choose(held, nullptr, f.now);
+  f.group.Choose(other, nullptr, f.now);
+  EXPECT_EQ(f.group.Choose(none, nullptr, f.now), nullptr);
+  EXPECT_TRUE(f.group.AnyFull(none, f.now));
+  for (Peer& peer : f.group.peers()) peer.state->flags = shm::kPeerDown;
+  EXPECT_FALSE(f.group.AnyFull(none, f.now));
+  f.group.Done(held, Outcome::kOk, f.now);
+  f.group.Done(other, Outcome::kOk, f.now);
+}
+
+}  // namespace
+}  // namespace limpet::worker
