@@ -21,11 +21,12 @@ std::string ExpiresText(const conf::StickyCookie& conf) {
 
 class CookiePolicy final : public StickyPolicy {
  public:
-  CookiePolicy(const conf::StickyCookie& conf, UpstreamGroup& group) : conf_(conf), group_(group) {}
+  CookiePolicy(const conf::Sticky& conf, UpstreamGroup& group)
+      : sticky_(conf), conf_(conf.cookie), group_(group) {}
 
   Peer* Find(conf::VariableReader& request, StickyState& state) override {
     state.id = conf_.lookup.Evaluate(request);
-    if (!state.id.empty()) state.bound = group_.FindByServerId(state.id);
+    if (!state.id.empty()) state.bound = FindByVisibleId(sticky_, request, group_, state.id);
     state.status = state.bound != nullptr ? StickyStatus::kHit
                    : state.id.empty()     ? StickyStatus::kNew
                                           : StickyStatus::kMiss;
@@ -35,8 +36,9 @@ class CookiePolicy final : public StickyPolicy {
   // nginx sends the cookie with every response, in this order and case of attributes.
   std::string_view OnChosen(conf::VariableReader& request, StickyState& state,
                             const Peer& peer) override {
-    if (state.bound != nullptr && state.bound != &peer) state.status = StickyStatus::kRebound;
-    std::string text = conf_.name + "=" + peer.server_id + ExpiresText(conf_);
+    const Peer& home = state.temporary ? *state.bound : peer;
+    std::string text =
+        conf_.name + "=" + VisibleId(sticky_, request, home.server_id) + ExpiresText(conf_);
     if (const auto domain = conf_.domain.Evaluate(request); !domain.empty())
       text.append("; domain=").append(domain);
     if (conf_.httponly) text += "; httponly";
@@ -60,14 +62,14 @@ class CookiePolicy final : public StickyPolicy {
     return "strict";
   }
 
+  const conf::Sticky& sticky_;
   const conf::StickyCookie& conf_;
   UpstreamGroup& group_;
 };
 
 }  // namespace
 
-std::unique_ptr<StickyPolicy> MakeCookiePolicy(const conf::StickyCookie& conf,
-                                               UpstreamGroup& group) {
+std::unique_ptr<StickyPolicy> MakeCookiePolicy(const conf::Sticky& conf, UpstreamGroup& group) {
   return std::make_unique<CookiePolicy>(conf, group);
 }
 

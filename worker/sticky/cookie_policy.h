@@ -7,7 +7,6 @@
 
 namespace limpet::worker {
 
-std::unique_ptr<StickyPolicy> MakeCookiePolicy(const conf::StickyCookie& conf,
-                                               UpstreamGroup& group);
+std::unique_ptr<StickyPolicy> MakeCookiePolicy(const conf::Sticky& conf, UpstreamGroup& group);
 
 }  // namespace limpet::worker

@@ -10,12 +10,22 @@
 namespace limpet::worker {
 namespace {
 
-class LearnPolicy final : public StickyPolicy {
+class LearnPolicy final : public StickyPolicy, public SessionCounts {
  public:
-  LearnPolicy(const conf::StickyLearn& conf, const conf::SessionZone& zone, UpstreamGroup& group,
+  LearnPolicy(const conf::Sticky& conf, const conf::SessionZone& zone, UpstreamGroup& group,
               shm::SessionTable& sessions)
-      : conf_(conf), zone_(zone), group_(group), sessions_(sessions) {
+      : conf_(conf.learn),
+        goes_back_(conf.policy.failback != conf::SessionPolicy::Failback::kNever),
+        zone_(zone),
+        group_(group),
+        sessions_(sessions) {
     for (Peer& peer : group.peers()) IndexOf(peer);
+    group.set_session_counts(this);
+  }
+
+  uint64_t BoundTo(const Peer& peer) const override {
+    const uint16_t index = index_of_[static_cast<size_t>(peer.index)];
+    return index == shm::kNoPeer ? 0 : sessions_.PeerLive(index);
   }
 
   Peer* Find(conf::VariableReader& request, StickyState& state) override {
@@ -45,19 +55,16 @@ class LearnPolicy final : public StickyPolicy {
     }
     state.learned = state.key;
     state.has_learned = true;
-    state.bound = found.peer < peer_of_.size() ? peer_of_[found.peer] : nullptr;
+    state.has_age = true;
+    state.bound = PeerOf(found.peer);
+    state.moved_from = HomeOf(state);
     state.status = state.bound != nullptr ? StickyStatus::kHit : StickyStatus::kMiss;
     return state.bound;
   }
 
   std::string_view OnChosen(conf::VariableReader& /*request*/, StickyState& state,
                             const Peer& peer) override {
-    if (state.bound == nullptr) return {};
-    if (state.bound == &peer) {
-      sessions_.CountUsed();
-    } else {
-      state.status = StickyStatus::kRebound;
-    }
+    if (state.bound == &peer) sessions_.CountUsed();
     return {};
   }
 
@@ -70,6 +77,8 @@ class LearnPolicy final : public StickyPolicy {
     if (!conf_.header) Learn(request, state, peer);
   }
 
+  uint64_t timeout_ms() const override { return static_cast<uint64_t>(zone_.timeout.count()); }
+
   uint64_t touch_interval_ms() const override {
     constexpr int64_t kLongest = 60'000;
     const int64_t interval = std::min<int64_t>(zone_.timeout.count() / 2, kLongest);
@@ -80,7 +89,9 @@ class LearnPolicy final : public StickyPolicy {
   void Touch(conf::VariableReader& request, StickyState& state) override {
     const std::string_view created = FirstOf(conf_.create, request);
     const bool goes_on = created.empty() || conf_.header || created == state.id;
-    if (state.has_learned && goes_on) sessions_.Touch(state.learned, BootMs());
+    if (!state.has_learned || !goes_on) return;
+    sessions_.Touch(state.learned, BootMs());
+    if (state.moved_from != nullptr) sessions_.Touch(HomeKey(state), BootMs());
   }
 
  private:
@@ -109,16 +120,48 @@ class LearnPolicy final : public StickyPolicy {
     } else if (!state.has_learned) {
       return;
     }
-    const uint16_t index = index_of_[static_cast<size_t>(peer.index)];
+    const bool same = state.has_learned && key.hash == state.learned.hash;
+    const Peer& keeper = same && state.temporary ? *state.bound : peer;
+    const uint16_t index = index_of_[static_cast<size_t>(keeper.index)];
     if (index == shm::kNoPeer) return;
-    const bool stays = state.has_learned && state.bound == &peer && key.hash == state.learned.hash;
     const bool alive = state.has_learned && sessions_.Touch(key, BootMs());
-    if (alive ? stays : created.empty())
-      return;  // a session that is over is not opened again by its own requests
-    if (sessions_.Learn(key, index, BootMs()) == shm::LearnResult::kRefused) return;
+    if (!alive && created.empty()) return;  // one that is over is not opened again by its requests
+    if (same) KeepHome(state, keeper);
+    if (alive && same && state.bound == &keeper) return;
+    if (sessions_.Learn(key, index, BootMs()) == shm::LearnResult::kRefused) {
+      if (state.bound == nullptr) state.status = StickyStatus::kFull;
+      return;
+    }
     state.learned = key;
     state.has_learned = true;
   }
+
+  // A session that has moved and may go back takes a second place in the zone, under a key of its
+  // own, which tells where it came from. Both end together if it never returns.
+  shm::SessionKey HomeKey(const StickyState& state) const {
+    return sessions_.KeyOf(std::string("\0home\0", 6).append(state.id));
+  }
+
+  Peer* HomeOf(const StickyState& state) const {
+    if (!goes_back_ || state.bound == nullptr) return nullptr;
+    const shm::Found home = sessions_.Peek(HomeKey(state), BootMs());
+    Peer* const peer = home.result == shm::LookupResult::kHit ? PeerOf(home.peer) : nullptr;
+    return peer == state.bound ? nullptr : peer;
+  }
+
+  // The session is going to live at `keeper`.
+  void KeepHome(const StickyState& state, const Peer& keeper) {
+    if (!goes_back_ || state.bound == nullptr) return;
+    if (state.moved_from == &keeper) {
+      sessions_.Forget(HomeKey(state), BootMs());
+    } else if (state.moved_from != nullptr) {
+      sessions_.Touch(HomeKey(state), BootMs());
+    } else if (state.bound != &keeper && state.status != StickyStatus::kDrained) {
+      sessions_.Learn(HomeKey(state), index_of_[static_cast<size_t>(state.bound->index)], BootMs());
+    }
+  }
+
+  Peer* PeerOf(uint16_t index) const { return index < peer_of_.size() ? peer_of_[index] : nullptr; }
 
   void IndexOf(Peer& peer) {
     const uint16_t index = sessions_.PeerIndex(peer.server_id);
@@ -130,6 +173,7 @@ class LearnPolicy final : public StickyPolicy {
   }
 
   const conf::StickyLearn& conf_;
+  const bool goes_back_;  // failback=
   const conf::SessionZone& zone_;
   UpstreamGroup& group_;
   shm::SessionTable& sessions_;
@@ -139,7 +183,7 @@ class LearnPolicy final : public StickyPolicy {
 
 }  // namespace
 
-std::unique_ptr<StickyPolicy> MakeLearnPolicy(const conf::StickyLearn& conf,
+std::unique_ptr<StickyPolicy> MakeLearnPolicy(const conf::Sticky& conf,
                                               const conf::SessionZone& zone, UpstreamGroup& group,
                                               shm::SessionTable& sessions) {
   return std::make_unique<LearnPolicy>(conf, zone, group, sessions);

@@ -7,34 +7,30 @@ namespace {
 
 class RoutePolicy final : public StickyPolicy {
  public:
-  RoutePolicy(const conf::StickyRoute& conf, UpstreamGroup& group) : conf_(conf), group_(group) {}
+  RoutePolicy(const conf::Sticky& conf, UpstreamGroup& group)
+      : sticky_(conf), conf_(conf.route), group_(group) {}
 
   Peer* Find(conf::VariableReader& request, StickyState& state) override {
     for (const conf::Template& route : conf_.routes) {
       state.id = route.Evaluate(request);
       if (!state.id.empty()) break;
     }
-    if (!state.id.empty()) state.bound = group_.FindByServerId(state.id);
+    if (!state.id.empty()) state.bound = FindByVisibleId(sticky_, request, group_, state.id);
     state.status = state.bound != nullptr ? StickyStatus::kHit
                    : state.id.empty()     ? StickyStatus::kNew
                                           : StickyStatus::kMiss;
     return state.bound;
   }
 
-  std::string_view OnChosen(conf::VariableReader& /*request*/, StickyState& state,
-                            const Peer& peer) override {
-    if (state.bound != nullptr && state.bound != &peer) state.status = StickyStatus::kRebound;
-    return {};
-  }
-
  private:
+  const conf::Sticky& sticky_;
   const conf::StickyRoute& conf_;
   UpstreamGroup& group_;
 };
 
 }  // namespace
 
-std::unique_ptr<StickyPolicy> MakeRoutePolicy(const conf::StickyRoute& conf, UpstreamGroup& group) {
+std::unique_ptr<StickyPolicy> MakeRoutePolicy(const conf::Sticky& conf, UpstreamGroup& group) {
   return std::make_unique<RoutePolicy>(conf, group);
 }
 

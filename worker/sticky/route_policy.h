@@ -6,5 +6,5 @@
 #include "worker/sticky/sticky.h"
 
 namespace limpet::worker {
-std::unique_ptr<StickyPolicy> MakeRoutePolicy(const conf::StickyRoute& conf, UpstreamGroup& group);
+std::unique_ptr<StickyPolicy> MakeRoutePolicy(const conf::Sticky& conf, UpstreamGroup& group);
 }  // namespace limpet::worker

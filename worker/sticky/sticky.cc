@@ -1,27 +1,38 @@
 #include "worker/sticky/sticky.h"
 
+#include <array>
+
+#include "base/hash.h"
 #include "worker/sticky/cookie_policy.h"
 #include "worker/sticky/learn_policy.h"
 #include "worker/sticky/route_policy.h"
+#include "worker/upstream/upstream_group.h"
 
 namespace limpet::worker {
 
 std::string_view Name(StickyStatus status) {
-  switch (status) {
-    case StickyStatus::kNone:
-      return "";
-    case StickyStatus::kNew:
-      return "new";
-    case StickyStatus::kHit:
-      return "hit";
-    case StickyStatus::kMiss:
-      return "miss";
-    case StickyStatus::kExpired:
-      return "expired";
-    case StickyStatus::kRebound:
-      return "rebound";
+  static constexpr std::array<std::string_view, 10> kNames = {
+      "", "new", "hit", "miss", "expired", "rebound", "busy", "strict", "drained", "full"};
+  return kNames[static_cast<size_t>(status)];
+}
+
+std::string VisibleId(const conf::Sticky& conf, conf::VariableReader& request,
+                      std::string_view server_id) {
+  const std::string_view secret = conf.secret.Evaluate(request);
+  std::string id(server_id);
+  return secret.empty() ? id : Md5Hex(id.append(secret));
+}
+
+Peer* FindByVisibleId(const conf::Sticky& conf, conf::VariableReader& request, UpstreamGroup& group,
+                      std::string_view id) {
+  const std::string_view secret = conf.secret.Evaluate(request);
+  if (secret.empty()) return group.FindByServerId(id);
+  std::string salted;
+  for (Peer& peer : group.peers()) {
+    salted.assign(peer.server_id).append(secret);
+    if (Md5Hex(salted) == id) return group.FindByServerId(peer.server_id);
   }
-  return "";
+  return nullptr;
 }
 
 std::unique_ptr<StickyPolicy> MakeSticky(const conf::Upstream& conf, UpstreamGroup& group,
@@ -31,12 +42,12 @@ std::unique_ptr<StickyPolicy> MakeSticky(const conf::Upstream& conf, UpstreamGro
     case conf::StickyKind::kNone:
       return nullptr;
     case conf::StickyKind::kCookie:
-      return MakeCookiePolicy(conf.sticky.cookie, group);
+      return MakeCookiePolicy(conf.sticky, group);
     case conf::StickyKind::kRoute:
-      return MakeRoutePolicy(conf.sticky.route, group);
+      return MakeRoutePolicy(conf.sticky, group);
     case conf::StickyKind::kLearn:
       if (zone == nullptr || sessions == nullptr) return nullptr;
-      return MakeLearnPolicy(conf.sticky.learn, *zone, group, *sessions);
+      return MakeLearnPolicy(conf.sticky, *zone, group, *sessions);
   }
   return nullptr;
 }

@@ -17,7 +17,18 @@ namespace limpet::worker {
 
 class UpstreamGroup;
 
-enum class StickyStatus : uint8_t { kNone, kNew, kHit, kMiss, kExpired, kRebound };
+enum class StickyStatus : uint8_t {
+  kNone,
+  kNew,      // the request brought no session
+  kHit,      // its session's server has it
+  kMiss,     // it brought a session that nobody knows
+  kExpired,  // one whose time was over
+  kRebound,  // another server has it: its session's own was down or has failed
+  kBusy,     // its session's server was at max_conns: it was moved, refused, or waited in vain
+  kStrict,   // refused: its session's server cannot have it, and no other may
+  kDrained,  // its session's server has been drained: another one has it
+  kFull      // its session could not be stored: the zone is full
+};
 std::string_view Name(StickyStatus status);  // $sticky_status: "" for kNone
 
 struct StickyState {
@@ -26,9 +37,12 @@ struct StickyState {
   bool has_key = false;
   shm::SessionKey learned{};  // the session this exchange keeps alive
   bool has_learned = false;
-  Peer* bound = nullptr;  // where the session lives
+  Peer* bound = nullptr;       // where the session lives
+  Peer* moved_from = nullptr;  // where it lived before, if it may go back there; else null
+  bool temporary = false;      // another server than `bound` answers, but does not get the session
   StickyStatus status = StickyStatus::kNone;
-  uint64_t idle_ms = 0;  // since the session's last use
+  bool has_age = false;
+  uint64_t idle_ms = 0;  // since the session's last use, if has_age
 };
 
 class StickyPolicy {
@@ -50,10 +64,19 @@ class StickyPolicy {
   // The response of `peer` has ended well.
   virtual void OnResponseEnd(conf::VariableReader& /*request*/, StickyState& /*state*/,
                              const Peer& /*peer*/) {}
+  // Idle time after which a session is over; 0: not known.
+  virtual uint64_t timeout_ms() const { return 0; }
   // From time to time while a long exchange lives: its session must not end under it. 0: never.
   virtual uint64_t touch_interval_ms() const { return 0; }
   virtual void Touch(conf::VariableReader& /*request*/, StickyState& /*state*/) {}
 };
+
+// The server's id as clients see it: under sticky_secret its MD5 with the secret, in hex.
+std::string VisibleId(const conf::Sticky& conf, conf::VariableReader& request,
+                      std::string_view server_id);
+// The peer that a client's id names; null: none.
+Peer* FindByVisibleId(const conf::Sticky& conf, conf::VariableReader& request, UpstreamGroup& group,
+                      std::string_view id);
 
 // Null for an upstream without `sticky`. `zone` and `sessions`: of a learn policy, else null.
 std::unique_ptr<StickyPolicy> MakeSticky(const conf::Upstream& conf, UpstreamGroup& group,
