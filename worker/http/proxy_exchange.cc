@@ -123,34 +123,6 @@ void ProxyExchange::FailWithoutPeer(int status) {
   exchange_.Finish(status);
 }
 
-void ProxyExchange::FirstPeer() {
-  UpstreamGroup& group = upstream_->group;
-  std::string_view key;
-  if (group.needs_key()) key = exchange_.Evaluate(group.conf().hash_key);
-  group.Begin(selection_, key, &exchange_.request().remote);
-  selection_.LimitTries(location_->proxy.next_upstream_tries);
-  if (upstream_->sticky != nullptr) upstream_->sticky->Find(exchange_, sticky_);
-  NextPeer();
-}
-
-void ProxyExchange::NextPeer() {
-  state_ = State::kConnecting;
-  request_half_ = response_half_ = Half::kHead;
-  has_head_ = false;
-  attempt_started_ms_ = exchange_.runtime().loop.NowMs();
-  peer_ = upstream_->group.Choose(selection_, sticky_.bound, attempt_started_ms_);
-  if (peer_ == nullptr) {
-    exchange_.upstream_trace().Begin(upstream_->group.conf().name).status = 502;
-    exchange_.upstream_trace().last().response_ms = 0;
-    LogUpstream(LogLevel::kError, "no live upstreams while connecting to upstream", 0);
-    return FailWithoutPeer(502);
-  }
-  if (upstream_->sticky != nullptr)
-    sticky_cookie_ = upstream_->sticky->OnChosen(exchange_, sticky_, *peer_);
-  exchange_.upstream_trace().Begin(peer_->name);
-  Connect();
-}
-
 void ProxyExchange::Connect() {
   Runtime& runtime = exchange_.runtime();
   TlsTarget tls;
@@ -285,6 +257,7 @@ void ProxyExchange::EndAttempt(Outcome outcome, bool keep) {
   patience_.Disarm();
   paused_ = client_is_slow_ = false;
   Peer& peer = *peer_;
+  upstream_->queue.Wake();
   if (upstream_->group.Done(selection_, outcome, now, {attempt.header_ms, attempt.response_ms})) {
     LogUpstream(LogLevel::kWarn, "upstream server temporarily disabled", 0);
   }
@@ -349,6 +322,8 @@ void ProxyExchange::OnTimer() {
       ParseProxyUrl(target_storage_, &url);
       return FailResolving(url.host, ResolveError::kTimeout);
     }
+    case State::kQueued:
+      return FailQueued("upstream queue timed out");
     case State::kConnecting:
       return Fail(kTimedOut, "upstream timed out", ETIMEDOUT);
     case State::kTalking:
@@ -375,6 +350,7 @@ void ProxyExchange::Stop() {
     EndAttempt(Outcome::kOk, false);
   }
   state_ = State::kIdle;
+  LeaveQueue();
   lookup_.Cancel();
   deadline_.Disarm();
   touch_.Disarm();

@@ -74,7 +74,15 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool body_is_streamed() const { return streamed_; }
 
  private:
-  enum class State : uint8_t { kIdle, kResolving, kReadingBody, kConnecting, kTalking, kTunnel };
+  enum class State : uint8_t {
+    kIdle,
+    kResolving,
+    kReadingBody,
+    kQueued,  // all servers that may have it are full
+    kConnecting,
+    kTalking,
+    kTunnel
+  };
   enum class Half : uint8_t { kHead, kBody, kDone };
 
   // TransportHandler
@@ -94,6 +102,13 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void ReadBodyOrGo();
   void FirstPeer();
   void NextPeer();
+  void UsePeer(Peer& peer);
+  void WaitForPeer();
+  void OnQueueTurn();
+  void LeaveQueue();
+  void FailQueued(std::string_view why);
+  void RefusePeers(int code, bool by_policy);
+  std::string_view StickyWord() const;
   void Connect();
   void OnConnected();
   void QueueRequest();
@@ -154,6 +169,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool https_ = false;          // TLS to the peer
   bool from_pool_ = false;      // the connection was kept: it may have been closed under us
   bool keep_upstream_ = false;  // we asked the peer to keep it
+  uint64_t queue_ticket_ = 0;   // our place in the upstream's queue; 0: none
+  uint64_t queued_ms_ = 0;      // since when
   uint64_t attempt_started_ms_ = 0;
   uint64_t first_started_ms_ = 0;
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "worker/http/request_queue.h"
 #include "worker/sticky/sticky.h"
 #include "worker/upstream/pool.h"
 #include "worker/upstream/upstream_group.h"
@@ -16,11 +17,13 @@ class UpstreamRuntime {
                   const conf::SessionZone* zone, shm::SessionTable* sessions)
       : group(conf, states, slot),
         pool(loop, conf),
-        sticky(MakeSticky(conf, group, zone, sessions)) {}
+        sticky(MakeSticky(conf, group, zone, sessions)),
+        queue(loop, conf.queue.limit) {}
 
   UpstreamGroup group;
   UpstreamPool pool;
   std::unique_ptr<StickyPolicy> sticky;  // null: requests do not stick
+  RequestQueue queue;                    // of requests for which all servers are full
 };
 
 }  // namespace limpet::worker

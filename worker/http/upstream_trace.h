@@ -12,6 +12,7 @@ namespace limpet::worker {
 struct UpstreamAttempt {
   std::string_view
       peer;  // "127.0.0.1:8081", or the group's name if no peer could be had; lives in the group
+  std::string_view sticky;  // of $upstream_sticky_status: NEW, HIT, MISS or ""; static
   int status = 0;           // 0: no response
   int64_t connect_ms = -1;  // -1: did not happen
   int64_t header_ms = -1;
@@ -26,7 +27,8 @@ struct UpstreamAttempt {
 class UpstreamTrace {
  public:
   UpstreamAttempt& Begin(std::string_view peer) {
-    attempts_.push_back({.peer = peer, .after_redirect = new_group_ && !attempts_.empty()});
+    attempts_.push_back(
+        {.peer = peer, .sticky = {}, .after_redirect = new_group_ && !attempts_.empty()});
     new_group_ = false;
     return attempts_.back();
   }

@@ -120,20 +120,11 @@ Value GetStickyStatus(Exchange& exchange) {
   return proxy != nullptr ? TextOrNone(Name(proxy->sticky_state().status)) : Value::None();
 }
 
-// The three words that other balancers know.
+// Angie's three words, for each attempt.
 Value GetUpstreamStickyStatus(Exchange& exchange) {
-  const ProxyExchange* const proxy = ProxyOf(exchange);
-  if (proxy == nullptr) return Value::None();
-  switch (proxy->sticky_state().status) {
-    case StickyStatus::kNone:
-      return Value::None();
-    case StickyStatus::kNew:
-      return Value::Of("NEW");
-    case StickyStatus::kHit:
-      return Value::Of("HIT");
-    default:
-      return Value::Of("MISS");
-  }
+  return PerAttempt(exchange, [](const UpstreamAttempt& attempt, fmt::memory_buffer* out) {
+    out->append(attempt.status == 0 ? std::string_view("-") : attempt.sticky);
+  });
 }
 
 Value GetStickyServer(Exchange& exchange) {
@@ -144,7 +135,7 @@ Value GetStickyServer(Exchange& exchange) {
 
 Value GetStickyAge(Exchange& exchange) {
   const ProxyExchange* const proxy = ProxyOf(exchange);
-  if (proxy == nullptr || proxy->sticky_state().status != StickyStatus::kHit) return Value::None();
+  if (proxy == nullptr || !proxy->sticky_state().has_age) return Value::None();
   return SecondsOf(exchange, static_cast<int64_t>(proxy->sticky_state().idle_ms));
 }
 

@@ -1,0 +1,114 @@
+// The peers of a proxied exchange: the first, the next when one has failed, and waiting for one.
+#include "worker/http/exchange.h"
+#include "worker/http/peer_choice.h"
+#include "worker/http/proxy_exchange.h"
+
+namespace limpet::worker {
+
+void ProxyExchange::FirstPeer() {
+  UpstreamGroup& group = upstream_->group;
+  std::string_view key;
+  if (group.needs_key()) key = exchange_.Evaluate(group.conf().hash_key);
+  group.Begin(selection_, key, &exchange_.request().remote);
+  selection_.LimitTries(location_->proxy.next_upstream_tries);
+  if (upstream_->sticky != nullptr) upstream_->sticky->Find(exchange_, sticky_);
+  queued_ms_ = 0;
+  // Who comes later does not overtake.
+  if (upstream_->queue.size() > 0) upstream_->queue.GiveTurns();
+  NextPeer();
+}
+
+void ProxyExchange::NextPeer() {
+  state_ = State::kConnecting;
+  request_half_ = response_half_ = Half::kHead;
+  has_head_ = false;
+  attempt_started_ms_ = exchange_.runtime().loop.NowMs();
+  const PeerChoice choice = ChoosePeer(*upstream_, selection_, sticky_, attempt_started_ms_);
+  peer_ = choice.peer;
+  switch (choice.kind) {
+    case PeerChoice::Kind::kPeer:
+      return UsePeer(*choice.peer);
+    case PeerChoice::Kind::kWait:
+      return WaitForPeer();
+    case PeerChoice::Kind::kRefuse:
+      return RefusePeers(choice.code, choice.by_policy);
+  }
+}
+
+void ProxyExchange::UsePeer(Peer& peer) {
+  if (upstream_->sticky != nullptr)
+    sticky_cookie_ = upstream_->sticky->OnChosen(exchange_, sticky_, peer);
+  exchange_.upstream_trace().Begin(peer.name).sticky = StickyWord();
+  Connect();
+}
+
+// A request that has waited, and whose next attempt must wait, has what is left of its time.
+void ProxyExchange::WaitForPeer() {
+  const conf::Queue& queue = upstream_->group.conf().queue;
+  if (queue.limit == 0) return RefusePeers(502, false);
+  const uint64_t now = exchange_.runtime().loop.NowMs();
+  if (queued_ms_ == 0) queued_ms_ = now;
+  const uint64_t until = queued_ms_ + Ms(queue.timeout);
+  if (now >= until) return FailQueued("upstream queue timed out");
+  queue_ticket_ = upstream_->queue.Join(Callback::To<&ProxyExchange::OnQueueTurn>(this));
+  if (queue_ticket_ == 0) return FailQueued("upstream queue is full");
+  state_ = State::kQueued;
+  deadline_.Arm(until - now);
+}
+
+void ProxyExchange::OnQueueTurn() {
+  const uint64_t now = exchange_.runtime().loop.NowMs();
+  const PeerChoice choice = ChoosePeer(*upstream_, selection_, sticky_, now);
+  if (choice.kind == PeerChoice::Kind::kWait) return;
+  LeaveQueue();
+  deadline_.Disarm();
+  state_ = State::kConnecting;
+  attempt_started_ms_ = now;
+  peer_ = choice.peer;
+  if (choice.kind == PeerChoice::Kind::kPeer) return UsePeer(*choice.peer);
+  RefusePeers(choice.code, choice.by_policy);
+}
+
+void ProxyExchange::LeaveQueue() {
+  if (queue_ticket_ != 0) upstream_->queue.Leave(queue_ticket_);
+  queue_ticket_ = 0;
+}
+
+void ProxyExchange::FailQueued(std::string_view why) {
+  LeaveQueue();
+  LogUpstream(LogLevel::kError, fmt::format("{} while connecting to upstream", why), 0);
+  UpstreamAttempt& attempt = exchange_.upstream_trace().Begin(upstream_->group.conf().name);
+  attempt.status = 502;
+  attempt.response_ms = 0;
+  attempt.sticky = StickyWord();
+  FailWithoutPeer(502);
+}
+
+void ProxyExchange::RefusePeers(int code, bool by_policy) {
+  UpstreamAttempt& attempt = exchange_.upstream_trace().Begin(upstream_->group.conf().name);
+  attempt.status = code;
+  attempt.response_ms = 0;
+  attempt.sticky = StickyWord();
+  if (by_policy) {
+    LogUpstream(LogLevel::kError,
+                fmt::format("the session's server cannot take the request ({}) while connecting "
+                            "to upstream",
+                            Name(sticky_.status)),
+                0);
+  } else {
+    LogUpstream(LogLevel::kError, "no live upstreams while connecting to upstream", 0);
+  }
+  FailWithoutPeer(code);
+}
+
+// Of this attempt, in the words of $upstream_sticky_status.
+std::string_view ProxyExchange::StickyWord() const {
+  if (upstream_->sticky == nullptr) return "";
+  if (sticky_.bound == nullptr) {
+    const bool names_nobody = !sticky_.id.empty() && !sticky_.has_key;
+    return names_nobody ? "MISS" : "NEW";
+  }
+  return peer_ != nullptr && peer_->server_id == sticky_.bound->server_id ? "HIT" : "MISS";
+}
+
+}  // namespace limpet::worker
