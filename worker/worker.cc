@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "worker/acceptor.h"
+#include "worker/health/watch.h"
 #include "worker/http/access_log.h"
 #include "worker/http/connection_set.h"
 #include "worker/http/server_names.h"
@@ -23,6 +24,7 @@ class Worker {
  private:
   void MakeUpstreams();
   void MakeAcceptors();
+  void MakeWatch();
   void OnQuit();
   void OnTerminate();
   void OnReopen();
@@ -36,6 +38,7 @@ class Worker {
   ConnectionSet connections_;
   std::unique_ptr<TlsContexts> tls_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
+  std::unique_ptr<Watch> watch_;
   Timer shutdown_timer_;
   SignalWatch quit_, terminate_, interrupt_, reopen_;
 };
@@ -91,7 +94,30 @@ void Worker::MakeUpstreams() {
     runtime_.upstreams.push_back(std::make_unique<UpstreamRuntime>(
         loop_, conf, states, environment_.slot, learns ? &runtime_.http.session_zones[at] : nullptr,
         learns ? environment_.sessions[at] : nullptr));
+    runtime_.upstreams.back()->group.RequireChecks(environment_.generation);
   }
+}
+
+void Worker::MakeWatch() {
+  const GroupCheck::Env env{.loop = loop_,
+                            .http = runtime_.http,
+                            .tls = runtime_.upstream_tls,
+                            .logs = runtime_.logs,
+                            .generation = environment_.generation};
+  const bool alone = !runtime_.config.master_process || runtime_.config.worker_processes == 1;
+  std::vector<std::unique_ptr<GroupWatch>> groups;
+  for (size_t i = 0; i < runtime_.upstreams.size(); ++i) {
+    const conf::Upstream& conf = *runtime_.http.upstreams[i];
+    const shm::PeerStates* states =
+        i < environment_.peer_states.size() ? environment_.peer_states[i] : nullptr;
+    if (conf.implicit || (states == nullptr && !alone)) continue;
+    const bool learns = conf.sticky.kind == conf::StickyKind::kLearn;
+    const shm::SessionTable* sessions =
+        learns ? environment_.sessions[static_cast<size_t>(conf.sticky.learn.zone)] : nullptr;
+    groups.push_back(
+        std::make_unique<GroupWatch>(env, runtime_.upstreams[i]->group, states, sessions));
+  }
+  watch_ = std::make_unique<Watch>(loop_, std::move(groups));
 }
 
 void Worker::MakeAcceptors() {
@@ -112,8 +138,10 @@ int Worker::Run() {
   std::signal(SIGWINCH, SIG_IGN);
   ::sigprocmask(SIG_UNBLOCK, &ours, nullptr);
   for (const auto& acceptor : acceptors_) acceptor->Start();
+  MakeWatch();
   loop_.Run();
   acceptors_.clear();
+  watch_.reset();
   connections_.CloseAll();
   loop_.RunDead();
   runtime_.access_logs->FlushAll();
@@ -125,6 +153,7 @@ void Worker::OnQuit() {
   runtime_.stopping = true;
   LIMPET_LOG(runtime_.logs[0], LogLevel::kNotice, "gracefully shutting down");
   for (const auto& acceptor : acceptors_) acceptor->Stop();
+  if (watch_ != nullptr) watch_->Stop();
   for (const auto& upstream : runtime_.upstreams) upstream->pool.CloseAll();
   if (const auto timeout = runtime_.config.worker_shutdown_timeout; timeout.count() > 0) {
     shutdown_timer_.Arm(timeout);

@@ -16,11 +16,12 @@ MAY_INCLUDE = {
     "worker/tls": ["base", "proto", "shm", "conf", "worker/net"],
     "worker/upstream": ["base", "proto", "shm", "conf", "worker/net", "worker/tls"],
     "worker/sticky": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/upstream"],
+    "worker/health": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/upstream"],
     "worker/status": ["base", "proto", "shm", "conf", "worker/net", "worker/upstream"],
     "worker/http": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/upstream", "worker/sticky",
                     "worker/status"],
     "worker": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/upstream", "worker/sticky",
-               "worker/status", "worker/http"],
+               "worker/status", "worker/health", "worker/http"],
     "master": ["base", "shm", "conf"],
 }
 # The one file of the workers that the master knows.

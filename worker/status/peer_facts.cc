@@ -14,10 +14,11 @@ std::string UpstreamName(const conf::Upstream& upstream) {
 }
 
 std::string_view PeerStateName(const Peer& peer, uint64_t now_ms) {
-  if ((peer.state->flags.load(std::memory_order_relaxed) & shm::kPeerUnhealthy) != 0)
-    return "unhealthy";
-  if (peer.down()) return "down";
-  if (peer.draining()) return "draining";
+  const uint32_t flags = peer.state->flags.load(std::memory_order_relaxed);
+  if ((flags & shm::kPeerUnhealthy) != 0) return "unhealthy";
+  if (peer.conf->down || (flags & shm::kPeerDown) != 0) return "down";
+  if (peer.checking()) return "checking";
+  if (peer.draining()) return (flags & shm::kPeerDrained) != 0 ? "drained" : "draining";
   if (CanTake(peer, now_ms, true)) return "up";
   const int limit = peer.conf->max_conns;
   return limit > 0 && peer.conns() >= static_cast<uint32_t>(limit) ? "busy" : "unavailable";

@@ -13,7 +13,8 @@ namespace limpet::worker {
 // As written, but with the port where a proxy_pass address made it: http://h and https://h are two.
 std::string UpstreamName(const conf::Upstream& upstream);
 
-// "up", "draining", "busy" (at max_conns), "unavailable" (over max_fails), "unhealthy" or "down".
+// "up", "draining", "drained" (empty), "busy" (at max_conns), "unavailable" (over max_fails),
+// "unhealthy", "checking" (a mandatory check has yet to pass) or "down".
 std::string_view PeerStateName(const Peer& peer, uint64_t now_ms);
 
 // Learned sessions that are bound to the peer; nullopt if its upstream learns none.

@@ -1,0 +1,104 @@
+#include "worker/health/match.h"
+
+#include <gtest/gtest.h>
+
+#include "proto/http1/response_parser.h"
+#include "tests/conf/support.h"
+#include "worker/health/group_check.h"
+#include "worker/health/probe_request.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr std::string_view kAnswer =
+    "HTTP/1.1 301 Moved\r\nServer: one\r\nX-State: ready\r\nX-State: really\r\n\r\n";
+
+std::unique_ptr<const conf::Config> Load(const std::string& match) {
+  const std::string text = "events{}http{match m{" + match +
+                           "}upstream u{zone z 64k;server 127.0.0.1:1;}server{location /{"
+                           "proxy_pass http://u;proxy_set_header Host a.example;"
+                           "proxy_set_header X-From $proxy_host;proxy_set_header X-Client "
+                           "$remote_addr;proxy_set_header Connection up;"
+                           "health_check uri=/alive match=m;}}}";
+  return conf::MustLoad(text);
+}
+
+std::string Judge(const std::string& match, std::string_view body = {}) {
+  const auto config = Load(match);
+  proto::ResponseParser parser;
+  parser.Parse(kAnswer.data(), kAnswer.size(), 4096);
+  const conf::Match& m = config->http->matches[0];
+  const std::string_view failed = JudgeHead(&m, parser.head());
+  return std::string(failed.empty() ? JudgeBody(m, body) : failed);
+}
+
+TEST(Match, JudgesTheStatus) {
+  for (const char* good : {"status 301;", "status 200-304;", "status 200 301;", "status ! 500;",
+                           "status ! 200 400-599;", ""})
+    EXPECT_EQ(Judge(good), "") << good;
+  for (const char* bad :
+       {"status 200;", "status 302-399 200;", "status ! 301;", "status ! 300-399;"})
+    EXPECT_EQ(Judge(bad), "checking status code") << bad;
+}
+
+TEST(Match, JudgesHeaders) {
+  for (const char* good :
+       {"header Server;", "header ! X-No;", "header server = one;", "header X-State = really;",
+        "header X-State != no;", "header X-State ~ ^re;", "header X-State !~ busy;"})
+    EXPECT_EQ(Judge(good), "") << good;
+  for (const char* bad :
+       {"header X-No;", "header ! Server;", "header Server = two;", "header X-State != ready;",
+        "header X-State ~ ^y;", "header X-State !~ all;", "status 301; header X-No = a;"})
+    EXPECT_EQ(Judge(bad), "checking header") << bad;
+}
+
+TEST(Match, JudgesTheBody) {
+  EXPECT_EQ(Judge("body ~ \"all .* well\";", "all is well"), "");
+  EXPECT_EQ(Judge("body ~ \"all .* well\";", "bad"), "checking body");
+  EXPECT_EQ(Judge("body !~ bad;", "all is well"), "");
+  EXPECT_EQ(Judge("body !~ bad;", "too bad"), "checking body");
+}
+
+TEST(Match, OfNothingIsTwoAndThreeHundreds) {
+  proto::ResponseHead head;
+  for (const auto& [status, good] :
+       {std::pair{199, false}, {200, true}, {399, true}, {400, false}}) {
+    head.status = status;
+    EXPECT_EQ(JudgeHead(nullptr, head).empty(), good) << status;
+  }
+}
+
+TEST(ProbeRequest, HasTheConstantHeadersOfTheLocation) {
+  const auto config = Load("status 200;");
+  const conf::Location& location = *config->http->upstreams[0]->checks[0];
+  EXPECT_EQ(ProbeRequest(location, config->http->variables),
+            "GET /alive HTTP/1.1\r\nHost: a.example\r\nX-From: u\r\nConnection: close\r\n\r\n");
+}
+
+TEST(CheckCounter, CountsInARow) {
+  using Change = CheckCounter::Change;
+  conf::HealthCheck check;
+  check.fails = 2;
+  check.passes = 3;
+  CheckCounter counter;
+  EXPECT_EQ(counter.Count(check, false, false, false), Change::kNone);
+  EXPECT_EQ(counter.Count(check, true, false, false), Change::kNone);
+  EXPECT_EQ(counter.Count(check, false, false, false), Change::kNone);  // begins anew
+  EXPECT_EQ(counter.Count(check, false, false, false), Change::kUnhealthy);
+  EXPECT_EQ(counter.Count(check, false, true, false), Change::kNone);  // told once
+  EXPECT_EQ(counter.Count(check, true, true, false), Change::kNone);
+  EXPECT_EQ(counter.Count(check, true, true, false), Change::kNone);
+  EXPECT_EQ(counter.Count(check, true, true, false), Change::kHealthy);
+  EXPECT_EQ(counter.Count(check, true, false, false), Change::kNone);
+}
+
+TEST(CheckCounter, LetsAWaitingPeerInAfterItsPasses) {
+  using Change = CheckCounter::Change;
+  const conf::HealthCheck check;
+  CheckCounter counter;
+  EXPECT_EQ(counter.Count(check, true, false, true), Change::kHealthy);
+  EXPECT_EQ(CheckCounter().Count(check, false, false, true), Change::kUnhealthy);
+}
+
+}  // namespace
+}  // namespace limpet::worker

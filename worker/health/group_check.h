@@ -1,0 +1,72 @@
+// One health_check at work: every peer of its upstream is probed at its own times, and what the
+// probes say becomes the peers' shared state. Exists only in the one worker that watches the
+// upstream; another one that takes over starts counting anew.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "worker/health/probe.h"
+#include "worker/upstream/upstream_group.h"
+
+namespace limpet::worker {
+
+// Results of one check of one peer, in a row. Pure.
+class CheckCounter {
+ public:
+  enum class Change : uint8_t { kNone, kUnhealthy, kHealthy };
+  // `failing`: the check had found it unhealthy. `waiting`: it is not used before it has passed.
+  Change Count(const conf::HealthCheck& check, bool good, bool failing, bool waiting);
+
+ private:
+  int passes_ = 0;
+  int fails_ = 0;
+};
+
+// Which checks each peer has passed since this worker watches the group: shared by all its checks.
+using PassedChecks = std::map<const shm::PeerState*, uint32_t>;
+
+class GroupCheck {
+ public:
+  struct Env {
+    Loop& loop;
+    const conf::Http& http;
+    const TlsClientContexts* tls;
+    const std::vector<Log>& logs;
+    uint64_t generation;
+  };
+  // `place`: the check's among the upstream's.
+  GroupCheck(const Env& env, UpstreamGroup& group, size_t place, PassedChecks& passed);
+  ~GroupCheck();
+  GroupCheck(const GroupCheck&) = delete;
+  GroupCheck& operator=(const GroupCheck&) = delete;
+
+  // Follows the peers of the group: new ones are probed soon, gone ones no more. Call now and then.
+  void Sync();
+
+ private:
+  class PeerCheck;
+  void OnResult(PeerCheck& peer, const ProbeResult& result);
+  void SetUnhealthy(PeerCheck& peer);
+  void SetHealthy(PeerCheck& peer);
+  uint32_t MandatoryBits() const;
+  std::string Of(const PeerCheck& peer) const;  // ", health check of peer …"
+
+  const Env env_;
+  UpstreamGroup& group_;
+  const conf::Location& location_;
+  const conf::HealthCheck& check_;
+  const ProbePlan plan_;
+  const uint32_t bit_;
+  PassedChecks& passed_;
+  std::minstd_rand random_;  // for jitter
+  std::map<shm::PeerState*, std::unique_ptr<PeerCheck>> peers_;
+};
+
+}  // namespace limpet::worker

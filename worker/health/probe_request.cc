@@ -1,0 +1,76 @@
+#include "worker/health/probe_request.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <string_view>
+
+#include "proto/headers.h"
+
+namespace limpet::worker {
+namespace {
+
+class ProbeVariables final : public conf::VariableReader {
+ public:
+  ProbeVariables(const conf::ProxyPass& pass, const conf::VariableTable& variables)
+      : pass_(pass), variables_(variables) {}
+
+  conf::Value Get(conf::VariableId id) override {
+    const conf::Variable& variable = variables_[id];
+    if (variable.kind == conf::VariableKind::kDerived) return variable.derived->Evaluate(*this);
+    if (variable.kind != conf::VariableKind::kBuiltin) return conf::Value::None();
+    if (variable.builtin == conf::Builtin::kProxyHost) return conf::Value::Of(pass_.host_header);
+    if (variable.builtin == conf::Builtin::kProxyPort) return conf::Value::Of(pass_.port);
+    return conf::Value::None();
+  }
+  conf::Captures& captures() override { return captures_; }
+  void SetNamed(conf::VariableId, conf::Value) override {}
+  char* Allocate(size_t size) override {
+    return memory_.emplace_back(std::make_unique<char[]>(size)).get();
+  }
+
+ private:
+  const conf::ProxyPass& pass_;
+  const conf::VariableTable& variables_;
+  conf::Captures captures_;
+  std::deque<std::unique_ptr<char[]>> memory_;
+};
+
+// What the probe says itself, or has no use for.
+bool IsOwn(proto::HeaderId id) {
+  using proto::HeaderId;
+  return id == HeaderId::kConnection || id == HeaderId::kContentLength ||
+         id == HeaderId::kTransferEncoding || id == HeaderId::kUpgrade || id == HeaderId::kExpect;
+}
+
+std::string OneLine(std::string_view value) {
+  std::string line(value);
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
+  return line;
+}
+
+}  // namespace
+
+std::string ProbeRequest(const conf::Location& location, const conf::VariableTable& variables) {
+  const conf::ProxySettings& proxy = location.proxy;
+  ProbeVariables reader(proxy.pass, variables);
+  std::string host = proxy.pass.host_header;
+  std::string fields;
+  for (const conf::SetHeader& header : proxy.set_headers) {
+    const std::string value = OneLine(header.value.Evaluate(reader));
+    const proto::HeaderId id = proto::LookupHeader(header.name);
+    if (value.empty() || IsOwn(id)) continue;
+    if (id == proto::HeaderId::kHost) {
+      host = value;
+    } else {
+      fields += fmt::format("{}: {}\r\n", header.name, value);
+    }
+  }
+  return fmt::format("GET {} HTTP/1.{}\r\nHost: {}\r\n{}Connection: close\r\n\r\n",
+                     location.health_check->uri, proxy.http_version >= 11 ? 1 : 0, host, fields);
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,13 @@
+// The request that a health check sends: the location's Host and constant headers, no body.
+#pragma once
+
+#include <string>
+
+#include "conf/config.h"
+
+namespace limpet::worker {
+
+// Of the variables only $proxy_host and $proxy_port have a value: there is no client.
+std::string ProbeRequest(const conf::Location& location, const conf::VariableTable& variables);
+
+}  // namespace limpet::worker

@@ -1,0 +1,100 @@
+#include "worker/health/watch.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace limpet::worker {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr uint64_t kWithoutChecksMs = 1000;  // drains only: nobody waits for that line
+
+}  // namespace
+
+GroupWatch::GroupWatch(const GroupCheck::Env& env, UpstreamGroup& group,
+                       const shm::PeerStates* states, const shm::SessionTable* sessions)
+    : env_(env),
+      group_(group),
+      sessions_(sessions),
+      lease_(states != nullptr ? states->watch_mutex() : nullptr) {}
+
+void GroupWatch::Tick() {
+  if (!lease_.TryTake()) return;
+  if (!watching_) Begin();
+  for (const auto& check : checks_) check->Sync();
+  WatchDrains();
+}
+
+void GroupWatch::Begin() {
+  watching_ = true;
+  ForgetOldChecks();
+  for (size_t i = 0; i < group_.conf().checks.size(); ++i) {
+    checks_.push_back(std::make_unique<GroupCheck>(env_, group_, i, passed_));
+  }
+}
+
+// A reload may have taken checks away: what they had found binds nobody any more.
+void GroupWatch::ForgetOldChecks() {
+  const size_t count = group_.conf().checks.size();
+  const uint32_t ours = count >= 32 ? ~uint32_t{0} : (uint32_t{1} << count) - 1;
+  for (Peer& peer : group_.peers()) {
+    if ((peer.state->failing_checks.fetch_and(ours, kRelaxed) & ours) == 0)
+      peer.state->flags.fetch_and(~uint32_t{shm::kPeerUnhealthy}, kRelaxed);
+  }
+}
+
+void GroupWatch::Stop() {
+  checks_.clear();
+  passed_.clear();
+  watching_ = false;
+  lease_.Release();
+}
+
+uint64_t GroupWatch::SessionsOf(const Peer& peer) const {
+  return sessions_ == nullptr ? 0 : sessions_->PeerLive(sessions_->peers().Find(peer.server_id));
+}
+
+// Cookies and routes live with the clients: how many are left nobody knows, only a deadline ends
+// them.
+bool GroupWatch::IsDrained(const Peer& peer, uint64_t sessions) const {
+  if (peer.conns() > 0) return false;
+  if (peer.drain_is_over(env_.loop.NowMs())) return true;
+  const conf::StickyKind kind = group_.conf().sticky.kind;
+  if (kind == conf::StickyKind::kNone) return true;
+  return kind == conf::StickyKind::kLearn && sessions == 0;
+}
+
+void GroupWatch::WatchDrains() {
+  for (Peer& peer : group_.peers()) {
+    const uint32_t flags = peer.state->flags.load(kRelaxed);
+    if (!peer.draining() || (flags & shm::kPeerDrained) != 0) continue;
+    const uint64_t sessions = SessionsOf(peer);
+    if (!IsDrained(peer, sessions)) continue;
+    peer.state->flags.fetch_or(shm::kPeerDrained, kRelaxed);
+    const std::string rest = sessions > 0
+                                 ? fmt::format("its time is over ({} sessions were left)", sessions)
+                                 : "its last session and its last connection have ended";
+    LIMPET_LOG(env_.logs[0], LogLevel::kNotice, "peer {} in upstream \"{}\" is drained: {}",
+               peer.name, group_.conf().name, rest);
+  }
+}
+
+Watch::Watch(Loop& loop, std::vector<std::unique_ptr<GroupWatch>> groups)
+    : loop_(loop), groups_(std::move(groups)), timer_(loop, Callback::To<&Watch::OnTimer>(this)) {
+  const bool checks = std::any_of(groups_.begin(), groups_.end(),
+                                  [](const auto& group) { return group->has_checks(); });
+  interval_ms_ = checks ? shm::Lease::kRetryMs : kWithoutChecksMs;
+  if (!groups_.empty()) OnTimer();
+}
+
+void Watch::OnTimer() {
+  for (const auto& group : groups_) group->Tick();
+  timer_.Arm(interval_ms_);
+}
+
+void Watch::Stop() {
+  timer_.Disarm();
+  for (const auto& group : groups_) group->Stop();
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,56 @@
+// Watches the upstreams of a worker: probes their peers, and notices when a draining one is empty.
+// Of all workers on an upstream one does it at a time, whoever holds its lease; another takes over
+// within a second when that one has died. An upstream without `zone` is watched only by a worker
+// that is the only one.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "shm/lease.h"
+#include "shm/session_table.h"
+#include "worker/health/group_check.h"
+
+namespace limpet::worker {
+
+class GroupWatch {
+ public:
+  // `states` null: the group's state is this process's own. `sessions` null: it learns none.
+  GroupWatch(const GroupCheck::Env& env, UpstreamGroup& group, const shm::PeerStates* states,
+             const shm::SessionTable* sessions);
+
+  void Tick();  // takes the lease if it is free; does what is due if it is held
+  void Stop();  // another worker may take it at once
+  bool has_checks() const { return !group_.conf().checks.empty(); }
+
+ private:
+  void Begin();
+  void ForgetOldChecks();
+  void WatchDrains();
+  bool IsDrained(const Peer& peer, uint64_t sessions) const;
+  uint64_t SessionsOf(const Peer& peer) const;
+
+  const GroupCheck::Env env_;
+  UpstreamGroup& group_;
+  const shm::SessionTable* sessions_;
+  shm::Lease lease_;
+  PassedChecks passed_;
+  std::vector<std::unique_ptr<GroupCheck>> checks_;  // while the lease is held
+  bool watching_ = false;
+};
+
+class Watch {
+ public:
+  Watch(Loop& loop, std::vector<std::unique_ptr<GroupWatch>> groups);
+  void Stop();
+
+ private:
+  void OnTimer();
+
+  Loop& loop_;
+  std::vector<std::unique_ptr<GroupWatch>> groups_;
+  uint64_t interval_ms_;
+  Timer timer_;
+};
+
+}  // namespace limpet::worker
