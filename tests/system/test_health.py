@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -247,3 +248,46 @@ def test_a_recovered_server_starts_slowly(patients):
         healthy(limpet, a)
         replies = [get(limpet.port).text for _ in range(60)]
         assert replies.count("a") <= 10
+
+
+@pytest.fixture
+def tls_server(tmp_path):
+    """`openssl s_server`, which answers every GET with a page; gives its port and a way to end it."""
+    key, cert, port = tmp_path / "key.pem", tmp_path / "cert.pem", free_port()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=app", "-days", "2",
+                    "-keyout", key, "-out", cert], check=True, capture_output=True)
+    command = ["openssl", "s_server", "-quiet", "-www", "-accept", f"127.0.0.1:{port}", "-key", key, "-cert", cert]
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield port, cert, server
+    server.kill()
+    server.wait()
+
+
+TLS = """
+events { }
+http {
+    upstream app { zone app 64k; server 127.0.0.1:{tls}; server 127.0.0.1:{plain}; }
+    server {
+        listen {port};
+        location / {
+            proxy_pass https://app;
+            proxy_ssl_verify on;
+            proxy_ssl_trusted_certificate {cert};
+            proxy_ssl_name {name};
+            proxy_connect_timeout 2s;
+            health_check interval=200ms mandatory;
+        }
+    }
+}
+"""
+
+
+def test_checks_speak_tls_as_the_location_does(tls_server, origins):
+    plain, = origins("plain")
+    port, cert, _ = tls_server
+    with Limpet(TLS, tls=port, plain=plain.port, cert=cert, name="app") as limpet:
+        limpet.wait_log(rf"peer is healthy while checking status code, health check of peer 127.0.0.1:{port} ")
+        limpet.wait_log(rf"peer is unhealthy while connecting to upstream \(110: .*127.0.0.1:{plain.port} ")
+        assert {get(limpet.port).status for _ in range(3)} == {200}
+    with Limpet(TLS, tls=port, plain=plain.port, cert=cert, name="other") as limpet:
+        limpet.wait_log(rf"peer is unhealthy while SSL handshaking to upstream.*127.0.0.1:{port} ")

@@ -75,8 +75,11 @@ void Probe::Start(const SocketAddress& address) {
 
 void Probe::OnReady(int errnum) {
   if (errnum == 0) return OnConnected();
-  const bool in_tls = transport_->is_tls() && errnum == EPROTO;
-  Finish(in_tls ? "SSL handshaking to upstream" : doing_, ErrnoText(errnum));
+  if (!transport_->is_tls() || errnum != EPROTO) return Finish(doing_, ErrnoText(errnum));
+  const auto& tls = static_cast<const TlsTransport&>(*transport_);
+  std::string why = tls.SetupError(errnum);  // it ends in "while SSL handshaking to upstream"
+  why.resize(std::min(why.size(), why.rfind(" while ")));
+  Finish("SSL handshaking to upstream", " (" + why + ")");
 }
 
 void Probe::OnConnected() {

@@ -27,19 +27,24 @@ void GroupWatch::Tick() {
 
 void GroupWatch::Begin() {
   watching_ = true;
-  ForgetOldChecks();
+  AdoptResults();
   for (size_t i = 0; i < group_.conf().checks.size(); ++i) {
     checks_.push_back(std::make_unique<GroupCheck>(env_, group_, i, passed_));
   }
 }
 
-// A reload may have taken checks away: what they had found binds nobody any more.
-void GroupWatch::ForgetOldChecks() {
+// A reload may have taken checks away: what they had found binds nobody any more. And who watched
+// before us may have died between the results and what follows from them.
+void GroupWatch::AdoptResults() {
   const size_t count = group_.conf().checks.size();
   const uint32_t ours = count >= 32 ? ~uint32_t{0} : (uint32_t{1} << count) - 1;
   for (Peer& peer : group_.peers()) {
-    if ((peer.state->failing_checks.fetch_and(ours, kRelaxed) & ours) == 0)
+    const bool failing = (peer.state->failing_checks.fetch_and(ours, kRelaxed) & ours) != 0;
+    if (failing) {
+      peer.state->flags.fetch_or(shm::kPeerUnhealthy, kRelaxed);
+    } else {
       peer.state->flags.fetch_and(~uint32_t{shm::kPeerUnhealthy}, kRelaxed);
+    }
   }
 }
 
@@ -70,12 +75,13 @@ void GroupWatch::WatchDrains() {
     if (!peer.draining() || (flags & shm::kPeerDrained) != 0) continue;
     const uint64_t sessions = SessionsOf(peer);
     if (!IsDrained(peer, sessions)) continue;
-    peer.state->flags.fetch_or(shm::kPeerDrained, kRelaxed);
     const std::string rest = sessions > 0
                                  ? fmt::format("its time is over ({} sessions were left)", sessions)
                                  : "its last session and its last connection have ended";
     LIMPET_LOG(env_.logs[0], LogLevel::kNotice, "peer {} in upstream \"{}\" is drained: {}",
                peer.name, group_.conf().name, rest);
+    // Behind the line: should we die in between, the next one says it again rather than nobody.
+    peer.state->flags.fetch_or(shm::kPeerDrained, kRelaxed);
   }
 }
 

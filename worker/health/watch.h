@@ -25,7 +25,7 @@ class GroupWatch {
 
  private:
   void Begin();
-  void ForgetOldChecks();
+  void AdoptResults();
   void WatchDrains();
   bool IsDrained(const Peer& peer, uint64_t sessions) const;
   uint64_t SessionsOf(const Peer& peer) const;
