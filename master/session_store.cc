@@ -65,6 +65,7 @@ SessionStore::SessionStore(shm::SessionZone zone, shm::SessionZone::Options opti
                            const conf::SessionZone& conf)
     : zone_(std::move(zone)),
       options_(std::move(options)),
+      name_(conf.name),
       fill_(conf.name, LimitsOf(conf)),
       gc_period_ms_(static_cast<uint64_t>(std::max<int64_t>(conf.gc_period.count(), 1))),
       next_collect_(MonotonicMs() + gc_period_ms_),
@@ -77,6 +78,7 @@ Result<std::unique_ptr<SessionStore>> SessionStore::Open(const conf::Config& con
   auto opened = shm::SessionZone::OpenOrCreate(options, BootMs());
   if (!opened) return opened.error();
   Say(*opened, zone.name, log);
+  opened->table().SetFillLimits(LimitsOf(zone));
   return std::unique_ptr<SessionStore>(
       new SessionStore(std::move(*opened), std::move(options), zone));
 }
@@ -92,7 +94,7 @@ Status SessionStore::Reconfigure(const conf::Config& config, const conf::Session
   }
   options_ = std::move(options);
   table()->SetPolicy(options_.policy);
-  fill_.SetLimits(LimitsOf(zone));
+  table()->SetFillLimits(LimitsOf(zone));
   gc_period_ms_ = static_cast<uint64_t>(std::max<int64_t>(zone.gc_period.count(), 1));
   next_collect_ = std::min(next_collect_, MonotonicMs() + gc_period_ms_);
   return {};
@@ -108,25 +110,35 @@ void SessionStore::SetServers(const std::vector<std::string>& server_ids) {
   }
 }
 
-void SessionStore::Tick(uint64_t now_ms, const Log& log) {
+void SessionStore::Tick(uint64_t now_ms, const Log& log, shm::Counters& shared) {
   if (now_ms >= next_collect_) {
     const shm::CollectResult result = table()->CollectStep(BootMs());
     next_collect_ = result.more ? now_ms : now_ms + gc_period_ms_;
   }
   if (now_ms >= next_check_) {
-    CheckFill(now_ms, log);
+    CheckFill(now_ms, log, shared);
     next_check_ = now_ms + kCheckPeriodMs;
   }
 }
 
-void SessionStore::CheckFill(uint64_t now_ms, const Log& log) {
+void SessionStore::CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared) {
+  fill_.SetLimits(table()->GetFillLimits());  // an operator may have set others
   const shm::SessionCounters counters = table()->Sum();
   const auto line = fill_.Update({.live = table()->Live(),
                                   .capacity = table()->Capacity(),
                                   .rotated = counters.rotated,
                                   .refused = counters.refused,
                                   .now_ms = now_ms});
-  if (line) LIMPET_LOG(log, line->level, "{}", line->text);
+  if (now_ms >= next_sample_) {
+    shm::FillHistory* history = shared.fill_histories.FindOrAdd(name_);
+    const uint64_t capacity = table()->Capacity();
+    if (history != nullptr && capacity > 0)
+      history->Add(static_cast<double>(table()->Live()) / static_cast<double>(capacity));
+    next_sample_ = now_ms + shm::FillHistory::kEveryMs;
+  }
+  if (!line) return;
+  LIMPET_LOG(log, line->level, "{}", line->text);
+  shared.alerts.Add(line->level, line->text);
 }
 
 void SessionStore::SaveAndRemove(const Log& log) {

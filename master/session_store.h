@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "conf/config.h"
+#include "shm/counters.h"
 #include "shm/fill_level.h"
 #include "shm/session_zone.h"
 
@@ -27,8 +28,8 @@ class SessionStore {
   // become misses.
   void SetServers(const std::vector<std::string>& server_ids);
 
-  // Collects one step and looks at the fill level, if due.
-  void Tick(uint64_t now_ms, const Log& log);
+  // Collects one step and looks at the fill level, if due; what is logged of that is an alert, too.
+  void Tick(uint64_t now_ms, const Log& log, shm::Counters& shared);
   uint64_t NextDeadline() const { return std::min(next_collect_, next_check_); }
 
   void SaveAndRemove(const Log& log);
@@ -39,14 +40,16 @@ class SessionStore {
  private:
   SessionStore(shm::SessionZone zone, shm::SessionZone::Options options,
                const conf::SessionZone& conf);
-  void CheckFill(uint64_t now_ms, const Log& log);
+  void CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared);
 
   shm::SessionZone zone_;
   shm::SessionZone::Options options_;
+  std::string name_;
   shm::FillLevel fill_;
   uint64_t gc_period_ms_;
   uint64_t next_collect_;  // both MonotonicMs
   uint64_t next_check_;
+  uint64_t next_sample_ = 0;  // of the fill history
 };
 
 }  // namespace limpet::master

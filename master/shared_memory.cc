@@ -4,6 +4,7 @@
 #include <new>
 #include <set>
 
+#include "base/clock.h"
 #include "worker/worker.h"
 
 namespace limpet::master {
@@ -24,7 +25,9 @@ std::vector<std::string> ServersOf(const conf::Http& http, size_t zone) {
 }  // namespace
 
 SharedMemory::SharedMemory(shm::Zone counters)
-    : counters_zone_(std::move(counters)), counters_(new (counters_zone_.data()) shm::Counters) {}
+    : counters_zone_(std::move(counters)), counters_(new (counters_zone_.data()) shm::Counters) {
+  counters_->started_s.store(Now().seconds, std::memory_order_relaxed);
+}
 
 Result<std::unique_ptr<SharedMemory>> SharedMemory::Create() {
   auto zone = shm::Zone::Anonymous(sizeof(shm::Counters));
@@ -76,7 +79,7 @@ void SharedMemory::DropUnused(const conf::Config& config) {
 
 void SharedMemory::Tick(uint64_t now_ms, const Log& log) {
   for (auto& [name, store] : sessions_) {
-    if (store && now_ms >= store->NextDeadline()) store->Tick(now_ms, log);
+    if (store && now_ms >= store->NextDeadline()) store->Tick(now_ms, log, *counters_);
   }
 }
 

@@ -1,11 +1,14 @@
 // Connection counters of all workers (stub_status, $connections_*), one cache line per worker slot
-// so that counting costs nothing shared. Lives in memory mapped by the master before it forks; only
-// the slot's worker writes, anybody sums.
+// so that counting costs nothing shared; and what else status pages show of all processes. Lives in
+// memory mapped by the master before it forks; only the slot's worker writes, anybody sums.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+
+#include "shm/alert_ring.h"
+#include "shm/fill_history.h"
 
 namespace limpet::shm {
 
@@ -27,6 +30,9 @@ static_assert(sizeof(WorkerCounters) == 64);
 
 struct Counters {
   std::array<WorkerCounters, kMaxWorkerSlots> slots;
+  AlertRing alerts;
+  FillHistories fill_histories;
+  std::atomic<int64_t> started_s{0};  // wall time at which the master began
 
   template <class T>
   uint64_t Sum(std::atomic<T> WorkerCounters::*field) const {

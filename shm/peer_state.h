@@ -60,10 +60,15 @@ struct alignas(64) PeerState {
   std::atomic<uint32_t> failed_probes{0};  // of them
   std::atomic<uint32_t> unhealthy{0};      // times it became unhealthy
 
+  // Answers by class (1xx to 5xx), and bytes of their heads and bodies both ways.
+  alignas(64) std::atomic<uint64_t> responses[5]{};
+  std::atomic<uint64_t> sent{0};
+  std::atomic<uint64_t> received{0};
+
   alignas(64) std::atomic<uint32_t> conns_of_slot[kMaxWorkerSlots]{};
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
-static_assert(sizeof(PeerState) == 128 + 4 * kMaxWorkerSlots);
+static_assert(sizeof(PeerState) == 192 + 4 * kMaxWorkerSlots);
 
 // Takes a peer out of service without breaking its sessions: from now on it gets only requests of
 // sessions that are bound to it, and after `until_ms` (0: never) none at all. Any process may call.

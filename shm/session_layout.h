@@ -139,7 +139,7 @@ struct ZoneHeader {
   alignas(64) uint64_t timeout_ms;  // the policy as it was given (atomic)
   uint64_t policy;                  // and as it is used: PolicyView::Pack() (atomic)
   uint32_t retirements;             // of peers, so far
-  uint32_t unused_;
+  uint32_t fill_limits;             // in thousandths: minor, major << 10, crit << 20 (atomic)
   RobustMutex peers_lock;
 };
 static_assert(std::is_trivially_copyable_v<ZoneHeader> && sizeof(ZoneHeader) == 192);

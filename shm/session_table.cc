@@ -74,6 +74,20 @@ SessionPolicy SessionTable::Policy() const {
   return {std::chrono::milliseconds(LoadRelaxed(header_->timeout_ms)), view.norefresh, view.rotate};
 }
 
+void SessionTable::SetFillLimits(const FillLimits& limits) {
+  const auto thousandths = [](double share) {
+    return static_cast<uint32_t>(std::clamp(share, 0.0, 1.0) * 1000 + 0.5);
+  };
+  StoreRelaxed(header_->fill_limits, thousandths(limits.minor) | thousandths(limits.major) << 10 |
+                                         thousandths(limits.crit) << 20);
+}
+
+FillLimits SessionTable::GetFillLimits() const {
+  const uint32_t packed = LoadRelaxed(header_->fill_limits);
+  const auto share = [packed](int shift) { return (packed >> shift & 0x3FF) / 1000.0; };
+  return {share(0), share(10), share(20)};
+}
+
 Shard SessionTable::ShardAt(uint32_t index) const {
   return {memory_ + geometry_.shards_offset + uint64_t{index} * geometry_.shard_bytes, geometry_};
 }

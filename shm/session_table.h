@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/result.h"
+#include "shm/fill_level.h"
 #include "shm/peer_directory.h"
 #include "shm/session_counters.h"
 #include "shm/session_layout.h"
@@ -103,6 +104,10 @@ class SessionTable {
   // On load and reload; takes effect in all processes at once.
   void SetPolicy(const SessionPolicy& policy);
   SessionPolicy Policy() const;
+  // Fill levels from which the master logs; in the zone, so that any process may set them. Kept to
+  // a thousandth.
+  void SetFillLimits(const FillLimits& limits);
+  FillLimits GetFillLimits() const;
 
   SessionKey KeyOf(std::string_view session_id) const { return {SipHash128(session_id, key_)}; }
 
@@ -139,6 +144,9 @@ class SessionTable {
 
   uint64_t Capacity() const { return geometry_.Capacity(); }
   uint64_t Live() const;  // expired but uncollected ones included
+  // No session is older than that: since its last use, or since its creation where the policy says
+  // norefresh. An upper bound, exact when the collector has just been here.
+  std::chrono::milliseconds OldestAge(uint64_t now_ms) const;
   SessionCounters Sum() const;
   std::vector<SessionCounters> PerWorker() const;
 

@@ -77,6 +77,16 @@ uint64_t SessionTable::Live() const {
   return live;
 }
 
+std::chrono::milliseconds SessionTable::OldestAge(uint64_t now_ms) const {
+  uint32_t oldest = kNil;
+  for (uint32_t i = 0; i < geometry_.shards; ++i) {
+    const Shard shard = ShardAt(i);
+    if (shard.Live() > 0) oldest = std::min(oldest, LoadRelaxed(shard.head().oldest_tick));
+  }
+  if (oldest == kNil) return std::chrono::milliseconds(0);
+  return std::chrono::milliseconds(PolicyView::Age(oldest, TickOf(now_ms)) * kTickMs);
+}
+
 uint64_t SessionTable::PeerLive(uint16_t peer) const {
   uint64_t live = 0;
   if (peer >= geometry_.max_peers) return 0;

@@ -265,5 +265,26 @@ TEST(SessionTable, AFloodOfNewSessionsDoesNotPushOutThoseThatReturn) {
   EXPECT_TRUE(t.Hit(77'000'000));
 }
 
+TEST(SessionTable, FillLimitsAreKeptInTheZone) {
+  TestTable t(64 * 1024);
+  t.table.SetFillLimits({.minor = 0.5, .major = 0.875, .crit = 1.0});
+  const FillLimits limits = SessionTable(t.table).GetFillLimits();
+  EXPECT_DOUBLE_EQ(limits.minor, 0.5);
+  EXPECT_DOUBLE_EQ(limits.major, 0.875);
+  EXPECT_DOUBLE_EQ(limits.crit, 1.0);
+}
+
+TEST(SessionTable, TheOldestAgeBoundsAllSessions) {
+  TestTable t(64 * 1024);
+  EXPECT_EQ(t.table.OldestAge(t.now).count(), 0);
+  t.Learn(1, t.table.PeerIndex("a"));
+  t.now += 5000;
+  t.Learn(2, t.table.PeerIndex("a"));
+  EXPECT_EQ(t.table.OldestAge(t.now), 5s);
+  t.table.Forget(t.Key(1), t.now);
+  t.table.Forget(t.Key(2), t.now);
+  EXPECT_EQ(t.table.OldestAge(t.now + 1000).count(), 0);
+}
+
 }  // namespace
 }  // namespace limpet::shm

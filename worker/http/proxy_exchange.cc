@@ -258,7 +258,12 @@ void ProxyExchange::EndAttempt(Outcome outcome, bool keep) {
   paused_ = client_is_slow_ = false;
   Peer& peer = *peer_;
   upstream_->queue.Wake();
-  if (upstream_->group.Done(selection_, outcome, now, {attempt.header_ms, attempt.response_ms})) {
+  const AttemptResult result{.header_ms = attempt.header_ms,
+                             .response_ms = attempt.response_ms,
+                             .status = attempt.header_ms >= 0 ? attempt.status : 0,
+                             .sent = attempt.bytes_sent,
+                             .received = attempt.bytes_received};
+  if (upstream_->group.Done(selection_, outcome, now, result)) {
     LogUpstream(LogLevel::kWarn, "upstream server temporarily disabled", 0);
   }
   out_.Clear();

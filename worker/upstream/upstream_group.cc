@@ -21,6 +21,14 @@ void Increment(std::atomic<T>& field) {
   field.store(field.load(kRelaxed) + 1, kRelaxed);
 }
 
+// What status pages say of a peer. Under the group's lock: nobody else writes.
+void CountResult(shm::PeerState& state, const AttemptResult& result) {
+  if (result.status >= 100 && result.status < 600)
+    Increment(state.responses[static_cast<size_t>(result.status / 100 - 1)]);
+  state.sent.store(state.sent.load(kRelaxed) + result.sent, kRelaxed);
+  state.received.store(state.received.load(kRelaxed) + result.received, kRelaxed);
+}
+
 // A twentieth of the way to the new value, as nginx averages.
 void Average(std::atomic<uint32_t>& average, int64_t value) {
   if (value < 0) return;
@@ -268,13 +276,14 @@ void UpstreamGroup::RequireChecks(uint64_t generation) {
 }
 
 bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now_ms,
-                         AttemptTimes times) {
+                         const AttemptResult& result) {
   Peer* const peer = std::exchange(selection.current, nullptr);
   assert(peer != nullptr);
   const shm::PeerStates::Guard guard(*states_);
   shm::PeerStates::DropConn(*peer->state, slot_);
-  Average(peer->state->header_time_ms, times.header_ms);
-  Average(peer->state->response_time_ms, times.response_ms);
+  CountResult(*peer->state, result);
+  Average(peer->state->header_time_ms, result.header_ms);
+  Average(peer->state->response_time_ms, result.response_ms);
   if (single()) {
     peer->state->fails.store(0, kRelaxed);
     if (outcome == Outcome::kFailed) Increment(peer->state->failed);

@@ -30,9 +30,12 @@ enum class Outcome : uint8_t {
             // failure
 };
 
-struct AttemptTimes {  // for least_time; -1: not reached
-  int64_t header_ms = -1;
-  int64_t response_ms = -1;
+struct AttemptResult {
+  int64_t header_ms = -1;    // for least_time; -1: not reached
+  int64_t response_ms = -1;  // the same
+  int status = 0;            // of the response that came; 0: none
+  uint64_t sent = 0;         // bytes
+  uint64_t received = 0;
 };
 
 class UpstreamGroup {
@@ -71,7 +74,8 @@ class UpstreamGroup {
 
   // The attempt with selection.current has ended. True if the peer is over max_fails now (log it:
   // "upstream server temporarily disabled").
-  bool Done(PeerSelection& selection, Outcome outcome, uint64_t now_ms, AttemptTimes times = {});
+  bool Done(PeerSelection& selection, Outcome outcome, uint64_t now_ms,
+            const AttemptResult& result = {});
 
   Peer* FindByServerId(std::string_view server_id);
   std::vector<Peer>& peers() { return peers_; }
