@@ -1,7 +1,6 @@
 #include "conf/session_zone.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "conf/setting.h"
 
@@ -10,20 +9,6 @@ namespace {
 
 constexpr int64_t kMinimumSize = int64_t{8} * 4096;  // nginx's: 8 pages
 constexpr uint64_t kMaxCookieSize = 65536;
-
-// "80%", "0.8" and "80" are the same share; a plain number up to 1 is a fraction.
-std::optional<double> ParseShare(std::string_view text) {
-  const bool percent = text.ends_with('%');
-  if (percent) text.remove_suffix(1);
-  if (text.empty() || text.find_first_not_of("0123456789.") != std::string_view::npos)
-    return std::nullopt;
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  if (percent || value > 1) value /= 100;
-  if (value > 1) return std::nullopt;
-  return value;
-}
 
 bool SameFill(const FillLimits& a, const FillLimits& b) {
   return a.minor == b.minor && a.major == b.major && a.crit == b.crit;

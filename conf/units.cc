@@ -1,6 +1,7 @@
 #include "conf/units.h"
 
 #include <array>
+#include <charconv>
 #include <limits>
 
 #include "base/text.h"
@@ -88,6 +89,19 @@ std::optional<std::chrono::milliseconds> ParseTime(std::string_view text, bool w
     while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   }
   return std::chrono::milliseconds(total);
+}
+
+std::optional<double> ParseShare(std::string_view text) {
+  const bool percent = text.ends_with('%');
+  if (percent) text.remove_suffix(1);
+  if (text.empty() || text.find_first_not_of("0123456789.") != std::string_view::npos)
+    return std::nullopt;
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  if (percent || value > 1) value /= 100;
+  if (value > 1) return std::nullopt;
+  return value;
 }
 
 }  // namespace limpet::conf

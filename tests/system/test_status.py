@@ -1,5 +1,7 @@
 """`api` and `prometheus`: what limpet says about itself."""
 import json
+import shutil
+import subprocess
 
 import pytest
 
@@ -165,8 +167,9 @@ def test_what_is_unknown_is_a_404_in_json(limpet, path):
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_nothing_can_be_changed(limpet, method):
     response = get(limpet.port, "/status/sessions", method=method, body=b"{}")
-    assert (response.status, response.header("allow")) == (405, "GET, HEAD")
-    assert json.loads(response.text)["error"]["status"] == 405
+    status = 405 if method == "PUT" else 403
+    assert (response.status, json.loads(response.text)["error"]["status"]) == (status, status)
+    assert response.header("allow") == ("GET, HEAD" if method == "PUT" else None)
 
 
 def test_head_has_the_length_and_no_body(limpet):
@@ -181,7 +184,7 @@ def metrics(limpet):
     lines = [line for line in response.text.splitlines() if not line.startswith("#")]
     samples = dict(line.rsplit(" ", 1) for line in lines)
     assert len(samples) == len(lines), "a sample is there twice"
-    return {name: int(value) for name, value in samples.items()}
+    return {name: float(value) for name, value in samples.items()}
 
 
 def test_prometheus_has_the_same_numbers(limpet):
@@ -199,13 +202,80 @@ def test_prometheus_has_the_same_numbers(limpet):
     assert get(limpet.port, "/metrics", method="POST").status == 405
 
 
-@pytest.mark.parametrize("line,why", [("api /status/ write=on;", "not supported"),
-                                      ("api status;", "invalid parameter")])
-def test_what_is_not_built_is_refused(origins, line, why):
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing")
+def test_promtool_finds_nothing_to_complain_of(limpet):
+    login(limpet, "mine")
+    zone_until(limpet, {"created": 1})
+    page = get(limpet.port, "/metrics").body
+    checked = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, timeout=20)
+    assert (checked.returncode, checked.stderr, checked.stdout) == (0, b"", b"")
+
+
+def test_answers_are_counted_by_class_and_byte(origins):
     a, b = origins("a", "b")
-    limpet = Limpet(CONFIG.replace("api /status/;", line), a=a.port, b=b.port, more="", start=False)
+    with Limpet(CONFIG, a=a.port, b=b.port, more="") as limpet:
+        statuses = ["200 OK", "204 No Content", "302 Found", "404 Not Found", "503 Service Unavailable"]
+        for line in statuses:
+            a.respond = lambda _, line=line: Reply(b"", status=line)
+            get(limpet.port, "/")
+        peer = wait_until(lambda: (p := status(limpet, "upstreams/backend")["peers"][0]) and
+                          p["responses"]["total"] == 5 and p, "five answers")
+        assert peer["responses"] == {"1xx": 0, "2xx": 2, "3xx": 1, "4xx": 1, "5xx": 1, "total": 5}
+        assert peer["sent"] > 5 * len("GET / HTTP/1.1") and peer["received"] > 5 * len("HTTP/1.1 200 OK")
+        one = f'{{upstream="backend",index="0",server="127.0.0.1:{a.port}",id="one",code="2xx"}}'
+        assert metrics(limpet)["limpet_peer_responses_total" + one] == 2
+
+
+def test_a_connection_that_fails_is_no_answer(origins):
+    a, b = origins("a", "b")
+    with Limpet(CONFIG, a=a.port, b=b.port, more="") as limpet:
+        a.stop()
+        assert get(limpet.port, "/").status == 200
+        peers = status(limpet, "upstreams/backend")["peers"]
+        assert peers[0]["responses"]["total"] == 0 and peers[0]["fails"] == 1
+
+
+def test_the_root_shows_all_processes(limpet):
+    root = status(limpet)
+    assert root["master_pid"] == limpet.pid and root["write"] is False and root["uptime_s"] >= 0
+    assert sorted(worker["pid"] for worker in root["workers"]) == sorted(limpet.workers())
+    for field in ("accepted", "requests"):
+        assert sum(worker[field] for worker in root["workers"]) == pytest.approx(root["connections"][field], abs=1)
+
+
+def test_a_session_is_found_by_its_key(limpet):
+    login(limpet, "mine")
+    zone_until(limpet, {"active": 1})
+    session = status(limpet, "sessions/clients/mine")
+    assert (session["zone"], session["id"], session["servers"]) == (
+        "clients", "one", [f"127.0.0.1:{limpet.values['a']}"])
+    assert session["idle_ms"] < 60_000 and session["expires_in_ms"] > 500_000
+    assert status(limpet, "sessions/clients?key=mine")["id"] == "one"
+    assert status(limpet, "sessions/clients")["lookups"] == 0, "looking at a session is no lookup"
+
+
+def test_a_key_may_be_anything(limpet):
+    login(limpet, "a/b+c%2Bd")  # the cookie's value as it is
+    zone_until(limpet, {"active": 1})
+    assert status(limpet, "sessions/clients?key=a%2Fb%2Bc%252Bd")["id"] == "one"
+    assert status(limpet, "sessions/clients/a/b+c%252Bd")["id"] == "one"
+
+
+def test_the_oldest_age_and_the_history_are_shown(limpet):
+    assert status(limpet, "sessions/clients")["oldest_age_ms"] == 0
+    login(limpet, "mine")
+    zone_until(limpet, {"active": 1})
+    wait_until(lambda: status(limpet, "sessions/clients")["oldest_age_ms"] >= 200, "the session to grow older")
+    history = status(limpet, "sessions/clients?history=1")["history"]
+    assert history["every_ms"] == 20_000 and all(0 <= share <= 1 for share in history["fill"])
+    assert "history" not in status(limpet, "sessions/clients")
+
+
+def test_a_prefix_that_is_no_path_is_refused(origins):
+    a, b = origins("a", "b")
+    limpet = Limpet(CONFIG.replace("api /status/;", "api status;"), a=a.port, b=b.port, more="", start=False)
     try:
         result = limpet.run("-t")
-        assert result.returncode != 0 and why in result.stderr
+        assert result.returncode != 0 and "invalid parameter" in result.stderr
     finally:
         limpet.__exit__(None, None, None)

@@ -26,6 +26,7 @@ Step TryFilesStep(Exchange& exchange);       // try_files.cc
 Step StubStatusContent(Exchange& exchange);  // stub_status.cc
 Step ApiContent(Exchange& exchange);         // status_content.cc
 Step PrometheusContent(Exchange& exchange);  // status_content.cc
+Step DashboardContent(Exchange& exchange);   // status_content.cc
 Step StaticContent(Exchange& exchange);      // static_files.cc: root, alias, index
 
 // --- Response head, in this order ---

@@ -85,6 +85,7 @@ Step ContentStepRun(Exchange& exchange) {
   if (location.stub_status) return StubStatusContent(exchange);
   if (location.api) return ApiContent(exchange);
   if (location.prometheus) return PrometheusContent(exchange);
+  if (location.dashboard) return DashboardContent(exchange);
   return StaticContent(exchange);
 }
 

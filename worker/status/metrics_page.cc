@@ -1,8 +1,10 @@
 // The text of `prometheus`: all samples of a metric follow its HELP and TYPE lines.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
+#include "base/clock.h"
 #include "worker/status/fields.h"
 #include "worker/status/peer_facts.h"
 #include "worker/status/status.h"
@@ -45,6 +47,7 @@ class Page {
 struct ZoneFacts {
   std::string labels;
   uint64_t capacity = 0, active = 0;
+  double oldest_s = 0;
   shm::SessionCounters counters;
 };
 
@@ -54,7 +57,8 @@ std::vector<ZoneFacts> ReadZones(const StatusSource& source) {
     const shm::SessionTable* table = source.sessions[i];
     if (table == nullptr) continue;
     zones.push_back({fmt::format("{{zone=\"{}\"}}", Label(source.http.session_zones[i].name)),
-                     table->Capacity(), table->Live(), table->Sum()});
+                     table->Capacity(), table->Live(),
+                     static_cast<double>(table->OldestAge(BootMs()).count()) / 1000, table->Sum()});
   }
   return zones;
 }
@@ -66,10 +70,25 @@ void AddZones(const StatusSource& source, Page& page) {
   for (const ZoneFacts& zone : zones) page.Sample(zone.labels, zone.capacity);
   page.Begin("limpet_sessions_active", false, "sessions in the zone");
   for (const ZoneFacts& zone : zones) page.Sample(zone.labels, zone.active);
+  page.Begin("limpet_sessions_oldest_age_seconds", false, "age of the oldest session at most");
+  for (const ZoneFacts& zone : zones) page.Sample(zone.labels, zone.oldest_s);
   for (const SessionField& field : kSessionFields) {
     page.Begin(fmt::format("limpet_sessions_{}", field.name), true, field.help);
     for (const ZoneFacts& zone : zones) page.Sample(zone.labels, zone.counters.*field.value);
   }
+}
+
+void AddProcesses(const StatusSource& source, Page& page) {
+  page.Begin("limpet_info", false, "what runs; always 1");
+  page.Sample(fmt::format("{{version=\"{}\"}}", LIMPET_VERSION), 1);
+  page.Begin("limpet_generation", false, "configurations loaded since the start");
+  page.Sample("", source.generation);
+  page.Begin("limpet_start_time_seconds", false, "when the master began, since 1970");
+  page.Sample("", source.counters.started_s.load(std::memory_order_relaxed));
+  page.Begin("limpet_workers", false, "worker processes that live");
+  page.Sample("", std::ranges::count_if(source.counters.slots, [](const shm::WorkerCounters& slot) {
+                return slot.pid.load(std::memory_order_relaxed) != 0;
+              }));
 }
 
 void AddConnections(const StatusSource& source, Page& page) {
@@ -102,23 +121,53 @@ constexpr std::array kPeerMetrics = std::to_array<PeerMetric>({
      "requests sent to the peer"},
     {"fails", [](const StatusSource&, const Peer& p) { return p.state->failed.load(kRelaxed); },
      true, "requests that failed there"},
+    {"unavailable",
+     [](const StatusSource&, const Peer& p) { return p.state->unavailable.load(kRelaxed); }, true,
+     "times the peer went over max_fails"},
+    {"sent_bytes", [](const StatusSource&, const Peer& p) { return p.state->sent.load(kRelaxed); },
+     true, "bytes sent to the peer"},
+    {"received_bytes",
+     [](const StatusSource&, const Peer& p) { return p.state->received.load(kRelaxed); }, true,
+     "bytes received from the peer"},
+    {"health_checks",
+     [](const StatusSource&, const Peer& p) -> uint64_t { return p.state->probes.load(kRelaxed); },
+     true, "active health checks made"},
+    {"health_check_fails",
+     [](const StatusSource&, const Peer& p) -> uint64_t {
+       return p.state->failed_probes.load(kRelaxed);
+     },
+     true, "active health checks failed"},
 });
 
-std::string PeerLabels(const UpstreamGroup& group, const Peer& peer) {
-  return fmt::format("{{upstream=\"{}\",index=\"{}\",server=\"{}\",id=\"{}\"}}",
+// `more`: further labels, each with a comma before it.
+std::string PeerLabels(const UpstreamGroup& group, const Peer& peer, std::string_view more = {}) {
+  return fmt::format("{{upstream=\"{}\",index=\"{}\",server=\"{}\",id=\"{}\"{}}}",
                      Label(UpstreamName(group.conf())), peer.index, Label(peer.name),
-                     Label(peer.server_id));
+                     Label(peer.server_id), more);
+}
+
+template <class Visit>
+void ForEachSharedPeer(const StatusSource& source, const Visit& visit) {
+  for (UpstreamGroup* group : source.upstreams) {
+    if (group->conf().zone.empty()) continue;
+    for (const Peer& peer : group->peers()) visit(*group, peer);
+  }
 }
 
 void AddPeers(const StatusSource& source, Page& page) {
   for (const PeerMetric& metric : kPeerMetrics) {
     page.Begin(fmt::format("limpet_peer_{}", metric.name), metric.grows, metric.help);
-    for (UpstreamGroup* group : source.upstreams) {
-      if (group->conf().zone.empty()) continue;
-      for (const Peer& peer : group->peers())
-        page.Sample(PeerLabels(*group, peer), metric.value(source, peer));
-    }
+    ForEachSharedPeer(source, [&](const UpstreamGroup& group, const Peer& peer) {
+      page.Sample(PeerLabels(group, peer), metric.value(source, peer));
+    });
   }
+  page.Begin("limpet_peer_responses", true, "answers of the peer by class");
+  ForEachSharedPeer(source, [&](const UpstreamGroup& group, const Peer& peer) {
+    for (size_t i = 0; i < std::size(peer.state->responses); ++i) {
+      page.Sample(PeerLabels(group, peer, fmt::format(",code=\"{}xx\"", i + 1)),
+                  peer.state->responses[i].load(kRelaxed));
+    }
+  });
 }
 
 void AddBoundSessions(const StatusSource& source, Page& page) {
@@ -135,6 +184,7 @@ void AddBoundSessions(const StatusSource& source, Page& page) {
 
 std::string MetricsPage(const StatusSource& source) {
   Page page;
+  AddProcesses(source, page);
   AddConnections(source, page);
   AddZones(source, page);
   AddPeers(source, page);

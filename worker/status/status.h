@@ -1,8 +1,10 @@
-// The pages limpet shows about itself. Pure: everything is read from the source, at the time of the
-// call.
+// The pages limpet shows about itself, and the few things that can be changed through them. What is
+// shown is read from the source at the time of the call; nothing here knows a connection or a
+// configuration's directives, so that the master may call it with shared memory alone.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,7 +17,7 @@
 
 namespace limpet::worker {
 
-// Made for one request; points to what the worker owns.
+// Made for one request; points to what the process owns.
 struct StatusSource {
   const conf::Http& http;
   const shm::Counters& counters;
@@ -23,17 +25,23 @@ struct StatusSource {
   std::vector<UpstreamGroup*> upstreams;
   uint64_t generation = 1;
   uint64_t now_ms = 0;  // CLOCK_MONOTONIC
+  int64_t master_pid = 0;
+  bool may_write = false;  // shown; ApiCall is what decides
 };
 
 struct StatusReply {
   int status = 200;
   std::string json;
+  std::string_view allow{};  // with 405: the methods that the resource knows
 };
 
-// What `api` answers for a path below its prefix: "", "sessions", "upstreams/NAME"… One slash at
-// the end is ignored.
-StatusReply ApiPage(const StatusSource& source, std::string_view path);
-StatusReply ApiError(int status, std::string_view message);
+// What GET answers for a path below the prefix of `api`: "", "sessions", "upstreams/NAME"… One
+// slash at the end is ignored. `args`: the query, as sent.
+StatusReply ApiPage(const StatusSource& source, std::string_view path, std::string_view args = {});
+StatusReply ApiError(int status, std::string_view text);
+
+// The value of an argument of a query, decoded; nothing if it is not there.
+std::optional<std::string> Argument(std::string_view args, std::string_view name);
 
 // What `prometheus` answers: the text format, version 0.0.4.
 std::string MetricsPage(const StatusSource& source);

@@ -1,0 +1,113 @@
+#include "worker/status/api.h"
+
+#include "worker/status/json_parts.h"
+#include "worker/status/state_changes.h"
+
+namespace limpet::worker {
+namespace {
+
+enum class Resource : uint8_t { kNone, kReadOnly, kPeer, kZone, kSession };
+
+struct Target {
+  Resource resource = Resource::kNone;
+  PeerPath peer;
+  ZoneRef zone;
+  std::string key;
+};
+
+Target ZoneTarget(const StatusSource& source, std::string_view rest, std::string_view args) {
+  const size_t slash = rest.find('/');
+  Target target;
+  target.zone = FindZone(source, rest.substr(0, slash));
+  if (!target.zone) return target;
+  const auto key = Argument(args, "key");
+  const bool single = slash != rest.npos || key;
+  target.resource = single ? Resource::kSession : Resource::kZone;
+  if (single) target.key = key ? *key : rest.substr(slash + 1);
+  return target;
+}
+
+Target Find(const StatusSource& source, std::string_view path, std::string_view args) {
+  if (path.ends_with('/')) path.remove_suffix(1);
+  constexpr std::string_view kSessions = "sessions/", kUpstreams = "upstreams/";
+  if (path.starts_with(kSessions)) return ZoneTarget(source, path.substr(kSessions.size()), args);
+  Target target;
+  target.resource = Resource::kReadOnly;
+  if (path.starts_with(kUpstreams)) {
+    target.peer = SplitPeerPath(path.substr(kUpstreams.size()));
+    if (!target.peer.peer.empty()) target.resource = Resource::kPeer;
+  }
+  return target;
+}
+
+std::string_view MethodsOf(Resource resource) {
+  switch (resource) {
+    case Resource::kPeer:
+      return "GET, HEAD, PATCH";
+    case Resource::kZone:
+      return "GET, HEAD, PATCH, POST, DELETE";
+    case Resource::kSession:
+      return "GET, HEAD, DELETE";
+    default:
+      return "GET, HEAD";
+  }
+}
+
+StatusReply NotAllowed(Resource resource) {
+  StatusReply reply = ApiError(405, "the method is not known here");
+  reply.allow = MethodsOf(resource);
+  return reply;
+}
+
+StatusReply Delete(const StatusSource& source, const Target& target, std::string_view args,
+                   std::optional<SessionSweep>* sweep) {
+  if (target.resource == Resource::kSession) return ForgetSession(target.zone, target.key);
+  if (target.resource != Resource::kZone) return NotAllowed(target.resource);
+  const auto server = Argument(args, "server");
+  if (!server || server->empty())
+    return ApiError(400, "which sessions: a key in the path, or \"server=\" in the query");
+  return ForgetServer(source, target.zone, *server, sweep);
+}
+
+StatusReply Change(const StatusSource& source, const ApiRequest& request,
+                   std::optional<SessionSweep>* sweep) {
+  const Target target = Find(source, request.path, request.args);
+  if (target.resource == Resource::kNone) return NotFound("no such session zone");
+  if (request.method == "DELETE") return Delete(source, target, request.args, sweep);
+  const bool patch = request.method == "PATCH";
+  const bool patches = target.resource == Resource::kPeer || target.resource == Resource::kZone;
+  if (patch ? !patches : target.resource != Resource::kZone) return NotAllowed(target.resource);
+
+  const Json body = Json::parse(request.body, nullptr, false);
+  if (body.is_discarded() || !body.is_object())
+    return ApiError(400, "the body must be a JSON object");
+  if (target.resource == Resource::kPeer) return PatchPeer(source, target.peer, body);
+  return patch ? PatchZone(source, target.zone, body)
+               : MoveSessions(source, target.zone, body, sweep);
+}
+
+}  // namespace
+
+bool ChangesState(std::string_view method) { return method != "GET" && method != "HEAD"; }
+
+ApiCall::ApiCall(const StatusSource& source, const ApiRequest& request) {
+  if (!ChangesState(request.method)) {
+    reply_ = ApiPage(source, request.path, request.args);
+  } else if (request.method != "PATCH" && request.method != "POST" && request.method != "DELETE") {
+    reply_ = NotAllowed(Find(source, request.path, request.args).resource);
+  } else if (!request.may_write) {
+    reply_ = ApiError(403, "nothing can be changed here: \"api\" lacks \"write=on\"");
+  } else if (request.body.size() > kMaxBody) {
+    reply_ = ApiError(413, "the body is too long");
+  } else {
+    reply_ = Change(source, request, &sweep_);
+  }
+}
+
+void ApiCall::Step() {
+  if (!sweep_ || sweep_->Step(kStepTime)) return;
+  reply_ = Good({{sweep_->forgets() ? "forgotten" : "moved", sweep_->changed()}});
+  sweep_.reset();
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,45 @@
+// The JSON of what the pages are made of, and how what they name is found.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/status/status.h"
+
+namespace limpet::worker {
+
+using Json = nlohmann::ordered_json;
+
+// As text. Names in a configuration are bytes, not always UTF-8: what is not is replaced.
+std::string Dump(const Json& json);
+StatusReply Good(const Json& json);
+StatusReply NotFound(std::string_view what);
+
+struct ZoneRef {
+  const conf::SessionZone* conf = nullptr;
+  shm::SessionTable* table = nullptr;
+  explicit operator bool() const { return table != nullptr; }
+};
+ZoneRef FindZone(const StatusSource& source, std::string_view name);
+// Of the upstreams that learn sessions in this zone.
+bool LearnsIn(const conf::Upstream& upstream, const StatusSource& source, const ZoneRef& zone);
+UpstreamGroup* FindUpstream(const StatusSource& source, std::string_view name);
+// "NAME/peers/PEER" in its parts; no peer: it is not of that form.
+struct PeerPath {
+  std::string_view upstream, peer;
+};
+PeerPath SplitPeerPath(std::string_view path);
+// Peers of that address ("10.0.0.1:8080"), that server as written in the configuration, or that id:
+// one name may stand for several.
+std::vector<Peer*> FindPeers(UpstreamGroup& group, std::string_view name);
+
+Json ZoneJson(const StatusSource& source, const ZoneRef& zone, bool history);
+Json SessionJson(const StatusSource& source, const ZoneRef& zone, std::string_view key);
+Json PeerJson(const StatusSource& source, const conf::Upstream& upstream, const Peer& peer);
+Json UpstreamJson(const StatusSource& source, UpstreamGroup& group);
+Json RootJson(const StatusSource& source);
+Json AlertsJson(const StatusSource& source);
+
+}  // namespace limpet::worker

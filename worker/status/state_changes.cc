@@ -1,0 +1,159 @@
+#include "worker/status/state_changes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/clock.h"
+#include "conf/units.h"
+#include "shm/peer_state.h"
+
+namespace limpet::worker {
+namespace {
+
+StatusReply BadBody(std::string_view text) { return ApiError(400, text); }
+
+std::optional<std::string> UnknownKey(const Json& object,
+                                      std::initializer_list<std::string_view> known) {
+  for (const auto& [key, value] : object.items()) {
+    if (std::ranges::find(known, key) == known.end()) return key;
+  }
+  return std::nullopt;
+}
+
+// "10m", or seconds as a number.
+std::optional<std::chrono::milliseconds> TimeOf(const Json& value) {
+  constexpr double kLongest = 366.0 * 86400;
+  std::optional<std::chrono::milliseconds> time;
+  if (value.is_string()) time = conf::ParseTime(value.get<std::string>(), false);
+  if (value.is_number() && value.get<double>() <= kLongest)
+    time = std::chrono::milliseconds(static_cast<int64_t>(value.get<double>() * 1000));
+  return time && time->count() > 0 ? time : std::nullopt;
+}
+
+std::optional<double> ShareOf(const Json& value) {
+  if (value.is_string()) return conf::ParseShare(value.get<std::string>());
+  if (!value.is_number()) return std::nullopt;
+  return conf::ParseShare(fmt::format("{:.6f}", value.get<double>()));
+}
+
+// Which server a text names in a zone: an id that the zone knows, or the address of a peer of an
+// upstream that learns there.
+uint16_t ServerIn(const StatusSource& source, const ZoneRef& zone, std::string_view server) {
+  const uint16_t known = zone.table->peers().Find(server);
+  if (known != shm::kNoPeer) return known;
+  for (UpstreamGroup* group : source.upstreams) {
+    if (!LearnsIn(group->conf(), source, zone)) continue;
+    for (const Peer* peer : FindPeers(*group, server)) {
+      const uint16_t index = zone.table->peers().Find(peer->server_id);
+      if (index != shm::kNoPeer) return index;
+    }
+  }
+  return shm::kNoPeer;
+}
+
+void SetDown(shm::PeerState& state, bool down) {
+  if (down) {
+    state.flags.fetch_or(shm::kPeerDown, std::memory_order_release);
+  } else {
+    state.flags.fetch_and(~uint32_t{shm::kPeerDown}, std::memory_order_release);
+  }
+}
+
+}  // namespace
+
+StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Json& body) {
+  UpstreamGroup* group = FindUpstream(source, path.upstream);
+  if (group == nullptr) return NotFound("no such upstream");
+  const std::vector<Peer*> peers = FindPeers(*group, path.peer);
+  if (peers.empty()) return NotFound("no such server");
+  if (group->conf().zone.empty())
+    return ApiError(409,
+                    "the upstream has no \"zone\": each worker has its own view of its servers");
+
+  if (const auto key = UnknownKey(body, {"drain", "deadline", "down"}))
+    return BadBody(fmt::format("unknown key \"{}\"", *key));
+  for (const char* key : {"drain", "down"}) {
+    if (body.contains(key) && !body[key].is_boolean())
+      return BadBody(fmt::format("\"{}\" must be true or false", key));
+  }
+  const bool drains = body.contains("drain") && body["drain"].get<bool>();
+  if (!body.contains("drain") && !body.contains("down"))
+    return BadBody("neither \"drain\" nor \"down\" is given");
+  std::optional<std::chrono::milliseconds> deadline;
+  if (body.contains("deadline")) {
+    deadline = TimeOf(body["deadline"]);
+    if (!deadline) return BadBody("\"deadline\" must be a time such as \"10m\", or seconds");
+    if (!drains) return BadBody("\"deadline\" goes with \"drain\": true only");
+  }
+
+  for (Peer* peer : peers) {
+    const auto until = deadline ? source.now_ms + static_cast<uint64_t>(deadline->count()) : 0;
+    if (drains) shm::BeginDrain(*peer->state, until);
+    if (body.contains("drain") && !drains) shm::EndDrain(*peer->state);
+    if (body.contains("down")) SetDown(*peer->state, body["down"].get<bool>());
+  }
+  return Good(PeerJson(source, group->conf(), *peers.front()));
+}
+
+StatusReply PatchZone(const StatusSource& source, const ZoneRef& zone, const Json& body) {
+  if (const auto key = UnknownKey(body, {"fill_limits"}))
+    return BadBody(fmt::format("unknown key \"{}\"", *key));
+  if (!body.contains("fill_limits") || !body["fill_limits"].is_object())
+    return BadBody("\"fill_limits\" must be an object");
+  const Json& given = body["fill_limits"];
+  if (const auto key = UnknownKey(given, {"minor", "major", "crit"}))
+    return BadBody(fmt::format("unknown key \"{}\"", *key));
+
+  shm::FillLimits limits = zone.table->GetFillLimits();
+  const auto set = [&given](const char* key, double* limit) {
+    if (!given.contains(key)) return true;
+    const auto share = ShareOf(given[key]);
+    if (share) *limit = *share;
+    return share.has_value();
+  };
+  if (!set("minor", &limits.minor) || !set("major", &limits.major) || !set("crit", &limits.crit))
+    return BadBody("a fill limit must be a share such as \"80%\", 80 or 0.8");
+  if (limits.minor > limits.major || limits.major > limits.crit)
+    return BadBody("fill limits must not fall from minor to major to crit");
+  zone.table->SetFillLimits(limits);
+  return Good(ZoneJson(source, zone, false));
+}
+
+StatusReply ForgetSession(const ZoneRef& zone, std::string_view key) {
+  if (!zone.table->Forget(zone.table->KeyOf(key), BootMs())) return NotFound("no such session");
+  return Good({{"forgotten", 1}});
+}
+
+StatusReply ForgetServer(const StatusSource& source, const ZoneRef& zone, std::string_view server,
+                         std::optional<SessionSweep>* sweep) {
+  const uint16_t peer = ServerIn(source, zone, server);
+  if (peer == shm::kNoPeer) return NotFound("no such server in this zone");
+  sweep->emplace(*zone.table, peer, shm::kNoPeer);
+  return {};
+}
+
+StatusReply MoveSessions(const StatusSource& source, const ZoneRef& zone, const Json& body,
+                         std::optional<SessionSweep>* sweep) {
+  if (const auto key = UnknownKey(body, {"move"}))
+    return BadBody(fmt::format("unknown key \"{}\"", *key));
+  const Json move = body.contains("move") ? body["move"] : Json();
+  if (!move.is_object()) return BadBody("\"move\" must be an object");
+  if (const auto key = UnknownKey(move, {"from", "to"}))
+    return BadBody(fmt::format("unknown key \"{}\"", *key));
+  for (const char* key : {"from", "to"}) {
+    if (!move.contains(key) || !move[key].is_string())
+      return BadBody(fmt::format("\"{}\" must be the address or the id of a server", key));
+  }
+  const uint16_t from = ServerIn(source, zone, move["from"].get<std::string>());
+  const uint16_t to = ServerIn(source, zone, move["to"].get<std::string>());
+  if (from == shm::kNoPeer || to == shm::kNoPeer) return NotFound("no such server in this zone");
+  if (from == to) return BadBody("both servers are the same");
+  if (!zone.table->peers().Active(to))
+    return ApiError(409, "the server to move to is no longer configured");
+  sweep->emplace(*zone.table, from, to);
+  return {};
+}
+
+}  // namespace limpet::worker
