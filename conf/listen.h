@@ -83,7 +83,10 @@ struct TlsSettings {
   std::string client_certificate;   // CAs of clients, named to them
   std::string trusted_certificate;  // more of them, not named
   std::string crl;
-  std::string password_file;                                  // for encrypted keys
+  std::string password_file;             // for encrypted keys
+  std::string ecdh_curve = "auto";       // a list for OpenSSL, or its own choice
+  std::string dhparam;                   // parameters for DHE (PEM)
+  std::vector<std::string> ticket_keys;  // files of 48 or 80 bytes
   std::vector<std::pair<std::string, std::string>> commands;  // of SSL_CONF_cmd
 };
 

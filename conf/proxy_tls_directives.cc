@@ -4,6 +4,7 @@
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
+#include "conf/tls_command.h"
 
 namespace limpet::conf {
 namespace {
@@ -15,10 +16,7 @@ constexpr std::array kProtocols = std::to_array<Choice<uint32_t>>(
     {{"TLSv1", kTls1}, {"TLSv1.1", kTls11}, {"TLSv1.2", kTls12}, {"TLSv1.3", kTls13}});
 
 Status Command(Block& b, const Directive& d) {
-  auto& commands = b.location->proxy.tls.commands;
-  if (b.First(&commands)) commands.clear();
-  commands.emplace_back(d.args[0], d.args[1]);
-  return {};
+  return AddTlsCommand(b, d, b.location->proxy.tls.commands);
 }
 
 constexpr uint32_t kHere = kHttpServerLocation;

@@ -1,9 +1,11 @@
 // ssl_*: TLS on the client's side.
+#include <algorithm>
 #include <array>
 
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
+#include "conf/tls_command.h"
 
 namespace limpet::conf {
 namespace {
@@ -60,12 +62,14 @@ Status SessionCache(Block& b, const Directive& d) {
   return {};
 }
 
-Status Command(Block& b, const Directive& d) {
-  auto& commands = b.tls->commands;
-  if (b.First(&commands)) commands.clear();
-  commands.emplace_back(d.args[0], d.args[1]);
-  return {};
-}
+Status Command(Block& b, const Directive& d) { return AddTlsCommand(b, d, b.tls->commands); }
+
+using Verify = T::VerifyClient;
+constexpr std::array kVerifyWords =
+    std::to_array<Choice<Verify>>({{"off", Verify::kOff},
+                                   {"on", Verify::kOn},
+                                   {"optional", Verify::kOptional},
+                                   {"optional_no_ca", Verify::kOptionalNoCa}});
 
 constexpr uint32_t kHere = kHttp | kServer;
 
@@ -92,11 +96,38 @@ constexpr std::array kRows = std::to_array<Row>({
      "refuse handshakes for this server"},
     {"ssl_password_file", kHere, kOneArg, kOnce, Setting<ConfDirPath, &T::password_file>, "",
      "passwords of encrypted keys, one a line"},
+    {"ssl_verify_client", kHere, kOneArg, kOnce, Setting<OneOf<kVerifyWords>, &T::verify_client>,
+     "off", "off | on | optional | optional_no_ca: ask clients for a certificate"},
+    {"ssl_verify_depth", kHere, kOneArg, kOnce, Setting<Number<>, &T::verify_depth>, "1",
+     "length of a client's certificate chain"},
+    {"ssl_client_certificate", kHere, kOneArg, kOnce, Setting<ConfDirPath, &T::client_certificate>,
+     "", "CAs of clients' certificates (PEM), which clients are told"},
+    {"ssl_trusted_certificate", kHere, kOneArg, kOnce,
+     Setting<ConfDirPath, &T::trusted_certificate>, "",
+     "more CAs of clients' certificates (PEM), which clients are not told"},
+    {"ssl_crl", kHere, kOneArg, kOnce, Setting<ConfDirPath, &T::crl>, "",
+     "revoked certificates (PEM)"},
+    {"ssl_ecdh_curve", kHere, kOneArg, kOnce, Setting<Text, &T::ecdh_curve>, "auto",
+     "curves of the key exchange, as OpenSSL names them"},
+    {"ssl_dhparam", kHere, kOneArg, kOnce, Setting<ConfDirPath, &T::dhparam>, "",
+     "parameters of DHE ciphers (PEM)"},
+    {"ssl_session_ticket_key", kHere, kOneArg, kMany, AddPath<&T::ticket_keys>, "",
+     "keys of session tickets, 48 or 80 random bytes; the first encrypts"},
     {"ssl_conf_command", kHere, Takes(2), kMany, Command, "",
      "NAME VALUE: any other setting of OpenSSL"},
 });
 
 }  // namespace
+
+Status AddTlsCommand(Block& b, const Directive& d, TlsCommands& commands) {
+  static constexpr std::array<std::string_view, 9> kFiles = {
+      "Certificate",  "PrivateKey",    "ServerInfoFile", "DHParameters", "ChainCAFile",
+      "VerifyCAFile", "RequestCAFile", "ClientCAFile",   "VerifyCAPath"};
+  if (b.First(&commands)) commands.clear();
+  const bool is_file = std::find(kFiles.begin(), kFiles.end(), d.args[0]) != kFiles.end();
+  commands.emplace_back(d.args[0], is_file ? b.loader.FromConfDir(d.args[1]) : d.args[1]);
+  return {};
+}
 
 constinit const std::span<const Row> kTlsDirectives = kRows;
 

@@ -13,6 +13,7 @@
 #include "worker/http/server_names.h"
 #include "worker/http/steps.h"
 #include "worker/http/variables.h"
+#include "worker/tls/tls_transport.h"
 
 namespace limpet::worker {
 namespace {
@@ -133,27 +134,42 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   }
   request_.host = host.host;
   request_.host_port = host.port;
-  if (listen.servers.size() > 1 || !listen.default_server->names.empty()) ChooseServer();
+  if (listen.servers.size() > 1 || !listen.default_server->names.empty()) {
+    if (!ChooseServer())
+      return refuse(
+          421,
+          "client attempted to request the server name different from the one that was negotiated");
+  }
 
   if (const proto::HeadError error = proto::CheckRequest(head); error.status != 0)
     return refuse(error.status, error.reason);
   request_.framing = proto::RequestFraming(head);
   if (!request_.framing.ok()) return refuse(request_.framing.status, request_.framing.reason);
   if (client().plain_on_tls) return refuse(497, "client sent plain HTTP request to HTTPS port");
+  if (const Refusal refusal = CheckClientCertificate(*this); refusal.status != 0)
+    return refuse(refusal.status, refusal.why);
   return true;
 }
 
-void Exchange::ChooseServer() {
+// False: the TLS handshake was with another server than this one, which verifies its clients.
+bool Exchange::ChooseServer() {
   const conf::ListenGroup& listen = *client().listen;
   const auto index = static_cast<size_t>(&listen - runtime_.http.listens.data());
   const ServerNames::Match match = runtime_.names[index]->Find(request_.host, &captures_);
-  request_.server = match.server;
-  request_.location = match.server->root.get();
-  if (match.regex == nullptr) return;
+  const conf::Server* negotiated = client().tls_server;
+  if (negotiated != nullptr && !request_.host.empty() &&
+      !EqualsIgnoreCase(request_.host, stream_->tls()->server_name()) &&
+      match.server->tls.verify_client != conf::TlsSettings::VerifyClient::kOff) {
+    return false;
+  }
+  request_.server = negotiated != nullptr && !match.named ? negotiated : match.server;
+  request_.location = request_.server->root.get();
+  if (match.regex == nullptr) return true;
   for (size_t i = 0; i < match.regex->named.size(); ++i) {
     const std::string_view text = captures_.Group(match.regex->regex->named_groups()[i].group);
     SetNamed(match.regex->named[i], {text, !text.empty()});
   }
+  return true;
 }
 
 void Exchange::Run(size_t step) {

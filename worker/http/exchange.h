@@ -141,7 +141,7 @@ class Exchange final : public conf::VariableReader {
   void Enter(Phase next);
   void Run(size_t step);
   bool Prepare(const proto::RequestHead& head);
-  void ChooseServer();
+  bool ChooseServer();
   void Restart(size_t step);
   void OnTimer();
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "worker/http/exchange.h"
@@ -12,6 +13,13 @@
 namespace limpet::worker {
 
 class BodyFilter;
+
+// --- When the server is known ---
+struct Refusal {
+  int status = 0;  // 0: none
+  std::string why;
+};
+Refusal CheckClientCertificate(Exchange& exchange);  // client_certificate.cc: ssl_verify_client
 
 // --- Steps of routing ---
 Step RealIpStep(

@@ -73,9 +73,19 @@ void Http1Connection::OnReady(int errnum) {
                transport_->ErrorText(), info_.remote_host);
     return Close(false);
   }
+  if (info_.ssl) NoteTlsServer();
   Enter(State::kIdle);
   timer_.Arm(info_.listen->default_server->head.client_header_timeout);
   transport_->WantRead(true);
+}
+
+void Http1Connection::NoteTlsServer() {
+  const std::string name = ToLower(tls()->server_name());
+  if (name.empty()) return;
+  const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
+  conf::Captures unused;
+  const ServerNames::Match match = runtime_.names[index]->Find(name, &unused);
+  if (match.named) info_.tls_server = match.server;
 }
 
 // Plain HTTP on a TLS port: its request is read, to be answered with 497.

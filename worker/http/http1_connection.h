@@ -71,6 +71,7 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   void OnHangup() override;
 
   bool ContinueInPlain();
+  void NoteTlsServer();
   void BeginHead();
   void ReadHead();
   bool GrowBlock();

@@ -60,17 +60,17 @@ const conf::Server* ServerNames::FindWildcard(std::string_view host) const {
 }
 
 ServerNames::Match ServerNames::Find(std::string_view host, conf::Captures* captures) const {
-  if (only_default_) return {group_.default_server};
+  if (only_default_) return {group_.default_server, false};
   if (!host.empty() || exact_.contains("")) {
     if (const auto it = exact_.find(host); it != exact_.end()) return {it->second};
     if (const conf::Server* server = FindWildcard(host)) return {server};
   }
   if (!host.empty()) {
     for (const auto& [name, server] : regexes_) {
-      if (name->regex->Match(host, captures)) return {server, name};
+      if (name->regex->Match(host, captures)) return {server, true, name};
     }
   }
-  return {group_.default_server};
+  return {group_.default_server, false};
 }
 
 }  // namespace limpet::worker

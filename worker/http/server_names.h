@@ -20,6 +20,7 @@ class ServerNames {
 
   struct Match {
     const conf::Server* server = nullptr;
+    bool named = true;  // false: nobody has this name, it is the default server
     const conf::ServerName* regex =
         nullptr;  // set if a regular expression matched: its groups are in *captures
   };

@@ -9,6 +9,7 @@
 #include "conf/variables.h"
 #include "proto/headers.h"
 #include "worker/http/exchange.h"
+#include "worker/tls/peer_certificate.h"
 
 namespace limpet::worker {
 
@@ -78,6 +79,11 @@ conf::Value GetSslProtocol(Exchange& exchange);
 conf::Value GetSslServerName(Exchange& exchange);
 conf::Value GetSslSessionId(Exchange& exchange);
 conf::Value GetSslSessionReused(Exchange& exchange);
+conf::Value GetSslCiphers(Exchange& exchange);
+conf::Value GetSslCurve(Exchange& exchange);
+conf::Value GetSslCurves(Exchange& exchange);
+template <CertificateField kField>
+conf::Value GetSslClient(Exchange& exchange);  // every field is there
 
 // variables_process.cc
 conf::Value GetConnectionsActive(Exchange& exchange);

@@ -22,8 +22,6 @@ struct Row {
   Keep keep;  // whether the first value holds for the whole exchange
 };
 
-Value GetNothing(Exchange&) { return Value::None(); }
-
 constexpr auto kNo = Keep::kNo;
 constexpr auto kYes = Keep::kYes;
 constexpr std::array kRows = std::to_array<Row>({
@@ -104,13 +102,26 @@ constexpr std::array kRows = std::to_array<Row>({
     {Builtin::kUri, GetUri, kNo},
     {Builtin::kSslProtocol, GetSslProtocol, kNo},
     {Builtin::kSslCipher, GetSslCipher, kNo},
-    {Builtin::kSslCiphers, GetNothing, kNo},
-    {Builtin::kSslCurve, GetNothing, kNo},
-    {Builtin::kSslCurves, GetNothing, kNo},
+    {Builtin::kSslCiphers, GetSslCiphers, kYes},
+    {Builtin::kSslCurve, GetSslCurve, kNo},
+    {Builtin::kSslCurves, GetSslCurves, kYes},
     {Builtin::kSslServerName, GetSslServerName, kNo},
     {Builtin::kSslSessionId, GetSslSessionId, kYes},
     {Builtin::kSslSessionReused, GetSslSessionReused, kNo},
     {Builtin::kSslAlpnProtocol, GetSslAlpnProtocol, kNo},
+    {Builtin::kSslClientCert, GetSslClient<CertificateField::kPemInHeader>, kYes},
+    {Builtin::kSslClientEscapedCert, GetSslClient<CertificateField::kPemEscaped>, kYes},
+    {Builtin::kSslClientFingerprint, GetSslClient<CertificateField::kFingerprint>, kYes},
+    {Builtin::kSslClientIssuer, GetSslClient<CertificateField::kIssuer>, kYes},
+    {Builtin::kSslClientIssuerLegacy, GetSslClient<CertificateField::kIssuerLegacy>, kYes},
+    {Builtin::kSslClientRawCert, GetSslClient<CertificateField::kPem>, kYes},
+    {Builtin::kSslClientSubject, GetSslClient<CertificateField::kSubject>, kYes},
+    {Builtin::kSslClientSubjectLegacy, GetSslClient<CertificateField::kSubjectLegacy>, kYes},
+    {Builtin::kSslClientSerial, GetSslClient<CertificateField::kSerial>, kYes},
+    {Builtin::kSslClientVerify, GetSslClient<CertificateField::kVerify>, kYes},
+    {Builtin::kSslClientValidEnd, GetSslClient<CertificateField::kValidEnd>, kYes},
+    {Builtin::kSslClientValidDays, GetSslClient<CertificateField::kValidDays>, kYes},
+    {Builtin::kSslClientValidStart, GetSslClient<CertificateField::kValidStart>, kYes},
     {Builtin::kGzipRatio, GetGzipRatio, kNo},
 });
 

@@ -16,6 +16,12 @@ Value FromTls(Exchange& exchange) {
   return tls != nullptr ? TextOrNone((tls->*kMethod)()) : Value::None();
 }
 
+template <auto kMethod>
+Value CopiedFromTls(Exchange& exchange) {
+  const TlsTransport* const tls = exchange.stream().tls();
+  return tls != nullptr ? TextOrNone(exchange.arena().Copy((tls->*kMethod)())) : Value::None();
+}
+
 }  // namespace
 
 Value GetSslProtocol(Exchange& exchange) { return FromTls<&TlsTransport::protocol>(exchange); }
@@ -24,13 +30,36 @@ Value GetSslServerName(Exchange& exchange) { return FromTls<&TlsTransport::serve
 Value GetSslAlpnProtocol(Exchange& exchange) { return FromTls<&TlsTransport::alpn>(exchange); }
 
 Value GetSslSessionId(Exchange& exchange) {
-  const TlsTransport* const tls = exchange.stream().tls();
-  return tls != nullptr ? TextOrNone(exchange.arena().Copy(tls->session_id())) : Value::None();
+  return CopiedFromTls<&TlsTransport::session_id>(exchange);
 }
+Value GetSslCiphers(Exchange& exchange) { return CopiedFromTls<&TlsTransport::ciphers>(exchange); }
+Value GetSslCurve(Exchange& exchange) { return CopiedFromTls<&TlsTransport::curve>(exchange); }
+Value GetSslCurves(Exchange& exchange) { return CopiedFromTls<&TlsTransport::curves>(exchange); }
 
 Value GetSslSessionReused(Exchange& exchange) {
   const TlsTransport* const tls = exchange.stream().tls();
   return tls != nullptr ? Value::Of(tls->session_reused() ? "r" : ".") : Value::None();
 }
+
+template <CertificateField kField>
+Value GetSslClient(Exchange& exchange) {
+  const TlsTransport* const tls = exchange.stream().tls();
+  if (tls == nullptr) return Value::None();
+  return TextOrNone(exchange.arena().Copy(tls->ClientCertificate(kField)));
+}
+
+template Value GetSslClient<CertificateField::kPemInHeader>(Exchange&);
+template Value GetSslClient<CertificateField::kPemEscaped>(Exchange&);
+template Value GetSslClient<CertificateField::kFingerprint>(Exchange&);
+template Value GetSslClient<CertificateField::kIssuer>(Exchange&);
+template Value GetSslClient<CertificateField::kIssuerLegacy>(Exchange&);
+template Value GetSslClient<CertificateField::kPem>(Exchange&);
+template Value GetSslClient<CertificateField::kSubject>(Exchange&);
+template Value GetSslClient<CertificateField::kSubjectLegacy>(Exchange&);
+template Value GetSslClient<CertificateField::kSerial>(Exchange&);
+template Value GetSslClient<CertificateField::kVerify>(Exchange&);
+template Value GetSslClient<CertificateField::kValidEnd>(Exchange&);
+template Value GetSslClient<CertificateField::kValidDays>(Exchange&);
+template Value GetSslClient<CertificateField::kValidStart>(Exchange&);
 
 }  // namespace limpet::worker

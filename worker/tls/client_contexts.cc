@@ -2,21 +2,22 @@
 
 namespace limpet::worker {
 
-Result<std::unique_ptr<TlsClientContexts>> TlsClientContexts::Load(const conf::Http& http) {
+Result<std::unique_ptr<TlsClientContexts>> TlsClientContexts::Load(const conf::Http& http,
+                                                                   PemFiles& files) {
   auto contexts = std::make_unique<TlsClientContexts>();
   for (const auto& server : http.servers) {
-    if (Status status = contexts->Add(*server->root); !status) return status.error();
+    if (Status status = contexts->Add(*server->root, files); !status) return status.error();
     for (const auto& location : server->locations) {
-      if (Status status = contexts->Add(*location); !status) return status.error();
+      if (Status status = contexts->Add(*location, files); !status) return status.error();
     }
   }
   return contexts;
 }
 
-Status TlsClientContexts::Add(const conf::Location& location) {
+Status TlsClientContexts::Add(const conf::Location& location, PemFiles& files) {
   const conf::ProxyPass& pass = location.proxy.pass;
   if (!pass.set || (!pass.https && !pass.has_variables) || Find(location.proxy.tls)) return {};
-  auto context = TlsContext::ForUpstream(location.proxy.tls);
+  auto context = TlsContext::ForUpstream(location.proxy.tls, files);
   if (!context) return context.error();
   entries_.push_back({&location.proxy.tls, std::move(*context)});
   return {};

@@ -14,7 +14,7 @@ namespace limpet::worker {
 class TlsClientContexts {
  public:
   // Of all locations that may speak TLS to upstreams.
-  static Result<std::unique_ptr<TlsClientContexts>> Load(const conf::Http& http);
+  static Result<std::unique_ptr<TlsClientContexts>> Load(const conf::Http& http, PemFiles& files);
 
   // Null: the location has none.
   const TlsContext* For(const conf::Location& location) const;
@@ -26,7 +26,7 @@ class TlsClientContexts {
     const conf::TlsClientSettings* settings;
     std::unique_ptr<TlsContext> context;
   };
-  Status Add(const conf::Location& location);
+  Status Add(const conf::Location& location, PemFiles& files);
   const Entry* Find(const conf::TlsClientSettings& settings) const;
 
   std::vector<Entry> entries_;

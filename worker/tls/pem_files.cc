@@ -5,11 +5,20 @@
 #include <openssl/x509.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iterator>
+#include <vector>
+
+#include "base/text.h"
+#include "worker/tls/openssl.h"
 
 namespace limpet::worker {
 namespace {
+
+using InfosPtr = std::unique_ptr<STACK_OF(X509_INFO), void (*)(STACK_OF(X509_INFO)*)>;
+using NamesPtr = std::unique_ptr<STACK_OF(X509_NAME), void (*)(STACK_OF(X509_NAME)*)>;
 
 // OpenSSL asks for a password of at most `size` bytes; -1: there is none.
 int GivePassword(char* buffer, int size, int /*writing*/, void* password) {
@@ -19,14 +28,11 @@ int GivePassword(char* buffer, int size, int /*writing*/, void* password) {
   return text.empty() ? -1 : static_cast<int>(length);
 }
 
-Result<std::vector<std::string>> ReadPasswords(const std::string& file) {
+std::vector<std::string> SplitPasswords(std::string_view text) {
   std::vector<std::string> passwords;
-  if (file.empty()) return std::vector<std::string>{""};
-  std::ifstream lines(file);
-  if (!lines) return ErrnoError(fmt::format("open() \"{}\" failed", file), errno);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.ends_with('\r')) line.pop_back();
-    if (!line.empty()) passwords.push_back(line);
+  for (std::string_view line : Split(text, '\n')) {
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!line.empty()) passwords.emplace_back(line);
   }
   if (passwords.empty()) passwords.emplace_back();
   return passwords;
@@ -38,15 +44,55 @@ KeyPtr ReadKey(BIO* bio, std::string* password) {
   return KeyPtr(PEM_read_bio_PrivateKey(bio, nullptr, GivePassword, password));
 }
 
+// All certificates and revocation lists of a file.
+InfosPtr ReadInfos(BIO* bio) {
+  return {PEM_X509_INFO_read_bio(bio, nullptr, nullptr, nullptr),
+          [](STACK_OF(X509_INFO) * infos) { sk_X509_INFO_pop_free(infos, X509_INFO_free); }};
+}
+
+bool AddName(STACK_OF(X509_NAME) * names, const X509* certificate) {
+  X509_NAME* name = X509_get_subject_name(certificate);
+  for (int i = 0; i < sk_X509_NAME_num(names); ++i) {
+    if (X509_NAME_cmp(sk_X509_NAME_value(names, i), name) == 0) return true;
+  }
+  X509_NAME* copy = X509_NAME_dup(name);
+  return copy != nullptr && sk_X509_NAME_push(names, copy) > 0;
+}
+
+Result<BioPtr> Open(PemFiles& files, const std::string& file) {
+  const auto text = files.Read(file);
+  if (!text) return text.error();
+  BioPtr bio(BIO_new_mem_buf(text->data(), static_cast<int>(text->size())));
+  if (!bio) return TlsError("BIO_new_mem_buf() failed");
+  return bio;
+}
+
 }  // namespace
 
-Status UseChain(SSL_CTX* context, const std::string& file) {
+PemFiles::~PemFiles() {
+  for (auto& [file, text] : contents_) OPENSSL_cleanse(text.data(), text.size());
+}
+
+Result<std::string_view> PemFiles::Read(const std::string& file) {
+  if (const auto it = contents_.find(file); it != contents_.end())
+    return std::string_view(it->second);
+  errno = 0;
+  std::ifstream stream(file, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(stream), {}};
+  if (!stream.is_open() || stream.bad())
+    return ErrnoError(fmt::format("open() \"{}\" failed", file), errno);
+  return std::string_view(contents_.emplace(file, std::move(text)).first->second);
+}
+
+Status PemFiles::UseChain(SSL_CTX* context, const std::string& file) {
   const auto error = [&] { return TlsError(fmt::format("cannot load certificate \"{}\":", file)); };
-  const BioPtr bio(BIO_new_file(file.c_str(), "r"));
-  if (!bio) return error();
-  const X509Ptr leaf(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
+  const auto bio = Open(*this, file);
+  if (!bio)
+    return InvalidArgument(
+        fmt::format("cannot load certificate \"{}\": {}", file, bio.error().message));
+  const X509Ptr leaf(PEM_read_bio_X509_AUX(bio->get(), nullptr, nullptr, nullptr));
   if (!leaf || SSL_CTX_use_certificate(context, leaf.get()) != 1) return error();
-  while (X509* issuer = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
+  while (X509* issuer = PEM_read_bio_X509(bio->get(), nullptr, nullptr, nullptr)) {
     const X509Ptr owner(issuer);
     if (SSL_CTX_add1_chain_cert(context, issuer) != 1) return error();
   }
@@ -54,61 +100,77 @@ Status UseChain(SSL_CTX* context, const std::string& file) {
   return {};
 }
 
-Status UseKey(SSL_CTX* context, const std::string& file, const std::string& password_file) {
+Status PemFiles::UseKey(SSL_CTX* context, const std::string& file,
+                        const std::string& password_file) {
   const auto error = [&] {
     return TlsError(fmt::format("cannot load certificate key \"{}\":", file));
   };
-  const BioPtr bio(BIO_new_file(file.c_str(), "r"));
-  if (!bio) return error();
-  auto passwords = ReadPasswords(password_file);
-  if (!passwords) return passwords.error();
-  KeyPtr key;
-  for (std::string& password : *passwords) {
-    if (key = ReadKey(bio.get(), &password); key) break;
+  const auto bio = Open(*this, file);
+  if (!bio)
+    return InvalidArgument(
+        fmt::format("cannot load certificate key \"{}\": {}", file, bio.error().message));
+  std::vector<std::string> passwords{""};
+  if (!password_file.empty()) {
+    const auto text = Read(password_file);
+    if (!text) return text.error();
+    passwords = SplitPasswords(*text);
   }
-  for (std::string& password : *passwords) OPENSSL_cleanse(password.data(), password.size());
+  KeyPtr key;
+  for (std::string& password : passwords) {
+    if (key = ReadKey(bio->get(), &password); key) break;
+  }
+  for (std::string& password : passwords) OPENSSL_cleanse(password.data(), password.size());
   if (!key || SSL_CTX_use_PrivateKey(context, key.get()) != 1) return error();
   return {};
 }
 
-Status UseTrusted(SSL_CTX* context, const std::string& file, bool named) {
-  if (SSL_CTX_load_verify_locations(context, file.c_str(), nullptr) != 1) {
-    return TlsError(fmt::format("SSL_CTX_load_verify_locations(\"{}\") failed", file));
+Status PemFiles::UseTrusted(SSL_CTX* context, const std::string& file, bool named) {
+  const auto error = [&] {
+    return TlsError(fmt::format("cannot load CA certificates \"{}\":", file));
+  };
+  const auto bio = Open(*this, file);
+  if (!bio) return bio.error();
+  const InfosPtr infos = ReadInfos(bio->get());
+  if (!infos || sk_X509_INFO_num(infos.get()) == 0) return error();
+  X509_STORE* store = SSL_CTX_get_cert_store(context);
+  NamesPtr names(sk_X509_NAME_new_null(),
+                 [](STACK_OF(X509_NAME) * stack) { sk_X509_NAME_pop_free(stack, X509_NAME_free); });
+  for (int i = 0; i < sk_X509_INFO_num(infos.get()); ++i) {
+    X509* certificate = sk_X509_INFO_value(infos.get(), i)->x509;
+    if (certificate == nullptr) continue;
+    if (X509_STORE_add_cert(store, certificate) != 1 || !AddName(names.get(), certificate))
+      return error();
   }
   TakeErrors();
-  if (!named) return {};
-  STACK_OF(X509_NAME)* names = SSL_load_client_CA_file(file.c_str());
-  if (names == nullptr)
-    return TlsError(fmt::format("SSL_load_client_CA_file(\"{}\") failed", file));
-  SSL_CTX_set_client_CA_list(context, names);
+  if (named) SSL_CTX_set_client_CA_list(context, names.release());
   return {};
 }
 
-Status UseRevoked(SSL_CTX* context, const std::string& file) {
+Status PemFiles::UseRevoked(SSL_CTX* context, const std::string& file) {
+  const auto error = [&] { return TlsError(fmt::format("cannot load CRL \"{}\":", file)); };
+  const auto bio = Open(*this, file);
+  if (!bio) return bio.error();
+  const InfosPtr infos = ReadInfos(bio->get());
+  if (!infos || sk_X509_INFO_num(infos.get()) == 0) return error();
   X509_STORE* store = SSL_CTX_get_cert_store(context);
-  X509_LOOKUP* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
-  if (lookup == nullptr || X509_load_crl_file(lookup, file.c_str(), X509_FILETYPE_PEM) <= 0) {
-    return TlsError(fmt::format("X509_LOOKUP_load_file(\"{}\") failed", file));
+  for (int i = 0; i < sk_X509_INFO_num(infos.get()); ++i) {
+    X509_CRL* crl = sk_X509_INFO_value(infos.get(), i)->crl;
+    if (crl != nullptr && X509_STORE_add_crl(store, crl) != 1) return error();
   }
+  TakeErrors();
   X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
   return {};
 }
 
-Status ApplyCommands(SSL_CTX* context,
-                     const std::vector<std::pair<std::string, std::string>>& commands) {
-  using ConfPtr = std::unique_ptr<SSL_CONF_CTX, FreeWith<SSL_CONF_CTX_free>>;
-  if (commands.empty()) return {};
-  const ConfPtr conf(SSL_CONF_CTX_new());
-  SSL_CONF_CTX_set_flags(conf.get(), SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_SERVER |
-                                         SSL_CONF_FLAG_CLIENT | SSL_CONF_FLAG_CERTIFICATE |
-                                         SSL_CONF_FLAG_SHOW_ERRORS);
-  SSL_CONF_CTX_set_ssl_ctx(conf.get(), context);
-  for (const auto& [name, value] : commands) {
-    const int result = SSL_CONF_cmd(conf.get(), name.c_str(), value.c_str());
-    if (result <= 0)
-      return TlsError(fmt::format("SSL_CONF_cmd(\"{}\", \"{}\") failed", name, value));
-  }
-  if (SSL_CONF_CTX_finish(conf.get()) != 1) return TlsError("SSL_CONF_CTX_finish() failed");
+Status PemFiles::UseDhParameters(SSL_CTX* context, const std::string& file) {
+  const auto error = [&] {
+    return TlsError(fmt::format("cannot load DH parameters \"{}\":", file));
+  };
+  const auto bio = Open(*this, file);
+  if (!bio) return bio.error();
+  KeyPtr parameters(PEM_read_bio_Parameters(bio->get(), nullptr));
+  if (!parameters || SSL_CTX_set0_tmp_dh_pkey(context, parameters.get()) != 1) return error();
+  parameters.release();  // the context owns them now
   return {};
 }
 

@@ -1,6 +1,9 @@
 #include "worker/tls/tls_context.h"
 
 #include <fmt/core.h>
+#include <openssl/x509.h>
+
+#include <array>
 
 #include "worker/tls/openssl.h"
 #include "worker/tls/pem_files.h"
@@ -56,19 +59,22 @@ int ChooseAlpn(SSL*, const unsigned char** out, unsigned char* out_size, const u
 constexpr std::string_view kHttp1Only = "\x08http/1.1\x08http/1.0\x08http/0.9";
 constexpr std::string_view kHttp2First = "\x02h2\x08http/1.1\x08http/1.0\x08http/0.9";
 
-void ConfigureSessions(SSL_CTX* context, const conf::TlsSettings& settings) {
-  static constexpr unsigned char kScope[] = "limpet";
-  SSL_CTX_set_session_id_context(context, kScope, sizeof kScope - 1);
-  SSL_CTX_set_timeout(context, settings.session_timeout.count() / 1000);
-  if (!settings.session_tickets) SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-  const bool caches = settings.session_cache == SessionCache::kBuiltin ||
-                      settings.session_cache == SessionCache::kShared;
-  SetCacheMode(context, caches ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
-  constexpr size_t kBytesPerSession = 256;  // nginx: about 4000 in a megabyte
-  if (settings.session_cache_size > 0) {
-    const auto count = static_cast<long>(settings.session_cache_size / kBytesPerSession);
-    SSL_CTX_ctrl(context, SSL_CTRL_SET_SESS_CACHE_SIZE, count, nullptr);
+Status ApplyCommands(SSL_CTX* context,
+                     const std::vector<std::pair<std::string, std::string>>& commands) {
+  using ConfPtr = std::unique_ptr<SSL_CONF_CTX, FreeWith<SSL_CONF_CTX_free>>;
+  if (commands.empty()) return {};
+  const ConfPtr conf(SSL_CONF_CTX_new());
+  SSL_CONF_CTX_set_flags(conf.get(), SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_SERVER |
+                                         SSL_CONF_FLAG_CLIENT | SSL_CONF_FLAG_CERTIFICATE |
+                                         SSL_CONF_FLAG_SHOW_ERRORS);
+  SSL_CONF_CTX_set_ssl_ctx(conf.get(), context);
+  for (const auto& [name, value] : commands) {
+    const int result = SSL_CONF_cmd(conf.get(), name.c_str(), value.c_str());
+    if (result <= 0)
+      return TlsError(fmt::format("SSL_CONF_cmd(\"{}\", \"{}\") failed", name, value));
   }
+  if (SSL_CONF_CTX_finish(conf.get()) != 1) return TlsError("SSL_CONF_CTX_finish() failed");
+  return {};
 }
 
 }  // namespace
@@ -76,52 +82,101 @@ void ConfigureSessions(SSL_CTX* context, const conf::TlsSettings& settings) {
 TlsContext::~TlsContext() { SSL_CTX_free(context_); }
 
 Result<std::unique_ptr<TlsContext>> TlsContext::ForServer(const conf::TlsSettings& settings,
-                                                          bool offer_http2) {
+                                                          PemFiles& files, bool offer_http2) {
   std::unique_ptr<TlsContext> context(new TlsContext);
   context->offer_http2_ = offer_http2;
   context->rejects_ = settings.reject_handshake;
   context->record_size_ = settings.buffer_size;
   context->context_ = SSL_CTX_new(TLS_server_method());
   if (context->context_ == nullptr) return TlsError("SSL_CTX_new() failed");
-  if (Status status = context->Configure(settings); !status) return status.error();
-  if (Status status = context->LoadCertificates(settings); !status) return status.error();
-  if (Status status = context->AskForCertificates(settings); !status) return status.error();
+  if (Status status = context->Configure(settings, files); !status) return status.error();
+  if (Status status = context->LoadCertificates(settings, files); !status) return status.error();
+  if (Status status = context->AskForCertificates(settings, files); !status) return status.error();
+  if (Status status = context->ConfigureSessions(settings, files); !status) return status.error();
   Status status = ApplyCommands(context->context_, settings.commands);
   if (!status) return status.error();
   return context;
 }
 
-Status TlsContext::Configure(const conf::TlsSettings& settings) {
+Status TlsContext::Configure(const conf::TlsSettings& settings, PemFiles& files) {
   uint64_t options = DisabledProtocols(settings.protocols) | SSL_OP_NO_COMPRESSION |
                      SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF;
   if (settings.prefer_server_ciphers) options |= SSL_OP_CIPHER_SERVER_PREFERENCE;
   SSL_CTX_set_options(context_, options);
   SetModes(context_);
   if (Status status = UseCiphers(context_, settings.ciphers); !status) return status;
-  ConfigureSessions(context_, settings);
+  if (Status status = ConfigureKeyExchange(settings, files); !status) return status;
   SSL_CTX_set_alpn_select_cb(
       context_, ChooseAlpn,
       const_cast<std::string_view*>(offer_http2_ ? &kHttp2First : &kHttp1Only));
+  SSL_CTX_set_client_hello_cb(context_, &TlsTransport::OnClientHello, nullptr);
   SSL_CTX_callback_ctrl(context_, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
                         reinterpret_cast<void (*)()>(&TlsTransport::OnServerName));
   return {};
 }
 
-Status TlsContext::LoadCertificates(const conf::TlsSettings& settings) {
+Status TlsContext::ConfigureKeyExchange(const conf::TlsSettings& settings, PemFiles& files) {
+  if (!settings.dhparam.empty()) {
+    if (Status status = files.UseDhParameters(context_, settings.dhparam); !status) return status;
+  }
+  if (settings.ecdh_curve == "auto") return {};
+  std::string curves = settings.ecdh_curve;  // the control call takes a writable pointer
+  if (SSL_CTX_ctrl(context_, SSL_CTRL_SET_GROUPS_LIST, 0, curves.data()) == 1) return {};
+  return TlsError(fmt::format("SSL_CTX_set1_curves_list(\"{}\") failed", settings.ecdh_curve));
+}
+
+// A session may be resumed only where the same certificate was shown and the same was asked of the
+// client: else the answer of one server's verification would pass for another's.
+Status TlsContext::ConfigureSessions(const conf::TlsSettings& settings, PemFiles& files) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> scope{};
+  unsigned scope_size = 0;
+  const std::unique_ptr<EVP_MD_CTX, FreeWith<EVP_MD_CTX_free>> digest(EVP_MD_CTX_new());
+  EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr);
+  std::vector<std::string> named = settings.certificates;
+  if (settings.verify_client != conf::TlsSettings::VerifyClient::kOff) {
+    named.insert(named.end(), {settings.client_certificate, settings.trusted_certificate});
+    const auto mode = static_cast<unsigned char>(settings.verify_client);
+    EVP_DigestUpdate(digest.get(), &mode, sizeof mode);
+  }
+  for (const std::string& file : named) {
+    if (file.empty()) continue;
+    const auto text = files.Read(file);
+    if (!text) return text.error();
+    EVP_DigestUpdate(digest.get(), text->data(), text->size());
+  }
+  EVP_DigestFinal_ex(digest.get(), scope.data(), &scope_size);
+  SSL_CTX_set_session_id_context(context_, scope.data(),
+                                 std::min<unsigned>(scope_size, SSL_MAX_SID_CTX_LENGTH));
+
+  SSL_CTX_set_timeout(context_, settings.session_timeout.count() / 1000);
+  if (!settings.session_tickets) SSL_CTX_set_options(context_, SSL_OP_NO_TICKET);
+  const bool caches = settings.session_cache == SessionCache::kBuiltin ||
+                      settings.session_cache == SessionCache::kShared;
+  SetCacheMode(context_, caches ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
+  constexpr size_t kBytesPerSession = 256;  // nginx: about 4000 in a megabyte
+  if (settings.session_cache_size > 0) {
+    const auto count = static_cast<long>(settings.session_cache_size / kBytesPerSession);
+    SSL_CTX_ctrl(context_, SSL_CTRL_SET_SESS_CACHE_SIZE, count, nullptr);
+  }
+  if (Status status = ticket_keys_.Load(settings.ticket_keys, files); !status) return status;
+  return ticket_keys_.Install(context_);
+}
+
+Status TlsContext::LoadCertificates(const conf::TlsSettings& settings, PemFiles& files) {
   for (size_t i = 0; i < settings.certificates.size(); ++i) {
-    if (Status status = UseChain(context_, settings.certificates[i]); !status) return status;
+    if (Status status = files.UseChain(context_, settings.certificates[i]); !status) return status;
     if (i >= settings.certificate_keys.size()) {
       return InvalidArgument(
           fmt::format("no \"ssl_certificate_key\" is defined for certificate \"{}\"",
                       settings.certificates[i]));
     }
-    Status status = UseKey(context_, settings.certificate_keys[i], settings.password_file);
+    Status status = files.UseKey(context_, settings.certificate_keys[i], settings.password_file);
     if (!status) return status;
   }
   return {};
 }
 
-Status TlsContext::AskForCertificates(const conf::TlsSettings& settings) {
+Status TlsContext::AskForCertificates(const conf::TlsSettings& settings, PemFiles& files) {
   using Verify = conf::TlsSettings::VerifyClient;
   if (settings.verify_client != Verify::kOff) {
     if (settings.client_certificate.empty() && settings.verify_client != Verify::kOptionalNoCa &&
@@ -135,21 +190,21 @@ Status TlsContext::AskForCertificates(const conf::TlsSettings& settings) {
   for (const bool named : {true, false}) {
     const std::string& file = named ? settings.client_certificate : settings.trusted_certificate;
     if (file.empty()) continue;
-    if (Status status = UseTrusted(context_, file, named); !status) return status;
+    if (Status status = files.UseTrusted(context_, file, named); !status) return status;
   }
-  return settings.crl.empty() ? Status{} : UseRevoked(context_, settings.crl);
+  return settings.crl.empty() ? Status{} : files.UseRevoked(context_, settings.crl);
 }
 
-Result<std::unique_ptr<TlsContext>> TlsContext::ForUpstream(
-    const conf::TlsClientSettings& settings) {
+Result<std::unique_ptr<TlsContext>> TlsContext::ForUpstream(const conf::TlsClientSettings& settings,
+                                                            PemFiles& files) {
   std::unique_ptr<TlsContext> context(new TlsContext);
   context->context_ = SSL_CTX_new(TLS_client_method());
   if (context->context_ == nullptr) return TlsError("SSL_CTX_new() failed");
-  if (Status status = context->ConfigureClient(settings); !status) return status.error();
+  if (Status status = context->ConfigureClient(settings, files); !status) return status.error();
   return context;
 }
 
-Status TlsContext::ConfigureClient(const conf::TlsClientSettings& settings) {
+Status TlsContext::ConfigureClient(const conf::TlsClientSettings& settings, PemFiles& files) {
   SSL_CTX_set_options(context_, DisabledProtocols(settings.protocols) | SSL_OP_NO_COMPRESSION |
                                     SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
   SetModes(context_);
@@ -162,8 +217,8 @@ Status TlsContext::ConfigureClient(const conf::TlsClientSettings& settings) {
           fmt::format("no \"proxy_ssl_certificate_key\" is defined for certificate \"{}\"",
                       settings.certificate));
     }
-    if (Status status = UseChain(context_, settings.certificate); !status) return status;
-    Status status = UseKey(context_, settings.certificate_key, settings.password_file);
+    if (Status status = files.UseChain(context_, settings.certificate); !status) return status;
+    Status status = files.UseKey(context_, settings.certificate_key, settings.password_file);
     if (!status) return status;
   }
   verifies_ = settings.verify;
@@ -171,12 +226,12 @@ Status TlsContext::ConfigureClient(const conf::TlsClientSettings& settings) {
     if (settings.trusted_certificate.empty()) {
       return InvalidArgument("no proxy_ssl_trusted_certificate for proxy_ssl_verify");
     }
-    Status status = UseTrusted(context_, settings.trusted_certificate, false);
+    Status status = files.UseTrusted(context_, settings.trusted_certificate, false);
     if (!status) return status;
     SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, AcceptForNow);
     SSL_CTX_set_verify_depth(context_, settings.verify_depth);
     if (!settings.crl.empty()) {
-      if (Status crl = UseRevoked(context_, settings.crl); !crl) return crl;
+      if (Status crl = files.UseRevoked(context_, settings.crl); !crl) return crl;
     }
   }
   return ApplyCommands(context_, settings.commands);

@@ -10,12 +10,14 @@
 #include "base/result.h"
 #include "conf/listen.h"
 #include "conf/upstream_tls.h"
+#include "worker/tls/ticket_keys.h"
 
 struct ssl_ctx_st;
 struct ssl_st;
 
 namespace limpet::worker {
 
+class PemFiles;
 class TlsContext;
 
 // Chooses among the servers of a listen by the name the client asks for (SNI).
@@ -33,8 +35,9 @@ class TlsContext {
   // Reads certificates and keys. Errors have nginx's wording (`cannot load certificate "F": …`).
   // `offer_http2`: ALPN offers h2 before http/1.1.
   static Result<std::unique_ptr<TlsContext>> ForServer(const conf::TlsSettings& settings,
-                                                       bool offer_http2 = false);
-  static Result<std::unique_ptr<TlsContext>> ForUpstream(const conf::TlsClientSettings& settings);
+                                                       PemFiles& files, bool offer_http2 = false);
+  static Result<std::unique_ptr<TlsContext>> ForUpstream(const conf::TlsClientSettings& settings,
+                                                         PemFiles& files);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
@@ -46,11 +49,14 @@ class TlsContext {
 
  private:
   TlsContext() = default;
-  Status Configure(const conf::TlsSettings& settings);
-  Status LoadCertificates(const conf::TlsSettings& settings);
-  Status AskForCertificates(const conf::TlsSettings& settings);
-  Status ConfigureClient(const conf::TlsClientSettings& settings);
+  Status Configure(const conf::TlsSettings& settings, PemFiles& files);
+  Status ConfigureKeyExchange(const conf::TlsSettings& settings, PemFiles& files);
+  Status ConfigureSessions(const conf::TlsSettings& settings, PemFiles& files);
+  Status LoadCertificates(const conf::TlsSettings& settings, PemFiles& files);
+  Status AskForCertificates(const conf::TlsSettings& settings, PemFiles& files);
+  Status ConfigureClient(const conf::TlsClientSettings& settings, PemFiles& files);
 
+  TicketKeys ticket_keys_;
   ssl_ctx_st* context_ = nullptr;
   size_t record_size_ = 16384;
   bool rejects_ = false;

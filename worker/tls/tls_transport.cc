@@ -1,5 +1,6 @@
 #include "worker/tls/tls_transport.h"
 
+#include <fmt/core.h>
 #include <openssl/err.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,6 +25,19 @@ constexpr unsigned char kHandshakeRecord = 0x16;
 std::array<char, kMaxRecord>& Scratch() {
   static std::array<char, kMaxRecord> buffer;
   return buffer;
+}
+
+// The name in a client's hello (RFC 6066 3): list length, type 0, name length, name. "" if there is
+// none or it is malformed, which OpenSSL finds out soon after.
+std::string_view NameInHello(SSL* ssl) {
+  const unsigned char* data = nullptr;
+  size_t size = 0;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &size) != 1) return {};
+  constexpr size_t kHead = 5;
+  if (size < kHead || data[2] != TLSEXT_NAMETYPE_host_name) return {};
+  const size_t length = static_cast<size_t>(data[3]) << 8 | data[4];
+  if (length != size - kHead) return {};
+  return {reinterpret_cast<const char*>(data + kHead), length};
 }
 
 }  // namespace
@@ -86,24 +100,31 @@ int TlsTransport::DriveHandshake() {
   return errnum() != 0 ? errnum() : EPROTO;
 }
 
-int TlsTransport::OnServerName(SSL* ssl, int* alert, void*) noexcept {
+// Before OpenSSL looks at tickets, because their keys are the chosen server's.
+int TlsTransport::OnClientHello(SSL* ssl, int* alert, void*) noexcept {
   auto* self = static_cast<TlsTransport*>(SSL_get_app_data(ssl));
-  const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-  const TlsContext* chosen = self->context_;
-  if (self->selector_ != nullptr) {
-    chosen = self->selector_->ChooseTls(name == nullptr ? std::string_view() : name);
-  }
-  if (chosen == nullptr || chosen->rejects()) {
-    *alert = SSL_AD_UNRECOGNIZED_NAME;
-    return SSL_TLSEXT_ERR_ALERT_FATAL;
-  }
-  if (chosen != self->context_) {
-    SSL_set_SSL_CTX(ssl, chosen->get());
-    SSL_set_options(ssl, SSL_CTX_get_options(chosen->get()));  // the switch leaves them
-    self->context_ = chosen;
-  }
-  return SSL_TLSEXT_ERR_OK;
+  if (self->Choose(NameInHello(ssl))) return SSL_CLIENT_HELLO_SUCCESS;
+  *alert = SSL_AD_UNRECOGNIZED_NAME;
+  return SSL_CLIENT_HELLO_ERROR;
 }
+
+bool TlsTransport::Choose(std::string_view name) {
+  const TlsContext* chosen = selector_ != nullptr ? selector_->ChooseTls(name) : context_;
+  if (chosen == nullptr || chosen->rejects()) return false;
+  if (chosen == context_) return true;
+  context_ = chosen;
+  SSL_set_SSL_CTX(ssl_, chosen->get());
+  // The switch changes certificates only. Options may also be fewer.
+  SSL_clear_options(ssl_, SSL_get_options(ssl_) & ~SSL_CTX_get_options(chosen->get()));
+  SSL_set_options(ssl_, SSL_CTX_get_options(chosen->get()));
+  SSL_set_verify(ssl_, SSL_CTX_get_verify_mode(chosen->get()),
+                 SSL_CTX_get_verify_callback(chosen->get()));
+  SSL_set_verify_depth(ssl_, SSL_CTX_get_verify_depth(chosen->get()));
+  return true;
+}
+
+// OpenSSL accepts a name only where it has been looked at.
+int TlsTransport::OnServerName(SSL*, int*, void*) noexcept { return SSL_TLSEXT_ERR_OK; }
 
 Io TlsTransport::Translate(int result, bool reading) {
   const int saved = errno;
@@ -227,6 +248,43 @@ std::string_view TlsTransport::alpn() const {
   unsigned size = 0;
   SSL_get0_alpn_selected(ssl_, &name, &size);
   return {reinterpret_cast<const char*>(name), size};
+}
+
+namespace {
+
+std::string CurveName(int nid) {
+  if ((nid & TLSEXT_nid_unknown) != 0) return fmt::format("0x{:04x}", nid & 0xffff);
+  const char* name = OBJ_nid2sn(nid);
+  return name == nullptr ? "" : name;
+}
+
+}  // namespace
+
+std::string TlsTransport::ciphers() const {
+  std::string joined;
+  const STACK_OF(SSL_CIPHER)* ciphers = SSL_get_client_ciphers(ssl_);
+  for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); ++i) {
+    if (!joined.empty()) joined += ':';
+    joined += SSL_CIPHER_get_name(sk_SSL_CIPHER_value(ciphers, i));
+  }
+  return joined;
+}
+
+std::string TlsTransport::curve() const {
+  const long nid = SSL_ctrl(ssl_, SSL_CTRL_GET_NEGOTIATED_GROUP, 0, nullptr);
+  return nid <= 0 ? "" : CurveName(static_cast<int>(nid));
+}
+
+std::string TlsTransport::curves() const {
+  const long count = SSL_ctrl(ssl_, SSL_CTRL_GET_CURVES, 0, nullptr);
+  std::vector<int> nids(static_cast<size_t>(std::max(count, 0L)));
+  if (!nids.empty()) SSL_ctrl(ssl_, SSL_CTRL_GET_CURVES, 0, nids.data());
+  std::string joined;
+  for (const int nid : nids) {
+    if (!joined.empty()) joined += ':';
+    joined += CurveName(nid);
+  }
+  return joined;
 }
 
 bool TlsTransport::session_reused() const { return SSL_session_reused(ssl_) == 1; }

@@ -8,6 +8,7 @@
 
 #include "worker/net/plain_transport.h"
 #include "worker/net/transport.h"
+#include "worker/tls/peer_certificate.h"
 #include "worker/tls/session_memory.h"
 #include "worker/tls/tls_context.h"
 
@@ -57,6 +58,13 @@ class TlsTransport final : public Transport {
   std::string_view alpn() const;         // $ssl_alpn_protocol
   bool session_reused() const;           // $ssl_session_reused
   std::string session_id() const;        // $ssl_session_id, hex
+  std::string ciphers() const;           // $ssl_ciphers: those of the client that we know
+  std::string curve() const;             // $ssl_curve
+  std::string curves() const;            // $ssl_curves: the client's
+  std::string ClientCertificate(CertificateField field) const {
+    return PeerCertificateText(ssl_, field);
+  }
+  CertificateVerdict client_verdict() const { return VerdictOnPeer(ssl_); }
 
   // The client spoke plain HTTP to a TLS port (nginx answers 497/400): bytes are still unread on
   // fd().
@@ -64,10 +72,12 @@ class TlsTransport final : public Transport {
 
  private:
   TlsTransport(Loop& loop, UniqueFd fd, const TlsContext& context, SniSelector* selector);
+  static int OnClientHello(ssl_st* ssl, int* alert, void* unused) noexcept;
   static int OnServerName(ssl_st* ssl, int* alert, void* unused) noexcept;
   static int OnNewSession(ssl_st* ssl, ssl_session_st* session) noexcept;
   friend class TlsContext;
 
+  bool Choose(std::string_view name);  // false: refuse the handshake
   void AdvanceSetup() override;
   int AdvanceConnect();
   int StartAsClient();

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "worker/tls/openssl.h"
+#include "worker/tls/pem_files.h"
 #include "worker/tls/tls_transport.h"
 
 namespace limpet::worker {
@@ -59,7 +60,8 @@ class TlsConnectTest : public testing::Test {
     folder_ = ::mkdtemp(pattern);
     const conf::TlsSettings settings = MakeFiles(folder_);
     client_settings_.trusted_certificate = settings.certificates[0];
-    auto context = TlsContext::ForServer(settings);
+    PemFiles files;
+    auto context = TlsContext::ForServer(settings, files);
     EXPECT_TRUE(context) << context.error().message;
     server_context_ = std::move(*context);
     address_ = *SocketAddress::ParseIp("127.0.0.1", 0);
@@ -73,7 +75,8 @@ class TlsConnectTest : public testing::Test {
 
   // Connects; the answer to it is a server of ours, or a socket that is closed at once.
   void Connect(std::string name, bool send_name, bool server_closes = false) {
-    auto context = TlsContext::ForUpstream(client_settings_);
+    PemFiles files;
+    auto context = TlsContext::ForUpstream(client_settings_, files);
     ASSERT_TRUE(context) << context.error().message;
     if (!client_context_) client_context_ = std::move(*context);
     // Not just freed: OpenSSL does not resume a session whose connection was dropped without a
@@ -181,7 +184,8 @@ TEST_F(TlsConnectTest, TellsOfAPeerThatClosesInTheHandshake) {
 }
 
 TEST_F(TlsConnectTest, TellsOfAPeerThatIsNotThere) {
-  auto context = TlsContext::ForUpstream(client_settings_);
+  PemFiles files;
+  auto context = TlsContext::ForUpstream(client_settings_, files);
   ASSERT_TRUE(context);
   listener_.Reset();
   auto connecting =
@@ -200,7 +204,8 @@ TEST_F(TlsConnectTest, TellsOfAPeerThatIsNotThere) {
 TEST_F(TlsConnectTest, VerificationNeedsAuthorities) {
   client_settings_.verify = true;
   client_settings_.trusted_certificate.clear();
-  EXPECT_FALSE(TlsContext::ForUpstream(client_settings_));
+  PemFiles files;
+  EXPECT_FALSE(TlsContext::ForUpstream(client_settings_, files));
 }
 
 }  // namespace

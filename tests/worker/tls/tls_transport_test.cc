@@ -12,6 +12,7 @@
 #include <functional>
 
 #include "worker/tls/openssl.h"
+#include "worker/tls/pem_files.h"
 
 namespace limpet::worker {
 namespace {
@@ -53,7 +54,8 @@ class TlsTest : public testing::Test, public TransportHandler, public SniSelecto
   ~TlsTest() override { std::filesystem::remove_all(folder_); }
 
   static std::unique_ptr<TlsContext> MakeContext(const conf::TlsSettings& settings) {
-    auto context = TlsContext::ForServer(settings);
+    PemFiles files;
+    auto context = TlsContext::ForServer(settings, files);
     EXPECT_TRUE(context) << context.error().message;
     return std::move(*context);
   }
@@ -208,7 +210,8 @@ TEST(TlsContext, NamesTheFileItCannotRead) {
   conf::TlsSettings settings;
   settings.certificates = {"/nonexistent/cert.pem"};
   settings.certificate_keys = {"/nonexistent/cert.key"};
-  const auto context = TlsContext::ForServer(settings);
+  PemFiles files;
+  const auto context = TlsContext::ForServer(settings, files);
   ASSERT_FALSE(context);
   EXPECT_NE(context.error().message.find("cannot load certificate \"/nonexistent/cert.pem\""),
             std::string::npos);
