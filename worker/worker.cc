@@ -103,6 +103,7 @@ void Worker::MakeWatch() {
                             .http = runtime_.http,
                             .tls = runtime_.upstream_tls,
                             .logs = runtime_.logs,
+                            .alerts = runtime_.counters.alerts,
                             .generation = environment_.generation};
   const bool alone = !runtime_.config.master_process || runtime_.config.worker_processes == 1;
   std::vector<std::unique_ptr<GroupWatch>> groups;

@@ -121,14 +121,18 @@ void GroupCheck::OnResult(PeerCheck& peer, const ProbeResult& result) {
       return;
     case CheckCounter::Change::kUnhealthy:
       SetUnhealthy(peer);
-      LIMPET_LOG(log, LogLevel::kWarn, "peer is unhealthy while {}{}{}", result.failed_in,
-                 result.detail, Of(peer));
-      return;
+      return Announce(LogLevel::kWarn, fmt::format("peer is unhealthy while {}{}{}",
+                                                   result.failed_in, result.detail, Of(peer)));
     case CheckCounter::Change::kHealthy:
       SetHealthy(peer);
-      LIMPET_LOG(log, LogLevel::kNotice, "peer is healthy while {}{}", Tested(plan_), Of(peer));
-      return;
+      return Announce(LogLevel::kNotice,
+                      fmt::format("peer is healthy while {}{}", Tested(plan_), Of(peer)));
   }
+}
+
+void GroupCheck::Announce(LogLevel level, const std::string& text) const {
+  LIMPET_LOG(env_.logs[static_cast<size_t>(location_.log.error_log)], level, "{}", text);
+  env_.alerts.Add(level, text);
 }
 
 void GroupCheck::SetUnhealthy(PeerCheck& peer) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "shm/alert_ring.h"
 #include "worker/health/probe.h"
 #include "worker/upstream/upstream_group.h"
 
@@ -39,6 +40,7 @@ class GroupCheck {
     const conf::Http& http;
     const TlsClientContexts* tls;
     const std::vector<Log>& logs;
+    shm::AlertRing& alerts;  // what an operator should see
     uint64_t generation;
   };
   // `place`: the check's among the upstream's.
@@ -57,6 +59,7 @@ class GroupCheck {
   void SetHealthy(PeerCheck& peer);
   uint32_t MandatoryBits() const;
   std::string Of(const PeerCheck& peer) const;  // ", health check of peer …"
+  void Announce(LogLevel level, const std::string& text) const;
 
   const Env env_;
   UpstreamGroup& group_;

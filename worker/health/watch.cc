@@ -78,8 +78,10 @@ void GroupWatch::WatchDrains() {
     const std::string rest = sessions > 0
                                  ? fmt::format("its time is over ({} sessions were left)", sessions)
                                  : "its last session and its last connection have ended";
-    LIMPET_LOG(env_.logs[0], LogLevel::kNotice, "peer {} in upstream \"{}\" is drained: {}",
-               peer.name, group_.conf().name, rest);
+    const std::string line = fmt::format("peer {} in upstream \"{}\" is drained: {}", peer.name,
+                                         group_.conf().name, rest);
+    LIMPET_LOG(env_.logs[0], LogLevel::kNotice, "{}", line);
+    env_.alerts.Add(LogLevel::kNotice, line);
     // Behind the line: should we die in between, the next one says it again rather than nobody.
     peer.state->flags.fetch_or(shm::kPeerDrained, kRelaxed);
   }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "worker/http/explain.h"
 #include "worker/http/features.h"
 #include "worker/http/upstream_runtime.h"
 #include "worker/status/api.h"
@@ -113,6 +114,10 @@ Step ApiContent(Exchange& exchange) {
   const auto path = PathBelow(*exchange.location().api, exchange.request().uri);
   if (!path) {
     Send(exchange, ApiError(404, "not below the prefix of \"api\""));
+    return Step::kDone;
+  }
+  if (*path == "explain" && Reads(exchange)) {
+    Send(exchange, Explain(exchange.runtime(), exchange.request().args));
     return Step::kDone;
   }
   const ApiRequest request{.method = exchange.request().method_name,

@@ -34,14 +34,15 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
       state.status = StickyStatus::kNew;
       return nullptr;
     }
-    if (!Fits(state.id)) {
+    if (!Fits(state.id, state.dry)) {
       state.id = {};
       state.status = StickyStatus::kMiss;
       return nullptr;
     }
     state.key = sessions_.KeyOf(state.id);
     state.has_key = true;
-    const shm::Found found = sessions_.Lookup(state.key, BootMs(), false);
+    const shm::Found found = state.dry ? sessions_.Peek(state.key, BootMs())
+                                       : sessions_.Lookup(state.key, BootMs(), false);
     state.idle_ms = static_cast<uint64_t>(found.idle.count());
     switch (found.result) {
       case shm::LookupResult::kMiss:
@@ -103,9 +104,9 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     return {};
   }
 
-  bool Fits(std::string_view id) const {
+  bool Fits(std::string_view id, bool dry = false) const {
     if (id.size() <= zone_.cookie_max_size) return true;
-    sessions_.CountTooLong();
+    if (!dry) sessions_.CountTooLong();
     return false;
   }
 

@@ -32,6 +32,7 @@ enum class StickyStatus : uint8_t {
 std::string_view Name(StickyStatus status);  // $sticky_status: "" for kNone
 
 struct StickyState {
+  bool dry = false;       // a rehearsal: looking at the session is not counted
   std::string_view id;    // what the request carried; a view of a variable's value; "": nothing
   shm::SessionKey key{};  // of `id` (learn only)
   bool has_key = false;

@@ -35,6 +35,10 @@ struct PeerSelection {
   std::string_view key;                   // of hash
   const SocketAddress* client = nullptr;  // of ip_hash
 
+  // A rehearsal: nothing but the selection itself changes when a peer is chosen with it. Its peers
+  // are not given to Done.
+  bool dry = false;
+
   // State of the methods.
   TriedSet tried;
   Peer* current = nullptr;  // chosen and not yet given to Done

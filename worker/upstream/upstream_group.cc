@@ -29,6 +29,36 @@ void CountResult(shm::PeerState& state, const AttemptResult& result) {
   state.received.store(state.received.load(kRelaxed) + result.received, kRelaxed);
 }
 
+// What the methods change while they choose, put back in the end: for a rehearsal. Under the
+// group's lock; who dies in it leaves weights that are one turn off.
+class KeptWeights {
+ public:
+  KeptWeights(bool keep, const std::vector<Peer>& peers) {
+    if (!keep) return;
+    for (const Peer& peer : peers) {
+      shm::PeerState& s = *peer.state;
+      kept_.push_back({&s, s.current_weight, s.effective_weight, s.started_ms});
+    }
+  }
+  ~KeptWeights() {
+    for (const Kept& kept : kept_) {
+      kept.state->current_weight = kept.current;
+      kept.state->effective_weight = kept.effective;
+      kept.state->started_ms = kept.started_ms;
+    }
+  }
+  KeptWeights(const KeptWeights&) = delete;
+  KeptWeights& operator=(const KeptWeights&) = delete;
+
+ private:
+  struct Kept {
+    shm::PeerState* state;
+    int32_t current, effective;
+    uint64_t started_ms;
+  };
+  std::vector<Kept> kept_;
+};
+
 // A twentieth of the way to the new value, as nginx averages.
 void Average(std::atomic<uint32_t>& average, int64_t value) {
   if (value < 0) return;
@@ -197,6 +227,7 @@ void UpstreamGroup::Begin(PeerSelection& selection, std::string_view key,
 Peer* UpstreamGroup::Choose(PeerSelection& selection, Peer* bound, uint64_t now_ms) {
   assert(selection.current == nullptr);
   const shm::PeerStates::Guard guard(*states_);
+  const KeptWeights kept(selection.dry, peers_);
   if (single()) {
     // The only peer is never given up for its failures: there is nowhere else to go.
     Peer& peer = peers_.front();
@@ -226,6 +257,7 @@ Peer* UpstreamGroup::PickFromTiers(PeerSelection& selection, Peer* bound, uint64
 Peer* UpstreamGroup::TryPeer(PeerSelection& selection, Peer* peer, uint64_t now_ms) {
   assert(selection.current == nullptr);
   const shm::PeerStates::Guard guard(*states_);
+  const KeptWeights kept(selection.dry, peers_);
   if (Condition(selection, *peer, true, now_ms) != PeerCondition::kReady) return nullptr;
   if (single()) return Account(selection, peer, now_ms);
   // The method sees it as a bound one, so that it counts in round robin's weights.
@@ -234,6 +266,7 @@ Peer* UpstreamGroup::TryPeer(PeerSelection& selection, Peer* peer, uint64_t now_
 }
 
 Peer* UpstreamGroup::Account(PeerSelection& selection, Peer* peer, uint64_t now_ms) {
+  if (selection.dry) return selection.current = peer;
   shm::PeerState& state = *peer->state;
   shm::PeerStates::AddConn(state, slot_);
   Increment(state.requests);
