@@ -32,7 +32,7 @@ http {
     }
 }
 """
-LEARN = "sticky learn create=$upstream_cookie_id lookup=$cookie_id zone=z:64k timeout=2s gc_period=1s;"
+LEARN = "sticky learn create=$upstream_cookie_id lookup=$cookie_id zone=z:64k timeout=4s gc_period=1s;"
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def masked_echo(connection):
 
 
 def test_a_deadline_ends_what_does_not_end_by_itself(servers):
-    with start(servers, sticky=LEARN.replace("timeout=2s", "timeout=1h")) as limpet:
+    with start(servers, sticky=LEARN.replace("timeout=4s", "timeout=1h")) as limpet:
         session = session_at(limpet, "a")
         drain(limpet, "drain=4s")
         assert get(limpet.port, cookies={"id": session}).text == "a"
@@ -134,7 +134,7 @@ def test_a_deadline_ends_what_does_not_end_by_itself(servers):
 
 
 def test_the_deadline_does_not_begin_anew_with_a_reload(servers):
-    with start(servers, sticky=LEARN.replace("timeout=2s", "timeout=1h")) as limpet:
+    with start(servers, sticky=LEARN.replace("timeout=4s", "timeout=1h")) as limpet:
         session_at(limpet, "a")
         drain(limpet, "drain=2s")
         for _ in range(3):
