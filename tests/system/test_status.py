@@ -236,9 +236,12 @@ def test_a_connection_that_fails_is_no_answer(origins):
 
 
 def test_the_root_shows_all_processes(limpet):
-    root = status(limpet)
+    def complete():  # a worker enters itself when it begins, a moment after its fork
+        shown = status(limpet)
+        return shown if sorted(w["pid"] for w in shown["workers"]) == sorted(limpet.workers()) else None
+
+    root = wait_until(complete, "all workers to be shown")
     assert root["master_pid"] == limpet.pid and root["write"] is False and root["uptime_s"] >= 0
-    assert sorted(worker["pid"] for worker in root["workers"]) == sorted(limpet.workers())
     for field in ("accepted", "requests"):
         assert sum(worker[field] for worker in root["workers"]) == pytest.approx(root["connections"][field], abs=1)
 
