@@ -10,12 +10,15 @@
 #include "base/text.h"
 #include "worker/http/connection_set.h"
 #include "worker/http/limit_rate.h"
+#include "worker/http/response_writer.h"
 #include "worker/http/server_names.h"
 #include "worker/net/plain_transport.h"
 #include "worker/tls/tls_transport.h"
 
 namespace limpet::worker {
 namespace {
+
+constexpr uint64_t kLastRequestMs = 500;  // for one more request, in a worker that ends
 
 // Browsers of old that do not survive a kept connection (keepalive_disable).
 bool KeepAliveDisabled(const conf::ClientSettings& conf, const Request& request) {
@@ -137,10 +140,16 @@ const conf::ClientSettings& Http1Connection::settings() const {
                               : info_.listen->default_server->root->client;
 }
 
+// A client that has just been answered may be sending its next request: closing now would fail it.
+// So a busy connection gets a moment for one more, which is answered with `Connection: close`.
 void Http1Connection::CloseWhenIdle() {
   stopping_ = true;
-  if (state_ == State::kIdle && info_.requests > 0) return Close(false);
-  if (state_ == State::kIdle) process_.Schedule();
+  promised_ = state_ == State::kExchange && exchange_->writer().head_sent();
+  if (state_ != State::kIdle) return;
+  if (info_.requests == 0) return process_.Schedule();
+  if (buffered() > 0) return;
+  if (runtime_.loop.NowMs() - idle_since_ms_ > kLastRequestMs) return Close(false);
+  timer_.Arm(kLastRequestMs);
 }
 
 void Http1Connection::CloseNow() {
@@ -235,10 +244,6 @@ void Http1Connection::ProcessInput() {
       NextRequest();
       continue;
     }
-    if (state_ == State::kIdle && stopping_ && buffered() == 0 && info_.requests > 0) {
-      Close(false);
-      continue;
-    }
     if ((state_ != State::kIdle && state_ != State::kHead) || buffered() == 0) return;
     if (!ParseHead()) return;
   }
@@ -309,7 +314,8 @@ void Http1Connection::StartExchange() {
 }
 
 bool Http1Connection::keep_alive() const {
-  if (!keep_alive_ || stopping_ || runtime_.stopping || tunnel_) return false;
+  if (!keep_alive_ || tunnel_) return false;
+  if ((stopping_ || runtime_.stopping) && !promised_) return false;
   if (expects_continue_ && !continue_sent_ && !body_done_)
     return false;  // whether the body comes is unknown
   const conf::ClientSettings& conf = settings();
@@ -458,7 +464,10 @@ void Http1Connection::BeginHead() {
   }
   Enter(State::kIdle);
   parser_.Reset();
-  timer_.Arm(last_settings_->keepalive_timeout);
+  promised_ = false;
+  idle_since_ms_ = runtime_.loop.NowMs();
+  const uint64_t wait_ms = Ms(last_settings_->keepalive_timeout);
+  timer_.Arm(stopping_ ? std::min(kLastRequestMs, wait_ms) : wait_ms);
   transport_->WantRead(true);
 }
 

@@ -127,9 +127,11 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   uint64_t sent_before_ = 0;
   bool keep_alive_ = false;
   bool blocked_ = false;
-  bool finished_ = false;   // the exchange has queued everything
-  bool pipelined_ = false;  // the next request came together with the one before it
+  bool finished_ = false;       // the exchange has queued everything
+  bool pipelined_ = false;      // the next request came together with the one before it
+  uint64_t idle_since_ms_ = 0;  // the end of the last exchange
   bool stopping_ = false;
+  bool promised_ = false;  // the response under way said keep-alive before the worker was to end
   bool tunnel_ = false;
 
   // Request body.
