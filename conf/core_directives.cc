@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "conf/control_socket.h"
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
@@ -68,6 +69,15 @@ Status CpuAffinity(Block& b, const Directive& d) {
   return {};
 }
 
+// "off" stays as it is: the loader makes a default of an empty path, and nothing of this one.
+struct SocketPath {
+  Status operator()(Block& b, const Directive& d, const std::string& text, std::string& out) const {
+    if (text != kControlSocketOff) return PrefixPath{}(b, d, text, out);
+    out = text;
+    return {};
+  }
+};
+
 Status Env(Block& b, const Directive& d) {
   b.config.env.push_back(d.args[0]);
   return {};
@@ -95,6 +105,8 @@ constexpr std::array kRows = std::to_array<Row>({
     {"worker_shutdown_timeout", kMain, kOneArg, kOnce,
      Setting<Duration, &Config::worker_shutdown_timeout>, "",
      "how long a graceful stop waits for requests in flight"},
+    {"control_socket", kMain, kOneArg, kOnce, Setting<SocketPath, &Config::control_path>, "",
+     "Unix socket for limpet's own commands, beside the pid file if not given; or off"},
     {"worker_priority", kMain, kOneArg, kOnce, WorkerPriority, "0",
      "scheduling priority of the workers (nice)"},
     {"worker_rlimit_nofile", kMain, kOneArg, kOnce,

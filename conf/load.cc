@@ -1,6 +1,7 @@
 // The way from text to Config: parse, apply, check what only the whole can show.
 #include <fmt/core.h>
 
+#include "conf/control_socket.h"
 #include "conf/loader.h"
 #include "conf/syntax.h"
 
@@ -22,6 +23,13 @@ ErrorLogs StartingErrorLog(const Loader& loader) {
   return {log};
 }
 
+// Beside the pid file: what can be written there can be bound there.
+std::string DefaultControlPath(std::string pid) {
+  constexpr std::string_view kPidSuffix = ".pid";
+  if (pid.ends_with(kPidSuffix)) pid.resize(pid.size() - kPidSuffix.size());
+  return pid + ".sock";
+}
+
 Result<std::unique_ptr<const Config>> Build(SyntaxTree tree, const LoadOptions& options) {
   auto config = std::make_unique<Config>();
   Loader loader(options, *config);
@@ -32,6 +40,8 @@ Result<std::unique_ptr<const Config>> Build(SyntaxTree tree, const LoadOptions& 
   config->sources = std::move(tree.files);
   Block block{.loader = loader, .context = kMain, .config = *config};
   if (Status s = loader.Apply(tree.directives, block); !s) return s.error();
+  if (config->control_path.empty()) config->control_path = DefaultControlPath(config->pid_path);
+  if (config->control_path == kControlSocketOff) config->control_path.clear();
   return std::unique_ptr<const Config>(std::move(config));
 }
 

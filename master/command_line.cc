@@ -2,8 +2,12 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <csignal>
+#include <iterator>
 #include <optional>
+
+#include "conf/units.h"
 
 namespace limpet::master {
 namespace {
@@ -43,6 +47,13 @@ constexpr PlainOption kPlainOptions[] = {{'?', Order::kHelp},    {'h', Order::kH
                                          {'v', Order::kVersion}, {'V', Order::kVersionAndBuild},
                                          {'t', Order::kTest},    {'T', Order::kTestAndDump}};
 
+constexpr std::string_view kCommands[] = {"status",  "sessions", "servers", "drain",
+                                          "restore", "undrain",  "forget"};
+
+bool IsCommand(std::string_view word) {
+  return std::ranges::find(kCommands, word) != std::end(kCommands);
+}
+
 class Parser {
  public:
   explicit Parser(std::span<const char* const> args) : args_(args) {}
@@ -50,6 +61,10 @@ class Parser {
   Result<CommandLine> Parse() {
     for (next_ = 0; next_ < args_.size();) {
       const std::string_view word = args_[next_++];
+      if (result_.order == Order::kControl || IsCommand(word)) {
+        if (auto status = CommandWord(word); !status) return status.error();
+        continue;
+      }
       if (word.size() < 2 || word[0] != '-') {
         return InvalidArgument(fmt::format("invalid option: \"{}\"", word));
       }
@@ -59,6 +74,24 @@ class Parser {
   }
 
  private:
+  // Everything after a command is its own; "-x" may be part of a session's key.
+  Status CommandWord(std::string_view word) {
+    result_.order = Order::kControl;
+    if (word == "--json") {
+      result_.json = true;
+      return {};
+    }
+    if (word != "--deadline") {
+      result_.words.emplace_back(word);
+      return {};
+    }
+    const auto value = Value({});
+    if (!value) return InvalidArgument("option \"--deadline\" requires a time");
+    result_.deadline = conf::ParseTime(*value, false);
+    if (!result_.deadline) return InvalidArgument(fmt::format("invalid time \"{}\"", *value));
+    return {};
+  }
+
   Status Letters(std::string_view letters) {
     while (!letters.empty()) {
       const char letter = letters[0];

@@ -1,8 +1,11 @@
 // The command line: nginx's options, understood without touching the system.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -15,7 +18,8 @@ enum class Order : uint8_t {
   kVersion,
   kVersionAndBuild,
   kHelp,
-  kSignal
+  kSignal,
+  kControl
 };
 
 struct CommandLine {
@@ -26,6 +30,10 @@ struct CommandLine {
   std::string error_log;          // -e, as given; empty: the default
   std::string global_directives;  // -g
   int signal = 0;                 // -s: what to send to the running master
+  // Words without a dash ask the running master: {"drain", "app", "10.0.0.1:80"}.
+  std::vector<std::string> words;
+  std::optional<std::chrono::milliseconds> deadline;  // --deadline
+  bool json = false;                                  // --json
 };
 
 // `args`: without the program's name. The error's message is what nginx would say: `invalid option:

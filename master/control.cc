@@ -2,15 +2,23 @@
 
 #include <fmt/core.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 
+#include "base/socket_address.h"
+#include "base/unique_fd.h"
 #include "master/generation.h"
 #include "master/pid_file.h"
+#include "worker/control.h"
 
 namespace limpet::master {
 namespace {
+
+constexpr time_t kReplySeconds = 10;
 
 void DumpSources(const conf::Config& config) {
   for (const conf::SourceFile& source : config.sources) {
@@ -27,7 +35,54 @@ void ShowZones(const conf::Config& config) {
   }
 }
 
+// Sends a line, and reads until the other side has said everything.
+Result<std::string> Talk(const std::string& path, const std::string& line) {
+  const SocketAddress address = SocketAddress::Unix(path);
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return ErrnoError("socket() failed", errno);
+  const timeval patience{kReplySeconds, 0};
+  for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO}) {
+    ::setsockopt(fd.get(), SOL_SOCKET, option, &patience, sizeof patience);
+  }
+  if (::connect(fd.get(), address.get(), address.size()) != 0) {
+    return ErrnoError(fmt::format("connect() to \"{}\" failed", path), errno);
+  }
+  if (::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(line.size())) {
+    return ErrnoError(fmt::format("send() to \"{}\" failed", path), errno);
+  }
+  std::string reply;
+  for (;;) {
+    char buffer[16384];
+    const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError(fmt::format("read() from \"{}\" failed", path), errno);
+    if (n == 0) return reply;
+    reply.append(buffer, static_cast<size_t>(n));
+  }
+}
+
 }  // namespace
+
+int AskMaster(const CommandLine& command_line, const Paths& paths, const EarlyLog& early) {
+  const worker::ControlCommand command{command_line.words, command_line.deadline,
+                                       command_line.json};
+  const auto fail = [](const std::string& what) {
+    fmt::print(stderr, "limpet: {}\n", what);
+    return 1;
+  };
+  const auto line = worker::ControlLine(command);
+  if (!line) return fail(line.error().message);
+  const auto config = LoadConfig(command_line, paths, early.Reporter());
+  if (!config) return 1;
+  if (config->control_path.empty()) return fail("the configuration says \"control_socket off\"");
+  const auto reply = Talk(config->control_path, *line);
+  if (!reply) return fail(reply.error().message);
+  const worker::ControlOutput shown = worker::ShowReply(command, *reply);
+  if (!shown.good && !command.json) return fail(shown.text);
+  fmt::print("{}", shown.text);
+  return shown.good ? 0 : 1;
+}
 
 int TestConfig(const CommandLine& command_line, const Paths& paths, EarlyLog& early) {
   const auto config = LoadConfig(command_line, paths, early.Reporter());

@@ -45,6 +45,9 @@ Status DropPrivileges(const Credentials& who) {
     return ErrnoError(fmt::format("initgroups({}, {}) failed", who.user, who.gid), errno);
   }
   if (::setuid(who.uid) != 0) return ErrnoError(fmt::format("setuid({}) failed", who.uid), errno);
+  if (who.uid != 0 && (::setuid(0) == 0 || ::seteuid(0) == 0)) {
+    return InvalidArgument(fmt::format("user \"{}\" may become root again", who.user));
+  }
   return {};
 }
 

@@ -39,7 +39,7 @@ Result<EventWait> EventWait::Create() {
   return EventWait(std::move(fd));
 }
 
-std::optional<Signal> EventWait::Next(std::optional<uint64_t> deadline_ms) {
+std::optional<Signal> EventWait::Next(std::optional<uint64_t> deadline_ms, int other_fd) {
   for (;;) {
     signalfd_siginfo info{};
     if (::read(signals_.get(), &info, sizeof info) == sizeof info) {
@@ -47,8 +47,9 @@ std::optional<Signal> EventWait::Next(std::optional<uint64_t> deadline_ms) {
     }
     const int timeout = Timeout(deadline_ms);
     if (timeout == 0) return std::nullopt;
-    pollfd wanted{signals_.get(), POLLIN, 0};
-    ::poll(&wanted, 1, timeout);
+    pollfd wanted[] = {{signals_.get(), POLLIN, 0}, {other_fd, POLLIN, 0}};
+    ::poll(wanted, std::size(wanted), timeout);
+    if (wanted[1].revents != 0 && wanted[0].revents == 0) return std::nullopt;
   }
 }
 

@@ -1,4 +1,4 @@
-// The master's only wait: for signals, with a deadline.
+// The master's only wait: for signals and for one descriptor, with a deadline.
 #pragma once
 
 #include <sys/signalfd.h>
@@ -21,9 +21,9 @@ class EventWait {
  public:
   static Result<EventWait> Create();
 
-  // The next signal, or nothing when `deadline_ms` (MonotonicMs) has passed. A deadline in the past
-  // asks without waiting.
-  std::optional<Signal> Next(std::optional<uint64_t> deadline_ms);
+  // The next signal, or nothing when `deadline_ms` (MonotonicMs) has passed or `other_fd` can be
+  // read from (-1: there is none). A deadline in the past asks without waiting.
+  std::optional<Signal> Next(std::optional<uint64_t> deadline_ms, int other_fd = -1);
 
  private:
   explicit EventWait(UniqueFd signals) : signals_(std::move(signals)) {}

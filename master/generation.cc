@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include "base/clock.h"
+#include "master/process_title.h"
 #include "master/temp_dirs.h"
 
 namespace limpet::master {
@@ -68,6 +69,7 @@ Result<std::shared_ptr<Generation>> Generation::Open(const Inputs& inputs) {
   made->config_ = inputs.config;
   made->number_ = inputs.number;
   made->counters_ = inputs.shared->counters();
+  made->pulses_ = inputs.shared->pulses();
   if (auto status = made->OpenFiles(*inputs.paths); !status) return status.error();
   const conf::Config& config = *inputs.config;
   if (auto status = CreateTempDirs(TempDirs(config), made->credentials_); !status) {
@@ -90,7 +92,7 @@ worker::Environment Generation::EnvironmentFor(int number, int slot) {
   environment.number = number;
   environment.generation = number_;
   environment.started_ms = MonotonicMs();
-  environment.listen_fds = listeners_.ForWorker(number);
+  environment.listen_fds = listeners_.ForWorker(number, config_->worker_processes);
   environment.logs = &logs_;
   environment.log_files = &log_files_;
   environment.sessions = zones_.sessions;
@@ -98,6 +100,8 @@ worker::Environment Generation::EnvironmentFor(int number, int slot) {
   environment.limit_req = zones_.limit_req;
   environment.limit_conn = zones_.limit_conn;
   environment.counters = counters_;
+  environment.pulses = pulses_;
+  environment.set_title = SetProcessTitle;
   environment.tls = tls_.get();
   return environment;
 }

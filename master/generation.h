@@ -63,6 +63,7 @@ class Generation {
   std::optional<Credentials> credentials_;
   SharedMemory::View zones_;
   shm::Counters* counters_ = nullptr;
+  shm::WorkerPulses* pulses_ = nullptr;
   uint64_t number_ = 1;
 };
 

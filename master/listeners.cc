@@ -26,9 +26,10 @@ class Opener {
   Result<std::vector<ListenSocketPtr>> Group(const conf::Listen& listen, int workers) {
     const auto wanted = static_cast<size_t>(listen.reuseport ? workers : 1);
     std::vector<ListenSocketPtr> group;
-    while (group.size() < wanted) {
+    for (;;) {
       ListenSocketPtr socket = TakeOver(listen);
       if (!socket) {
+        if (group.size() >= wanted) return group;
         auto fd = Bind(listen);
         if (!fd) return fd.error();
         socket = std::make_shared<ListenSocket>(std::move(*fd), listen.address);
@@ -36,7 +37,6 @@ class Opener {
       if (auto status = StartListening(socket->fd(), listen, log_); !status) return status.error();
       group.push_back(std::move(socket));
     }
-    return group;
   }
 
  private:
@@ -68,6 +68,14 @@ class Opener {
   const Log& log_;
 };
 
+// One socket is everybody's. Of several, each has one worker, and a worker without any shares one.
+bool Serves(int number, int workers, size_t socket, size_t sockets) {
+  const auto own = static_cast<size_t>(number);
+  if (sockets == 1) return true;
+  const auto all = static_cast<size_t>(workers);
+  return all <= sockets ? socket % all == own : socket == own % sockets;
+}
+
 }  // namespace
 
 ListenSocket::ListenSocket(UniqueFd fd, const SocketAddress& address)
@@ -95,19 +103,21 @@ Result<Listeners> Listeners::Open(const conf::Config& config, const Listeners& b
   return result;
 }
 
-std::vector<int> Listeners::ForWorker(int number) const {
-  std::vector<int> fds;
+std::vector<std::vector<int>> Listeners::ForWorker(int number, int workers) const {
+  std::vector<std::vector<int>> result;
   for (const Group& group : groups_) {
-    const size_t index = group.size() > 1 ? static_cast<size_t>(number) : 0;
-    fds.push_back(index < group.size() ? group[index]->fd() : -1);
+    std::vector<int>& fds = result.emplace_back();
+    for (size_t i = 0; i < group.size(); ++i) {
+      if (Serves(number, workers, i, group.size())) fds.push_back(group[i]->fd());
+    }
   }
-  return fds;
+  return result;
 }
 
-void Listeners::CloseAllBut(int number) {
+void Listeners::CloseAllBut(int number, int workers) {
   for (Group& group : groups_) {
     for (size_t i = 0; i < group.size(); ++i) {
-      if (group.size() > 1 && i != static_cast<size_t>(number)) group[i]->Close();
+      if (!Serves(number, workers, i, group.size())) group[i]->Close();
     }
   }
 }
@@ -133,9 +143,16 @@ Listeners Listeners::Adopt(const std::vector<int>& fds) {
   for (const int fd : fds) {
     SocketAddress address;
     socklen_t size = address.capacity();
+    int listens = 0;
+    socklen_t length = sizeof listens;
+    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 || listens == 0)
+      continue;
     if (::getsockname(fd, address.get(), &size) != 0) continue;
     address.set_size(size);
-    result.groups_.push_back({std::make_shared<ListenSocket>(UniqueFd(fd), address)});
+    (void)SetNonBlocking(fd);  // systemd's may block
+    auto socket = std::make_shared<ListenSocket>(UniqueFd(fd), address);
+    socket->LeaveFile();
+    result.groups_.push_back({std::move(socket)});
   }
   return result;
 }

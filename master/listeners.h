@@ -23,9 +23,9 @@ class ListenSocket {
 
   int fd() const { return fd_.get(); }
   const SocketAddress& address() const { return address_; }
-  void Close() { fd_.Reset(); }  // in a worker: the file stays
-  void LeaveFile() { owner_ = 0; }
-  void AdoptFile();  // this process removes the file in the end
+  void Close() { fd_.Reset(); }     // in a worker: the file stays
+  void LeaveFile() { owner_ = 0; }  // whoever removes it, it is not this process
+  void AdoptFile();                 // this process removes the file in the end
 
  private:
   UniqueFd fd_;
@@ -47,22 +47,25 @@ class Listeners {
   static Result<Listeners> Open(const conf::Config& config, const Listeners& before, OnBusy on_busy,
                                 const Log& log);
 
-  // Parallel to config.http->listens. -1: connections for this address come through the socket that
-  // listens on every address of its port.
-  std::vector<int> ForWorker(int number) const;
+  // What worker `number` of `workers` listens on, parallel to config.http->listens. None: what
+  // comes for this address comes through the socket that listens on every address of its port. More
+  // than one: there are more sockets (reuseport) than workers; none is closed before its time, as
+  // what waits in it would be lost.
+  std::vector<std::vector<int>> ForWorker(int number, int workers) const;
 
   // In a worker: closes sockets that belong to other workers.
-  void CloseAllBut(int number);
+  void CloseAllBut(int number, int workers);
 
-  void Close();       // all of them, for good
-  void AdoptFiles();  // after a fork whose parent ends
+  void Close();  // all of them, for good
 
-  // The socket files outlive this process: another master has taken them over.
+  // Who removes socket files in the end: this process (after a fork whose parent ends, or when the
+  // other master has gone), or another master that uses them, too.
+  void AdoptFiles();
   void LeaveFiles();
   std::vector<ListenSocketPtr> All() const;
 
-  // Sockets that another process opened and left to this one (binary upgrade): to be passed as
-  // `before`.
+  // Sockets that another process opened and left to this one (binary upgrade, socket activation):
+  // to be passed as `before`. What is no listening socket is left alone. Their files are not ours.
   static Listeners Adopt(const std::vector<int>& fds);
 
  private:

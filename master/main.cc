@@ -12,13 +12,17 @@
 namespace limpet::master {
 namespace {
 
-int Serve(const CommandLine& command_line, const Paths& paths, const EarlyLog& early) {
+using Words = std::vector<std::string>;
+
+int Serve(const CommandLine& command_line, const Words& argv, const Paths& paths,
+          const EarlyLog& early) {
+  Handover handover = Handover::FromEnvironment();
   auto config = LoadConfig(command_line, paths, early.Reporter());
   if (!config) return 1;
-  return Master(command_line, paths, early).Run(std::move(config));
+  return Master({command_line, argv, paths, early}, std::move(handover)).Run(std::move(config));
 }
 
-int WithConfig(const CommandLine& command_line) {
+int WithConfig(const CommandLine& command_line, const Words& argv) {
   std::error_code ignored;
   const Paths paths = ResolvePaths(command_line, std::filesystem::current_path(ignored));
   EarlyLog early(paths.error_log);
@@ -30,12 +34,17 @@ int WithConfig(const CommandLine& command_line) {
     case Order::kSignal:
       early.ShowWarnings(false);
       return SendSignal(command_line, paths, early);
+    case Order::kControl:
+      early.ShowWarnings(false);
+      return AskMaster(command_line, paths, early);
     default:
-      return Serve(command_line, paths, early);
+      return Serve(command_line, argv, paths, early);
   }
 }
 
-int Main(std::span<const char* const> args) {
+int Main(const Words& argv) {
+  std::vector<const char*> args;
+  for (size_t i = 1; i < argv.size(); ++i) args.push_back(argv[i].c_str());
   const auto command_line = ParseCommandLine(args);
   if (!command_line) {
     fmt::print(stderr, "limpet: {}\n", command_line.error().message);
@@ -52,7 +61,7 @@ int Main(std::span<const char* const> args) {
       fmt::print(stderr, "{}", BuildText());
       return 0;
     default:
-      return WithConfig(*command_line);
+      return WithConfig(*command_line, argv);
   }
 }
 
@@ -61,10 +70,8 @@ int Main(std::span<const char* const> args) {
 
 int main(int argc, char** argv) {
   limpet::master::FillStandardStreams();
-  limpet::master::PrepareProcessTitle(argc, argv);
   // The title is written over argv: keep the words.
-  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
-  std::vector<const char*> args;
-  for (const std::string& word : words) args.push_back(word.c_str());
-  return limpet::master::Main(args);
+  const std::vector<std::string> words(argv, argv + argc);
+  limpet::master::PrepareProcessTitle(argc, argv);
+  return limpet::master::Main(words);
 }

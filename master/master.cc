@@ -11,13 +11,17 @@
 #include "master/process_title.h"
 #include "master/standard_streams.h"
 #include "master/worker_process.h"
+#include "worker/control.h"
 
 namespace limpet::master {
 namespace {
 
 constexpr uint64_t kSettleMs =
     100;  // new workers are at work before old ones turn connections away
-constexpr uint64_t kStopWithinMs = 2000;  // then SIGKILL
+constexpr uint64_t kStopWithinMs = 2000;               // then SIGKILL
+constexpr uint64_t kStandstillMs = 30'000;             // of a worker's loop, until it is ended
+constexpr uint64_t kLookEveryMs = 1000;                // at the workers' pulses
+constexpr std::string_view kOldPidSuffix = ".oldbin";  // nginx's: scripts know it
 
 bool LogsToStderr(const conf::Config& config, const Paths& paths) {
   if (paths.error_log == "stderr") return true;
@@ -50,37 +54,47 @@ std::string Describe(const Signal& signal) {
 
 }  // namespace
 
-Master::Master(const CommandLine& command_line, const Paths& paths, const EarlyLog& early)
-    : command_line_(command_line), paths_(paths), early_(early) {}
+Master::Master(const Start& start, Handover handover)
+    : start_(start),
+      handover_(std::move(handover)),
+      service_manager_(ServiceManager::FromEnvironment()),
+      control_([this](std::string_view line) {
+        return worker::AnswerControl(generation_->EnvironmentFor(0, 0), line);
+      }) {}
 
 int Master::Run(std::shared_ptr<const conf::Config> config) {
-  if (auto status = Start(std::move(config)); !status) {
-    early_.Report(LogLevel::kEmerg, status.error().message);
+  if (auto status = Open(std::move(config)); !status) {
+    start_.early.Report(LogLevel::kEmerg, status.error().message);
     return 1;
   }
   if (!generation_->config().master_process) return RunAlone();
   SetProcessTitle("master process");
+  succeeding_ = handover_.predecessor_lives();
+  if (handover_.from_master() && !succeeding_) OnPredecessorGone();
+  service_manager_.BeSilent(succeeding_);
   StartWorkers();
+  OpenControl();
+  service_manager_.Ready(StatusLine());
   Loop();
   Finish();
   return 0;
 }
 
-Status Master::Start(std::shared_ptr<const conf::Config> config) {
+Status Master::Open(std::shared_ptr<const conf::Config> config) {
   auto shared = SharedMemory::Create();
   if (!shared) return shared.error();
   shared_ = std::move(*shared);
-  const Listeners none;
+  const Listeners inherited = Listeners::Adopt(handover_.sockets());
   auto opened = Generation::Open({.config = config,
-                                  .paths = &paths_,
+                                  .paths = &start_.paths,
                                   .shared = shared_.get(),
-                                  .before = &none,
+                                  .before = &inherited,
                                   .on_busy = Listeners::OnBusy::kRetry,
-                                  .log = &early_.file()});
+                                  .log = &start_.early.file()});
   if (!opened) return opened.error();
   generation_ = std::move(*opened);
-  if (config->daemon && config->master_process) {
-    if (auto status = Daemonize(LogsToStderr(*config, paths_)); !status) return status;
+  if (config->daemon && config->master_process && !handover_.from_master()) {
+    if (auto status = Daemonize(LogsToStderr(*config, start_.paths)); !status) return status;
     generation_->listeners().AdoptFiles();
   }
   ::signal(SIGPIPE, SIG_IGN);
@@ -91,6 +105,9 @@ Status Master::Start(std::shared_ptr<const conf::Config> config) {
   ::uname(&system);
   LIMPET_LOG(log(), LogLevel::kNotice, "limpet/{}", LIMPET_VERSION);
   LIMPET_LOG(log(), LogLevel::kNotice, "OS: {} {}", system.sysname, system.release);
+  if (!handover_.sockets().empty()) {
+    LIMPET_LOG(log(), LogLevel::kNotice, "using {} inherited sockets", handover_.sockets().size());
+  }
   return pid_file_.Write(config->pid_path);
 }
 
@@ -104,13 +121,24 @@ int Master::RunAlone() {
 void Master::StartWorkers() {
   if (!supervisor_) {
     const pid_t self = ::getpid();
-    supervisor_.emplace(Supervisor::Hooks{
-        .run = [this, self](int number,
-                            int slot) { return RunWorker(*generation_, number, slot, self); },
-        .died = [this](int slot) { shared_->ForgetWorker(slot); },
-        .log = [this]() -> const Log& { return log(); }});
+    supervisor_.emplace(Supervisor::Hooks{.run =
+                                              [this, self](int number, int slot) {
+                                                control_.Forget();
+                                                return RunWorker(*generation_, number, slot, self);
+                                              },
+                                          .died = [this](int slot) { shared_->ForgetWorker(slot); },
+                                          .log = [this]() -> const Log& { return log(); },
+                                          .other_died = [this](pid_t pid) { OnOtherDeath(pid); }});
   }
   supervisor_->StartGeneration(generation_->number(), generation_->config().worker_processes);
+}
+
+// Without it everything else works: what is wrong is said, no more.
+void Master::OpenControl() {
+  if (auto status = control_.Open(generation_->config().control_path); !status) {
+    LIMPET_LOG(log(), LogLevel::kError, "{}: no command can ask this process",
+               status.error().message);
+  }
 }
 
 void Master::Loop() {
@@ -118,7 +146,7 @@ void Master::Loop() {
     return (state_ == State::kQuitting || state_ == State::kStopping) && supervisor_->idle();
   };
   while (!ended()) {
-    if (const auto signal = wait_->Next(NextDeadline())) OnSignal(*signal);
+    if (const auto signal = wait_->Next(NextDeadline(), control_.fd())) OnSignal(*signal);
     Tick();
   }
 }
@@ -133,29 +161,42 @@ void Master::OnSignal(const Signal& signal) {
     case SIGUSR1:
       return Reopen();
     case SIGWINCH:
-      return Rest();
+      // In the foreground a terminal sends it whenever its window changes: that means nothing.
+      if (generation_->config().daemon || signal.sender > 0) Rest();
+      return;
     case SIGQUIT:
       if (state_ != State::kStopping) End(State::kQuitting, SIGQUIT);
       return;
     case SIGTERM:
     case SIGINT:
       return End(State::kStopping, SIGTERM);
+    case SIGUSR2:
+      return ChangeBinary();
     default:
-      LIMPET_LOG(log(), LogLevel::kError, "a change of binary (SIGUSR2) is not supported");
+      return;
   }
+}
+
+void Master::Reload() {
+  if (state_ == State::kQuitting || state_ == State::kStopping) return;
+  if (handover_.successor_lives()) return ResumeWorkers();
+  LIMPET_LOG(log(), LogLevel::kNotice, "reconfiguring");
+  service_manager_.Reloading();
+  const bool good = OpenNext();
+  service_manager_.Ready(good ? StatusLine()
+                              : "The new configuration is wrong, the old one serves");
 }
 
 // The new configuration is opened in full beside the old one; whatever is wrong with it leaves the
 // old one serving.
-void Master::Reload() {
-  if (state_ == State::kQuitting || state_ == State::kStopping) return;
-  LIMPET_LOG(log(), LogLevel::kNotice, "reconfiguring");
-  auto loaded = LoadConfig(command_line_, paths_, [this](LogLevel level, const auto& text) {
-    LIMPET_LOG(log(), level, "{}", text);
-  });
-  if (!loaded) return;
+bool Master::OpenNext() {
+  auto loaded = LoadConfig(
+      start_.command_line, start_.paths,
+      [this](LogLevel level, const auto& text) { LIMPET_LOG(log(), level, "{}", text); });
+  if (!loaded) return false;
+  if (handover_.sibling_lives()) generation_->listeners().LeaveFiles();
   auto opened = Generation::Open({.config = std::move(loaded),
-                                  .paths = &paths_,
+                                  .paths = &start_.paths,
                                   .shared = shared_.get(),
                                   .before = &generation_->listeners(),
                                   .on_busy = Listeners::OnBusy::kFail,
@@ -163,16 +204,84 @@ void Master::Reload() {
                                   .number = generation_->number() + 1});
   if (!opened) {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", opened.error().message);
-    return;
+    return false;
   }
   generation_ = std::move(*opened);
   if (auto status = pid_file_.Write(generation_->config().pid_path); !status) {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", status.error().message);
   }
   shared_->DropUnused(generation_->config());
+  OpenControl();
   state_ = State::kServing;
   StartWorkers();
   retire_at_ms_ = MonotonicMs() + kSettleMs;
+  return true;
+}
+
+// While a new binary runs, the old one's configuration file may be the new one's: it is not read.
+void Master::ResumeWorkers() {
+  if (state_ != State::kResting) {
+    LIMPET_LOG(log(), LogLevel::kNotice, "a new binary runs: nothing is reconfigured here");
+    return;
+  }
+  LIMPET_LOG(log(), LogLevel::kNotice, "starting workers again beside the new binary");
+  state_ = State::kServing;
+  shared_->Reclaim(generation_->config(), log());
+  StartWorkers();
+}
+
+void Master::ChangeBinary() {
+  if (state_ == State::kQuitting || state_ == State::kStopping) return;
+  if (handover_.sibling_lives()) {
+    LIMPET_LOG(
+        log(), LogLevel::kNotice,
+        "the changing binary signal is ignored: you should shutdown or terminate before either "
+        "old or new binary's process");
+    return;
+  }
+  const std::string pid_path = generation_->config().pid_path;
+  if (auto status = pid_file_.Rename(fmt::format("{}{}", pid_path, kOldPidSuffix)); !status) {
+    LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
+    return;
+  }
+  std::vector<int> sockets;
+  for (const ListenSocketPtr& socket : generation_->listeners().All()) {
+    sockets.push_back(socket->fd());
+  }
+  auto status = handover_.Start(start_.argv, sockets, [this](const Error& error) {
+    LIMPET_LOG(log(), LogLevel::kAlert, "{}", error.message);
+  });
+  if (!status) {
+    LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
+    (void)pid_file_.Rename(pid_path);
+    return;
+  }
+  LIMPET_LOG(log(), LogLevel::kNotice, "start new binary process {}", handover_.successor());
+}
+
+// The new binary has gone, by itself or because it was told to: everything is ours again.
+void Master::OnOtherDeath(pid_t pid) {
+  if (!handover_.Forget(pid)) return;
+  LIMPET_LOG(log(), LogLevel::kNotice, "new binary process {} has ended", pid);
+  if (state_ == State::kQuitting || state_ == State::kStopping) return;
+  if (auto status = pid_file_.Rename(generation_->config().pid_path); !status) {
+    LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
+  }
+  generation_->listeners().AdoptFiles();
+  OpenControl();  // the new binary had put its own socket there
+  shared_->Reclaim(generation_->config(), log());
+  if (state_ != State::kResting) return;
+  state_ = State::kServing;
+  StartWorkers();
+}
+
+// The old binary has gone: from now on it is ours to remove things in the end, and to report.
+void Master::OnPredecessorGone() {
+  succeeding_ = false;
+  generation_->listeners().AdoptFiles();
+  LIMPET_LOG(log(), LogLevel::kNotice, "the old binary has ended, this one goes on alone");
+  service_manager_.BeSilent(false);
+  service_manager_.Ready(StatusLine());
 }
 
 void Master::Reopen() {
@@ -181,16 +290,22 @@ void Master::Reopen() {
   supervisor_->SignalAll(SIGUSR1);
 }
 
-// In the foreground a terminal sends SIGWINCH whenever its window changes: there it means nothing.
 void Master::Rest() {
-  if (!generation_->config().daemon || state_ != State::kServing) return;
+  if (state_ != State::kServing) return;
   state_ = State::kResting;
+  retire_at_ms_.reset();
   supervisor_->Stop(SIGQUIT);
 }
 
 void Master::End(State state, int signal) {
   state_ = state;
+  if (handover_.successor_lives()) {
+    service_manager_.HandOverTo(handover_.successor());
+    service_manager_.BeSilent(true);
+  }
+  service_manager_.Stopping();
   supervisor_->Stop(signal);
+  if (handover_.sibling_lives()) generation_->listeners().LeaveFiles();
   if (state != State::kStopping) return generation_->listeners().Close();
   kill_at_ms_ = MonotonicMs() + kStopWithinMs;
 }
@@ -206,20 +321,46 @@ void Master::Tick() {
     supervisor_->Kill();
   }
   supervisor_->Tick(now);
-  shared_->Tick(now, log());
+  // Of two masters at the same zones, the newer one collects and says how full they are.
+  if (!handover_.successor_lives()) shared_->Tick(now, log());
+  service_manager_.Tick(now);
+  control_.Serve(now);
+  if (succeeding_ && !handover_.predecessor_lives()) OnPredecessorGone();
+  if (now >= look_at_ms_) LookAtWorkers(now);
 }
 
-std::optional<uint64_t> Master::NextDeadline() const {
-  std::optional<uint64_t> next;
-  for (const auto& deadline :
-       {retire_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), shared_->NextDeadline()}) {
-    if (deadline) next = std::min(next.value_or(UINT64_MAX), *deadline);
+void Master::LookAtWorkers(uint64_t now) {
+  look_at_ms_ = now + kLookEveryMs;
+  const shm::WorkerPulses& pulses = *shared_->pulses();
+  const auto beat = [&](int slot) {
+    return pulses.slots[static_cast<size_t>(slot)].beat_ms.load(std::memory_order_relaxed);
+  };
+  supervisor_->Watch(beat, kStandstillMs, now);
+  alerts_.Check(*shared_->counters(), pulses, now, log());
+}
+
+std::string Master::StatusLine() const {
+  return fmt::format("Serving with {} workers, configuration {}",
+                     generation_->config().worker_processes, generation_->number());
+}
+
+uint64_t Master::NextDeadline() const {
+  uint64_t next = look_at_ms_;
+  const auto zones = handover_.successor_lives() ? std::nullopt : shared_->NextDeadline();
+  for (const auto& deadline : {retire_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), zones,
+                               service_manager_.NextDeadline(), control_.NextDeadline()}) {
+    if (deadline) next = std::min(next, *deadline);
   }
   return next;
 }
 
 void Master::Finish() {
+  if (handover_.sibling_lives()) {  // they go on with the same sockets and the same zones
+    generation_->listeners().LeaveFiles();
+    shared_->Leave();
+  }
   generation_->listeners().Close();
+  control_.Close();
   shared_->SaveAndRemove(log());
   pid_file_.Remove();
   LIMPET_LOG(log(), LogLevel::kNotice, "exit");

@@ -5,16 +5,26 @@
 #include <memory>
 #include <optional>
 
+#include "master/capacity_alerts.h"
+#include "master/control_socket.h"
 #include "master/event_wait.h"
 #include "master/generation.h"
+#include "master/handover.h"
 #include "master/pid_file.h"
+#include "master/service_manager.h"
 #include "master/supervisor.h"
 
 namespace limpet::master {
 
 class Master {
  public:
-  Master(const CommandLine& command_line, const Paths& paths, const EarlyLog& early);
+  struct Start {  // how the process was started; outlives the master
+    const CommandLine& command_line;
+    const std::vector<std::string>& argv;  // for a new binary
+    const Paths& paths;
+    const EarlyLog& early;
+  };
+  Master(const Start& start, Handover handover);
 
   // Serves until told to stop. Returns the exit status.
   int Run(std::shared_ptr<const conf::Config> config);
@@ -22,34 +32,46 @@ class Master {
  private:
   enum class State : uint8_t { kServing, kResting /* WINCH: no workers */, kQuitting, kStopping };
 
-  Status Start(std::shared_ptr<const conf::Config> config);
+  Status Open(std::shared_ptr<const conf::Config> config);
   int RunAlone();  // master_process off
   void Loop();
   void Finish();
 
   void OnSignal(const Signal& signal);
   void Reload();
+  bool OpenNext();
+  void ResumeWorkers();
+  void ChangeBinary();
+  void OnOtherDeath(pid_t pid);
+  void OnPredecessorGone();
+  void OpenControl();
   void Reopen();
   void Rest();
   void End(State state, int signal);
   void StartWorkers();
 
+  std::string StatusLine() const;
   void Tick();
-  std::optional<uint64_t> NextDeadline() const;
+  void LookAtWorkers(uint64_t now_ms);
+  uint64_t NextDeadline() const;
 
   const Log& log() const { return generation_->log(); }
 
-  const CommandLine& command_line_;
-  const Paths& paths_;
-  const EarlyLog& early_;
+  const Start start_;
+  Handover handover_;
+  ServiceManager service_manager_;
   std::optional<EventWait> wait_;
   PidFile pid_file_;
   std::unique_ptr<SharedMemory> shared_;
   std::shared_ptr<Generation> generation_;
   std::optional<Supervisor> supervisor_;
+  CapacityAlerts alerts_;
+  ControlSocket control_;
   State state_ = State::kServing;
   std::optional<uint64_t> retire_at_ms_;  // when workers of older generations are told to end
   std::optional<uint64_t> kill_at_ms_;    // when those that did not stop are killed
+  uint64_t look_at_ms_ = 0;               // when workers are looked at next
+  bool succeeding_ = false;               // another master lives, whose binary ours shall replace
 };
 
 }  // namespace limpet::master

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,34 +13,99 @@
 
 namespace limpet::master {
 
+namespace {
+
+constexpr int kTries = 10;  // others may come and go between two looks
+
+enum class Place : uint8_t { kTaken, kFree, kChanged };
+
+bool SameFile(int fd, const std::string& path) {
+  struct stat open_one {};
+  struct stat there {};
+  return ::fstat(fd, &open_one) == 0 && ::stat(path.c_str(), &there) == 0 &&
+         open_one.st_dev == there.st_dev && open_one.st_ino == there.st_ino;
+}
+
+// False if another process holds it. A file system without locks says nothing: then nobody does.
+bool Lock(int fd) {
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  return ::fcntl(fd, F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN);
+}
+
+// A new file beside `path`, locked and written.
+Result<UniqueFd> WriteBeside(const std::string& path, const std::string& beside) {
+  ::unlink(beside.c_str());
+  UniqueFd fd(::open(beside.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
+  Lock(fd.get());
+  const std::string text = fmt::format("{}\n", ::getpid());
+  if (::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size())) return fd;
+  const int error = errno;
+  ::unlink(beside.c_str());
+  return ErrnoError(fmt::format("write() \"{}\" failed", path), error);
+}
+
+// Moves `beside` to `path`, over a file that nobody holds. Who replaces such a file holds its lock
+// meanwhile, so that two cannot.
+Place MoveInto(const std::string& beside, const std::string& path) {
+  if (::link(beside.c_str(), path.c_str()) == 0) {
+    ::unlink(beside.c_str());
+    return Place::kFree;
+  }
+  if (errno != EEXIST) {  // a file system without links
+    return std::rename(beside.c_str(), path.c_str()) == 0 ? Place::kFree : Place::kChanged;
+  }
+  const UniqueFd old(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!old && errno == ENOENT) return Place::kChanged;
+  if (old && !Lock(old.get())) return Place::kTaken;
+  if (old && !SameFile(old.get(), path)) return Place::kChanged;
+  return std::rename(beside.c_str(), path.c_str()) == 0 ? Place::kFree : Place::kChanged;
+}
+
+}  // namespace
+
 Status PidFile::Write(const std::string& path) {
   if (path == path_) return {};
   const std::string beside = fmt::format("{}.{}", path, ::getpid());
-  {
-    const UniqueFd fd(
-        ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
-    const std::string text = fmt::format("{}\n", ::getpid());
-    if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-      const int error = errno;
-      ::unlink(beside.c_str());
-      return ErrnoError(fmt::format("write() \"{}\" failed", path), error);
-    }
+  auto fd = WriteBeside(path, beside);
+  if (!fd) return fd.error();
+  Place place = Place::kChanged;
+  int error = 0;
+  for (int i = 0; i < kTries && place == Place::kChanged; ++i) {
+    place = MoveInto(beside, path);
+    error = errno;
   }
-  if (std::rename(beside.c_str(), path.c_str()) != 0) {
-    const int error = errno;
+  if (place != Place::kFree) {
     ::unlink(beside.c_str());
-    return ErrnoError(fmt::format("rename() to \"{}\" failed", path), error);
+    if (place != Place::kTaken)
+      return ErrnoError(fmt::format("rename() to \"{}\" failed", path), error);
+    const auto holder = ReadPidFile(path);
+    return Error{std::make_error_code(std::errc::device_or_resource_busy),
+                 fmt::format("pid file \"{}\" is held by process {}, which runs", path,
+                             holder ? *holder : 0)};
   }
   Remove();
+  fd_ = std::move(*fd);
   path_ = path;
   owner_ = ::getpid();
   return {};
 }
 
+Status PidFile::Rename(const std::string& path) {
+  if (path_.empty() || path == path_) return {};
+  if (std::rename(path_.c_str(), path.c_str()) != 0) {
+    return ErrnoError(fmt::format("rename() \"{}\" to \"{}\" failed", path_, path), errno);
+  }
+  path_ = path;
+  return {};
+}
+
 void PidFile::Remove() {
-  if (!path_.empty() && owner_ == ::getpid()) ::unlink(path_.c_str());
+  if (!path_.empty() && owner_ == ::getpid() && SameFile(fd_.get(), path_)) ::unlink(path_.c_str());
   path_.clear();
+  fd_.Reset();
 }
 
 Result<pid_t> ReadPidFile(const std::string& path) {

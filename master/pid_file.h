@@ -1,5 +1,8 @@
 // The file with the master's process id. It appears whole or not at all (written beside its place
-// and renamed), and only when every socket listens: whoever sees it may connect.
+// and moved there), and only when every socket listens: whoever sees it may connect.
+//
+// Its holder keeps a lock on it (fcntl: of this process alone, gone with it, not the workers'). So
+// of two masters that start at the same moment one fails, and a file left by a crash is nobody's.
 #pragma once
 
 #include <sys/types.h>
@@ -7,6 +10,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace limpet::master {
 
@@ -18,12 +22,17 @@ class PidFile {
   PidFile& operator=(const PidFile&) = delete;
 
   // Writes this process's id; a file written before elsewhere is removed after the new one is
-  // there.
+  // there. Fails if a living process holds the file.
   Status Write(const std::string& path);
-  void Remove();
+
+  // For a change of binary: the file gets another name (replacing what has it) and stays ours.
+  Status Rename(const std::string& path);
+
+  void Remove();  // unless it is no longer ours
   const std::string& path() const { return path_; }
 
  private:
+  UniqueFd fd_;  // carries the lock
   std::string path_;
   pid_t owner_ = 0;  // a forked child must not remove its master's file
 };

@@ -24,13 +24,13 @@ std::vector<std::string> ServersOf(const conf::Http& http, size_t zone) {
 
 }  // namespace
 
-SharedMemory::SharedMemory(shm::Zone counters)
-    : counters_zone_(std::move(counters)), counters_(new (counters_zone_.data()) shm::Counters) {
-  counters_->started_s.store(Now().seconds, std::memory_order_relaxed);
+SharedMemory::SharedMemory(shm::Zone figures)
+    : figures_zone_(std::move(figures)), figures_(new (figures_zone_.data()) Figures) {
+  figures_->counters.started_s.store(Now().seconds, std::memory_order_relaxed);
 }
 
 Result<std::unique_ptr<SharedMemory>> SharedMemory::Create() {
-  auto zone = shm::Zone::Anonymous(sizeof(shm::Counters));
+  auto zone = shm::Zone::Anonymous(sizeof(Figures));
   if (!zone) return zone.error();
   return std::unique_ptr<SharedMemory>(new SharedMemory(std::move(*zone)));
 }
@@ -79,7 +79,7 @@ void SharedMemory::DropUnused(const conf::Config& config) {
 
 void SharedMemory::Tick(uint64_t now_ms, const Log& log) {
   for (auto& [name, store] : sessions_) {
-    if (store && now_ms >= store->NextDeadline()) store->Tick(now_ms, log, *counters_);
+    if (store && now_ms >= store->NextDeadline()) store->Tick(now_ms, log, *counters());
   }
 }
 
@@ -92,11 +92,12 @@ std::optional<uint64_t> SharedMemory::NextDeadline() const {
 }
 
 void SharedMemory::ForgetWorker(int slot) {
-  shm::WorkerCounters& counters = counters_->slots[static_cast<size_t>(slot)];
+  shm::WorkerCounters& counters = figures_->counters.slots[static_cast<size_t>(slot)];
   for (auto* gauge :
        {&counters.active, &counters.reading, &counters.writing, &counters.waiting, &counters.pid}) {
     gauge->store(0, std::memory_order_relaxed);
   }
+  shm::Clear(figures_->pulses.slots[static_cast<size_t>(slot)]);
   peer_states_.ForgetWorker(slot);
   limits_.ForgetWorker(slot);
 }
@@ -109,5 +110,18 @@ void SharedMemory::SaveAndRemove(const Log& log) {
 }
 
 void SharedMemory::Leave() { left_ = true; }
+
+void SharedMemory::Reclaim(const conf::Config& config, const Log& log) {
+  if (!config.http) return;
+  const conf::Http& http = *config.http;
+  for (size_t i = 0; i < http.session_zones.size(); ++i) {
+    const auto store = sessions_.find(http.session_zones[i].name);
+    if (store == sessions_.end() || !store->second) continue;
+    if (auto status = store->second->Reconfigure(config, http.session_zones[i], log); !status) {
+      LIMPET_LOG(log, LogLevel::kError, "{}", status.error().message);
+    }
+    store->second->SetServers(ServersOf(http, i));
+  }
+}
 
 }  // namespace limpet::master

@@ -15,6 +15,7 @@
 #include "master/session_store.h"
 #include "shm/counters.h"
 #include "shm/peer_state.h"
+#include "shm/worker_pulse.h"
 #include "shm/zone.h"
 
 namespace limpet::master {
@@ -46,13 +47,21 @@ class SharedMemory {
   void SaveAndRemove(const Log& log);  // a clean stop, after the last worker
   void Leave();  // another master goes on with the same memory: nothing is removed
 
-  shm::Counters* counters() { return counters_; }
+  // After a binary that was tried has gone: the zones follow this configuration again.
+  void Reclaim(const conf::Config& config, const Log& log);
+
+  shm::Counters* counters() { return &figures_->counters; }
+  shm::WorkerPulses* pulses() { return &figures_->pulses; }
 
  private:
-  explicit SharedMemory(shm::Zone counters);
+  struct Figures {
+    shm::Counters counters;
+    shm::WorkerPulses pulses;
+  };
+  explicit SharedMemory(shm::Zone figures);
 
-  shm::Zone counters_zone_;
-  shm::Counters* counters_;
+  shm::Zone figures_zone_;
+  Figures* figures_;
   shm::PeerStateRegistry peer_states_;
   std::map<std::string, std::unique_ptr<SessionStore>> sessions_;  // by zone name
   LimitZones limits_;

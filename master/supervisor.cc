@@ -112,7 +112,7 @@ void Supervisor::Reap() {
 void Supervisor::OnDeath(pid_t pid, int status) {
   const auto found =
       std::ranges::find_if(workers_, [&](const Worker& worker) { return worker.pid == pid; });
-  if (found == workers_.end()) return;  // a new binary that could not start, for one
+  if (found == workers_.end()) return hooks_.other_died(pid);
   const Worker dead = *found;
   workers_.erase(found);
   const bool by_signal = WIFSIGNALED(status);
@@ -128,6 +128,21 @@ void Supervisor::OnDeath(pid_t pid, int status) {
   if (delay == 0) return;
   LIMPET_LOG(hooks_.log(), LogLevel::kError, "worker {} keeps dying, it is started again in {} ms",
              dead.number, delay);
+}
+
+void Supervisor::Watch(const std::function<uint64_t(int slot)>& beat_ms, uint64_t limit_ms,
+                       uint64_t now_ms) {
+  std::vector<Watchdog::Seen> seen;
+  for (const Worker& worker : workers_) seen.push_back({worker.pid, beat_ms(worker.slot)});
+  for (const Watchdog::Verdict& verdict : watchdog_.Check(seen, limit_ms, now_ms)) {
+    const auto worker = std::ranges::find(workers_, verdict.pid, &Worker::pid);
+    if (worker == workers_.end()) continue;
+    const bool abort = verdict.order == Watchdog::Order::kAbort;
+    LIMPET_LOG(hooks_.log(), LogLevel::kAlert,
+               "the event loop of worker process {} has not turned for {} s, it is ended with {}",
+               verdict.pid, verdict.still_ms / 1000, abort ? "SIGABRT" : "SIGKILL");
+    Send(*worker, abort ? SIGABRT : SIGKILL);
+  }
 }
 
 void Supervisor::Tick(uint64_t now_ms) {

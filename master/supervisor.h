@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "master/watchdog.h"
 #include "shm/counters.h"
 
 namespace limpet::master {
@@ -37,6 +38,7 @@ class Supervisor {
     std::function<int(int number, int slot)> run;  // in the child: returns the exit status
     std::function<void(int slot)> died;            // in the master: what the worker held is free
     std::function<const Log&()> log;
+    std::function<void(pid_t pid)> other_died = [](pid_t) {};  // a child that is no worker
   };
 
   explicit Supervisor(Hooks hooks) : hooks_(std::move(hooks)) {}
@@ -53,6 +55,9 @@ class Supervisor {
   void Reap();                 // after SIGCHLD
   void Tick(uint64_t now_ms);  // starts what is due
   std::optional<uint64_t> NextDeadline() const;
+
+  // The pulse of each worker is `beat`'s; those that stand still are ended and so replaced.
+  void Watch(const std::function<uint64_t(int slot)>& beat_ms, uint64_t limit_ms, uint64_t now_ms);
 
   bool idle() const { return workers_.empty(); }
   const std::vector<Worker>& workers() const { return workers_; }
@@ -71,6 +76,7 @@ class Supervisor {
   Hooks hooks_;
   std::vector<Worker> workers_;
   std::vector<Seat> seats_;
+  Watchdog watchdog_;
   uint64_t generation_ = 0;
 };
 

@@ -45,7 +45,7 @@ std::string BuildText() {
 std::string HelpText() {
   return fmt::format(
       "{}Usage: limpet [-?hvVtTq] [-s signal] [-p prefix]\n"
-      "              [-e filename] [-c filename] [-g directives]\n\n"
+      "              [-e filename] [-c filename] [-g directives] [command]\n\n"
       "Options:\n"
       "  -?,-h         : this help\n"
       "  -v            : show version and exit\n"
@@ -57,7 +57,15 @@ std::string HelpText() {
       "  -p prefix     : set prefix path (default: {})\n"
       "  -e filename   : set error log file (default: {})\n"
       "  -c filename   : set configuration file (default: {})\n"
-      "  -g directives : set global directives out of configuration file\n",
+      "  -g directives : set global directives out of configuration file\n\n"
+      "Commands, to the running master process:\n"
+      "  status                    : processes and connections\n"
+      "  sessions [zone]           : session zones, how full they are, what they have counted\n"
+      "  servers [upstream]        : servers of upstreams, their state and sessions\n"
+      "  drain upstream server     : new sessions go elsewhere; --deadline time: then all\n"
+      "  restore upstream server   : ends that\n"
+      "  forget zone key           : ends one session\n"
+      "  --json                    : shows the answer as JSON\n",
       VersionText(), kDefaultPrefix, kDefaultErrorLog, kDefaultFile);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -31,10 +32,25 @@ void Limit(const Log& log, Resource resource, const char* name, int64_t value) {
   Say(log, LogLevel::kAlert, fmt::format("setrlimit({}, {}) failed", name, value));
 }
 
+// Those this process may use; of them, those in the mask, if there is one.
+std::vector<int> AutoCpus(const conf::Config& config) {
+  cpu_set_t usable;
+  std::vector<int> cpus;
+  if (::sched_getaffinity(0, sizeof usable, &usable) != 0) return cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(static_cast<size_t>(cpu), &usable)) cpus.push_back(cpu);
+  }
+  if (config.worker_cpu_affinity.empty()) return cpus;
+  const std::vector<int>& mask = config.worker_cpu_affinity[0];
+  std::erase_if(cpus, [&](int cpu) { return std::ranges::find(mask, cpu) == mask.end(); });
+  return cpus;
+}
+
 std::vector<int> CpusFor(const conf::Config& config, int number) {
   if (config.worker_cpu_affinity_auto) {
-    const long cpus = ::sysconf(_SC_NPROCESSORS_ONLN);
-    return {static_cast<int>(number % std::max(cpus, 1L))};
+    const std::vector<int> cpus = AutoCpus(config);
+    if (cpus.empty()) return {};
+    return {cpus[static_cast<size_t>(number) % cpus.size()]};
   }
   if (config.worker_cpu_affinity.empty()) return {};
   const size_t last = config.worker_cpu_affinity.size() - 1;
@@ -85,6 +101,8 @@ Status Prepare(const Generation& generation, int number) {
     if (auto status = DropPrivileges(*generation.credentials()); !status) return status;
     ::prctl(PR_SET_DUMPABLE, 1);  // cleared by the change of user; worker_rlimit_core decides
   }
+  // Whatever a worker is made to run, it gains nothing by it.
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (config.working_directory.empty() || ::chdir(config.working_directory.c_str()) == 0) return {};
   return ErrnoError(fmt::format("chdir(\"{}\") failed", config.working_directory), errno);
 }
@@ -100,7 +118,7 @@ int RunWorker(Generation& generation, int number, int slot, pid_t master) {
   // After the change of user, which clears it.
   ::prctl(PR_SET_PDEATHSIG, SIGQUIT);
   if (::getppid() != master) return 0;
-  generation.listeners().CloseAllBut(number);
+  generation.listeners().CloseAllBut(number, generation.config().worker_processes);
   return worker::Run(generation.EnvironmentFor(number, slot));
 }
 

@@ -24,8 +24,11 @@ std::string Duration(double seconds) {
 
 }  // namespace
 
-FillLevel::FillLevel(std::string zone, const FillLimits& limits)
-    : zone_(std::move(zone)), limits_(limits) {}
+FillLevel::FillLevel(const std::string& zone, const FillLimits& limits)
+    : FillLevel({fmt::format("session zone \"{}\"", zone), "sessions", true}, limits) {}
+
+FillLevel::FillLevel(FillSubject subject, const FillLimits& limits)
+    : subject_(std::move(subject)), limits_(limits) {}
 
 double FillLevel::LimitOf(Level level) const {
   switch (level) {
@@ -75,14 +78,20 @@ std::optional<FillLine> FillLevel::Update(const FillSample& sample) {
 
 FillLine FillLevel::Say(LogLevel log_level, const char* what, Level limit,
                         const FillSample& sample) {
-  FillLine line{log_level,
-                fmt::format("session zone \"{}\" {} {:.0f}%: {:.0f}% full, {} of {} sessions, {} "
-                            "rotated and {} refused since the last line, {}",
-                            zone_, what, LimitOf(limit) * 100, ShareOf(sample) * 100, sample.live,
-                            sample.capacity, sample.rotated - said_.rotated,
-                            sample.refused - said_.refused, TimeToFull(sample))};
+  const std::string whose =
+      sample.process > 0 ? fmt::format(" in worker process {}", sample.process) : "";
+  FillLine line{log_level, fmt::format("{} {} {:.0f}%: {:.0f}% full, {} of {} {}{}{}, {}",
+                                       subject_.name, what, LimitOf(limit) * 100,
+                                       ShareOf(sample) * 100, sample.live, sample.capacity,
+                                       subject_.unit, whose, Losses(sample), TimeToFull(sample))};
   said_ = sample;
   return line;
+}
+
+std::string FillLevel::Losses(const FillSample& sample) const {
+  if (!subject_.loses) return "";
+  return fmt::format(", {} rotated and {} refused since the last line",
+                     sample.rotated - said_.rotated, sample.refused - said_.refused);
 }
 
 std::string FillLevel::TimeToFull(const FillSample& sample) const {

@@ -71,11 +71,12 @@ class Acceptor::PendingProxy final : public Deletable {
 };
 
 Acceptor::Acceptor(Runtime& runtime, ConnectionSet& connections, const conf::ListenGroup& group,
-                   TlsContexts& tls, int fd)
+                   TlsContexts& tls, int fd, AcceptShare* share)
     : runtime_(runtime),
       connections_(connections),
       group_(group),
       tls_(tls),
+      share_(share),
       listener_(runtime.loop, fd, group.listen.address, *this, runtime.logs[0]) {}
 
 Acceptor::~Acceptor() = default;
@@ -92,6 +93,10 @@ void Acceptor::Forget(PendingProxy* pending) {
     pending_.erase(it);
     return;
   }
+}
+
+bool Acceptor::MayAccept(Listener& /*listener*/) {
+  return share_ == nullptr || share_->MayAccept(runtime_.loop.NowMs());
 }
 
 void Acceptor::OnAccepted(Listener& /*listener*/, UniqueFd fd, const SocketAddress& client) {

@@ -5,6 +5,7 @@
 #include <list>
 #include <memory>
 
+#include "worker/accept_share.h"
 #include "worker/http/connection_set.h"
 #include "worker/http/runtime.h"
 #include "worker/net/listener.h"
@@ -16,7 +17,7 @@ namespace limpet::worker {
 class Acceptor final : public ListenerHandler {
  public:
   Acceptor(Runtime& runtime, ConnectionSet& connections, const conf::ListenGroup& group,
-           TlsContexts& tls, int fd);
+           TlsContexts& tls, int fd, AcceptShare* share /* null: the socket is ours alone */);
   ~Acceptor();
 
   void Start() { listener_.Start(); }
@@ -25,6 +26,7 @@ class Acceptor final : public ListenerHandler {
  private:
   class PendingProxy;
 
+  bool MayAccept(Listener& listener) override;
   void OnAccepted(Listener& listener, UniqueFd fd, const SocketAddress& client) override;
   void Proceed(UniqueFd fd, ClientInfo info);
   void Forget(PendingProxy* pending);
@@ -33,6 +35,7 @@ class Acceptor final : public ListenerHandler {
   ConnectionSet& connections_;
   const conf::ListenGroup& group_;
   TlsContexts& tls_;
+  AcceptShare* share_;
   Listener listener_;
   std::list<std::unique_ptr<PendingProxy>> pending_;
 };

@@ -4,8 +4,10 @@
 #include <memory>
 #include <vector>
 
+#include "worker/accept_share.h"
 #include "worker/acceptor.h"
 #include "worker/health/watch.h"
+#include "worker/heartbeat.h"
 #include "worker/http/access_log.h"
 #include "worker/http/connection_set.h"
 #include "worker/http/server_names.h"
@@ -25,6 +27,9 @@ class Worker {
   void MakeUpstreams();
   void MakeAcceptors();
   void MakeWatch();
+  shm::WorkerPulse& pulse() {
+    return environment_.pulses->slots[static_cast<size_t>(environment_.slot)];
+  }
   void OnQuit();
   void OnTerminate();
   void OnReopen();
@@ -37,8 +42,10 @@ class Worker {
   Runtime runtime_;
   ConnectionSet connections_;
   std::unique_ptr<TlsContexts> tls_;
+  AcceptShare share_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   std::unique_ptr<Watch> watch_;
+  Heartbeat heartbeat_;
   Timer shutdown_timer_;
   SignalWatch quit_, terminate_, interrupt_, reopen_;
 };
@@ -64,6 +71,11 @@ Worker::Worker(const Environment& environment)
                .generation = environment.generation,
                .slot = environment.slot},
       connections_(runtime_),
+      share_({.counters = environment.counters,
+              .pulses = environment.pulses,
+              .slot = environment.slot,
+              .generation = environment.generation}),
+      heartbeat_(loop_, pulse(), *environment.config),
       shutdown_timer_(loop_, Callback::To<&Worker::OnShutdownTimeout>(this)),
       quit_(loop_, SIGQUIT, Callback::To<&Worker::OnQuit>(this)),
       terminate_(loop_, SIGTERM, Callback::To<&Worker::OnTerminate>(this)),
@@ -123,8 +135,12 @@ void Worker::MakeWatch() {
 
 void Worker::MakeAcceptors() {
   for (size_t i = 0; i < runtime_.http.listens.size(); ++i) {
-    acceptors_.push_back(std::make_unique<Acceptor>(
-        runtime_, connections_, runtime_.http.listens[i], *tls_, environment_.listen_fds[i]));
+    const conf::ListenGroup& group = runtime_.http.listens[i];
+    AcceptShare* const share = group.listen.reuseport ? nullptr : &share_;
+    for (const int fd : environment_.listen_fds[i]) {
+      acceptors_.push_back(
+          std::make_unique<Acceptor>(runtime_, connections_, group, *tls_, fd, share));
+    }
   }
 }
 
@@ -138,6 +154,8 @@ int Worker::Run() {
   std::signal(SIGUSR2, SIG_IGN);
   std::signal(SIGWINCH, SIG_IGN);
   ::sigprocmask(SIG_UNBLOCK, &ours, nullptr);
+  heartbeat_.Start();
+  pulse().accepts_for.store(environment_.generation, std::memory_order_relaxed);
   for (const auto& acceptor : acceptors_) acceptor->Start();
   MakeWatch();
   loop_.Run();
@@ -153,6 +171,8 @@ void Worker::OnQuit() {
   if (runtime_.stopping) return;
   runtime_.stopping = true;
   LIMPET_LOG(runtime_.logs[0], LogLevel::kNotice, "gracefully shutting down");
+  environment_.set_title("worker process is shutting down");
+  pulse().accepts_for.store(0, std::memory_order_relaxed);
   for (const auto& acceptor : acceptors_) acceptor->Stop();
   if (watch_ != nullptr) watch_->Stop();
   for (const auto& upstream : runtime_.upstreams) upstream->pool.CloseAll();

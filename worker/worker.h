@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/log.h"
@@ -12,6 +13,7 @@
 #include "shm/counters.h"
 #include "shm/peer_state.h"
 #include "shm/session_table.h"
+#include "shm/worker_pulse.h"
 
 namespace limpet::shm {
 class LimitReqTable;
@@ -24,15 +26,15 @@ struct TlsStore;
 
 // All that a worker inherits by fork. Owned by the master's generation; lives as long as the worker
 // process. Vectors are parallel to the configuration's: listen_fds to http->listens, logs to
-// error_logs, and so on. A listen_fd of -1: this address's connections come through the socket on
-// every address of its port.
+// error_logs, and so on. No listen_fds: this address's connections come through the socket on every
+// address of its port.
 struct Environment {
   const conf::Config* config = nullptr;
   int slot = 0;    // of shm::Counters and of the session tables; unique among living workers
   int number = 0;  // 0 … worker_processes - 1 within its generation
   uint64_t generation = 1;  // counts successful loads
   uint64_t started_ms = 0;
-  std::vector<int> listen_fds;
+  std::vector<std::vector<int>> listen_fds;
   std::vector<Log>* logs = nullptr;
   LogFiles* log_files = nullptr;
   std::vector<shm::SessionTable*> sessions;    // to http->session_zones
@@ -40,6 +42,8 @@ struct Environment {
   std::vector<shm::LimitReqTable*> limit_req;  // to http->limit_req_zones
   std::vector<shm::LimitConnTable*> limit_conn;  // to http->limit_conn_zones
   shm::Counters* counters = nullptr;
+  shm::WorkerPulses* pulses = nullptr;
+  void (*set_title)(std::string_view title) = [](std::string_view) {};  // what ps shows
   const TlsStore* tls = nullptr;
 };
 

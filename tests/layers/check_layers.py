@@ -24,8 +24,8 @@ MAY_INCLUDE = {
                "worker/status", "worker/health", "worker/http"],
     "master": ["base", "shm", "conf"],
 }
-# The one file of the workers that the master knows.
-ENTRY_POINT = "worker/worker.h"
+# What the master knows of the workers: what it runs in a child, and what it answers by itself.
+ENTRY_POINTS = ("worker/worker.h", "worker/control.h")
 
 LIBRARY_HOMES = [
     (r"llhttp", ["proto/http1"]),
@@ -54,7 +54,7 @@ def wrong_own(path, included):
     here, there = folder_of(path), folder_of(included)
     if there is None:
         return f'includes "{included}", which is in no layer'
-    if here == there or there in MAY_INCLUDE[here] or (here == "master" and included == ENTRY_POINT):
+    if here == there or there in MAY_INCLUDE[here] or (here == "master" and included in ENTRY_POINTS):
         return None
     return f'includes "{included}": {here} may not know {there}'
 

@@ -59,7 +59,7 @@ TEST_F(ListenersTest, HandsEqualAddressesOnOverAReload) {
   Listen(Loopback(FreePort()));
   auto second = Open(*first);
   ASSERT_TRUE(second) << second.error().message;
-  EXPECT_EQ(first->ForWorker(0)[0], second->ForWorker(0)[0]);
+  EXPECT_EQ(first->ForWorker(0, 3)[0][0], second->ForWorker(0, 3)[0][0]);
   first->Close();
   EXPECT_TRUE(Accepts(address));
 }
@@ -93,9 +93,9 @@ TEST_F(ListenersTest, WithReuseportEachWorkerHasItsOwn) {
   Listen(Loopback(FreePort())).reuseport = true;
   auto listeners = Open();
   ASSERT_TRUE(listeners) << listeners.error().message;
-  EXPECT_NE(listeners->ForWorker(0)[0], listeners->ForWorker(1)[0]);
-  EXPECT_NE(listeners->ForWorker(1)[0], listeners->ForWorker(2)[0]);
-  EXPECT_EQ(PortOf(listeners->ForWorker(0)[0]), PortOf(listeners->ForWorker(2)[0]));
+  EXPECT_NE(listeners->ForWorker(0, 3)[0][0], listeners->ForWorker(1, 3)[0][0]);
+  EXPECT_NE(listeners->ForWorker(1, 3)[0][0], listeners->ForWorker(2, 3)[0][0]);
+  EXPECT_EQ(PortOf(listeners->ForWorker(0, 3)[0][0]), PortOf(listeners->ForWorker(2, 3)[0][0]));
 }
 
 TEST_F(ListenersTest, AUnixSocketsFileGoesWithItAndAStaleOneIsNoObstacle) {

@@ -75,6 +75,22 @@ TEST(FillLevel, SaysWhenItWillBeFull) {
   EXPECT_THAT(line->text, HasSubstr("full in 25s at the present rate"));
 }
 
+// The form that packaging/ALERTS.md documents.
+TEST(FillLevel, SaysTheSameOfWhateverFillsUp) {
+  FillLevel files({"open files", "files", false}, {});
+  FillSample sample{.live = 10, .capacity = 100, .now_ms = 1000, .process = 77};
+  EXPECT_FALSE(files.Update(sample));
+  sample.live = 90;
+  sample.now_ms += 1000;
+  const auto line = files.Update(sample);
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->level, LogLevel::kError);
+  EXPECT_EQ(
+      line->text,
+      "open files reached 85%: 90% full, 90 of 100 files in worker process 77, full in 0s at the "
+      "present rate");
+}
+
 TEST(FillLevel, WhatWasBeforeIsNotNews) {
   Zone zone;
   zone.sample.rotated = 500;

@@ -174,6 +174,10 @@ class Limpet:
                 if alive(pid):
                     os.kill(pid, signal.SIGKILL)
 
+    def forgive(self):
+        """What the log says of crashes so far was asked for by the test."""
+        open(self.path("error.log"), "w").close()  # it is appended to: whoever writes goes on at its new end
+
     def check_logs(self):
         """Nothing that a test did not ask for: no crash of a worker, no sanitizer's report."""
         for name in os.listdir(self.path("sanitizer")):

@@ -1,4 +1,6 @@
 """SIGHUP: a new configuration under traffic, and a wrong one."""
+import json
+import os
 import signal
 import threading
 
@@ -6,6 +8,8 @@ import pytest
 
 from client import get
 from daemon import Limpet
+from load import Load
+from origin import Reply
 from waiting import wait_until
 
 CONFIG = """
@@ -83,3 +87,39 @@ def test_the_number_of_workers_may_change():
             limpet.reload("worker_processes {workers_now};" + CONFIG)
             assert len(limpet.workers()) == count
             assert get(limpet.port).text == "x"
+
+
+SESSIONS = """
+events { }
+http {
+    upstream app {
+        server 127.0.0.1:{a};
+        server 127.0.0.1:{b};
+        sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=one:1m timeout=1h;
+    }
+    server {
+        listen {port};
+        location / { proxy_pass http://app; }
+        location /status/ { api /status/; }
+    }
+}
+"""
+
+
+def test_twenty_reloads_and_reopened_logs_under_load_lose_no_request_and_no_session(origins):
+    def respond(name):
+        return lambda request: Reply(name.encode(), headers=[] if request.header("cookie") else
+                                     [("Set-Cookie", f"s={name}{os.urandom(6).hex()}")])
+
+    (a,), (b,) = origins("a", respond=respond("a")), origins("b", respond=respond("b"))
+    with Limpet(SESSIONS, workers=2, a=a.port, b=b.port) as limpet:
+        sessions = [get(limpet.port).cookie("s") for _ in range(50)]
+        with Load(limpet.port, cookies=[{"s": session} for session in sessions[:4]],
+                  check=lambda response, cookies: response.text == cookies["s"][0]) as load:
+            for number in range(20):
+                limpet.reload()
+                if number % 5 == 0:
+                    limpet.kill(signal.SIGUSR1)
+                load.more(20)
+        assert all(get(limpet.port, cookies={"s": session}).text == session[0] for session in sessions)
+        assert json.loads(get(limpet.port, "/status/sessions/one", cookies={"s": "x"}).text)["active"] == 50

@@ -32,6 +32,7 @@ void Listener::Pause(uint64_t ms) {
 
 void Listener::OnReadable() {
   for (int i = 0; i < kAcceptsPerWakeup && watch_.started(); ++i) {
+    if (!handler_.MayAccept(*this)) return Pause(kStandBackMs);
     if (!AcceptOne()) return;
   }
 }

@@ -16,6 +16,9 @@ class Listener;
 
 class ListenerHandler {
  public:
+  // Asked before each accept. False: another worker should have it; the listener looks again after
+  // a moment.
+  virtual bool MayAccept(Listener&) { return true; }
   virtual void OnAccepted(Listener& listener, UniqueFd fd, const SocketAddress& client) = 0;
 
  protected:
@@ -42,6 +45,7 @@ class Listener {
   void OnAcceptError(int errnum);
 
   static constexpr int kAcceptsPerWakeup = 8;
+  static constexpr uint64_t kStandBackMs = 2;
 
   int fd_;
   SocketAddress local_;

@@ -1,0 +1,129 @@
+#include "master/handover.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string_view>
+
+#include "base/text.h"
+
+namespace limpet::master {
+namespace {
+
+constexpr const char* kSockets = "LIMPET_SOCKETS";
+constexpr int kFirstSystemdFd = 3;  // SD_LISTEN_FDS_START
+constexpr int kMostSystemdFds = 1024;
+
+void SetCloseOnExec(int fd, bool close) {
+  const int flags = ::fcntl(fd, F_GETFD);
+  if (flags >= 0) ::fcntl(fd, F_SETFD, close ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC);
+}
+
+std::optional<int> NumberIn(const char* variable) {
+  const char* text = std::getenv(variable);
+  if (text == nullptr) return std::nullopt;
+  const auto number = ParseDecimal(text);
+  if (!number || *number > 1u << 30) return std::nullopt;
+  return static_cast<int>(*number);
+}
+
+// "PID:3;4;5;". Descriptors that are not open are left out: a wrong one must not close a log.
+std::vector<int> ParseSockets(std::string_view text, pid_t* from) {
+  std::vector<int> fds;
+  const size_t colon = text.find(':');
+  const auto pid = ParseDecimal(text.substr(0, colon));
+  if (colon == text.npos || !pid) return fds;
+  *from = static_cast<pid_t>(*pid);
+  text.remove_prefix(colon + 1);
+  while (!text.empty()) {
+    const size_t end = text.find(';');
+    const auto fd = ParseDecimal(text.substr(0, end));
+    if (fd && *fd > STDERR_FILENO && *fd < 1u << 20 && ::fcntl(static_cast<int>(*fd), F_GETFD) >= 0)
+      fds.push_back(static_cast<int>(*fd));
+    if (end == text.npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return fds;
+}
+
+std::vector<int> FromSystemd() {
+  std::vector<int> fds;
+  if (NumberIn("LISTEN_PID") == static_cast<int>(::getpid())) {
+    const int count = std::min(NumberIn("LISTEN_FDS").value_or(0), kMostSystemdFds);
+    for (int i = 0; i < count; ++i) fds.push_back(kFirstSystemdFd + i);
+  }
+  for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
+  return fds;
+}
+
+std::string SocketsVariable(const std::vector<int>& sockets) {
+  std::string text = fmt::format("{}={}:", kSockets, ::getpid());
+  for (const int fd : sockets) text += fmt::format("{};", fd);
+  return text;
+}
+
+// The environment of the new binary. WATCHDOG_PID names us; without it, systemd's watchdog means
+// whoever is the main process.
+std::vector<std::string> EnvironmentWith(std::string sockets) {
+  std::vector<std::string> lines;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!std::string_view(*entry).starts_with("WATCHDOG_PID=")) lines.emplace_back(*entry);
+  }
+  lines.push_back(std::move(sockets));
+  return lines;
+}
+
+std::vector<char*> Pointers(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+}  // namespace
+
+Handover Handover::FromEnvironment() {
+  Handover handover;
+  if (const char* text = std::getenv(kSockets)) {
+    handover.sockets_ = ParseSockets(text, &handover.predecessor_);
+    ::unsetenv(kSockets);
+  } else {
+    handover.sockets_ = FromSystemd();
+  }
+  for (const int fd : handover.sockets_) SetCloseOnExec(fd, true);
+  return handover;
+}
+
+bool Handover::predecessor_lives() const { return predecessor_ > 0 && ::getppid() == predecessor_; }
+
+Status Handover::Start(const std::vector<std::string>& argv, const std::vector<int>& sockets,
+                       const std::function<void(const Error&)>& failed) {
+  std::fflush(nullptr);
+  std::vector<std::string> words = argv;
+  std::vector<std::string> lines = EnvironmentWith(SocketsVariable(sockets));
+  const pid_t child = ::fork();
+  if (child < 0) return ErrnoError("fork() failed while spawning \"new binary process\"", errno);
+  if (child > 0) {
+    successor_ = child;
+    return {};
+  }
+  for (const int fd : sockets) SetCloseOnExec(fd, false);
+  // By its name, not by /proc/self/exe: there the old binary is, even when the file is replaced.
+  ::execvpe(words[0].c_str(), Pointers(words).data(), Pointers(lines).data());
+  failed(ErrnoError(
+      fmt::format("execve() failed while executing new binary process \"{}\"", argv[0]), errno));
+  ::_exit(2);
+}
+
+bool Handover::Forget(pid_t dead) {
+  if (dead != successor_ || dead == 0) return false;
+  successor_ = 0;
+  return true;
+}
+
+}  // namespace limpet::master

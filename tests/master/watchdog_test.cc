@@ -1,0 +1,70 @@
+#include "master/watchdog.h"
+
+#include <gtest/gtest.h>
+
+namespace limpet::master {
+namespace {
+
+class WatchdogTest : public ::testing::Test {
+ protected:
+  // A look after so many milliseconds; the worker's last beat was `beat`.
+  std::vector<Watchdog::Verdict> Look(uint64_t after_ms, uint64_t beat) {
+    now_ms_ += after_ms;
+    const Watchdog::Seen worker{.pid = 7, .beat_ms = beat};
+    return dog_.Check({&worker, 1}, 3000, now_ms_);
+  }
+
+  Watchdog dog_;
+  uint64_t now_ms_ = 1'000'000;
+};
+
+TEST_F(WatchdogTest, WhoBeatsIsLeftAlone) {
+  for (uint64_t beat = 1; beat < 20; ++beat) EXPECT_TRUE(Look(1000, beat).empty());
+}
+
+TEST_F(WatchdogTest, WhoStandsStillIsAbortedOnceAndThenKilled) {
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(Look(1000, 5).empty()) << i;
+  const auto first = Look(1000, 5);
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(first[0].order, Watchdog::Order::kAbort);
+  EXPECT_EQ(first[0].still_ms, 4000u);
+  for (int i = 0; i < 4; ++i)
+    EXPECT_TRUE(Look(1000, 5).empty()) << "it may be writing its core file";
+  const auto second = Look(1000, 5);
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0].order, Watchdog::Order::kKill);
+}
+
+TEST_F(WatchdogTest, WhoHasNotBegunIsNotJudged) {
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(Look(1000, 0).empty());
+}
+
+TEST_F(WatchdogTest, AStandstillThatWasOursTooDoesNotCount) {
+  Look(1000, 5);
+  EXPECT_TRUE(Look(3'600'000, 5).empty()) << "the machine slept, the workers' clock went on";
+  EXPECT_TRUE(Look(1000, 6).empty());
+}
+
+TEST_F(WatchdogTest, ABeatForgivesEverything) {
+  for (int i = 0; i < 4; ++i) Look(1000, 5);
+  EXPECT_TRUE(Look(1000, 6).empty());
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Look(1000, 6).empty());
+}
+
+TEST_F(WatchdogTest, ANewWorkerWithTheSamePidBeginsAnew) {
+  for (int i = 0; i < 4; ++i) Look(1000, 5);
+  now_ms_ += 1000;
+  EXPECT_TRUE(dog_.Check({}, 3000, now_ms_).empty());
+  EXPECT_TRUE(Look(1000, 5).empty());
+}
+
+TEST(Watchdog, WithoutALimitNobodyIsJudged) {
+  Watchdog dog;
+  const Watchdog::Seen worker{.pid = 7, .beat_ms = 5};
+  for (uint64_t now = 1000; now < 100'000; now += 1000) {
+    EXPECT_TRUE(dog.Check({&worker, 1}, 0, now).empty());
+  }
+}
+
+}  // namespace
+}  // namespace limpet::master

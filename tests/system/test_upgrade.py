@@ -1,0 +1,210 @@
+"""SIGUSR2: a new binary beside the old one, under load; and every way back."""
+import json
+import os
+import signal
+
+import pytest
+
+from client import get
+from daemon import Limpet, alive
+from load import Load
+from origin import Reply
+from waiting import wait_until
+
+CONFIG = """
+events { }
+http {
+    upstream app {
+        zone app 64k;
+        server 127.0.0.1:{a};
+        server 127.0.0.1:{b};
+        sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=one:1m timeout=1h;
+    }
+    server {
+        listen {port};
+        listen unix:{dir}/socket;
+        location / { proxy_pass http://app; }
+        location /status/ { api /status/; }
+    }
+}
+"""
+
+
+def read_pid(limpet, suffix=""):
+    try:
+        with open(limpet.path("limpet.pid" + suffix)) as text:
+            return int(text.read())
+    except (OSError, ValueError):
+        return None
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as text:
+        return [int(child) for child in text.read().split() if alive(int(child))]
+
+
+class Pair:
+    """A limpet that has learned sessions, and what becomes of it over a change of binary."""
+
+    def __init__(self, origins):
+        self.count = 0
+
+        def respond(request, name):  # whoever comes without a session is given one that names its server
+            if "s=" in request.header("cookie", ""):
+                return Reply(name.encode())
+            self.count += 1
+            return Reply(name.encode(), headers=[("Set-Cookie", f"s={name}{self.count}")])
+
+        (a,) = origins("a", respond=lambda request: respond(request, "a"))
+        (b,) = origins("b", respond=lambda request: respond(request, "b"))
+        self.limpet = Limpet(CONFIG, workers=2, a=a.port, b=b.port)
+        self.old = self.limpet.pid
+        self.sessions = [get(self.limpet.port).cookie("s") for _ in range(40)]
+        self.new = None
+
+    def load(self):
+        """Clients with sessions: an answer of another server is a failure."""
+        return Load(self.limpet.port, cookies=[{"s": session} for session in self.sessions[:4]],
+                    check=lambda response, cookies: response.text == cookies["s"][0])
+
+    def upgrade(self):
+        os.kill(self.old, signal.SIGUSR2)
+        self.new = wait_until(lambda: (pid := read_pid(self.limpet)) and pid != self.old and pid, "the new pid file")
+        wait_until(lambda: len(children(self.new)) == 2, "the new workers")
+        assert read_pid(self.limpet, ".oldbin") == self.old
+
+    def rest(self):
+        """WINCH to the old one, in the foreground, too."""
+        workers = [pid for pid in children(self.old) if pid != self.new]
+        os.kill(self.old, signal.SIGWINCH)
+        wait_until(lambda: not any(alive(pid) for pid in workers), "the old workers to end")
+        assert alive(self.old)
+
+    def active(self):
+        page = get(self.limpet.port, "/status/sessions/one", cookies={"s": self.sessions[0]})
+        return json.loads(page.text)["active"]
+
+    def check_sessions(self):
+        """Every session is where it was, and none was made or lost."""
+        assert self.active() == len(self.sessions)
+        for session in self.sessions:
+            assert get(self.limpet.port, cookies={"s": session}).text == session[0]
+        assert self.active() == len(self.sessions)
+
+    def end(self, pid, how=signal.SIGQUIT):
+        os.kill(pid, how)
+        if pid == self.limpet.pid:
+            self.limpet.process.wait(20)
+        wait_until(lambda: not alive(pid), "the end")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        try:
+            if self.new and alive(self.new):
+                self.end(self.new, signal.SIGTERM)
+        finally:
+            self.limpet.__exit__(*what)
+
+
+@pytest.fixture
+def pair(origins):
+    with Pair(origins) as made:
+        yield made
+
+
+def test_a_new_binary_replaces_the_old_one_without_losing_anything(pair):
+    with pair.load() as load:
+        load.more()
+        pair.upgrade()
+        load.more()
+        pair.rest()
+        load.more()
+        pair.end(pair.old)
+        load.more()
+    pair.check_sessions()
+    assert read_pid(pair.limpet) == pair.new
+    assert read_pid(pair.limpet, ".oldbin") is None
+    assert os.path.exists(pair.limpet.path("socket")), "the new one still listens there"
+    assert pair.limpet.run("status").returncode == 0
+    pair.limpet.wait_log("the old binary has ended")
+    pair.end(pair.new)  # it cleans up as the old one would have
+    for name in ("limpet.pid", "socket", "limpet.sock"):
+        assert not os.path.exists(pair.limpet.path(name)), name
+
+
+@pytest.mark.parametrize("rested", [True, False])
+def test_the_way_back(pair, rested):
+    with pair.load() as load:
+        load.more()
+        pair.upgrade()
+        if rested:
+            pair.rest()
+            load.more()
+            os.kill(pair.old, signal.SIGHUP)  # starts them again, without reading the configuration
+            pair.limpet.wait_log("starting workers again beside the new binary")
+            wait_until(lambda: len(children(pair.old)) == 3, "the old workers to be back")
+        load.more()
+        pair.end(pair.new)
+        wait_until(lambda: read_pid(pair.limpet) == pair.old, "the pid file to be the old one's again")
+        load.more()
+    assert read_pid(pair.limpet, ".oldbin") is None
+    pair.check_sessions()
+    assert os.path.exists(pair.limpet.path("socket"))
+    assert pair.limpet.run("status").returncode == 0, "the control socket is the old one's again"
+    pair.limpet.reload()
+    pair.check_sessions()
+
+
+def test_workers_come_back_by_themselves_when_the_new_binary_ends(pair):
+    pair.upgrade()
+    pair.rest()
+    with pair.load() as load:
+        os.kill(pair.new, signal.SIGKILL)
+        wait_until(lambda: len(children(pair.old)) == 2, "the old workers to be back")
+        load.more()
+    pair.check_sessions()
+
+
+def test_a_new_binary_that_cannot_start_changes_nothing(pair):
+    pair.limpet.write("worker_processes 2; rubbish;")
+    with pair.load() as load:
+        os.kill(pair.old, signal.SIGUSR2)
+        pair.limpet.wait_log(r"new binary process \d+ has ended")
+        wait_until(lambda: read_pid(pair.limpet) == pair.old, "the pid file's name")
+        load.more()
+    pair.check_sessions()
+    assert os.path.exists(pair.limpet.path("socket"))
+
+
+def test_only_two_at_a_time(pair):
+    pair.upgrade()
+    for pid in (pair.old, pair.new):
+        os.kill(pid, signal.SIGUSR2)
+    pair.limpet.wait_log("the changing binary signal is ignored", count=2)
+    pair.check_sessions()
+
+
+def test_twice(pair):
+    with pair.load() as load:
+        pair.upgrade()
+        pair.end(pair.old)
+        pair.limpet.wait_log("the old binary has ended")
+        pair.old = pair.new
+        pair.upgrade()
+        pair.end(pair.old)
+        load.more()
+    pair.check_sessions()
+
+
+def test_the_zone_is_saved_by_the_last_one_only(pair):
+    snapshot = pair.limpet.path("state/one.sessions")
+    pair.upgrade()
+    pair.end(pair.old)
+    assert not os.path.exists(snapshot)
+    pair.check_sessions()
+    pair.end(pair.new)
+    assert os.path.exists(snapshot)
+    pair.limpet.start()
+    pair.check_sessions()

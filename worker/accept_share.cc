@@ -1,0 +1,45 @@
+#include "worker/accept_share.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace limpet::worker {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr int64_t kFree = 4;          // so few more are no unevenness: short requests never wait
+constexpr int64_t kPart = 8;          // nor is an eighth
+constexpr int kMostInARow = 4;        // then the others do not seem to take it
+constexpr int kTakenAtOnce = 3;       // then, beside the first
+constexpr uint64_t kSilentMs = 2500;  // more than two beats
+
+}  // namespace
+
+AcceptShare::Others AcceptShare::LookAtOthers(uint64_t now_ms) const {
+  Others others{std::numeric_limits<int64_t>::max(), 0};
+  for (size_t i = 0; i < in_.pulses->slots.size(); ++i) {
+    const shm::WorkerPulse& pulse = in_.pulses->slots[i];
+    if (pulse.accepts_for.load(kRelaxed) != in_.generation) continue;
+    if (pulse.beat_ms.load(kRelaxed) + kSilentMs < now_ms) continue;
+    const shm::WorkerCounters& counters = in_.counters->slots[i];
+    others.fewest = std::min(others.fewest, counters.active.load(kRelaxed));
+    others.accepted += counters.accepted.load(kRelaxed);
+  }
+  return others;
+}
+
+bool AcceptShare::MayAccept(uint64_t now_ms) {
+  const int64_t own = in_.counters->slots[static_cast<size_t>(in_.slot)].active.load(kRelaxed);
+  if (own <= kFree) return true;
+  if (owed_ > 0) return owed_-- > 0;
+  const Others others = LookAtOthers(now_ms);
+  if (own <= others.fewest || own <= others.fewest + kFree + others.fewest / kPart) return true;
+  if (std::exchange(accepted_then_, others.accepted) != others.accepted) stood_back_ = 0;
+  if (++stood_back_ <= kMostInARow) return false;
+  stood_back_ = 0;
+  owed_ = kTakenAtOnce;
+  return true;
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,48 @@
+#include "worker/control.h"
+
+#include <unistd.h>
+
+#include <memory>
+
+#include "base/clock.h"
+#include "worker/status/control.h"
+
+namespace limpet::worker {
+namespace {
+
+ControlWords WordsOf(const ControlCommand& command) { return {command.words, command.deadline}; }
+
+}  // namespace
+
+std::string AnswerControl(const Environment& environment, std::string_view line) {
+  static const conf::Http empty;
+  const conf::Http& http = environment.config->http ? *environment.config->http : empty;
+  std::vector<std::unique_ptr<UpstreamGroup>> groups;
+  StatusSource source{.http = http,
+                      .counters = *environment.counters,
+                      .sessions = environment.sessions,
+                      .upstreams = {},
+                      .generation = environment.generation,
+                      .now_ms = MonotonicMs(),
+                      .master_pid = ::getpid(),
+                      .may_write = true};
+  for (size_t i = 0; i < http.upstreams.size(); ++i) {
+    shm::PeerStates* const states =
+        i < environment.peer_states.size() ? environment.peer_states[i] : nullptr;
+    groups.push_back(std::make_unique<UpstreamGroup>(*http.upstreams[i], states, environment.slot));
+    groups.back()->RequireChecks(environment.generation);
+    source.upstreams.push_back(groups.back().get());
+  }
+  return ControlAnswer(source, line);
+}
+
+Result<std::string> ControlLine(const ControlCommand& command) {
+  return ControlRequest(WordsOf(command));
+}
+
+ControlOutput ShowReply(const ControlCommand& command, std::string_view reply) {
+  ControlText shown = ShowControlReply(WordsOf(command), reply, command.json);
+  return {shown.good, std::move(shown.text)};
+}
+
+}  // namespace limpet::worker
