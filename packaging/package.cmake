@@ -1,0 +1,48 @@
+# `cmake --install` and `cpack`: what goes where on a Debian system.
+include(GNUInstallDirs)
+find_program(GZIP gzip REQUIRED)
+
+set(here ${CMAKE_SOURCE_DIR}/packaging)
+install(TARGETS limpet RUNTIME DESTINATION sbin)
+install(FILES ${here}/limpet.conf ${here}/mime.types DESTINATION /etc/limpet)
+install(FILES ${here}/default-site.conf DESTINATION /etc/limpet/conf.d RENAME default.conf)
+install(FILES ${here}/logrotate/limpet DESTINATION /etc/logrotate.d)
+install(FILES ${here}/systemd/limpet.service ${here}/systemd/limpet.socket DESTINATION /lib/systemd/system)
+install(FILES ${here}/completion/limpet DESTINATION share/bash-completion/completions)
+install(FILES ${here}/ALERTS.md ${CMAKE_SOURCE_DIR}/conf/DIRECTIVES.md DESTINATION share/doc/limpet)
+install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION share/doc/limpet RENAME copyright)
+install(DIRECTORY ${here}/alerts DESTINATION share/doc/limpet)
+
+# Debian's policy: manual pages are compressed.
+set(page ${CMAKE_BINARY_DIR}/limpet.8.gz)
+execute_process(COMMAND ${GZIP} -9nc ${here}/man/limpet.8 OUTPUT_FILE ${page} COMMAND_ERROR_IS_FATAL ANY)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${here}/man/limpet.8)
+install(FILES ${page} DESTINATION share/man/man8)
+
+# Debian 12 has systemd 252, which needs a drop-in.
+set(release "")
+if(EXISTS /etc/os-release)
+  file(STRINGS /etc/os-release release REGEX "^VERSION_ID=\"?12\"?$")
+endif()
+if(release)
+  install(FILES ${here}/systemd/systemd-252.conf DESTINATION /lib/systemd/system/limpet.service.d)
+endif()
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_PACKAGE_NAME limpet)
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_CONTACT "limpet <root@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "reverse proxy and load balancer with sticky sessions")
+set(CPACK_PACKAGE_DESCRIPTION "limpet reads nginx's configuration language, runs as one master and several workers, and
+remembers in shared memory which server serves which client session.")
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION httpd)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "adduser")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "logrotate")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
+    "${here}/deb/postinst;${here}/deb/prerm;${here}/deb/postrm;${here}/deb/conffiles")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+include(CPack)
