@@ -2,8 +2,8 @@
 // at any address.
 //
 //   ZoneHeader | SessionCounterLine[counter_lines] | PeerEntry[max_peers] | shard blocks, all of
-//   the same size shard block: ShardHead | sessions per peer: u32[max_peers] | QueueLink[slots +
-//   lists] | Bucket[buckets]
+//   the same size shard block: ShardHead | sessions per peer: u32[max_peers] | QueueLink[lists] |
+//   BucketGroup[buckets / 4]
 //
 // The buckets are the only truth; whatever else a shard block holds can be rebuilt from them.
 #pragma once
@@ -21,7 +21,7 @@
 namespace limpet::shm {
 
 inline constexpr uint16_t kNoPeer = 0xFFFF;
-inline constexpr uint32_t kLayoutVersion = 1;
+inline constexpr uint32_t kLayoutVersion = 2;
 inline constexpr uint32_t kSlotsPerBucket = 4;
 inline constexpr uint32_t kWheelUnits = 256;         // lists of looked-up sessions, by time of use
 inline constexpr uint32_t kLists = kWheelUnits + 1;  // and one of those never looked up
@@ -65,10 +65,34 @@ struct alignas(64) Bucket {
 };
 static_assert(std::is_trivially_copyable_v<Bucket> && sizeof(Bucket) == 64);
 
+// Slots or list heads of the same shard. Two bytes each: what is saved here is room for slots, and
+// a table that is less full needs fewer moves.
 struct QueueLink {
-  uint32_t next, prev;  // slots or list heads of the same shard
+  static constexpr uint16_t kFresh = 0x8000;  // in a slot's `prev`: of those never looked up
+  static constexpr uint32_t kMax = 0x7FFF;    // the highest index
+
+  uint16_t next_, prev_;
+
+  uint32_t next() const { return next_; }
+  uint32_t prev() const { return prev_ & kMax; }
+  bool fresh() const { return (prev_ & kFresh) != 0; }
+  void SetNext(uint32_t next) { next_ = static_cast<uint16_t>(next); }
+  void SetPrev(uint32_t prev) { prev_ = static_cast<uint16_t>((prev_ & kFresh) | prev); }
+  void MarkFresh() { prev_ |= kFresh; }
+  static QueueLink Of(uint32_t next, uint32_t prev) {
+    return {static_cast<uint16_t>(next), static_cast<uint16_t>(prev)};
+  }
 };
-static_assert(sizeof(QueueLink) == 8);
+static_assert(std::is_trivially_copyable_v<QueueLink> && sizeof(QueueLink) == 4);
+
+// What a change touches beside its slot is on the same page: most of an insert's time goes into
+// finding pages.
+inline constexpr uint32_t kBucketsPerGroup = 4;
+struct alignas(64) BucketGroup {
+  Bucket buckets[kBucketsPerGroup];
+  QueueLink links[kBucketsPerGroup * kSlotsPerBucket];
+};
+static_assert(std::is_trivially_copyable_v<BucketGroup> && sizeof(BucketGroup) == 320);
 
 struct ShardHead {
   RobustMutex lock;      // guards the whole block but the readers' atomics
@@ -100,8 +124,8 @@ struct Geometry {
   uint32_t max_peers;
   uint32_t shards;
   uint32_t buckets;         // of each shard
-  uint32_t shard_capacity;  // sessions a shard takes: 61/64 of its slots, where a free place is
-                            // still found quickly
+  uint32_t shard_capacity;  // sessions a shard takes: three slots in four, so that one of a key's
+                            // two buckets nearly always has a free one
   uint32_t shard_bytes;
   uint64_t peers_offset;
   uint64_t shards_offset;

@@ -148,6 +148,7 @@ LearnResult SessionTable::Learn(const SessionKey& key, uint16_t peer, uint64_t n
     return LearnResult::kRefused;
   }
   Shard shard = ShardOf(fingerprint);
+  shard.Prefetch(fingerprint);
   const Slot slot = shard.Find(fingerprint);
   // The common case needs no lock: learned again, as it was.
   if (slot && slot.value.peer() == peer && !policy.Expired(slot.value.tick(), now) &&
@@ -171,7 +172,7 @@ LearnResult SessionTable::LearnLocked(Shard& shard, const Fingerprint& key, Valu
     Count(counters_->refused);
     return LearnResult::kRefused;
   }
-  while (shard.Insert(key, value) == Shard::Placed::kFull) {
+  while (shard.Insert(key, value, Shard::Age::kNewest) == Shard::Placed::kFull) {
     if (!policy.rotate || !shard.GiveUpNear(key)) {
       Count(counters_->refused);
       return LearnResult::kRefused;

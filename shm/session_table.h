@@ -56,6 +56,9 @@ enum class LearnResult : uint8_t {
   kRefused,    // the table is full and may not rotate, or the peer is retired
 };
 
+// However fast they go: a step's work is bounded by a count as well as by a clock.
+inline constexpr uint32_t kMostCollectedPerStep = 128;
+
 struct CollectResult {
   uint64_t collected = 0;
   bool more = false;  // the step ended before the work did
@@ -153,8 +156,8 @@ class SessionTable {
   // For snapshots, migration and the check after a crash; slow.
   uint64_t RepairAll(bool nobody_else_is_here, uint64_t now_ms);  // sessions found
   std::vector<SessionRecord> Export(uint64_t now_ms);  // the unexpired ones, newest first
-  bool Import(const SessionRecord& record, uint16_t peer,
-              uint64_t now_ms);      // false: full. Never rotates
+  // Into a table of our own, newest first, as Export() gives them. False: full. Never rotates.
+  bool Import(const SessionRecord& record, uint16_t peer, uint64_t now_ms);
   void AdoptKey(const SipKey& key);  // only while the table is empty and nobody else is attached
   const SipKey& secret() const { return key_; }
   // Compares everything derived with the slots; the first contradiction as text, empty if there is

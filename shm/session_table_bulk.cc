@@ -8,7 +8,8 @@
 namespace limpet::shm {
 namespace {
 
-constexpr uint32_t kCollectBatch = 8;                  // sessions between two glances at the clock
+constexpr uint32_t kCollectBatch = 8;  // sessions between two glances at the clock
+constexpr uint32_t kCollectBatches = kMostCollectedPerStep / kCollectBatch;
 constexpr std::chrono::microseconds kCollectTime{12};  // well below the 50 us that are promised
 
 SessionCounters Read(const SessionCounterLine& line) {
@@ -58,10 +59,11 @@ CollectResult SessionTable::CollectStep(uint64_t now_ms) {
     {
       const ShardLock lock(shard, policy, now, counters_->repaired);
       const auto end = std::chrono::steady_clock::now() + kCollectTime;
-      do {
+      for (uint32_t batch = 0; batch < kCollectBatches; ++batch) {
         uint32_t budget = kCollectBatch;
         result.more = shard.Collect(policy, now, &budget, &result.collected);
-      } while (result.more && std::chrono::steady_clock::now() < end);
+        if (!result.more || std::chrono::steady_clock::now() >= end) break;
+      }
     }
     Count(counters_->collected, result.collected);
     if (!result.more) next_collect_ = (next_collect_ + 1) % geometry_.shards;
@@ -208,7 +210,7 @@ bool SessionTable::Import(const SessionRecord& record, uint16_t peer, uint64_t n
   const ShardLock lock(shard, View(), now, counters_->repaired);
   if (shard.Find(key) || shard.Full()) return false;
   const Value value = Value::Of(tick, record.extra >> 15 != 0, key.extra, peer);
-  return shard.Insert(key, value) == Shard::Placed::kYes;
+  return shard.Insert(key, value, Shard::Age::kOldest) == Shard::Placed::kYes;
 }
 
 void SessionTable::AdoptKey(const SipKey& key) {

@@ -8,15 +8,16 @@ Shard::Shard(std::byte* block, const Geometry& geometry)
     : geometry_(&geometry), bucket_count_(geometry.buckets), slot_count_(geometry.Slots()) {
   head_ = reinterpret_cast<ShardHead*>(block);
   per_peer_ = reinterpret_cast<uint32_t*>(block + sizeof(ShardHead));
-  links_ = reinterpret_cast<QueueLink*>(per_peer_ + geometry.max_peers);
+  lists_ = reinterpret_cast<QueueLink*>(per_peer_ + geometry.max_peers);
   // Buckets end where the block ends, which is a cache line's end.
-  buckets_ = reinterpret_cast<Bucket*>(block + geometry.shard_bytes) - bucket_count_;
+  groups_ = reinterpret_cast<BucketGroup*>(block + geometry.shard_bytes) -
+            bucket_count_ / kBucketsPerGroup;
 }
 
 // The tag is read again after the value: it cannot have belonged to another key then, or the
 // value's own fingerprint would have to be that other key's and equal too.
 Slot Shard::FindIn(uint32_t bucket, const Fingerprint& key) const {
-  const Bucket& b = buckets_[bucket];
+  const Bucket& b = BucketAt(bucket);
   for (uint32_t i = 0; i < kSlotsPerBucket; ++i) {
     if (LoadAcquire(b.tag[i]) != key.tag) continue;
     const Value value{LoadAcquire(b.val[i])};
@@ -33,7 +34,7 @@ Slot Shard::FindIn(uint32_t bucket, const Fingerprint& key) const {
 Slot Shard::Find(const Fingerprint& key) const {
   const uint32_t first = First(key.tag);
   const uint32_t second = Second(key.tag);
-  __builtin_prefetch(&buckets_[second]);
+  __builtin_prefetch(&BucketAt(second));
   for (;;) {
     const uint32_t moves = LoadAcquire(head_->moves);
     if (const Slot slot = FindIn(first, key)) return slot;
@@ -63,21 +64,21 @@ Slot Shard::At(uint32_t index) const {
 
 uint32_t Shard::FreeIn(uint32_t bucket) const {
   for (uint32_t i = 0; i < kSlotsPerBucket; ++i) {
-    if (LoadRelaxed(buckets_[bucket].tag[i]) == 0) return bucket * kSlotsPerBucket + i;
+    if (LoadRelaxed(BucketAt(bucket).tag[i]) == 0) return bucket * kSlotsPerBucket + i;
   }
   return kNil;
 }
 
-Shard::Placed Shard::Insert(const Fingerprint& key, Value value) {
+Shard::Placed Shard::Insert(const Fingerprint& key, Value value, Age age) {
   uint32_t slot = FreeIn(First(key.tag));
   if (slot == kNil) slot = FreeIn(Second(key.tag));
   if (slot == kNil) slot = MakeRoom(key.tag);
   if (slot == kNil) return Placed::kFull;
-  Fill(slot, key, value);
+  Fill(slot, key, value, age);
   return Placed::kYes;
 }
 
-void Shard::Fill(uint32_t slot, const Fingerprint& key, Value value) {
+void Shard::Fill(uint32_t slot, const Fingerprint& key, Value value, Age age) {
   StoreRelease(ValOf(slot), value.bits);
   MayDie(DeathPoint::kValueWritten);
   StoreRelease(TagOf(slot), key.tag);
@@ -88,7 +89,7 @@ void Shard::Fill(uint32_t slot, const Fingerprint& key, Value value) {
   if (value.referenced()) {
     PushWheel(slot, value.tick());
   } else {
-    PushFresh(slot);
+    LinkFresh(slot, age == Age::kOldest ? Link(FreshList()).next() : FreshList());
   }
 }
 
@@ -122,7 +123,7 @@ bool Shard::Rebind(const Slot& slot, Value value) {
 
 void Shard::Renew(const Slot& slot) {
   Unlink(slot.index);
-  PushFresh(slot.index);
+  LinkFresh(slot.index, FreshList());
 }
 
 ShardLock::ShardLock(Shard& shard, const PolicyView& policy, uint32_t now, uint64_t& repaired)

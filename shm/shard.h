@@ -60,8 +60,24 @@ class Shard {
     return policy.Expired(LoadRelaxed(head_->oldest_tick), now);
   }
 
+  // Fetches what an Insert() of this key will touch, so that nobody waits for it under the lock.
+  // Inlined, because the compiler takes a function that only fetches for one that does nothing.
+  [[gnu::always_inline]] void Prefetch(const Fingerprint& key) const {
+    __builtin_prefetch(head_, 1);
+    __builtin_prefetch(&Link(FreshList()), 1);
+    for (const uint32_t bucket : {First(key.tag), Second(key.tag)}) {
+      __builtin_prefetch(&BucketAt(bucket), 1);
+      __builtin_prefetch(&Link(bucket * kSlotsPerBucket), 1);
+    }
+  }
+
   // --- Under the lock.
-  Placed Insert(const Fingerprint& key, Value value);
+  enum class Age {
+    kNewest,
+    kOldest
+  };  // of all that are here: what comes from another table comes
+      // newest first
+  Placed Insert(const Fingerprint& key, Value value, Age age);
   bool Remove(const Slot& slot);  // false: it was used meanwhile (its value is another)
   bool Rebind(const Slot& slot, Value value);  // the same key, another value; false as above
   void Renew(const Slot& slot);  // after Rebind(): to the end of the list of the never looked up
@@ -94,18 +110,28 @@ class Shard {
  private:
   struct Path;
 
+  Bucket& BucketAt(uint32_t bucket) const {
+    return groups_[bucket / kBucketsPerGroup].buckets[bucket % kBucketsPerGroup];
+  }
+  // Of a slot or, from slot_count_ on, of a list.
+  QueueLink& Link(uint32_t index) const {
+    if (index >= slot_count_) return lists_[index - slot_count_];
+    constexpr uint32_t kLinks = kBucketsPerGroup * kSlotsPerBucket;
+    return groups_[index / kLinks].links[index % kLinks];
+  }
   uint64_t& TagOf(uint32_t slot) const {
-    return buckets_[slot / kSlotsPerBucket].tag[slot % kSlotsPerBucket];
+    return BucketAt(slot / kSlotsPerBucket).tag[slot % kSlotsPerBucket];
   }
   uint64_t& ValOf(uint32_t slot) const {
-    return buckets_[slot / kSlotsPerBucket].val[slot % kSlotsPerBucket];
+    return BucketAt(slot / kSlotsPerBucket).val[slot % kSlotsPerBucket];
   }
   Slot FindIn(uint32_t bucket, const Fingerprint& key) const;
   uint32_t FreeIn(uint32_t bucket) const;
-  void Fill(uint32_t slot, const Fingerprint& key, Value value);
+  void Fill(uint32_t slot, const Fingerprint& key, Value value, Age age);
 
   // shard_moves.cc: making room by moving sessions to their other buckets.
   uint32_t MakeRoom(uint64_t tag);
+  void Expand(Path* path, uint32_t n) const;
   bool Follow(const Path& path, uint32_t* freed);
   void Move(uint32_t from, uint32_t to);
   static void Merge(uint64_t& into, Value other);
@@ -113,19 +139,17 @@ class Shard {
   // shard_queue.cc
   uint32_t FreshList() const { return slot_count_; }
   uint32_t WheelList(uint32_t unit) const { return slot_count_ + 1 + unit % kWheelUnits; }
-  bool Empty(uint32_t list) const { return links_[list].next == list; }
+  bool Empty(uint32_t list) const { return Link(list).next() == list; }
   void ResetQueues(const PolicyView& policy);
   void Unlink(uint32_t slot);
   void LinkBefore(uint32_t slot, uint32_t next);
   void TakeOver(uint32_t from, uint32_t to);  // `to` stands where `from` stood
-  void PushFresh(uint32_t slot);
   void PushWheel(uint32_t slot, uint32_t tick);
   void LinkAt(uint32_t slot, uint32_t unit);
-  bool InFresh(uint32_t slot) const;
   void LinkFresh(uint32_t slot, uint32_t next);
   Slot OldestFresh(uint32_t* budget);
   Slot NewestFresh() const;
-  void PrefetchFront() const;
+  void PrefetchFront(uint32_t list) const;
   Slot OldestUsed(uint32_t* budget);
   void NoteOldest(const PolicyView& policy, uint32_t now, uint32_t* budget);
   bool CollectOne(const PolicyView& policy, uint32_t now, uint32_t* budget);
@@ -138,8 +162,8 @@ class Shard {
   const Geometry* geometry_;
   ShardHead* head_;
   uint32_t* per_peer_;
-  QueueLink* links_;  // slots, then list heads
-  Bucket* buckets_;
+  QueueLink* lists_;
+  BucketGroup* groups_;
   uint32_t bucket_count_;
   uint32_t slot_count_;
 };

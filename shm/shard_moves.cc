@@ -7,7 +7,7 @@ namespace limpet::shm {
 
 // Breadth first: buckets, each reached by moving one slot of its parent there.
 struct Shard::Path {
-  static constexpr uint32_t kMaxNodes = 400;  // at 58/64 full, nearly all end far earlier
+  static constexpr uint32_t kMaxNodes = 400;  // nearly all end with the first dozen
   struct Node {
     uint32_t bucket;
     uint32_t parent;     // node
@@ -23,27 +23,33 @@ struct Shard::Path {
   }
 };
 
+// Called when both buckets are full; so the first ones to look at are those that one move leads to.
 uint32_t Shard::MakeRoom(uint64_t tag) {
   Path path;
   path.Add(First(tag), kNil, kNil);
   path.Add(Second(tag), kNil, kNil);
   for (uint32_t n = 0; n < path.count; ++n) {
-    const uint32_t bucket = path.nodes[n].bucket;
-    path.free = FreeIn(bucket);
-    if (path.free != kNil) {
-      path.last = n;
+    const uint32_t children = path.count;
+    Expand(&path, n);
+    for (path.last = children; path.last < path.count; ++path.last) {
+      path.free = FreeIn(path.nodes[path.last].bucket);
       uint32_t freed = kNil;
-      return Follow(path, &freed) ? freed : kNil;
-    }
-    for (uint32_t i = 0; i < kSlotsPerBucket; ++i) {
-      const uint64_t other = LoadRelaxed(buckets_[bucket].tag[i]);
-      const uint32_t to = First(other) == bucket ? Second(other) : First(other);
-      if (to == bucket) continue;
-      __builtin_prefetch(&buckets_[to]);
-      path.Add(to, n, bucket * kSlotsPerBucket + i);
+      if (path.free != kNil) return Follow(path, &freed) ? freed : kNil;
     }
   }
   return kNil;
+}
+
+// Adds the buckets that the sessions of node n could move to.
+void Shard::Expand(Path* path, uint32_t n) const {
+  const uint32_t bucket = path->nodes[n].bucket;
+  for (uint32_t i = 0; i < kSlotsPerBucket; ++i) {
+    const uint64_t tag = LoadRelaxed(BucketAt(bucket).tag[i]);
+    const uint32_t to = First(tag) == bucket ? Second(tag) : First(tag);
+    if (to == bucket) continue;
+    __builtin_prefetch(&BucketAt(to), 1);
+    path->Add(to, n, bucket * kSlotsPerBucket + i);
+  }
 }
 
 // Moves from the far end on, so that each step alone leaves a sound table. A chain that meets

@@ -8,9 +8,6 @@
 namespace limpet::shm {
 namespace {
 
-constexpr uint32_t kFresh =
-    0x8000'0000;  // in a slot's `prev`: it stands in the list of the never looked up
-constexpr uint32_t kIndex = 0x7FFF'FFFF;
 // Sessions put in their place, at most, to find the next one to give up; and when one is added to a
 // shard with room.
 constexpr uint32_t kLooks = 512;
@@ -19,57 +16,43 @@ constexpr uint32_t kNewest = 8;  // looked at from the other end then
 constexpr uint32_t kFreshShare =
     16;  // those never looked up may keep one in that many places against older ones
 
-void SetPrev(QueueLink& link, uint32_t prev) { link.prev = (link.prev & kFresh) | prev; }
-
 }  // namespace
 
 void Shard::ResetQueues(const PolicyView& policy) {
   for (uint32_t list = slot_count_; list < slot_count_ + kLists; ++list)
-    links_[list] = {list, list};
+    Link(list) = QueueLink::Of(list, list);
   head_->fresh = 0;
   head_->wheel_base = head_->newest_unit = 0;
   head_->unit_shift = policy.unit_shift;
   StoreRelaxed(head_->oldest_tick, kNil);
 }
 
-bool Shard::InFresh(uint32_t slot) const { return (links_[slot].prev & kFresh) != 0; }
-
 void Shard::Unlink(uint32_t slot) {
-  const uint32_t prev = links_[slot].prev & kIndex;
-  const uint32_t next = links_[slot].next;
-  links_[prev].next = next;
+  const QueueLink link = Link(slot);
+  Link(link.prev()).SetNext(link.next());
   MayDie(DeathPoint::kRelinking);
-  SetPrev(links_[next], prev);
-  if (InFresh(slot)) --head_->fresh;
+  Link(link.next()).SetPrev(link.prev());
+  if (link.fresh()) --head_->fresh;
 }
 
 void Shard::LinkBefore(uint32_t slot, uint32_t next) {
-  const uint32_t prev = links_[next].prev & kIndex;
-  links_[slot] = {next, prev};
-  links_[prev].next = slot;
+  const uint32_t prev = Link(next).prev();
+  Link(slot) = QueueLink::Of(next, prev);
+  Link(prev).SetNext(slot);
   MayDie(DeathPoint::kRelinking);
-  SetPrev(links_[next], slot);
+  Link(next).SetPrev(slot);
 }
 
 void Shard::TakeOver(uint32_t from, uint32_t to) {
-  links_[to] = links_[from];
-  links_[links_[to].prev & kIndex].next = to;
-  SetPrev(links_[links_[to].next], to);
-}
-
-// At the end; but what comes from another table comes newest first, and goes before what is newer.
-void Shard::PushFresh(uint32_t slot) {
-  const uint32_t first = links_[FreshList()].next;
-  const uint32_t last = links_[FreshList()].prev & kIndex;
-  const uint32_t tick = At(slot).value.tick();
-  const bool oldest =
-      first != FreshList() && tick <= At(first).value.tick() && tick < At(last).value.tick();
-  LinkFresh(slot, oldest ? first : FreshList());
+  const QueueLink link = Link(from);
+  Link(to) = link;
+  Link(link.prev()).SetNext(to);
+  Link(link.next()).SetPrev(to);
 }
 
 void Shard::LinkFresh(uint32_t slot, uint32_t next) {
   LinkBefore(slot, next);
-  links_[slot].prev |= kFresh;
+  Link(slot).MarkFresh();
   ++head_->fresh;
 }
 
@@ -83,7 +66,7 @@ void Shard::PushWheel(uint32_t slot, uint32_t tick) {
   }
   if (unit < head_->wheel_base && head_->newest_unit - unit < kWheelUnits) head_->wheel_base = unit;
   if (unit < head_->wheel_base) {
-    LinkBefore(slot, links_[WheelList(head_->wheel_base)].next);
+    LinkBefore(slot, Link(WheelList(head_->wheel_base)).next());
   } else {
     LinkAt(slot, unit);
   }
@@ -98,7 +81,7 @@ void Shard::LinkAt(uint32_t slot, uint32_t unit) {
 // The front of the list of the never looked up, after those that were have left it.
 Slot Shard::OldestFresh(uint32_t* budget) {
   while (!Empty(FreshList()) && *budget > 0) {
-    const Slot slot = At(links_[FreshList()].next);
+    const Slot slot = At(Link(FreshList()).next());
     if (!slot.value.referenced()) return slot;
     Unlink(slot.index);
     PushWheel(slot.index, slot.value.tick());
@@ -110,10 +93,10 @@ Slot Shard::OldestFresh(uint32_t* budget) {
 // One of the last that came: for when so many were looked up at once that the front is not sorted
 // out yet.
 Slot Shard::NewestFresh() const {
-  uint32_t index = links_[FreshList()].prev & kIndex;
+  uint32_t index = Link(FreshList()).prev();
   for (uint32_t i = 0; i < kNewest && index != FreshList(); ++i) {
     if (const Slot slot = At(index); !slot.value.referenced()) return slot;
-    index = links_[index].prev & kIndex;
+    index = Link(index).prev();
   }
   return {};
 }
@@ -125,7 +108,7 @@ Slot Shard::OldestUsed(uint32_t* budget) {
   Slot best;
   for (;;) {
     while (Empty(WheelList(head_->wheel_base))) ++head_->wheel_base;
-    const Slot slot = At(links_[WheelList(head_->wheel_base)].next);
+    const Slot slot = At(Link(WheelList(head_->wheel_base)).next());
     const uint32_t unit = slot.value.tick() >> head_->unit_shift;
     if (unit <= head_->wheel_base) return slot;
     if (!best || slot.value.tick() < best.value.tick()) best = slot;
@@ -143,12 +126,15 @@ void Shard::Tidy() {
   (void)OldestFresh(&looks);
 }
 
-// What the next one to give up a session will look at first.
-void Shard::PrefetchFront() const {
-  const uint32_t next = links_[FreshList()].next;
+// What the next one to give up a session looks at first, and what takes that one's place. (Inlined:
+// see Prefetch().)
+[[gnu::always_inline]] inline void Shard::PrefetchFront(uint32_t list) const {
+  const uint32_t next = Link(list).next();
   if (next >= slot_count_) return;
-  __builtin_prefetch(&ValOf(next));
-  __builtin_prefetch(&links_[next]);
+  __builtin_prefetch(&ValOf(next), 1);
+  const uint32_t after = Link(next).next();
+  __builtin_prefetch(&Link(after), 1);
+  if (after < slot_count_) __builtin_prefetch(&ValOf(after), 1);
 }
 
 Shard::Gave Shard::GiveUp(const PolicyView& policy, uint32_t now, bool only_expired) {
@@ -169,7 +155,7 @@ Shard::Gave Shard::GiveUp(const PolicyView& policy, uint32_t now, bool only_expi
                              (fresh && fresh.value.tick() < used.value.tick());
     const bool take_used = used_expired || !fresh || (!fresh_expired && !fresh_first);
     if (Remove(take_used ? used : fresh)) {
-      PrefetchFront();
+      PrefetchFront(take_used ? WheelList(head_->wheel_base) : FreshList());
       return used_expired || fresh_expired ? Gave::kExpired : Gave::kLive;
     }
   }

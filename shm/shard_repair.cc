@@ -89,8 +89,8 @@ void Shard::Requeue(const PolicyView& policy, uint32_t now) {
   StoreRelaxed(head_->oldest_tick, oldest);
   for (uint32_t unit = base; unit <= unit_now; ++unit) {
     const uint32_t list = WheelList(unit);
-    for (uint32_t slot = links_[list].next; slot != list;) {
-      const uint32_t next = links_[slot].next;
+    for (uint32_t slot = Link(list).next(); slot != list;) {
+      const uint32_t next = Link(slot).next();
       if (!At(slot).value.referenced()) {
         Unlink(slot);
         LinkFresh(slot, FreshList());
@@ -113,16 +113,16 @@ std::string Shard::Check(uint32_t now) const {
     const Slot found = Find({tag, slot.value.fingerprint()});
     if (found.index != index) return found ? "a session twice" : "a session that cannot be found";
     if (slot.value.tick() > now + 1) return "a session from the future";
-    if (links_[links_[index].next].prev << 1 != index << 1) return "a broken link forward";
-    if (links_[links_[index].prev << 1 >> 1].next != index) return "a broken link backward";
+    if (Link(Link(index).next()).prev() != index) return "a broken link forward";
+    if (Link(Link(index).prev()).next() != index) return "a broken link backward";
   }
   if (live != head_->live) return "a wrong count of sessions";
   uint32_t queued = 0;
   uint32_t fresh = 0;
   for (uint32_t list = slot_count_; list < slot_count_ + kLists; ++list) {
-    for (uint32_t slot = links_[list].next; slot != list; slot = links_[slot].next) {
+    for (uint32_t slot = Link(list).next(); slot != list; slot = Link(slot).next()) {
       if (++queued > live) return "a queue without end";
-      if (InFresh(slot) != (list == FreshList())) return "a session in the wrong queue";
+      if (Link(slot).fresh() != (list == FreshList())) return "a session in the wrong queue";
       fresh += list == FreshList() ? 1 : 0;
     }
   }

@@ -258,6 +258,8 @@ TEST(SessionTable, AFloodOfNewSessionsDoesNotPushOutThoseThatReturn) {
   }
   uint64_t kept = 0;
   for (uint64_t i = 0; i < regulars; ++i) kept += t.Hit(i) ? 1 : 0;
+  RecordProperty("regulars", static_cast<int>(regulars));
+  RecordProperty("kept_in_a_flood_of_ten_tables", static_cast<int>(kept));
   EXPECT_EQ(kept, regulars);  // plain LRU keeps none
   // And a newcomer lasts long enough to return, even among regulars only.
   t.Learn(77'000'000, peer);
