@@ -91,6 +91,7 @@ Status SessionStore::Reconfigure(const conf::Config& config, const conf::Session
     if (!opened) return opened.error();
     Say(*opened, zone.name, log);
     zone_ = std::move(*opened);
+    sweep_ = {};  // indices of peers are another table's now
   }
   options_ = std::move(options);
   table()->SetPolicy(options_.policy);
@@ -112,13 +113,21 @@ void SessionStore::SetServers(const std::vector<std::string>& server_ids) {
 
 void SessionStore::Tick(uint64_t now_ms, const Log& log, shm::Counters& shared) {
   if (now_ms >= next_collect_) {
-    const shm::CollectResult result = table()->CollectStep(BootMs());
-    next_collect_ = result.more ? now_ms : now_ms + gc_period_ms_;
+    next_collect_ = CollectOrSweep() ? now_ms : now_ms + gc_period_ms_;
   }
   if (now_ms >= next_check_) {
     CheckFill(now_ms, log, shared);
     next_check_ = now_ms + kCheckPeriodMs;
   }
+}
+
+bool SessionStore::CollectOrSweep() {
+  if (!sweeping_) {
+    if (table()->CollectStep(BootMs()).more) return true;
+    sweep_.Begin(*table());
+  }
+  sweeping_ = sweep_.Step(table(), BootMs());
+  return sweeping_;
 }
 
 void SessionStore::CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared) {

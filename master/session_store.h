@@ -9,6 +9,7 @@
 #include "conf/config.h"
 #include "shm/counters.h"
 #include "shm/fill_level.h"
+#include "shm/peer_sweep.h"
 #include "shm/session_zone.h"
 
 namespace limpet::master {
@@ -28,7 +29,8 @@ class SessionStore {
   // become misses.
   void SetServers(const std::vector<std::string>& server_ids);
 
-  // Collects one step and looks at the fill level, if due; what is logged of that is an alert, too.
+  // Collects or sweeps one step and looks at the fill level, if due; what is logged of that is an
+  // alert, too.
   void Tick(uint64_t now_ms, const Log& log, shm::Counters& shared);
   uint64_t NextDeadline() const { return std::min(next_collect_, next_check_); }
 
@@ -40,12 +42,15 @@ class SessionStore {
  private:
   SessionStore(shm::SessionZone zone, shm::SessionZone::Options options,
                const conf::SessionZone& conf);
+  bool CollectOrSweep();  // true: there is more
   void CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared);
 
   shm::SessionZone zone_;
   shm::SessionZone::Options options_;
   std::string name_;
   shm::FillLevel fill_;
+  shm::PeerSweep sweep_;
+  bool sweeping_ = false;  // what had expired is collected, the period's sweep has begun
   uint64_t gc_period_ms_;
   uint64_t next_collect_;  // both MonotonicMs
   uint64_t next_check_;
