@@ -5,6 +5,7 @@
 #include <set>
 
 #include "conf/loader.h"
+#include "conf/session_zone.h"
 
 namespace limpet::conf {
 namespace {
@@ -117,6 +118,7 @@ Status GroupListens(Loader&, Http& http) {
 Status FinishHttp(Loader& loader, Http& http) {
   if (Status s = http.variables.CheckAllDefined(); !s) return s;
   if (Status s = GroupListens(loader, http); !s) return s;
+  if (Status s = CheckSharedZones(http); !s) return s;
   for (const auto& server : http.servers) {
     if (Status s = CheckCertificates(*server); !s) return s;
   }

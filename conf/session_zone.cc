@@ -1,6 +1,8 @@
 #include "conf/session_zone.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 #include "conf/setting.h"
 
@@ -12,6 +14,34 @@ constexpr uint64_t kMaxCookieSize = 65536;
 
 bool SameFill(const FillLimits& a, const FillLimits& b) {
   return a.minor == b.minor && a.major == b.major && a.crit == b.crit;
+}
+
+// What tells the servers of an upstream apart. Of those looked up at run time only the name is
+// known here.
+std::set<std::string> ServerIds(const Upstream& upstream) {
+  std::set<std::string> ids;
+  for (const UpstreamServer& server : upstream.servers) {
+    if (!server.route.empty()) {
+      ids.insert(server.route);
+    } else if (server.resolve) {
+      ids.insert(server.name);
+    } else {
+      for (const SocketAddress& address : server.addresses) ids.insert(address.ToString());
+    }
+  }
+  return ids;
+}
+
+Status CheckSameServers(const Upstream& a, const Upstream& b, const std::string& zone) {
+  const std::set<std::string> in_a = ServerIds(a);
+  const std::set<std::string> in_b = ServerIds(b);
+  std::vector<std::string> only;
+  std::ranges::set_symmetric_difference(in_a, in_b, std::back_inserter(only));
+  if (only.empty()) return {};
+  return InvalidArgument(fmt::format(
+      "sticky zone \"{}\" is shared by upstreams \"{}\" and \"{}\" with different "
+      "servers: \"{}\" is only in \"{}\" in {}",
+      zone, a.name, b.name, only[0], in_a.contains(only[0]) ? a.name : b.name, b.declared_at));
 }
 
 }  // namespace
@@ -124,6 +154,21 @@ Result<int> SessionZoneParser::Finish(Block& b) {
   }
   zones.push_back(zone_);
   return static_cast<int>(zones.size() - 1);
+}
+
+Status CheckSharedZones(const Http& http) {
+  std::vector<const Upstream*> first(http.session_zones.size(), nullptr);
+  for (const auto& upstream : http.upstreams) {
+    if (upstream->sticky.kind != StickyKind::kLearn) continue;
+    const auto zone = static_cast<size_t>(upstream->sticky.learn.zone);
+    if (first[zone] == nullptr) {
+      first[zone] = upstream.get();
+    } else if (Status s = CheckSameServers(*first[zone], *upstream, http.session_zones[zone].name);
+               !s) {
+      return s;
+    }
+  }
+  return {};
 }
 
 }  // namespace limpet::conf

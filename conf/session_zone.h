@@ -30,4 +30,8 @@ class SessionZoneParser {
   std::vector<std::string> seen_;
 };
 
+// Once all upstreams are read: those that share a zone must have the same servers, by their ids
+// (`route=`, else the address), or a session learned in one would lead nowhere in the other.
+Status CheckSharedZones(const Http& http);
+
 }  // namespace limpet::conf
