@@ -17,9 +17,9 @@
 
 namespace limpet::bench {
 
-inline uint64_t NowNs() {
+inline uint64_t NowNs(clockid_t clock = CLOCK_MONOTONIC) {
   timespec ts{};
-  ::clock_gettime(CLOCK_MONOTONIC, &ts);
+  ::clock_gettime(clock, &ts);
   return static_cast<uint64_t>(ts.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(ts.tv_nsec);
 }
 
