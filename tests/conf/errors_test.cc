@@ -61,6 +61,13 @@ TEST(Errors, Http) {
        "inside \"if\" statement, or inside \"limit_except\" block in t.conf:1"},
       {"upstream a { server 127.0.0.1; sticky learn create=$cookie_a lookup=$cookie_a zone=z:1k; }",
        "zone \"z\" is too small in t.conf:1"},
+      {"upstream a { server 127.0.0.1; sticky learn create=$arg_a lookup=$arg_a zone=z:1m; } "
+       "upstream b { server 127.0.0.2; sticky learn create=$arg_a lookup=$arg_a zone=z:1m; }",
+       "sticky zone \"z\" is shared by upstreams \"a\" and \"b\" with different servers: "
+       "\"127.0.0.1:80\" is only in \"a\" in t.conf:1"},
+      {"upstream a { server 127.0.0.1; sticky learn create=$arg_a lookup=$arg_a zone=z:1m; } "
+       "upstream b { server 127.0.0.1; sticky learn create=$arg_a lookup=$arg_a zone=z:2m; }",
+       "sticky zone \"z\" has another size than in upstream \"a\" in t.conf:1"},
       {"client_max_body_size 1x;", "\"client_max_body_size\" directive invalid value in t.conf:1"},
   };
   for (const Case& c : cases) EXPECT_EQ(LoadError(InHttp(c.text)), c.message) << c.text;
