@@ -54,6 +54,10 @@ std::string FormatIso8601(int64_t seconds) {
   return text;
 }
 
+std::string FormatLocalDate(int64_t seconds) {
+  return Format("%A, %d-%b-%Y %H:%M:%S %Z", Local(seconds));
+}
+
 std::string FormatHttpDate(int64_t seconds) {
   return Format("%a, %d %b %Y %H:%M:%S GMT", Utc(seconds));
 }

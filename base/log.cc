@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "base/log_path.h"
 #include "base/socket_address.h"
 #include "base/unique_fd.h"
 
@@ -31,12 +32,6 @@ class FileTarget final : public LogTarget {
  public:
   FileTarget(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
 
-  static Result<UniqueFd> Open(const std::string& path) {
-    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
-    if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
-    return fd;
-  }
-
   void Write(LogLevel level, std::string_view message) override {
     WriteAll(fd_.get(),
              fmt::format("{} [{}] {}\n", FormatErrorLogTime(Now().seconds), Name(level), message));
@@ -44,7 +39,7 @@ class FileTarget final : public LogTarget {
 
   Status Reopen() override {
     if (path_.empty()) return {};
-    auto fd = Open(path_);
+    auto fd = OpenLogPath(path_);
     if (!fd) return fd.error();
     fd_ = std::move(*fd);
     return {};
@@ -142,7 +137,7 @@ Result<LogTarget*> LogFiles::OpenFile(const std::string& path) {
   for (const auto& entry : entries_) {
     if (entry->key == path) return entry->target.get();
   }
-  auto fd = FileTarget::Open(path);
+  auto fd = OpenLogPath(path);
   if (!fd) return fd.error();
   entries_.push_back(std::make_unique<Entry>(Entry{path, nullptr, fd->get(), path}));
   entries_.back()->target = std::make_unique<FileTarget>(path, std::move(*fd));
@@ -177,7 +172,7 @@ void LogFiles::ReopenAll(const Log& log) {
 
 void LogFiles::ChangeOwner(uint32_t uid) {
   for (const auto& entry : entries_) {
-    if (entry->path.empty()) continue;
+    if (entry->path.empty() || IsStandardStream(entry->path)) continue;
     // Best effort: a log that workers cannot reopen is reported when they try.
     [[maybe_unused]] const int rc = ::chown(entry->path.c_str(), uid, static_cast<gid_t>(-1));
   }

@@ -9,8 +9,11 @@
 
 #include "base/log.h"
 #include "base/socket_address.h"
+#include "conf/regex.h"
 #include "conf/template.h"
 #include "conf/upstream.h"
+#include "conf/variables.h"
+#include "conf/wildcard_map.h"
 
 namespace limpet::conf {
 
@@ -78,12 +81,34 @@ struct LimitConnSettings {
   bool dry_run = false;
 };
 
+// auth_request: another location says whether a request may come in.
+struct AuthRequest {
+  struct Set {  // evaluated after the answer, with its variables
+    VariableId variable = 0;
+    Template value;
+  };
+  std::string uri;  // "": off
+  std::vector<Set> sets;
+};
+
+// valid_referers: for $invalid_referer.
+struct Referers {
+  bool none = false;
+  bool blocked = false;
+  bool server_names = false;
+  WildcardMap<std::string> names;  // of hosts; the value: how the path must begin
+  std::vector<std::shared_ptr<const Regex>> patterns;  // of what follows http://
+  bool set = false;
+};
+
 struct AccessSettings {
   std::vector<AccessRule> rules;
   bool satisfy_any = false;
   std::optional<Template> auth_basic_realm;  // a value of "off" means none
   Template auth_basic_user_file;
   Ms auth_delay = 0ms;
+  AuthRequest auth_request;
+  Referers referers;
   RealIp real_ip;
   LimitReqSettings limit_req;
   LimitConnSettings limit_conn;

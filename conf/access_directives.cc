@@ -39,6 +39,24 @@ Status UserFile(Block& b, const Directive& d) {
   return Strings{}(b, d, b.loader.FromConfDir(d.args[0]), b.location->access.auth_basic_user_file);
 }
 
+Status AuthRequestRow(Block& b, const Directive& d) {
+  b.location->access.auth_request.uri = d.args[0] == "off" ? "" : d.args[0];
+  return {};
+}
+
+Status AuthRequestSet(Block& b, const Directive& d) {
+  auto& sets = b.location->access.auth_request.sets;
+  if (b.First(&sets)) sets.clear();
+  if (!d.args[0].starts_with('$'))
+    return InvalidArgument(fmt::format("invalid variable name \"{}\"", d.args[0]));
+  const auto id = b.http->variables.DefineUser(std::string_view(d.args[0]).substr(1), Where(d));
+  if (!id) return id.error();
+  AuthRequest::Set set{.variable = *id};
+  if (Status s = Strings{}(b, d, d.args[1], set.value); !s) return s;
+  sets.push_back(std::move(set));
+  return {};
+}
+
 constexpr uint32_t kHere = kHttpServerLocation;
 constexpr uint32_t kHereOrExcept = kHttpServerLocation | kLimitExcept;
 
@@ -53,6 +71,10 @@ constexpr std::array kRows = std::to_array<Row>({
      "REALM | off: asks for a name and a password"},
     {"auth_basic_user_file", kHereOrExcept, kOneArg, kOnce, UserFile, "",
      "names and hashed passwords"},
+    {"auth_request", kHere, kOneArg, kOnce, AuthRequestRow, "off",
+     "URI | off: its answer decides: 2xx lets in, 401 and 403 do not"},
+    {"auth_request_set", kHere, Takes(2), kMany, AuthRequestSet, "",
+     "$NAME VALUE: a variable made of that answer"},
     {"auth_delay", kHere, kOneArg, kOnce, Setting<Duration, &Location::access, &A::auth_delay>, "0",
      "time by which 401 is delayed"},
 });

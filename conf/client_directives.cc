@@ -95,6 +95,12 @@ constexpr std::array kRows = std::to_array<Row>({
      "bytes sent before limit_rate applies"},
     {"postpone_output", kHere, kOneArg, kOnce, Checked<Size, size_t>, "1460",
      "accepted; output is gathered per wake-up"},
+    {"send_lowat", kHere, kOneArg, kOnce, Checked<Size, size_t>, "0",
+     "accepted; nginx ignores it on Linux, too"},
+    {"subrequest_output_buffer_size", kHere, kOneArg, kOnce, Checked<Size, size_t>, "4k",
+     "accepted; answers of subrequests are not kept"},
+    {"client_body_early_read", kHttp | kServer, AtLeast(1), kOnce, Accepted, "",
+     "accepted; bodies are read when they are needed"},
     {"output_buffers", kHere, Takes(2), kOnce, Accepted, "2 32k", "accepted; buffers are shared"},
 });
 

@@ -26,6 +26,8 @@ constexpr std::array kRows = std::to_array<Row>({
      "accepted; see accept_mutex"},
     {"worker_aio_requests", kEvents, kOneArg, kOnce, Checked<Number<1>, int>, "32",
      "accepted; files are not read with AIO"},
+    {"epoll_events", kEvents, kOneArg, kOnce, Checked<Number<>, int>, "512",
+     "accepted; events are taken as they come"},
     {"debug_connection", kEvents, kOneArg, kMany, Accepted, "",
      "accepted; debug lines come from error_log … debug"},
 });

@@ -1,9 +1,9 @@
 // gzip of responses.
-#include <algorithm>
 #include <array>
 
 #include "conf/setting.h"
 #include "conf/tables.h"
+#include "conf/type_list.h"
 
 namespace limpet::conf {
 namespace {
@@ -24,21 +24,26 @@ constexpr std::array kProxied = std::to_array<Choice<uint32_t>>({
 });
 constexpr std::array kVersions = std::to_array<Choice<int>>({{"1.0", 10}, {"1.1", 11}});
 
-// text/html is always among them.
-Status Types(Block& b, const Directive& d) {
+constexpr std::array kFromFiles = std::to_array<Choice<G::FromFiles>>({
+    {"off", G::FromFiles::kOff},
+    {"on", G::FromFiles::kOn},
+    {"always", G::FromFiles::kAlways},
+});
+
+Status Disable(Block& b, const Directive& d) {
   G& gzip = b.location->response.gzip;
-  if (b.First(&gzip.types)) {
-    gzip.types = {"text/html"};
-    gzip.any_type = false;
+  if (b.First(&gzip.disabled_for)) {
+    gzip.disabled_for.clear();
+    gzip.disabled_for_msie6 = false;
   }
   for (const std::string& word : d.args) {
-    if (word == "*") {
-      gzip.any_type = true;
+    if (word == "msie6") {
+      gzip.disabled_for_msie6 = true;
       continue;
     }
-    std::string type = ToLower(word);
-    if (std::find(gzip.types.begin(), gzip.types.end(), type) == gzip.types.end())
-      gzip.types.push_back(std::move(type));
+    auto regex = CompileRegex(b, d, word, true, nullptr);
+    if (!regex) return regex.error();
+    gzip.disabled_for.push_back(std::move(*regex));
   }
   return {};
 }
@@ -62,8 +67,22 @@ constexpr std::array kRows = std::to_array<Row>({
      "off",
      "off | any | expired | no-cache | no-store | private | no_last_modified | no_etag | auth …: "
      "for requests with Via"},
-    {"gzip_types", kHere, AtLeast(1), kMany, Types, "text/html", "types that are compressed, or *"},
+    {"gzip_types", kHere, AtLeast(1), kMany, TypeList<&R::gzip>, "text/html",
+     "types that are compressed, or *"},
+    {"gzip_disable", kHere, AtLeast(1), kMany, Disable, "",
+     "PATTERN | msie6 …: of User-Agent, which then gets nothing compressed"},
+    {"gzip_static", kHere, kOneArg, kOnce,
+     Setting<OneOf<kFromFiles>, kResponse, &R::gzip, &G::from_files>, "off",
+     "on | off | always: FILE.gz stands in for FILE"},
     {"gzip_buffers", kHere, Takes(2), kOnce, Accepted, "32 4k", "accepted; buffers are shared"},
+    {"gzip_window", kHere, kOneArg, kOnce, Checked<Size, size_t>, "32k",
+     "accepted; the window follows the length"},
+    {"gzip_hash", kHere, kOneArg, kOnce, Checked<Size, size_t>, "16k",
+     "accepted; memory follows the length"},
+    {"gzip_no_buffer", kHere, kOneArg, kOnce, Checked<Flag, bool>, "off",
+     "accepted; output is gathered per wake-up"},
+    {"postpone_gzipping", kHere, kOneArg, kOnce, Checked<Size, size_t>, "0",
+     "accepted; output is gathered per wake-up"},
 });
 
 }  // namespace

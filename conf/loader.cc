@@ -149,6 +149,7 @@ std::unique_ptr<Location> Inherit(const Location& outer, LocationKind kind) {
     location->health_check = outer.health_check;
   } else {
     location->proxy.pass = {};
+    location->response.empty_gif = false;
   }
   return location;
 }

@@ -227,7 +227,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "log files that do not exist as errors"},
     {"log_subrequest", kHere, kOneArg, kOnce,
      Setting<Flag, &Location::log, &LogSettings::log_subrequest>, "off",
-     "accepted; there are no subrequests"},
+     "log our own requests (auth_request), too"},
 });
 
 }  // namespace

@@ -63,12 +63,14 @@ struct SetHeader {
 struct RedirectRule {  // proxy_redirect
   Template prefix;
   std::shared_ptr<const Regex> regex;
+  std::vector<VariableId> named;  // ids of regex->named_groups(), in their order
   Template replacement;
 };
 
 struct CookieRule {  // proxy_cookie_domain, proxy_cookie_path
   Template match;
   std::shared_ptr<const Regex> regex;
+  std::vector<VariableId> named;
   Template replacement;
 };
 
@@ -77,6 +79,7 @@ struct CookieFlags {  // proxy_cookie_flags
   enum class SameSite : uint8_t { kKeep, kStrict, kLax, kNone, kOff };
   Template cookie;
   std::shared_ptr<const Regex> regex;
+  std::vector<VariableId> named;
   std::vector<Template>
       flags;  // each: secure, nosecure, httponly, nohttponly, samesite=…, nosamesite
 };

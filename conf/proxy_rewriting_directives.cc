@@ -41,11 +41,12 @@ Status AddName(Block& b, const Directive& d) {
 
 // "~pattern" or "~*pattern": a regular expression, else a template.
 Status PatternOrText(Block& b, const Directive& d, const std::string& text, Template* match,
-                     std::shared_ptr<const Regex>* regex, bool ignore_case_always) {
+                     std::shared_ptr<const Regex>* regex, std::vector<VariableId>* named,
+                     bool ignore_case_always) {
   if (!text.starts_with('~')) return Strings{}(b, d, text, *match);
   const bool star = text.starts_with("~*");
   auto compiled = CompileRegex(b, d, std::string_view(text).substr(star ? 2 : 1),
-                               star || ignore_case_always, nullptr);
+                               star || ignore_case_always, named);
   if (!compiled) return compiled.error();
   *regex = std::move(*compiled);
   return {};
@@ -83,7 +84,8 @@ Status Redirect(Block& b, const Directive& d) {
   if (d.args.size() == 1)
     return OffOrDefault(b, d.args[0], proxy.redirects.empty() && !proxy.redirect_default);
   RedirectRule rule;
-  if (Status s = PatternOrText(b, d, d.args[0], &rule.prefix, &rule.regex, false); !s) return s;
+  if (Status s = PatternOrText(b, d, d.args[0], &rule.prefix, &rule.regex, &rule.named, false); !s)
+    return s;
   if (Status s = Strings{}(b, d, d.args[1], rule.replacement); !s) return s;
   proxy.redirects.push_back(std::move(rule));
   return {};
@@ -105,7 +107,8 @@ Status Cookie(Block& b, const Directive& d) {
     if (match.starts_with('.')) match.erase(0, 1);
     if (replacement.starts_with('.')) replacement.erase(0, 1);
   }
-  if (Status s = PatternOrText(b, d, match, &rule.match, &rule.regex, kIgnoreCase); !s) return s;
+  if (Status s = PatternOrText(b, d, match, &rule.match, &rule.regex, &rule.named, kIgnoreCase); !s)
+    return s;
   if (Status s = Strings{}(b, d, replacement, rule.replacement); !s) return s;
   rules.push_back(std::move(rule));
   return {};
@@ -127,7 +130,8 @@ Status Flags(Block& b, const Directive& d) {
     return InvalidParameter(d.args[0]);
   }
   CookieFlags rule;
-  if (Status s = PatternOrText(b, d, d.args[0], &rule.cookie, &rule.regex, true); !s) return s;
+  if (Status s = PatternOrText(b, d, d.args[0], &rule.cookie, &rule.regex, &rule.named, true); !s)
+    return s;
   for (size_t i = 1; i < d.args.size(); ++i) {
     Template flag;
     if (Status s = Strings{}(b, d, d.args[i], flag); !s) return s;

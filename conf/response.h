@@ -58,6 +58,13 @@ struct GzipSettings {
   uint32_t proxied = 0;  // GzipProxied bits
   std::vector<std::string> types = {"text/html"};
   bool any_type = false;
+  std::vector<std::shared_ptr<const Regex>> disabled_for;  // gzip_disable: of User-Agent
+  bool disabled_for_msie6 = false;
+  enum class FromFiles : uint8_t {
+    kOff,
+    kOn,
+    kAlways
+  } from_files = FromFiles::kOff;  // gzip_static
 };
 enum GzipProxied : uint32_t {
   kGzipProxiedOff = 1u << 0,
@@ -69,6 +76,28 @@ enum GzipProxied : uint32_t {
   kGzipProxiedNoEtag = 1u << 6,
   kGzipProxiedAuth = 1u << 7,
   kGzipProxiedAny = 1u << 8,
+};
+
+// charset: what Content-Type says of text that does not say it itself. Bodies are not converted.
+struct CharsetSettings {
+  std::optional<Template> name;  // none: off
+  std::vector<std::string> types = {
+      "text/html",          "text/xml", "text/plain", "text/vnd.wap.wml", "application/javascript",
+      "application/rss+xml"};
+  bool any_type = false;
+};
+
+// sub_filter: texts of a body that others stand in for.
+struct SubFilterSettings {
+  struct Pair {
+    Template match;  // compared without regard to case
+    Template replacement;
+  };
+  std::vector<Pair> pairs;
+  bool once = true;
+  bool keeps_last_modified = false;
+  std::vector<std::string> types = {"text/html"};
+  bool any_type = false;
 };
 
 struct ResponseSettings {
@@ -85,6 +114,10 @@ struct ResponseSettings {
   bool etag = true;
   bool chunked = true;  // chunked_transfer_encoding
   GzipSettings gzip;
+  CharsetSettings charset;
+  SubFilterSettings sub_filter;
+  std::vector<Template> early_hints;  // any that is neither empty nor 0: 103 goes to the client
+  bool empty_gif = false;
   // Files
   Template root;  // absolute, or relative to the prefix (made absolute at load if constant)
   std::optional<Template> alias;

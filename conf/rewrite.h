@@ -38,9 +38,7 @@ struct Condition {
 
 struct Return {
   int status = 0;
-  Template text;             // a body, or the URL of a redirect
-  bool is_redirect = false;  // 301, 302, 303, 307, 308 with a URL
-  bool has_text = false;
+  Template text;  // a body, or the URL of a redirect
 };
 
 struct RewriteStep {

@@ -15,10 +15,6 @@ bool IsUrl(std::string_view text) {
   return text.starts_with("http://") || text.starts_with("https://") || text.starts_with("$scheme");
 }
 
-bool IsRedirectCode(int status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
 Status Set(Block& b, const Directive& d) {
   const std::string& name = d.args[0];
   if (!name.starts_with('$'))
@@ -49,9 +45,7 @@ Status ReturnRow(Block& b, const Directive& d) {
   } else {
     return InvalidArgument(fmt::format("invalid return code \"{}\"", d.args[0]));
   }
-  reply.has_text = d.args.size() == 2 || !code;
-  reply.is_redirect = reply.has_text && IsRedirectCode(reply.status);
-  if (reply.has_text) {
+  if (d.args.size() == 2 || !code) {
     if (Status s = Strings{}(b, d, d.args.back(), reply.text); !s) return s;
   }
   b.script->push_back(std::move(step));

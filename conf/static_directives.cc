@@ -94,11 +94,12 @@ Status TryFilesRow(Block& b, const Directive& d) {
   return {};
 }
 
-// nginx's ways to read files that are not there: only their being off is.
-Status OnlyOff(Block&, const Directive& d) {
-  if (d.args[0] != "off") return InvalidValue(d.args[0]);
+Status EmptyGif(Block& b, const Directive&) {
+  b.location->response.empty_gif = true;
   return {};
 }
+
+constexpr std::array kSymlinks = std::to_array<Choice<bool>>({{"off", false}});
 
 constexpr std::array kModifiedSince = std::to_array<Choice<R::IfModifiedSince>>({
     {"off", R::IfModifiedSince::kOff},
@@ -135,9 +136,25 @@ constexpr std::array kRows = std::to_array<Row>({
      "", "byte ranges allowed in a request; 0: none"},
     {"msie_padding", kHere, kOneArg, kOnce, Setting<Flag, &Location::response, &R::msie_padding>,
      "on", "pads error pages for old browsers"},
-    {"directio", kHere, kOneArg, kOnce, OnlyOff, "off", "off"},
-    {"aio", kHere, kOneArg, kOnce, OnlyOff, "off", "off"},
-    {"open_file_cache", kHere, kOneArg, kOnce, OnlyOff, "off", "off"},
+    {"empty_gif", kLocation, kNoArgs, kOnce, EmptyGif, "", "one transparent pixel"},
+    {"directio", kHere, kOneArg, kOnce, Accepted, "off", "accepted; the kernel decides"},
+    {"directio_alignment", kHere, kOneArg, kOnce, Checked<Offset, size_t>, "512",
+     "accepted; see directio"},
+    {"aio", kHere, kOneArg, kOnce, Accepted, "off", "accepted; files are sent by the kernel"},
+    {"aio_write", kHere, kOneArg, kOnce, Checked<Flag, bool>, "off", "accepted; see aio"},
+    {"open_file_cache", kHere, Takes(1, 2), kOnce, Accepted, "off",
+     "accepted; files are opened each time"},
+    {"open_file_cache_valid", kHere, kOneArg, kOnce, Checked<Duration, Ms>, "60s",
+     "accepted; see open_file_cache"},
+    {"open_file_cache_min_uses", kHere, kOneArg, kOnce, Checked<Number<>, int>, "1",
+     "accepted; see open_file_cache"},
+    {"open_file_cache_errors", kHere, kOneArg, kOnce, Checked<Flag, bool>, "off",
+     "accepted; see open_file_cache"},
+    {"open_file_cache_events", kHere, kOneArg, kOnce, Checked<Flag, bool>, "off",
+     "accepted; see open_file_cache"},
+    {"disable_symlinks", kHere, Takes(1, 2), kOnce, Checked<OneOf<kSymlinks>, bool>, "off", "off"},
+    {"msie_refresh", kHere, kOneArg, kOnce, Checked<Flag, bool>, "off",
+     "accepted; browsers follow redirects"},
     {"read_ahead", kHere, kOneArg, kOnce, Checked<Size, size_t>, "0",
      "accepted; the kernel decides"},
 });

@@ -1,6 +1,5 @@
 #include "master/error_logs.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,7 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 
-#include "base/unique_fd.h"
+#include "base/log_path.h"
 
 namespace limpet::master {
 namespace {
@@ -60,12 +59,13 @@ Result<std::vector<Log>> OpenErrorLogs(const conf::Config& config, const std::st
 Status CreateAccessLogs(const conf::Config& config, const std::optional<Credentials>& owner) {
   if (!config.http) return {};
   for (const std::string& path : config.http->access_log_files) {
-    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
-    if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
+    const Result<UniqueFd> fd = OpenLogPath(path);
+    if (!fd) return fd.error();
     struct stat found {};
-    if (!owner || ::fstat(fd.get(), &found) != 0 || !S_ISREG(found.st_mode)) continue;
+    if (!owner || IsStandardStream(path)) continue;
+    if (::fstat(fd->get(), &found) != 0 || !S_ISREG(found.st_mode)) continue;
     if (found.st_uid == owner->uid) continue;
-    if (::fchown(fd.get(), owner->uid, static_cast<gid_t>(-1)) != 0) {
+    if (::fchown(fd->get(), owner->uid, static_cast<gid_t>(-1)) != 0) {
       return ErrnoError(fmt::format("chown(\"{}\", {}) failed", path, owner->uid), errno);
     }
   }

@@ -12,6 +12,11 @@ std::string_view StatusText(int code);
 // "Not Found"; "".
 std::string_view ReasonPhrase(int code);
 
+// Those that lead to another URL by Location.
+constexpr bool IsRedirectStatus(int code) {
+  return code == 301 || code == 302 || code == 303 || code == 307 || code == 308;
+}
+
 // Whether a response to a request with this status never has a body (RFC 9110 6.4.1); HEAD is the
 // caller's business.
 constexpr bool StatusHasNoBody(int code) {

@@ -49,6 +49,7 @@ void ChunkedDecoder::Reset() {
   phase_ = Phase::kSizeLine;
   after_cr_ = false;
   line_size_ = 0;
+  size_part_ = SizePart::kDigits;
   remaining_ = 0;
   consumed_ = 0;
   pieces_.clear();
@@ -84,6 +85,7 @@ ChunkedDecoder::Status ChunkedDecoder::Feed(std::string_view input) {
 }
 
 bool ChunkedDecoder::Execute(std::string_view bytes) {
+  if (bytes.empty()) return true;
   if (llhttp_execute(&parser_, bytes.data(), bytes.size()) == HPE_OK) return true;
   Fail();
   return false;
@@ -104,15 +106,38 @@ size_t ChunkedDecoder::FeedSizeLine(std::string_view input) {
     Fail();
     return n;
   }
+  const size_t line_end = after_cr_ ? 0 : std::min(cr, n);
   after_cr_ = cr_last && !ends;
-  if (!Execute(part) || !ends) return n;
+  const size_t digits = SkipExtensions(part.substr(0, line_end));
+  if (phase_ == Phase::kError || !Execute(part.substr(0, digits))) return n;
+  if (!Execute(part.substr(line_end)) || !ends) return n;
   line_size_ = 0;
+  size_part_ = SizePart::kDigits;
   if (remaining_ > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
     Fail();
   } else {
     phase_ = remaining_ == 0 ? Phase::kTrailers : Phase::kData;
   }
   return n;
+}
+
+// How many bytes of a size line are the size itself. Blanks behind it and extensions (RFC
+// 9112 7.1.1) mean nothing to us; some servers pad the size with blanks. llhttp sees none of them.
+size_t ChunkedDecoder::SkipExtensions(std::string_view line) {
+  size_t digits = 0;
+  for (const char c : line) {
+    const bool blank = c == ' ' || c == '\t';
+    if (size_part_ == SizePart::kDigits && (blank || c == ';')) size_part_ = SizePart::kBlanks;
+    if (size_part_ == SizePart::kDigits) {
+      ++digits;
+      continue;
+    }
+    if (size_part_ == SizePart::kBlanks && c == ';') size_part_ = SizePart::kExtension;
+    const bool allowed = blank || (size_part_ == SizePart::kExtension &&
+                                   static_cast<unsigned char>(c) > ' ' && c != 0x7F);
+    if (!allowed) Fail();
+  }
+  return digits;
 }
 
 size_t ChunkedDecoder::FeedData(std::string_view input) {

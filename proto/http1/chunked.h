@@ -46,7 +46,10 @@ class ChunkedDecoder {
  private:
   enum class Phase : uint8_t { kSizeLine, kData, kDataEnd, kTrailers, kDone, kError };
 
+  enum class SizePart : uint8_t { kDigits, kBlanks, kExtension };
+
   size_t FeedSizeLine(std::string_view input);
+  size_t SkipExtensions(std::string_view line);
   size_t FeedData(std::string_view input);
   size_t FeedDataEnd(std::string_view input);
   size_t FeedTrailers(std::string_view input);
@@ -56,6 +59,7 @@ class ChunkedDecoder {
 
   llhttp_t parser_;
   Phase phase_ = Phase::kSizeLine;
+  SizePart size_part_ = SizePart::kDigits;
   bool after_cr_ = false;
   size_t line_size_ = 0;
   uint64_t remaining_ = 0;

@@ -1,7 +1,8 @@
-// Access control: allow and deny, auth_basic, and how `satisfy` joins them.
+// Access control: allow and deny, auth_basic, auth_request, and how `satisfy` joins them.
 #include <optional>
 
 #include "worker/http/auth_basic.h"
+#include "worker/http/auth_request.h"
 #include "worker/http/features.h"
 
 namespace limpet::worker {
@@ -25,47 +26,77 @@ std::optional<int> CheckAddress(Exchange& exchange) {
   return std::nullopt;
 }
 
-Step Refuse(Exchange& exchange, int status) {
-  const conf::Ms delay = exchange.location().access.auth_delay;
-  if (status != 401 || delay.count() == 0) {
-    exchange.Finish(status);
-    return Step::kDone;
+// `satisfy any`: the first that lets the client in decides; of refusals 401 is the one that still
+// leaves it a way in.
+void Note(Request& request, std::optional<int> status) {
+  if (!status) return;
+  if (*status == 0) {
+    request.access_granted = true;
+    request.access_status = 0;
+  } else if (request.access_status != 401) {
+    request.access_status = *status;
   }
-  // The answer to a wrong password comes late: guessing costs time.
-  exchange.request().access_status = status;
-  exchange.Delay(delay);
-  return Step::kSuspend;
 }
 
-Step SatisfyAny(Exchange& exchange) {
-  const std::optional<int> address = CheckAddress(exchange);
-  if (address == 0) return Step::kNext;
-  const std::optional<int> user = CheckBasicAuth(exchange);
-  if (user == 0) return Step::kNext;
-  if (user && *user != 401 && *user != 403) return Refuse(exchange, *user);
-  if (user == 401) return Refuse(exchange, 401);  // a password may still help
-  if (address || user) {
-    if (address) exchange.Log(LogLevel::kError, "access forbidden by rule");
-    return Refuse(exchange, 403);
-  }
-  return Step::kNext;
-}
+bool CannotBeMended(int status) { return status != 0 && status != 401 && status != 403; }
 
 }  // namespace
 
 Step AccessStep(Exchange& exchange) {
   const conf::AccessSettings& settings = exchange.location().access;
+  Request& request = exchange.request();
+  request.access_status = 0;
+  request.access_granted = request.is_subrequest;
+  if (request.access_granted) return Step::kNext;
   if (settings.rules.empty() && !settings.auth_basic_realm) return Step::kNext;
-  if (settings.satisfy_any) return SatisfyAny(exchange);
-  if (CheckAddress(exchange).value_or(0) != 0) return Refuse(exchange, 403);
-  const std::optional<int> status = CheckBasicAuth(exchange);
-  return status.value_or(0) != 0 ? Refuse(exchange, *status) : Step::kNext;
+  if (settings.satisfy_any) {
+    Note(request, CheckAddress(exchange));
+    if (!request.access_granted) Note(request, CheckBasicAuth(exchange));
+    return Step::kNext;
+  }
+  request.access_status = CheckAddress(exchange).value_or(0);
+  if (request.access_status == 0) request.access_status = CheckBasicAuth(exchange).value_or(0);
+  return Step::kNext;
+}
+
+Step AuthRequestStep(Exchange& exchange) {
+  const Request& request = exchange.request();
+  const bool may_help = exchange.location().access.satisfy_any
+                            ? !CannotBeMended(request.access_status)
+                            : request.access_status == 0;
+  if (request.access_granted || !may_help) return Step::kNext;
+  return StartAuthRequest(exchange) ? Step::kSuspend : Step::kNext;
+}
+
+Step AuthAnswerStep(Exchange& exchange) {
+  if (exchange.subrequest() == nullptr) return Step::kNext;
+  Request& request = exchange.request();
+  const int status = FinishAuthRequest(exchange);
+  if (!exchange.location().access.satisfy_any || CannotBeMended(status)) {
+    request.access_status = status;
+  } else {
+    Note(request, status);
+  }
+  return Step::kNext;
+}
+
+Step AccessDelayStep(Exchange& exchange) {
+  const conf::Ms delay = exchange.location().access.auth_delay;
+  if (exchange.request().access_status != 401 || delay.count() == 0) return Step::kNext;
+  exchange.Delay(delay);  // the answer to a wrong password comes late: guessing costs time
+  return Step::kSuspend;
 }
 
 Step AccessVerdictStep(Exchange& exchange) {
   const int status = exchange.request().access_status;
-  if (status == 0) return Step::kNext;
+  if (status == 0) {
+    if (exchange.request().access_granted && exchange.location().access.satisfy_any)
+      exchange.response().headers.RemoveAll(proto::HeaderId::kWwwAuthenticate);
+    return Step::kNext;
+  }
   exchange.request().access_status = 0;
+  if (status == 403 && exchange.location().access.satisfy_any)
+    exchange.Log(LogLevel::kError, "access forbidden by rule");
   exchange.Finish(status);
   return Step::kDone;
 }

@@ -2,6 +2,8 @@
 // and takes the response. Implemented by Http1Connection.
 #pragma once
 
+#include <netinet/tcp.h>
+
 #include <cstdint>
 #include <string_view>
 
@@ -24,6 +26,7 @@ class ClientStream {
   virtual void WantBody(bool wanted) = 0;
   virtual bool DropBufferedBody() = 0;  // throws away what has come of a body nobody wants; false:
                                         // it is malformed
+  virtual void SendInterim(std::string_view /*head*/) {}  // a whole 1xx head before the response
   virtual void SendContinue() = 0;  // 100 (Continue), if the client waits for it and has not had it
 
   // Response. `body_kind`: how the writer has framed it (length, chunked, until close). Queued, not
@@ -41,9 +44,7 @@ class ClientStream {
       const = 0;  // of this exchange: head and body, as written to the socket
 
   // For variables.
-  virtual int64_t RoundTripMicroseconds() const {
-    return -1;
-  }  // as the system estimates it; -1: not known
+  virtual bool TcpInfo(tcp_info* /*out*/) const { return false; }  // false: not a TCP connection
 
   virtual const TlsTransport* tls() const = 0;  // null on a plain connection
 

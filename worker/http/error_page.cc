@@ -9,10 +9,6 @@
 namespace limpet::worker {
 namespace {
 
-bool IsRedirect(int status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
 const conf::ErrorPage* FindErrorPage(const conf::Location& location, int status) {
   for (const conf::ErrorPage& page : location.response.error_pages) {
     if (std::find(page.codes.begin(), page.codes.end(), status) != page.codes.end()) return &page;
@@ -32,6 +28,8 @@ int VisibleStatus(int status) { return status >= 494 && status <= 497 ? 400 : st
 
 std::string_view Title(int status) {
   switch (status) {
+    case 302:
+      return "302 Found";
     case 494:
       return "400 Request Header Or Cookie Too Large";
     case 495:
@@ -93,8 +91,11 @@ void GoToPage(Exchange& exchange, std::string_view uri) {
 
 }  // namespace
 
-std::string_view ServerToken(const conf::ResponseSettings& settings) {
+std::string_view ServerToken(Exchange& exchange) {
   using Tokens = conf::ResponseSettings::Tokens;
+  const conf::ResponseSettings& settings = exchange.location().response;
+  if (settings.server_tokens == Tokens::kTemplate)
+    return exchange.Evaluate(settings.server_tokens_text);
   return settings.server_tokens == Tokens::kOff ? kServerName : kServerNameAndVersion;
 }
 
@@ -112,7 +113,7 @@ bool TakeErrorPage(Exchange& exchange, int status) {
     exchange.GoToNamed(uri);
   } else {
     exchange.response().location = uri;
-    ReplyWithErrorPage(exchange, IsRedirect(page->overwrite) ? page->overwrite : 302);
+    ReplyWithErrorPage(exchange, proto::IsRedirectStatus(page->overwrite) ? page->overwrite : 302);
   }
   return true;
 }
@@ -123,13 +124,12 @@ void ReplyWithErrorPage(Exchange& exchange, int status) {
   exchange.set_error_status(0);
   const std::string_view title = Title(status);
   if (status < 300 || status == 304 || title.empty()) {
-    return exchange.Reply(status, "text/html", "");
+    return exchange.Reply(status, "", "");
   }
   const std::string_view page = exchange.arena().Concat(
       "<html>\r\n<head><title>", title, "</title></head>\r\n<body>\r\n<center><h1>",
       status >= 494 && status <= 497 ? "400 Bad Request" : title, "</h1></center>\r\n",
-      Detail(status), "<hr><center>", ServerToken(exchange.location().response),
-      "</center>\r\n</body>\r\n</html>\r\n");
+      Detail(status), "<hr><center>", ServerToken(exchange), "</center>\r\n</body>\r\n</html>\r\n");
   exchange.Reply(VisibleStatus(status), "text/html", page);
 }
 

@@ -16,6 +16,6 @@ bool TakeErrorPage(Exchange& exchange, int status);
 void ReplyWithErrorPage(Exchange& exchange, int status);
 
 // The Server field and the name at the foot of pages.
-std::string_view ServerToken(const conf::ResponseSettings& settings);
+std::string_view ServerToken(Exchange& exchange);
 
 }  // namespace limpet::worker

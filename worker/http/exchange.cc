@@ -12,6 +12,7 @@
 #include "worker/http/response_writer.h"
 #include "worker/http/server_names.h"
 #include "worker/http/steps.h"
+#include "worker/http/subrequest.h"
 #include "worker/http/variables.h"
 #include "worker/tls/tls_transport.h"
 
@@ -83,10 +84,37 @@ void Exchange::StartRefused(ClientStream& stream, const proto::RequestHead& head
   request_.remote = client().remote;
   stream.CloseAfterResponse();
   Enter(Phase::kRouting);
+  const std::string_view part = head.protocol.empty() ? "line" : "headers";
   Log(LogLevel::kInfo, error.detail.empty()
-                           ? std::string(error.reason)
-                           : fmt::format("{}: \"{}\"", error.reason, error.detail));
+                           ? fmt::format("{} while reading client request {}", error.reason, part)
+                           : fmt::format("{}: \"{}\" while reading client request {}", error.reason,
+                                         error.detail, part));
   Finish(error.status);
+}
+
+void Exchange::StartSubrequest(ClientStream& stream, const Exchange& parent, std::string_view uri,
+                               std::string_view args) {
+  stream_ = &stream;
+  request_ = parent.request_;
+  request_.method = proto::Method::kGet;
+  request_.method_name = "GET";
+  request_.framing = {};
+  request_.uri = uri;
+  request_.args = args;
+  request_.uri_is_original = false;
+  request_.under_location = true;
+  request_.uri_under_alias = false;
+  request_.internal = request_.is_subrequest = true;
+  request_.started_ms = runtime_.loop.NowMs();
+  request_.location = request_.server->root.get();
+  variables_ = parent.variables_;
+  captures_ = parent.captures_;
+  Enter(Phase::kRouting);
+  Run(FirstStep());
+}
+
+void Exchange::set_subrequest(std::unique_ptr<Subrequest> subrequest) {
+  subrequest_ = std::move(subrequest);
 }
 
 // Everything that does not depend on the location. False if the request has been answered.
@@ -112,7 +140,7 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   proto::Target target;
   if (!proto::ParseTarget(head.target, head.method, request_.server->head.merge_slashes,
                           &uri_storage_, &target)) {
-    return refuse(400, "client sent invalid request");
+    return refuse(400, "client sent invalid request while reading client request line");
   }
   request_.unparsed_uri = target.unparsed;
   request_.uri = target.uri;
@@ -125,12 +153,13 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   proto::HostAndPort host;
   if (host_field != nullptr && !host_field->value.empty() &&
       !proto::ValidateHost(host_field->value, &host_storage_, &host)) {
-    return refuse(400, "client sent invalid host header");
+    return refuse(400, "client sent invalid host header while reading client request headers");
   }
   if (host_field != nullptr && host_field->value.empty() && !absolute)
-    return refuse(400, "client sent invalid host header");
+    return refuse(400, "client sent invalid host header while reading client request headers");
   if (absolute && !proto::ValidateHost(target.authority, &host_storage_, &host)) {
-    return refuse(400, "client sent invalid host in request line");
+    return refuse(400,
+                  "client sent invalid host in request line while reading client request line");
   }
   request_.host = host.host;
   request_.host_port = host.port;
@@ -142,7 +171,8 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   }
 
   if (const proto::HeadError error = proto::CheckRequest(head); error.status != 0)
-    return refuse(error.status, error.reason);
+    return refuse(error.status,
+                  fmt::format("{} while reading client request headers", error.reason));
   request_.framing = proto::RequestFraming(head);
   if (!request_.framing.ok()) return refuse(request_.framing.status, request_.framing.reason);
   if (client().plain_on_tls) return refuse(497, "client sent plain HTTP request to HTTPS port");
@@ -345,7 +375,10 @@ void Exchange::AbandonAfterFlush() {
 void Exchange::Reset() {
   if (phase_ == Phase::kIdle) return;
   if (proxy_ != nullptr) proxy_->Stop();
-  if (stream_ != nullptr && request_.location != nullptr) WriteAccessLog(*this);
+  subrequest_.reset();
+  if (stream_ != nullptr && request_.location != nullptr &&
+      (!request_.is_subrequest || location().log.log_subrequest))
+    WriteAccessLog(*this);
   for (auto it = at_end_.rbegin(); it != at_end_.rend(); ++it) (*it)();
   at_end_.clear();
   if (proxy_ != nullptr) proxy_->Reset();
@@ -381,7 +414,7 @@ void Exchange::Log(LogLevel level, std::string_view message) const {
     line += fmt::format(", request: \"{}\"", request_.head->request_line);
     if (proxy_ != nullptr && proxy_->peer() != nullptr) {
       line += fmt::format(", upstream: \"{}://{}{}\"", proxy_->is_https() ? "https" : "http",
-                          proxy_->peer()->name, request_.unparsed_uri);
+                          proxy_->peer()->name, proxy_->request_uri());
     }
     if (const proto::Header* host = request_.headers().Find(proto::HeaderId::kHost)) {
       line += fmt::format(", host: \"{}\"", host->value);

@@ -26,6 +26,7 @@
 namespace limpet::worker {
 
 class ProxyExchange;
+class Subrequest;
 class ResponseWriter;
 
 // Where an exchange is. Each has a row in exchange.cc: which deadline runs, and whether the client
@@ -54,6 +55,10 @@ class Exchange final : public conf::VariableReader {
   // server.
   void StartRefused(ClientStream& stream, const proto::RequestHead& head,
                     const proto::HeadError& error);
+  // A request of our own for another location, made while `parent` waits: its head, its client, and
+  // the variables it has set are this one's, too. `parent` must outlive this exchange's end.
+  void StartSubrequest(ClientStream& stream, const Exchange& parent, std::string_view uri,
+                       std::string_view args);
   void OnBodyData(Slice data) { body_.OnData(std::move(data)); }
   void OnBodyPause() { body_.OnPause(); }  // all that has come so far has been handed over
   void OnBodyEnd() { body_.OnEnd(); }
@@ -86,6 +91,8 @@ class Exchange final : public conf::VariableReader {
   // Resume() after this time; nothing else happens to the exchange meanwhile but the client
   // leaving.
   void Delay(std::chrono::milliseconds time);
+  // Waits for something of our own: Resume() will be called.
+  void Suspend() { Enter(Phase::kDelayed); }
   // Runs the location's proxy_pass.
   void StartProxy();
 
@@ -132,7 +139,9 @@ class Exchange final : public conf::VariableReader {
     limit_rate_set_ = true;
   }
   bool limit_rate_set() const { return limit_rate_set_; }
-  std::string_view limit_req_status, limit_conn_status;  // for their variables
+  Subrequest* subrequest() { return subrequest_.get(); }
+  void set_subrequest(std::unique_ptr<Subrequest> subrequest);  // replaces the one before
+  std::string_view limit_req_status, limit_conn_status;         // for their variables
   // Runs when the exchange ends, newest first: what a step has taken (a place under limit_conn) it
   // gives back here.
   void AtEnd(std::function<void()> release) { at_end_.push_back(std::move(release)); }
@@ -160,6 +169,7 @@ class Exchange final : public conf::VariableReader {
   UpstreamTrace trace_;
   std::unique_ptr<ProxyExchange> proxy_;
   std::unique_ptr<ResponseWriter> writer_;
+  std::unique_ptr<Subrequest> subrequest_;
   int error_status_ = 0;
   bool uri_cycle_ = false;  // give up error pages: they led here
   bool error_page_active_ =

@@ -26,11 +26,14 @@ Step RealIpStep(
     Exchange& exchange);  // realip.cc: after the server is known, and again after the location is
 Step LimitConnStep(Exchange& exchange);  // limit_conn.cc
 Step LimitReqStep(Exchange& exchange);   // limit_req.cc; may delay
-Step AccessStep(
-    Exchange& exchange);  // access.cc: satisfy over allow/deny and auth_basic (auth_basic.cc)
-Step AccessVerdictStep(
-    Exchange& exchange);  // access.cc: answers what AccessStep decided before auth_delay
+// access.cc: satisfy over allow/deny, auth_basic (auth_basic.cc) and auth_request (auth_request.cc)
+Step AccessStep(Exchange& exchange);
+Step AuthRequestStep(Exchange& exchange);  // asks and waits
+Step AuthAnswerStep(Exchange& exchange);
+Step AccessDelayStep(Exchange& exchange);    // auth_delay
+Step AccessVerdictStep(Exchange& exchange);  // answers what the steps before it have decided
 Step TryFilesStep(Exchange& exchange);       // try_files.cc
+Step EmptyGifContent(Exchange& exchange);    // empty_gif.cc
 Step StubStatusContent(Exchange& exchange);  // stub_status.cc
 Step ApiContent(Exchange& exchange);         // status_content.cc
 Step PrometheusContent(Exchange& exchange);  // status_content.cc
@@ -41,9 +44,16 @@ Step StaticContent(Exchange& exchange);      // static_files.cc: root, alias, in
 // 304 and 412 (conditional.cc). False: the response was replaced.
 bool ApplyConditions(Exchange& exchange);
 void AddResponseHeaders(Exchange& exchange);  // add_headers.cc: add_header, expires
+void AddCharset(Exchange& exchange);          // charset.cc: Content-Type
 // Makes the gzip filter if this response is to be compressed (gzip.cc); null otherwise. Sets
 // response fields.
 std::unique_ptr<BodyFilter> MakeGzipFilter(Exchange& exchange, BodyFilter* next);
+// sub_filter.cc: whether the body is one whose texts are replaced (sets response fields), and what
+// does it; null if there is nothing to look for.
+bool ChangesText(Exchange& exchange);
+std::unique_ptr<BodyFilter> MakeSubFilter(Exchange& exchange, BodyFilter* next);
+// 103 of an upstream, if early_hints lets it through (early_hints.cc).
+void PassEarlyHints(Exchange& exchange, const proto::ResponseHead& head);
 
 // --- Response head of an upstream (proxy_headers.cc, proxy_rewrite.cc) ---
 // proxy_redirect on Location and Refresh; proxy_cookie_domain, _path and _flags on Set-Cookie. The

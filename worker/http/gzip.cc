@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "proto/negotiation.h"
 #include "worker/http/features.h"
+#include "worker/http/mime.h"
 
 namespace limpet::worker {
 namespace {
@@ -19,12 +20,17 @@ constexpr int kWindowBits = 15;
 constexpr int kMemoryLevel = 8;
 constexpr int kGzipFormat = 16;  // zlib: added to the window bits
 
-bool IsCompressibleType(const conf::GzipSettings& settings, std::string_view content_type) {
-  const std::string_view type = TrimSpaces(content_type.substr(0, content_type.find(';')));
-  if (type.empty()) return false;
-  if (settings.any_type) return true;
-  return std::any_of(settings.types.begin(), settings.types.end(),
-                     [type](const std::string& t) { return EqualsIgnoreCase(t, type); });
+// gzip_disable: browsers that cannot take what they ask for. msie6 means MSIE 4 to 6, but not 6
+// with its service pack 2 ("SV1").
+bool IsDisabledFor(const conf::GzipSettings& settings, std::string_view agent) {
+  if (settings.disabled_for_msie6) {
+    const size_t at = agent.find("MSIE ");
+    const bool old = at != std::string_view::npos && at + 6 < agent.size() &&
+                     agent[at + 6] == '.' && agent[at + 5] >= '4' && agent[at + 5] <= '6';
+    if (old && (agent[at + 5] != '6' || agent.find("SV1") == std::string_view::npos)) return true;
+  }
+  return std::any_of(settings.disabled_for.begin(), settings.disabled_for.end(),
+                     [agent](const auto& regex) { return regex->Match(agent, nullptr); });
 }
 
 bool HasExpired(std::string_view expires, const Response& response, int64_t now) {
@@ -65,7 +71,7 @@ bool IsGzipCandidate(const conf::GzipSettings& settings, const Response& respons
   if (response.status != 200 && response.status != 403 && response.status != 404) return false;
   if (!response.headers.Value(HeaderId::kContentEncoding).empty()) return false;
   if (response.content_length != -1 && response.content_length < settings.min_length) return false;
-  return IsCompressibleType(settings, response.content_type);
+  return IsOneOfTypes(settings.types, settings.any_type, response.content_type);
 }
 
 bool ClientTakesGzip(const conf::GzipSettings& settings, const proto::RequestHead& request,
@@ -74,6 +80,8 @@ bool ClientTakesGzip(const conf::GzipSettings& settings, const proto::RequestHea
   if (accept == nullptr || !proto::AcceptsGzip(accept->value)) return false;
   const int version = request.version_major * 10 + std::min(request.version_minor, 1);
   if (version < settings.http_version) return false;
+  const proto::Header* agent = request.headers.Find(HeaderId::kUserAgent);
+  if (agent != nullptr && IsDisabledFor(settings, agent->value)) return false;
   if (!request.headers.Has(HeaderId::kVia)) return true;
   return TakenThroughProxy(settings.proxied, request.headers, response, now);
 }

@@ -33,8 +33,12 @@ void Http1Connection::UpdateReading() {
 void Http1Connection::SendContinue() {
   if (!expects_continue_ || continue_sent_ || (!body_done_ && buffered() > 0)) return;
   continue_sent_ = true;
-  out_.Append(kContinue);
-  sent_before_ += kContinue.size();  // no part of the response
+  SendInterim(kContinue);
+}
+
+void Http1Connection::SendInterim(std::string_view head) {
+  out_.Append(head);
+  sent_before_ += head.size();  // no part of the response
   Flush();
 }
 
@@ -84,6 +88,9 @@ void Http1Connection::ReadBody() {
 // Takes the body's part of `bytes` and hands it on; how many bytes that were.
 size_t Http1Connection::ConsumeBody(const BlockRef& block, std::string_view bytes) {
   delivering_ = true;
+  Request& request = exchange_->request();
+  const uint64_t before = request.body_received;
+  request.body_received += bytes.size();  // $request_length counts framing, too
   size_t used = bytes.size();
   if (tunnel_) {
     Hand(block, bytes);
@@ -95,6 +102,8 @@ size_t Http1Connection::ConsumeBody(const BlockRef& block, std::string_view byte
     if (Hand(block, bytes.substr(0, used)) && body_remaining_ == 0) BodyEnded();
   }
   delivering_ = false;
+  if (exchange_ != nullptr && state_ == State::kExchange && used < bytes.size())
+    request.body_received = before + used;  // the rest belongs to the next request
   return used;
 }
 

@@ -399,11 +399,9 @@ void Http1Connection::Abort(bool reset) {
   Close(reset);
 }
 
-int64_t Http1Connection::RoundTripMicroseconds() const {
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  if (::getsockopt(transport_->fd(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return -1;
-  return info.tcpi_rtt;
+bool Http1Connection::TcpInfo(tcp_info* out) const {
+  socklen_t size = sizeof *out;
+  return ::getsockopt(transport_->fd(), IPPROTO_TCP, TCP_INFO, out, &size) == 0;
 }
 
 const TlsTransport* Http1Connection::tls() const {

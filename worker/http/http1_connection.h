@@ -36,6 +36,7 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   // ClientStream
   const ClientInfo& client() const override { return info_; }
   void WantBody(bool wanted) override;
+  void SendInterim(std::string_view head) override;
   void SendContinue() override;
   bool DropBufferedBody() override;
   OutputQueue& output() override { return out_; }
@@ -48,7 +49,7 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   void Abort(bool reset) override;
   uint64_t bytes_sent() const override { return out_.sent() - sent_before_; }
   const TlsTransport* tls() const override;
-  int64_t RoundTripMicroseconds() const override;
+  bool TcpInfo(tcp_info* out) const override;
   void StartTunnel() override;
 
  private:

@@ -1,10 +1,11 @@
 #include "worker/http/log_file.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include <cerrno>
+
+#include "base/log_path.h"
 
 namespace limpet::worker {
 namespace {
@@ -47,9 +48,9 @@ LogFile::LogFile(std::string path, Loop& loop, const Log& main_log)
       loop_(loop) {}
 
 Status LogFile::Open() {
-  UniqueFd fd(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
-  if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path_), errno);
-  fd_ = std::move(fd);
+  Result<UniqueFd> fd = OpenLogPath(path_);
+  if (!fd) return fd.error();
+  fd_ = std::move(*fd);
   return {};
 }
 

@@ -1,5 +1,9 @@
 #include "worker/http/mime.h"
 
+#include <algorithm>
+
+#include "base/text.h"
+
 namespace limpet::worker {
 
 std::string_view FileExtension(std::string_view uri) {
@@ -16,6 +20,13 @@ std::string_view ContentTypeOf(const conf::ResponseSettings& settings, std::stri
     if (it != settings.types->end()) return it->second;
   }
   return settings.default_type;
+}
+
+bool IsOneOfTypes(const std::vector<std::string>& types, bool any, std::string_view content_type) {
+  const std::string_view type = TrimSpaces(content_type.substr(0, content_type.find(';')));
+  if (type.empty()) return false;
+  return any || std::any_of(types.begin(), types.end(),
+                            [type](const std::string& t) { return EqualsIgnoreCase(t, type); });
 }
 
 }  // namespace limpet::worker

@@ -1,7 +1,9 @@
 // Content types of files by their extension.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "conf/response.h"
 
@@ -12,5 +14,8 @@ std::string_view FileExtension(std::string_view uri);
 
 // From `types`, in any case of the extension; else default_type.
 std::string_view ContentTypeOf(const conf::ResponseSettings& settings, std::string_view uri);
+
+// Whether a content type is among `types` (lower case, without parameters), or any will do.
+bool IsOneOfTypes(const std::vector<std::string>& types, bool any, std::string_view content_type);
 
 }  // namespace limpet::worker

@@ -101,7 +101,7 @@ PasswordCheck CheckPassword(std::string_view password, std::string_view stored) 
   if (stored.starts_with("$apr1$")) {
     return Verdict(SameSecret(CryptApr1(password, stored), stored));
   }
-  return CheckCrypt(password, stored);
+  return stored.empty() ? PasswordCheck::kMismatch : CheckCrypt(password, stored);
 }
 
 std::optional<std::string_view> FindPassword(std::string_view file, std::string_view user) {

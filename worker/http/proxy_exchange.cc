@@ -27,9 +27,10 @@ void ProxyExchange::Start(const conf::Location& location) {
   request_half_ = response_half_ = Half::kHead;
   body_dropped_ = false;
   has_head_ = false;
+  decoder_.Reset();
   sticky_ = {};
   sticky_cookie_ = {};
-  evaluated_uri_ = {};
+  evaluated_uri_ = request_uri_ = {};
   buffering_ = location.proxy.buffering;
   if (FindUpstream()) ReadBodyOrGo();
 }
@@ -43,6 +44,9 @@ void ProxyExchange::ReadBodyOrGo() {
   const bool has_body = request.framing.kind != proto::BodyKind::kNone;
   streamed_ = has_body && !location.proxy.request_buffering && location.proxy.pass_request_body &&
               !location.proxy.set_body && body.mode() == RequestBody::Mode::kIdle;
+  // HTTP/1.0 has no chunks: the length must be known before the request goes out.
+  if (request.framing.kind == proto::BodyKind::kChunked && location.proxy.http_version < 11)
+    streamed_ = false;
   chunk_body_ = streamed_ && request.framing.kind == proto::BodyKind::kChunked;
   state_ = State::kReadingBody;
   if (streamed_) return FirstPeer();
@@ -373,6 +377,7 @@ void ProxyExchange::Reset() {
   spool_.Reset();
   ReturnPipe();
   has_head_ = false;
+  decoder_.Reset();  // its trailers were of the response that has ended
   streamed_ = chunk_body_ = body_dropped_ = body_complete_ = false;
 }
 

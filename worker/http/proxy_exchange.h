@@ -69,6 +69,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   std::string_view evaluated_uri() const {
     return evaluated_uri_;
   }  // of a proxy_pass with variables; "" if it has none
+  std::string_view request_uri() const { return request_uri_; }  // as the peer is asked for it
   bool keeps_connection() const { return keep_upstream_; }
   bool is_https() const { return https_; }
   bool body_is_streamed() const { return streamed_; }
@@ -131,6 +132,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void StartTunnel();
   void StartBody();
   void ReadBody();
+  bool CanSpool() const;  // what a slow client does not take may wait in a file
   bool SpliceBody();
   void ReturnPipe();
   void OnBodyBytes(std::string_view bytes);
@@ -182,7 +184,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool body_dropped_ = false;   // streamed bytes are gone
   bool body_complete_ = false;  // nothing will be added to out_ any more
   uint64_t out_before_ = 0;
-  std::string_view proxy_host_, proxy_port_, evaluated_uri_;
+  std::string_view proxy_host_, proxy_port_, evaluated_uri_, request_uri_;
+  proto::Method upstream_method_ = proto::Method::kGet;
   std::string target_storage_;
 
   // From the peer.

@@ -183,12 +183,19 @@ void WriteUpstreamRequest(conf::VariableReader& reader, const Request& request,
   if (!own_body.empty()) out->Append(own_body);
 }
 
-void BuildUpstreamRequest(Exchange& exchange, const UpstreamTarget& target,
-                          const UpstreamBody& body, OutputQueue* out) {
+proto::Method UpstreamMethod(Exchange& exchange) {
+  const std::string_view method = EvaluateField(exchange.location().proxy.method, exchange);
+  if (method.empty()) return exchange.request().method;
+  return method == "HEAD" ? proto::Method::kHead : proto::Method::kGet;
+}
+
+std::string_view BuildUpstreamRequest(Exchange& exchange, const UpstreamTarget& target,
+                                      const UpstreamBody& body, OutputQueue* out) {
   const conf::Location& location = exchange.location();
   const std::string_view uri = UpstreamUri(exchange.request(), target, exchange.arena());
   WriteUpstreamRequest(exchange, exchange.request(), location.proxy,
                        exchange.runtime().proxy_plans.For(location), target.host, uri, body, out);
+  return uri;
 }
 
 void FilterUpstreamHead(Exchange& exchange, const proto::ResponseHead& head) {
@@ -197,6 +204,8 @@ void FilterUpstreamHead(Exchange& exchange, const proto::ResponseHead& head) {
   response.status = head.status;
   response.status_line = head.status_line;
   response.from_upstream = true;
+  response.own_server = plan.hidden.Has(HeaderId::kServer);
+  response.own_date = plan.hidden.Has(HeaderId::kDate);
   response.allow_ranges = exchange.location().proxy.force_ranges;
   uint64_t seen = 0;
   for (const Header& header : head.headers) {

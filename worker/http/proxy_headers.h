@@ -31,9 +31,12 @@ struct UpstreamBody {
 std::string_view UpstreamUri(const Request& request, const UpstreamTarget& target, Arena& arena);
 
 // Queues request line and headers, and the whole body if proxy_set_body gives one. May be called
-// again for another peer.
-void BuildUpstreamRequest(Exchange& exchange, const UpstreamTarget& target,
-                          const UpstreamBody& body, OutputQueue* out);
+// again for another peer. The URI it asks for.
+std::string_view BuildUpstreamRequest(Exchange& exchange, const UpstreamTarget& target,
+                                      const UpstreamBody& body, OutputQueue* out);
+
+// The method the upstream is asked with, as far as it matters to the body of its response.
+proto::Method UpstreamMethod(Exchange& exchange);
 
 // The same without an exchange: `uri` and `proxy_host` have been worked out.
 void WriteUpstreamRequest(conf::VariableReader& reader, const Request& request,

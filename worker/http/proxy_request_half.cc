@@ -75,7 +75,8 @@ void ProxyExchange::QueueRequest() {
   out_.Clear();
   pieces_.clear();
   body_complete_ = false;
-  BuildUpstreamRequest(exchange_, target, framing, &out_);
+  upstream_method_ = UpstreamMethod(exchange_);
+  request_uri_ = BuildUpstreamRequest(exchange_, target, framing, &out_);
   if (streamed_) {
     request_half_ = Half::kBody;
     if (exchange_.body().mode() == RequestBody::Mode::kIdle)

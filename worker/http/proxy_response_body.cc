@@ -12,8 +12,16 @@
 namespace limpet::worker {
 namespace {
 
-constexpr size_t kClientHighWater =
-    64 * 1024;  // bytes in memory for a slow client before the peer has to wait
+// Bytes in memory for a slow client before the peer has to wait: what proxy_buffers allows, within
+// reason.
+constexpr size_t kMostInMemory = 64 * 1024;
+constexpr size_t kLeastInMemory = 16 * 1024;
+
+size_t HighWater(const conf::ProxySettings& proxy) {
+  const size_t buffers = proxy.buffers_size * static_cast<size_t>(proxy.buffers_count);
+  return std::clamp(buffers, kLeastInMemory, kMostInMemory);
+}
+
 constexpr uint64_t kPatienceMs = 50;  // that a client may be behind before its bytes are spooled
 
 }  // namespace
@@ -55,10 +63,11 @@ void ProxyExchange::ReturnPipe() {
 void ProxyExchange::ReadBody() {
   if (paused_) return;
   if (SpliceBody()) return;
-  if (!block_ || !block_.unique() || block_ == head_block_ || block_.capacity() < 60000) {
-    const bool small = framing_.kind == proto::BodyKind::kLength && remaining_ < 16000;
-    block_ = exchange_.runtime().blocks.Get(small ? BlockSize::k16K : BlockSize::k64K);
-  }
+  const bool is_short = framing_.kind == proto::BodyKind::kLength && remaining_ < 16000;
+  const bool stays_in_memory = client_is_slow_ && !CanSpool();
+  const BlockSize size = is_short || stays_in_memory ? BlockSize::k16K : BlockSize::k64K;
+  if (!block_ || !block_.unique() || block_ == head_block_ || block_.capacity() + 64 < Bytes(size))
+    block_ = exchange_.runtime().blocks.Get(size);
   filled_ = 0;
   size_t n = 0;
   size_t limit = block_.capacity();
@@ -116,7 +125,7 @@ void ProxyExchange::ForwardBody(std::string_view bytes) {
   ResponseWriter& writer = exchange_.writer();
   const conf::ProxySettings& proxy = location_->proxy;
   const bool may_spool = buffering_ && state_ != State::kTunnel && proxy.max_temp_file_size > 0 &&
-                         !writer.gzip_active();
+                         !writer.is_filtered();
   const bool client_is_slow =
       spool_.size() > 0 || exchange_.stream().output().memory() + bytes.size() >
                                proxy.buffers_size * static_cast<size_t>(proxy.buffers_count);
@@ -141,15 +150,17 @@ uint64_t ProxyExchange::RateBudget() {
                        received_);
 }
 
+bool ProxyExchange::CanSpool() const {
+  return buffering_ && state_ == State::kTalking && !exchange_.writer().is_filtered() &&
+         spool_.size() + kMostInMemory <= location_->proxy.max_temp_file_size;
+}
+
 // Reads on, or not: a slow client and proxy_limit_rate hold the peer back.
 void ProxyExchange::UpdateReading() {
   if (state_ != State::kTalking && state_ != State::kTunnel) return;
   if (response_half_ != Half::kBody) return;
-  const bool can_spool = buffering_ && state_ == State::kTalking &&
-                         !exchange_.writer().gzip_active() &&
-                         spool_.size() + kClientHighWater <= location_->proxy.max_temp_file_size;
-  const bool full =
-      exchange_.stream().output().memory() >= (can_spool ? 4 * kClientHighWater : kClientHighWater);
+  const bool full = exchange_.stream().output().memory() >=
+                    (CanSpool() ? 4 * kMostInMemory : HighWater(location_->proxy));
   const bool rate_reached = limit_rate_ > 0 && RateBudget() == 0;
   // A client that is behind for a moment is waited for: its bytes stay where the processor has them
   // at hand.

@@ -40,6 +40,7 @@ void ProxyExchange::ParseHead() {
         break;
     }
     if (!parser_.head().is_interim()) break;
+    PassEarlyHints(exchange_, parser_.head());
     head_start_ += parser_.consumed();  // 100, 102, 103: the final one follows (RFC 9110 15.2)
     parser_.Reset();
     if (head_start_ == filled_) return ArmDeadline();
@@ -55,7 +56,7 @@ void ProxyExchange::OnHead() {
   attempt.status = head.status;
   attempt.header_ms = ElapsedMs();
 
-  framing_ = proto::ResponseFraming(exchange_.request().method, head);
+  framing_ = proto::ResponseFraming(upstream_method_, head);
   if (!framing_.ok()) {
     return Fail(kBadResponse,
                 fmt::format("{} while reading response header from upstream", framing_.reason), 0);
@@ -217,7 +218,7 @@ void ProxyExchange::KeepDeclaredLength() {
   const bool bodiless =
       exchange_.request().method == proto::Method::kHead || parser_.head().status == 304;
   response.content_length = bodiless ? -1 : 0;
-  if (declared != nullptr && proto::ParseContentLength(declared->value, &length)) {
+  if (bodiless && declared != nullptr && proto::ParseContentLength(declared->value, &length)) {
     response.content_length = static_cast<int64_t>(length);
   }
 }

@@ -21,16 +21,22 @@ std::string_view Join(conf::VariableReader& reader, std::initializer_list<std::s
   return {out, size};
 }
 
-// The replacement may use the groups of the match.
-bool MatchRegex(conf::VariableReader& reader, const conf::Regex& regex, std::string_view text) {
-  return regex.Match(text, &reader.captures());
+// The replacement may use the groups of the match, by number and by name.
+template <class Rule>
+bool MatchRegex(conf::VariableReader& reader, const Rule& rule, std::string_view text) {
+  if (!rule.regex->Match(text, &reader.captures())) return false;
+  for (size_t i = 0; i < rule.named.size(); ++i) {
+    const int group = rule.regex->named_groups()[i].group;
+    reader.SetNamed(rule.named[i], conf::Value::Of(reader.captures().Group(group)));
+  }
+  return true;
 }
 
 std::optional<std::string_view> ApplyRedirectRule(conf::VariableReader& reader,
                                                   const conf::RedirectRule& rule,
                                                   std::string_view url) {
   if (rule.regex) {
-    if (!MatchRegex(reader, *rule.regex, url)) return std::nullopt;
+    if (!MatchRegex(reader, rule, url)) return std::nullopt;
     return rule.replacement.Evaluate(reader);
   }
   const std::string_view prefix = rule.prefix.Evaluate(reader);
@@ -52,7 +58,7 @@ std::optional<std::string_view> ApplyCookieRule(conf::VariableReader& reader,
                                                 const conf::CookieRule& rule, CookieAttribute kind,
                                                 std::string_view value) {
   if (rule.regex) {
-    if (!MatchRegex(reader, *rule.regex, value)) return std::nullopt;
+    if (!MatchRegex(reader, rule, value)) return std::nullopt;
     return rule.replacement.Evaluate(reader);
   }
   const std::string_view match = rule.match.Evaluate(reader);
@@ -172,7 +178,7 @@ struct WantedFlags {
 const conf::CookieFlags* FindFlags(conf::VariableReader& reader, const conf::ProxySettings& proxy,
                                    std::string_view cookie) {
   for (const conf::CookieFlags& flags : proxy.cookie_flags) {
-    const bool matches = flags.regex ? MatchRegex(reader, *flags.regex, cookie)
+    const bool matches = flags.regex ? MatchRegex(reader, flags, cookie)
                                      : EqualsIgnoreCase(flags.cookie.Evaluate(reader), cookie);
     if (matches) return &flags;
   }

@@ -45,8 +45,9 @@ struct Request {
   std::string_view host;         // lower case, without the port; "" if the request named none
   uint16_t host_port = 0;
   proto::Framing framing;
-  bool internal = false;  // came by an internal redirect
-  int uri_changes = 10;   // internal redirects left before we call it a cycle
+  bool internal = false;       // came by an internal redirect
+  bool is_subrequest = false;  // made by us: no log line, no access control
+  int uri_changes = 10;        // internal redirects left before we call it a cycle
   const conf::Server* server = nullptr;
   const conf::Location* location = nullptr;
   SocketAddress remote;  // the client, after realip
@@ -59,7 +60,8 @@ struct Request {
   uint64_t head_length = 0;
   uint64_t body_received = 0;
   bool pipelined = false;  // was in the buffer when its predecessor ended: $pipe
-  int access_status = 0;   // what access control will answer once auth_delay has passed
+  int access_status = 0;   // what access control will answer; 0: nothing, the request may go on
+  bool access_granted = false;  // no more checks
 
   const proto::HeaderList& headers() const { return head->headers; }
 };

@@ -21,6 +21,8 @@ struct Response {
   std::string_view content_type;
   std::string_view server;  // replaces our own Server field; of an upstream with proxy_pass_header
   std::string_view date;
+  bool own_server = true;  // false: proxy_pass_header shows the upstream's, or none
+  bool own_date = true;
   std::string_view location;            // may still be relative: made absolute when written
   int64_t last_modified = -1;           // seconds; -1: none
   std::string_view last_modified_text;  // an upstream's own spelling

@@ -83,6 +83,7 @@ ResponseWriter::ResponseWriter(Exchange& exchange) : exchange_(exchange) {}
 ResponseWriter::~ResponseWriter() = default;
 
 void ResponseWriter::Reset() {
+  text_filter_.reset();
   filter_.reset();
   first_ = this;
   head_sent_ = ended_ = false;
@@ -97,20 +98,35 @@ bool ResponseWriter::SendHead() {
   }
   if (!ApplyConditions(exchange_)) return false;
   AddResponseHeaders(exchange_);
+  AddCharset(exchange_);
+  DropWhatStatusForbids();
   response.hides_body =
       !response.is_upgrade && (exchange_.request().method == proto::Method::kHead ||
                                proto::StatusHasNoBody(response.status));
-  if (!response.hides_body) {
-    filter_ = MakeGzipFilter(exchange_, this);
-  }
+  const bool changes_text = ChangesText(exchange_);
+  filter_ = MakeGzipFilter(exchange_, this);
+  if (response.hides_body) filter_.reset();  // HEAD is told what GET would be
   if (!ApplyRanges(exchange_, this, &filter_)) return false;
   if (filter_ != nullptr) first_ = filter_.get();
+  if (changes_text && !response.hides_body) text_filter_ = MakeSubFilter(exchange_, first_);
+  if (text_filter_ != nullptr) first_ = text_filter_.get();
   DecideFraming();
   const uint64_t queued = exchange_.stream().output().size();
   ComposeHead();
   head_bytes_ = exchange_.stream().output().size() - queued;
   head_sent_ = true;
   return true;
+}
+
+// nginx: only what a client may keep says when it was changed, and 204 tells nothing of a body.
+void ResponseWriter::DropWhatStatusForbids() {
+  Response& response = exchange_.response();
+  const int status = response.status;
+  if (status == 204) response.content_type = {};
+  if (status == 200 || status == 206 || status == 304) return;
+  if (response.from_upstream && status != 204) return;
+  response.last_modified = -1;
+  response.last_modified_text = {};
 }
 
 // The one place that decides how the client finds the end of the body (RFC 9112 6.3).
@@ -123,6 +139,7 @@ void ResponseWriter::DecideFraming() {
   }
   if (response.content_length >= 0 && !response.expects_trailers) return;
   const proto::RequestHead& head = *exchange_.request().head;
+  if (exchange_.request().method == proto::Method::kHead) return;  // whatever it is, it ends here
   if (head.is_http11() && exchange_.location().response.chunked) {
     response.chunked = true;
     response.content_length = -1;
@@ -132,7 +149,7 @@ void ResponseWriter::DecideFraming() {
 }
 
 void ResponseWriter::ComposeHead() {
-  const Response& response = exchange_.response();
+  Response& response = exchange_.response();
   const conf::Location& location = exchange_.location();
   const proto::RequestHead& head = *exchange_.request().head;
   ClientStream& stream = exchange_.stream();
@@ -145,11 +162,13 @@ void ResponseWriter::ComposeHead() {
   } else if (const std::string_view text = proto::StatusText(response.status); !text.empty()) {
     out << text;
   } else {
-    out << static_cast<uint64_t>(response.status) << " ";
+    out << fmt::format("{:03} ", response.status);
   }
   out << "\r\n";
-  out.Field("Server", response.server.empty() ? ServerToken(location.response) : response.server);
-  out.Field("Date", response.date.empty() ? exchange_.runtime().HttpDate() : response.date);
+  if (response.server.empty() && response.own_server) response.server = ServerToken(exchange_);
+  if (response.date.empty() && response.own_date) response.date = exchange_.runtime().HttpDate();
+  if (!response.server.empty()) out.Field("Server", response.server);
+  if (!response.date.empty()) out.Field("Date", response.date);
   if (!response.content_type.empty()) out.Field("Content-Type", response.content_type);
   if (response.content_length >= 0) {
     out << "Content-Length: " << static_cast<uint64_t>(response.content_length) << "\r\n";
@@ -159,7 +178,10 @@ void ResponseWriter::ComposeHead() {
   } else if (response.last_modified >= 0) {
     out.Field("Last-Modified", FormatHttpDate(response.last_modified));
   }
-  if (!response.location.empty()) out.Field("Location", AbsoluteLocation(exchange_));
+  if (!response.location.empty()) {
+    response.location = AbsoluteLocation(exchange_);  // $sent_http_location shows what was sent
+    out.Field("Location", response.location);
+  }
   if (response.chunked) out << "Transfer-Encoding: chunked\r\n";
   if (response.is_upgrade) {
     out << "Connection: upgrade\r\n";
@@ -212,7 +234,7 @@ void ResponseWriter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offse
 
 bool ResponseWriter::CanSplice() const {
   const Response& response = exchange_.response();
-  return filter_ == nullptr && !response.chunked && !response.hides_body &&
+  return first_ == this && !response.chunked && !response.hides_body &&
          exchange_.stream().can_splice();
 }
 

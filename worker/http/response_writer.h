@@ -51,7 +51,7 @@ class ResponseWriter final : public BodyFilter {
   uint64_t head_bytes() const { return head_bytes_; }
   bool ended() const { return ended_; }                // all of the response has been handed over
   uint64_t body_bytes() const { return body_bytes_; }  // handed to the stream, without framing
-  bool gzip_active() const { return filter_ != nullptr; }
+  bool is_filtered() const { return first_ != this; }  // bytes must pass through memory
   BodyFilter* filter() { return filter_.get(); }
 
   // BodyFilter: the chain's end, which frames.
@@ -61,11 +61,13 @@ class ResponseWriter final : public BodyFilter {
   void End() override;
 
  private:
+  void DropWhatStatusForbids();
   void DecideFraming();
   void ComposeHead();
 
   Exchange& exchange_;
-  std::unique_ptr<BodyFilter> filter_;
+  std::unique_ptr<BodyFilter> filter_;       // compresses, or cuts ranges out
+  std::unique_ptr<BodyFilter> text_filter_;  // before it: replaces texts
   BodyFilter* first_ = this;
   bool head_sent_ = false;
   bool ended_ = false;

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include "proto/escape.h"
+#include "proto/status.h"
 #include "proto/target.h"
+#include "worker/http/mime.h"
 
 namespace limpet::worker {
 namespace {
@@ -217,11 +219,18 @@ Step RunRewriteScript(Exchange& exchange, const conf::RewriteScript& script) {
 }
 
 Step RunReturn(Exchange& exchange, const conf::Return& reply) {
-  if (reply.is_redirect) {
-    exchange.Redirect(reply.status, exchange.Evaluate(reply.text));
-  } else if (reply.has_text || reply.status < 400) {
+  const bool is_redirect = proto::IsRedirectStatus(reply.status);
+  const bool has_text = !reply.text.is_constant() || !reply.text.constant().empty();
+  if (is_redirect || has_text || reply.status < 400) {
+    if (exchange.error_status() == 0)
+      exchange.response().status = reply.status;  // the text may name $status
     const std::string_view text = exchange.arena().Copy(exchange.Evaluate(reply.text));
-    exchange.Reply(reply.status, exchange.location().response.default_type, text);
+    if (is_redirect) {
+      exchange.Redirect(reply.status, text);
+    } else {
+      exchange.Reply(reply.status,
+                     ContentTypeOf(exchange.location().response, exchange.request().uri), text);
+    }
   } else {
     exchange.Finish(reply.status);
   }

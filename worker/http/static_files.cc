@@ -7,6 +7,7 @@
 #include "proto/escape.h"
 #include "worker/http/features.h"
 #include "worker/http/file_path.h"
+#include "worker/http/gzip.h"
 #include "worker/http/mime.h"
 #include "worker/http/open_file.h"
 #include "worker/http/response_writer.h"
@@ -41,6 +42,24 @@ Step RedirectToDirectory(Exchange& exchange) {
   exchange.Redirect(
       301, exchange.arena().Concat(uri, "/", request.args.empty() ? "" : "?", request.args));
   return Step::kDone;
+}
+
+// gzip_static: FILE.gz stands in for FILE, for clients that take it.
+OpenedFile OpenCompressed(Exchange& exchange, std::string_view path) {
+  using FromFiles = conf::GzipSettings::FromFiles;
+  const conf::GzipSettings& settings = exchange.location().response.gzip;
+  if (settings.from_files == FromFiles::kOff) return {};
+  const bool is_taken = settings.from_files == FromFiles::kAlways ||
+                        ClientTakesGzip(settings, *exchange.request().head, exchange.response(),
+                                        exchange.runtime().WallSeconds());
+  const bool varies = settings.vary && settings.from_files == FromFiles::kOn;
+  if (!is_taken && !varies) return {};
+  OpenedFile file = OpenFile(WithZero(exchange.arena(), exchange.arena().Concat(path, ".gz")));
+  if (file.fd == nullptr || !file.is_regular) return {};
+  exchange.response().vary_gzip = varies;
+  if (!is_taken) return {};
+  exchange.response().headers.Add(proto::HeaderId::kContentEncoding, "Content-Encoding", "gzip");
+  return file;
 }
 
 Step SendFile(Exchange& exchange, const OpenedFile& file) {
@@ -78,7 +97,9 @@ Step StaticContent(Exchange& exchange) {
 
   const std::optional<FilePath> mapped = MapUriToPath(exchange);
   if (!mapped) return Refuse(exchange, 500);
-  const OpenedFile file = OpenFile(mapped->path);
+  OpenedFile file;
+  if (request.method != proto::Method::kPost) file = OpenCompressed(exchange, mapped->path);
+  if (file.fd == nullptr) file = OpenFile(mapped->path);
   if (file.fd == nullptr) return OpenFailed(exchange, mapped->path, file);
   if (file.is_directory) return RedirectToDirectory(exchange);
   if (!file.is_regular) {

@@ -82,6 +82,7 @@ Step ContentStepRun(Exchange& exchange) {
     exchange.StartProxy();
     return Step::kDone;
   }
+  if (location.response.empty_gif) return EmptyGifContent(exchange);
   if (location.stub_status) return StubStatusContent(exchange);
   if (location.api) return ApiContent(exchange);
   if (location.prometheus) return PrometheusContent(exchange);
@@ -99,6 +100,9 @@ constexpr std::array kSteps = {
     StepRow{"limit_conn", LimitConnStep},
     StepRow{"limit_req", LimitReqStep},
     StepRow{"access", AccessStep},
+    StepRow{"auth_request", AuthRequestStep},
+    StepRow{"auth_request answer", AuthAnswerStep},
+    StepRow{"auth_delay", AccessDelayStep},
     StepRow{"access verdict", AccessVerdictStep},
     StepRow{"try_files", TryFilesStep},
     StepRow{"content", ContentStepRun},

@@ -20,6 +20,10 @@ conf::Value Formatted(Exchange& exchange, fmt::format_string<Args...> format, Ar
   return conf::Value::Of(exchange.arena().Copy({text.data(), text.size()}));
 }
 
+inline conf::Value TextOrNone(std::string_view text) {
+  return text.empty() ? conf::Value::None() : conf::Value::Of(text);
+}
+
 // "12.345", as all times in variables are shown.
 conf::Value SecondsOf(Exchange& exchange, int64_t ms);
 
@@ -70,7 +74,13 @@ conf::Value GetRemotePort(Exchange& exchange);
 conf::Value GetScheme(Exchange& exchange);
 conf::Value GetServerAddr(Exchange& exchange);
 conf::Value GetServerPort(Exchange& exchange);
+conf::Value GetTcpinfoRcvSpace(Exchange& exchange);
 conf::Value GetTcpinfoRtt(Exchange& exchange);
+conf::Value GetTcpinfoRttvar(Exchange& exchange);
+conf::Value GetTcpinfoSndCwnd(Exchange& exchange);
+
+// referer.cc
+conf::Value GetInvalidReferer(Exchange& exchange);
 
 // variables_tls.cc
 conf::Value GetSslAlpnProtocol(Exchange& exchange);
@@ -90,6 +100,8 @@ conf::Value GetConnectionsActive(Exchange& exchange);
 conf::Value GetConnectionsReading(Exchange& exchange);
 conf::Value GetConnectionsWaiting(Exchange& exchange);
 conf::Value GetConnectionsWriting(Exchange& exchange);
+conf::Value GetDateGmt(Exchange& exchange);
+conf::Value GetDateLocal(Exchange& exchange);
 conf::Value GetHostname(Exchange& exchange);
 conf::Value GetMsec(Exchange& exchange);
 conf::Value GetNginxVersion(Exchange& exchange);

@@ -99,9 +99,23 @@ Value GetProxyProtocolTlv(Exchange& exchange, std::string_view name) {
   return tlv ? Value::Of(exchange.arena().Copy(*tlv)) : Value::None();
 }
 
-Value GetTcpinfoRtt(Exchange& exchange) {
-  const int64_t rtt = exchange.stream().RoundTripMicroseconds();
-  return rtt >= 0 ? Formatted(exchange, "{}", rtt) : Value::None();
+namespace {
+
+template <auto kField>
+Value TcpInfoOf(Exchange& exchange) {
+  tcp_info info{};
+  return exchange.stream().TcpInfo(&info) ? Formatted(exchange, "{}", info.*kField) : Value::None();
+}
+
+}  // namespace
+
+Value GetTcpinfoRtt(Exchange& exchange) { return TcpInfoOf<&tcp_info::tcpi_rtt>(exchange); }
+Value GetTcpinfoRttvar(Exchange& exchange) { return TcpInfoOf<&tcp_info::tcpi_rttvar>(exchange); }
+Value GetTcpinfoSndCwnd(Exchange& exchange) {
+  return TcpInfoOf<&tcp_info::tcpi_snd_cwnd>(exchange);
+}
+Value GetTcpinfoRcvSpace(Exchange& exchange) {
+  return TcpInfoOf<&tcp_info::tcpi_rcv_space>(exchange);
 }
 
 }  // namespace limpet::worker

@@ -36,6 +36,14 @@ Value GetConnectionsWriting(Exchange& exchange) {
   return SumOf(exchange, &shm::WorkerCounters::writing);
 }
 
+Value GetDateGmt(Exchange& exchange) {
+  return Value::Of(exchange.arena().Copy(exchange.runtime().HttpDate()));
+}
+
+Value GetDateLocal(Exchange& exchange) {
+  return Value::Of(exchange.arena().Copy(FormatLocalDate(exchange.runtime().WallSeconds())));
+}
+
 Value GetHostname(Exchange&) {
   static const std::string name = ReadHostname();
   return Value::Of(name);

@@ -17,9 +17,10 @@ Value FieldOrNone(const proto::HeaderList& fields, proto::HeaderId id) {
 
 }  // namespace
 
-Value GetArgs(Exchange& exchange) { return Value::Of(exchange.request().args); }
-Value GetUri(Exchange& exchange) { return Value::Of(exchange.request().uri); }
-Value GetRequestUri(Exchange& exchange) { return Value::Of(exchange.request().unparsed_uri); }
+// What a request does not have logs as "-".
+Value GetArgs(Exchange& exchange) { return TextOrNone(exchange.request().args); }
+Value GetUri(Exchange& exchange) { return TextOrNone(exchange.request().uri); }
+Value GetRequestUri(Exchange& exchange) { return TextOrNone(exchange.request().unparsed_uri); }
 Value GetRequest(Exchange& exchange) { return Value::Of(exchange.request().head->request_line); }
 Value GetServerName(Exchange& exchange) { return Value::Of(exchange.request().server->name); }
 
@@ -57,11 +58,14 @@ Value GetIsRequestPort(Exchange& exchange) {
 }
 
 Value GetRequestMethod(Exchange& exchange) {
-  const auto name = exchange.request().method_name;
+  const Request& request = exchange.request();
+  const auto name = request.is_subrequest ? request.head->method_name : request.method_name;
   return name.empty() ? Value::None() : Value::Of(name);
 }
 
-Value GetServerProtocol(Exchange& exchange) { return Value::Of(exchange.request().head->protocol); }
+Value GetServerProtocol(Exchange& exchange) {
+  return TextOrNone(exchange.request().head->protocol);
+}
 
 Value GetRemoteUser(Exchange& exchange) {
   return ParseBasicCredentials(exchange) ? Value::Of(exchange.request().user) : Value::None();

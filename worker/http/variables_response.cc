@@ -10,8 +10,6 @@ using conf::Value;
 
 namespace {
 
-Value TextOrNone(std::string_view text) { return text.empty() ? Value::None() : Value::Of(text); }
-
 Value SentConnection(Exchange& exchange) {
   if (exchange.response().status == 101) return Value::Of("upgrade");
   return Value::Of(exchange.stream().keep_alive() ? "keep-alive" : "close");

@@ -8,8 +8,6 @@ using conf::Value;
 
 namespace {
 
-Value TextOrNone(std::string_view text) { return text.empty() ? Value::None() : Value::Of(text); }
-
 template <auto kMethod>
 Value FromTls(Exchange& exchange) {
   const TlsTransport* const tls = exchange.stream().tls();

@@ -45,8 +45,6 @@ const proto::ResponseHead* HeadOf(Exchange& exchange) {
   return proxy != nullptr ? proxy->upstream_head() : nullptr;
 }
 
-Value TextOrNone(std::string_view text) { return text.empty() ? Value::None() : Value::Of(text); }
-
 }  // namespace
 
 Value GetProxyHost(Exchange& exchange) {

@@ -1,0 +1,136 @@
+"""Access logs: what a line says, where it goes, and that nothing is lost; error logs in containers."""
+import json
+import os
+import signal
+import socket
+
+from client import Connection, get
+from daemon import Limpet
+from origin import Reply
+from waiting import wait_until
+
+CONFIG = """
+events { }
+http {
+    log_format short '$request_method $uri "$args" $status $body_bytes_sent $request_length $upstream_status $sent_http_location';
+    log_format json escape=json '{"agent":"$http_user_agent","cookie":"$cookie_a"}';
+    log_format plain escape=none '$http_user_agent';
+    map $status $loggable { ~^2 0; default 1; }
+    server {
+        listen {port};
+        access_log {dir}/short.log short;
+        location / { return 200 ok; }
+        location /red { return 301 /there; }
+        location /off { access_log off; return 200 ok; }
+        location /errors { access_log {dir}/errors.log short if=$loggable; try_files $arg_file =404; }
+        location /json { access_log {dir}/json.log json; return 200 ok; }
+        location /plain { access_log {dir}/plain.log plain; return 200 ok; }
+        location /both { access_log {dir}/short.log short; access_log {dir}/json.log json; return 200 ok; }
+        location /buffered { access_log {dir}/buffered.log short buffer=64k flush=1h; return 200 ok; }
+        location /syslog { access_log syslog:server=127.0.0.1:{syslog},tag=mine,severity=notice short; return 200 ok; }
+        location /up { proxy_pass http://127.0.0.1:{origin}; }
+    }
+}
+"""
+
+
+def lines(limpet, name, count):
+    def read():
+        if not os.path.exists(limpet.path(name)):
+            return None
+        with open(limpet.path(name)) as text:
+            found = text.read().splitlines()
+        return found if len(found) >= count else None
+    return wait_until(read, f"{count} lines in {name}")
+
+
+def test_lines(origins):
+    (origin,) = origins("origin", respond=lambda request: Reply(b"abc", status="404 No"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as collector:
+        collector.bind(("127.0.0.1", 0))
+        collector.settimeout(10)
+        with Limpet(CONFIG, workers=1, origin=origin.port, syslog=collector.getsockname()[1]) as limpet:
+            get(limpet.port, "/a?b=c")
+            get(limpet.port, "/red")
+            get(limpet.port, "/off")
+            get(limpet.port, "/up/x", method="POST", body=b"12345")
+            with Connection(limpet.port) as connection:
+                connection.send("POST /up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+                connection.response()
+            head = len("GET /a?b=c HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            found = lines(limpet, "short.log", 4)
+            assert found[0] == f'GET /a "b=c" 200 2 {head} - -'
+            assert found[1].startswith('GET /red "-" 301 ') and found[1].endswith(f"http://localhost:{limpet.port}/there")
+            assert found[2].split()[:5] == ["POST", "/up/x", '"-"', "404", "3"] and found[2].split()[6] == "404"
+            assert int(found[2].split()[5]) == len(
+                "POST /up/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 5\r\n\r\n12345")
+            assert int(found[3].split()[5]) == len(
+                "POST /up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+            get(limpet.port, "/syslog")
+            assert b"mine: GET /syslog" in collector.recv(2000)
+
+
+def test_conditions_and_escapes():
+    with Limpet(CONFIG, workers=1, origin=1, syslog=1) as limpet:
+        open(limpet.path("there"), "w").close()
+        get(limpet.port, "/errors?file=/none")
+        assert lines(limpet, "errors.log", 1)[0].startswith("GET /errors ")
+        odd = 'a"b\\c'
+        for path in ("/json", "/plain", "/both"):
+            get(limpet.port, path, [("User-Agent", odd)])
+        first, second = lines(limpet, "json.log", 2)
+        assert json.loads(first) == json.loads(second) == {"agent": odd, "cookie": ""}
+        assert lines(limpet, "plain.log", 1) == [odd]
+
+
+def test_buffers_are_written_at_the_end_and_files_reopened():
+    limpet = Limpet(CONFIG, workers=2, origin=1, syslog=1)
+    with limpet:
+        for _ in range(5):
+            get(limpet.port, "/buffered")
+        get(limpet.port, "/a")
+        lines(limpet, "short.log", 1)
+        assert os.path.getsize(limpet.path("buffered.log")) == 0
+        os.rename(limpet.path("short.log"), limpet.path("old.log"))
+        limpet.kill(signal.SIGUSR1)
+        wait_until(lambda: os.path.exists(limpet.path("short.log")), "the new file")
+
+        def reopened():
+            get(limpet.port, "/b")
+            return os.path.getsize(limpet.path("short.log")) > 0
+
+        wait_until(reopened, "lines in the new file")
+        assert len(lines(limpet, "buffered.log", 5)) == 5  # USR1 flushes
+        get(limpet.port, "/buffered")
+        assert limpet.end() == 0
+        assert len(lines(limpet, "buffered.log", 6)) == 6
+
+
+CONTAINER = """
+user nobody nogroup;
+events { }
+http {
+    log_format line '$request $status';
+    access_log /dev/stdout line;
+    server { listen {port}; error_log /dev/stderr; location / { return 200 ok; } location /files { root {dir}; } }
+}
+"""
+
+
+def test_standard_streams_after_the_change_of_user():
+    with Limpet(CONTAINER, workers=2) as limpet:  # whose output goes to one file that root has opened
+        os.chmod(limpet.path("output"), 0o600)
+        get(limpet.port, "/one")
+        get(limpet.port, "/files/none")
+
+        def output():
+            with open(limpet.path("output")) as text:
+                return text.read()
+
+        wait_until(lambda: "GET /one HTTP/1.1 200\n" in output(), "the access log on stdout")
+        wait_until(lambda: "/files/none\" failed (2: No such file" in output(), "the error log on stderr")
+        limpet.kill(signal.SIGUSR1)
+        limpet.wait_log("reopening logs")
+        get(limpet.port, "/two")
+        wait_until(lambda: "GET /two HTTP/1.1 200\n" in output(), "the access log after reopening")
+        assert not limpet.log_lines(r"\[(emerg|alert|crit)\]")

@@ -1,0 +1,120 @@
+"""Which failures of an upstream go to the next one, and what the client hears; early hints; HEAD and HTTP/1.0 upstreams."""
+import pytest
+
+from client import Connection, get
+from daemon import Limpet
+from origin import Origin, Reply
+
+CONFIG = """
+events { }
+http {
+    upstream pair { server 127.0.0.1:{bad} max_fails=0; server 127.0.0.1:{good} backup; }
+    upstream alone { server 127.0.0.1:{bad} max_fails=0; }
+    early_hints $http_x_hints;
+    server {
+        listen {port};
+        proxy_read_timeout 300ms;
+        add_header X-Tried $upstream_status always;
+        location / { proxy_pass http://pair; }
+        location /500 { proxy_pass http://pair; proxy_next_upstream http_500; }
+        location /404 { proxy_pass http://pair; proxy_next_upstream http_404; }
+        location /429 { proxy_pass http://pair; proxy_next_upstream http_429 non_idempotent; }
+        location /header { proxy_pass http://pair; proxy_next_upstream invalid_header; }
+        location /off { proxy_pass http://pair; proxy_next_upstream off; }
+        location /once { proxy_pass http://pair; proxy_next_upstream_tries 1; }
+        location /any { proxy_pass http://pair; proxy_next_upstream error timeout non_idempotent; }
+        location /intercept { proxy_pass http://alone; proxy_intercept_errors on; error_page 500 502 504 =503 /sorry; }
+        location /sorry { return 200 "sorry $upstream_status"; }
+        location /head { proxy_pass http://alone; proxy_method HEAD; }
+        location /old { proxy_pass http://alone; proxy_http_version 1.0; proxy_request_buffering off; }
+    }
+}
+"""
+CLOSED = Reply(raw=b"", close=True)
+SILENT = Reply(raw=b"")
+WRONG = Reply(raw=b"HTTP/1.1 200 OK\r\nX : y\r\n\r\n", close=True)
+
+
+def failed(status):
+    return Reply(b"bad", status=status)
+
+
+@pytest.fixture(scope="module")
+def limpet():
+    with Origin("bad") as bad, Origin("good") as good:
+        with Limpet(CONFIG, workers=1, bad=bad.port, good=good.port) as running:
+            running.bad, running.good = bad, good
+            yield running
+
+
+# path, method, what the first says -> status, whether the second was asked
+TABLE = [
+    ("/", "GET", CLOSED, 200, True),
+    ("/", "GET", SILENT, 200, True),
+    ("/", "GET", WRONG, 502, False),
+    ("/", "GET", failed("500 X"), 500, False),
+    ("/", "POST", CLOSED, 502, False),
+    ("/", "POST", SILENT, 504, False),
+    ("/any", "POST", CLOSED, 200, True),
+    ("/any", "POST", SILENT, 200, True),
+    ("/500", "GET", failed("500 X"), 200, True),
+    ("/500", "POST", failed("500 X"), 500, False),
+    ("/500", "PUT", failed("500 X"), 200, True),
+    ("/500", "GET", failed("404 X"), 404, False),
+    ("/404", "GET", failed("404 X"), 200, True),
+    ("/429", "POST", failed("429 X"), 200, True),
+    ("/header", "GET", WRONG, 200, True),
+    ("/off", "GET", CLOSED, 502, False),
+    ("/once", "GET", CLOSED, 502, False),
+]
+
+
+@pytest.mark.parametrize("path, method, reply, status, second", TABLE)
+def test_the_table(limpet, path, method, reply, status, second):
+    limpet.bad.respond = lambda request: reply
+    before = limpet.good.hits
+    response = get(limpet.port, path, method=method, body=b"text" if method != "GET" else b"")
+    assert response.status == status
+    assert (limpet.good.hits > before) == second
+    assert len(response.header("x-tried").split(", ")) == (2 if second else 1)
+    if second:
+        assert limpet.good.requests[-1].body == (b"text" if method != "GET" else b"")
+
+
+def test_pages_for_failures(limpet):
+    for reply, status in ((CLOSED, "502"), (SILENT, "504"), (failed("500 X"), "500")):
+        limpet.bad.respond = lambda request: reply
+        response = get(limpet.port, "/intercept")
+        assert (response.status, response.text) == (503, f"sorry {status}")
+    limpet.bad.respond = lambda request: failed("404 X")
+    assert get(limpet.port, "/intercept").text == "bad"
+
+
+def test_early_hints(limpet):
+    raw = (b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nX-Accel-Expires: 1\r\n\r\n"
+           b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    limpet.bad.respond = lambda request: Reply(raw=raw)
+    with Connection(limpet.port) as connection:
+        hints = connection.request("/", headers=[("X-Hints", "1")])
+        assert hints.status == 103 and hints.headers == [("Link", "</a.css>; rel=preload")]
+        assert connection.response().text == "ok"
+        for value in ("0", ""):  # the interim response stays here
+            assert connection.request("/", headers=[("X-Hints", value)]).text == "ok"
+
+
+def test_an_upstream_that_is_asked_with_head(limpet):
+    limpet.bad.respond = lambda request: Reply(b"text")
+    with Connection(limpet.port) as connection:
+        for _ in range(3):  # the length it tells is not that of a body
+            assert connection.request("/head").body == b""
+    assert limpet.bad.requests[-1].method == "HEAD"
+
+
+def test_chunks_are_gathered_for_http_1_0(limpet):
+    limpet.bad.respond = lambda request: Reply(request.body, close=True)
+    with Connection(limpet.port) as connection:
+        connection.send("POST /old HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+        assert connection.response().text == "abcde"
+    asked = limpet.bad.requests[-1]
+    assert asked.version == "HTTP/1.0" and asked.header("content-length") == "5"
+    assert asked.header("transfer-encoding") is None

@@ -1,0 +1,167 @@
+"""Where a request goes: rewrite, if, set, return, try_files, error_page, nested and named locations."""
+import os
+
+import pytest
+
+from client import Connection
+from daemon import Limpet
+from origin import Origin, Reply
+
+CONFIG = r"""
+events { }
+http {
+    absolute_redirect off;
+    server {
+        listen {port};
+        root {dir}/www;
+        rewrite ^/server/(.*)$ /show/$1?s=1;
+        location /show/ { return 200 "$uri?$args"; }
+        location /last/ { rewrite ^/last/(.*)$ /show/$1 last; return 200 never; }
+        location /break/ { rewrite ^/break/(.*)$ /show/$1 break; try_files /none =418; }
+        location /plain/ { rewrite ^/plain/(.*)$ /show/$1; return 200 "$uri"; }
+        location /args/ { rewrite ^/args/(.*)$ /show/x?to=$1 last; }
+        location /noargs/ { rewrite ^/noargs/(.*)$ /show/$1? last; }
+        location /found/ { rewrite ^/found/(.*)$ /new/$1 redirect; }
+        location /moved/ { rewrite ^/moved/(.*)$ /new/$1 permanent; }
+        location /away/ { rewrite ^/away/(.*)$ http://other/$1; }
+        location /named/ { rewrite ^/named/(?<word>\w+)$ /show/$word-$1 last; }
+        location /cycle/ { rewrite ^(/cycle/.*)$ $1 last; }
+        location /set { set $a 1; set $a "${a}2"; if ($arg_more) { set $a "${a}3"; } return 200 $a; }
+        location /stop { set $a 1; if ($arg_more) { break; } return 200 $a; }
+        location /if {
+            if ($arg_a = x) { return 200 equal; }
+            if ($arg_a ~ ^y(.)$) { return 200 "match $1"; }
+            if ($arg_a ~* ^Z) { return 200 nocase; }
+            if ($arg_b != x) { return 200 other; }
+            return 200 none;
+        }
+        location /method { if ($request_method = POST) { return 405; } return 200 ok; }
+        location /file { if (-f $document_root/a.html) { return 200 file; } return 200 none; }
+        location /dir { if (!-d $document_root/sub) { return 200 none; } return 200 dir; }
+        location /try/ { try_files $uri $uri/ /show/fallback?u=$uri; }
+        location /code/ { try_files $uri =410; }
+        location /at/ { try_files $uri @named; }
+        location @named { return 200 "named $uri"; }
+        location /page/ { error_page 404 /show/page; }
+        location /page200/ { error_page 404 =200 /a.html; }
+        location /pagesame/ { error_page 404 = /show/page; }
+        location /pagekeep/ { error_page 404 /a.html; }
+        location /pagenamed/ { error_page 404 = @named; }
+        location /pageaway/ { error_page 404 http://other/gone; }
+        location /pageproxied/ { error_page 404 = @origin; }
+        location @origin { proxy_pass http://127.0.0.1:{origin}; }
+        location /pages/ { error_page 404 /second; error_page 403 /a.html; }
+        location = /second { error_page 403 /a.html; return 403; }
+        location /recursive/ { recursive_error_pages on; error_page 404 /third; }
+        location = /third { recursive_error_pages on; error_page 403 /a.html; return 403; }
+        location /inner { internal; }
+        location = /exact { return 200 exact; }
+        location ^~ /strong/ { return 200 strong; }
+        location ~ \.cgi$ { return 200 regex; }
+        location ~ ^/caught/(?<first>\w+)/(\w+)$ { return 200 "$first $2"; }
+        location /nest/ { location /nest/a { return 200 inner; } location ~ b$ { return 200 $uri; } return 200 outer; }
+        location /status { error_page 404 = @status; return 404; }
+        location @status { return 202 $status; }
+        location /typed { return 200 "{}"; default_type application/json; }
+        location /bare404 { return 404 ""; }
+        location /bare204 { return 204; }
+        location /bare418 { return 418; }
+        location /bare301 { return 301; }
+        location /go { return 307 /there?$args; }
+    }
+}
+"""
+
+# path -> status, and the body, or what Location says
+TABLE = {
+    "/server/x?y": (200, "/show/x?s=1&y"),
+    "/last/x?y=z": (200, "/show/x?y=z"),
+    "/break/x": (418, None),
+    "/plain/x": (200, "/show/x"),
+    "/args/a%26b": (200, "/show/x?to=a%26b"),
+    "/noargs/x?y": (200, "/show/x?"),
+    "/found/x?y": (302, "/new/x?y"),
+    "/moved/x%20y": (301, "/new/x%20y"),
+    "/away/x?y": (302, "http://other/x?y"),
+    "/named/word": (200, "/show/word-word?"),
+    "/cycle/x": (500, None),
+    "/set": (200, "12"),
+    "/set?more=1": (200, "123"),
+    "/set?more=0": (200, "12"),
+    "/stop": (200, "1"),
+    "/stop?more=1": (404, None),
+    "/if?a=x": (200, "equal"),
+    "/if?a=yo": (200, "match o"),
+    "/if?a=zz": (200, "nocase"),
+    "/if": (200, "other"),
+    "/if?b=x": (200, "none"),
+    "/file": (200, "file"),
+    "/dir": (200, "dir"),
+    "/try/x": (200, "/show/fallback?u=/try/x"),
+    "/try/there.html": (200, "THERE"),
+    "/code/x": (410, None),
+    "/at/x": (200, "named /at/x"),
+    "/page/x": (404, "/show/page?"),
+    "/page200/x": (200, "A"),
+    "/pagesame/x": (200, "/show/page?"),
+    "/pagekeep/x": (404, "A"),
+    "/pagenamed/x": (200, "named /pagenamed/x"),
+    "/pageaway/x": (302, "http://other/gone"),
+    "/pageproxied/x": (203, "origin"),
+    "/pages/x": (403, None),
+    "/recursive/x": (403, "A"),
+    "/inner": (404, None),
+    "/exact": (200, "exact"),
+    "/exact/": (404, None),
+    "/strong/x.cgi": (200, "strong"),
+    "/x.cgi": (200, "regex"),
+    "/caught/a/b": (200, "a b"),
+    "/nest/": (200, "outer"),
+    "/nest/a": (200, "inner"),
+    "/nest/ab": (200, "/nest/ab"),
+    "/nest/b": (200, "/nest/b"),
+    "/status": (202, "202"),
+    "/typed": (200, "{}"),
+    "/bare404": (404, None),
+    "/bare204": (204, ""),
+    "/bare418": (418, ""),
+    "/bare301": (301, None),
+    "/go?a=b": (307, "/there?a=b"),
+}
+
+
+@pytest.fixture(scope="module")
+def limpet():
+    with Origin("origin", respond=lambda request: Reply(b"origin", status="203 Made")) as origin:
+        running = Limpet(CONFIG, workers=1, start=False, origin=origin.port)
+        for name, text in {"a.html": "A", "try/there.html": "THERE", "sub/x": ""}.items():
+            path = os.path.join(running.dir, "www", name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w") as out:
+                out.write(text)
+        with running:
+            running.start()
+            yield running
+
+
+@pytest.mark.parametrize("path", TABLE)
+def test_the_table(limpet, path):
+    status, text = TABLE[path]
+    with Connection(limpet.port) as connection:
+        response = connection.request(path)
+        assert response.status == status
+        if text is not None:
+            assert (response.header("location") if 300 <= status < 400 else response.text) == text
+        if status != 500:  # which closes
+            assert connection.request("/exact").text == "exact"  # the connection is kept and in step
+
+
+def test_what_goes_with_a_status(limpet):
+    with Connection(limpet.port) as connection:
+        assert connection.request("/bare204").header("content-type") is None
+        assert connection.request("/typed").header("content-type") == "application/json"
+        assert "<h1>404 Not Found</h1>" in connection.request("/bare404").text
+        assert "<title>302 Found</title>" in connection.request("/found/x").text
+        page = connection.request("/pagekeep/x")
+        assert page.header("last-modified") is None and page.header("etag")
+        assert connection.request("/method", "POST", body=b"x").status == 405

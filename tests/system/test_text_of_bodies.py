@@ -1,0 +1,131 @@
+"""gzip, charset and sub_filter: what becomes of text on its way to the client."""
+import gzip
+import os
+
+import pytest
+
+from client import Connection, get
+from daemon import Limpet
+from origin import Origin, Reply
+
+CONFIG = """
+events { }
+http {
+    types { text/html html; text/plain txt; application/javascript js; image/png png; }
+    server {
+        listen {port};
+        root {dir}/www;
+        location / { gzip on; gzip_vary on; gzip_types text/plain; gzip_disable "old browser" msie6; }
+        location /any/ { alias {dir}/www/; gzip on; gzip_types *; gzip_min_length 0; gzip_proxied any; }
+        location /static/ { alias {dir}/www/; gzip_static on; gzip_vary on; }
+        location /always/ { alias {dir}/www/; gzip_static always; }
+        location /charset/ { alias {dir}/www/; charset utf-8; error_page 404 /charset/a.txt; }
+        location /up/ {
+            proxy_pass http://127.0.0.1:{origin};
+            charset utf-8;
+            sub_filter "http://inner/" "https://$host/";
+            sub_filter Needle thread;
+            sub_filter_once off;
+            sub_filter_types text/css;
+        }
+        location /once/ { proxy_pass http://127.0.0.1:{origin}; sub_filter a 1; sub_filter b 2; gzip on; gzip_min_length 0; }
+    }
+}
+"""
+FILES = {"a.html": "h" * 3000, "a.txt": "t" * 3000, "a.js": "j" * 3000, "tiny.txt": "t", "z.html": "plain" * 100}
+GZIP = [("Accept-Encoding", "gzip")]
+
+
+@pytest.fixture(scope="module")
+def limpet():
+    with Origin() as origin:
+        running = Limpet(CONFIG, workers=1, start=False, origin=origin.port)
+        os.mkdir(running.path("www"))
+        for name, text in FILES.items():
+            with open(running.path("www/" + name), "w") as out:
+                out.write(text)
+        with open(running.path("www/z.html.gz"), "wb") as out:
+            out.write(gzip.compress(b"from the file"))
+        with running:
+            running.origin = origin
+            running.start()
+            yield running
+
+
+# path, request's fields -> whether it is compressed
+COMPRESSED = [
+    ("/a.html", GZIP, True),
+    ("/a.txt", GZIP, True),
+    ("/a.js", GZIP, False),
+    ("/any/a.js", GZIP, True),
+    ("/tiny.txt", GZIP, False),
+    ("/any/tiny.txt", GZIP, True),
+    ("/a.html", [], False),
+    ("/a.html", [("Accept-Encoding", "gzip;q=0")], False),
+    ("/a.html", [("Accept-Encoding", "br, gzip;q=0.1")], True),
+    ("/a.html", [*GZIP, ("Via", "1.1 x")], False),
+    ("/any/a.html", [*GZIP, ("Via", "1.1 x")], True),
+    ("/a.html", [*GZIP, ("User-Agent", "some Old Browser")], False),
+    ("/a.html", [*GZIP, ("User-Agent", "Mozilla/4.0 (compatible; MSIE 6.0; Windows)")], False),
+    ("/a.html", [*GZIP, ("User-Agent", "Mozilla/4.0 (compatible; MSIE 6.0; Windows; SV1)")], True),
+]
+
+
+@pytest.mark.parametrize("path, headers, expected", COMPRESSED)
+def test_what_is_compressed(limpet, path, headers, expected):
+    with Connection(limpet.port) as connection:
+        response = connection.request(path, headers=headers)
+        assert (response.header("content-encoding") == "gzip") == expected
+        text = gzip.decompress(response.body) if expected else response.body
+        assert text.decode() == FILES[path.rpartition("/")[2]]
+        if expected:
+            assert response.header("etag").startswith("W/") and response.header("accept-ranges") is None
+        head = connection.request(path, "HEAD", headers)
+        assert head.body == b"" and connection.request(path).status == 200
+    if path == "/a.html":
+        assert response.header("vary") == "Accept-Encoding"
+
+
+def test_files_compressed_before(limpet):
+    with_gzip = get(limpet.port, "/static/z.html", GZIP)
+    assert gzip.decompress(with_gzip.body) == b"from the file"
+    assert (with_gzip.header("content-encoding"), with_gzip.header("content-type")) == ("gzip", "text/html")
+    assert with_gzip.header("vary") == "Accept-Encoding"
+    without = get(limpet.port, "/static/z.html")
+    assert without.text == FILES["z.html"] and without.header("vary") == "Accept-Encoding"
+    assert get(limpet.port, "/static/a.html", GZIP).text == FILES["a.html"]
+    assert get(limpet.port, "/always/z.html").header("content-encoding") == "gzip"
+
+
+def test_charset(limpet):
+    assert get(limpet.port, "/charset/a.html").header("content-type") == "text/html; charset=utf-8"
+    assert get(limpet.port, "/charset/none").header("content-type") == "text/plain; charset=utf-8"
+    for said, shown in {"text/html": "text/html; charset=utf-8", "text/html; charset=latin1": "text/html; charset=latin1",
+                        "image/png": "image/png", "text/plain; a=b": "text/plain; a=b"}.items():
+        limpet.origin.respond = lambda request: Reply(b"x", headers=[("Content-Type", said)])
+        assert get(limpet.port, "/up/").header("content-type") == shown
+
+
+TEXT = b"<a href='HTTP://inner/x'>needle NEEDLE needl</a> http://inner/ http://inne nnneedle"
+CHANGED = "<a href='https://localhost/x'>thread thread needl</a> https://localhost/ http://inne nnthread"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
+@pytest.mark.parametrize("kind", ["text/html", "text/css; charset=x", "image/png"])
+def test_texts_are_found_across_pieces(limpet, kind, size):
+    pieces = [TEXT[i:i + size] for i in range(0, len(TEXT), size)]
+    limpet.origin.respond = lambda request: Reply(
+        chunks=pieces, headers=[("Content-Type", kind), ("ETag", '"x"'), ("Last-Modified", "Tue, 14 Nov 2023 22:13:20 GMT")])
+    response = get(limpet.port, "/up/")
+    changes = kind != "image/png"
+    assert response.text == (CHANGED if changes else TEXT.decode())
+    assert (response.header("etag") is None) == changes and (response.header("last-modified") is None) == changes
+
+
+def test_once_and_compressed(limpet):
+    limpet.origin.respond = lambda request: Reply(b"aabbab", headers=[("Content-Type", "text/html")])
+    assert get(limpet.port, "/once/").text == "1a2bab"
+    assert gzip.decompress(get(limpet.port, "/once/", GZIP).body) == b"1a2bab"
+    with Connection(limpet.port) as connection:
+        assert connection.request("/once/", "HEAD").header("content-length") is None
+        assert connection.request("/once/").text == "1a2bab"

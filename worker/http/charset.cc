@@ -1,0 +1,19 @@
+// charset: text says in which encoding it is, unless its type has parameters of its own.
+#include "worker/http/features.h"
+#include "worker/http/mime.h"
+
+namespace limpet::worker {
+
+void AddCharset(Exchange& exchange) {
+  const conf::CharsetSettings& settings = exchange.location().response.charset;
+  Response& response = exchange.response();
+  if (!settings.name || response.content_type.find(';') != std::string_view::npos) return;
+  if (response.status == 301 || response.status == 302) return;
+  if (!IsOneOfTypes(settings.types, settings.any_type, response.content_type)) return;
+  if (!response.headers.Value(proto::HeaderId::kContentEncoding).empty()) return;
+  const std::string_view name = exchange.Evaluate(*settings.name);
+  if (name.empty() || name == "off") return;
+  response.content_type = exchange.arena().Concat(response.content_type, "; charset=", name);
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,142 @@
+#include "worker/http/sub_filter.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/text.h"
+#include "worker/http/features.h"
+#include "worker/http/gzip.h"
+#include "worker/http/mime.h"
+
+namespace limpet::worker {
+
+SubFilter::SubFilter(BlockPool& pool, BodyFilter* next, std::vector<Pair> pairs, bool once)
+    : pool_(pool), next_(next), pairs_(std::move(pairs)), once_(once) {
+  for (const Pair& pair : pairs_) {
+    const char first = pair.match[0];
+    starts_[static_cast<unsigned char>(first)] = true;
+    if (first >= 'a' && first <= 'z') starts_[static_cast<unsigned char>(first - 0x20)] = true;
+  }
+}
+
+SubFilter::Match SubFilter::Find(std::string_view rest, Pair** found) {
+  Match best = Match::kNo;
+  for (Pair& pair : pairs_) {
+    if (pair.done) continue;
+    const size_t size = std::min(rest.size(), pair.match.size());
+    if (!EqualsIgnoreCase(rest.substr(0, size), std::string_view(pair.match).substr(0, size)))
+      continue;
+    if (size == pair.match.size()) {
+      *found = &pair;
+      return Match::kYes;
+    }
+    best = Match::kMaybe;
+  }
+  return best;
+}
+
+void SubFilter::Scan(bool at_end) {
+  const std::string_view text = held_;
+  size_t begin = 0, at = 0;
+  while (at < text.size()) {
+    if (!starts_[static_cast<unsigned char>(text[at])]) {
+      ++at;
+      continue;
+    }
+    Pair* pair = nullptr;
+    const Match match = Find(text.substr(at), &pair);
+    if (match == Match::kMaybe && !at_end) break;
+    if (match != Match::kYes) {
+      ++at;
+      continue;
+    }
+    Emit(text.substr(begin, at - begin));
+    Emit(pair->replacement);
+    pair->done = once_;
+    at += pair->match.size();
+    begin = at;
+  }
+  Emit(text.substr(begin, at - begin));
+  held_.erase(0, at);
+}
+
+void SubFilter::Emit(std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (!block_ || filled_ == block_.capacity()) {
+      PassOn();
+      block_ = pool_.Get(BlockSize::k16K);
+      filled_ = passed_ = 0;
+    }
+    const size_t n = std::min(bytes.size(), block_.capacity() - filled_);
+    std::memcpy(block_.data() + filled_, bytes.data(), n);
+    filled_ += n;
+    bytes.remove_prefix(n);
+  }
+}
+
+void SubFilter::PassOn() {
+  if (filled_ == passed_) return;
+  next_->Write(block_, {block_.data() + passed_, filled_ - passed_});
+  passed_ = filled_;
+}
+
+void SubFilter::Write(BlockRef /*block*/, std::string_view bytes) {
+  held_.append(bytes);
+  Scan(false);
+  PassOn();
+}
+
+void SubFilter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
+  const BlockRef buffer = pool_.Get(BlockSize::k64K);
+  while (size > 0) {
+    const size_t want = std::min<uint64_t>(size, buffer.capacity());
+    const ssize_t n = ::pread(file->get(), buffer.data(), want, offset);
+    if (n <= 0) return;  // the file was cut while we read it: what there is ends here
+    Write({}, {buffer.data(), static_cast<size_t>(n)});
+    offset += n;
+    size -= static_cast<uint64_t>(n);
+  }
+}
+
+void SubFilter::Flush() { next_->Flush(); }
+
+void SubFilter::End() {
+  Scan(true);
+  PassOn();
+  block_.Reset();
+  next_->End();
+}
+
+bool ChangesText(Exchange& exchange) {
+  const conf::SubFilterSettings& settings = exchange.location().response.sub_filter;
+  Response& response = exchange.response();
+  if (settings.pairs.empty() || response.content_length == 0 || response.is_upgrade) return false;
+  if (!IsOneOfTypes(settings.types, settings.any_type, response.content_type)) return false;
+  response.content_length = -1;
+  response.allow_ranges = false;
+  response.headers.RemoveAll(proto::HeaderId::kAcceptRanges);
+  if (settings.keeps_last_modified) {
+    response.etag = WeakEtag(response.etag, exchange.arena());
+  } else {
+    response.etag = response.last_modified_text = {};
+    response.last_modified = -1;
+  }
+  return true;
+}
+
+std::unique_ptr<BodyFilter> MakeSubFilter(Exchange& exchange, BodyFilter* next) {
+  const conf::SubFilterSettings& settings = exchange.location().response.sub_filter;
+  std::vector<SubFilter::Pair> pairs;
+  for (const conf::SubFilterSettings::Pair& pair : settings.pairs) {
+    std::string match = ToLower(exchange.Evaluate(pair.match));
+    if (match.empty()) continue;
+    pairs.push_back({std::move(match), exchange.arena().Copy(exchange.Evaluate(pair.replacement))});
+  }
+  if (pairs.empty()) return nullptr;
+  return std::make_unique<SubFilter>(exchange.runtime().blocks, next, std::move(pairs),
+                                     settings.once);
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,49 @@
+// sub_filter: texts of a body that others stand in for, found whatever the pieces the body comes
+// in.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/http/response_writer.h"
+
+namespace limpet::worker {
+
+class SubFilter final : public BodyFilter {
+ public:
+  struct Pair {
+    std::string match;  // lower case, not empty
+    std::string_view replacement;
+    bool done = false;  // replaced once, and that was enough
+  };
+
+  // `once`: each text is replaced where it is found first. The pool must outlive the filter.
+  SubFilter(BlockPool& pool, BodyFilter* next, std::vector<Pair> pairs, bool once);
+
+  void Write(BlockRef block, std::string_view bytes) override;
+  void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
+  void Flush() override;
+  void End() override;
+
+ private:
+  enum class Match : uint8_t { kNo, kYes, kMaybe };  // kMaybe: the text may go on in the next piece
+
+  Match Find(std::string_view rest, Pair** found);
+  void Scan(bool at_end);
+  void Emit(std::string_view bytes);
+  void PassOn();
+
+  BlockPool& pool_;
+  BodyFilter* next_;
+  std::vector<Pair> pairs_;
+  bool once_;
+  std::array<bool, 256> starts_{};  // bytes that a text may begin with
+  std::string held_;                // what has come and is not decided yet
+  BlockRef block_;                  // being filled
+  size_t filled_ = 0, passed_ = 0;
+};
+
+}  // namespace limpet::worker

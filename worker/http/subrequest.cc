@@ -1,0 +1,35 @@
+#include "worker/http/subrequest.h"
+
+#include "worker/http/response_writer.h"
+
+namespace limpet::worker {
+
+Subrequest::Subrequest(Exchange& parent, Callback done)
+    : parent_(parent),
+      dropped_(parent.runtime().blocks),
+      exchange_(parent.runtime()),
+      done_(parent.runtime().loop, done) {}
+
+Subrequest::~Subrequest() {
+  done_.Cancel();
+  exchange_.Reset();
+}
+
+void Subrequest::Start(std::string_view uri) {
+  const size_t question = uri.find('?');
+  const bool has_args = question != std::string_view::npos;
+  exchange_.StartSubrequest(*this, parent_, uri.substr(0, question),
+                            has_args ? uri.substr(question + 1) : std::string_view());
+}
+
+void Subrequest::FinishResponse() {
+  dropped_.Clear();
+  done_.Schedule();
+}
+
+void Subrequest::Abort(bool) {
+  failed_ = !exchange_.writer().head_sent();
+  FinishResponse();
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,54 @@
+// A request that we make ourselves to another location while an exchange waits, to learn from its
+// answer (auth_request). The answer's body goes nowhere. Owned by the exchange that waits;
+// destroying it ends the request wherever it is.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "worker/http/client_stream.h"
+#include "worker/http/exchange.h"
+#include "worker/net/callback.h"
+#include "worker/net/loop.h"
+
+namespace limpet::worker {
+
+class Subrequest final : public ClientStream {
+ public:
+  // `done` runs once, from the loop, when the answer has come; never after the destructor.
+  Subrequest(Exchange& parent, Callback done);
+  ~Subrequest() override;
+  Subrequest(const Subrequest&) = delete;
+  Subrequest& operator=(const Subrequest&) = delete;
+
+  void Start(std::string_view uri);
+  // After `done`: with its response, its variables still evaluate.
+  Exchange& exchange() { return exchange_; }
+  int status() { return failed_ ? 500 : exchange_.response().status; }
+
+  // ClientStream
+  const ClientInfo& client() const override { return parent_.client(); }
+  void WantBody(bool) override {}
+  bool DropBufferedBody() override { return true; }
+  void SendContinue() override {}
+  OutputQueue& output() override { return dropped_; }
+  bool can_splice() const override { return false; }
+  bool blocked() const override { return false; }
+  void Flush() override { dropped_.Clear(); }
+  void CloseAfterResponse() override {}
+  bool keep_alive() const override { return false; }
+  void FinishResponse() override;
+  void Abort(bool reset) override;
+  uint64_t bytes_sent() const override { return 0; }
+  const TlsTransport* tls() const override { return parent_.stream().tls(); }
+  void StartTunnel() override {}
+
+ private:
+  Exchange& parent_;
+  OutputQueue dropped_;
+  Exchange exchange_;
+  Deferred done_;
+  bool failed_ = false;  // broke off before it had an answer
+};
+
+}  // namespace limpet::worker
