@@ -165,10 +165,12 @@ void ResponseWriter::ComposeHead() {
     out << fmt::format("{:03} ", response.status);
   }
   out << "\r\n";
-  if (response.server.empty() && response.own_server) response.server = ServerToken(exchange_);
-  if (response.date.empty() && response.own_date) response.date = exchange_.runtime().HttpDate();
-  if (!response.server.empty()) out.Field("Server", response.server);
-  if (!response.date.empty()) out.Field("Date", response.date);
+  const bool own_server = response.server.empty() && response.own_server;
+  const bool own_date = response.date.empty() && response.own_date;
+  const std::string_view server = own_server ? ServerToken(exchange_) : response.server;
+  if (!server.empty()) out.Field("Server", server);
+  if (own_date || !response.date.empty())
+    out.Field("Date", own_date ? exchange_.runtime().HttpDate() : response.date);
   if (!response.content_type.empty()) out.Field("Content-Type", response.content_type);
   if (response.content_length >= 0) {
     out << "Content-Length: " << static_cast<uint64_t>(response.content_length) << "\r\n";
