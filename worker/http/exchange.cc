@@ -357,6 +357,7 @@ void Exchange::Complete() {
 
 void Exchange::Abandon(int status) {
   if (phase_ == Phase::kDone) return;
+  subrequest_.reset();  // its answer must not wake us any more
   if (proxy_ != nullptr) proxy_->Stop();
   if (response_.status == 0 || !writer_->head_sent()) response_.status = status;
   timer_.Disarm();

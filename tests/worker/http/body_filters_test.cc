@@ -1,4 +1,4 @@
-// The links of the body chain: gzip and ranges.
+// The links of the body chain: gzip, ranges and replaced texts.
 #include <gtest/gtest.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -8,6 +8,7 @@
 
 #include "worker/http/gzip.h"
 #include "worker/http/ranges.h"
+#include "worker/http/sub_filter.h"
 
 namespace limpet::worker {
 namespace {
@@ -101,6 +102,37 @@ TEST(GzipFilter, AFlushMakesWhatCameReadable) {
   gzip.Write({}, " second");
   gzip.End();
   EXPECT_EQ(Inflate(end.text), "first second");
+}
+
+std::string Replaced(const std::string& text, std::vector<SubFilter::Pair> pairs, bool once,
+                     size_t piece) {
+  BlockPool pool;
+  Collector end;
+  SubFilter filter(pool, &end, std::move(pairs), once);
+  for (size_t at = 0; at < text.size(); at += piece) filter.Write({}, text.substr(at, piece));
+  filter.End();
+  EXPECT_EQ(end.ends, 1);
+  return end.text;
+}
+
+TEST(SubFilter, FindsTextsInPiecesOfAnySize) {
+  const std::string text = "aab AAB aaab ab aa";
+  for (size_t piece = 1; piece <= text.size(); ++piece) {
+    EXPECT_EQ(Replaced(text, {{"aab", "x"}}, false, piece), "x x ax ab aa");
+    EXPECT_EQ(Replaced(text, {{"aab", "x"}}, true, piece), "x AAB aaab ab aa");
+    EXPECT_EQ(Replaced(text, {{"aab", ""}, {"ab", "yy"}}, true, piece), " Ayy aaab ab aa");
+    EXPECT_EQ(Replaced(text, {{"zzz", "x"}}, false, piece), text);
+  }
+}
+
+TEST(SubFilter, LongBodiesAndReplacements) {
+  std::string text, expected;
+  const std::string longer(20000, 'r');
+  for (int i = 0; i < 20; ++i) {
+    text += std::string(5000, 'n') + "match";
+    expected += std::string(5000, 'n') + longer;
+  }
+  EXPECT_EQ(Replaced(text, {{"match", longer}}, false, 4093), expected);
 }
 
 TEST(GzipFilter, TellsItsRatioAtTheEnd) {
