@@ -6,6 +6,8 @@
 #include <new>
 #include <utility>
 
+#include "shm/name_book.h"
+
 namespace limpet::shm {
 namespace {
 
@@ -101,6 +103,8 @@ struct PeerStateRegistry::Entry {
 struct PeerStateRegistry::Group {
   RobustMutex* mutex = nullptr;
   RobustMutex* watch = nullptr;
+  RobustMutex* resolving = nullptr;
+  NameBook names;
   int users = 0;
   std::map<std::string, Entry> entries;  // by identity
 };
@@ -129,7 +133,12 @@ void PeerStates::Unlock() {
 // The owner died while it changed something. Connections are recounted from their slots, weights
 // start over: round robin is only unbalanced by one turn.
 void PeerStates::Repair() {
-  for (PeerState* state : states_) {
+  std::vector<PeerState*> all = states_;
+  if (resolved_ != nullptr) {
+    for (PeerState* state : resolved_->States()) all.push_back(state);
+    resolved_->OnRepair();
+  }
+  for (PeerState* state : all) {
     Set(state->conns, SumOfSlots(*state));
     Set(state->current_weight, 0);
     Set(state->effective_weight, state->weight.load(kRelaxed));
@@ -156,14 +165,16 @@ std::unique_ptr<PeerStates> PeerStateRegistry::Attach(const std::string& upstrea
                                                       const std::vector<std::string>& identities) {
   std::unique_ptr<Group>& group = groups_[upstream];
   if (!group) group = std::make_unique<Group>();
-  if (group->mutex == nullptr) group->mutex = arena_->TakeMutex();
-  if (group->watch == nullptr) group->watch = arena_->TakeMutex();
-  if (group->mutex == nullptr || group->watch == nullptr) return nullptr;
+  for (RobustMutex** mutex : {&group->mutex, &group->watch, &group->resolving}) {
+    if (*mutex == nullptr) *mutex = arena_->TakeMutex();
+    if (*mutex == nullptr) return nullptr;
+  }
 
   std::unique_ptr<PeerStates> states(new PeerStates);
   states->shared_ = true;
   states->mutex_ = group->mutex;
   states->watch_ = group->watch;
+  states->resolving_ = group->resolving;
   states->registry_ = this;
   states->upstream_ = upstream;
   ++group->users;
@@ -178,10 +189,25 @@ std::unique_ptr<PeerStates> PeerStateRegistry::Attach(const std::string& upstrea
   return states;
 }
 
+std::unique_ptr<PeerStates> PeerStateRegistry::Attach(const std::string& upstream,
+                                                      const std::vector<std::string>& identities,
+                                                      const std::vector<ServerName>& names,
+                                                      uint32_t capacity) {
+  auto states = Attach(upstream, identities);
+  if (states == nullptr || names.empty()) return states;
+  NameBook& book = groups_[upstream]->names;
+  states->resolved_ = book.table();  // what a death under the lock has to be repaired in
+  const PeerStates::Guard guard(*states);
+  if (!book.Attach(names, capacity, &states->sources_)) return nullptr;
+  states->resolved_ = book.table();
+  return states;
+}
+
 void PeerStateRegistry::Release(PeerStates& states) {
   const auto found = groups_.find(states.upstream_);
   if (found == groups_.end()) return;
   Group& group = *found->second;
+  group.names.Release(states.sources_);
   for (const std::string& identity : states.identities_) {
     const auto entry = group.entries.find(identity);
     if (entry == group.entries.end() || --entry->second.users > 0) continue;
@@ -189,8 +215,9 @@ void PeerStateRegistry::Release(PeerStates& states) {
     group.entries.erase(entry);
   }
   if (--group.users > 0) return;
-  arena_->free_mutexes.push_back(group.mutex);
-  arena_->free_mutexes.push_back(group.watch);
+  for (RobustMutex* mutex : {group.mutex, group.watch, group.resolving}) {
+    arena_->free_mutexes.push_back(mutex);
+  }
   groups_.erase(found);
 }
 
@@ -201,6 +228,8 @@ void PeerStateRegistry::ForgetWorker(int slot) {
     for (auto& [identity, entry] : group->entries) {
       if (entry.state != nullptr) all.states_.push_back(entry.state);
     }
+    all.resolved_ = group->names.table();
+    for (PeerState* state : group->names.States()) all.states_.push_back(state);
     const PeerStates::Guard guard(all);
     for (PeerState* state : all.states_) {
       Set(state->conns_of_slot[slot % kMaxWorkerSlots], 0);

@@ -77,6 +77,8 @@ void BeginDrain(PeerState& state, uint64_t until_ms);
 void EndDrain(PeerState& state);
 
 class PeerStateRegistry;
+class ResolvedPeers;
+struct ServerName;
 
 // The states of one upstream's peers, in the order of their identities. Made by the master for a
 // `zone`, or by a worker for itself.
@@ -93,6 +95,12 @@ class PeerStates {
   bool shared() const { return shared_; }
   // Of the one process that watches these peers (shm/lease.h); null: this process does.
   RobustMutex* watch_mutex() const { return watch_; }
+
+  // Peers that names give at run time, and the number of each name there; null: no server has
+  // `resolve`. One process at a time asks the name servers.
+  ResolvedPeers* resolved() const { return resolved_; }
+  const std::vector<uint32_t>& sources() const { return sources_; }
+  RobustMutex* resolving_mutex() const { return resolving_; }
 
   // Held while peers are compared and changed. Short; never while doing I/O.
   class Guard {
@@ -121,6 +129,9 @@ class PeerStates {
   std::unique_ptr<PeerState[]> own_;
   RobustMutex* mutex_ = nullptr;  // null: private
   RobustMutex* watch_ = nullptr;
+  RobustMutex* resolving_ = nullptr;
+  ResolvedPeers* resolved_ = nullptr;
+  std::vector<uint32_t> sources_;
   PeerStateRegistry* registry_ = nullptr;
   std::string upstream_;
   std::vector<std::string> identities_;
@@ -140,6 +151,10 @@ class PeerStateRegistry {
   // memory is short.
   std::unique_ptr<PeerStates> Attach(const std::string& upstream,
                                      const std::vector<std::string>& identities);
+  // With a place for `capacity` peers that `names` give at run time; see resolved_peers.h.
+  std::unique_ptr<PeerStates> Attach(const std::string& upstream,
+                                     const std::vector<std::string>& identities,
+                                     const std::vector<ServerName>& names, uint32_t capacity);
 
   // A worker that used this slot has ended: the connections it counted are none.
   void ForgetWorker(int slot);

@@ -1,0 +1,140 @@
+#include "shm/resolved_peers.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace limpet::shm {
+
+struct ResolvedPeers::Slot {
+  static constexpr size_t kMaxTarget = 255;  // a domain name, RFC 1035 2.3.4
+
+  PeerState state;
+  std::atomic<Use> use{Use::kFree};
+  uint32_t source = 0;
+  uint32_t weight = 0;
+  uint16_t address_size = 0;
+  uint8_t backup = 0;
+  uint8_t target_size = 0;
+  alignas(sockaddr_in6) char address[sizeof(sockaddr_in6)] = {};
+  char target[kMaxTarget] = {};
+
+  bool active() const { return use.load(std::memory_order_relaxed) == Use::kActive; }
+  bool idle() const { return !active() && state.conns.load(std::memory_order_relaxed) == 0; }
+
+  // The same address under the same name: whatever its weight is now, it is the same peer.
+  bool Holds(const ResolvedPeer& peer) const {
+    return address_size == peer.address.size() &&
+           std::memcmp(address, peer.address.get(), address_size) == 0 &&
+           std::string_view(target, target_size) == peer.target;
+  }
+  bool HoldsAllOf(const ResolvedPeer& peer) const {
+    return Holds(peer) && weight == peer.weight && (backup != 0) == peer.backup;
+  }
+
+  ResolvedPeer Read() const {
+    return {.address = SocketAddress(reinterpret_cast<const sockaddr*>(address), address_size),
+            .target = std::string(target, target_size),
+            .weight = weight,
+            .backup = backup != 0};
+  }
+
+  void Write(uint32_t of, const ResolvedPeer& peer) {
+    source = of;
+    weight = peer.weight;
+    backup = peer.backup ? 1 : 0;
+    address_size = static_cast<uint16_t>(peer.address.size());
+    std::memcpy(address, peer.address.get(), peer.address.size());
+    target_size = static_cast<uint8_t>(peer.target.size());
+    std::memcpy(target, peer.target.data(), peer.target.size());
+  }
+};
+
+namespace {
+constexpr size_t kHeader = 64;
+
+bool Fits(const ResolvedPeer& peer) {
+  return peer.address.size() <= sizeof(sockaddr_in6) && peer.target.size() <= 255;
+}
+}  // namespace
+
+size_t ResolvedPeers::BytesFor(uint32_t capacity) {
+  return kHeader + size_t{capacity} * sizeof(Slot);
+}
+
+ResolvedPeers* ResolvedPeers::Format(std::byte* memory, uint32_t capacity) {
+  static_assert(sizeof(ResolvedPeers) <= kHeader);
+  static_assert(alignof(Slot) <= kHeader && sizeof(Slot) <= 1024);
+  auto* peers = new (memory) ResolvedPeers;
+  peers->capacity_ = capacity;
+  return peers;
+}
+
+std::span<ResolvedPeers::Slot> ResolvedPeers::slots() {
+  auto* first = reinterpret_cast<std::byte*>(this) + kHeader;
+  return {reinterpret_cast<Slot*>(first), used_};
+}
+
+ResolvedPeers::Slot* ResolvedPeers::Find(uint32_t source, const ResolvedPeer& peer) {
+  for (Slot& slot : slots()) {
+    if (slot.use.load(std::memory_order_relaxed) == Use::kFree || slot.source != source) continue;
+    if (slot.Holds(peer)) return &slot;
+  }
+  return nullptr;
+}
+
+ResolvedPeers::Slot* ResolvedPeers::TakePlace() {
+  const auto all = slots();
+  const auto idle = std::ranges::find_if(all, &Slot::idle);
+  if (idle != all.end()) {
+    idle->use.store(Use::kFree, std::memory_order_relaxed);  // not whole until it is written anew
+    return new (&*idle) Slot;
+  }
+  if (used_ == capacity_) return nullptr;
+  Slot* fresh = new (all.data() + used_) Slot;
+  ++used_;
+  return fresh;
+}
+
+size_t ResolvedPeers::Replace(uint32_t source, std::span<const ResolvedPeer> found) {
+  bool changed = false;
+  for (Slot& slot : slots()) {
+    if (!slot.active() || slot.source != source) continue;
+    const bool stays =
+        std::ranges::any_of(found, [&](const ResolvedPeer& peer) { return slot.Holds(peer); });
+    if (stays) continue;
+    slot.use.store(Use::kLeaving, std::memory_order_release);
+    changed = true;
+  }
+  size_t without_place = 0;
+  for (const ResolvedPeer& peer : found) {
+    Slot* slot = Find(source, peer);
+    if (slot != nullptr && slot->active() && slot->HoldsAllOf(peer)) continue;
+    if (slot == nullptr) slot = Fits(peer) ? TakePlace() : nullptr;
+    if (slot == nullptr) {
+      ++without_place;
+      continue;
+    }
+    slot->Write(source, peer);
+    slot->use.store(Use::kActive, std::memory_order_release);
+    changed = true;
+  }
+  if (changed) Change();
+  return without_place;
+}
+
+std::vector<ResolvedPeers::Entry> ResolvedPeers::Peers(uint32_t source) {
+  std::vector<Entry> peers;
+  for (Slot& slot : slots()) {
+    if (slot.active() && slot.source == source) peers.push_back({slot.Read(), &slot.state});
+  }
+  return peers;
+}
+
+std::vector<PeerState*> ResolvedPeers::States() {
+  std::vector<PeerState*> states;
+  for (Slot& slot : slots()) states.push_back(&slot.state);
+  return states;
+}
+
+}  // namespace limpet::shm
