@@ -4,6 +4,7 @@
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
+#include "conf/upstream_server.h"
 #include "proto/http1/message.h"
 
 namespace limpet::conf {
@@ -181,9 +182,21 @@ Status ErrorPageRow(Block& b, const Directive& d) {
   return {};
 }
 
-Status ResolverRow(Block& b, const Directive& d) {
+// An upstream's own, or a location's. One of an upstream without a time has that of http, which may
+// not be known yet: see InheritResolvers.
+std::shared_ptr<const Resolver>& ResolverOf(Block& b) {
+  return b.upstream != nullptr ? b.upstream->resolver : b.location->resolver;
+}
+
+std::shared_ptr<Resolver> NewResolver(Block& b) {
   auto resolver = std::make_shared<Resolver>();
-  resolver->timeout = b.location->resolver ? b.location->resolver->timeout : resolver->timeout;
+  if (b.upstream != nullptr) resolver->timeout = kInheritedTimeout;
+  return resolver;
+}
+
+Status ResolverRow(Block& b, const Directive& d) {
+  auto resolver = NewResolver(b);
+  if (ResolverOf(b)) resolver->timeout = ResolverOf(b)->timeout;
   for (const std::string& word : d.args) {
     if (const auto valid = After(word, "valid=")) {
       const auto time = ParseTime(*valid, true);
@@ -204,15 +217,14 @@ Status ResolverRow(Block& b, const Directive& d) {
   if (resolver->servers.empty()) return InvalidArgument("no name servers defined");
   if (!resolver->ipv4 && !resolver->ipv6)
     return InvalidArgument("\"ipv4\" and \"ipv6\" cannot both be \"off\"");
-  b.location->resolver = std::move(resolver);
+  ResolverOf(b) = std::move(resolver);
   return {};
 }
 
 Status ResolverTimeout(Block& b, const Directive& d) {
-  auto resolver = b.location->resolver ? std::make_shared<Resolver>(*b.location->resolver)
-                                       : std::make_shared<Resolver>();
+  auto resolver = ResolverOf(b) ? std::make_shared<Resolver>(*ResolverOf(b)) : NewResolver(b);
   if (Status s = Duration{}(b, d, d.args[0], resolver->timeout); !s) return s;
-  b.location->resolver = std::move(resolver);
+  ResolverOf(b) = std::move(resolver);
   return {};
 }
 
@@ -240,9 +252,9 @@ constexpr std::array kRows = std::to_array<Row>({
     {"server_name_in_redirect", kHere, kOneArg, kOnce,
      Setting<Flag, &Location::redirect, &R::server_name_in_redirect>, "off",
      "our own redirects use the first server_name instead of Host"},
-    {"resolver", kHere, AtLeast(1), kOnce, ResolverRow, "",
+    {"resolver", kHere | kUpstream, AtLeast(1), kOnce, ResolverRow, "",
      "ADDRESS … [valid=] [ipv4=on|off] [ipv6=on|off]: name servers for names met at run time"},
-    {"resolver_timeout", kHere, kOneArg, kMany, ResolverTimeout, "30s",
+    {"resolver_timeout", kHere | kUpstream, kOneArg, kMany, ResolverTimeout, "30s",
      "time allowed to resolve a name"},
 });
 

@@ -8,6 +8,7 @@
 #include "conf/mime_types.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
+#include "conf/upstream_server.h"
 
 namespace limpet::conf {
 namespace {
@@ -39,6 +40,7 @@ Status Http(Block& outer, const Directive& d) {
               .head = &head,
               .tls = &tls};
   if (Status s = outer.loader.Apply(d.block, block); !s) return s;
+  if (Status s = InheritResolvers(http, base.resolver); !s) return s;
   return FinishHttp(outer.loader, http);
 }
 

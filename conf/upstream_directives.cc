@@ -29,10 +29,10 @@ Status CheckUpstream(const Upstream& u, const Directive& d) {
   for (const UpstreamServer& s : u.servers) {
     primary |= !s.backup;
     if (s.resolve && s.addresses.empty() && u.zone.empty()) {
-      return At(
-          d,
-          fmt::format("resolving names at run time requires upstream \"{}\" to be in shared memory",
-                      u.name));
+      return InvalidArgument(
+          fmt::format("resolving names at run time requires upstream \"{}\" in {} to be in shared "
+                      "memory",
+                      u.name, Where(d)));
     }
   }
   if (!primary) return At(d, fmt::format("no servers are inside upstream \"{}\"", u.name));

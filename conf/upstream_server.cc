@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "conf/loader.h"
 #include "conf/setting.h"
 
@@ -155,6 +157,33 @@ Result<int> FindOrMakeUpstream(Block& b, const Directive& d, const HostPort& add
   upstream->servers.push_back(std::move(server));
   b.http->upstreams.push_back(std::move(upstream));
   return it->second;
+}
+
+Status InheritResolvers(Http& http, const std::shared_ptr<const Resolver>& of_http) {
+  for (const auto& upstream : http.upstreams) {
+    const bool resolves = std::any_of(
+        upstream->servers.begin(), upstream->servers.end(),
+        [](const UpstreamServer& server) { return server.resolve && server.addresses.empty(); });
+    if (!resolves) continue;
+    auto resolver = std::make_shared<Resolver>(upstream->resolver ? *upstream->resolver
+                                               : of_http          ? *of_http
+                                                                  : Resolver());
+    const Resolver outer = of_http ? *of_http : Resolver();
+    if (resolver->timeout == kInheritedTimeout) resolver->timeout = outer.timeout;
+    if (resolver->servers.empty()) {
+      const Ms timeout = resolver->timeout;
+      *resolver = outer;
+      resolver->timeout = timeout;
+    }
+    if (resolver->servers.empty()) {
+      return InvalidArgument(
+          fmt::format("no resolver defined to resolve names at run time in upstream \"{}\" in {}",
+                      upstream->name, upstream->declared_at));
+    }
+    // One that is http's whole is http's: its answers are shared with the locations.
+    upstream->resolver = upstream->resolver ? resolver : of_http;
+  }
+  return {};
 }
 
 }  // namespace limpet::conf

@@ -12,4 +12,9 @@ Result<UpstreamServer> ParseUpstreamServer(Block& block, const Directive& direct
 // (resolved now).
 Result<int> FindOrMakeUpstream(Block& block, const Directive& directive, const HostPort& address);
 
+// The resolver of an upstream that has none of its own, or not all of it, is that of http (null: it
+// has none). Called when all of the http block is read: either may stand first.
+Status InheritResolvers(Http& http, const std::shared_ptr<const Resolver>& of_http);
+inline constexpr Ms kInheritedTimeout = Ms::max();  // in a resolver until then
+
 }  // namespace limpet::conf

@@ -50,6 +50,10 @@ class Generation {
 
   worker::Environment EnvironmentFor(int number, int slot);
   void ReopenLogs();
+  void FollowNames(SharedMemory& shared, uint64_t now_ms) {
+    shared.FollowNames(*config_, zones_, now_ms);
+  }
+  std::optional<uint64_t> NextDeadline() const { return zones_.names_deadline; }
 
  private:
   Generation() = default;

@@ -322,7 +322,10 @@ void Master::Tick() {
   }
   supervisor_->Tick(now);
   // Of two masters at the same zones, the newer one collects and says how full they are.
-  if (!handover_.successor_lives()) shared_->Tick(now, log());
+  if (!handover_.successor_lives()) {
+    shared_->Tick(now, log());
+    if (generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
+  }
   service_manager_.Tick(now);
   control_.Serve(now);
   if (succeeding_ && !handover_.predecessor_lives()) OnPredecessorGone();
@@ -347,8 +350,9 @@ std::string Master::StatusLine() const {
 uint64_t Master::NextDeadline() const {
   uint64_t next = look_at_ms_;
   const auto zones = handover_.successor_lives() ? std::nullopt : shared_->NextDeadline();
-  for (const auto& deadline : {retire_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), zones,
-                               service_manager_.NextDeadline(), control_.NextDeadline()}) {
+  for (const auto& deadline :
+       {retire_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), zones,
+        service_manager_.NextDeadline(), control_.NextDeadline(), generation_->NextDeadline()}) {
     if (deadline) next = std::min(next, *deadline);
   }
   return next;

@@ -1,8 +1,11 @@
 #include "master/shared_memory.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <new>
 #include <set>
+#include <utility>
 
 #include "base/clock.h"
 #include "worker/worker.h"
@@ -11,15 +14,39 @@ namespace limpet::master {
 namespace {
 
 // The ids of all servers whose sessions a zone may hold.
-std::vector<std::string> ServersOf(const conf::Http& http, size_t zone) {
+std::vector<std::string> ServersOf(const conf::Http& http, const SharedMemory::View& view,
+                                   size_t zone) {
   std::vector<std::string> ids;
   for (const auto& upstream : http.upstreams) {
     const conf::Sticky& sticky = upstream->sticky;
     if (sticky.kind != conf::StickyKind::kLearn) continue;
     if (sticky.learn.zone != static_cast<int>(zone)) continue;
-    for (std::string& id : worker::ServerIds(*upstream)) ids.push_back(std::move(id));
+    shm::PeerStates* states = view.peer_states[static_cast<size_t>(upstream->index)].get();
+    for (std::string& id : worker::ServerIds(*upstream, states)) ids.push_back(std::move(id));
   }
   return ids;
+}
+
+// How many peers the names of an upstream may give: one for each KiB of its zone. The size may be
+// written in another upstream that has the same one.
+uint32_t PlacesFor(const conf::Http& http, const conf::Upstream& upstream) {
+  constexpr size_t kLeast = 64;
+  size_t size = 0;
+  for (const auto& other : http.upstreams) {
+    if (other->zone == upstream.zone) size = std::max(size, other->zone_size);
+  }
+  return static_cast<uint32_t>(std::max(kLeast, size / 1024));
+}
+
+// Changes whenever names have given other servers to an upstream that learns sessions; 0: none may.
+uint64_t NamesVersion(const conf::Http& http, const SharedMemory::View& view) {
+  uint64_t version = 0;
+  for (const auto& upstream : http.upstreams) {
+    const auto& states = view.peer_states[static_cast<size_t>(upstream->index)];
+    if (upstream->sticky.kind != conf::StickyKind::kLearn || states == nullptr) continue;
+    if (states->resolved() != nullptr) version += states->resolved()->version();
+  }
+  return version;
 }
 
 }  // namespace
@@ -49,19 +76,44 @@ Result<SharedMemory::View> SharedMemory::Attach(const conf::Config& config, cons
       if (!opened) return opened.error();
       store = std::move(*opened);
     }
-    store->SetServers(ServersOf(http, i));
     view.sessions.push_back(store->table());
   }
   for (const auto& upstream : http.upstreams) {
     view.peer_states.push_back(
         upstream->zone.empty()
             ? nullptr
-            : peer_states_.Attach(upstream->name, worker::PeerIdentities(*upstream)));
+            : peer_states_.Attach(upstream->name, worker::PeerIdentities(*upstream),
+                                  worker::ResolvedNames(*upstream), PlacesFor(http, *upstream)));
+    if (!upstream->zone.empty() && view.peer_states.back() == nullptr) {
+      return Error{std::make_error_code(std::errc::not_enough_memory),
+                   fmt::format("no memory for the peers of upstream \"{}\"", upstream->name)};
+    }
   }
+  SetServers(config, view);
+  FollowNames(config, view, MonotonicMs());
   if (auto status = limits_.Attach(http, &view.limit_req, &view.limit_conn); !status) {
     return status.error();
   }
   return view;
+}
+
+void SharedMemory::SetServers(const conf::Config& config, const View& view) {
+  if (!config.http) return;
+  const conf::Http& http = *config.http;
+  for (size_t i = 0; i < http.session_zones.size(); ++i) {
+    const auto store = sessions_.find(http.session_zones[i].name);
+    if (store == sessions_.end() || store->second == nullptr) continue;
+    store->second->SetServers(ServersOf(http, view, i));
+  }
+}
+
+void SharedMemory::FollowNames(const conf::Config& config, View& view, uint64_t now_ms) {
+  constexpr uint64_t kPeriodMs = 5000;
+  if (view.names_deadline && now_ms < *view.names_deadline) return;
+  const uint64_t version = config.http ? NamesVersion(*config.http, view) : 0;
+  if (version == 0) return view.names_deadline.reset();
+  view.names_deadline = now_ms + kPeriodMs;
+  if (std::exchange(view.names_version, version) != version) SetServers(config, view);
 }
 
 void SharedMemory::DropUnused(const conf::Config& config) {

@@ -29,6 +29,10 @@ class SharedMemory {
         peer_states;  // null without `zone` in the upstream
     std::vector<shm::LimitReqTable*> limit_req;
     std::vector<shm::LimitConnTable*> limit_conn;
+    // Of session tables: what their lists of servers have been made from, and when to look again;
+    // nothing: names give no server that learns sessions.
+    uint64_t names_version = 0;
+    std::optional<uint64_t> names_deadline;
   };
 
   static Result<std::unique_ptr<SharedMemory>> Create();
@@ -37,6 +41,10 @@ class SharedMemory {
   // names are given back by DropUnused, once it serves.
   Result<View> Attach(const conf::Config& config, const Log& log);
   void DropUnused(const conf::Config& config);
+
+  // Servers that names have given are entered in the session tables by the workers; those that have
+  // gone are retired here, from time to time, so that churning names do not fill the tables' lists.
+  void FollowNames(const conf::Config& config, View& view, uint64_t now_ms);
 
   // One bounded step of whatever is due. A deadline in the past means that there is more to do at
   // once.
@@ -54,6 +62,7 @@ class SharedMemory {
   shm::WorkerPulses* pulses() { return &figures_->pulses; }
 
  private:
+  void SetServers(const conf::Config& config, const View& view);
   struct Figures {
     shm::Counters counters;
     shm::WorkerPulses pulses;

@@ -11,6 +11,7 @@
 #include "worker/http/access_log.h"
 #include "worker/http/connection_set.h"
 #include "worker/http/server_names.h"
+#include "worker/http/upstream_lookup.h"
 #include "worker/http/upstream_runtime.h"
 #include "worker/net/loop.h"
 
@@ -107,6 +108,9 @@ void Worker::MakeUpstreams() {
         loop_, conf, states, environment_.slot, learns ? &runtime_.http.session_zones[at] : nullptr,
         learns ? environment_.sessions[at] : nullptr));
     runtime_.upstreams.back()->group.RequireChecks(environment_.generation);
+    if (states == nullptr || states->resolved() == nullptr) continue;
+    runtime_.upstreams.back()->names = std::make_unique<NameWatch>(
+        loop_, conf, *states, *FindResolver(runtime_, conf.resolver.get()), runtime_.logs[0]);
   }
 }
 
@@ -175,7 +179,10 @@ void Worker::OnQuit() {
   pulse().accepts_for.store(0, std::memory_order_relaxed);
   for (const auto& acceptor : acceptors_) acceptor->Stop();
   if (watch_ != nullptr) watch_->Stop();
-  for (const auto& upstream : runtime_.upstreams) upstream->pool.CloseAll();
+  for (const auto& upstream : runtime_.upstreams) {
+    upstream->pool.CloseAll();
+    if (upstream->names != nullptr) upstream->names->Stop();
+  }
   if (const auto timeout = runtime_.config.worker_shutdown_timeout; timeout.count() > 0) {
     shutdown_timer_.Arm(timeout);
   }
@@ -196,8 +203,11 @@ void Worker::OnReopen() {
 std::vector<std::string> PeerIdentities(const conf::Upstream& upstream) {
   return UpstreamGroup::PeerIdentities(upstream);
 }
-std::vector<std::string> ServerIds(const conf::Upstream& upstream) {
-  return UpstreamGroup::ServerIds(upstream);
+std::vector<shm::ServerName> ResolvedNames(const conf::Upstream& upstream) {
+  return UpstreamGroup::ServerNames(upstream);
+}
+std::vector<std::string> ServerIds(const conf::Upstream& upstream, shm::PeerStates* states) {
+  return UpstreamGroup::ServerIds(upstream, states);
 }
 
 Result<std::shared_ptr<const TlsStore>> LoadTls(const conf::Config& config) {

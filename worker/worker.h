@@ -12,6 +12,7 @@
 #include "conf/config.h"
 #include "shm/counters.h"
 #include "shm/peer_state.h"
+#include "shm/resolved_peers.h"
 #include "shm/session_table.h"
 #include "shm/worker_pulse.h"
 
@@ -56,9 +57,11 @@ Result<std::shared_ptr<const TlsStore>> LoadTls(const conf::Config& config);
 // have been dropped already.
 int Run(const Environment& environment);
 
-// What names an upstream's peers in shared peer states, in the order workers want them; and its
-// servers' ids as session tables hold them. The master prepares shared memory with them.
+// What names an upstream's peers in shared peer states, in the order workers want them; the names
+// that give it more of them; and its servers' ids as session tables hold them. The master prepares
+// shared memory with them. `states`: for what names have given so far; null: nothing.
 std::vector<std::string> PeerIdentities(const conf::Upstream& upstream);
-std::vector<std::string> ServerIds(const conf::Upstream& upstream);
+std::vector<shm::ServerName> ResolvedNames(const conf::Upstream& upstream);
+std::vector<std::string> ServerIds(const conf::Upstream& upstream, shm::PeerStates* states);
 
 }  // namespace limpet::worker

@@ -20,6 +20,7 @@ GroupWatch::GroupWatch(const GroupCheck::Env& env, UpstreamGroup& group,
 
 void GroupWatch::Tick() {
   if (!lease_.TryTake()) return;
+  group_.Update();
   if (!watching_) Begin();
   for (const auto& check : checks_) check->Sync();
   WatchDrains();

@@ -47,10 +47,12 @@ class Chooser {
 
   // A session belongs to a server id: a backup with the same id may stand in.
   PeerCondition ConditionOfHome() {
-    home_ = sticky_.bound;
+    PeerSet& peers = *selection_.set;
+    home_ = peers.Own(sticky_.bound);
+    if (home_ == nullptr) return PeerCondition::kDown;  // its name gives it no more
     const PeerCondition condition = Condition(*home_);
     if (condition == PeerCondition::kReady || home_->backup_twin < 0) return condition;
-    Peer& twin = upstream_.group.peers()[static_cast<size_t>(home_->backup_twin)];
+    Peer& twin = peers.peers[static_cast<size_t>(home_->backup_twin)];
     if (Condition(twin) != PeerCondition::kReady) return condition;
     home_ = &twin;
     return PeerCondition::kReady;

@@ -370,6 +370,7 @@ void ProxyExchange::Reset() {
   Stop();
   peer_ = nullptr;
   upstream_ = nullptr;
+  selection_.LetGo();
   held_.clear();
   block_.Reset();
   head_block_.Reset();

@@ -29,7 +29,10 @@ StatusSource SourceOf(Exchange& exchange) {
                       .now_ms = MonotonicMs(),
                       .master_pid = ::getppid(),
                       .may_write = exchange.location().api_write};
-  for (const auto& upstream : runtime.upstreams) source.upstreams.push_back(&upstream->group);
+  for (const auto& upstream : runtime.upstreams) {
+    upstream->group.Update();
+    source.upstreams.push_back(&upstream->group);
+  }
   return source;
 }
 

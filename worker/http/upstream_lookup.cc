@@ -122,7 +122,10 @@ std::shared_ptr<ResolvedGroup> FindResolvedGroup(Runtime& runtime, const ProxyUr
 }
 
 Resolver* FindResolver(Runtime& runtime, const conf::Location& location) {
-  const conf::Resolver* conf = location.resolver.get();
+  return FindResolver(runtime, location.resolver.get());
+}
+
+Resolver* FindResolver(Runtime& runtime, const conf::Resolver* conf) {
   if (conf == nullptr || conf->servers.empty())
     return nullptr;  // resolver_timeout alone makes none
   auto& resolver = runtime.resolvers[conf];

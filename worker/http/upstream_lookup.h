@@ -50,6 +50,7 @@ std::shared_ptr<ResolvedGroup> FindResolvedGroup(Runtime& runtime, const ProxyUr
 
 // The resolver of a location, or null if it has none.
 Resolver* FindResolver(Runtime& runtime, const conf::Location& location);
+Resolver* FindResolver(Runtime& runtime, const conf::Resolver* conf);
 
 // proxy_bind. False if its value is no address (logged).
 bool ChooseBindAddress(Exchange& exchange, const conf::ProxySettings& proxy, SocketAddress* address,

@@ -6,6 +6,7 @@
 
 #include "worker/http/request_queue.h"
 #include "worker/sticky/sticky.h"
+#include "worker/upstream/name_watch.h"
 #include "worker/upstream/pool.h"
 #include "worker/upstream/upstream_group.h"
 
@@ -18,12 +19,21 @@ class UpstreamRuntime {
       : group(conf, states, slot),
         pool(loop, conf),
         sticky(MakeSticky(conf, group, zone, sessions)),
-        queue(loop, conf.queue.limit) {}
+        queue(loop, conf.queue.limit) {
+    group.set_on_change(Callback::To<&UpstreamRuntime::OnPeersChanged>(this));
+  }
 
   UpstreamGroup group;
   UpstreamPool pool;
   std::unique_ptr<StickyPolicy> sticky;  // null: requests do not stick
   RequestQueue queue;                    // of requests for which all servers are full
+  std::unique_ptr<NameWatch> names;      // null: no server is resolved at run time
+
+ private:
+  void OnPeersChanged() {
+    pool.KeepOnly(group.peers());
+    if (sticky != nullptr) sticky->OnPeersChanged();
+  }
 };
 
 }  // namespace limpet::worker

@@ -19,13 +19,17 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
         zone_(zone),
         group_(group),
         sessions_(sessions) {
-    for (Peer& peer : group.peers()) IndexOf(peer);
+    OnPeersChanged();
     group.set_session_counts(this);
   }
 
+  void OnPeersChanged() override {
+    peer_of_.clear();
+    for (Peer& peer : group_.peers()) IndexOf(peer);
+  }
+
   uint64_t BoundTo(const Peer& peer) const override {
-    const uint16_t index = index_of_[static_cast<size_t>(peer.index)];
-    return index == shm::kNoPeer ? 0 : sessions_.PeerLive(index);
+    return peer.session_index == shm::kNoPeer ? 0 : sessions_.PeerLive(peer.session_index);
   }
 
   Peer* Find(conf::VariableReader& request, StickyState& state) override {
@@ -123,8 +127,8 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     }
     const bool same = state.has_learned && key.hash == state.learned.hash;
     const Peer& keeper = same && state.temporary ? *state.bound : peer;
-    const uint16_t index = index_of_[static_cast<size_t>(keeper.index)];
-    if (index == shm::kNoPeer) return;
+    const uint16_t index = keeper.session_index;
+    if (index == shm::kNoPeer || keeper.gone) return;
     const bool alive = state.has_learned && sessions_.Touch(key, BootMs());
     if (!alive && created.empty()) return;  // one that is over is not opened again by its requests
     if (same) KeepHome(state, keeper);
@@ -158,16 +162,14 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     } else if (state.moved_from != nullptr) {
       sessions_.Touch(HomeKey(state), BootMs());
     } else if (state.bound != &keeper && state.status != StickyStatus::kDrained) {
-      sessions_.Learn(HomeKey(state), index_of_[static_cast<size_t>(state.bound->index)], BootMs());
+      sessions_.Learn(HomeKey(state), state.bound->session_index, BootMs());
     }
   }
 
   Peer* PeerOf(uint16_t index) const { return index < peer_of_.size() ? peer_of_[index] : nullptr; }
 
   void IndexOf(Peer& peer) {
-    const uint16_t index = sessions_.PeerIndex(peer.server_id);
-    index_of_.resize(std::max(index_of_.size(), static_cast<size_t>(peer.index) + 1), shm::kNoPeer);
-    index_of_[static_cast<size_t>(peer.index)] = index;
+    const uint16_t index = peer.session_index = sessions_.PeerIndex(peer.server_id);
     if (index == shm::kNoPeer) return;
     peer_of_.resize(std::max<size_t>(peer_of_.size(), size_t{index} + 1), nullptr);
     if (peer_of_[index] == nullptr) peer_of_[index] = &peer;
@@ -178,8 +180,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   const conf::SessionZone& zone_;
   UpstreamGroup& group_;
   shm::SessionTable& sessions_;
-  std::vector<uint16_t> index_of_;  // peer -> its index in the table
-  std::vector<Peer*> peer_of_;      // and back; null: not a peer of this group
+  std::vector<Peer*> peer_of_;  // by index in the table; null: not a peer of this group
 };
 
 }  // namespace

@@ -70,6 +70,8 @@ class StickyPolicy {
   // From time to time while a long exchange lives: its session must not end under it. 0: never.
   virtual uint64_t touch_interval_ms() const { return 0; }
   virtual void Touch(conf::VariableReader& /*request*/, StickyState& /*state*/) {}
+  // The group has other peers than before.
+  virtual void OnPeersChanged() {}
 };
 
 // The server's id as clients see it: under sticky_secret its MD5 with the secret, in hex.

@@ -1,5 +1,5 @@
-// One name being resolved: its A and AAAA questions, its CNAMEs, and who waits. Part of the
-// resolver.
+// One name being resolved: its A and AAAA questions or its SRV question, its CNAMEs, and who waits.
+// Part of the resolver.
 #pragma once
 
 #include <cstdint>
@@ -13,33 +13,40 @@ namespace limpet::worker {
 
 class NameQuery {
  public:
-  NameQuery(Resolver& resolver, std::string name) : resolver_(resolver), name_(std::move(name)) {}
+  static constexpr std::string_view kServiceKey = "SRV ";  // no name has a blank
+
+  // `key` is the name, or the name of a service behind kServiceKey.
+  NameQuery(Resolver& resolver, std::string key);
 
   void Ask();  // ends by Resolver::OnQueryEnd, perhaps before it returns
-  const std::string& name() const { return name_; }
+  const std::string& key() const { return key_; }
   uint32_t ttl() const { return ttl_; }
-  std::shared_ptr<const ResolveAnswer> MakeAnswer() const;
+  std::shared_ptr<ResolveAnswer> MakeAnswer() const;
 
   std::vector<Lookup*> waiting;
 
  private:
-  // One of the two questions; c-ares calls back with its address.
+  // One of the questions; c-ares calls back with its address.
   struct Question {
     NameQuery* query = nullptr;
     int type = 0;
     std::vector<SocketAddress> addresses{};
+    std::vector<ServiceRecord> services{};
     std::string alias{};
   };
   static void OnReply(void* question, int status, int timeouts, unsigned char* bytes,
                       int size) noexcept;
   void Send(Question& question, int type);
+  struct Message;
   void Read(Question& question, const unsigned char* bytes, int size);
+  bool ReadRecord(Question& question, Message& message, int number);
   void AllAnswered();
 
   Resolver& resolver_;
-  std::string name_;
+  std::string key_;
+  bool is_service_;
   std::string target_;  // what is being asked: the name, or what it is an alias of
-  Question a_, aaaa_;
+  Question a_, aaaa_, srv_;
   int unanswered_ = 0;
   int aliases_followed_ = 0;
   uint32_t ttl_ = UINT32_MAX;  // seconds

@@ -13,22 +13,26 @@ namespace limpet::worker {
 
 struct Peer {
   SocketAddress address;
-  std::string name;       // "127.0.0.1:8081", as in logs and $upstream_addr
-  std::string server;     // as written in `server`: `hash consistent` places points by it
-  std::string server_id;  // `route=`/`sid=`, else MD5 of the name in hex: what cookies and session
-                          // tables hold
+  std::string name{};       // "127.0.0.1:8081", as in logs and $upstream_addr
+  std::string server{};     // as written in `server`, or the name an SRV record gives: `hash
+                            // consistent` places points by it
+  std::string target{};     // that name; "" without SRV record
+  std::string server_id{};  // what cookies and session tables hold; see ServerId
   const conf::UpstreamServer* conf = nullptr;
   shm::PeerState* state = nullptr;
   int index = 0;  // in the group: primaries first, then backups
   int address_id =
       0;  // equal for peers of the group with equal addresses: kept connections match by it
   bool backup = false;
+  bool gone = false;      // its name gives it no more: it ends what it has and takes nothing
+  int record_weight = 0;  // of its SRV record; 0: as configured
+  uint16_t session_index = UINT16_MAX;  // in the table of `sticky learn`, whose policy sets it
   uint32_t needs_check = 0;  // the generation whose mandatory checks must have passed; 0: none
   int backup_twin = -1;  // of a primary: the backup with the same server id, -1 if there is none
 
-  int weight() const { return conf->weight; }
+  int weight() const { return record_weight > 0 ? record_weight : conf->weight; }
   bool down() const {
-    return conf->down || HasFlag(shm::kPeerDown | shm::kPeerUnhealthy) || checking();
+    return gone || conf->down || HasFlag(shm::kPeerDown | shm::kPeerUnhealthy) || checking();
   }
   // Not used yet: a mandatory check has still to pass.
   bool checking() const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/socket_address.h"
@@ -30,6 +31,30 @@ class TriedSet {
   std::vector<uint64_t> more_;
 };
 
+class PeerSet;
+
+// Keeps a PeerSet while somebody may look at its peers. Not for other threads.
+class PeerSetRef {
+ public:
+  PeerSetRef() = default;
+  explicit PeerSetRef(PeerSet* set);
+  PeerSetRef(const PeerSetRef& other) : PeerSetRef(other.set_) {}
+  PeerSetRef(PeerSetRef&& other) noexcept : set_(std::exchange(other.set_, nullptr)) {}
+  PeerSetRef& operator=(PeerSetRef other) noexcept {
+    std::swap(set_, other.set_);
+    return *this;
+  }
+  ~PeerSetRef();
+
+  PeerSet* get() const { return set_; }
+  PeerSet* operator->() const { return set_; }
+  PeerSet& operator*() const { return *set_; }
+  explicit operator bool() const { return set_ != nullptr; }
+
+ private:
+  PeerSet* set_ = nullptr;
+};
+
 struct PeerSelection {
   // Inputs: must stay valid while the selection is used.
   std::string_view key;                   // of hash
@@ -38,6 +63,11 @@ struct PeerSelection {
   // A rehearsal: nothing but the selection itself changes when a peer is chosen with it. Its peers
   // are not given to Done.
   bool dry = false;
+
+  // The peers as they were when the exchange began; those that have gone since are marked. What it
+  // began with before is kept, too: its log line names peers of all.
+  PeerSetRef set;
+  std::vector<PeerSetRef> earlier;
 
   // State of the methods.
   TriedSet tried;
@@ -51,6 +81,10 @@ struct PeerSelection {
 
   void LimitTries(int most) {  // proxy_next_upstream_tries; 0: no limit
     if (most > 0 && tries > most) tries = most;
+  }
+  void LetGo() {  // of all peers, when the exchange is over and logged
+    set = {};
+    earlier.clear();
   }
 };
 

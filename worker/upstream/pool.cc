@@ -1,5 +1,6 @@
 #include "worker/upstream/pool.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace limpet::worker {
@@ -49,8 +50,8 @@ PooledConnection UpstreamPool::Take(const Peer& peer, const void* tag, std::stri
   return {};
 }
 
-bool UpstreamPool::MayKeep(const PooledConnection& connection) {
-  if (closing_ || slots_.empty() || !connection.transport) return false;
+bool UpstreamPool::MayKeep(const Peer& peer, const PooledConnection& connection) {
+  if (closing_ || peer.gone || slots_.empty() || !connection.transport) return false;
   if (connection.requests >= static_cast<uint32_t>(conf_.keepalive_requests)) return false;
   const uint64_t age = loop_.NowMs() - connection.created_ms;
   if (age > static_cast<uint64_t>(conf_.keepalive_time.count())) return false;
@@ -58,7 +59,7 @@ bool UpstreamPool::MayKeep(const PooledConnection& connection) {
 }
 
 void UpstreamPool::Put(const Peer& peer, PooledConnection connection, const void* tag) {
-  if (!MayKeep(connection)) return Transport::Discard(std::move(connection.transport));
+  if (!MayKeep(peer, connection)) return Transport::Discard(std::move(connection.transport));
   if (free_ == nullptr) Drop(*oldest_);
   Slot& slot = *free_;
   free_ = slot.older;
@@ -92,6 +93,17 @@ void UpstreamPool::Drop(Slot& slot) {
   Unlink(slot);
   Transport::Discard(std::move(slot.connection.transport));
   slot.older = std::exchange(free_, &slot);
+}
+
+void UpstreamPool::KeepOnly(const std::vector<Peer>& peers) {
+  std::vector<int> ids;
+  for (const Peer& peer : peers) ids.push_back(peer.address_id);
+  std::ranges::sort(ids);
+  for (Slot* slot = oldest_; slot != nullptr;) {
+    Slot& here = *slot;
+    slot = here.newer;
+    if (!std::ranges::binary_search(ids, here.address_id)) Drop(here);
+  }
 }
 
 void UpstreamPool::CloseAll() {

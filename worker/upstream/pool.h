@@ -40,12 +40,15 @@ class UpstreamPool {
   // of a response may be left unread. May be called from the transport's own callbacks.
   void Put(const Peer& peer, PooledConnection connection, const void* tag = nullptr);
 
+  // Closes what is kept to addresses that are none of these peers'.
+  void KeepOnly(const std::vector<Peer>& peers);
+
   void CloseAll();  // graceful stop: what is idle, and what is Put from now on
   size_t idle() const { return idle_; }
 
  private:
   class Slot;
-  bool MayKeep(const PooledConnection& connection);
+  bool MayKeep(const Peer& peer, const PooledConnection& connection);
   void Link(Slot& slot);
   void Unlink(Slot& slot);
   void Drop(Slot& slot);

@@ -11,7 +11,8 @@
 namespace limpet::worker {
 namespace {
 
-constexpr int kResendMs = 5000;  // as nginx; c-ares doubles it with each round
+constexpr int kResendMs = 5000;    // as nginx; c-ares doubles it with each round
+constexpr int kFailoverMs = 1000;  // the same where another server may know
 constexpr int kRounds = 4;
 constexpr uint64_t kNotFoundMs = 1000;  // a burst of requests for a wrong name is one query
 constexpr size_t kMaxKept = 10'000;  // clients may choose the names: they must not fill our memory
@@ -20,7 +21,7 @@ constexpr size_t kMaxKept = 10'000;  // clients may choose the names: they must 
 ares_channel MakeChannel(const conf::Resolver& conf, ares_sock_state_cb on_socket, void* self) {
   ares_options options{};
   options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
-  options.timeout = kResendMs;
+  options.timeout = conf.servers.size() > 1 ? kFailoverMs : kResendMs;
   options.tries = kRounds;
   options.sock_state_cb = on_socket;
   options.sock_state_cb_data = self;
@@ -91,9 +92,16 @@ class Resolver::Socket final : public Deletable {
 };
 
 bool Lookup::Start(Resolver& resolver, std::string_view name) {
-  Cancel();
   if (name.ends_with('.')) name.remove_suffix(1);
-  std::string key = ToLower(name);
+  return StartKey(resolver, ToLower(name));
+}
+
+bool Lookup::StartService(Resolver& resolver, std::string_view name) {
+  return StartKey(resolver, std::string(NameQuery::kServiceKey) + ToLower(name));
+}
+
+bool Lookup::StartKey(Resolver& resolver, std::string key) {
+  Cancel();
   answer_ = resolver.FindKept(key);
   if (answer_ != nullptr) return true;
   query_ = &resolver.FindOrStart(std::move(key));
@@ -133,12 +141,12 @@ std::shared_ptr<const ResolveAnswer> Resolver::FindKept(std::string_view name) {
   return nullptr;
 }
 
-NameQuery& Resolver::FindOrStart(std::string name) {
-  const auto running = queries_.find(name);
+NameQuery& Resolver::FindOrStart(std::string key) {
+  const auto running = queries_.find(key);
   if (running != queries_.end()) return *running->second;
-  auto made = std::make_unique<NameQuery>(*this, name);
+  auto made = std::make_unique<NameQuery>(*this, key);
   NameQuery& query = *made;
-  queries_.emplace(std::move(name), std::move(made));
+  queries_.emplace(std::move(key), std::move(made));
   query.Ask();
   ArmTimer();
   return query;
@@ -152,10 +160,12 @@ void Resolver::OnQueryEnd(NameQuery& query) {
 
 void Resolver::Deliver() {
   for (NameQuery* ended : std::exchange(ended_, {})) {
-    const auto owned = queries_.extract(ended->name());
+    const auto owned = queries_.extract(ended->key());
     NameQuery& query = *owned.mapped();
-    const auto answer = query.MakeAnswer();
-    Keep(query, answer);
+    const std::shared_ptr<ResolveAnswer> made = query.MakeAnswer();
+    made->until_ms = loop_.NowMs() + LifeOf(query, *made);
+    const std::shared_ptr<const ResolveAnswer> answer = made;
+    Keep(query.key(), answer);
     while (!query.waiting.empty()) {  // those behind may be cancelled by the first
       Lookup& lookup = *query.waiting.front();
       lookup.Cancel();
@@ -165,20 +175,21 @@ void Resolver::Deliver() {
   }
 }
 
-void Resolver::Keep(const NameQuery& query, std::shared_ptr<const ResolveAnswer> answer) {
-  uint64_t ms = 0;
-  if (answer->error == ResolveError::kNotFound) {
-    ms = kNotFoundMs;
-  } else if (answer->error == ResolveError::kNone) {
-    ms = conf_.valid ? static_cast<uint64_t>(conf_.valid->count()) : uint64_t{query.ttl()} * 1000;
-  }
-  if (ms == 0) return;
+uint64_t Resolver::LifeOf(const NameQuery& query, const ResolveAnswer& answer) const {
+  if (answer.error == ResolveError::kNotFound) return kNotFoundMs;
+  if (answer.error != ResolveError::kNone) return 0;
+  return conf_.valid ? Ms(*conf_.valid) : uint64_t{query.ttl()} * 1000;
+}
+
+void Resolver::Keep(const std::string& key, std::shared_ptr<const ResolveAnswer> answer) {
   const uint64_t now = loop_.NowMs();
+  const uint64_t until_ms = answer->until_ms;
+  if (until_ms <= now) return;
   if (kept_.size() >= kMaxKept) {
     std::erase_if(kept_, [now](const auto& entry) { return entry.second.until_ms <= now; });
     if (kept_.size() >= kMaxKept) kept_.erase(kept_.begin());
   }
-  kept_.insert_or_assign(query.name(), Kept{std::move(answer), now + ms});
+  kept_.insert_or_assign(key, Kept{std::move(answer), until_ms});
 }
 
 void Resolver::WatchSocket(int fd, bool readable, bool writable) {

@@ -1,10 +1,10 @@
-// Names to addresses at run time: the `resolver` of locations, over c-ares, without blocking. One
-// per worker and distinct `resolver`; used from the loop's thread only.
+// Names to addresses at run time: `resolver`, over c-ares, without blocking. One per worker and
+// distinct `resolver`; used from the loop's thread only.
 //
-// Asks for A and AAAA as the configuration says and follows CNAMEs itself. An answer is kept for
-// the shortest of its TTLs, or for `valid=`; that a name does not exist for a second; other errors
-// are not kept. All who wait for a name share one query. How long to wait is the caller's: a query
-// that nobody waits for any more ends by itself.
+// Asks for A and AAAA as the configuration says, or for SRV, and follows CNAMEs itself. An answer
+// is kept for the shortest of its TTLs, or for `valid=`; that a name does not exist for a second;
+// other errors are not kept. All who wait for a name share one query. How long to wait is the
+// caller's: a query that nobody waits for any more ends by itself.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +35,19 @@ enum class ResolveError : uint8_t {
 };
 std::string_view Name(ResolveError error);  // "Host not found"
 
+// An SRV record, RFC 2782.
+struct ServiceRecord {
+  std::string target;  // lower case, without a dot at the end
+  uint16_t port = 0;
+  uint16_t priority = 0;  // the least is asked first
+  uint16_t weight = 0;
+};
+
 struct ResolveAnswer {
-  std::vector<SocketAddress> addresses;  // IPv4 before IPv6, with port 0; empty only with an error
-  ResolveError error = ResolveError::kNone;
+  std::vector<SocketAddress> addresses;      // IPv4 before IPv6, with port 0
+  std::vector<ServiceRecord> services;       // instead, of a service
+  ResolveError error = ResolveError::kNone;  // without one, at least one of the above is there
+  uint64_t until_ms = 0;  // when it is asked for again, in the loop's time; past: it was not kept
 };
 
 class NameQuery;
@@ -53,12 +63,15 @@ class Lookup {
 
   // True if the answer is there at once; else the callback is called once, from the loop.
   bool Start(Resolver& resolver, std::string_view name);
+  // The SRV records of a name, which is complete: "_http._tcp.example.com".
+  bool StartService(Resolver& resolver, std::string_view name);
   void Cancel();
   bool waiting() const { return query_ != nullptr; }
   const ResolveAnswer& answer() const { return *answer_; }
 
  private:
   friend class Resolver;
+  bool StartKey(Resolver& resolver, std::string key);
   Callback callback_;
   NameQuery* query_ = nullptr;
   std::shared_ptr<const ResolveAnswer> answer_;
@@ -83,10 +96,11 @@ class Resolver {
   using ByName = std::unordered_map<std::string, Value, HashText, std::equal_to<>>;
 
   std::shared_ptr<const ResolveAnswer> FindKept(std::string_view name);
-  NameQuery& FindOrStart(std::string name);
+  NameQuery& FindOrStart(std::string key);
   void OnQueryEnd(NameQuery& query);
   void Deliver();
-  void Keep(const NameQuery& query, std::shared_ptr<const ResolveAnswer> answer);
+  uint64_t LifeOf(const NameQuery& query, const ResolveAnswer& answer) const;
+  void Keep(const std::string& key, std::shared_ptr<const ResolveAnswer> answer);
   void WatchSocket(int fd, bool readable, bool writable);
   void Process(int read_fd, int write_fd);
   void OnTimer();
@@ -96,7 +110,7 @@ class Resolver {
   const conf::Resolver& conf_;
   ares_channeldata* channel_ = nullptr;  // null: c-ares has no memory, every query fails
   std::unordered_map<int, std::unique_ptr<Socket>> sockets_;
-  ByName<std::unique_ptr<NameQuery>> queries_;
+  ByName<std::unique_ptr<NameQuery>> queries_;  // by key: a service is "SRV NAME"
   ByName<Kept> kept_;
   std::vector<NameQuery*> ended_;
   Deferred deliver_;

@@ -7,14 +7,10 @@
 #include <map>
 #include <utility>
 
-#include "base/clock.h"
-#include "base/hash.h"
-
 namespace limpet::worker {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr int kSlowStartSteps = 100;
 
 template <class T>
 void Increment(std::atomic<T>& field) {
@@ -67,51 +63,31 @@ void Average(std::atomic<uint32_t>& average, int64_t value) {
   average.store(static_cast<uint32_t>(old > 0 ? 0.5 + fresh * 0.05 + old * 0.95 : fresh), kRelaxed);
 }
 
-// Calls visit(server, address) for primaries, then for backups, in the order of configuration.
-template <class Visit>
-void ForEachPeer(const conf::Upstream& conf, const Visit& visit) {
-  for (const bool backup : {false, true}) {
-    for (const conf::UpstreamServer& server : conf.servers) {
-      if (server.backup != backup) continue;
-      for (const SocketAddress& address : server.addresses) visit(server, address);
-    }
-  }
-}
-
-// The deadline of `drain=TIME` begins with the first load that says so; a server that the
-// configuration no longer drains starts over.
-void AdoptDrain(const conf::UpstreamServer& server, shm::PeerState& state) {
-  const uint32_t flags = state.flags.load(kRelaxed);
-  if (!server.drain && (flags & shm::kPeerDraining) == 0) {
-    const bool is_left =
-        (flags & shm::kPeerDrained) != 0 || state.drain_until_ms.load(kRelaxed) != 0;
-    if (is_left) shm::EndDrain(state);
-    return;
-  }
-  if (!server.drain || server.drain_timeout.count() == 0) return;
-  uint64_t none = 0;
-  state.drain_until_ms.compare_exchange_strong(
-      none, MonotonicMs() + static_cast<uint64_t>(server.drain_timeout.count()));
-}
-
-std::string ServerId(const conf::UpstreamServer& server, const std::string& peer_name) {
-  return server.route.empty() ? Md5Hex(peer_name) : server.route;
-}
-
 }  // namespace
 
-std::vector<std::string> UpstreamGroup::ServerIds(const conf::Upstream& conf) {
+std::vector<std::string> UpstreamGroup::ServerIds(const conf::Upstream& conf,
+                                                  shm::PeerStates* states) {
   std::vector<std::string> ids;
-  ForEachPeer(conf, [&](const conf::UpstreamServer& server, const SocketAddress& address) {
-    ids.push_back(ServerId(server, address.ToString()));
-  });
+  ForEachConfiguredPeer(conf,
+                        [&](const conf::UpstreamServer& server, const SocketAddress& address) {
+                          ids.push_back(ServerId(server, address.ToString()));
+                        });
+  if (states == nullptr || states->resolved() == nullptr) return ids;
+  const shm::PeerStates::Guard guard(*states);
+  size_t name = 0;
+  for (const conf::UpstreamServer& server : conf.servers) {
+    if (!IsResolved(server)) continue;
+    for (const auto& [peer, state] : states->resolved()->Peers(states->sources()[name++])) {
+      ids.push_back(ServerId(server, peer.address.ToString(), peer.target));
+    }
+  }
   return ids;
 }
 
 std::vector<std::string> UpstreamGroup::PeerIdentities(const conf::Upstream& conf) {
   std::vector<std::string> identities;
   std::map<std::string, int> seen;  // the same address may be written twice: two peers
-  ForEachPeer(conf, [&](const conf::UpstreamServer&, const SocketAddress& address) {
+  ForEachConfiguredPeer(conf, [&](const conf::UpstreamServer&, const SocketAddress& address) {
     std::string name = address.ToString();
     const int times = seen[name]++;
     identities.push_back(times == 0 ? name : fmt::format("{}#{}", name, times));
@@ -119,91 +95,56 @@ std::vector<std::string> UpstreamGroup::PeerIdentities(const conf::Upstream& con
   return identities;
 }
 
+std::vector<shm::ServerName> UpstreamGroup::ServerNames(const conf::Upstream& conf) {
+  std::vector<shm::ServerName> names;
+  for (const conf::UpstreamServer& server : conf.servers) {
+    if (!IsResolved(server)) continue;
+    const bool has_service = !server.service.empty();
+    names.push_back({.host = server.host,
+                     .service = server.service,
+                     .port = has_service ? uint16_t{0} : server.port});
+  }
+  return names;
+}
+
 UpstreamGroup::UpstreamGroup(const conf::Upstream& conf, shm::PeerStates* states, int slot)
     : conf_(conf), slot_(slot), states_(states) {
-  MakePeers();
-  AttachStates();
-  const auto first_backup = static_cast<size_t>(
-      std::count_if(peers_.begin(), peers_.end(), [](const Peer& peer) { return !peer.backup; }));
-  primaries_ = MakeTier(0, first_backup);
-  backups_ = MakeTier(first_backup, peers_.size());
-  balancer_ = MakeBalancer();
-}
-
-void UpstreamGroup::MakePeers() {
-  ForEachPeer(conf_, [this](const conf::UpstreamServer& server, const SocketAddress& address) {
-    Peer peer;
-    peer.address = address;
-    peer.name = address.ToString();
-    peer.server = server.name;
-    peer.server_id = ServerId(server, peer.name);
-    peer.conf = &server;
-    peer.index = peer.address_id = static_cast<int>(peers_.size());
-    peer.backup = server.backup;
-    const auto same = std::find_if(peers_.begin(), peers_.end(),
-                                   [&](const Peer& other) { return other.name == peer.name; });
-    if (same != peers_.end()) peer.address_id = same->index;
-    const auto [known, is_new] = by_server_id_.emplace(peer.server_id, peer.index);
-    if (!is_new && peer.backup) {
-      Peer& first = peers_[static_cast<size_t>(known->second)];
-      if (!first.backup && first.backup_twin < 0) first.backup_twin = peer.index;
-    }
-    if (!server.down && !server.drain) ++initial_tries_;
-    peers_.push_back(std::move(peer));
-  });
-}
-
-void UpstreamGroup::AttachStates() {
   if (states_ == nullptr) {
-    own_states_ = shm::PeerStates::Private(peers_.size());
+    own_states_ = shm::PeerStates::Private(PeerIdentities(conf).size());
     states_ = own_states_.get();
   }
-  assert(states_->size() == peers_.size());
   const shm::PeerStates::Guard guard(*states_);
-  for (size_t i = 0; i < peers_.size(); ++i) {
-    shm::PeerState& state = (*states_)[i];
-    peers_[i].state = &state;
-    AdoptDrain(*peers_[i].conf, state);
-    const int weight = peers_[i].weight();
-    if (state.weight.exchange(weight) == weight) continue;  // kept from the generation before
-    state.effective_weight = weight;
-    state.current_weight = 0;
-  }
+  Take();
+  changed_ = false;
 }
 
-Tier UpstreamGroup::MakeTier(size_t begin, size_t end) {
-  Tier tier;
-  tier.peers = std::span(peers_).subspan(begin, end - begin);
-  for (const Peer& peer : tier.peers) {
-    tier.total_weight += peer.weight();
-    if (peer.conf->slow_start.count() > 0) tier.weight_scale = kSlowStartSteps;
-  }
-  return tier;
+// Under the lock, so that what a place of the table stands for cannot change before a peer in it is
+// chosen.
+void UpstreamGroup::Take() {
+  const shm::ResolvedPeers* resolved = states_->resolved();
+  if (current_ && (resolved == nullptr || resolved->version() == current_->version)) return;
+  PeerSetRef fresh(new PeerSet(conf_, *states_, address_ids_, &session_counts_));
+  address_ids_.ForgetOthersThan(fresh->peers);
+  for (Peer& peer : fresh->peers) peer.needs_check = needs_check_;
+  if (current_) earlier_.push_back(std::move(current_));
+  std::erase_if(earlier_, [](const PeerSetRef& set) { return set->users() == 1; });
+  for (const PeerSetRef& set : earlier_) set->MarkGone(*fresh);
+  current_ = std::move(fresh);
+  changed_ = true;
 }
 
-std::unique_ptr<Balancer> UpstreamGroup::MakeBalancer() {
-  using Method = conf::BalanceMethod;
-  switch (conf_.method) {
-    case Method::kRoundRobin:
-      return MakeRoundRobin();
-    case Method::kLeastConn:
-      return MakeLeastConn();
-    case Method::kLeastTime:
-      return MakeLeastTime(conf_.least_time_last_byte);
-    case Method::kLeastSessions:
-      return MakeLeastSessions(&session_counts_);
-    case Method::kRandom:
-      return MakeRandom();
-    case Method::kRandomTwoLeastConn:
-      return MakeRandomTwo();
-    case Method::kHash:
-      return MakeHash();
-    case Method::kHashConsistent:
-      return MakeHashConsistent(primaries_);
-    case Method::kIpHash:
-      return MakeIpHash();
+void UpstreamGroup::Announce() {
+  if (!std::exchange(changed_, false)) return;
+  if (on_change_) on_change_();
+}
+
+void UpstreamGroup::Update() {
+  const shm::ResolvedPeers* resolved = states_->resolved();
+  if (resolved != nullptr && resolved->version() != current_->version) {
+    const shm::PeerStates::Guard guard(*states_);
+    Take();
   }
-  return MakeRoundRobin();
+  Announce();
 }
 
 bool UpstreamGroup::needs_key() const {
@@ -212,12 +153,22 @@ bool UpstreamGroup::needs_key() const {
 }
 
 void UpstreamGroup::Begin(PeerSelection& selection, std::string_view key,
-                          const SocketAddress* client) const {
+                          const SocketAddress* client) {
+  Update();
   selection.key = key;
   selection.client = client;
-  selection.tried.Reset(peers_.size());
+  Restart(selection);
   selection.current = nullptr;
-  selection.tries = initial_tries_;
+  selection.tries = current_->initial_tries;
+}
+
+// From the beginning, with the present peers.
+void UpstreamGroup::Restart(PeerSelection& selection) {
+  if (selection.set.get() != current_.get()) {
+    if (selection.set) selection.earlier.push_back(std::move(selection.set));
+    selection.set = current_;
+  }
+  selection.tried.Reset(current_->peers.size());
   selection.on_backup = false;
   selection.lookups = 0;
   selection.rehash = selection.hash = 0;
@@ -226,12 +177,29 @@ void UpstreamGroup::Begin(PeerSelection& selection, std::string_view key,
 
 Peer* UpstreamGroup::Choose(PeerSelection& selection, Peer* bound, uint64_t now_ms) {
   assert(selection.current == nullptr);
-  const shm::PeerStates::Guard guard(*states_);
-  const KeptWeights kept(selection.dry, peers_);
-  if (single()) {
+  Peer* peer = nullptr;
+  {
+    const shm::PeerStates::Guard guard(*states_);
+    Take();
+    peer = ChooseFrom(selection, bound, now_ms);
+    if (peer == nullptr && selection.set.get() != current_.get()) {
+      Restart(selection);
+      peer = ChooseFrom(selection, bound, now_ms);
+    }
+  }
+  Announce();
+  return peer;
+}
+
+Peer* UpstreamGroup::ChooseFrom(PeerSelection& selection, Peer* bound, uint64_t now_ms) {
+  PeerSet& set = *selection.set;
+  const KeptWeights kept(selection.dry, set.peers);
+  bound = set.Own(bound);
+  if (set.single()) {
     // The only peer is never given up for its failures: there is nowhere else to go.
-    Peer& peer = peers_.front();
-    if (Condition(selection, peer, bound == &peer, now_ms) != PeerCondition::kReady) return nullptr;
+    Peer& peer = set.peers.front();
+    const PeerCondition condition = ConditionIn(selection, peer, bound == &peer, now_ms);
+    if (condition != PeerCondition::kReady) return nullptr;
     return Account(selection, &peer, now_ms);
   }
   Peer* peer = PickFromTiers(selection, bound, now_ms);
@@ -239,29 +207,35 @@ Peer* UpstreamGroup::Choose(PeerSelection& selection, Peer* bound, uint64_t now_
 }
 
 Peer* UpstreamGroup::PickFromTiers(PeerSelection& selection, Peer* bound, uint64_t now_ms) {
+  PeerSet& set = *selection.set;
   // A session belongs to a server id: where primaries have failed, a backup with the same id may
   // have it.
   const auto in_tier = [&](bool backup) -> Peer* {
     if (bound == nullptr || bound->backup == backup) return bound;
-    return backup && bound->backup_twin >= 0 ? &peers_[static_cast<size_t>(bound->backup_twin)]
+    return backup && bound->backup_twin >= 0 ? &set.peers[static_cast<size_t>(bound->backup_twin)]
                                              : nullptr;
   };
   if (!selection.on_backup) {
-    if (Peer* peer = balancer_->Pick(primaries_, selection, in_tier(false), now_ms)) return peer;
-    if (backups_.peers.empty()) return nullptr;
+    if (Peer* peer = set.balancer->Pick(set.primaries, selection, in_tier(false), now_ms))
+      return peer;
+    if (set.backups.peers.empty()) return nullptr;
     selection.on_backup = true;
   }
-  return balancer_->Pick(backups_, selection, in_tier(true), now_ms);
+  return set.balancer->Pick(set.backups, selection, in_tier(true), now_ms);
 }
 
 Peer* UpstreamGroup::TryPeer(PeerSelection& selection, Peer* peer, uint64_t now_ms) {
   assert(selection.current == nullptr);
   const shm::PeerStates::Guard guard(*states_);
-  const KeptWeights kept(selection.dry, peers_);
-  if (Condition(selection, *peer, true, now_ms) != PeerCondition::kReady) return nullptr;
-  if (single()) return Account(selection, peer, now_ms);
+  Take();
+  PeerSet& set = *selection.set;
+  const KeptWeights kept(selection.dry, set.peers);
+  peer = set.Own(peer);
+  if (peer == nullptr) return nullptr;
+  if (ConditionIn(selection, *peer, true, now_ms) != PeerCondition::kReady) return nullptr;
+  if (set.single()) return Account(selection, peer, now_ms);
   // The method sees it as a bound one, so that it counts in round robin's weights.
-  balancer_->Pick(peer->backup ? backups_ : primaries_, selection, peer, now_ms);
+  set.balancer->Pick(peer->backup ? set.backups : set.primaries, selection, peer, now_ms);
   return Account(selection, peer, now_ms);
 }
 
@@ -271,7 +245,7 @@ Peer* UpstreamGroup::Account(PeerSelection& selection, Peer* peer, uint64_t now_
   shm::PeerStates::AddConn(state, slot_);
   Increment(state.requests);
   selection.current = peer;
-  if (single()) return peer;
+  if (selection.set->single()) return peer;
   selection.tried.Set(peer->index);
   const auto fail_timeout = static_cast<uint64_t>(peer->conf->fail_timeout.count());
   // One chance per fail_timeout for a peer that had failed: until this attempt is decided, others
@@ -284,7 +258,15 @@ Peer* UpstreamGroup::Account(PeerSelection& selection, Peer* peer, uint64_t now_
 
 PeerCondition UpstreamGroup::Condition(const PeerSelection& selection, const Peer& peer,
                                        bool bound_session, uint64_t now_ms) const {
-  if (!single()) {
+  const Peer* const own = selection.set->Own(&peer);
+  return own == nullptr ? PeerCondition::kDown
+                        : ConditionIn(selection, *own, bound_session, now_ms);
+}
+
+// `peer` is of the selection's set.
+PeerCondition UpstreamGroup::ConditionIn(const PeerSelection& selection, const Peer& peer,
+                                         bool bound_session, uint64_t now_ms) {
+  if (!selection.set->single()) {
     return selection.tried.Has(peer.index) ? PeerCondition::kDown
                                            : ConditionOf(peer, now_ms, bound_session);
   }
@@ -296,16 +278,16 @@ PeerCondition UpstreamGroup::Condition(const PeerSelection& selection, const Pee
 }
 
 bool UpstreamGroup::AnyFull(const PeerSelection& selection, uint64_t now_ms) const {
-  return std::any_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
-    return Condition(selection, peer, false, now_ms) == PeerCondition::kFull;
+  const std::vector<Peer>& peers = selection.set->peers;
+  return std::any_of(peers.begin(), peers.end(), [&](const Peer& peer) {
+    return ConditionIn(selection, peer, false, now_ms) == PeerCondition::kFull;
   });
 }
 
 void UpstreamGroup::RequireChecks(uint64_t generation) {
   if (!conf_.mandatory) return;
-  for (Peer& peer : peers_) {
-    peer.needs_check = conf_.persistent ? 1 : static_cast<uint32_t>(generation);
-  }
+  needs_check_ = conf_.persistent ? 1 : static_cast<uint32_t>(generation);
+  for (Peer& peer : peers()) peer.needs_check = needs_check_;
 }
 
 bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now_ms,
@@ -317,7 +299,7 @@ bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now
   CountResult(*peer->state, result);
   Average(peer->state->header_time_ms, result.header_ms);
   Average(peer->state->response_time_ms, result.response_ms);
-  if (single()) {
+  if (selection.set->single()) {
     peer->state->fails.store(0, kRelaxed);
     if (outcome == Outcome::kFailed) Increment(peer->state->failed);
     selection.tries = 0;
@@ -353,11 +335,6 @@ void UpstreamGroup::CountSuccess(Peer& peer, uint64_t now_ms) {
   const bool was_out = max_fails > 0 && state.fails.load(kRelaxed) >= max_fails;
   if (was_out && peer.conf->slow_start.count() > 0) state.started_ms.store(now_ms, kRelaxed);
   state.fails.store(0, kRelaxed);
-}
-
-Peer* UpstreamGroup::FindByServerId(std::string_view server_id) {
-  const auto found = by_server_id_.find(server_id);
-  return found == by_server_id_.end() ? nullptr : &peers_[static_cast<size_t>(found->second)];
 }
 
 }  // namespace limpet::worker

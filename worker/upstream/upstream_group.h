@@ -6,20 +6,27 @@
 //   Peer* peer = group.Choose(selection, bound, now);
 //   … the attempt …
 //   group.Done(selection, outcome, now);         // exactly once per chosen peer
+//   …
+//   selection.LetGo();                           // when nobody looks at its peers any more
+//
+// Peers that names give come and go while it works: Begin and Choose look whether there are others
+// now. A Peer* is good for as long as its selection, and no longer than this turn of the loop
+// without one.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
-#include "base/text.h"
 #include "conf/upstream.h"
 #include "shm/peer_state.h"
+#include "shm/resolved_peers.h"
+#include "worker/net/callback.h"
 #include "worker/upstream/balancer.h"
 #include "worker/upstream/peer.h"
 #include "worker/upstream/peer_selection.h"
+#include "worker/upstream/peer_set.h"
 
 namespace limpet::worker {
 
@@ -46,20 +53,22 @@ class UpstreamGroup {
   UpstreamGroup(const UpstreamGroup&) = delete;
   UpstreamGroup& operator=(const UpstreamGroup&) = delete;
 
-  // What names the peers' shared states over reloads, in the order of peers(): given to
+  // What names the shared states of configured peers over reloads, and the names of the others: for
   // PeerStateRegistry::Attach.
   static std::vector<std::string> PeerIdentities(const conf::Upstream& conf);
-  // What cookies and session tables call the peers, in the same order.
-  static std::vector<std::string> ServerIds(const conf::Upstream& conf);
+  static std::vector<shm::ServerName> ServerNames(const conf::Upstream& conf);
+  // What cookies and session tables call the peers. `states`: for those that names have given so
+  // far; null: there are none.
+  static std::vector<std::string> ServerIds(const conf::Upstream& conf, shm::PeerStates* states);
 
   // `key` and `client` as in PeerSelection; both may be left out if the method does not need them.
   void Begin(PeerSelection& selection, std::string_view key = {},
-             const SocketAddress* client = nullptr) const;
+             const SocketAddress* client = nullptr);
 
   // The next peer, or null if none can take the request now (nginx: "no live upstreams"). `bound`
   // is where the request's session lives, or null: it is used if it can take the request and its
   // tier is in use, as in nginx; so a session bound to a backup returns to the primaries when they
-  // are back.
+  // are back. Where all that the selection began with have gone, the present ones are asked.
   Peer* Choose(PeerSelection& selection, Peer* bound, uint64_t now_ms);
 
   // Exactly this peer whatever its tier, or null if it cannot take the request now.
@@ -77,39 +86,47 @@ class UpstreamGroup {
   bool Done(PeerSelection& selection, Outcome outcome, uint64_t now_ms,
             const AttemptResult& result = {});
 
-  Peer* FindByServerId(std::string_view server_id);
-  std::vector<Peer>& peers() { return peers_; }
+  Peer* FindByServerId(std::string_view server_id) { return current_->FindByServerId(server_id); }
+  // As of the last Begin, Choose or Update.
+  std::vector<Peer>& peers() { return current_->peers; }
+  PeerSetRef current() { return current_; }  // to hold them beyond this turn of the loop
+  void Update();                             // takes the peers that there are now
   const conf::Upstream& conf() const { return conf_; }
   bool needs_key() const;
-  bool single() const { return peers_.size() == 1; }
+  bool single() const { return current_->single(); }
+  shm::PeerStates& states() { return *states_; }
 
   // Peers whose upstream has mandatory health checks are not used before those have passed in this
   // generation of the configuration.
   void RequireChecks(uint64_t generation);
 
+  // Called when peers have come or gone, outside of all locks.
+  void set_on_change(Callback on_change) { on_change_ = on_change; }
   void set_session_counts(const SessionCounts* counts) { session_counts_ = counts; }
 
  private:
-  void MakePeers();
-  void AttachStates();
-  Tier MakeTier(size_t begin, size_t end);
-  std::unique_ptr<Balancer> MakeBalancer();
+  void Take();
+  void Announce();
+  void Restart(PeerSelection& selection);
+  Peer* ChooseFrom(PeerSelection& selection, Peer* bound, uint64_t now_ms);
   Peer* PickFromTiers(PeerSelection& selection, Peer* bound, uint64_t now_ms);
   Peer* Account(PeerSelection& selection, Peer* peer, uint64_t now_ms);
+  static PeerCondition ConditionIn(const PeerSelection& selection, const Peer& peer,
+                                   bool bound_session, uint64_t now_ms);
   bool CountFailure(Peer& peer, uint64_t now_ms);
   void CountSuccess(Peer& peer, uint64_t now_ms);
 
   const conf::Upstream& conf_;
   int slot_;
-  std::vector<Peer> peers_;
   std::unique_ptr<shm::PeerStates> own_states_;
   shm::PeerStates* states_;
-  Tier primaries_;
-  Tier backups_;
-  int initial_tries_ = 0;
-  std::unordered_map<std::string, int, HashText, std::equal_to<>> by_server_id_;
   const SessionCounts* session_counts_ = nullptr;
-  std::unique_ptr<Balancer> balancer_;
+  AddressIds address_ids_;
+  PeerSetRef current_;
+  std::vector<PeerSetRef> earlier_;  // that exchanges still use
+  Callback on_change_;
+  bool changed_ = false;
+  uint32_t needs_check_ = 0;
 };
 
 }  // namespace limpet::worker

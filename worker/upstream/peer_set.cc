@@ -1,0 +1,182 @@
+#include "worker/upstream/peer_set.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "shm/resolved_peers.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr int kSlowStartSteps = 100;
+
+std::unique_ptr<Balancer> MakeBalancer(const conf::Upstream& conf, const Tier& primaries,
+                                       const SessionCounts* const* counts) {
+  using Method = conf::BalanceMethod;
+  switch (conf.method) {
+    case Method::kRoundRobin:
+      return MakeRoundRobin();
+    case Method::kLeastConn:
+      return MakeLeastConn();
+    case Method::kLeastTime:
+      return MakeLeastTime(conf.least_time_last_byte);
+    case Method::kLeastSessions:
+      return MakeLeastSessions(counts);
+    case Method::kRandom:
+      return MakeRandom();
+    case Method::kRandomTwoLeastConn:
+      return MakeRandomTwo();
+    case Method::kHash:
+      return MakeHash();
+    case Method::kHashConsistent:
+      return MakeHashConsistent(primaries);
+    case Method::kIpHash:
+      return MakeIpHash();
+  }
+  return MakeRoundRobin();
+}
+
+// Of one name, in an order that all workers find alike, and again after a restart: the methods that
+// go by position place keys by it.
+std::vector<shm::ResolvedPeers::Entry> SortedPeers(shm::ResolvedPeers& resolved, uint32_t source) {
+  auto entries = resolved.Peers(source);
+  std::ranges::sort(entries, {}, [](const shm::ResolvedPeers::Entry& entry) {
+    const SocketAddress& address = entry.peer.address;
+    return std::tuple(address.family(), std::string(address.ip_bytes()), address.port(),
+                      entry.peer.target);
+  });
+  return entries;
+}
+
+// The deadline of `drain=TIME` begins with the first load that says so; a server that the
+// configuration no longer drains starts over.
+void AdoptDrain(const conf::UpstreamServer& server, shm::PeerState& state) {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  const uint32_t flags = state.flags.load(kRelaxed);
+  if (!server.drain && (flags & shm::kPeerDraining) == 0) {
+    const bool is_left =
+        (flags & shm::kPeerDrained) != 0 || state.drain_until_ms.load(kRelaxed) != 0;
+    if (is_left) shm::EndDrain(state);
+    return;
+  }
+  if (!server.drain || server.drain_timeout.count() == 0) return;
+  uint64_t none = 0;
+  state.drain_until_ms.compare_exchange_strong(
+      none, MonotonicMs() + static_cast<uint64_t>(server.drain_timeout.count()));
+}
+
+}  // namespace
+
+void AddressIds::ForgetOthersThan(const std::vector<Peer>& peers) {
+  std::unordered_map<std::string, int> kept;
+  for (const Peer& peer : peers) kept.emplace(peer.name, peer.address_id);
+  ids_ = std::move(kept);
+}
+
+std::string ServerId(const conf::UpstreamServer& server, const std::string& address,
+                     const std::string& target) {
+  if (!server.route.empty()) return server.route;
+  return Md5Hex(target.empty() ? address : target + "/" + address);
+}
+
+PeerSet::PeerSet(const conf::Upstream& conf, shm::PeerStates& states, AddressIds& ids,
+                 const SessionCounts* const* counts)
+    : ids_(ids) {
+  if (states.resolved() != nullptr) version = states.resolved()->version();
+  AddServers(conf, states, false);
+  const size_t first_backup = peers.size();
+  AddServers(conf, states, true);
+  AttachStates();
+  primaries = MakeTier(0, first_backup);
+  backups = MakeTier(first_backup, peers.size());
+  balancer = MakeBalancer(conf, primaries, counts);
+}
+
+void PeerSet::AddServers(const conf::Upstream& conf, shm::PeerStates& states, bool want_backups) {
+  size_t state = 0;  // states hold the configured peers in this very order: primaries first
+  for (const conf::UpstreamServer& server : conf.servers) {
+    if (want_backups && !server.backup) state += server.addresses.size();
+  }
+  size_t name = 0;
+  for (const conf::UpstreamServer& server : conf.servers) {
+    if (server.backup == want_backups) {
+      for (const SocketAddress& address : server.addresses) {
+        Add(server, {.address = address,
+                     .server = server.name,
+                     .state = &states[state++],
+                     .backup = want_backups});
+      }
+    }
+    if (!IsResolved(server) || states.resolved() == nullptr) continue;
+    for (auto& [peer, at] : SortedPeers(*states.resolved(), states.sources()[name])) {
+      if ((server.backup || peer.backup) != want_backups) continue;
+      const bool own_weight = server.weight != 1;
+      Add(server, {.address = peer.address,
+                   .server = peer.target.empty() ? server.name : peer.target,
+                   .target = peer.target,
+                   .state = at,
+                   .backup = want_backups,
+                   .record_weight = own_weight ? 0 : static_cast<int>(peer.weight)});
+    }
+    ++name;
+  }
+}
+
+void PeerSet::Add(const conf::UpstreamServer& server, Peer peer) {
+  peer.name = peer.address.ToString();
+  peer.server_id = ServerId(server, peer.name, peer.target);
+  peer.conf = &server;
+  peer.index = static_cast<int>(peers.size());
+  peer.address_id = ids_.IdOf(peer.name);
+  const auto [known, is_new] = by_server_id_.emplace(peer.server_id, peer.index);
+  if (!is_new && peer.backup) {
+    Peer& first = peers[static_cast<size_t>(known->second)];
+    if (!first.backup && first.backup_twin < 0) first.backup_twin = peer.index;
+  }
+  by_state_.emplace(peer.state, peer.index);
+  if (!server.down && !server.drain) ++initial_tries;
+  peers.push_back(std::move(peer));
+}
+
+void PeerSet::AttachStates() {
+  for (Peer& peer : peers) {
+    shm::PeerState& state = *peer.state;
+    AdoptDrain(*peer.conf, state);
+    const int weight = peer.weight();
+    if (state.weight.exchange(weight) == weight) continue;  // kept from what was before
+    state.effective_weight = weight;
+    state.current_weight = 0;
+  }
+}
+
+Tier PeerSet::MakeTier(size_t begin, size_t end) {
+  Tier tier;
+  tier.peers = std::span(peers).subspan(begin, end - begin);
+  for (const Peer& peer : tier.peers) {
+    tier.total_weight += peer.weight();
+    if (peer.conf->slow_start.count() > 0) tier.weight_scale = kSlowStartSteps;
+  }
+  return tier;
+}
+
+Peer* PeerSet::FindByServerId(std::string_view server_id) {
+  const auto found = by_server_id_.find(server_id);
+  return found == by_server_id_.end() ? nullptr : &peers[static_cast<size_t>(found->second)];
+}
+
+Peer* PeerSet::Own(const Peer* peer) {
+  if (peer == nullptr) return nullptr;
+  const auto at = by_state_.find(peer->state);
+  if (at == by_state_.end()) return nullptr;
+  Peer& mine = peers[static_cast<size_t>(at->second)];
+  return mine.address == peer->address && mine.server_id == peer->server_id ? &mine : nullptr;
+}
+
+void PeerSet::MarkGone(PeerSet& now) {
+  for (Peer& peer : peers) peer.gone |= now.Own(&peer) == nullptr;
+}
+
+}  // namespace limpet::worker
