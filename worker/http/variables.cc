@@ -22,6 +22,8 @@ struct Row {
   Keep keep;  // whether the first value holds for the whole exchange
 };
 
+Value GetNothing(Exchange&) { return Value::None(); }
+
 constexpr auto kNo = Keep::kNo;
 constexpr auto kYes = Keep::kYes;
 constexpr std::array kRows = std::to_array<Row>({
