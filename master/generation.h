@@ -50,6 +50,7 @@ class Generation {
 
   worker::Environment EnvironmentFor(int number, int slot);
   void ReopenLogs();
+  void Reclaim(SharedMemory& shared, const Log& log) { shared.Reclaim(*config_, zones_, log); }
   void FollowNames(SharedMemory& shared, uint64_t now_ms) {
     shared.FollowNames(*config_, zones_, now_ms);
   }

@@ -226,7 +226,7 @@ void Master::ResumeWorkers() {
   }
   LIMPET_LOG(log(), LogLevel::kNotice, "starting workers again beside the new binary");
   state_ = State::kServing;
-  shared_->Reclaim(generation_->config(), log());
+  generation_->Reclaim(*shared_, log());
   StartWorkers();
 }
 
@@ -269,7 +269,7 @@ void Master::OnOtherDeath(pid_t pid) {
   }
   generation_->listeners().AdoptFiles();
   OpenControl();  // the new binary had put its own socket there
-  shared_->Reclaim(generation_->config(), log());
+  generation_->Reclaim(*shared_, log());
   if (state_ != State::kResting) return;
   state_ = State::kServing;
   StartWorkers();

@@ -163,7 +163,7 @@ void SharedMemory::SaveAndRemove(const Log& log) {
 
 void SharedMemory::Leave() { left_ = true; }
 
-void SharedMemory::Reclaim(const conf::Config& config, const Log& log) {
+void SharedMemory::Reclaim(const conf::Config& config, const View& view, const Log& log) {
   if (!config.http) return;
   const conf::Http& http = *config.http;
   for (size_t i = 0; i < http.session_zones.size(); ++i) {
@@ -172,8 +172,8 @@ void SharedMemory::Reclaim(const conf::Config& config, const Log& log) {
     if (auto status = store->second->Reconfigure(config, http.session_zones[i], log); !status) {
       LIMPET_LOG(log, LogLevel::kError, "{}", status.error().message);
     }
-    store->second->SetServers(ServersOf(http, i));
   }
+  SetServers(config, view);
 }
 
 }  // namespace limpet::master

@@ -56,7 +56,7 @@ class SharedMemory {
   void Leave();  // another master goes on with the same memory: nothing is removed
 
   // After a binary that was tried has gone: the zones follow this configuration again.
-  void Reclaim(const conf::Config& config, const Log& log);
+  void Reclaim(const conf::Config& config, const View& view, const Log& log);
 
   shm::Counters* counters() { return &figures_->counters; }
   shm::WorkerPulses* pulses() { return &figures_->pulses; }
