@@ -1,5 +1,7 @@
 # `cmake --install` and `cpack`: what goes where on a Debian system.
 include(GNUInstallDirs)
+# What is installed is what has been built: a package needs no tests.
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
 find_program(GZIP gzip REQUIRED)
 
 set(here ${CMAKE_SOURCE_DIR}/packaging)
