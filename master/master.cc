@@ -72,8 +72,8 @@ int Master::Run(std::shared_ptr<const conf::Config> config) {
   succeeding_ = handover_.predecessor_lives();
   if (handover_.from_master() && !succeeding_) OnPredecessorGone();
   service_manager_.BeSilent(succeeding_);
-  StartWorkers();
   OpenControl();
+  StartWorkers();
   service_manager_.Ready(StatusLine());
   Loop();
   Finish();

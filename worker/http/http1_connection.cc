@@ -18,7 +18,7 @@
 namespace limpet::worker {
 namespace {
 
-constexpr uint64_t kLastRequestMs = 500;  // for one more request, in a worker that ends
+constexpr uint64_t kLastRequestMs = 1000;  // for one more request, in a worker that ends
 
 // Browsers of old that do not survive a kept connection (keepalive_disable).
 bool KeepAliveDisabled(const conf::ClientSettings& conf, const Request& request) {
@@ -148,8 +148,14 @@ void Http1Connection::CloseWhenIdle() {
   if (state_ != State::kIdle) return;
   if (info_.requests == 0) return process_.Schedule();
   if (buffered() > 0) return;
-  if (runtime_.loop.NowMs() - idle_since_ms_ > kLastRequestMs) return Close(false);
+  if (runtime_.loop.NowMs() - idle_since_ms_ > kLastRequestMs) return CloseIdle();
   timer_.Arm(kLastRequestMs);
+}
+
+// What has come since the loop last looked is answered, too.
+void Http1Connection::CloseIdle() {
+  ReadHead();
+  if (state_ == State::kIdle && buffered() == 0) Close(false);
 }
 
 void Http1Connection::CloseNow() {
@@ -479,6 +485,8 @@ void Http1Connection::OnTimer() {
                  "client timed out{} while reading client request headers, client: {}",
                  ErrnoText(ETIMEDOUT), info_.remote_host);
       return Close(info_.listen->default_server->root->client.reset_timedout_connection);
+    case State::kIdle:
+      return stopping_ && info_.requests > 0 ? CloseIdle() : Close(false);
     default:
       return Close(false);
   }

@@ -72,6 +72,7 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   void OnHangup() override;
 
   bool ContinueInPlain();
+  void CloseIdle();
   void NoteTlsServer();
   void BeginHead();
   void ReadHead();
