@@ -15,14 +15,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from sessions import SessionLimpet  # noqa: E402
 from waiting import wait_until  # noqa: E402
 
-# Each thread opens sessions of its own, then asks for nothing any more.
+# Each thread opens sessions of its own, then asks for nothing any more. A few more than wanted: wrk tries its script out.
 FILL = """
 local threads = 0
 function setup(thread) thread:set("name", threads) threads = threads + 1 end
 function init() n = 0 end
 function request()
   n = n + 1
-  return wrk.format("GET", n <= {each} and "/?new=" .. name .. "-" .. n or "/status/sessions/clients")
+  return wrk.format("GET", n <= {each} + 100 and "/?new=" .. name .. "-" .. n or "/status/sessions/clients")
 end
 """
 LOOK = """
@@ -63,7 +63,7 @@ def main():
         look = script(limpet, "look.lua", LOOK, sessions // 2)
         limpet.change(more=f"timeout=1s gc_period={GC_PERIOD}s")
         begin = time.monotonic()
-        print(f"{limpet.zone()['active']} sessions, all over")
+        print(f"{limpet.zone()['active']} sessions, all over", flush=True)
         time.sleep(1.2)
         print("before:", measured(wrk(limpet, look, 8, 16)))
         time.sleep(max(0, begin + GC_PERIOD - 1 - time.monotonic()))
