@@ -48,7 +48,7 @@ TEST(AlertRing, IsReadWhileItIsWritten) {
       ring.Add(LogLevel::kWarn, std::string(1 + i % 200, static_cast<char>('a' + i % 26)));
   });
   size_t read = 0;
-  for (int i = 0; i < 2000; ++i) {
+  for (int i = 0; i < 2000 || read == 0; ++i) {  // the writer may begin late
     for (const Alert& alert : ring.Newest()) {
       ++read;
       ASSERT_EQ(alert.text.find_first_not_of(alert.text[0]), std::string::npos) << alert.text;
@@ -56,7 +56,6 @@ TEST(AlertRing, IsReadWhileItIsWritten) {
   }
   stop = true;
   writer.join();
-  EXPECT_GT(read, 0u);
 }
 
 }  // namespace
