@@ -42,6 +42,7 @@ def limpet(origins):
 
     (a,), (b,) = origins("a", respond=respond("a")), origins("b", respond=respond("b"))
     with Limpet(CONFIG, workers=2, a=a.port, b=b.port, main="") as made:
+        wait_until(lambda: os.path.exists(made.path("limpet.sock")), "the control socket")
         yield made
 
 

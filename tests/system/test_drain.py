@@ -62,7 +62,10 @@ def state(limpet):
 
 
 def session_at(limpet, name):
-    return next(session for session in map(str, range(20)) if get(limpet.port, f"/login?{session}").text == name)
+    session = next(session for session in map(str, range(20)) if get(limpet.port, f"/login?{session}").text == name)
+    # It is learned once the response has ended, which its client may see a moment earlier.
+    wait_until(lambda: get(limpet.port, cookies={"id": session}).text == name, "the session")
+    return session
 
 
 def drained(limpet, count=1):

@@ -312,6 +312,7 @@ def test_a_drained_servers_sessions_are_honoured_until_its_time_is_over(servers,
 
 def test_a_drained_server_is_told_as_the_reason(servers):
     with Site(servers, "cookie", "", first="drain=1ms") as site:
+        site.limpet.wait_log(r"\[notice\].* is drained")
         site.expect("b", "drained", "MISS")
         site.expect("b", "hit", "HIT")
 
