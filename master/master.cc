@@ -349,10 +349,11 @@ std::string Master::StatusLine() const {
 
 uint64_t Master::NextDeadline() const {
   uint64_t next = look_at_ms_;
-  const auto zones = handover_.successor_lives() ? std::nullopt : shared_->NextDeadline();
-  for (const auto& deadline :
-       {retire_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), zones,
-        service_manager_.NextDeadline(), control_.NextDeadline(), generation_->NextDeadline()}) {
+  const bool ours = !handover_.successor_lives();
+  const auto zones = ours ? shared_->NextDeadline() : std::nullopt;
+  const auto names = ours ? generation_->NextDeadline() : std::nullopt;
+  for (const auto& deadline : {retire_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), zones,
+                               service_manager_.NextDeadline(), control_.NextDeadline(), names}) {
     if (deadline) next = std::min(next, *deadline);
   }
   return next;

@@ -101,9 +101,10 @@ Status SessionStore::Reconfigure(const conf::Config& config, const conf::Session
   return {};
 }
 
-void SessionStore::SetServers(const std::vector<std::string>& server_ids) {
+void SessionStore::SetServers(const std::vector<std::string>& server_ids, bool complete) {
   std::set<uint16_t> wanted;
   for (const std::string& id : server_ids) wanted.insert(table()->PeerIndex(id));
+  if (!complete) return;
   const shm::PeerDirectory& peers = table()->peers();
   for (uint32_t i = 0; i < peers.size(); ++i) {
     const auto index = static_cast<uint16_t>(i);

@@ -26,8 +26,8 @@ class SessionStore {
   Status Reconfigure(const conf::Config& config, const conf::SessionZone& zone, const Log& log);
 
   // Servers that stay keep their sessions, whatever their order; those of servers that are gone
-  // become misses.
-  void SetServers(const std::vector<std::string>& server_ids);
+  // become misses. `complete`: these are all; else none is known to be gone.
+  void SetServers(const std::vector<std::string>& server_ids, bool complete);
 
   // Collects or sweeps one step and looks at the fill level, if due; what is logged of that is an
   // alert, too.

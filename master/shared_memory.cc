@@ -13,18 +13,34 @@
 namespace limpet::master {
 namespace {
 
-// The ids of all servers whose sessions a zone may hold.
-std::vector<std::string> ServersOf(const conf::Http& http, const SharedMemory::View& view,
-                                   size_t zone) {
+// The servers whose sessions a zone may hold. Not all are known while a name has given none: it may
+// not have been asked for yet, and sessions from before a restart wait for its servers.
+struct ZoneServers {
   std::vector<std::string> ids;
+  bool complete = true;
+};
+
+bool AllNamesKnown(shm::PeerStates* states) {
+  if (states == nullptr || states->resolved() == nullptr) return true;
+  const shm::PeerStates::Guard guard(*states);
+  return std::ranges::none_of(states->sources(), [&](uint32_t source) {
+    return states->resolved()->Peers(source).empty();
+  });
+}
+
+ZoneServers ServersOf(const conf::Http& http, const SharedMemory::View& view, size_t zone) {
+  ZoneServers servers;
   for (const auto& upstream : http.upstreams) {
     const conf::Sticky& sticky = upstream->sticky;
     if (sticky.kind != conf::StickyKind::kLearn) continue;
     if (sticky.learn.zone != static_cast<int>(zone)) continue;
     shm::PeerStates* states = view.peer_states[static_cast<size_t>(upstream->index)].get();
-    for (std::string& id : worker::ServerIds(*upstream, states)) ids.push_back(std::move(id));
+    for (std::string& id : worker::ServerIds(*upstream, states)) {
+      servers.ids.push_back(std::move(id));
+    }
+    servers.complete = servers.complete && AllNamesKnown(states);
   }
-  return ids;
+  return servers;
 }
 
 // How many peers the names of an upstream may give: one for each KiB of its zone. The size may be
@@ -103,7 +119,8 @@ void SharedMemory::SetServers(const conf::Config& config, const View& view) {
   for (size_t i = 0; i < http.session_zones.size(); ++i) {
     const auto store = sessions_.find(http.session_zones[i].name);
     if (store == sessions_.end() || store->second == nullptr) continue;
-    store->second->SetServers(ServersOf(http, view, i));
+    const ZoneServers servers = ServersOf(http, view, i);
+    store->second->SetServers(servers.ids, servers.complete);
   }
 }
 

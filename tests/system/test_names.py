@@ -60,8 +60,8 @@ def pods():
         pod.stop()
 
 
-def start(dns, pods, servers=None, more="", resolver=None, workers=2, **options):
-    return Limpet(CONFIG, workers=workers, resolver=resolver or f"127.0.0.1:{dns.port} valid=1s ipv6=off", more=more,
+def start(dns, pods, servers=None, more="", resolver=None, workers=2, config=CONFIG, **options):
+    return Limpet(config, workers=workers, resolver=resolver or f"127.0.0.1:{dns.port} valid=1s ipv6=off", more=more,
                   servers=servers or f"server web.test:{pods.port} resolve;", **options)
 
 
@@ -249,6 +249,27 @@ def test_a_new_pod_at_an_old_address_inherits_no_session(dns, pods):
         dns.add("fresh.test", ["127.0.1.1"])
         wait_until(lambda: peers(limpet)[0]["name"] == "fresh.test", "the new pod")
         assert peers(limpet)[0]["sessions"] == 0
+
+
+def test_sessions_of_before_a_restart_wait_for_the_first_answer(dns, pods):
+    """However often the master sweeps the table meanwhile: no server is gone before its name was asked for."""
+    for pod in pods(1, 2):
+        teach(pod)
+    dns.set(**RECORDS)
+    with start(dns, pods, config="state_path {dir}/kept;" + CONFIG,
+               more=LEARN.replace("zone=s:1m", "zone=s:1m gc_period=100ms")) as limpet:
+        wait_peers(limpet, 1, 2)
+        home = {f"s{i}": get(limpet.port, f"/login?s{i}").text for i in range(6)}
+        wait_until(lambda: sum(peer["sessions"] for peer in peers(limpet)) == 6, "all sessions")
+        assert limpet.end() == 0
+        dns.zone.error = SERVFAIL
+        before = len(limpet.log_lines("web.test could not be resolved"))
+        limpet.start()
+        limpet.wait_log("web.test could not be resolved", before + 3)
+        dns.zone.error = 0
+        wait_peers(limpet, 1, 2)
+        for session, pod in home.items():  # in turn they would be right by chance
+            assert [visit(limpet, session) for _ in range(3)] == [pod] * 3
 
 
 def test_a_reload_serves_before_names_are_asked_for(dns, pods):
