@@ -1,7 +1,6 @@
 #include "worker/http/gzip.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -93,7 +92,7 @@ std::string_view WeakEtag(std::string_view etag, Arena& arena) {
 }
 
 GzipFilter::GzipFilter(BlockPool& pool, BodyFilter* next, int level, int64_t length)
-    : pool_(pool), next_(next) {
+    : ByteFilter(pool, next) {
   // A small body needs no large window.
   int window = kWindowBits, memory = kMemoryLevel;
   while (length > 0 && window > 9 && length < (1 << (window - 1)) - 262) {
@@ -133,18 +132,6 @@ void GzipFilter::Deflate(std::string_view bytes, int flush) {
 
 void GzipFilter::Write(BlockRef /*block*/, std::string_view bytes) {
   if (!bytes.empty()) Deflate(bytes, Z_NO_FLUSH);
-}
-
-void GzipFilter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
-  const BlockRef buffer = pool_.Get(BlockSize::k64K);
-  while (size > 0) {
-    const size_t want = std::min<uint64_t>(size, buffer.capacity());
-    const ssize_t n = ::pread(file->get(), buffer.data(), want, offset);
-    if (n <= 0) return;  // the file was cut while we read it: what there is ends here
-    Deflate({buffer.data(), static_cast<size_t>(n)}, Z_NO_FLUSH);
-    offset += n;
-    size -= static_cast<uint64_t>(n);
-  }
 }
 
 void GzipFilter::Flush() {

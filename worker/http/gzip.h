@@ -11,8 +11,8 @@
 #include "conf/response.h"
 #include "proto/http1/message.h"
 #include "worker/http/arena.h"
+#include "worker/http/byte_filter.h"
 #include "worker/http/response.h"
-#include "worker/http/response_writer.h"
 
 namespace limpet::worker {
 
@@ -26,7 +26,7 @@ bool ClientTakesGzip(const conf::GzipSettings& settings, const proto::RequestHea
 // new.
 std::string_view WeakEtag(std::string_view etag, Arena& arena);
 
-class GzipFilter final : public BodyFilter {
+class GzipFilter final : public ByteFilter {
  public:
   // `length`: of the body to come, -1 if unknown. The pool must outlive the filter.
   GzipFilter(BlockPool& pool, BodyFilter* next, int level, int64_t length);
@@ -35,7 +35,6 @@ class GzipFilter final : public BodyFilter {
   GzipFilter& operator=(const GzipFilter&) = delete;
 
   void Write(BlockRef block, std::string_view bytes) override;
-  void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
   void Flush() override;
   void End() override;
 
@@ -45,8 +44,6 @@ class GzipFilter final : public BodyFilter {
   void Deflate(std::string_view bytes, int flush);
   void PassOn();
 
-  BlockPool& pool_;
-  BodyFilter* next_;
   z_stream zlib_{};
   BlockRef block_;     // being filled
   size_t passed_ = 0;  // its bytes that have been handed on

@@ -1,7 +1,5 @@
 #include "worker/http/sub_filter.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -13,7 +11,7 @@
 namespace limpet::worker {
 
 SubFilter::SubFilter(BlockPool& pool, BodyFilter* next, std::vector<Pair> pairs, bool once)
-    : pool_(pool), next_(next), pairs_(std::move(pairs)), once_(once) {
+    : ByteFilter(pool, next), pairs_(std::move(pairs)), once_(once) {
   for (const Pair& pair : pairs_) {
     const char first = pair.match[0];
     starts_[static_cast<unsigned char>(first)] = true;
@@ -86,18 +84,6 @@ void SubFilter::Write(BlockRef /*block*/, std::string_view bytes) {
   held_.append(bytes);
   Scan(false);
   PassOn();
-}
-
-void SubFilter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
-  const BlockRef buffer = pool_.Get(BlockSize::k64K);
-  while (size > 0) {
-    const size_t want = std::min<uint64_t>(size, buffer.capacity());
-    const ssize_t n = ::pread(file->get(), buffer.data(), want, offset);
-    if (n <= 0) return;  // the file was cut while we read it: what there is ends here
-    Write({}, {buffer.data(), static_cast<size_t>(n)});
-    offset += n;
-    size -= static_cast<uint64_t>(n);
-  }
 }
 
 void SubFilter::Flush() { next_->Flush(); }

@@ -8,11 +8,11 @@
 #include <string_view>
 #include <vector>
 
-#include "worker/http/response_writer.h"
+#include "worker/http/byte_filter.h"
 
 namespace limpet::worker {
 
-class SubFilter final : public BodyFilter {
+class SubFilter final : public ByteFilter {
  public:
   struct Pair {
     std::string match;  // lower case, not empty
@@ -24,7 +24,6 @@ class SubFilter final : public BodyFilter {
   SubFilter(BlockPool& pool, BodyFilter* next, std::vector<Pair> pairs, bool once);
 
   void Write(BlockRef block, std::string_view bytes) override;
-  void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
   void Flush() override;
   void End() override;
 
@@ -36,8 +35,6 @@ class SubFilter final : public BodyFilter {
   void Emit(std::string_view bytes);
   void PassOn();
 
-  BlockPool& pool_;
-  BodyFilter* next_;
   std::vector<Pair> pairs_;
   bool once_;
   std::array<bool, 256> starts_{};  // bytes that a text may begin with
