@@ -39,8 +39,10 @@ PasswordCheck CheckCrypt(std::string_view password, std::string_view stored) {
   const auto data = std::make_unique<crypt_data>();  // 32 kB: not for the stack of a worker
   const char* const hashed =
       ::crypt_r(std::string(password).c_str(), std::string(stored).c_str(), data.get());
-  // A failure is told by a token that is no hash ("*0"), or by null.
-  if (hashed == nullptr || hashed[0] == '*') return PasswordCheck::kUnusable;
+  // What is stored may be no hash: the library says so with null, or with a token ("*0") that fits
+  // no password.
+  if (hashed == nullptr) return PasswordCheck::kUnusable;
+  if (hashed[0] == '*') return PasswordCheck::kMismatch;
   return Verdict(SameSecret(hashed, stored));
 }
 
