@@ -1,6 +1,8 @@
 // Variables that tell of the process, of all workers together, and of the time.
 #include <unistd.h>
 
+#include <ctime>
+
 #include "base/clock.h"
 #include "base/text.h"
 #include "worker/http/variable_getters.h"
@@ -36,8 +38,13 @@ Value GetConnectionsWriting(Exchange& exchange) {
   return SumOf(exchange, &shm::WorkerCounters::writing);
 }
 
-Value GetDateGmt(Exchange& exchange) {
-  return Value::Of(exchange.arena().Copy(exchange.runtime().HttpDate()));
+Value GetDateGmt(Exchange& exchange) {  // the form of $date_local, which is not that of Date
+  const time_t now = exchange.runtime().WallSeconds();
+  tm utc{};
+  char text[64];
+  const size_t size =
+      std::strftime(text, sizeof text, "%A, %d-%b-%Y %H:%M:%S GMT", ::gmtime_r(&now, &utc));
+  return Value::Of(exchange.arena().Copy({text, size}));
 }
 
 Value GetDateLocal(Exchange& exchange) {
