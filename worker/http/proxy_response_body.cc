@@ -121,7 +121,6 @@ void ProxyExchange::OnBodyBytes(std::string_view bytes) {
 // Towards the client; beyond the buffers into a temporary file, so that a slow client does not hold
 // the peer.
 void ProxyExchange::ForwardBody(std::string_view bytes) {
-  exchange_.upstream_trace().last().response_length += bytes.size();
   ResponseWriter& writer = exchange_.writer();
   const conf::ProxySettings& proxy = location_->proxy;
   const bool may_spool = buffering_ && state_ != State::kTunnel && proxy.max_temp_file_size > 0 &&

@@ -11,6 +11,14 @@
 #include "worker/http/upstream_runtime.h"
 
 namespace limpet::worker {
+namespace {
+
+std::string Quoted(const proto::HeadError& error) {
+  if (error.detail.empty()) return std::string(error.reason);
+  return fmt::format("{}: \"{}\"", error.reason, error.detail);
+}
+
+}  // namespace
 
 void ProxyExchange::ReadHead() {
   const size_t limit = location_->proxy.buffer_size;
@@ -32,10 +40,7 @@ void ProxyExchange::ParseHead() {
         return Fail(kBadResponse,
                     "upstream sent too big header while reading response header from upstream", 0);
       case proto::HeadStatus::kError:
-        return Fail(
-            kBadResponse,
-            fmt::format("{} while reading response header from upstream", parser_.error().reason),
-            0);
+        return Fail(kBadResponse, Quoted(parser_.error()), 0);
       case proto::HeadStatus::kComplete:
         break;
     }
@@ -60,6 +65,14 @@ void ProxyExchange::OnHead() {
   if (!framing_.ok()) {
     return Fail(kBadResponse,
                 fmt::format("{} while reading response header from upstream", framing_.reason), 0);
+  }
+  // A tunnel nobody asked for would leave client and peer at odds about what follows.
+  if (framing_.kind == proto::BodyKind::kTunnel &&
+      !exchange_.request().headers().Has(proto::HeaderId::kUpgrade)) {
+    return Fail(kBadResponse,
+                "upstream switched protocols without being asked while reading response header "
+                "from upstream",
+                0);
   }
   if (TryOtherPeerForStatus()) return;
   if (upstream_->sticky != nullptr) upstream_->sticky->OnResponseHead(exchange_, sticky_, *peer_);
@@ -136,7 +149,9 @@ void ProxyExchange::FollowAccelRedirect(std::string_view value) {
   if (path.empty() || path[0] != '/' || path.find('\0') != std::string::npos ||
       path.find("/../") != std::string::npos) {
     exchange_.Log(LogLevel::kError,
-                  fmt::format("upstream sent unsafe X-Accel-Redirect \"{}\"", target));
+                  fmt::format("unsafe URI \"{}\" was detected while reading response header "
+                              "from upstream",
+                              target));
     return exchange_.Finish(404);
   }
   exchange_.InternalRedirect(arena.Copy(path),
@@ -195,9 +210,8 @@ void ProxyExchange::StartBody() {
       keep_upstream_ = false;  // bytes nobody asked for: this connection is out of step
     return FinishResponse();
   }
-  if (!rest.empty()) {
-    OnBodyBytes(rest);
-  }
+  exchange_.upstream_trace().last().response_length = rest.size();
+  if (!rest.empty()) OnBodyBytes(rest);
   if (state_ == State::kTalking && response_half_ == Half::kBody) {
     constexpr uint64_t kWorthAPipe = 64 * 1024;
     const bool splices = framing_.kind == proto::BodyKind::kLength && remaining_ >= kWorthAPipe &&

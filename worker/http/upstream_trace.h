@@ -17,7 +17,7 @@ struct UpstreamAttempt {
   int64_t connect_ms = -1;  // -1: did not happen
   int64_t header_ms = -1;
   int64_t response_ms = -1;
-  uint64_t response_length = 0;  // body bytes
+  uint64_t response_length = 0;  // bytes behind the head, chunked framing included
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
   bool after_redirect =
