@@ -129,9 +129,9 @@ bool Http1Connection::Hand(const BlockRef& block, std::string_view bytes) {
   const uint64_t limit = settings().max_body_size;
   if (!tunnel_ && limit != 0 && body_received_ > limit) {
     body_wanted_ = false;
-    exchange_->Log(
-        LogLevel::kError,
-        fmt::format("client intended to send too large chunked body: {} bytes", body_received_));
+    exchange_->Log(LogLevel::kError,
+                   fmt::format("client intended to send too large chunked body: {}+{} bytes",
+                               body_received_ - bytes.size(), bytes.size()));
     exchange_->OnBodyError(413);
     return false;
   }
