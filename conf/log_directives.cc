@@ -46,7 +46,7 @@ Status ErrorLogRow(Block& b, const Directive& d) {
     const auto level = ErrorLevel(d.args[i]);
     if (!level) return InvalidArgument(fmt::format("invalid log level \"{}\"", d.args[i]));
     if (i > 1 && !d.args[i].starts_with("debug_")) {
-      return InvalidArgument(fmt::format("invalid log level \"{}\"", d.args[i]));
+      return InvalidArgument(fmt::format("duplicate log level \"{}\"", d.args[i]));
     }
     log.level = *level;
   }

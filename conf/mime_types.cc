@@ -18,8 +18,12 @@ Status TypesBlock(Block& block, const Directive& d) {
   for (const Directive& entry : d.block) {
     if (entry.has_block) return NestedBlockHere(entry);
     for (const std::string& extension : entry.args) {
-      const auto [it, is_new] = types->insert_or_assign(ToLower(extension), entry.name);
-      if (!is_new) block.loader.Warn(entry, fmt::format("duplicate extension \"{}\"", extension));
+      const auto [it, is_new] = types->try_emplace(ToLower(extension), entry.name);
+      if (is_new) continue;
+      block.loader.Warn(entry, fmt::format("duplicate extension \"{}\", content type: \"{}\", "
+                                           "previous content type: \"{}\"",
+                                           extension, entry.name, it->second));
+      it->second = entry.name;
     }
   }
   block.location->response.types = std::move(types);

@@ -23,6 +23,7 @@ constexpr std::array kNextWords = std::to_array<Choice<uint32_t>>({
     {"http_403", kNext403},
     {"http_404", kNext404},
     {"http_429", kNext429},
+    {"updating", 0},  // is about caches, which we do not have
     {"non_idempotent", kNextNonIdempotent},
     {"off", kNextOff},
 });
@@ -109,8 +110,25 @@ Status Bind(Block& b, const Directive& d) {
   return {};
 }
 
+// Responses are not kept. Configurations name that on the way all the same: `proxy_cache_bypass
+// $http_upgrade` stands beside every second WebSocket.
+Status OnlyOff(Block&, const Directive& d) {
+  if (d.args[0] == "off") return {};
+  return InvalidArgument(fmt::format("responses are not kept: \"{}\" may only be off", d.name));
+}
+
+// Values that would be asked for at each request: their variables must be known.
+Status Conditions(Block& b, const Directive& d) {
+  for (const std::string& text : d.args) {
+    if (const auto value = CompileTemplate(b, d, text); !value) return value.error();
+  }
+  return {};
+}
+
 constexpr uint32_t kHere = kHttpServerLocation;
 constexpr auto kProxy = &Location::proxy;
+
+constexpr std::string_view kNothing = "accepted; nothing is kept";
 
 constexpr std::array kRows = std::to_array<Row>({
     {"proxy_pass", kLocation | kLocationIf | kLimitExcept, kOneArg, kOnce, Pass, "",
@@ -173,6 +191,23 @@ constexpr std::array kRows = std::to_array<Row>({
      "accepted; hashes grow by themselves"},
     {"proxy_headers_hash_bucket_size", kHere, kOneArg, kOnce, Checked<Number<>, int>, "64",
      "accepted; hashes grow by themselves"},
+    {"proxy_cache", kHere, kOneArg, kOnce, OnlyOff, "off", "off: responses are not kept"},
+    {"proxy_cache_background_update", kHere, kOneArg, kOnce, Checked<Flag, bool>, "off", kNothing},
+    {"proxy_cache_bypass", kHere, AtLeast(1), kOnce, Conditions, "", kNothing},
+    {"proxy_cache_convert_head", kHere, kOneArg, kOnce, Checked<Flag, bool>, "on", kNothing},
+    {"proxy_cache_key", kHere, kOneArg, kOnce, Conditions, "$scheme$proxy_host$request_uri",
+     kNothing},
+    {"proxy_cache_lock", kHere, kOneArg, kOnce, Checked<Flag, bool>, "off", kNothing},
+    {"proxy_cache_lock_age", kHere, kOneArg, kOnce, Checked<Duration, Ms>, "5s", kNothing},
+    {"proxy_cache_lock_timeout", kHere, kOneArg, kOnce, Checked<Duration, Ms>, "5s", kNothing},
+    {"proxy_cache_max_range_offset", kHere, kOneArg, kOnce, Checked<Offset, int64_t>, "", kNothing},
+    {"proxy_cache_methods", kHere, AtLeast(1), kOnce, Accepted, "GET HEAD", kNothing},
+    {"proxy_cache_min_uses", kHere, kOneArg, kOnce, Checked<Number<>, int>, "1", kNothing},
+    {"proxy_cache_revalidate", kHere, kOneArg, kOnce, Checked<Flag, bool>, "off", kNothing},
+    {"proxy_cache_use_stale", kHere, AtLeast(1), kOnce, Accepted, "off", kNothing},
+    {"proxy_cache_valid", kHere, AtLeast(1), kMany, Accepted, "", kNothing},
+    {"proxy_no_cache", kHere, AtLeast(1), kOnce, Conditions, "", kNothing},
+    {"proxy_store", kHere, kOneArg, kOnce, OnlyOff, "off", "off: responses are not kept"},
 });
 
 }  // namespace

@@ -145,6 +145,10 @@ struct OneOf {
   }
 };
 
+// What is said twice counts once, with a warning.
+void WarnOfDuplicate(Block& block, const Directive& directive, std::string_view what,
+                     std::string_view value);
+
 // Words of a table, or-ed together.
 template <const auto& kTable, auto... Path>
 Status Bits(Block& block, const Directive& directive) {
@@ -153,6 +157,7 @@ Status Bits(Block& block, const Directive& directive) {
     uint32_t bit = 0;
     const Status s = OneOf<kTable>{}(block, directive, word, bit);
     if (!s) return s;
+    if ((bits & bit) != 0) WarnOfDuplicate(block, directive, "value", word);
     bits |= bit;
   }
   Field<Path...>(block) = bits;

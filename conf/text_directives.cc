@@ -22,7 +22,7 @@ Status Charset(Block& b, const Directive& d) {
 Status SubFilter(Block& b, const Directive& d) {
   auto& pairs = b.location->response.sub_filter.pairs;
   if (b.First(&pairs)) pairs.clear();
-  if (d.args[0].empty()) return InvalidArgument("search pattern is empty");
+  if (d.args[0].empty()) return InvalidArgument("empty search pattern");
   S::Pair pair;
   if (Status s = Strings{}(b, d, d.args[0], pair.match); !s) return s;
   if (Status s = Strings{}(b, d, d.args[1], pair.replacement); !s) return s;

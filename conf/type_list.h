@@ -23,8 +23,11 @@ Status TypeList(Block& b, const Directive& d) {
       continue;
     }
     std::string type = ToLower(word);
-    if (std::find(feature.types.begin(), feature.types.end(), type) == feature.types.end())
-      feature.types.push_back(std::move(type));
+    if (std::find(feature.types.begin(), feature.types.end(), type) != feature.types.end()) {
+      WarnOfDuplicate(b, d, "MIME type", word);
+      continue;
+    }
+    feature.types.push_back(std::move(type));
   }
   return {};
 }
