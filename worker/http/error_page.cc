@@ -30,6 +30,8 @@ std::string_view Title(int status) {
   switch (status) {
     case 302:
       return "302 Found";
+    case 401:
+      return "401 Authorization Required";
     case 494:
       return "400 Request Header Or Cookie Too Large";
     case 495:
@@ -56,6 +58,24 @@ std::string_view Detail(int status) {
     default:
       return "";
   }
+}
+
+// msie_padding: these browsers take a short error page for a mute server and show one of their own.
+std::string_view Padding(Exchange& exchange, int status) {
+  const proto::Header* agent = exchange.request().headers().Find(proto::HeaderId::kUserAgent);
+  if (agent == nullptr || status < 400 || !exchange.location().response.msie_padding) return "";
+  const auto names = [agent](std::string_view word) {
+    return agent->value.find(word) != std::string_view::npos;
+  };
+  const bool msie = names("MSIE "), chrome = names("Chrome/") && !names("Gecko/");
+  if (names("Opera") || (!msie && !chrome)) return "";
+  static const std::string padding = [] {
+    std::string text;
+    for (int i = 0; i < 6; ++i)
+      text += "<!-- padding, so that a browser shows this page and none of its own -->\r\n";
+    return text;
+  }();
+  return padding;
 }
 
 // Forgets the response that was being made, but for what an error says about itself: where to go,
@@ -129,7 +149,8 @@ void ReplyWithErrorPage(Exchange& exchange, int status) {
   const std::string_view page = exchange.arena().Concat(
       "<html>\r\n<head><title>", title, "</title></head>\r\n<body>\r\n<center><h1>",
       status >= 494 && status <= 497 ? "400 Bad Request" : title, "</h1></center>\r\n",
-      Detail(status), "<hr><center>", ServerToken(exchange), "</center>\r\n</body>\r\n</html>\r\n");
+      Detail(status), "<hr><center>", ServerToken(exchange), "</center>\r\n</body>\r\n</html>\r\n",
+      Padding(exchange, status));
   exchange.Reply(VisibleStatus(status), "text/html", page);
 }
 
