@@ -66,6 +66,12 @@ struct RedirectSettings {
   bool server_name_in_redirect = false;
 };
 
+// mirror: locations that get a copy of each request; what they answer goes nowhere.
+struct Mirror {
+  std::vector<Template> uris;
+  bool request_body = true;
+};
+
 struct Server;
 struct Location;
 
@@ -93,6 +99,8 @@ struct Location {
   std::optional<std::string> api;  // `api /status/`: the URI prefix
   bool api_write = false;          // `write=on`
   bool prometheus = false;
+  bool rewrite_log = false;              // the script is told of at level notice
+  bool warn_uninitialized = true;        // of variables that `set` has not reached
   std::optional<std::string> dashboard;  // `dashboard /status/`: the URI of its api
   std::optional<HealthCheck> health_check;
   uint32_t limit_except_methods = 0;       // bits of proto::Method that the block does not apply to
@@ -105,6 +113,7 @@ struct Location {
   ResponseSettings response;
   LogSettings log;
   std::shared_ptr<const Resolver> resolver;
+  Mirror mirror;
 };
 
 // Limits on request heads: they apply before a server is chosen by name, so they come from a

@@ -133,6 +133,9 @@ std::unique_ptr<Location> Inherit(const Location& outer, LocationKind kind) {
   location->response = outer.response;
   location->log = outer.log;
   location->resolver = outer.resolver;
+  location->mirror = outer.mirror;
+  location->rewrite_log = outer.rewrite_log;
+  location->warn_uninitialized = outer.warn_uninitialized;
   location->response.try_files.reset();
   using HeaderInherit = ResponseSettings::HeaderInherit;
   if (outer.response.add_header_inherit == HeaderInherit::kOff)

@@ -200,13 +200,15 @@ Status ResolverRow(Block& b, const Directive& d) {
   for (const std::string& word : d.args) {
     if (const auto valid = After(word, "valid=")) {
       const auto time = ParseTime(*valid, true);
-      if (!time) return InvalidParameter(word);
+      if (!time) return InvalidArgument(fmt::format("invalid parameter: {}", word));
       resolver->valid = *time;
     } else if (const auto v4 = After(word, "ipv4=")) {
-      if (*v4 != "on" && *v4 != "off") return InvalidParameter(word);
+      if (*v4 != "on" && *v4 != "off")
+        return InvalidArgument(fmt::format("invalid parameter: {}", word));
       resolver->ipv4 = *v4 == "on";
     } else if (const auto v6 = After(word, "ipv6=")) {
-      if (*v6 != "on" && *v6 != "off") return InvalidParameter(word);
+      if (*v6 != "on" && *v6 != "off")
+        return InvalidArgument(fmt::format("invalid parameter: {}", word));
       resolver->ipv6 = *v6 == "on";
     } else {
       const Result<SocketAddress> address = SocketAddress::Parse(word, 53);
@@ -232,6 +234,16 @@ constexpr uint32_t kHere = kHttpServerLocation;
 constexpr uint32_t kHereOrIf = kHttpServerLocation | kLocationIf;
 using R = RedirectSettings;
 
+Status MirrorRow(Block& b, const Directive& d) {
+  std::vector<Template>& uris = b.location->mirror.uris;
+  const bool first = b.First(&uris);
+  if (first) uris.clear();
+  if (d.args[0] == "off") {
+    return first ? Status{} : InvalidArgument("\"mirror\" directive is duplicate");
+  }
+  return Strings{}(b, d, d.args[0], uris.emplace_back());
+}
+
 constexpr std::array kRows = std::to_array<Row>({
     {"location", kServer | kLocation, Takes(1, 2), kBlock | kMany, LocationBlock, "",
      "[= | ^~ | ~ | ~*] URI, or @NAME: settings for a part of the paths"},
@@ -239,6 +251,10 @@ constexpr std::array kRows = std::to_array<Row>({
      "settings for all methods but the named ones"},
     {"internal", kLocation, kNoArgs, kOnce, Internal, "",
      "only internal redirects reach this location"},
+    {"mirror", kHere, kOneArg, kMany, MirrorRow, "off",
+     "URI | off: this location gets a copy of each request; what it answers goes nowhere"},
+    {"mirror_request_body", kHere, kOneArg, kOnce,
+     Setting<Flag, &Location::mirror, &Mirror::request_body>, "on", "copies have the body, too"},
     {"error_page", kHereOrIf, AtLeast(2), kMany, ErrorPageRow, "",
      "CODE … [=[CODE]] URI: what stands in for errors"},
     {"recursive_error_pages", kHere, kOneArg, kOnce,

@@ -100,6 +100,14 @@ struct SubFilterSettings {
   bool any_type = false;
 };
 
+// autoindex: what a folder without an index file shows.
+struct AutoIndex {
+  bool on = false;
+  bool exact_size = true;   // HTML: bytes, not kilobytes
+  bool local_time = false;  // HTML: not GMT
+  enum class Format : uint8_t { kHtml, kXml, kJson, kJsonp } format = Format::kHtml;
+};
+
 struct ResponseSettings {
   std::vector<AddHeader> add_headers;
   std::vector<AddHeader> add_trailers;
@@ -113,11 +121,14 @@ struct ResponseSettings {
   Template server_tokens_text;
   bool etag = true;
   bool chunked = true;  // chunked_transfer_encoding
+  bool gunzip =
+      false;  // what an upstream has compressed is unpacked for clients that do not take it
   GzipSettings gzip;
   CharsetSettings charset;
   SubFilterSettings sub_filter;
   std::vector<Template> early_hints;  // any that is neither empty nor 0: 103 goes to the client
   bool empty_gif = false;
+  AutoIndex auto_index;
   // Files
   Template root;  // absolute, or relative to the prefix (made absolute at load if constant)
   std::optional<Template> alias;

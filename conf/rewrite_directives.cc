@@ -22,6 +22,7 @@ Status Set(Block& b, const Directive& d) {
   const Result<VariableId> id =
       b.http->variables.DefineUser(std::string_view(name).substr(1), Where(d));
   if (!id) return id.error();
+  b.http->variables.NoteSet(*id);
   RewriteStep step{.kind = RewriteStep::Kind::kSet, .variable = *id};
   if (Status s = Strings{}(b, d, d.args[1], step.value); !s) return s;
   b.script->push_back(std::move(step));
@@ -123,9 +124,9 @@ constexpr std::array kRows = std::to_array<Row>({
     {"if", kHere, AtLeast(1), kBlock | kMany | kOrdered, If, "",
      "($VAR [= | != | ~ | ~* | !~ | !~*] VALUE) or ([!]-f | -d | -e | -x PATH)"},
     {"rewrite_log", kHttpServerLocation | kServerIf | kLocationIf, kOneArg, kOnce,
-     Checked<Flag, bool>, "off", "accepted; the script is not logged"},
+     Setting<Flag, &Location::rewrite_log>, "off", "tell of the script's matches in the error log"},
     {"uninitialized_variable_warn", kHttpServerLocation | kServerIf | kLocationIf, kOneArg, kOnce,
-     Checked<Flag, bool>, "on", "accepted; variables without a value are empty"},
+     Setting<Flag, &Location::warn_uninitialized>, "on", "warn of variables used before their set"},
 });
 
 }  // namespace

@@ -107,6 +107,34 @@ constexpr std::array kModifiedSince = std::to_array<Choice<R::IfModifiedSince>>(
     {"before", R::IfModifiedSince::kBefore},
 });
 
+constexpr std::array kIndexFormats = std::to_array<Choice<AutoIndex::Format>>({
+    {"html", AutoIndex::Format::kHtml},
+    {"xml", AutoIndex::Format::kXml},
+    {"json", AutoIndex::Format::kJson},
+    {"jsonp", AutoIndex::Format::kJsonp},
+});
+
+// open_file_cache: checked, although files are opened each time.
+Status OpenFileCache(Block& b, const Directive& d) {
+  bool has_max = false, is_off = false;
+  for (const std::string& word : d.args) {
+    Ms inactive;
+    bool good = false;
+    if (const auto max = After(word, "max=")) {
+      const auto n = ParseDecimal(*max);
+      good = has_max = n && *n > 0;
+    } else if (const auto time = After(word, "inactive=")) {
+      good = static_cast<bool>(Seconds{}(b, d, *time, inactive));
+    } else if (word == "off") {
+      good = is_off = true;
+    }
+    if (!good)
+      return InvalidArgument(fmt::format("invalid \"open_file_cache\" parameter \"{}\"", word));
+  }
+  if (has_max || is_off) return {};
+  return InvalidArgument("\"open_file_cache\" must have the \"max\" parameter");
+}
+
 constexpr uint32_t kHere = kHttpServerLocation;
 constexpr uint32_t kHereOrIf = kHttpServerLocation | kLocationIf;
 
@@ -115,6 +143,18 @@ constexpr std::array kRows = std::to_array<Row>({
     {"alias", kLocation, kOneArg, kOnce, Alias, "",
      "folder or file that stands for the location's part of the path"},
     {"index", kHere, AtLeast(1), kMany, Index, "index.html", "files that answer for a folder"},
+    {"autoindex", kHere, kOneArg, kOnce,
+     Setting<Flag, &Location::response, &R::auto_index, &AutoIndex::on>, "off",
+     "a folder without an index file shows what is in it"},
+    {"autoindex_exact_size", kHere, kOneArg, kOnce,
+     Setting<Flag, &Location::response, &R::auto_index, &AutoIndex::exact_size>, "on",
+     "sizes in bytes, not in kilobytes (HTML)"},
+    {"autoindex_format", kHere, kOneArg, kOnce,
+     Setting<OneOf<kIndexFormats>, &Location::response, &R::auto_index, &AutoIndex::format>, "html",
+     "html | xml | json | jsonp"},
+    {"autoindex_localtime", kHere, kOneArg, kOnce,
+     Setting<Flag, &Location::response, &R::auto_index, &AutoIndex::local_time>, "off",
+     "times in the local zone, not GMT (HTML)"},
     {"try_files", kServer | kLocation, AtLeast(2), kOnce, TryFilesRow, "",
      "FILE … URI | @NAME | =CODE: the first that is there, or the last"},
     {"types", kHere, kNoArgs, kBlock | kMany | kEarly, TypesBlock,
@@ -142,7 +182,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "accepted; see directio"},
     {"aio", kHere, kOneArg, kOnce, Accepted, "off", "accepted; files are sent by the kernel"},
     {"aio_write", kHere, kOneArg, kOnce, Checked<Flag, bool>, "off", "accepted; see aio"},
-    {"open_file_cache", kHere, Takes(1, 2), kOnce, Accepted, "off",
+    {"open_file_cache", kHere, Takes(1, 2), kOnce, OpenFileCache, "off",
      "accepted; files are opened each time"},
     {"open_file_cache_valid", kHere, kOneArg, kOnce, Checked<Duration, Ms>, "60s",
      "accepted; see open_file_cache"},

@@ -176,6 +176,7 @@ struct Variable {
   std::string suffix;        // lower case
   bool is_volatile = false;  // evaluated at each use, never kept
   bool settable = false;     // `set` may give it a value: users' own, $args, $limit_rate
+  bool of_script = false;    // some `set` names it
   std::shared_ptr<const DerivedVariable> derived;
   std::string first_used_at;  // "FILE:LINE", for the error
 };
@@ -191,6 +192,7 @@ class VariableTable {
   Result<VariableId> DefineDerived(std::string_view name,
                                    std::shared_ptr<const DerivedVariable> derived,
                                    std::string_view where, bool is_volatile);
+  void NoteSet(VariableId id) { variables_[id].of_script = true; }
   Status CheckAllDefined() const;  // unknown "x" variable
 
   const Variable& operator[](VariableId id) const { return variables_[id]; }

@@ -55,6 +55,13 @@ http {
         location /recursive/ { recursive_error_pages on; error_page 404 /third; }
         location = /third { recursive_error_pages on; error_page 403 /a.html; return 403; }
         location /inner { internal; }
+        location /into/ { rewrite ^/into/(.*)$ /inside/$1 last; }
+        location /inside/ { internal; client_max_body_size 3; return 200 "inside $uri"; }
+        location /into2/ { rewrite ^/into2/(.*)$ /bounded/$1 last; }
+        location /bounded/ { client_max_body_size 3; proxy_pass http://127.0.0.1:{origin}; }
+        location /empty/ { return 301 $arg_to; }
+        location /silent { return 408; }
+        location /page401 { return 401; }
         location = /exact { return 200 exact; }
         location ^~ /strong/ { return 200 strong; }
         location ~ \.cgi$ { return 200 regex; }
@@ -111,6 +118,9 @@ TABLE = {
     "/pages/x": (403, None),
     "/recursive/x": (403, "A"),
     "/inner": (404, None),
+    "/into/x": (200, "inside /inside/x"),
+    "/inside/x": (404, None),
+    "/empty/": (301, ""),
     "/exact": (200, "exact"),
     "/exact/": (404, None),
     "/strong/x.cgi": (200, "strong"),
@@ -165,3 +175,53 @@ def test_what_goes_with_a_status(limpet):
         page = connection.request("/pagekeep/x")
         assert page.header("last-modified") is None and page.header("etag")
         assert connection.request("/method", "POST", body=b"x").status == 405
+
+
+def test_a_rewritten_uri_has_the_limits_of_its_location(limpet):
+    with Connection(limpet.port) as connection:
+        assert connection.request("/into2/x", "POST", body=b"abc").text == "origin"
+        assert connection.request("/into2/x", "POST", body=b"abcd").status == 413
+
+
+def test_pages_of_our_own(limpet):
+    with Connection(limpet.port) as connection:
+        assert "<title>401 Authorization Required</title>" in connection.request("/page401").text
+        plain = connection.request("/bare404")
+        chrome = [("User-Agent", "Mozilla/5.0 (X11; Linux) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0 Safari/537.36")]
+        assert len(connection.request("/bare404", headers=chrome).body) > len(plain.body) + 400
+        assert len(connection.request("/bare301", headers=chrome).body) == len(connection.request("/bare301").body)
+        connection.send("GET /silent HTTP/1.1\r\nHost: x\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            connection.response()
+
+
+SCRIPT = """
+events { }
+http {
+    server {
+        listen {port};
+        rewrite_log on;
+        location /a { rewrite ^/a/(.*)$ /b/$1?x=1 last; }
+        location /b { rewrite ^/c /d last; if ($uri ~ ^/b/(.)) { return 200 "[$never]"; } }
+        location /r { rewrite ^/r/(.*)$ /s/$1 redirect; }
+        location /quiet { rewrite_log off; rewrite ^/quiet /b last; }
+        location /mute { uninitialized_variable_warn off; return 200 "[$never]"; }
+        if ($arg_set) { set $never 1; }
+    }
+}
+"""
+
+
+def test_the_script_tells_what_it_does():
+    with Limpet(SCRIPT, workers=1) as limpet, Connection(limpet.port) as connection:
+        assert connection.request("/a/q?y=2").text == "[]"
+        assert connection.request("/a/q?set=1").text == "[1]"
+        assert connection.request("/r/q").status == 302
+        assert connection.request("/mute").text == "[]"
+        connection.request("/quiet")
+        limpet.wait_log('rewritten redirect: "/s/q"')
+        for said in (r'"\^/a/\(\.\*\)\$" matches "/a/q", client', 'rewritten data: "/b/q", args: "x=1&y=2", client',
+                     r'"\^/c" does not match "/b/q"', r'"\^/b/\(\.\)" matches "/b/q"'):
+            assert limpet.log_lines(r"\[notice\] .*" + said), said
+        assert len(limpet.log_lines(r'\[warn\] .*using uninitialized "never" variable')) == 1
+        assert not limpet.log_lines('matches "/quiet"')

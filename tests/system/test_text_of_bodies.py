@@ -28,6 +28,8 @@ http {
             sub_filter_once off;
             sub_filter_types text/css;
         }
+        location /un/ { gunzip on; gzip_vary on; proxy_pass http://127.0.0.1:{origin}; }
+        location /unsub/ { gunzip on; sub_filter plain changed; proxy_pass http://127.0.0.1:{origin}; }
         location /once/ { proxy_pass http://127.0.0.1:{origin}; sub_filter a 1; sub_filter b 2; gzip on; gzip_min_length 0; }
     }
 }
@@ -129,3 +131,36 @@ def test_once_and_compressed(limpet):
     with Connection(limpet.port) as connection:
         assert connection.request("/once/", "HEAD").header("content-length") is None
         assert connection.request("/once/").text == "1a2bab"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 1 << 20])
+def test_unpacking(limpet, size):
+    text = os.urandom(30000).hex().encode() + b"z" * 200000
+    packed = gzip.compress(text[:1000]) + gzip.compress(text[1000:])  # two members are one body
+    fields = [("Content-Encoding", "gzip"), ("ETag", '"x"'), ("Accept-Ranges", "bytes")]
+    pieces = [packed[i:i + size] for i in range(0, len(packed), size)]
+    if size == 1:
+        text, pieces = b"short", [bytes([byte]) for byte in gzip.compress(b"short")]
+    limpet.origin.respond = lambda request: Reply(chunks=pieces, headers=fields)
+    with Connection(limpet.port) as connection:
+        response = connection.request("/un/x")
+        assert response.body == text and response.header("content-encoding") is None
+        assert response.header("etag") == 'W/"x"' and response.header("accept-ranges") is None
+        assert response.header("vary") == "Accept-Encoding"
+        kept = connection.request("/un/x", headers=GZIP)
+        assert kept.body == b"".join(pieces) and kept.header("etag") == '"x"'
+
+
+def test_unpacked_text_is_changed_and_broken_text_breaks_off(limpet):
+    packed = gzip.compress(b"plain text" * 1000)
+    fields = [("Content-Encoding", "gzip"), ("Content-Type", "text/html")]
+    limpet.origin.respond = lambda request: Reply(packed, headers=fields)
+    assert get(limpet.port, "/unsub/").text == "changed text" + "plain text" * 999
+    with Connection(limpet.port) as connection:
+        head = connection.request("/un/", "HEAD")
+        assert head.header("content-length") is None and head.header("content-encoding") is None
+    for broken in (packed[:-5], packed[:20] + b"junk" * 5, b"no gzip at all"):
+        limpet.origin.respond = lambda request: Reply(broken, headers=fields)
+        with Connection(limpet.port) as connection, pytest.raises((ConnectionResetError, ValueError)):
+            connection.request("/un/")
+    limpet.wait_log("inflate\\(\\)", 3)

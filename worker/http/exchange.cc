@@ -73,13 +73,20 @@ void Exchange::Start(ClientStream& stream, const proto::RequestHead& head, size_
 }
 
 void Exchange::StartRefused(ClientStream& stream, const proto::RequestHead& head,
-                            const proto::HeadError& error) {
+                            const proto::HeadError& error, bool silent) {
   stream_ = &stream;
   request_.head = &head;
   request_.method = head.method;
   request_.method_name = head.method_name;
   request_.server = client().listen->default_server;
   request_.location = request_.server->root.get();
+  proto::Target target;  // for the log: the line may have been good
+  if (proto::ParseTarget(head.target, head.method, request_.server->head.merge_slashes,
+                         &uri_storage_, &target)) {
+    request_.unparsed_uri = target.unparsed;
+    request_.uri = target.uri;
+    request_.args = target.args;
+  }
   request_.started_ms = runtime_.loop.NowMs();
   request_.remote = client().remote;
   stream.CloseAfterResponse();
@@ -89,16 +96,22 @@ void Exchange::StartRefused(ClientStream& stream, const proto::RequestHead& head
                            ? fmt::format("{} while reading client request {}", error.reason, part)
                            : fmt::format("{}: \"{}\" while reading client request {}", error.reason,
                                          error.detail, part));
-  Finish(error.status);
+  silent ? Abandon(error.status) : Finish(error.status);
 }
 
 void Exchange::StartSubrequest(ClientStream& stream, const Exchange& parent, std::string_view uri,
-                               std::string_view args) {
+                               std::string_view args, Copied copied) {
   stream_ = &stream;
   request_ = parent.request_;
-  request_.method = proto::Method::kGet;
-  request_.method_name = "GET";
-  request_.framing = {};
+  if (copied == Copied::kNothing) {
+    request_.method = proto::Method::kGet;
+    request_.method_name = "GET";
+  }
+  if (copied == Copied::kMethodAndBody) {
+    body_.Share(parent.body_);
+  } else {
+    request_.framing = {};
+  }
   request_.uri = uri;
   request_.args = args;
   request_.uri_is_original = false;
@@ -131,7 +144,8 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   request_.uri_changes = kMaxUriChanges + 1;
   Enter(Phase::kRouting);
 
-  const auto refuse = [this](int status, std::string_view why) {
+  const auto refuse = [this, &head](int status, std::string_view why) {
+    if (request_.uri.empty() && !head.target.starts_with('/')) request_.method_name = {};
     Log(LogLevel::kInfo, why);
     stream_->CloseAfterResponse();
     Finish(status);
@@ -264,7 +278,6 @@ void Exchange::OnBodyError(int status) {
   if (writer_->head_sent()) return Abandon(status);
   stream_->CloseAfterResponse();
   if (proxy_ != nullptr) proxy_->Stop();
-  if (status == 408) return Abandon(408);  // nobody to tell: nginx closes silently
   Finish(status);
 }
 
@@ -316,8 +329,8 @@ void Exchange::Restart(size_t step) {
 void Exchange::Finish(int status) {
   if (proxy_ != nullptr) proxy_->Stop();
   if (writer_->head_sent()) return Abandon(status);
-  if (status == 444) return Abandon(444);  // nginx's: close without a word
-  if (status == 499) return Abandon(499);
+  if (status == 444) return Abandon(444);                      // nginx's: close without a word
+  if (status == 499 || status == 408) return Abandon(status);  // nobody listens
   if (!uri_cycle_ && TakeErrorPage(*this, status)) return;
   ReplyWithErrorPage(*this, status);
 }
@@ -345,14 +358,19 @@ void Exchange::Reply(int status, std::string_view content_type, std::string_view
 }
 
 void Exchange::Redirect(int status, std::string_view location_value) {
-  response_.location = arena_.Copy(location_value);
+  response_.location = location_value.empty() ? std::string_view("") : arena_.Copy(location_value);
   Finish(status);
 }
 
 void Exchange::Complete() {
   Enter(Phase::kDone);
   timer_.Disarm();
-  stream_->FinishResponse();
+  completed_ = true;
+  holds_ == 0 ? stream_->FinishResponse() : stream_->Flush();
+}
+
+void Exchange::Release() {
+  if (--holds_ == 0 && completed_) stream_->FinishResponse();
 }
 
 void Exchange::Abandon(int status) {
@@ -393,7 +411,8 @@ void Exchange::Reset() {
   writer_->Reset();
   arena_.Reset();
   error_status_ = 0;
-  error_page_active_ = uri_cycle_ = false;
+  error_page_active_ = uri_cycle_ = completed_ = false;
+  holds_ = 0;
   limit_rate_ = 0;
   limit_rate_set_ = false;
   limit_req_status = limit_conn_status = {};
@@ -413,6 +432,7 @@ void Exchange::Log(LogLevel level, std::string_view message) const {
                       request_.server != nullptr ? request_.server->name : std::string());
   if (request_.head != nullptr && !request_.head->request_line.empty()) {
     line += fmt::format(", request: \"{}\"", request_.head->request_line);
+    if (request_.is_subrequest) line += fmt::format(", subrequest: \"{}\"", request_.uri);
     if (proxy_ != nullptr && proxy_->peer() != nullptr) {
       line += fmt::format(", upstream: \"{}://{}{}\"", proxy_->is_https() ? "https" : "http",
                           proxy_->peer()->name, proxy_->request_uri());
@@ -435,8 +455,12 @@ conf::Value Exchange::Get(conf::VariableId id) {
     case conf::VariableKind::kBuiltin:
       value = GetBuiltin(*this, variable.builtin);
       break;
-    case conf::VariableKind::kUser:
-      return conf::Value::Of("");  // mentioned, not set yet
+    case conf::VariableKind::kUser:  // mentioned, not set yet
+      value = conf::Value::Of("");
+      if (!variable.of_script || !location().warn_uninitialized) return value;
+      Log(LogLevel::kWarn, fmt::format("using uninitialized \"{}\" variable", variable.name));
+      variables_.Set(id, value);  // told once
+      return value;
     case conf::VariableKind::kDerived:
       value = variable.derived->Evaluate(*this);
       break;

@@ -52,13 +52,14 @@ class Exchange final : public conf::VariableReader {
   // --- From the client stream ---
   void Start(ClientStream& stream, const proto::RequestHead& head, size_t head_length);
   // A head that is not acceptable: answered with `error.status` under the listener's default
-  // server.
+  // server. `silent`: there is nobody to answer, only a log line to write.
   void StartRefused(ClientStream& stream, const proto::RequestHead& head,
-                    const proto::HeadError& error);
+                    const proto::HeadError& error, bool silent = false);
   // A request of our own for another location, made while `parent` waits: its head, its client, and
   // the variables it has set are this one's, too. `parent` must outlive this exchange's end.
+  enum class Copied : uint8_t { kNothing, kMethod, kMethodAndBody };  // the body has been read
   void StartSubrequest(ClientStream& stream, const Exchange& parent, std::string_view uri,
-                       std::string_view args);
+                       std::string_view args, Copied copied);
   void OnBodyData(Slice data) { body_.OnData(std::move(data)); }
   void OnBodyPause() { body_.OnPause(); }  // all that has come so far has been handed over
   void OnBodyEnd() { body_.OnEnd(); }
@@ -113,6 +114,11 @@ class Exchange final : public conf::VariableReader {
   void AbandonAfterFlush();
   // The response has been handed to the stream completely.
   void Complete();
+
+  // While held, a complete response goes out but does not end the exchange: something that it
+  // started is under way (mirror).
+  void Hold() { ++holds_; }
+  void Release();
 
   // Whether an error_page may be taken for this status now; remembers that it was.
   bool MarkErrorPage(int status);
@@ -177,6 +183,8 @@ class Exchange final : public conf::VariableReader {
   std::vector<std::function<void()>> at_end_;
   uint64_t limit_rate_ = 0;
   bool limit_rate_set_ = false;
+  bool completed_ = false;  // the response is; what holds the exchange is not
+  uint16_t holds_ = 0;
 };
 
 }  // namespace limpet::worker

@@ -32,6 +32,7 @@ Step AuthRequestStep(Exchange& exchange);  // asks and waits
 Step AuthAnswerStep(Exchange& exchange);
 Step AccessDelayStep(Exchange& exchange);    // auth_delay
 Step AccessVerdictStep(Exchange& exchange);  // answers what the steps before it have decided
+Step MirrorStep(Exchange& exchange);         // mirror.cc
 Step TryFilesStep(Exchange& exchange);       // try_files.cc
 Step EmptyGifContent(Exchange& exchange);    // empty_gif.cc
 Step StubStatusContent(Exchange& exchange);  // stub_status.cc
@@ -48,6 +49,9 @@ void AddCharset(Exchange& exchange);          // charset.cc: Content-Type
 // Makes the gzip filter if this response is to be compressed (gzip.cc); null otherwise. Sets
 // response fields.
 std::unique_ptr<BodyFilter> MakeGzipFilter(Exchange& exchange, BodyFilter* next);
+// gunzip.cc: whether the body is unpacked for this client (sets response fields), and what does it.
+bool Unpacks(Exchange& exchange);
+std::unique_ptr<BodyFilter> MakeGunzipFilter(Exchange& exchange, BodyFilter* next);
 // sub_filter.cc: whether the body is one whose texts are replaced (sets response fields), and what
 // does it; null if there is nothing to look for.
 bool ChangesText(Exchange& exchange);

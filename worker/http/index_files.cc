@@ -84,6 +84,9 @@ Step IndexContent(Exchange& exchange) {
   }
   const std::optional<FilePath> mapped = MapUriToPath(exchange);
   if (!mapped) return Refuse(exchange, 500);
+  if (exchange.location().response.auto_index.on &&
+      exchange.request().method != proto::Method::kPost)
+    return AutoIndexContent(exchange, mapped->path);
   exchange.Log(LogLevel::kError,
                fmt::format("directory index of \"{}\" is forbidden", mapped->path));
   return Refuse(exchange, 403);

@@ -33,6 +33,17 @@ void RequestBody::StartTunnel(RequestBodySink* sink) {
   complete_ = false;
 }
 
+void RequestBody::Share(const RequestBody& other) {
+  mode_ = Mode::kBuffered;
+  complete_ = true;
+  size_ = other.size_;
+  memory_ = other.memory_;
+  file_size_ = other.file_size_;
+  pieces_ = other.pieces_;
+  file_ = other.file_;
+  path_ = other.path_;
+}
+
 void RequestBody::Pause(bool paused) {
   if (!complete_) exchange_.stream().WantBody(!paused);
 }

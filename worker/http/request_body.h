@@ -42,7 +42,9 @@ class RequestBody {
   // (kBuffered: always, also for a request without a body).
   void Start(Mode mode, RequestBodySink* sink);
   void StartTunnel(RequestBodySink* sink);  // from now on all bytes of the client go to the sink
-  void Pause(bool paused);                  // streamed: the upstream takes no more now
+  // Becomes what `other` is, which has been read to its end; the bytes are shared.
+  void Share(const RequestBody& other);
+  void Pause(bool paused);  // streamed: the upstream takes no more now
 
   // From the client stream, by way of the exchange.
   void OnData(Slice data);

@@ -83,6 +83,7 @@ ResponseWriter::ResponseWriter(Exchange& exchange) : exchange_(exchange) {}
 ResponseWriter::~ResponseWriter() = default;
 
 void ResponseWriter::Reset() {
+  unpacker_.reset();
   text_filter_.reset();
   filter_.reset();
   first_ = this;
@@ -103,6 +104,7 @@ bool ResponseWriter::SendHead() {
   response.hides_body =
       !response.is_upgrade && (exchange_.request().method == proto::Method::kHead ||
                                proto::StatusHasNoBody(response.status));
+  const bool unpacks = Unpacks(exchange_);
   const bool changes_text = ChangesText(exchange_);
   filter_ = MakeGzipFilter(exchange_, this);
   if (response.hides_body) filter_.reset();  // HEAD is told what GET would be
@@ -110,6 +112,8 @@ bool ResponseWriter::SendHead() {
   if (filter_ != nullptr) first_ = filter_.get();
   if (changes_text && !response.hides_body) text_filter_ = MakeSubFilter(exchange_, first_);
   if (text_filter_ != nullptr) first_ = text_filter_.get();
+  if (unpacks && !response.hides_body) unpacker_ = MakeGunzipFilter(exchange_, first_);
+  if (unpacker_ != nullptr) first_ = unpacker_.get();
   DecideFraming();
   const uint64_t queued = exchange_.stream().output().size();
   ComposeHead();
@@ -180,7 +184,7 @@ void ResponseWriter::ComposeHead() {
   } else if (response.last_modified >= 0) {
     out.Field("Last-Modified", FormatHttpDate(response.last_modified));
   }
-  if (!response.location.empty()) {
+  if (response.location.data() != nullptr) {          // "" is a Location, too
     response.location = AbsoluteLocation(exchange_);  // $sent_http_location shows what was sent
     out.Field("Location", response.location);
   }

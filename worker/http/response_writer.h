@@ -73,6 +73,7 @@ class ResponseWriter final : public BodyFilter {
   bool ended_ = false;
   uint64_t head_bytes_ = 0;
   uint64_t body_bytes_ = 0;
+  std::unique_ptr<BodyFilter> unpacker_;  // before all others: gunzip
 };
 
 }  // namespace limpet::worker

@@ -1,5 +1,6 @@
 #include "worker/http/rewrite.h"
 
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,11 +32,21 @@ void PublishGroups(Exchange& exchange, const conf::Regex& regex,
   }
 }
 
+// rewrite_log: how the script comes to what it does, for whoever wrote it.
+template <class... Args>
+void Tell(Exchange& exchange, fmt::format_string<Args...> format, const Args&... args) {
+  if (!exchange.location().rewrite_log || !exchange.LogEnabled(LogLevel::kNotice)) return;
+  exchange.Log(LogLevel::kNotice, fmt::vformat(format, fmt::make_format_args(args...)));
+}
+
 // Matches against a copy in the arena: groups must outlive the URI that a rewrite replaces.
 bool Match(Exchange& exchange, const conf::Regex& regex, const std::vector<conf::VariableId>& named,
            std::string_view subject) {
   conf::Captures captures;
-  if (!regex.Match(exchange.arena().Copy(subject), &captures)) return false;
+  const bool matches = regex.Match(exchange.arena().Copy(subject), &captures);
+  Tell(exchange, "\"{}\" {} \"{}\"", regex.pattern(), matches ? "matches" : "does not match",
+       subject);
+  if (!matches) return false;
   exchange.captures() = captures;
   PublishGroups(exchange, regex, named);
   return true;
@@ -140,6 +151,7 @@ void RedirectTo(Exchange& exchange, const RewriteStep& step, std::string_view pa
   target = proto::UnescapeRedirect(target);
   const std::string_view own = exchange.request().args;
   if (!step.drops_args && !own.empty()) target.append(step.has_args ? "&" : "?").append(own);
+  Tell(exchange, "rewritten redirect: \"{}\"", target);
   exchange.Redirect(status, exchange.arena().Copy(target));
   run->answered = run->stop = true;
 }
@@ -163,6 +175,7 @@ void RewriteUri(Exchange& exchange, const RewriteStep& step, Run* run) {
   }
   if (redirects) return RedirectTo(exchange, step, path, added, run);
   const std::string_view args = JoinArgs(exchange, added, step.drops_args);
+  Tell(exchange, "rewritten data: \"{}\", args: \"{}\"", path, args);
   if (path.empty()) {
     exchange.Log(LogLevel::kError, "the rewritten URI has a zero length");
     exchange.Finish(500);
@@ -172,6 +185,8 @@ void RewriteUri(Exchange& exchange, const RewriteStep& step, Run* run) {
   request.uri = path;
   request.args = args;
   request.uri_is_original = false;
+  request.internal =
+      true;  // the client did not ask for this URI: it may be of an internal location
   if (step.flag == Flag::kBreak) request.under_location = false;
   run->uri_changed = step.flag != Flag::kBreak;
   run->stop = step.flag == Flag::kLast || step.flag == Flag::kBreak;
@@ -228,8 +243,12 @@ Step RunReturn(Exchange& exchange, const conf::Return& reply) {
     if (is_redirect) {
       exchange.Redirect(reply.status, text);
     } else {
-      exchange.Reply(reply.status,
-                     ContentTypeOf(exchange.location().response, exchange.request().uri), text);
+      // X-Accel-Redirect may have brought a type along.
+      const std::string_view type = exchange.response().content_type;
+      exchange.Reply(
+          reply.status,
+          type.empty() ? ContentTypeOf(exchange.location().response, exchange.request().uri) : type,
+          text);
     }
   } else {
     exchange.Finish(reply.status);

@@ -31,7 +31,9 @@ bool BodyIsTooLarge(Exchange& exchange) {
   if (limit == 0 || request.framing.kind != proto::BodyKind::kLength ||
       request.framing.length <= limit)
     return false;
-  if (request.internal) return false;
+  // Nobody is about to read the body: it has been read, or an error page answers instead.
+  if (exchange.body().mode() != RequestBody::Mode::kIdle || exchange.error_status() != 0)
+    return false;
   exchange.Log(LogLevel::kError, fmt::format("client intended to send too large body: {} bytes",
                                              request.framing.length));
   exchange.Finish(413);
@@ -104,6 +106,7 @@ constexpr std::array kSteps = {
     StepRow{"auth_request answer", AuthAnswerStep},
     StepRow{"auth_delay", AccessDelayStep},
     StepRow{"access verdict", AccessVerdictStep},
+    StepRow{"mirror", MirrorStep},
     StepRow{"try_files", TryFilesStep},
     StepRow{"content", ContentStepRun},
 };

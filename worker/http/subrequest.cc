@@ -19,7 +19,14 @@ void Subrequest::Start(std::string_view uri) {
   const size_t question = uri.find('?');
   const bool has_args = question != std::string_view::npos;
   exchange_.StartSubrequest(*this, parent_, uri.substr(0, question),
-                            has_args ? uri.substr(question + 1) : std::string_view());
+                            has_args ? uri.substr(question + 1) : std::string_view(),
+                            Exchange::Copied::kNothing);
+}
+
+void Subrequest::StartCopy(std::string_view uri, bool with_body) {
+  exchange_.StartSubrequest(
+      *this, parent_, uri, parent_.request().args,
+      with_body ? Exchange::Copied::kMethodAndBody : Exchange::Copied::kMethod);
 }
 
 void Subrequest::FinishResponse() {

@@ -1,6 +1,6 @@
 // A request that we make ourselves to another location while an exchange waits, to learn from its
-// answer (auth_request). The answer's body goes nowhere. Owned by the exchange that waits;
-// destroying it ends the request wherever it is.
+// answer (auth_request), or beside it (mirror). The answer's body goes nowhere. Owned by the
+// exchange that it belongs to; destroying it ends the request wherever it is.
 #pragma once
 
 #include <memory>
@@ -22,6 +22,8 @@ class Subrequest final : public ClientStream {
   Subrequest& operator=(const Subrequest&) = delete;
 
   void Start(std::string_view uri);
+  // The parent's own method and arguments, and its body if `with_body` (it has been read).
+  void StartCopy(std::string_view uri, bool with_body);
   // After `done`: with its response, its variables still evaluate.
   Exchange& exchange() { return exchange_; }
   int status() { return failed_ ? 500 : exchange_.response().status; }

@@ -1,0 +1,109 @@
+// gunzip: what an upstream has compressed goes unpacked to a client that does not take it so.
+#include <fmt/core.h>
+#include <zlib.h>
+
+#include "worker/http/byte_filter.h"
+#include "worker/http/features.h"
+#include "worker/http/gzip.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr int kGzipOnly = MAX_WBITS + 16;  // zlib: any window, gzip's own format
+
+class GunzipFilter final : public ByteFilter {
+ public:
+  GunzipFilter(Exchange& exchange, BodyFilter* next)
+      : ByteFilter(exchange.runtime().blocks, next), exchange_(exchange) {
+    inflateInit2(&zlib_, kGzipOnly);
+  }
+  ~GunzipFilter() override { inflateEnd(&zlib_); }
+  GunzipFilter(const GunzipFilter&) = delete;
+  GunzipFilter& operator=(const GunzipFilter&) = delete;
+
+  void Write(BlockRef /*block*/, std::string_view bytes) override {
+    // zlib does not write to its input; its type only fails to say so.
+    zlib_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+    zlib_.avail_in = static_cast<uInt>(bytes.size());
+    while (!broken_ && (zlib_.avail_in > 0 || (block_ && zlib_.avail_out == 0))) Inflate();
+    PassOn();
+  }
+
+  void Flush() override { next_->Flush(); }
+
+  // A body that breaks off must not look complete.
+  void End() override {
+    if (!broken_ && !at_end_) Break("inflate() returned before the end of the response");
+    block_.Reset();
+    if (!broken_) next_->End();
+  }
+
+ private:
+  void Inflate() {
+    if (at_end_) {  // several members in a row are one body (RFC 1952 2.2)
+      inflateReset(&zlib_);
+      at_end_ = false;
+    }
+    if (!block_ || zlib_.avail_out == 0) NewBlock();
+    const int result = inflate(&zlib_, Z_NO_FLUSH);
+    at_end_ = result == Z_STREAM_END;
+    if (at_end_ && zlib_.avail_in == 0 && zlib_.avail_out == 0) NewBlock();  // nothing is held back
+    if (result == Z_BUF_ERROR && zlib_.avail_in == 0) return NewBlock();
+    if (result != Z_OK && result != Z_STREAM_END)
+      Break(fmt::format("inflate() failed: {}, {}", static_cast<int>(Z_NO_FLUSH), result));
+  }
+
+  void NewBlock() {
+    PassOn();
+    block_ = pool_.Get(BlockSize::k16K);
+    passed_ = 0;
+    zlib_.next_out = reinterpret_cast<Bytef*>(block_.data());
+    zlib_.avail_out = static_cast<uInt>(block_.capacity());
+  }
+
+  void PassOn() {
+    if (!block_) return;
+    const size_t filled = block_.capacity() - zlib_.avail_out;
+    if (filled == passed_) return;
+    next_->Write(block_, {block_.data() + passed_, filled - passed_});
+    passed_ = filled;
+  }
+
+  void Break(std::string_view why) {
+    broken_ = true;
+    exchange_.Log(LogLevel::kError, why);
+    exchange_.stream().CloseAfterResponse();
+  }
+
+  Exchange& exchange_;
+  z_stream zlib_{};
+  BlockRef block_;     // being filled
+  size_t passed_ = 0;  // its bytes that have been handed on
+  bool at_end_ = false;
+  bool broken_ = false;
+};
+
+}  // namespace
+
+bool Unpacks(Exchange& exchange) {
+  const conf::ResponseSettings& settings = exchange.location().response;
+  Response& response = exchange.response();
+  if (!settings.gunzip || response.is_upgrade) return false;
+  if (response.headers.Value(proto::HeaderId::kContentEncoding) != "gzip") return false;
+  response.vary_gzip = settings.gzip.vary;
+  if (ClientTakesGzip(settings.gzip, *exchange.request().head, response,
+                      exchange.runtime().WallSeconds()))
+    return false;
+  response.headers.RemoveAll(proto::HeaderId::kContentEncoding);
+  response.headers.RemoveAll(proto::HeaderId::kAcceptRanges);
+  response.content_length = -1;
+  response.allow_ranges = false;
+  response.etag = WeakEtag(response.etag, exchange.arena());
+  return true;
+}
+
+std::unique_ptr<BodyFilter> MakeGunzipFilter(Exchange& exchange, BodyFilter* next) {
+  return std::make_unique<GunzipFilter>(exchange, next);
+}
+
+}  // namespace limpet::worker
