@@ -73,6 +73,8 @@ HeadStatus RequestParser::Parse(const char* data, size_t size, const HeadLimits&
     }
     const LineError error = ParseRequestLine(line, &head_);
     if (error != LineError::kNone) {
+      ForgetLine(&head_);
+      head_.request_line = line;
       return Fail(error == LineError::kVersion ? 505 : kBadRequest, ReasonFor(error));
     }
   }
@@ -81,6 +83,15 @@ HeadStatus RequestParser::Parse(const char* data, size_t size, const HeadLimits&
     return HeadStatus::kComplete;
   }
   return complete ? Finish(data, limits) : CheckUnfinished(data, size, limits);
+}
+
+void RequestParser::GiveUp(const char* data, size_t size) {
+  ForgetLine(&head_);
+  if (scanner_.first_line_complete()) {
+    ParseRequestLine(WithoutLineEnd(data, scanner_.start(), scanner_.first_line_end()), &head_);
+  } else {
+    head_.request_line = {data + scanner_.start(), size - scanner_.start()};
+  }
 }
 
 HeadStatus RequestParser::CheckUnfinished(const char* data, size_t size, const HeadLimits& limits) {

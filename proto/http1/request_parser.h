@@ -51,6 +51,8 @@ class RequestParser {
   // line, has come.
   bool started() const { return scanner_.started(); }
   bool request_line_complete() const { return scanner_.first_line_complete(); }
+  // Makes head() tell what is known of a head that will not be completed: for the log.
+  void GiveUp(const char* data, size_t size);
   // Header lines that were dropped under ignore_invalid_headers, for the info log.
   size_t ignored_lines() const { return ignored_lines_; }
   std::string_view first_ignored_line() const { return first_ignored_line_; }

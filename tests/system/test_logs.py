@@ -134,3 +134,36 @@ def test_standard_streams_after_the_change_of_user():
         get(limpet.port, "/two")
         wait_until(lambda: "GET /two HTTP/1.1 200\n" in output(), "the access log after reopening")
         assert not limpet.log_lines(r"\[(emerg|alert|crit)\]")
+
+
+HEADS = """
+events { }
+http {
+    log_format head '$request|$request_method|$uri|$status|$body_bytes_sent';
+    access_log {dir}/heads.log head;
+    server {
+        listen {port};
+        client_header_timeout 1s;
+        location / { return 200 ok; }
+    }
+}
+"""
+
+
+def test_heads_that_never_end():
+    with Limpet(HEADS, workers=1) as limpet:
+        with Connection(limpet.port) as late, Connection(limpet.port) as gone, Connection(limpet.port) as bad:
+            bad.send("GET /bad HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n")
+            assert bad.response().status == 400
+            gone.send("GET /go")
+            gone.socket.shutdown(socket.SHUT_WR)
+            assert gone.stream.read() == b""
+            late.send("GET /late HTTP/1.1\r\nHost: x\r\n")
+            assert late.stream.read() == b""
+        found = lines(limpet, "heads.log", 3)
+        assert "GET /late HTTP/1.1|GET|/late|408|0" in found
+        assert "GET /go|-|-|400|0" in found
+        assert any(line.startswith("GET /bad HTTP/1.1|GET|/bad|400|") for line in found)
+        limpet.wait_log("client timed out .110: Connection timed out. while reading client request headers, client: .*GET /late")
+        limpet.wait_log("client prematurely closed connection while reading client request line, client: ")
+

@@ -225,12 +225,8 @@ void Http1Connection::ReadHead() {
       return;
     case Io::kEof:
     case Io::kError:
-      if (state_ == State::kHead) {
-        LIMPET_LOG(
-            runtime_.logs[0], LogLevel::kInfo,
-            "client prematurely closed connection while reading client request line, client: {}",
-            info_.remote_host);
-      }
+      if (state_ == State::kHead)
+        return RefuseHead({400, "client prematurely closed connection", {}}, true);
       return Close(false);
   }
 }
@@ -280,7 +276,9 @@ bool Http1Connection::ParseHead() {
   return false;
 }
 
-void Http1Connection::RefuseHead(const proto::HeadError& error) {
+// `silent`: the rest of the head will not come. Nobody is answered, but the log has its line.
+void Http1Connection::RefuseHead(const proto::HeadError& error, bool silent) {
+  if (silent) parser_.GiveUp(block_.data() + begin_, buffered());
   timer_.Disarm();
   ++info_.requests;
   exchange_ = set_.TakeExchange();
@@ -291,7 +289,7 @@ void Http1Connection::RefuseHead(const proto::HeadError& error) {
   runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
   Enter(State::kExchange);
   transport_->WantRead(false);
-  exchange_->StartRefused(*this, parser_.head(), error);
+  exchange_->StartRefused(*this, parser_.head(), error, silent);
 }
 
 void Http1Connection::StartExchange() {
@@ -481,10 +479,9 @@ void Http1Connection::OnTimer() {
       exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
       return exchange_->OnBodyError(408);
     case State::kHead:
-      LIMPET_LOG(runtime_.logs[0], LogLevel::kInfo,
-                 "client timed out{} while reading client request headers, client: {}",
-                 ErrnoText(ETIMEDOUT), info_.remote_host);
-      return Close(info_.listen->default_server->root->client.reset_timedout_connection);
+      if (info_.listen->default_server->root->client.reset_timedout_connection)
+        transport_->SetReset();
+      return RefuseHead({408, "client timed out (110: Connection timed out)", {}}, true);
     case State::kIdle:
       return stopping_ && info_.requests > 0 ? CloseIdle() : Close(false);
     default:

@@ -1,5 +1,6 @@
 #include "proto/http1/request_parser.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -229,6 +230,25 @@ TEST(RequestParser, SaysWhyAsNginxDoes) {
             "client sent too many header lines|");
   EXPECT_EQ(reason("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"),
             "client sent invalid \"Content-Length\" header|");
+}
+
+TEST(RequestParser, TellsWhatItKnowsOfAHeadThatNeverEnds) {
+  const auto known = [](const std::string& bytes) {
+    Feed feed;
+    EXPECT_EQ(feed.Parse(bytes), HeadStatus::kIncomplete) << bytes;
+    feed->GiveUp(bytes.data(), bytes.size());
+    return fmt::format("{}|{}|{}", feed->head().request_line, feed->head().method_name,
+                       feed->head().protocol);
+  };
+  EXPECT_EQ(known("\r\nGET / HTTP/1.1\r\nA: b\r\n"), "GET / HTTP/1.1|GET|HTTP/1.1");
+  EXPECT_EQ(known("GET / HT"), "GET / HT||");
+}
+
+TEST(RequestParser, ABadLineNamesNoMethod) {
+  Feed feed;
+  ASSERT_EQ(feed.Parse("GET / HTTP/3.0\r\n"), HeadStatus::kError);
+  EXPECT_EQ(feed->head().request_line, "GET / HTTP/3.0");
+  EXPECT_EQ(feed->head().method_name, "");
 }
 
 TEST(RequestParser, EverySplitGivesTheSameHead) {
