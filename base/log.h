@@ -42,8 +42,9 @@ class Log {
   bool Enabled(LogLevel level) const { return level <= highest_; }
   bool empty() const { return targets_.empty(); }
 
-  // `connection` is a connection's number, shown as *N; 0 for none.
-  void Write(LogLevel level, uint64_t connection, std::string_view message) const;
+  // `connection` is a connection's number, shown as *N; 0 for none. Cold: what leads to a line is
+  // kept out of the way of what does not.
+  [[gnu::cold]] void Write(LogLevel level, uint64_t connection, std::string_view message) const;
 
  private:
   struct Sink {

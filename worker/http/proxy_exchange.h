@@ -99,7 +99,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool Resolve(std::string_view host);
   void OnResolved();
   bool UseResolved();
-  void FailResolving(std::string_view host, ResolveError error);
+  [[gnu::cold]] void FailResolving(std::string_view host, ResolveError error);
   void ReadBodyOrGo();
   void FirstPeer();
   void NextPeer();
@@ -107,7 +107,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void WaitForPeer();
   void OnQueueTurn();
   void LeaveQueue();
-  void FailQueued(std::string_view why);
+  [[gnu::cold]] void FailQueued(std::string_view why);
   void RefusePeers(int code, bool by_policy);
   std::string_view StickyWord() const;
   void Connect();
@@ -139,10 +139,10 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void ForwardBody(std::string_view bytes);
   void OnPeerEof();
   void FinishResponse();
-  void BreakResponse(std::string_view why);  // the body cannot be completed any more
+  [[gnu::cold]] void BreakResponse(std::string_view why);  // the body cannot be completed any more
   void EndAttempt(Outcome outcome, bool keep);
-  void Fail(const Failure& failure, std::string_view what, int errnum);
-  void FailWithoutPeer(int status);
+  [[gnu::cold]] void Fail(const Failure& failure, std::string_view what, int errnum);
+  [[gnu::cold]] void FailWithoutPeer(int status);
   void OnTimer();
   void OnTouchTimer();
   void ArmDeadline();
@@ -150,7 +150,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnClientStaysBlocked();
   AttemptFacts Facts() const;
   int64_t ElapsedMs() const;  // since this attempt began
-  void LogUpstream(LogLevel level, std::string_view what, int errnum) const;
+  [[gnu::cold]] void LogUpstream(LogLevel level, std::string_view what, int errnum) const;
 
   Exchange& exchange_;
   const conf::Location* location_ = nullptr;
