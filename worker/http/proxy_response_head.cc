@@ -62,6 +62,7 @@ void ProxyExchange::OnHead() {
                 fmt::format("{} while reading response header from upstream", framing_.reason), 0);
   }
   if (TryOtherPeerForStatus()) return;
+  upstream_->group.Answered(selection_, exchange_.runtime().loop.NowMs());
   if (upstream_->sticky != nullptr) upstream_->sticky->OnResponseHead(exchange_, sticky_, *peer_);
   if (HandleAccelHeaders()) return;
   if (Intercept()) return;

@@ -311,6 +311,13 @@ bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now
   return false;
 }
 
+void UpstreamGroup::Answered(const PeerSelection& selection, uint64_t now_ms) {
+  Peer& peer = *selection.current;
+  if (peer.state->fails.load(kRelaxed) == 0 || selection.set->single()) return;
+  const shm::PeerStates::Guard guard(*states_);
+  CountSuccess(peer, now_ms);
+}
+
 bool UpstreamGroup::CountFailure(Peer& peer, uint64_t now_ms) {
   shm::PeerState& state = *peer.state;
   Increment(state.fails);
