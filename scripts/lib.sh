@@ -11,6 +11,7 @@ BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libfmt-dev libssl-dev libsodium
 DEMO_PACKAGES=(python3 python3-fastapi uvicorn python3-uvicorn curl)
 TEST_PACKAGES=(python3-pytest python3-yaml yamllint groff-base openssl systemd wrk chromium prometheus)
 PACKAGE_PACKAGES=(dpkg-dev file gzip logrotate curl adduser)
+SYSTEMD_PACKAGES=(debootstrap systemd-container dpkg-dev)
 
 # Installs those of the packages that are missing; asks for nothing when none is.
 install_packages() {
