@@ -37,3 +37,11 @@ build() {
   say "building ${*:-everything} (preset $preset); the first time takes some minutes"
   (cd "$root" && cmake --preset "$preset" >/dev/null && cmake --build --preset "$preset" -- "${@}") >&2
 }
+
+# The archive this machine's packages come from.
+debian_mirror() {
+  local found
+  found=$(awk '/^(URIs:|deb )/ { for (i = 2; i <= NF; i++) if ($i ~ /^https?:.*debian$/) { print $i; exit } }' \
+          /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true)
+  echo "${found:-http://deb.debian.org/debian}"
+}
