@@ -1,5 +1,6 @@
 #include "worker/worker.h"
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <vector>
@@ -33,6 +34,7 @@ class Worker {
   void MakeWatch();
   void Accept();
   void AcceptInTurn();
+  bool KnowsNames() const;
   shm::WorkerPulse& pulse() {
     return environment_.pulses->slots[static_cast<size_t>(environment_.slot)];
   }
@@ -184,13 +186,26 @@ void Worker::Accept() {
   for (const auto& acceptor : acceptors_) acceptor->Start();
 }
 
+// All names have peers, or had a chance in an earlier configuration.
+bool Worker::KnowsNames() const {
+  if (environment_.generation > 1) return true;
+  return std::ranges::all_of(environment_.peer_states, [](shm::PeerStates* states) {
+    if (states == nullptr || states->resolved() == nullptr) return true;
+    const shm::PeerStates::Guard guard(*states);
+    return std::ranges::none_of(states->sources(), [&](uint32_t source) {
+      return states->resolved()->Peers(source).empty();
+    });
+  });
+}
+
 // After a reload, once the workers of the configuration before take no more connections: a session
 // that is learned here at a server new to them would else come to one of them, which moves it.
-// Connections wait in their sockets meanwhile.
+// After a start, once the names of servers have been answered: requests would fail, and sessions of
+// servers that are not known yet would move. Connections wait in their sockets meanwhile.
 void Worker::AcceptInTurn() {
   const uint64_t now = loop_.NowMs();
   const bool patient = now - waiting_since_ms_ < kPatienceMs;
-  if (!patient || !share_.AnotherGenerationAccepts(now)) return Accept();
+  if (!patient || (!share_.AnotherGenerationAccepts(now) && KnowsNames())) return Accept();
   turn_timer_.Arm(kLookEveryMs);
 }
 
