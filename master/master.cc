@@ -93,6 +93,7 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
                                   .log = &start_.early.file()});
   if (!opened) return opened.error();
   generation_ = std::move(*opened);
+  generation_->RecallPeers(handover_.notes());
   UniqueFd terminal;  // where who has started us waits
   if (config->daemon && config->master_process && !handover_.from_master()) {
     auto left = Daemonize(LogsToStderr(*config, start_.paths));
@@ -253,9 +254,9 @@ void Master::ChangeBinary() {
   for (const ListenSocketPtr& socket : generation_->listeners().All()) {
     sockets.push_back(socket->fd());
   }
-  auto status = handover_.Start(start_.argv, sockets, [this](const Error& error) {
-    LIMPET_LOG(log(), LogLevel::kAlert, "{}", error.message);
-  });
+  auto status = handover_.Start(
+      start_.argv, sockets, generation_->TellPeers(),
+      [this](const Error& error) { LIMPET_LOG(log(), LogLevel::kAlert, "{}", error.message); });
   if (!status) {
     LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
     (void)pid_file_.Rename(pid_path);
