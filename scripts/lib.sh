@@ -9,9 +9,10 @@ BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libfmt-dev libssl-dev libsodium
                 libpcre2-dev zlib1g-dev libc-ares-dev libnghttp2-dev node-llhttp nlohmann-json3-dev
                 libgtest-dev libgmock-dev libbenchmark-dev)
 DEMO_PACKAGES=(python3 python3-fastapi uvicorn python3-uvicorn curl)
-TEST_PACKAGES=(python3-pytest python3-yaml yamllint groff-base openssl systemd wrk chromium prometheus)
+TEST_PACKAGES=(python3-pytest python3-yaml yamllint docker-compose groff-base openssl systemd wrk chromium prometheus)
 PACKAGE_PACKAGES=(dpkg-dev file gzip logrotate curl adduser)
 SYSTEMD_PACKAGES=(debootstrap systemd-container dpkg-dev)
+IMAGE_PACKAGES=(debootstrap buildah curl)
 
 # Installs those of the packages that are missing; asks for nothing when none is.
 install_packages() {
