@@ -34,6 +34,7 @@ namespace limpet::worker {
 
 class Exchange;
 class ResolvedGroup;
+struct UpstreamTarget;
 class UpstreamRuntime;
 
 class ProxyExchange final : public TransportHandler, public RequestBodySink {
@@ -69,7 +70,9 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   std::string_view evaluated_uri() const {
     return evaluated_uri_;
   }  // of a proxy_pass with variables; "" if it has none
-  std::string_view request_uri() const { return request_uri_; }  // as the peer is asked for it
+  // The URL that is asked for, for error lines: of the peer, or of the group while none could be
+  // had; "" before that.
+  std::string LoggedUrl() const;
   bool keeps_connection() const { return keep_upstream_; }
   bool is_https() const { return https_; }
   bool body_is_streamed() const { return streamed_; }
@@ -129,6 +132,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void StartTouching();
   uint64_t RateBudget();
   bool Intercept();
+  void GiveStickyCookie();
   void StartTunnel();
   void StartBody();
   void ReadBody();
@@ -149,7 +153,10 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void UpdateReading();
   void OnClientStaysBlocked();
   AttemptFacts Facts() const;
-  int64_t ElapsedMs() const;  // since this attempt began
+  int64_t ElapsedMs() const;       // since this attempt began
+  std::string_view Doing() const;  // for error lines: " while connecting to upstream" and so on
+  UpstreamTarget Target() const;
+  // `what` may say " while …"; the error's text goes before that.
   [[gnu::cold]] void LogUpstream(LogLevel level, std::string_view what, int errnum) const;
 
   Exchange& exchange_;

@@ -35,6 +35,8 @@ enum class Outcome : uint8_t {
   kFailed,  // counts towards max_fails
   kNext,    // answered, but the answer was not used (404 with proxy_next_upstream http_404): no
             // failure
+  kStale,   // a kept connection had been closed before it answered: says nothing about the peer,
+            // and costs no try; it may be chosen again
 };
 
 struct AttemptResult {
