@@ -45,11 +45,11 @@ Result<int64_t> NumberArgument(const Directive& d, const std::string& text, int6
   const std::optional<uint64_t> n = ParseDecimal(text);
   if (!n || *n > static_cast<uint64_t>(INT64_MAX)) return Refuse(d, "invalid number");
   const auto value = static_cast<int64_t>(*n);
-  if (value < low)
-    return InvalidArgument(fmt::format("value must be equal to or greater than {}", low));
-  if (value > high)
-    return InvalidArgument(fmt::format("value must be equal to or less than {}", high));
-  return value;
+  if (value >= low && value <= high) return value;
+  if (high < INT32_MAX)
+    return InvalidArgument(fmt::format("value must be between {} and {}", low, high));
+  if (value > high) return Refuse(d, "invalid number");
+  return InvalidArgument(fmt::format("value must be equal to or greater than {}", low));
 }
 
 Result<int64_t> SizeArgument(const Directive& d, const std::string& text, bool allow_giga) {
