@@ -30,7 +30,7 @@ class LogTarget {
  public:
   virtual ~LogTarget() = default;
   virtual void Write(LogLevel level,
-                     std::string_view message) = 0;  // message: without time, level and newline
+                     std::string_view message) = 0;  // message: a whole line, without newline
   virtual Status Reopen() = 0;                       // after a rotation (SIGUSR1)
 };
 
