@@ -26,6 +26,7 @@ http {
         location /page { return 200 "a page"; }
         location /alone { proxy_pass http://alone; }
         location /dead/ { proxy_pass http://dead/x/; }
+        location /named { proxy_pass http://$arg_to; }
     }
 }
 """
@@ -57,6 +58,12 @@ def test_without_a_peer_they_name_the_group(limpet):
     assert get(limpet.port, "/dead/z", host="test").status == 502
     limpet.wait_log(r"\[error\] .*no live upstreams while connecting to upstream" +
                     context(limpet, "GET /dead/z HTTP/1.1", "http://dead/x/z"))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:99999", "name:0", "name:x"])
+def test_a_port_that_is_none_is_an_error_of_ours(limpet, host):
+    assert get(limpet.port, f"/named?to={host}", host="test").status == 500
+    limpet.wait_log(rf'invalid port in upstream "{host}", client')
 
 
 def test_a_timeout_says_its_error_before_what_was_being_done(limpet):

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/text.h"
 #include "worker/http/exchange.h"
 #include "worker/http/response_writer.h"
 #include "worker/http/upstream_lookup.h"
@@ -76,7 +77,12 @@ bool ProxyExchange::FindUpstream() {
   https_ = url.https;
   evaluated_uri_ = url.uri;
   upstream_ = FindUpstreamByUrl(runtime, url);
-  return upstream_ != nullptr || Resolve(url.host);
+  if (upstream_ != nullptr) return true;
+  const auto port = ParseDecimal(url.port);
+  if (port && *port > 0 && *port <= 65535) return Resolve(url.host);
+  exchange_.Log(LogLevel::kError, fmt::format("invalid port in upstream \"{}\"", url.host_header));
+  FailWithoutPeer(500);
+  return false;
 }
 
 bool ProxyExchange::Resolve(std::string_view host) {
