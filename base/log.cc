@@ -32,9 +32,8 @@ class FileTarget final : public LogTarget {
  public:
   FileTarget(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
 
-  void Write(LogLevel level, std::string_view message) override {
-    WriteAll(fd_.get(),
-             fmt::format("{} [{}] {}\n", FormatErrorLogTime(Now().seconds), Name(level), message));
+  void Write(LogLevel /*level*/, std::string_view message) override {
+    WriteAll(fd_.get(), std::string(message) + '\n');
   }
 
   Status Reopen() override {
@@ -115,9 +114,10 @@ void Log::Add(LogTarget* target, LogLevel level) {
 void Log::Write(LogLevel level, uint64_t connection, std::string_view message) const {
   if (!Enabled(level)) return;
   const auto pid = ::getpid();
-  const std::string line = connection == 0
-                               ? fmt::format("{}#{}: {}", pid, pid, message)
-                               : fmt::format("{}#{}: *{} {}", pid, pid, connection, message);
+  std::string line =
+      fmt::format("{} [{}] {}#{}: ", FormatErrorLogTime(Now().seconds), Name(level), pid, pid);
+  if (connection != 0) line += fmt::format("*{} ", connection);
+  line += message;
   for (const Sink& sink : sinks_) {
     if (level <= sink.level) sink.target->Write(level, line);
   }

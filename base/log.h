@@ -30,7 +30,7 @@ class LogTarget {
  public:
   virtual ~LogTarget() = default;
   virtual void Write(LogLevel level,
-                     std::string_view message) = 0;  // message: without time, level and newline
+                     std::string_view message) = 0;  // message: a whole line, without newline
   virtual Status Reopen() = 0;                       // after a rotation (SIGUSR1)
 };
 
@@ -42,8 +42,9 @@ class Log {
   bool Enabled(LogLevel level) const { return level <= highest_; }
   bool empty() const { return targets_.empty(); }
 
-  // `connection` is a connection's number, shown as *N; 0 for none.
-  void Write(LogLevel level, uint64_t connection, std::string_view message) const;
+  // `connection` is a connection's number, shown as *N; 0 for none. Cold: what leads to a line is
+  // kept out of the way of what does not.
+  [[gnu::cold]] void Write(LogLevel level, uint64_t connection, std::string_view message) const;
 
  private:
   struct Sink {

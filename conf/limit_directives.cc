@@ -25,9 +25,9 @@ Status NameAndSize(const std::string& text, Zone* zone) {
   const auto size =
       colon == std::string::npos ? std::nullopt : ParseSizeUnits(text.substr(colon + 1), false);
   if (!size || zone->name.empty())
-    return InvalidArgument(fmt::format("invalid zone size \"{}\"", text));
+    return InvalidArgument(fmt::format("invalid zone size \"zone={}\"", text));
   if (*size < kMinimumZone)
-    return InvalidArgument(fmt::format("zone \"{}\" is too small", zone->name));
+    return InvalidArgument(fmt::format("zone \"zone={}\" is too small", text));
   zone->size = static_cast<size_t>(*size);
   return {};
 }
@@ -40,11 +40,11 @@ int FindZone(const Zones& zones, std::string_view name) {
   return -1;
 }
 
-// "10r/s" or "30r/m", as thousandths of a request a second.
+// "10r/s", "10" or "30r/m", as thousandths of a request a second.
 std::optional<uint64_t> ParseRate(std::string_view text) {
+  const bool has_unit = text.ends_with("r/m") || text.ends_with("r/s");
   const uint64_t per = text.ends_with("r/m") ? 60 : 1;
-  if (!text.ends_with("r/m") && !text.ends_with("r/s")) return std::nullopt;
-  const auto n = ParseDecimal(text.substr(0, text.size() - 3));
+  const auto n = ParseDecimal(has_unit ? text.substr(0, text.size() - 3) : text);
   if (!n || *n == 0 || *n > UINT32_MAX) return std::nullopt;
   return *n * 1000 / per;
 }

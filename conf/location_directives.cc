@@ -1,6 +1,7 @@
 // location { } and what decides where a request goes inside a server.
 #include <array>
 
+#include "conf/host_port.h"
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
@@ -194,25 +195,31 @@ std::shared_ptr<Resolver> NewResolver(Block& b) {
   return resolver;
 }
 
+Error BadResolverParameter(std::string_view word) {
+  return InvalidArgument(fmt::format("invalid parameter: {}", word));
+}
+
 Status ResolverRow(Block& b, const Directive& d) {
   auto resolver = NewResolver(b);
   if (ResolverOf(b)) resolver->timeout = ResolverOf(b)->timeout;
   for (const std::string& word : d.args) {
     if (const auto valid = After(word, "valid=")) {
       const auto time = ParseTime(*valid, true);
-      if (!time) return InvalidArgument(fmt::format("invalid parameter: {}", word));
+      if (!time) return BadResolverParameter(word);
       resolver->valid = *time;
     } else if (const auto v4 = After(word, "ipv4=")) {
-      if (*v4 != "on" && *v4 != "off")
-        return InvalidArgument(fmt::format("invalid parameter: {}", word));
+      if (*v4 != "on" && *v4 != "off") return BadResolverParameter(word);
       resolver->ipv4 = *v4 == "on";
     } else if (const auto v6 = After(word, "ipv6=")) {
-      if (*v6 != "on" && *v6 != "off")
-        return InvalidArgument(fmt::format("invalid parameter: {}", word));
+      if (*v6 != "on" && *v6 != "off") return BadResolverParameter(word);
       resolver->ipv6 = *v6 == "on";
     } else {
+      const Result<HostPort> written = ParseHostPort(word, 53, false);
       const Result<SocketAddress> address = SocketAddress::Parse(word, 53);
-      if (!address) return InvalidArgument(fmt::format("host not found in resolver \"{}\"", word));
+      if (!written || !address) {
+        return InvalidArgument(fmt::format(
+            "{} in resolver \"{}\"", written ? "host not found" : written.error().message, word));
+      }
       resolver->servers.push_back(*address);
     }
   }

@@ -1,4 +1,5 @@
 // http { }, server { }, server_name, and the limits on request heads.
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <array>
@@ -21,6 +22,16 @@ constexpr std::string_view kCombined =
 // nginx's format `combined`, number 0.
 LogFormat CombinedFormat(VariableTable& variables);
 
+// Of temporary files, until directives say where. A system's installation keeps them where a system
+// keeps such things: beneath its prefix, /etc, nothing is written.
+std::string DefaultTempPath(const Loader& loader, const std::string& name) {
+  constexpr std::string_view kSystem = "/var/cache/limpet/";
+  const LoadOptions& options = loader.options();
+  const bool of_system =
+      !options.default_state.empty() && !options.default_state.starts_with(options.prefix);
+  return of_system ? fmt::format("{}{}", kSystem, name) : loader.FromPrefix(name);
+}
+
 Status Http(Block& outer, const Directive& d) {
   outer.config.http = std::make_unique<conf::Http>();
   conf::Http& http = *outer.config.http;
@@ -30,8 +41,8 @@ Status Http(Block& outer, const Directive& d) {
   TlsSettings tls;
   base.response.root = Template::Literal(outer.loader.FromPrefix("html"));
   base.response.types = DefaultMimeTypes();
-  base.client.body_temp_path = outer.loader.FromPrefix(base.client.body_temp_path);
-  base.proxy.temp_path = outer.loader.FromPrefix(base.proxy.temp_path);
+  base.client.body_temp_path = DefaultTempPath(outer.loader, base.client.body_temp_path);
+  base.proxy.temp_path = DefaultTempPath(outer.loader, base.proxy.temp_path);
   Block block{.loader = outer.loader,
               .context = kHttp,
               .config = outer.config,

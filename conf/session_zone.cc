@@ -53,8 +53,7 @@ Status SessionZoneParser::Zone(const std::string& value) {
   if (zone_.name.empty()) return Refuse(directive_, "zone name is not specified");
   const auto size = ParseSizeUnits(value.substr(colon + 1), false);
   if (!size) return Refuse(directive_, "invalid zone size");
-  if (*size < kMinimumSize)
-    return InvalidArgument(fmt::format("zone \"{}\" is too small", zone_.name));
+  if (*size < kMinimumSize) return Refuse(directive_, "zone is too small");
   zone_.size = static_cast<size_t>(*size);
   return {};
 }

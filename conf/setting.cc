@@ -46,9 +46,10 @@ Result<int64_t> NumberArgument(const Directive& d, const std::string& text, int6
   if (!n || *n > static_cast<uint64_t>(INT64_MAX)) return Refuse(d, "invalid number");
   const auto value = static_cast<int64_t>(*n);
   if (value >= low && value <= high) return value;
-  return InvalidArgument(high == INT32_MAX
-                             ? fmt::format("value must be equal to or greater than {}", low)
-                             : fmt::format("value must be between {} and {}", low, high));
+  if (high < INT32_MAX)
+    return InvalidArgument(fmt::format("value must be between {} and {}", low, high));
+  if (value > high) return Refuse(d, "invalid number");
+  return InvalidArgument(fmt::format("value must be equal to or greater than {}", low));
 }
 
 void WarnOfDuplicate(Block& block, const Directive& directive, std::string_view what,

@@ -53,17 +53,17 @@ Status Cookie(Block& b, const Directive& d) {
     return InvalidArgument("invalid number of arguments in \"sticky\" directive");
   if (d.args[1].empty()) return Refuse(d, "empty cookie name");
   cookie.name = d.args[1];
-  std::vector<std::string_view> seen;
+  std::vector<std::string> seen;
   for (size_t i = 2; i < d.args.size(); ++i) {
     const std::string& text = d.args[i];
     const size_t equals = text.find('=');
-    const std::string_view name = std::string_view(text).substr(0, equals);
+    const std::string name = ToLower(text.substr(0, equals));  // HttpOnly, as cookies have it
     const bool takes_value =
         name == "expires" || name == "domain" || name == "path" || name == "samesite";
     const bool is_flag = name == "httponly" || name == "secure";
     if (takes_value != (equals != std::string::npos) || (!takes_value && !is_flag))
       return UnknownParameter(text);
-    for (const std::string_view other : seen) {
+    for (const std::string& other : seen) {
       if (other == name) return Refuse(d, fmt::format("parameter \"{}\" is duplicate", name));
     }
     seen.push_back(name);

@@ -35,7 +35,7 @@ Status CheckUpstream(const Upstream& u, const Directive& d) {
                       u.name, Where(d)));
     }
   }
-  if (!primary) return At(d, fmt::format("no servers are inside upstream \"{}\"", u.name));
+  if (!primary) return At(d, fmt::format("no servers in upstream \"{}\"", u.name));
   return CheckPolicy(u, d);
 }
 
@@ -70,7 +70,7 @@ Status Server(Block& b, const Directive& d) {
   return {};
 }
 
-// Two methods in one block: nginx takes the last with a warning.
+// Two methods in one block, or one twice: nginx takes the last with a warning.
 void Choose(Block& b, const Directive& d, BalanceMethod method) {
   if (!b.First(&b.upstream->method)) b.loader.Warn(d, "load balancing method redefined");
   b.upstream->method = method;
@@ -154,17 +154,17 @@ constexpr std::array kRows = std::to_array<Row>({
      "[resolve] [service=]"},
     {"zone", kUpstream, Takes(1, 2), kOnce, Zone, "",
      "NAME [SIZE]: the peers' state is shared by all workers"},
-    {"hash", kUpstream, Takes(1, 2), kOnce, Hash, "",
+    {"hash", kUpstream, Takes(1, 2), kMany, Hash, "",
      "KEY [consistent]: the key's hash names the server"},
-    {"ip_hash", kUpstream, kNoArgs, kOnce, Method<BalanceMethod::kIpHash>, "",
+    {"ip_hash", kUpstream, kNoArgs, kMany, Method<BalanceMethod::kIpHash>, "",
      "the client's address names the server"},
-    {"least_conn", kUpstream, kNoArgs, kOnce, Method<BalanceMethod::kLeastConn>, "",
+    {"least_conn", kUpstream, kNoArgs, kMany, Method<BalanceMethod::kLeastConn>, "",
      "the server with the fewest connections for its weight"},
-    {"least_sessions", kUpstream, kNoArgs, kOnce, Method<BalanceMethod::kLeastSessions>, "",
+    {"least_sessions", kUpstream, kNoArgs, kMany, Method<BalanceMethod::kLeastSessions>, "",
      "the server with the fewest sticky sessions for its weight"},
-    {"least_time", kUpstream, kOneArg, kOnce, LeastTime, "",
+    {"least_time", kUpstream, kOneArg, kMany, LeastTime, "",
      "header | last_byte: the quickest server"},
-    {"random", kUpstream, Takes(0, 1, 2), kOnce, Random, "",
+    {"random", kUpstream, Takes(0, 1, 2), kMany, Random, "",
      "[two [least_conn]]: a random server, or the better of two"},
     {"queue", kUpstream, Takes(1, 2), kOnce, QueueRow, "",
      "N [timeout=60s]: requests of a worker that wait while all servers are at max_conns"},

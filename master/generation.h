@@ -13,6 +13,7 @@
 #include "master/error_logs.h"
 #include "master/listeners.h"
 #include "master/paths.h"
+#include "master/peer_memory.h"
 #include "master/shared_memory.h"
 #include "worker/worker.h"
 
@@ -51,6 +52,9 @@ class Generation {
   worker::Environment EnvironmentFor(int number, int slot);
   void ReopenLogs();
   void Reclaim(SharedMemory& shared, const Log& log) { shared.Reclaim(*config_, zones_, log); }
+  // To and from the binary that replaces this one, or that this one replaces; see peer_memory.h.
+  std::string TellPeers() const { return master::TellPeers(*config_, zones_); }
+  void RecallPeers(std::string_view told) { master::RecallPeers(told, *config_, zones_); }
   void FollowNames(SharedMemory& shared, uint64_t now_ms) {
     shared.FollowNames(*config_, zones_, now_ms);
   }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,11 +12,14 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "base/unique_fd.h"
 
 namespace limpet::master {
 namespace {
 
 constexpr const char* kSockets = "LIMPET_SOCKETS";
+constexpr const char* kNotes = "LIMPET_NOTES";
+constexpr size_t kLongestNotes = size_t{16} << 20;
 constexpr int kFirstSystemdFd = 3;  // SD_LISTEN_FDS_START
 constexpr int kMostSystemdFds = 1024;
 
@@ -67,14 +71,30 @@ std::string SocketsVariable(const std::vector<int>& sockets) {
   return text;
 }
 
+// Without memory for them there are none: they are a help, no need.
+UniqueFd WriteNotes(std::string_view notes) {
+  UniqueFd file(::memfd_create("limpet-notes", 0));
+  if (!file || ::write(file.get(), notes.data(), notes.size()) != std::ssize(notes)) return {};
+  return file;
+}
+
+std::string ReadNotes(int fd) {
+  const UniqueFd file(fd);
+  std::string notes(kLongestNotes, '\0');
+  const ssize_t n = ::pread(fd, notes.data(), notes.size(), 0);
+  notes.resize(n > 0 ? static_cast<size_t>(n) : 0);
+  return notes;
+}
+
 // The environment of the new binary. WATCHDOG_PID names us; without it, systemd's watchdog means
 // whoever is the main process.
-std::vector<std::string> EnvironmentWith(std::string sockets) {
+std::vector<std::string> EnvironmentWith(std::string sockets, int notes) {
   std::vector<std::string> lines;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     if (!std::string_view(*entry).starts_with("WATCHDOG_PID=")) lines.emplace_back(*entry);
   }
   lines.push_back(std::move(sockets));
+  if (notes >= 0) lines.push_back(fmt::format("{}={}", kNotes, notes));
   return lines;
 }
 
@@ -92,9 +112,14 @@ Handover Handover::FromEnvironment() {
   if (const char* text = std::getenv(kSockets)) {
     handover.sockets_ = ParseSockets(text, &handover.predecessor_);
     ::unsetenv(kSockets);
+    const auto notes = NumberIn(kNotes);
+    if (notes && *notes > STDERR_FILENO && handover.predecessor_lives()) {
+      handover.notes_ = ReadNotes(*notes);
+    }
   } else {
     handover.sockets_ = FromSystemd();
   }
+  ::unsetenv(kNotes);
   for (const int fd : handover.sockets_) SetCloseOnExec(fd, true);
   return handover;
 }
@@ -102,10 +127,11 @@ Handover Handover::FromEnvironment() {
 bool Handover::predecessor_lives() const { return predecessor_ > 0 && ::getppid() == predecessor_; }
 
 Status Handover::Start(const std::vector<std::string>& argv, const std::vector<int>& sockets,
-                       const std::function<void(const Error&)>& failed) {
+                       std::string_view notes, const std::function<void(const Error&)>& failed) {
   std::fflush(nullptr);
   std::vector<std::string> words = argv;
-  std::vector<std::string> lines = EnvironmentWith(SocketsVariable(sockets));
+  const UniqueFd file = WriteNotes(notes);
+  std::vector<std::string> lines = EnvironmentWith(SocketsVariable(sockets), file.get());
   const pid_t child = ::fork();
   if (child < 0) return ErrnoError("fork() failed while spawning \"new binary process\"", errno);
   if (child > 0) {

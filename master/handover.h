@@ -3,6 +3,7 @@
 //
 // The new master is a child of the old one and finds the sockets' numbers in its environment:
 //   LIMPET_SOCKETS=PID:FD;FD;…    PID is the old master's
+//   LIMPET_NOTES=FD               a file in memory with whatever else the old one has to tell
 // Both run until the operator ends one of them.
 #pragma once
 
@@ -10,6 +11,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -25,6 +27,7 @@ class Handover {
   const std::vector<int>& sockets() const {
     return sockets_;
   }                                                      // left to us; their owner closes them
+  const std::string& notes() const { return notes_; }    // "" if there are none
   bool from_master() const { return predecessor_ > 0; }  // we are the new binary of a running one
 
   bool predecessor_lives() const;
@@ -33,16 +36,17 @@ class Handover {
   bool sibling_lives() const { return predecessor_lives() || successor_lives(); }
   pid_t successor() const { return successor_; }
 
-  // Starts `argv` as a new process that inherits the sockets. `failed` runs in the child if it
-  // could not be executed, with the reason.
+  // Starts `argv` as a new process that inherits the sockets and can read the notes. `failed` runs
+  // in the child if it could not be executed, with the reason.
   Status Start(const std::vector<std::string>& argv, const std::vector<int>& sockets,
-               const std::function<void(const Error&)>& failed);
+               std::string_view notes, const std::function<void(const Error&)>& failed);
 
   // True if the process that died was the new binary.
   bool Forget(pid_t dead);
 
  private:
   std::vector<int> sockets_;
+  std::string notes_;
   pid_t predecessor_ = 0;
   pid_t successor_ = 0;
 };

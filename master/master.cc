@@ -93,8 +93,12 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
                                   .log = &start_.early.file()});
   if (!opened) return opened.error();
   generation_ = std::move(*opened);
+  generation_->RecallPeers(handover_.notes());
+  UniqueFd terminal;  // where who has started us waits
   if (config->daemon && config->master_process && !handover_.from_master()) {
-    if (auto status = Daemonize(LogsToStderr(*config, start_.paths)); !status) return status;
+    auto left = Daemonize(LogsToStderr(*config, start_.paths));
+    if (!left) return left.error();
+    terminal = std::move(*left);
     generation_->listeners().AdoptFiles();
   }
   ::signal(SIGPIPE, SIG_IGN);
@@ -108,7 +112,9 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
   if (!handover_.sockets().empty()) {
     LIMPET_LOG(log(), LogLevel::kNotice, "using {} inherited sockets", handover_.sockets().size());
   }
-  return pid_file_.Write(config->pid_path);
+  if (auto status = pid_file_.Write(config->pid_path); !status) return status;
+  if (terminal) (void)!::write(terminal.get(), "", 1);
+  return {};
 }
 
 int Master::RunAlone() {
@@ -248,9 +254,9 @@ void Master::ChangeBinary() {
   for (const ListenSocketPtr& socket : generation_->listeners().All()) {
     sockets.push_back(socket->fd());
   }
-  auto status = handover_.Start(start_.argv, sockets, [this](const Error& error) {
-    LIMPET_LOG(log(), LogLevel::kAlert, "{}", error.message);
-  });
+  auto status = handover_.Start(
+      start_.argv, sockets, generation_->TellPeers(),
+      [this](const Error& error) { LIMPET_LOG(log(), LogLevel::kAlert, "{}", error.message); });
   if (!status) {
     LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
     (void)pid_file_.Rename(pid_path);

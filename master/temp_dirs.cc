@@ -18,6 +18,14 @@ void Collect(const conf::Config& config, const conf::Location& location,
   }
 }
 
+// With the folder that it is in, if need be; errno says what failed.
+bool MakeDir(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return true;
+  if (errno != ENOENT) return false;
+  const std::string parent = path.substr(0, path.rfind('/'));
+  return ::mkdir(parent.c_str(), 0755) == 0 && ::mkdir(path.c_str(), 0700) == 0;
+}
+
 }  // namespace
 
 std::vector<std::string> TempDirs(const conf::Config& config) {
@@ -34,7 +42,7 @@ std::vector<std::string> TempDirs(const conf::Config& config) {
 Status CreateTempDirs(const std::vector<std::string>& paths,
                       const std::optional<Credentials>& owner) {
   for (const std::string& path : paths) {
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    if (!MakeDir(path)) {
       return ErrnoError(fmt::format("mkdir() \"{}\" failed", path), errno);
     }
     if (!owner) continue;

@@ -9,8 +9,10 @@ BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libfmt-dev libssl-dev libsodium
                 libpcre2-dev zlib1g-dev libc-ares-dev libnghttp2-dev node-llhttp nlohmann-json3-dev
                 libgtest-dev libgmock-dev libbenchmark-dev)
 DEMO_PACKAGES=(python3 python3-fastapi uvicorn python3-uvicorn curl)
-TEST_PACKAGES=(python3-pytest python3-yaml yamllint groff-base openssl systemd wrk chromium prometheus)
+TEST_PACKAGES=(python3-pytest python3-yaml yamllint docker-compose groff-base openssl systemd wrk chromium prometheus)
 PACKAGE_PACKAGES=(dpkg-dev file gzip logrotate curl adduser)
+SYSTEMD_PACKAGES=(debootstrap systemd-container dpkg-dev)
+IMAGE_PACKAGES=(debootstrap buildah curl)
 
 # Installs those of the packages that are missing; asks for nothing when none is.
 install_packages() {
@@ -35,4 +37,12 @@ build() {
   shift
   say "building ${*:-everything} (preset $preset); the first time takes some minutes"
   (cd "$root" && cmake --preset "$preset" >/dev/null && cmake --build --preset "$preset" -- "${@}") >&2
+}
+
+# The archive this machine's packages come from.
+debian_mirror() {
+  local found
+  found=$(awk '/^(URIs:|deb )/ { for (i = 2; i <= NF; i++) if ($i ~ /^https?:.*debian$/) { print $i; exit } }' \
+          /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true)
+  echo "${found:-http://deb.debian.org/debian}"
 }

@@ -75,9 +75,11 @@ std::span<ResolvedPeers::Slot> ResolvedPeers::slots() {
   return {reinterpret_cast<Slot*>(first), used_};
 }
 
+// One that has left for good is not found: who comes to its address begins anew, and is not drained
+// because that one was.
 ResolvedPeers::Slot* ResolvedPeers::Find(uint32_t source, const ResolvedPeer& peer) {
   for (Slot& slot : slots()) {
-    if (slot.use.load(std::memory_order_relaxed) == Use::kFree || slot.source != source) continue;
+    if (slot.idle() || slot.source != source) continue;
     if (slot.Holds(peer)) return &slot;
   }
   return nullptr;

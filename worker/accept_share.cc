@@ -14,6 +14,10 @@ constexpr int kMostInARow = 4;        // then the others do not seem to take it
 constexpr int kTakenAtOnce = 3;       // then, beside the first
 constexpr uint64_t kSilentMs = 2500;  // more than two beats
 
+bool IsSilent(const shm::WorkerPulse& pulse, uint64_t now_ms) {
+  return pulse.beat_ms.load(kRelaxed) + kSilentMs < now_ms;
+}
+
 }  // namespace
 
 AcceptShare::Others AcceptShare::LookAtOthers(uint64_t now_ms) const {
@@ -21,12 +25,19 @@ AcceptShare::Others AcceptShare::LookAtOthers(uint64_t now_ms) const {
   for (size_t i = 0; i < in_.pulses->slots.size(); ++i) {
     const shm::WorkerPulse& pulse = in_.pulses->slots[i];
     if (pulse.accepts_for.load(kRelaxed) != in_.generation) continue;
-    if (pulse.beat_ms.load(kRelaxed) + kSilentMs < now_ms) continue;
+    if (IsSilent(pulse, now_ms)) continue;
     const shm::WorkerCounters& counters = in_.counters->slots[i];
     others.fewest = std::min(others.fewest, counters.active.load(kRelaxed));
     others.accepted += counters.accepted.load(kRelaxed);
   }
   return others;
+}
+
+bool AcceptShare::AnotherGenerationAccepts(uint64_t now_ms) const {
+  return std::ranges::any_of(in_.pulses->slots, [&](const shm::WorkerPulse& pulse) {
+    const uint64_t generation = pulse.accepts_for.load(kRelaxed);
+    return generation != 0 && generation != in_.generation && !IsSilent(pulse, now_ms);
+  });
 }
 
 bool AcceptShare::MayAccept(uint64_t now_ms) {

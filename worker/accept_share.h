@@ -24,6 +24,9 @@ class AcceptShare {
   // Asked before each accept; false: try again in a few milliseconds.
   bool MayAccept(uint64_t now_ms);
 
+  // Workers of another generation still take connections (and give signs of life).
+  bool AnotherGenerationAccepts(uint64_t now_ms) const;
+
  private:
   struct Others {
     int64_t fewest;     // connections of the worker that has the fewest

@@ -6,10 +6,25 @@
 #include <string>
 
 #include "proto/proxy_protocol.h"
+#include "worker/http/connection_log.h"
 #include "worker/net/plain_transport.h"
 #include "worker/tls/tls_transport.h"
 
 namespace limpet::worker {
+
+namespace {
+
+// What is wrong with a PROXY header that is none.
+std::string Describe(std::string_view data) {
+  constexpr std::string_view kSignature("\r\n\r\n\0\r\nQUIT\n", 12);  // of version 2
+  if (data.starts_with(kSignature) && data.size() > kSignature.size()) {
+    const int version = static_cast<unsigned char>(data[kSignature.size()]) >> 4;
+    if (version != 2) return fmt::format("unknown PROXY protocol version: {}", version);
+  }
+  return fmt::format("broken header: \"{}\"", data.substr(0, data.find_first_of("\r\n")));
+}
+
+}  // namespace
 
 // Waits for the PROXY header of a connection. It is peeked at and then taken to the byte: what
 // follows may be TLS.
@@ -28,7 +43,7 @@ class Acceptor::PendingProxy final : public Deletable {
 
  private:
   void OnReadable() {
-    std::string bytes(4096, '\0');
+    std::string bytes(kMostBytes, '\0');
     const ssize_t n = ::recv(fd_.get(), bytes.data(), bytes.size(), MSG_PEEK);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) return End();
@@ -36,15 +51,13 @@ class Acceptor::PendingProxy final : public Deletable {
     size_t consumed = 0;
     switch (proto::ParseProxyHeader(bytes, &info_.proxy_info, &consumed)) {
       case proto::ProxyStatus::kIncomplete:
-        return;
+        return AwaitMoreThan(bytes.size());
       case proto::ProxyStatus::kError:
-        LIMPET_LOG(owner_.runtime_.logs[0], LogLevel::kError,
-                   "broken header: \"{}\" while reading PROXY protocol, client: {}",
-                   bytes.substr(0, bytes.find('\r')), info_.remote_host);
-        return End();
+        return Refuse(Describe(bytes));
       case proto::ProxyStatus::kComplete:
         break;
     }
+    SetWakeUp(1);
     if (::recv(fd_.get(), bytes.data(), consumed, 0) != static_cast<ssize_t>(consumed))
       return End();
     watch_.Stop();
@@ -56,6 +69,26 @@ class Acceptor::PendingProxy final : public Deletable {
     owner.Proceed(std::move(fd), std::move(info));
   }
 
+  // Bytes that are only peeked at stay readable: the kernel is to wake us when there are more.
+  void AwaitMoreThan(size_t seen) {
+    if (seen >= kMostBytes) return Refuse("header is too large");
+    if (seen == seen_) return End();  // woken for nothing new: the client has closed
+    seen_ = seen;
+    SetWakeUp(static_cast<int>(seen + 1));
+  }
+
+  void SetWakeUp(int bytes) {
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+  }
+
+  void Refuse(const std::string& why) {
+    LogConnection(owner_.runtime_, info_, LogLevel::kError, why + " while reading PROXY protocol");
+    std::string unread(kMostBytes, '\0');
+    // What is left unread would make the kernel reset the connection.
+    [[maybe_unused]] const ssize_t n = ::recv(fd_.get(), unread.data(), unread.size(), 0);
+    End();
+  }
+
   void OnTimeout() { End(); }
 
   void End() {
@@ -63,9 +96,12 @@ class Acceptor::PendingProxy final : public Deletable {
     owner_.Forget(this);
   }
 
+  static constexpr size_t kMostBytes = 4096;  // a longer header is refused
+
   Acceptor& owner_;
   UniqueFd fd_;
   ClientInfo info_;
+  size_t seen_ = 0;  // bytes of an incomplete header
   FdWatch watch_;
   Timer timer_;
 };

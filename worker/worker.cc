@@ -1,5 +1,6 @@
 #include "worker/worker.h"
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <vector>
@@ -18,6 +19,9 @@
 namespace limpet::worker {
 namespace {
 
+constexpr uint64_t kLookEveryMs = 2;     // at workers that are still to stop accepting
+constexpr uint64_t kPatienceMs = 1'000;  // with them: the master tells them after a tenth of it
+
 // One worker process: everything it owns, in the order it must go.
 class Worker {
  public:
@@ -28,6 +32,9 @@ class Worker {
   void MakeUpstreams();
   void MakeAcceptors();
   void MakeWatch();
+  void Accept();
+  void AcceptInTurn();
+  bool KnowsNames() const;
   shm::WorkerPulse& pulse() {
     return environment_.pulses->slots[static_cast<size_t>(environment_.slot)];
   }
@@ -47,6 +54,8 @@ class Worker {
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   std::unique_ptr<Watch> watch_;
   Heartbeat heartbeat_;
+  Timer turn_timer_;
+  uint64_t waiting_since_ms_ = 0;
   Timer shutdown_timer_;
   SignalWatch quit_, terminate_, interrupt_, reopen_;
 };
@@ -77,6 +86,7 @@ Worker::Worker(const Environment& environment)
               .slot = environment.slot,
               .generation = environment.generation}),
       heartbeat_(loop_, pulse(), *environment.config),
+      turn_timer_(loop_, Callback::To<&Worker::AcceptInTurn>(this)),
       shutdown_timer_(loop_, Callback::To<&Worker::OnShutdownTimeout>(this)),
       quit_(loop_, SIGQUIT, Callback::To<&Worker::OnQuit>(this)),
       terminate_(loop_, SIGTERM, Callback::To<&Worker::OnTerminate>(this)),
@@ -159,8 +169,8 @@ int Worker::Run() {
   std::signal(SIGWINCH, SIG_IGN);
   ::sigprocmask(SIG_UNBLOCK, &ours, nullptr);
   heartbeat_.Start();
-  pulse().accepts_for.store(environment_.generation, std::memory_order_relaxed);
-  for (const auto& acceptor : acceptors_) acceptor->Start();
+  waiting_since_ms_ = loop_.NowMs();
+  AcceptInTurn();
   MakeWatch();
   loop_.Run();
   acceptors_.clear();
@@ -171,17 +181,47 @@ int Worker::Run() {
   return 0;
 }
 
+void Worker::Accept() {
+  pulse().accepts_for.store(environment_.generation, std::memory_order_relaxed);
+  for (const auto& acceptor : acceptors_) acceptor->Start();
+}
+
+// All names have peers, or had a chance in an earlier configuration.
+bool Worker::KnowsNames() const {
+  if (environment_.generation > 1) return true;
+  return std::ranges::all_of(environment_.peer_states, [](shm::PeerStates* states) {
+    if (states == nullptr || states->resolved() == nullptr) return true;
+    const shm::PeerStates::Guard guard(*states);
+    return std::ranges::none_of(states->sources(), [&](uint32_t source) {
+      return states->resolved()->Peers(source).empty();
+    });
+  });
+}
+
+// After a reload, once the workers of the configuration before take no more connections: a session
+// that is learned here at a server new to them would else come to one of them, which moves it.
+// After a start, once the names of servers have been answered: requests would fail, and sessions of
+// servers that are not known yet would move. Connections wait in their sockets meanwhile.
+void Worker::AcceptInTurn() {
+  const uint64_t now = loop_.NowMs();
+  const bool patient = now - waiting_since_ms_ < kPatienceMs;
+  if (!patient || (!share_.AnotherGenerationAccepts(now) && KnowsNames())) return Accept();
+  turn_timer_.Arm(kLookEveryMs);
+}
+
 void Worker::OnQuit() {
   if (runtime_.stopping) return;
   runtime_.stopping = true;
   LIMPET_LOG(runtime_.logs[0], LogLevel::kNotice, "gracefully shutting down");
   environment_.set_title("worker process is shutting down");
+  turn_timer_.Disarm();
   pulse().accepts_for.store(0, std::memory_order_relaxed);
   for (const auto& acceptor : acceptors_) acceptor->Stop();
   if (watch_ != nullptr) watch_->Stop();
   for (const auto& upstream : runtime_.upstreams) {
     upstream->pool.CloseAll();
     if (upstream->names != nullptr) upstream->names->Stop();
+    if (upstream->sticky != nullptr) upstream->sticky->OnStopping();
   }
   if (const auto timeout = runtime_.config.worker_shutdown_timeout; timeout.count() > 0) {
     shutdown_timer_.Arm(timeout);

@@ -58,7 +58,7 @@ class RequestParser {
   std::string_view first_ignored_line() const { return first_ignored_line_; }
 
  private:
-  HeadStatus Fail(int status, std::string_view reason, std::string_view detail = {});
+  [[gnu::cold]] HeadStatus Fail(int status, std::string_view reason, std::string_view detail = {});
   HeadStatus CheckUnfinished(const char* data, size_t size, const HeadLimits& limits);
   HeadStatus Finish(const char* data, const HeadLimits& limits);
 

@@ -28,7 +28,7 @@ class ResponseParser {
   size_t consumed() const { return consumed_; }
 
  private:
-  HeadStatus Fail(std::string_view reason, std::string_view detail = {});
+  [[gnu::cold]] HeadStatus Fail(std::string_view reason, std::string_view detail = {});
   HeadStatus FailStatusLine();
   HeadStatus Finish(const char* data);
 

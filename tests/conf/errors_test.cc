@@ -60,7 +60,13 @@ TEST(Errors, Http) {
        "named location, or "
        "inside \"if\" statement, or inside \"limit_except\" block in t.conf:1"},
       {"upstream a { server 127.0.0.1; sticky learn create=$cookie_a lookup=$cookie_a zone=z:1k; }",
-       "zone \"z\" is too small in t.conf:1"},
+       "\"sticky\" directive zone is too small in t.conf:1"},
+      {"upstream a { server 127.0.0.1 backup; }", "no servers in upstream \"a\" in t.conf:1"},
+      {"limit_req_status 200;", "value must be between 400 and 599 in t.conf:1"},
+      {"limit_req_zone $uri zone=a rate=1r/s;", "invalid zone size \"zone=a\" in t.conf:1"},
+      {"limit_req_zone $uri zone=a:1k rate=1;", "zone \"zone=a:1k\" is too small in t.conf:1"},
+      {"resolver 127.0.0.1 valid=x;", "invalid parameter: valid=x in t.conf:1"},
+      {"resolver 127.0.0.1:99999;", "invalid port in resolver \"127.0.0.1:99999\" in t.conf:1"},
       {"upstream a { server 127.0.0.1; sticky learn create=$arg_a lookup=$arg_a zone=z:1m; } "
        "upstream b { server 127.0.0.2; sticky learn create=$arg_a lookup=$arg_a zone=z:1m; }",
        "sticky zone \"z\" is shared by upstreams \"a\" and \"b\" with different servers: "

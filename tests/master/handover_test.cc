@@ -58,10 +58,11 @@ TEST(Handover, SystemdsSocketsAreThoseOfTheNamedProcessOnly) {
 TEST(Handover, TheNewProcessFindsTheSocketsOpen) {
   const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const std::string number = std::to_string(fd.get());
-  const std::string test =
-      "test \"$LIMPET_SOCKETS\" = \"$PPID:" + number + ";\" && test -e /proc/$$/fd/" + number;
+  const std::string test = "test \"$LIMPET_SOCKETS\" = \"$PPID:" + number +
+                           ";\" && test -e /proc/$$/fd/" + number +
+                           " && test \"$(cat /proc/$$/fd/$LIMPET_NOTES)\" = notes";
   Handover handover;
-  ASSERT_TRUE(handover.Start({"sh", "-c", test}, {fd.get()}, [](const Error&) {}));
+  ASSERT_TRUE(handover.Start({"sh", "-c", test}, {fd.get()}, "notes", [](const Error&) {}));
   EXPECT_TRUE(handover.successor_lives());
   int status = 0;
   ASSERT_EQ(::waitpid(handover.successor(), &status, 0), handover.successor());
@@ -74,7 +75,7 @@ TEST(Handover, TheNewProcessFindsTheSocketsOpen) {
 
 TEST(Handover, ABinaryThatIsNotThereEndsTheChild) {
   Handover handover;
-  ASSERT_TRUE(handover.Start({"/nowhere/limpet"}, {}, [](const Error&) {}));
+  ASSERT_TRUE(handover.Start({"/nowhere/limpet"}, {}, "", [](const Error&) {}));
   int status = 0;
   ASSERT_EQ(::waitpid(handover.successor(), &status, 0), handover.successor());
   EXPECT_EQ(WEXITSTATUS(status), 2);

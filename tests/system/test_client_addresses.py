@@ -100,6 +100,7 @@ BROKEN = {
     "v1 with a bad address": b"PROXY TCP4 192.0.2 192.0.2.2 123 456\r\n",
     "v1 with a bad port": b"PROXY TCP4 192.0.2.1 192.0.2.2 123456 456\r\n",
     "v2 of another version": b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\0",
+    "v2 that is too long": v2(addresses=V4, tlvs=b"\xee\x17\x70" + b"x" * 6000),
 }
 
 
@@ -114,10 +115,37 @@ def test_proxy_protocol(limpet, name):
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_proxy_protocol(limpet, name):
-    with Connection(limpet.values["proxied"]) as connection:
+    port = limpet.values["proxied"]
+    with Connection(port) as connection:
         connection.send(BROKEN[name] + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         try:
             assert connection.stream.read() == b""
         except ConnectionResetError:
             pass
-    limpet.wait_log("broken header")
+    why = {"v2 of another version": "unknown PROXY protocol version: 3",
+           "v2 that is too long": "header is too large"}.get(name, 'broken header: "[^"]*"')
+    limpet.wait_log(rf"\[error\] .*\*\d+ {why} while reading PROXY protocol, client: 127.0.0.1, server: [0-9.]+:{port}$")
+
+
+def test_a_proxy_header_in_pieces(limpet):
+    """Its worker waits for the rest; it does not turn round and round over what it has seen."""
+    header, text = PROXIED["v2 with a TLV"]
+    with Connection(limpet.values["proxied"]) as connection:
+        for i, byte in enumerate(header):
+            connection.send(bytes([byte]))
+            if i == 20:
+                worker = limpet.workers()[0]
+                before = cpu_ticks(worker)
+                connection.socket.settimeout(0.5)
+                with pytest.raises(TimeoutError):
+                    connection.socket.recv(1)
+                connection.socket.settimeout(20)
+                assert cpu_ticks(worker) - before < 20  # of 50 if it were busy
+        connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.response().text == text
+
+
+def cpu_ticks(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])

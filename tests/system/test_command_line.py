@@ -1,4 +1,5 @@
 """Options: -t, -T, -q, -v, -V, -s, -h, and what is wrong with the rest."""
+import os
 import re
 import subprocess
 
@@ -109,6 +110,15 @@ def test_as_a_daemon_the_command_returns_and_the_service_stays():
         stop = subprocess.run([*command, "-s", "stop"], timeout=PATIENCE)
         assert stop.returncode == 0
         limpet.wait_log(r"\[notice\].* exit$")
+
+
+def test_a_daemon_that_cannot_start_tells_whoever_started_it():
+    with prepared() as limpet:
+        os.mkdir(limpet.path("limpet.pid"))  # no file can be put there
+        command = [word.replace("daemon off;", "daemon on;") for word in limpet.command()]
+        assert subprocess.run(command, stdin=subprocess.DEVNULL, timeout=PATIENCE).returncode == 1
+        assert limpet.log_lines(r"\[emerg\].*limpet.pid")
+        os.rmdir(limpet.path("limpet.pid"))
 
 
 def test_closed_standard_streams_do_no_harm():

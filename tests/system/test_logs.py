@@ -1,6 +1,7 @@
 """Access logs: what a line says, where it goes, and that nothing is lost; error logs in containers."""
 import json
 import os
+import re
 import signal
 import socket
 
@@ -28,6 +29,11 @@ http {
         location /both { access_log {dir}/short.log short; access_log {dir}/json.log json; return 200 ok; }
         location /buffered { access_log {dir}/buffered.log short buffer=64k flush=1h; return 200 ok; }
         location /syslog { access_log syslog:server=127.0.0.1:{syslog},tag=mine,severity=notice short; return 200 ok; }
+        location /errors_to_syslog {
+            access_log off;
+            root /nonexistent;
+            error_log syslog:server=127.0.0.1:{syslog},tag=mine,facility=user error;
+        }
         location /up { proxy_pass http://127.0.0.1:{origin}; }
     }
 }
@@ -68,6 +74,26 @@ def test_lines(origins):
                 "POST /up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
             get(limpet.port, "/syslog")
             assert b"mine: GET /syslog" in collector.recv(2000)
+            get(limpet.port, "/errors_to_syslog")
+            assert re.match(rb"<11>\w{3} [ \d]\d [\d:]{8} \S+ mine: \d{4}/\d\d/\d\d [\d:]{8} \[error\] \d+#\d+: \*\d+ open",
+                            collector.recv(2000))
+
+
+def test_connections_without_a_request():
+    with Limpet(CONFIG, workers=1, origin=1, syslog=1) as limpet:
+        where = rf"client: 127.0.0.1, server: 0.0.0.0:{limpet.port}$"
+        with Connection(limpet.port):
+            pass
+        limpet.wait_log(r"\[info\] .*\*\d+ client closed connection while waiting for request, " + where)
+        with Connection(limpet.port) as connection:
+            connection.send("GET / HT")
+        limpet.wait_log(r"client prematurely closed connection while reading client request line, " + where)
+        with Connection(limpet.port) as connection:
+            connection.send("GET / HTTP/1.1\r\nHo")
+        limpet.wait_log(r"client prematurely closed connection while reading client request headers, " + where)
+        with Connection(limpet.port) as connection:
+            assert connection.request("/").status == 200
+        limpet.wait_log(r"client 127.0.0.1 closed keepalive connection$")
 
 
 def test_conditions_and_escapes():

@@ -373,3 +373,58 @@ def test_what_does_not_fit_together_is_refused(change, message):
         checked = limpet.run("-t")
         assert checked.returncode == 1
         assert re.search(message, checked.stderr), checked.stderr
+
+
+class SlowFor(NameServer):
+    """Takes its time for one name."""
+
+    def __init__(self, name):
+        self.slow = name
+        super().__init__()
+
+    def _answer(self, question, over):
+        if self.slow.encode() in question:
+            time.sleep(0.3)
+        return super()._answer(question, over)
+
+
+def test_who_comes_before_the_names_are_answered_waits_and_finds_his_session(pods):
+    """A start with sessions of servers that nobody has asked for yet: a request must not be given to others, nor refused."""
+    with SlowFor("late") as dns:
+        dns.set(web=["127.0.1.1"], late=["127.0.1.2"])
+        for pod in pods(1, 2):
+            pod.respond = lambda request, name=pod.name: Reply(name.encode(), headers=[] if request.header("cookie") else
+                                                               [("Set-Cookie", f"sid={name}-{os.urandom(4).hex()}")])
+        servers = f"server web.test:{pods.port} resolve; server late.test:{pods.port} resolve;"
+        with start(dns, pods, servers, more=LEARN) as limpet:
+            assert get(limpet.port).status == 200, "the first request of all"
+            wait_until(lambda: len(peers(limpet)) == 2, "both servers")
+            sessions = [get(limpet.port).cookie("sid") for _ in range(8)]
+            assert {session[:4] for session in sessions} == {"pod1", "pod2"}
+            limpet.end()
+            limpet.start()
+            for session in sessions:
+                assert get(limpet.port, cookies={"sid": session}).text == session[:4]
+
+
+def test_a_new_binary_knows_the_servers_at_once(dns, pods):
+    def new_pid():
+        with open(limpet.path("limpet.pid")) as text:
+            return (pid := int(text.read() or 0)) != limpet.pid and pid
+
+    pods(1, 2)
+    dns.set(**RECORDS)
+    with start(dns, pods) as limpet:
+        wait_until(lambda: len(peers(limpet)) == 2, "the servers")
+        dns.zone.silent = True
+        limpet.kill(signal.SIGUSR2)
+        wait_until(lambda: os.path.exists(limpet.path("limpet.pid.oldbin")) and os.path.exists(limpet.path("limpet.pid")),
+                   "the new master")
+        new = wait_until(new_pid, "its process id")
+        limpet.kill(signal.SIGQUIT)
+        limpet.process.wait(20)
+        try:
+            assert {get(limpet.port).text for _ in range(4)} == {"pod1", "pod2"}
+        finally:
+            os.kill(new, signal.SIGTERM)
+            wait_until(lambda: not os.path.exists(f"/proc/{new}"), "its end")

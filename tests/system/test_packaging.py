@@ -1,5 +1,4 @@
 """What is shipped around the binary: configurations are valid, manifests fit together, completion completes."""
-import glob
 import os
 import re
 import shutil
@@ -34,14 +33,37 @@ def is_valid(config):
         assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("path", [os.path.relpath(path, ROOT) for folder in ("scripts", "packaging") for path in
-                                  glob.glob(f"{ROOT}/{folder}/**/*.y*ml", recursive=True)])
-def test_yaml_is_well_formed(path):
-    manifests(path)
-    if shutil.which("yamllint"):
-        done = subprocess.run(["yamllint", "-c", os.path.join(ROOT, ".yamllint"), os.path.join(ROOT, path)],
-                              capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout
+def check_manifests(folder, *more):
+    return subprocess.run([os.path.join(ROOT, "scripts/check-manifests"), *more, folder], capture_output=True, text=True)
+
+
+def test_nothing_is_wrong_with_the_manifests():
+    done = check_manifests(ROOT, "--compose")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path, right, wrong, what", [
+    ("scripts/k8s/app.yaml", "replicas: 3", "replica: 3", "unknown field 'replica'"),
+    ("scripts/k8s/app.yaml", "containerPort: 8080", "containerPort: http", "'http' is no int"),
+    ("scripts/k8s/limpet.yaml", "  serviceName: limpet\n", "", "no serviceName"),
+    ("scripts/k8s/limpet.yaml", "medium: Memory", "medium: Ram", "'Ram' is none of"),
+    ("scripts/demo/docker-compose.yml", "      - web\n", "      - wen\n", "depends on wen"),
+    ("scripts/demo/docker-compose.yml", "dockerfile: scripts/docker/Dockerfile", "dockerfile: Dockerfile", "no Dockerfile"),
+    ("scripts/docker/Dockerfile", "COPY scripts/lib.sh", "COPY scripts/lib.bash", "no scripts/lib.bash"),
+    ("scripts/docker/Dockerfile", "--from=build", "--from=built", "no stage built"),
+    ("packaging/alerts/rules.yml", "  ", "    ", "indentation"),
+])
+def test_what_is_wrong_with_manifests_is_found(tmp_path, path, right, wrong, what):
+    if what == "indentation" and not shutil.which("yamllint"):
+        pytest.skip("no yamllint here")
+    for folder in ("scripts", "packaging"):
+        shutil.copytree(os.path.join(ROOT, folder), tmp_path / folder)
+    shutil.copy(os.path.join(ROOT, ".yamllint"), tmp_path)
+    text = (tmp_path / path).read_text()
+    assert right in text
+    (tmp_path / path).write_text(text.replace(right, wrong, 1))
+    done = check_manifests(str(tmp_path))
+    assert done.returncode == 1 and f"{path}: " in done.stdout and what in done.stdout, done.stdout + done.stderr
 
 
 def test_the_packages_configuration_is_valid():
@@ -54,6 +76,13 @@ def test_the_packages_configuration_is_valid():
 
 def test_the_demonstrations_configuration_is_valid():
     is_valid(read("scripts/demo/docker.conf").replace("web:", "127.0.0.1:"))
+
+
+def test_the_configuration_for_kubernetes_is_valid():
+    config = one(manifests("scripts/k8s/limpet.yaml"), "ConfigMap")["data"]["limpet.conf"]
+    config = re.sub(r"^(pid|error_log) .*$", "", config, flags=re.MULTILINE)
+    config = re.sub(r"resolver \S+", "resolver 127.0.0.1", config)  # a name of the cluster's
+    is_valid(config.replace("listen 8080", "listen {port}"))
 
 
 def test_kubernetes_manifests_fit_together():

@@ -1,4 +1,5 @@
 """`queue`: requests wait while all servers are at max_conns."""
+import json
 import threading
 
 import pytest
@@ -22,6 +23,7 @@ http {
         listen {port};
         location / { proxy_pass http://app; }
         location = /stub { stub_status; access_log off; }
+        location /anywhere/ { api /status/; access_log off; }
     }
 }
 """
@@ -93,6 +95,20 @@ def test_a_place_freed_in_another_worker_is_taken(gate):
         waiting = [ask(limpet, f"/{number}") for number in range(12)]
         gate.open.set()
         assert [connection.response().status for connection in [held, *waiting]] == [200] * 13
+
+
+def test_the_api_tells_how_many_wait(gate):
+    with start(gate, "queue 5;") as limpet:
+        held = hold(limpet, gate)
+        waiting = [ask(limpet, "/1"), ask(limpet, "/2")]
+
+        def queue():
+            return json.loads(get(limpet.port, "/anywhere/upstreams/app").text)["queue"]
+
+        wait_until(lambda: queue() == {"waiting": 2, "limit": 5}, "both to wait")
+        gate.open.set()
+        assert [connection.response().status for connection in [held, *waiting]] == [200] * 3
+        wait_until(lambda: queue() == {"waiting": 0, "limit": 5}, "nobody to wait")
 
 
 def test_a_full_queue_refuses(gate):

@@ -123,3 +123,72 @@ def test_twenty_reloads_and_reopened_logs_under_load_lose_no_request_and_no_sess
                 load.more(20)
         assert all(get(limpet.port, cookies={"s": session}).text == session[0] for session in sessions)
         assert json.loads(get(limpet.port, "/status/sessions/one", cookies={"s": "x"}).text)["active"] == 50
+
+
+GROWING = """
+events { }
+http {
+    upstream app {
+        zone app 64k;
+        server 127.0.0.1:{a};
+        {more}
+        sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=one:1m timeout=1h header;
+    }
+    server { listen {port}; location / { proxy_pass http://app; } }
+}
+"""
+
+
+class Visitors:
+    """Each opens a session, comes back at once a few times, and is somebody else then. `moved`: found another server."""
+
+    def __init__(self, port):
+        self.port, self.moved, self.came_back = port, [], 0
+        self.over = threading.Event()
+        self.threads = [threading.Thread(target=self._come, args=(number,)) for number in range(4)]
+
+    def _come(self, number):
+        count = 0
+        while not self.over.is_set():
+            count += 1
+            session = f"{number}-{count}"
+            first = get(self.port, f"/?{session}").text
+            for _ in range(4):
+                answer = get(self.port, cookies={"s": session})
+                self.came_back += 1
+                if (answer.status, answer.text) != (200, first):
+                    self.moved.append((session, first, answer.status, answer.text))
+
+    def more(self, visits):
+        wanted = self.came_back + visits
+        wait_until(lambda: self.came_back >= wanted, f"{visits} visits")
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def test_sessions_of_a_new_server_stay_there_while_old_workers_still_end(origins):
+    """The old workers do not know it: none of its sessions may come to one of them."""
+    def respond(name):
+        return lambda request: Reply(name.encode(), headers=[] if request.header("cookie") else
+                                     [("Set-Cookie", f"s={request.target[2:]}")])
+
+    (a,), (b,), (c,) = (origins(name, respond=respond(name)) for name in "abc")
+    with Limpet(GROWING, workers=3, a=a.port, more="") as limpet:
+        for _ in range(3):
+            with Visitors(limpet.port) as visitors:
+                visitors.more(20)
+                limpet.values["more"] = f"server 127.0.0.1:{b.port}; server 127.0.0.1:{c.port};"
+                limpet.reload(GROWING)
+                visitors.more(50)
+            assert not visitors.moved, (len(visitors.moved), visitors.moved[:3])
+            assert c.hits, "the new servers have sessions"
+            limpet.values["more"] = ""
+            limpet.reload(GROWING)

@@ -147,6 +147,21 @@ def test_an_upstream_shows_its_peers(limpet):
     assert (spare["state"], spare["backup"], spare["sessions"]) == ("up", True, 0)
 
 
+def test_angies_tree_of_upstreams(limpet):
+    for i in range(5):
+        login(limpet, f"session-{i}")
+    zone_until(limpet, {"active": 5})
+    name = f"127.0.0.1:{limpet.values['a']}"
+    peer = status(limpet, "http/upstreams/backend/peers")[name]
+    assert (peer["server"], peer["sid"], peer["state"], peer["weight"], peer["backup"]) == (name, "one", "up", 3, False)
+    assert peer["selected"] == {"current": 0, "total": 5}
+    assert peer["responses"] == {"2xx": 5}
+    assert (peer["health"]["fails"], peer["health"]["unavailable"]) == (0, 0)
+    assert status(limpet, f"http/upstreams/backend/peers/{name}/selected/total") == 5
+    assert status(limpet, f"http/upstreams/backend/peers/{name}/") == peer
+    assert json.loads(get(limpet.port, "/other/http/upstreams/backend/peers").text)[name] == peer
+
+
 def test_a_failed_peer_is_unavailable(origins):
     a, _ = made = origins("a", "b")
     with start(lambda *_: made) as limpet:
@@ -157,7 +172,8 @@ def test_a_failed_peer_is_unavailable(origins):
 
 
 @pytest.mark.parametrize("path", ["/status/nothing", "/status/sessions/other", "/status/upstreams/other",
-                                  "/status/sessions/clients/more", "/other/sessions"])
+                                  "/status/sessions/clients/more", "/other/nothing",
+                                  "/status/http/upstreams/other"])
 def test_what_is_unknown_is_a_404_in_json(limpet, path):
     response = get(limpet.port, path)
     assert (response.status, response.header("content-type")) == (404, "application/json")

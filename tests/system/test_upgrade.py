@@ -208,3 +208,23 @@ def test_the_zone_is_saved_by_the_last_one_only(pair):
     assert os.path.exists(snapshot)
     pair.limpet.start()
     pair.check_sessions()
+
+
+def test_what_is_known_of_servers_goes_along(pair):
+    """A server that was drained, and one that has failed, are that for the new binary, too."""
+    def states():
+        done = pair.limpet.run("servers", "app", "--json")
+        return {peer["server"]: (peer["state"], peer["fails"]) for peer in json.loads(done.stdout)["peers"]}
+
+    a, b = (f"127.0.0.1:{pair.limpet.values[name]}" for name in "ab")
+    assert pair.limpet.run("drain", "app", a).returncode == 0
+    before = states()
+    assert before == {a: ("draining", 0), b: ("up", 0)}
+    pair.upgrade()
+    assert states() == before
+    pair.end(pair.old)
+    assert states() == before
+    pair.check_sessions()
+    assert {get(pair.limpet.port).text for _ in range(6)} == {"b"}
+    assert pair.limpet.run("restore", "app", a).returncode == 0
+    assert {get(pair.limpet.port).text for _ in range(6)} == {"a", "b"}

@@ -56,6 +56,18 @@ TEST_F(AcceptShareTest, WorkersThatDoNotAcceptDoNotCount) {
   EXPECT_TRUE(MayAccept());
 }
 
+TEST_F(AcceptShareTest, AnotherGenerationAcceptsUntilItsLastWorkerStopsOrFallsSilent) {
+  Worker(0, 0);
+  Worker(1, 0);
+  EXPECT_FALSE(share_.AnotherGenerationAccepts(100'000)) << "its own";
+  Worker(2, 0, 2);
+  Worker(3, 0, 0);
+  EXPECT_TRUE(share_.AnotherGenerationAccepts(100'000));
+  EXPECT_FALSE(share_.AnotherGenerationAccepts(105'000)) << "its loop stands still";
+  Worker(2, 0, 0);
+  EXPECT_FALSE(share_.AnotherGenerationAccepts(100'000));
+}
+
 // Whoever happens to be woken first: in the end all have about the same.
 TEST_F(AcceptShareTest, ABiasedOrderOfWakingStillSpreadsEvenly) {
   constexpr size_t kWorkers = 4;

@@ -90,6 +90,7 @@ GroupCheck::GroupCheck(const Env& env, UpstreamGroup& group, size_t place, Passe
 GroupCheck::~GroupCheck() = default;
 
 void GroupCheck::Sync() {
+  group_.Update();
   std::map<shm::PeerState*, std::unique_ptr<PeerCheck>> gone;
   gone.swap(peers_);
   for (Peer& peer : group_.peers()) {

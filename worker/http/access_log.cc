@@ -82,7 +82,8 @@ void AccessLogs::WriteToVariablePath(Exchange& exchange, const conf::AccessLog& 
   struct stat info {};
   const std::string root(DocumentRoot(exchange));
   if (::stat(root.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
-    exchange.Log(LogLevel::kError, fmt::format("testing \"{}\" existence failed", root));
+    exchange.Log(LogLevel::kError,
+                 fmt::format("testing \"{}\" existence failed while logging request", root));
     return;
   }
   std::string path(exchange.Evaluate(log.path));
@@ -90,7 +91,8 @@ void AccessLogs::WriteToVariablePath(Exchange& exchange, const conf::AccessLog& 
   if (path.front() != '/') path.insert(0, exchange.runtime().config.prefix);
   const int errnum = variable_files_.Write(path, line_, cache, exchange.runtime().loop.NowMs());
   if (errnum != 0) {
-    exchange.Log(LogLevel::kCrit, fmt::format("open() \"{}\" failed{}", path, ErrnoText(errnum)));
+    exchange.Log(LogLevel::kCrit, fmt::format("open() \"{}\" failed{} while logging request", path,
+                                              ErrnoText(errnum)));
   }
 }
 

@@ -79,13 +79,14 @@ std::string_view Padding(Exchange& exchange, int status) {
 }
 
 // Forgets the response that was being made, but for what an error says about itself: where to go,
-// how to prove who one is, which ranges there are.
+// how to prove who one is, which ranges there are; and for cookies: a session that has begun goes
+// on.
 void StartOver(Exchange& exchange, int status) {
   using proto::HeaderId;
   Response& response = exchange.response();
   std::vector<proto::Header> kept;
   for (const proto::Header& header : response.headers) {
-    if (header.id == HeaderId::kWwwAuthenticate ||
+    if (header.id == HeaderId::kWwwAuthenticate || header.id == HeaderId::kSetCookie ||
         (header.id == HeaderId::kContentRange && status == 416)) {
       kept.push_back(header);
     }

@@ -433,9 +433,9 @@ void Exchange::Log(LogLevel level, std::string_view message) const {
   if (request_.head != nullptr && !request_.head->request_line.empty()) {
     line += fmt::format(", request: \"{}\"", request_.head->request_line);
     if (request_.is_subrequest) line += fmt::format(", subrequest: \"{}\"", request_.uri);
-    if (proxy_ != nullptr && proxy_->peer() != nullptr) {
-      line += fmt::format(", upstream: \"{}://{}{}\"", proxy_->is_https() ? "https" : "http",
-                          proxy_->peer()->name, proxy_->request_uri());
+    if (const std::string url = proxy_ != nullptr ? proxy_->LoggedUrl() : std::string();
+        !url.empty()) {
+      line += fmt::format(", upstream: \"{}\"", url);
     }
     if (const proto::Header* host = request_.headers().Find(proto::HeaderId::kHost)) {
       line += fmt::format(", host: \"{}\"", host->value);

@@ -53,8 +53,8 @@ class Exchange final : public conf::VariableReader {
   void Start(ClientStream& stream, const proto::RequestHead& head, size_t head_length);
   // A head that is not acceptable: answered with `error.status` under the listener's default
   // server. `silent`: there is nobody to answer, only a log line to write.
-  void StartRefused(ClientStream& stream, const proto::RequestHead& head,
-                    const proto::HeadError& error, bool silent = false);
+  [[gnu::cold]] void StartRefused(ClientStream& stream, const proto::RequestHead& head,
+                                  const proto::HeadError& error, bool silent = false);
   // A request of our own for another location, made while `parent` waits: its head, its client, and
   // the variables it has set are this one's, too. `parent` must outlive this exchange's end.
   enum class Copied : uint8_t { kNothing, kMethod, kMethodAndBody };  // the body has been read
@@ -124,7 +124,7 @@ class Exchange final : public conf::VariableReader {
   bool MarkErrorPage(int status);
 
   // The error log, with the request's context behind the message.
-  void Log(LogLevel level, std::string_view message) const;
+  [[gnu::cold]] void Log(LogLevel level, std::string_view message) const;
   bool LogEnabled(LogLevel level) const { return error_log().Enabled(level); }
   const limpet::Log& error_log() const;
 

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "worker/http/connection_log.h"
 #include "worker/http/connection_set.h"
 #include "worker/http/limit_rate.h"
 #include "worker/http/response_writer.h"
@@ -42,6 +43,30 @@ bool KeepAliveDisabled(const conf::ClientSettings& conf, const Request& request)
          text.find("Chrome/") == std::string_view::npos;
 }
 
+std::string_view UnparsedHead(const BlockRef& block, size_t begin, size_t end) {
+  return block ? std::string_view(block.data() + begin, end - begin) : std::string_view();
+}
+
+// What a connection without a whole head was doing, for error lines.
+std::string_view WhileReading(std::string_view head) {
+  if (head.empty()) return " while waiting for request";
+  return head.find('\n') == std::string_view::npos ? " while reading client request line"
+                                                   : " while reading client request headers";
+}
+
+// The client has closed between two requests or within a head.
+void LogClosed(const Runtime& runtime, const ClientInfo& info, std::string_view head) {
+  if (head.empty() && info.requests > 0) {
+    const Log& log = ConnectionLog(runtime, info);
+    if (!log.Enabled(LogLevel::kInfo)) return;
+    return log.Write(LogLevel::kInfo, info.number,
+                     fmt::format("client {} closed keepalive connection", info.remote_host));
+  }
+  LogConnection(runtime, info, LogLevel::kInfo,
+                fmt::format("client {}closed connection{}", head.empty() ? "" : "prematurely ",
+                            WhileReading(head)));
+}
+
 }  // namespace
 
 Http1Connection::Http1Connection(ConnectionSet& set, Runtime& runtime,
@@ -72,8 +97,8 @@ void Http1Connection::Start() {
 
 void Http1Connection::OnReady(int errnum) {
   if (errnum != 0 && !ContinueInPlain()) {
-    LIMPET_LOG(runtime_.logs[0], LogLevel::kInfo, "{} while SSL handshaking, client: {}",
-               transport_->ErrorText(), info_.remote_host);
+    LogConnection(runtime_, info_, LogLevel::kInfo,
+                  transport_->ErrorText() + " while SSL handshaking");
     return Close(false);
   }
   if (info_.ssl) NoteTlsServer();
@@ -227,6 +252,7 @@ void Http1Connection::ReadHead() {
     case Io::kError:
       if (state_ == State::kHead)
         return RefuseHead({400, "client prematurely closed connection", {}}, true);
+      LogClosed(runtime_, info_, UnparsedHead(block_, begin_, end_));
       return Close(false);
   }
 }
@@ -483,7 +509,13 @@ void Http1Connection::OnTimer() {
         transport_->SetReset();
       return RefuseHead({408, "client timed out (110: Connection timed out)", {}}, true);
     case State::kIdle:
-      return stopping_ && info_.requests > 0 ? CloseIdle() : Close(false);
+      if (stopping_ && info_.requests > 0) return CloseIdle();
+      if (info_.requests == 0) {
+        LogConnection(runtime_, info_, LogLevel::kInfo,
+                      fmt::format("client timed out{}{}", ErrnoText(ETIMEDOUT),
+                                  WhileReading(UnparsedHead(block_, begin_, end_))));
+      }
+      return Close(false);
     default:
       return Close(false);
   }

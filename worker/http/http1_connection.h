@@ -80,7 +80,7 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   void ProcessInput();
   bool ParseHead();
   void StartExchange();
-  void RefuseHead(const proto::HeadError& error, bool silent = false);
+  [[gnu::cold]] void RefuseHead(const proto::HeadError& error, bool silent = false);
   void ReadBody();
   void DeliverBuffered();
   size_t ConsumeBody(const BlockRef& block, std::string_view bytes);

@@ -1,7 +1,9 @@
 #include "worker/http/proxy_exchange.h"
 
+#include <algorithm>
 #include <cerrno>
 
+#include "base/text.h"
 #include "worker/http/exchange.h"
 #include "worker/http/response_writer.h"
 #include "worker/http/upstream_lookup.h"
@@ -75,7 +77,12 @@ bool ProxyExchange::FindUpstream() {
   https_ = url.https;
   evaluated_uri_ = url.uri;
   upstream_ = FindUpstreamByUrl(runtime, url);
-  return upstream_ != nullptr || Resolve(url.host);
+  if (upstream_ != nullptr) return true;
+  const auto port = ParseDecimal(url.port);
+  if (port && *port > 0 && *port <= 65535) return Resolve(url.host);
+  exchange_.Log(LogLevel::kError, fmt::format("invalid port in upstream \"{}\"", url.host_header));
+  FailWithoutPeer(500);
+  return false;
 }
 
 bool ProxyExchange::Resolve(std::string_view host) {
@@ -124,6 +131,7 @@ void ProxyExchange::FailResolving(std::string_view host, ResolveError error) {
 
 void ProxyExchange::FailWithoutPeer(int status) {
   state_ = State::kIdle;
+  GiveStickyCookie();
   exchange_.Finish(status);
 }
 
@@ -269,7 +277,7 @@ void ProxyExchange::EndAttempt(Outcome outcome, bool keep) {
                              .sent = attempt.bytes_sent,
                              .received = attempt.bytes_received};
   if (upstream_->group.Done(selection_, outcome, now, result)) {
-    LogUpstream(LogLevel::kWarn, "upstream server temporarily disabled", 0);
+    LogUpstream(LogLevel::kWarn, fmt::format("upstream server temporarily disabled{}", Doing()), 0);
   }
   out_.Clear();
   if (keep) {
@@ -298,29 +306,24 @@ AttemptFacts ProxyExchange::Facts() const {
 }
 
 void ProxyExchange::Fail(const Failure& failure, std::string_view what, int errnum) {
-  if (!what.empty()) {
-    const std::string_view doing = state_ == State::kConnecting ? " while connecting to upstream"
-                                   : request_half_ != Half::kDone
-                                       ? " while sending request to upstream"
-                                       : " while reading response header from upstream";
-    const bool says_when = what.find(" while ") != std::string_view::npos;
-    LogUpstream(LogLevel::kError,
-                errnum != 0 ? fmt::format("{}{}{}", what, ErrnoText(errnum), says_when ? "" : doing)
-                            : fmt::format("{}{}", what, says_when ? "" : doing),
-                0);
-  }
+  const bool says_when = what.find(" while ") != std::string_view::npos;
+  const std::string line = fmt::format("{}{}", what, says_when ? "" : Doing());
+  // nginx tells of a timeout after what followed from it, of all else before.
+  const bool timed_out = failure.condition == conf::kNextTimeout;
+  if (!timed_out) LogUpstream(LogLevel::kError, line, errnum);
   exchange_.upstream_trace().last().status = failure.status;
   // A kept connection that was closed before it answered says nothing about the peer: once more,
-  // with a new one.
+  // there first of all where the session lives.
   const bool stale = from_pool_ && failure.condition == conf::kNextError &&
                      response_half_ == Half::kHead && received_ == 0;
   const AttemptFacts before = Facts();
-  if (stale) ++selection_.tries;
-  EndAttempt(stale ? Outcome::kNext : Outcome::kFailed, false);
+  EndAttempt(stale ? Outcome::kStale : Outcome::kFailed, false);
+  if (timed_out) LogUpstream(LogLevel::kError, line, errnum);
   AttemptFacts facts = before;
   facts.tries_left = selection_.tries;
   if (MayTryNext(failure.condition, facts, location_->proxy.next_upstream)) return NextPeer();
   state_ = State::kIdle;
+  GiveStickyCookie();
   exchange_.Finish(failure.status);
 }
 
@@ -387,10 +390,25 @@ int64_t ProxyExchange::ElapsedMs() const {
   return static_cast<int64_t>(exchange_.runtime().loop.NowMs() - attempt_started_ms_);
 }
 
+std::string_view ProxyExchange::Doing() const {
+  if (state_ != State::kTalking) return " while connecting to upstream";
+  return request_half_ != Half::kDone ? " while sending request to upstream"
+                                      : " while reading response header from upstream";
+}
+
+std::string ProxyExchange::LoggedUrl() const {
+  if (upstream_ == nullptr || request_uri_.empty()) return {};
+  const std::string& name = peer_ != nullptr ? peer_->name : upstream_->group.conf().name;
+  const std::string_view separator = name.starts_with("unix:") ? ":" : "";
+  return fmt::format("{}://{}{}{}", https_ ? "https" : "http", name, separator, request_uri_);
+}
+
 void ProxyExchange::LogUpstream(LogLevel level, std::string_view what, int errnum) const {
   if (!exchange_.LogEnabled(level)) return;
+  if (errnum == 0) return exchange_.Log(level, what);
+  const size_t when = std::min(what.find(" while "), what.size());
   exchange_.Log(level,
-                errnum != 0 ? fmt::format("{}{}", what, ErrnoText(errnum)) : std::string(what));
+                fmt::format("{}{}{}", what.substr(0, when), ErrnoText(errnum), what.substr(when)));
 }
 
 }  // namespace limpet::worker

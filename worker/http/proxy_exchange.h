@@ -34,6 +34,7 @@ namespace limpet::worker {
 
 class Exchange;
 class ResolvedGroup;
+struct UpstreamTarget;
 class UpstreamRuntime;
 
 class ProxyExchange final : public TransportHandler, public RequestBodySink {
@@ -69,7 +70,9 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   std::string_view evaluated_uri() const {
     return evaluated_uri_;
   }  // of a proxy_pass with variables; "" if it has none
-  std::string_view request_uri() const { return request_uri_; }  // as the peer is asked for it
+  // The URL that is asked for, for error lines: of the peer, or of the group while none could be
+  // had; "" before that.
+  std::string LoggedUrl() const;
   bool keeps_connection() const { return keep_upstream_; }
   bool is_https() const { return https_; }
   bool body_is_streamed() const { return streamed_; }
@@ -99,7 +102,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool Resolve(std::string_view host);
   void OnResolved();
   bool UseResolved();
-  void FailResolving(std::string_view host, ResolveError error);
+  [[gnu::cold]] void FailResolving(std::string_view host, ResolveError error);
   void ReadBodyOrGo();
   void FirstPeer();
   void NextPeer();
@@ -107,7 +110,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void WaitForPeer();
   void OnQueueTurn();
   void LeaveQueue();
-  void FailQueued(std::string_view why);
+  [[gnu::cold]] void FailQueued(std::string_view why);
   void RefusePeers(int code, bool by_policy);
   std::string_view StickyWord() const;
   void Connect();
@@ -129,6 +132,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void StartTouching();
   uint64_t RateBudget();
   bool Intercept();
+  void GiveStickyCookie();
   void StartTunnel();
   void StartBody();
   void ReadBody();
@@ -139,18 +143,21 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void ForwardBody(std::string_view bytes);
   void OnPeerEof();
   void FinishResponse();
-  void BreakResponse(std::string_view why);  // the body cannot be completed any more
+  [[gnu::cold]] void BreakResponse(std::string_view why);  // the body cannot be completed any more
   void EndAttempt(Outcome outcome, bool keep);
-  void Fail(const Failure& failure, std::string_view what, int errnum);
-  void FailWithoutPeer(int status);
+  [[gnu::cold]] void Fail(const Failure& failure, std::string_view what, int errnum);
+  [[gnu::cold]] void FailWithoutPeer(int status);
   void OnTimer();
   void OnTouchTimer();
   void ArmDeadline();
   void UpdateReading();
   void OnClientStaysBlocked();
   AttemptFacts Facts() const;
-  int64_t ElapsedMs() const;  // since this attempt began
-  void LogUpstream(LogLevel level, std::string_view what, int errnum) const;
+  int64_t ElapsedMs() const;       // since this attempt began
+  std::string_view Doing() const;  // for error lines: " while connecting to upstream" and so on
+  UpstreamTarget Target() const;
+  // `what` may say " while …"; the error's text goes before that.
+  [[gnu::cold]] void LogUpstream(LogLevel level, std::string_view what, int errnum) const;
 
   Exchange& exchange_;
   const conf::Location* location_ = nullptr;

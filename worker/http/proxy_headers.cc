@@ -189,13 +189,11 @@ proto::Method UpstreamMethod(Exchange& exchange) {
   return method == "HEAD" ? proto::Method::kHead : proto::Method::kGet;
 }
 
-std::string_view BuildUpstreamRequest(Exchange& exchange, const UpstreamTarget& target,
-                                      const UpstreamBody& body, OutputQueue* out) {
+void BuildUpstreamRequest(Exchange& exchange, std::string_view proxy_host, std::string_view uri,
+                          const UpstreamBody& body, OutputQueue* out) {
   const conf::Location& location = exchange.location();
-  const std::string_view uri = UpstreamUri(exchange.request(), target, exchange.arena());
   WriteUpstreamRequest(exchange, exchange.request(), location.proxy,
-                       exchange.runtime().proxy_plans.For(location), target.host, uri, body, out);
-  return uri;
+                       exchange.runtime().proxy_plans.For(location), proxy_host, uri, body, out);
 }
 
 void FilterUpstreamHead(Exchange& exchange, const proto::ResponseHead& head) {

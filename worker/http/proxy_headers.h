@@ -31,9 +31,9 @@ struct UpstreamBody {
 std::string_view UpstreamUri(const Request& request, const UpstreamTarget& target, Arena& arena);
 
 // Queues request line and headers, and the whole body if proxy_set_body gives one. May be called
-// again for another peer. The URI it asks for.
-std::string_view BuildUpstreamRequest(Exchange& exchange, const UpstreamTarget& target,
-                                      const UpstreamBody& body, OutputQueue* out);
+// again for another peer. `uri` is of UpstreamUri.
+void BuildUpstreamRequest(Exchange& exchange, std::string_view proxy_host, std::string_view uri,
+                          const UpstreamBody& body, OutputQueue* out);
 
 // The method the upstream is asked with, as far as it matters to the body of its response.
 proto::Method UpstreamMethod(Exchange& exchange);

@@ -2,11 +2,13 @@
 #include "worker/http/exchange.h"
 #include "worker/http/peer_choice.h"
 #include "worker/http/proxy_exchange.h"
+#include "worker/http/proxy_headers.h"
 
 namespace limpet::worker {
 
 void ProxyExchange::FirstPeer() {
   UpstreamGroup& group = upstream_->group;
+  request_uri_ = UpstreamUri(exchange_.request(), Target(), exchange_.arena());
   std::string_view key;
   if (group.needs_key()) key = exchange_.Evaluate(group.conf().hash_key);
   group.Begin(selection_, key, &exchange_.request().remote);

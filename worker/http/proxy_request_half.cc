@@ -55,12 +55,15 @@ void ProxyExchange::OnBodyPiece(Slice piece) {
   }
 }
 
+UpstreamTarget ProxyExchange::Target() const {
+  return {.host = proxy_host_,
+          .uri = pass().has_variables ? evaluated_uri_ : std::string_view(pass().uri),
+          .uri_is_whole = pass().has_variables && !evaluated_uri_.empty()};
+}
+
 void ProxyExchange::QueueRequest() {
   const Request& request = exchange_.request();
   RequestBody& body = exchange_.body();
-  UpstreamTarget target{.host = proxy_host_,
-                        .uri = pass().has_variables ? evaluated_uri_ : std::string_view(pass().uri),
-                        .uri_is_whole = pass().has_variables && !evaluated_uri_.empty()};
   UpstreamBody framing;
   const bool sends_body = location_->proxy.pass_request_body && !location_->proxy.set_body;
   if (streamed_) {
@@ -76,7 +79,7 @@ void ProxyExchange::QueueRequest() {
   pieces_.clear();
   body_complete_ = false;
   upstream_method_ = UpstreamMethod(exchange_);
-  request_uri_ = BuildUpstreamRequest(exchange_, target, framing, &out_);
+  BuildUpstreamRequest(exchange_, proxy_host_, request_uri_, framing, &out_);
   if (streamed_) {
     request_half_ = Half::kBody;
     if (exchange_.body().mode() == RequestBody::Mode::kIdle)

@@ -1,5 +1,7 @@
 // The response half of a proxied exchange, up to its head: what it means, and whether it is the one
 // to use.
+#include <utility>
+
 #include "base/text.h"
 #include "proto/escape.h"
 #include "worker/http/exchange.h"
@@ -75,6 +77,7 @@ void ProxyExchange::OnHead() {
                 0);
   }
   if (TryOtherPeerForStatus()) return;
+  upstream_->group.Answered(selection_, exchange_.runtime().loop.NowMs());
   if (upstream_->sticky != nullptr) upstream_->sticky->OnResponseHead(exchange_, sticky_, *peer_);
   if (HandleAccelHeaders()) return;
   if (Intercept()) return;
@@ -137,6 +140,7 @@ void ProxyExchange::FollowAccelRedirect(std::string_view value) {
         break;
     }
   }
+  GiveStickyCookie();
   EndAttempt(Outcome::kOk, false);
   Request& request = exchange_.request();
   if (target.starts_with('@')) return exchange_.GoToNamed(target);
@@ -174,9 +178,18 @@ bool ProxyExchange::Intercept() {
                                        exchange_.arena().Copy(header.value));
     }
   }
+  GiveStickyCookie();
   EndAttempt(Outcome::kOk, false);
   exchange_.Finish(status);
   return true;
+}
+
+// Whoever answers in the end, the peer's own answer or a page of ours in its place: nginx's cookie
+// is the client's from the moment the peer was chosen.
+void ProxyExchange::GiveStickyCookie() {
+  if (sticky_cookie_.empty()) return;
+  exchange_.response().headers.Add(proto::HeaderId::kSetCookie, "Set-Cookie",
+                                   std::exchange(sticky_cookie_, {}));
 }
 
 void ProxyExchange::StartBody() {
@@ -195,7 +208,7 @@ void ProxyExchange::StartBody() {
       response.content_length = -1;
       break;
   }
-  if (!sticky_cookie_.empty()) response.headers.Add("Set-Cookie", sticky_cookie_);
+  GiveStickyCookie();
   if (framing_.kind == proto::BodyKind::kTunnel) return StartTunnel();
   if (!exchange_.writer().SendHead()) return;
   response_half_ = Half::kBody;

@@ -32,6 +32,7 @@ StatusSource SourceOf(Exchange& exchange) {
   for (const auto& upstream : runtime.upstreams) {
     upstream->group.Update();
     source.upstreams.push_back(&upstream->group);
+    source.queued.push_back(upstream->queue.size());
   }
   return source;
 }
@@ -114,7 +115,11 @@ void StartWriting(Exchange& exchange, std::string_view path) {
 }  // namespace
 
 Step ApiContent(Exchange& exchange) {
-  const auto path = PathBelow(*exchange.location().api, exchange.request().uri);
+  const conf::Location& location = exchange.location();
+  auto path = PathBelow(*location.api, exchange.request().uri);
+  // As in Angie, the location may be anywhere: what follows its own path follows the prefix.
+  if (!path && location.kind != conf::LocationKind::kRegex)
+    path = PathBelow(location.name, exchange.request().uri);
   if (!path) {
     Send(exchange, ApiError(404, "not below the prefix of \"api\""));
     return Step::kDone;

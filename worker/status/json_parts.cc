@@ -91,6 +91,12 @@ Json WorkersJson(const StatusSource& source) {
   return workers;
 }
 
+size_t Queued(const StatusSource& source, const UpstreamGroup& group) {
+  const auto at = std::ranges::find(source.upstreams, &group) - source.upstreams.begin();
+  const auto index = static_cast<size_t>(at);
+  return index < source.queued.size() ? source.queued[index] : 0;
+}
+
 std::string HostName() {
   char name[256] = {};
   ::gethostname(name, sizeof name - 1);
@@ -206,9 +212,13 @@ Json PeerJson(const StatusSource& source, const conf::Upstream& upstream, const 
 }
 
 Json UpstreamJson(const StatusSource& source, UpstreamGroup& group) {
-  Json peers = Json::array();
-  for (const Peer& peer : group.peers()) peers.push_back(PeerJson(source, group.conf(), peer));
-  return {{"shared", !group.conf().zone.empty()}, {"peers", std::move(peers)}};
+  const conf::Upstream& conf = group.conf();
+  Json json = {{"shared", !conf.zone.empty()}};
+  if (conf.queue.limit > 0)
+    json["queue"] = {{"waiting", Queued(source, group)}, {"limit", conf.queue.limit}};
+  json["peers"] = Json::array();
+  for (const Peer& peer : group.peers()) json["peers"].push_back(PeerJson(source, conf, peer));
+  return json;
 }
 
 Json RootJson(const StatusSource& source) {

@@ -41,5 +41,7 @@ Json PeerJson(const StatusSource& source, const conf::Upstream& upstream, const 
 Json UpstreamJson(const StatusSource& source, UpstreamGroup& group);
 Json RootJson(const StatusSource& source);
 Json AlertsJson(const StatusSource& source);
+// Angie's tree of upstreams; see angie_page.cc.
+StatusReply AngiePage(const StatusSource& source, std::string_view path);
 
 }  // namespace limpet::worker

@@ -28,6 +28,8 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     for (Peer& peer : group_.peers()) IndexOf(peer);
   }
 
+  void OnStopping() override { stopping_ = true; }
+
   uint64_t BoundTo(const Peer& peer) const override {
     return peer.session_index == shm::kNoPeer ? 0 : sessions_.PeerLive(peer.session_index);
   }
@@ -131,8 +133,8 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     if (index == shm::kNoPeer || keeper.gone) return;
     const bool alive = state.has_learned && sessions_.Touch(key, BootMs());
     if (!alive && created.empty()) return;  // one that is over is not opened again by its requests
-    if (same) KeepHome(state, keeper);
-    if (alive && same && state.bound == &keeper) return;
+    if (same && !stopping_) KeepHome(state, keeper);
+    if (alive && same && (stopping_ || state.bound == &keeper)) return;
     if (sessions_.Learn(key, index, BootMs()) == shm::LearnResult::kRefused) {
       if (state.bound == nullptr) state.status = StickyStatus::kFull;
       return;
@@ -180,6 +182,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   const conf::SessionZone& zone_;
   UpstreamGroup& group_;
   shm::SessionTable& sessions_;
+  bool stopping_ = false;       // living sessions are moved no more
   std::vector<Peer*> peer_of_;  // by index in the table; null: not a peer of this group
 };
 

@@ -72,6 +72,9 @@ class StickyPolicy {
   virtual void Touch(conf::VariableReader& /*request*/, StickyState& /*state*/) {}
   // The group has other peers than before.
   virtual void OnPeersChanged() {}
+  // This worker ends its last requests. Others, of a newer configuration perhaps, decide from now
+  // on where sessions live.
+  virtual void OnStopping() {}
 };
 
 // The server's id as clients see it: under sticky_secret its MD5 with the secret, in hex.

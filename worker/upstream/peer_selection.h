@@ -18,6 +18,7 @@ class TriedSet {
   void Reset(size_t peers);
   void Clear();
   void Set(int i) { word(i) |= bit(i); }
+  void Unset(int i) { word(i) &= ~bit(i); }
   bool Has(int i) const { return (word(i) & bit(i)) != 0; }
 
  private:

@@ -63,6 +63,13 @@ void Average(std::atomic<uint32_t>& average, int64_t value) {
   average.store(static_cast<uint32_t>(old > 0 ? 0.5 + fresh * 0.05 + old * 0.95 : fresh), kRelaxed);
 }
 
+// The method's own walk through the peers, from its start.
+void BeginMethod(PeerSelection& selection) {
+  selection.lookups = 0;
+  selection.rehash = selection.hash = 0;
+  selection.prepared = false;
+}
+
 }  // namespace
 
 std::vector<std::string> UpstreamGroup::ServerIds(const conf::Upstream& conf,
@@ -170,9 +177,7 @@ void UpstreamGroup::Restart(PeerSelection& selection) {
   }
   selection.tried.Reset(current_->peers.size());
   selection.on_backup = false;
-  selection.lookups = 0;
-  selection.rehash = selection.hash = 0;
-  selection.prepared = false;
+  BeginMethod(selection);
 }
 
 Peer* UpstreamGroup::Choose(PeerSelection& selection, Peer* bound, uint64_t now_ms) {
@@ -299,6 +304,11 @@ bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now
   CountResult(*peer->state, result);
   Average(peer->state->header_time_ms, result.header_ms);
   Average(peer->state->response_time_ms, result.response_ms);
+  if (outcome == Outcome::kStale) {
+    selection.tried.Unset(peer->index);
+    BeginMethod(selection);
+    return false;
+  }
   if (selection.set->single()) {
     peer->state->fails.store(0, kRelaxed);
     if (outcome == Outcome::kFailed) Increment(peer->state->failed);
@@ -309,6 +319,13 @@ bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now
   if (outcome == Outcome::kFailed) return CountFailure(*peer, now_ms);
   CountSuccess(*peer, now_ms);
   return false;
+}
+
+void UpstreamGroup::Answered(const PeerSelection& selection, uint64_t now_ms) {
+  Peer& peer = *selection.current;
+  if (peer.state->fails.load(kRelaxed) == 0 || selection.set->single()) return;
+  const shm::PeerStates::Guard guard(*states_);
+  CountSuccess(peer, now_ms);
 }
 
 bool UpstreamGroup::CountFailure(Peer& peer, uint64_t now_ms) {

@@ -35,6 +35,8 @@ enum class Outcome : uint8_t {
   kFailed,  // counts towards max_fails
   kNext,    // answered, but the answer was not used (404 with proxy_next_upstream http_404): no
             // failure
+  kStale,   // a kept connection had been closed before it answered: says nothing about the peer,
+            // and costs no try; it may be chosen again
 };
 
 struct AttemptResult {
@@ -81,6 +83,9 @@ class UpstreamGroup {
   // Whether a request that finds no peer now might wait for one: some are only full.
   bool AnyFull(const PeerSelection& selection, uint64_t now_ms) const;
 
+  // Its response has begun and is going to be used. It is in service again at once, not only when
+  // a response that may be long has ended: other requests of its sessions are to find it.
+  void Answered(const PeerSelection& selection, uint64_t now_ms);
   // The attempt with selection.current has ended. True if the peer is over max_fails now (log it:
   // "upstream server temporarily disabled").
   bool Done(PeerSelection& selection, Outcome outcome, uint64_t now_ms,

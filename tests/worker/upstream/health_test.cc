@@ -37,6 +37,19 @@ TEST(Health, GivesOneChancePerFailTimeoutUntilItSucceeds) {
   EXPECT_NE(f.Sequence(4).find('1'), std::string::npos);
 }
 
+TEST(Health, AnAnswerThatHasBegunEndsTheChance) {
+  Fixture f(Servers({Server(8081), Server(8082)}));
+  f.Fail(0);
+  f.now += 10'001;
+  PeerSelection chance;
+  f.group.Begin(chance);
+  ASSERT_NE(f.group.TryPeer(chance, &f.group.peers()[0], f.now), nullptr);
+  EXPECT_EQ(f.Sequence(3), "222");
+  f.group.Answered(chance, f.now);  // its body may take long
+  EXPECT_NE(f.Sequence(4).find('1'), std::string::npos);
+  f.group.Done(chance, Outcome::kOk, f.now);
+}
+
 TEST(Health, AnAnswerToAnOlderRequestForgivesNothing) {
   Fixture f(Servers({Server(8081), Server(8082)}));
   PeerSelection old;

@@ -101,6 +101,17 @@ TEST(ResolvedGroup, OnesThatStayKeepTheirState) {
   EXPECT_EQ(n.group->peers()[1].state->failed, 0u);
 }
 
+TEST(ResolvedGroup, OnesThatComeBackBeginAnew) {
+  Names n({Resolved()});
+  n.Give({At(1), At(2)});
+  n.Peers();
+  shm::BeginDrain(*n.group->peers()[0].state, 0);
+  n.Give({At(2)});
+  n.Give({At(1), At(2)});
+  n.Peers();
+  for (const Peer& peer : n.group->peers()) EXPECT_FALSE(peer.draining()) << peer.name;
+}
+
 TEST(ResolvedGroup, ARequestUnderWayEndsAtItsPeerAndThenThePlaceIsFree) {
   Names n({Resolved()}, 2);
   n.Give({At(1), At(2)});

@@ -1,0 +1,23 @@
+// What a master tells the binary that is to replace it of the servers behind it: their failures,
+// drains and health, and the peers that names have given. Without it a drained server would be
+// given sessions again, and names would have no peers until they have been asked for.
+//
+// It is a copy, taken when the new binary is started: from then on each of the two has its own. A
+// text, one peer a line, so that binaries of different versions understand each other: a line or a
+// field that one does not know is passed over.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "conf/config.h"
+#include "master/shared_memory.h"
+
+namespace limpet::master {
+
+std::string TellPeers(const conf::Config& config, const SharedMemory::View& view);
+
+// Before there are workers. What the configuration does not know any more is passed over.
+void RecallPeers(std::string_view told, const conf::Config& config, const SharedMemory::View& view);
+
+}  // namespace limpet::master
