@@ -46,6 +46,14 @@ constexpr bool CanFollow(Phase from, Phase to) {
   return (kPhases[static_cast<size_t>(to)].follows & Bit(from)) != 0;
 }
 
+// False: in the TLS handshake a server was asked for by another name than this.
+bool WasNegotiated(const ClientStream& stream, std::string_view host) {
+  if (stream.client().tls_server == nullptr) return true;
+  std::string storage;
+  proto::HostAndPort asked;
+  return proto::ValidateHost(stream.tls()->server_name(), &storage, &asked) && asked.host == host;
+}
+
 }  // namespace
 
 Exchange::Exchange(Runtime& runtime)
@@ -90,6 +98,22 @@ void Exchange::StartRefused(ClientStream& stream, const proto::RequestHead& head
                            : fmt::format("{}: \"{}\" while reading client request {}", error.reason,
                                          error.detail, part));
   Finish(error.status);
+}
+
+void Exchange::BeginHandshake(ClientStream& stream, const conf::Server& server) {
+  static const proto::RequestHead kNone;
+  stream_ = &stream;
+  request_.head = &kNone;
+  request_.server = &server;
+  request_.location = server.root.get();
+  request_.started_ms = runtime_.loop.NowMs();
+  request_.remote = client().remote;
+  Enter(Phase::kRouting);
+}
+
+void Exchange::EndHandshake() {
+  request_.location = nullptr;  // nothing to be logged
+  Reset();
 }
 
 void Exchange::StartSubrequest(ClientStream& stream, const Exchange& parent, std::string_view uri,
@@ -186,13 +210,11 @@ bool Exchange::ChooseServer() {
   const conf::ListenGroup& listen = *client().listen;
   const auto index = static_cast<size_t>(&listen - runtime_.http.listens.data());
   const ServerNames::Match match = runtime_.names[index]->Find(request_.host, &captures_);
-  const conf::Server* negotiated = client().tls_server;
-  if (negotiated != nullptr && !request_.host.empty() &&
-      !EqualsIgnoreCase(request_.host, stream_->tls()->server_name()) &&
-      match.server->tls.verify_client != conf::TlsSettings::VerifyClient::kOff) {
+  if (match.server->tls.verify_client != conf::TlsSettings::VerifyClient::kOff &&
+      !WasNegotiated(*stream_, request_.host)) {
     return false;
   }
-  request_.server = negotiated != nullptr && !match.named ? negotiated : match.server;
+  request_.server = match.server;
   request_.location = request_.server->root.get();
   if (match.regex == nullptr) return true;
   for (size_t i = 0; i < match.regex->named.size(); ++i) {
