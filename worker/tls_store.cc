@@ -19,6 +19,11 @@ Result<std::shared_ptr<const TlsStore>> TlsStore::Load(const conf::Config& confi
   auto store = std::make_shared<TlsStore>();
   if (config.http == nullptr) return std::shared_ptr<const TlsStore>(std::move(store));
   PemFiles files(before != nullptr ? before->objects : nullptr);
+  // Of every server, also where no key needs one: what cannot be read is an error, as in nginx.
+  for (const auto& server : config.http->servers) {
+    if (server->tls.password_file.empty()) continue;
+    if (const auto text = files.Read(server->tls.password_file); !text) return text.error();
+  }
   for (const conf::ListenGroup& group : config.http->listens) {
     if (!group.listen.ssl) continue;
     for (const conf::Server* server : group.servers) {

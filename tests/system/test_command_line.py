@@ -4,6 +4,7 @@ import subprocess
 
 from client import get
 from daemon import BINARY, Limpet
+from ports import free_port
 from waiting import PATIENCE, wait_until
 
 CONFIG = """
@@ -54,7 +55,7 @@ def test_quiet_still_warns():
 
 
 def test_an_address_that_cannot_be_ours_fails_the_test_one_in_use_does_not():
-    with prepared(CONFIG.replace("listen {port};", "listen 192.0.2.1:{port};")) as limpet:
+    with prepared(CONFIG.replace("listen {port};", "listen 192.0.2.1:{other};"), other=free_port()) as limpet:
         result = limpet.run("-t")
         assert result.returncode == 1
         assert "[emerg] bind() to 192.0.2.1:" in result.stderr and "(99: Cannot assign requested address)" in result.stderr
@@ -73,7 +74,7 @@ def test_a_second_one_says_which_address_is_in_use():
 
 def test_a_wrong_directive_of_the_command_line_has_no_line():
     with prepared() as limpet:
-        result = plain("-p", limpet.dir + "/", "-c", "limpet.conf", "-e", "stderr", "-t", "-g", "nope on;")
+        result = plain("-p", limpet.dir + "/", "-c", "limpet.conf", "-e", "error.log", "-t", "-g", "nope on;")
         assert '[emerg] unknown directive "nope"' in result.stderr and "in command line\n" in result.stderr
 
 
