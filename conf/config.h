@@ -163,6 +163,7 @@ struct Http {
   std::vector<Match> matches;
   std::vector<LimitReqZone> limit_req_zones;
   std::vector<LimitConnZone> limit_conn_zones;
+  std::vector<TlsSessionZone> tls_session_zones;
   std::vector<LogFormat> log_formats;         // 0 is `combined`
   std::vector<std::string> access_log_files;  // absolute paths
   VariableTable variables;
@@ -180,6 +181,7 @@ struct Config {
   std::string state_path;             // where sessions are kept over a restart; absolute
   std::vector<ErrorLogs> error_logs;  // 0: of the main context; others by LogSettings::error_log
   Ms worker_shutdown_timeout = 0ms;
+  Ms worker_watchdog = 30s;  // how long a worker's loop may stand still; 0: for ever
   int worker_priority = 0;
   int64_t worker_rlimit_nofile = -1;
   int64_t worker_rlimit_core = -1;
@@ -188,6 +190,7 @@ struct Config {
       worker_cpu_affinity;  // a set of CPUs for each worker; the last one goes on
   bool worker_cpu_affinity_auto = false;
   std::vector<std::string> env;
+  bool tls_objects_inheritable = true;  // what is unchanged on disk is not read again by a reload
   // events
   int worker_connections = 512;
   bool multi_accept = false;
@@ -196,8 +199,9 @@ struct Config {
   // http
   std::unique_ptr<Http> http;  // null without an http block
 
-  std::string prefix;  // absolute, ends in /
-  std::string file;    // absolute
+  std::string prefix;                                                         // absolute, ends in /
+  std::string file;                                                           // absolute
+  std::string folder() const { return file.substr(0, file.rfind('/') + 1); }  // of it
   std::vector<SourceFile> sources;
   std::vector<std::string> warnings;  // "[warn] …" lines of the load, for whoever asked for it
 };

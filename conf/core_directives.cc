@@ -78,6 +78,22 @@ struct SocketPath {
   }
 };
 
+// A worker beats once a second: less than a few of them would be taken for a standstill.
+Status Watchdog(Block& b, const Directive& d) {
+  constexpr Ms kLeast = 3s;
+  if (d.args[0] == "off") {
+    b.config.worker_watchdog = 0ms;
+    return {};
+  }
+  if (Status s = Duration{}(b, d, d.args[0], b.config.worker_watchdog); !s) return s;
+  if (b.config.worker_watchdog < kLeast) return Refuse(d, "must be \"off\" or at least 3s");
+  return {};
+}
+
+Status Engine(Block&, const Directive&) {
+  return InvalidArgument("\"ssl_engine\" is not supported on this platform");
+}
+
 Status Env(Block& b, const Directive& d) {
   b.config.env.push_back(d.args[0]);
   return {};
@@ -107,6 +123,12 @@ constexpr std::array kRows = std::to_array<Row>({
      "how long a graceful stop waits for requests in flight"},
     {"control_socket", kMain, kOneArg, kOnce, Setting<SocketPath, &Config::control_path>, "",
      "Unix socket for limpet's own commands, beside the pid file if not given; or off"},
+    {"worker_watchdog", kMain, kOneArg, kOnce, Watchdog, "30s",
+     "a worker whose event loop stands still for so long is ended and replaced; or off"},
+    {"ssl_object_cache_inheritable", kMain, kOneArg, kOnce,
+     Setting<Flag, &Config::tls_objects_inheritable>, "on",
+     "certificates and keys whose files have not changed are not read again by a reload"},
+    {"ssl_engine", kMain, kOneArg, kOnce, Engine, "", "refused: OpenSSL 3 has providers instead"},
     {"worker_priority", kMain, kOneArg, kOnce, WorkerPriority, "0",
      "scheduling priority of the workers (nice)"},
     {"worker_rlimit_nofile", kMain, kOneArg, kOnce,

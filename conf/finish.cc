@@ -77,21 +77,55 @@ void FindServingSockets(Http& http) {
   }
 }
 
-// Each server behind an ssl listener needs a certificate and its key, unless it refuses handshakes.
-Status CheckCertificates(const Server& server) {
+// The certificate of an address is its default server's, unless the client asks for another server
+// that has one. A default that refuses handshakes leaves them all to the others.
+Status CheckCertificates(const ListenGroup& group) {
+  if (!group.listen.ssl || !group.default_server->tls.certificates.empty()) return {};
+  std::vector<const Server*> servers = group.servers;
+  servers.insert(servers.begin(), group.default_server);
+  for (const Server* server : servers) {
+    if (!server->tls.certificates.empty() || server->tls.reject_handshake) continue;
+    return InvalidArgument(
+        fmt::format("no \"ssl_certificate\" is defined for the \"listen ... ssl\" directive in {}",
+                    server->declared_at));
+  }
+  return {};
+}
+
+Status CheckKeys(const Server& server) {
   const TlsSettings& tls = server.tls;
-  for (const Listen& listen : server.listens) {
-    if (!listen.ssl || tls.reject_handshake) continue;
-    if (tls.certificates.empty()) {
-      return InvalidArgument(fmt::format(
-          "no \"ssl_certificate\" is defined for the \"listen ... ssl\" directive in {}",
-          server.declared_at));
+  if (tls.certificate_keys.size() >= tls.certificates.size()) return {};
+  return InvalidArgument(
+      fmt::format("no \"ssl_certificate_key\" is defined for certificate \"{}\" in {}",
+                  tls.certificates.back().source(), server.declared_at));
+}
+
+// What a TLS context is made of has the names of a certificate that never changes.
+Status FinishClientCertificate(const Server& server, Location& location) {
+  ProxySettings& proxy = location.proxy;
+  if (proxy.ssl_certificate.empty()) return {};
+  const bool speaks_tls = proxy.pass.set && (proxy.pass.https || proxy.pass.has_variables);
+  if (proxy.ssl_certificate_key.empty() && speaks_tls) {
+    return InvalidArgument(
+        fmt::format("no \"proxy_ssl_certificate_key\" is defined for certificate \"{}\" in {}",
+                    proxy.ssl_certificate.source(), server.declared_at));
+  }
+  if (proxy.ssl_certificate_varies()) return {};
+  proxy.tls.certificate = proxy.ssl_certificate.constant();
+  proxy.tls.certificate_key = proxy.ssl_certificate_key.constant();
+  return {};
+}
+
+Status FinishTls(Http& http) {
+  for (const auto& server : http.servers) {
+    if (Status s = CheckKeys(*server); !s) return s;
+    if (Status s = FinishClientCertificate(*server, *server->root); !s) return s;
+    for (const auto& location : server->locations) {
+      if (Status s = FinishClientCertificate(*server, *location); !s) return s;
     }
-    if (tls.certificate_keys.size() < tls.certificates.size()) {
-      return InvalidArgument(
-          fmt::format("no \"ssl_certificate_key\" is defined for certificate \"{}\" in {}",
-                      tls.certificates[tls.certificate_keys.size()], server.declared_at));
-    }
+  }
+  for (const ListenGroup& group : http.listens) {
+    if (Status s = CheckCertificates(group); !s) return s;
   }
   return {};
 }
@@ -119,9 +153,7 @@ Status FinishHttp(Loader& loader, Http& http) {
   if (Status s = http.variables.CheckAllDefined(); !s) return s;
   if (Status s = GroupListens(loader, http); !s) return s;
   if (Status s = CheckSharedZones(http); !s) return s;
-  for (const auto& server : http.servers) {
-    if (Status s = CheckCertificates(*server); !s) return s;
-  }
+  if (Status s = FinishTls(http); !s) return s;
   for (const ListenGroup& group : http.listens) WarnAboutNames(loader.config(), group);
   return {};
 }

@@ -1,6 +1,7 @@
 // listen, server_name and TLS of a server.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "base/socket_address.h"
 #include "conf/regex.h"
 #include "conf/template.h"
+#include "conf/tls_certificate.h"
 #include "conf/upstream.h"
 
 namespace limpet::conf {
@@ -55,9 +57,16 @@ enum TlsProtocol : uint32_t {
   kTls13 = 1u << 3
 };
 
+// Memory of TLS sessions that all workers share (ssl_session_cache shared:NAME:SIZE).
+struct TlsSessionZone {
+  std::string name;
+  size_t size = 0;
+};
+
 struct TlsSettings {
-  std::vector<std::string> certificates;  // absolute paths
-  std::vector<std::string> certificate_keys;
+  std::vector<Template> certificates;  // names (tls_certificate.h) of certificates and their keys
+  std::vector<Template> certificate_keys;
+  std::shared_ptr<const TlsCertificateCache> certificate_cache;  // null: none
   std::string ciphers = "HIGH:!aNULL:!MD5";
   bool prefer_server_ciphers = false;
   uint32_t protocols = kTls12 | kTls13;
@@ -67,8 +76,7 @@ struct TlsSettings {
     kBuiltin,
     kShared
   } session_cache = SessionCache::kNone;
-  std::string session_cache_zone;
-  size_t session_cache_size = 0;
+  int session_zone = -1;  // of kShared: index into Http::tls_session_zones
   bool session_tickets = true;
   Ms session_timeout = 5min;
   size_t buffer_size = 16384;
@@ -88,6 +96,18 @@ struct TlsSettings {
   std::string dhparam;                   // parameters for DHE (PEM)
   std::vector<std::string> ticket_keys;  // files of 48 or 80 bytes
   std::vector<std::pair<std::string, std::string>> commands;  // of SSL_CONF_cmd
+  bool early_data = false;                                    // 0-RTT of TLS 1.3
+  bool stapling = false;
+  bool stapling_verify = false;
+  std::string stapling_file;       // a response of OCSP (DER); "": it is asked for
+  std::string stapling_responder;  // instead of the certificate's own; "": that one
+
+  // They are read when a client connects, not with the configuration.
+  bool certificates_vary() const {
+    const auto varies = [](const Template& name) { return !name.is_constant(); };
+    return std::any_of(certificates.begin(), certificates.end(), varies) ||
+           std::any_of(certificate_keys.begin(), certificate_keys.end(), varies);
+  }
 };
 
 }  // namespace limpet::conf

@@ -11,8 +11,6 @@ namespace {
 
 constexpr uint32_t kStages = kEarly | kOrdered;
 
-std::string FolderOf(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
-
 // A block that defines nothing for others waits until the settings around it are complete.
 uint32_t StageOf(const Row& row) {
   if (row.traits & kStages) return row.traits & kStages;
@@ -28,6 +26,7 @@ bool Block::First(const void* what) {
 }
 
 std::string Where(const Directive& directive) {
+  if (directive.at.file == "command line") return directive.at.file;
   return fmt::format("{}:{}", directive.at.file, directive.at.line);
 }
 
@@ -40,7 +39,7 @@ Error NestedBlockHere(const Directive& directive) { return At(directive, "unexpe
 Loader::Loader(const LoadOptions& options, Config& config) : options_(options), config_(config) {
   config_.prefix = options.prefix;
   config_.file = FromPrefix(options.file);
-  conf_dir_ = FolderOf(config_.file);
+  conf_dir_ = config_.folder();
   for (const Group& group : DirectiveGroups()) {
     for (const Row& row : group.rows) rows_.emplace(row.name, &row);
   }

@@ -10,6 +10,7 @@
 
 #include "conf/regex.h"
 #include "conf/template.h"
+#include "conf/tls_certificate.h"
 #include "conf/upstream.h"
 #include "conf/upstream_tls.h"
 
@@ -128,9 +129,17 @@ struct ProxySettings {
   std::optional<Template> bind;  // proxy_bind; a constant "off" is no bind
   bool bind_transparent = false;
   TlsClientSettings tls;
-  bool ssl_server_name = false;      // SNI
+  Template ssl_certificate, ssl_certificate_key;  // names (tls_certificate.h); "": none
+  std::shared_ptr<const TlsCertificateCache> ssl_certificate_cache;  // null: none
+  bool ssl_server_name = false;                                      // SNI
   std::optional<Template> ssl_name;  // for SNI and verification; none: $proxy_host without its port
   bool ssl_session_reuse = true;
+
+  // Our certificate is read when it is shown, not with the configuration.
+  bool ssl_certificate_varies() const {
+    return !ssl_certificate.empty() &&
+           !(ssl_certificate.is_constant() && ssl_certificate_key.is_constant());
+  }
 };
 
 }  // namespace limpet::conf

@@ -4,7 +4,7 @@
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
-#include "conf/tls_command.h"
+#include "conf/tls_arguments.h"
 
 namespace limpet::conf {
 namespace {
@@ -17,6 +17,19 @@ constexpr std::array kProtocols = std::to_array<Choice<uint32_t>>(
 
 Status Command(Block& b, const Directive& d) {
   return AddTlsCommand(b, d, b.location->proxy.tls.commands);
+}
+
+// "" is no certificate, whatever was inherited.
+template <auto Field, bool kKey>
+Status Name(Block& b, const Directive& d) {
+  Template& name = b.location->proxy.*Field;
+  if (!d.args[0].empty()) return CompileTlsName(b, d, kKey, name);
+  name = Template();
+  return {};
+}
+
+Status CertificateCache(Block& b, const Directive& d) {
+  return ParseTlsCertificateCache(d, b.location->proxy.ssl_certificate_cache);
 }
 
 constexpr uint32_t kHere = kHttpServerLocation;
@@ -44,10 +57,12 @@ constexpr std::array kRows = std::to_array<Row>({
     {"proxy_ssl_trusted_certificate", kHere, kOneArg, kOnce, kPath<&T::trusted_certificate>, "",
      "CAs for proxy_ssl_verify (PEM)"},
     {"proxy_ssl_crl", kHere, kOneArg, kOnce, kPath<&T::crl>, "", "revoked certificates (PEM)"},
-    {"proxy_ssl_certificate", kHere, kOneArg, kOnce, kPath<&T::certificate>, "",
-     "our certificate, for upstream servers that ask (PEM); \"\": none"},
-    {"proxy_ssl_certificate_key", kHere, kOneArg, kOnce, kPath<&T::certificate_key>, "",
-     "the key of our certificate (PEM)"},
+    {"proxy_ssl_certificate", kHere, kOneArg, kOnce, Name<&P::ssl_certificate, false>, "",
+     "our certificate, for upstream servers that ask: a PEM file, or data:PEM; \"\": none"},
+    {"proxy_ssl_certificate_key", kHere, kOneArg, kOnce, Name<&P::ssl_certificate_key, true>, "",
+     "the key of our certificate: a PEM file, data:PEM, or store:URI"},
+    {"proxy_ssl_certificate_cache", kHere, Takes(1, 2, 3), kOnce, CertificateCache, "off",
+     "off | max=N [inactive=10s] [valid=60s]: keeps what was read at handshakes, in each worker"},
     {"proxy_ssl_password_file", kHere, kOneArg, kOnce, kPath<&T::password_file>, "",
      "passwords of encrypted keys, one a line"},
     {"proxy_ssl_conf_command", kHere, Takes(2), kMany, Command, "",

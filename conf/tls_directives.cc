@@ -5,7 +5,7 @@
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
-#include "conf/tls_command.h"
+#include "conf/tls_arguments.h"
 
 namespace limpet::conf {
 namespace {
@@ -14,6 +14,13 @@ using T = TlsSettings;
 
 constexpr std::array kProtocols = std::to_array<Choice<uint32_t>>(
     {{"TLSv1", kTls1}, {"TLSv1.1", kTls11}, {"TLSv1.2", kTls12}, {"TLSv1.3", kTls13}});
+
+template <auto List, bool kKey>
+Status AddName(Block& b, const Directive& d) {
+  auto& names = b.tls->*List;
+  if (b.First(&names)) names.clear();
+  return CompileTlsName(b, d, kKey, names.emplace_back());
+}
 
 template <auto List>
 Status AddPath(Block& b, const Directive& d) {
@@ -26,24 +33,31 @@ Status AddPath(Block& b, const Directive& d) {
 }
 
 // "shared:NAME:SIZE"
-Status SharedCache(const std::string& text, T* tls) {
+Status SharedCache(Block& b, const std::string& text) {
   const std::vector<std::string_view> parts = Split(text, ':');
-  const auto size = parts.size() == 3 ? ParseSizeUnits(parts[2], false) : std::nullopt;
-  if (!size || parts[1].empty())
+  const auto parsed = parts.size() == 3 ? ParseSizeUnits(parts[2], false) : std::nullopt;
+  if (!parsed || parts[1].empty())
     return InvalidArgument(fmt::format("invalid session cache \"{}\"", text));
   constexpr int64_t kMinimum = int64_t{8} * 4096;
-  if (*size < kMinimum)
-    return InvalidArgument(fmt::format("session cache \"{}\" is too small", parts[1]));
-  tls->session_cache = T::SessionCache::kShared;
-  tls->session_cache_zone = parts[1];
-  tls->session_cache_size = static_cast<size_t>(*size);
+  if (*parsed < kMinimum)
+    return InvalidArgument(fmt::format("session cache \"{}\" is too small", text));
+  const auto size = static_cast<size_t>(*parsed);
+  auto& zones = b.http->tls_session_zones;
+  auto zone = std::ranges::find(zones, parts[1], &TlsSessionZone::name);
+  if (zone == zones.end()) zone = zones.insert(zone, {std::string(parts[1]), size});
+  if (zone->size != size) {
+    return InvalidArgument(fmt::format(
+        "the size {} of shared memory zone \"{}\" conflicts with already declared size {}", size,
+        zone->name, zone->size));
+  }
+  b.tls->session_cache = T::SessionCache::kShared;
+  b.tls->session_zone = static_cast<int>(zone - zones.begin());
   return {};
 }
 
 Status SessionCache(Block& b, const Directive& d) {
   T& tls = *b.tls;
-  tls.session_cache_zone.clear();
-  tls.session_cache_size = 0;
+  tls.session_zone = -1;
   tls.session_cache = T::SessionCache::kNone;
   for (const std::string& text : d.args) {
     if (text == "off") {
@@ -54,11 +68,45 @@ Status SessionCache(Block& b, const Directive& d) {
       if (tls.session_cache != T::SessionCache::kShared)
         tls.session_cache = T::SessionCache::kBuiltin;
     } else if (text.starts_with("shared:")) {
-      if (Status s = SharedCache(text, &tls); !s) return s;
+      if (Status s = SharedCache(b, text); !s) return s;
     } else {
       return InvalidArgument(fmt::format("invalid session cache \"{}\"", text));
     }
   }
+  return {};
+}
+
+Status CertificateCache(Block& b, const Directive& d) {
+  return ParseTlsCertificateCache(d, b.tls->certificate_cache);
+}
+
+Status NotBuilt(Block&, const Directive& d) {
+  return InvalidArgument(fmt::format("\"{}\" is not supported on this platform", d.name));
+}
+
+// "off" is what happens anyway.
+Status OnlyTheWordOff(Block& b, const Directive& d) {
+  return d.args[0] == "off" ? Status{} : NotBuilt(b, d);
+}
+
+Status StaplingResponder(Block& b, const Directive& d) {
+  if (!StartsWithIgnoreCase(d.args[0], "http://"))
+    return InvalidArgument(fmt::format("invalid URL prefix in OCSP responder \"{}\"", d.args[0]));
+  b.tls->stapling_responder = d.args[0];
+  return {};
+}
+
+// What OpenSSL 3.0 does not have, nginx goes on without, too.
+Status EchFile(Block& b, const Directive& d) {
+  b.loader.Warn(d, "\"ssl_ech_file\" is not supported on this platform, ignored");
+  return {};
+}
+
+Status CertificateCompression(Block& b, const Directive& d) {
+  bool on = false;
+  if (Status s = Flag{}(b, d, d.args[0], on); !s) return s;
+  if (on)
+    b.loader.Warn(d, "\"ssl_certificate_compression\" is not supported on this platform, ignored");
   return {};
 }
 
@@ -74,10 +122,12 @@ constexpr std::array kVerifyWords =
 constexpr uint32_t kHere = kHttp | kServer;
 
 constexpr std::array kRows = std::to_array<Row>({
-    {"ssl_certificate", kHere, kOneArg, kMany, AddPath<&T::certificates>, "",
-     "a certificate with its chain (PEM)"},
-    {"ssl_certificate_key", kHere, kOneArg, kMany, AddPath<&T::certificate_keys>, "",
-     "the key of the certificate (PEM)"},
+    {"ssl_certificate", kHere, kOneArg, kMany, AddName<&T::certificates, false>, "",
+     "a certificate with its chain: a PEM file, or data:PEM; with variables, read at handshakes"},
+    {"ssl_certificate_key", kHere, kOneArg, kMany, AddName<&T::certificate_keys, true>, "",
+     "the key of the certificate: a PEM file, data:PEM, or store:URI"},
+    {"ssl_certificate_cache", kHere, Takes(1, 2, 3), kOnce, CertificateCache, "off",
+     "off | max=N [inactive=10s] [valid=60s]: keeps what was read at handshakes, in each worker"},
     {"ssl_protocols", kHere, AtLeast(1), kOnce, Bits<kProtocols, &T::protocols>, "TLSv1.2 TLSv1.3",
      "TLSv1 | TLSv1.1 | TLSv1.2 | TLSv1.3 …"},
     {"ssl_ciphers", kHere, kOneArg, kOnce, Setting<Text, &T::ciphers>, "HIGH:!aNULL:!MD5",
@@ -113,11 +163,73 @@ constexpr std::array kRows = std::to_array<Row>({
      "parameters of DHE ciphers (PEM)"},
     {"ssl_session_ticket_key", kHere, kOneArg, kMany, AddPath<&T::ticket_keys>, "",
      "keys of session tickets, 48 or 80 random bytes; the first encrypts"},
+    {"ssl_early_data", kHere, kOneArg, kOnce, Setting<Flag, &T::early_data>, "off",
+     "accept requests in the first flight of a resumed TLS 1.3 session; they may be replayed: see "
+     "$ssl_early_data"},
+    {"ssl_stapling", kHere, kOneArg, kOnce, Setting<Flag, &T::stapling>, "off",
+     "send the certificate's status by OCSP with the handshake"},
+    {"ssl_stapling_file", kHere, kOneArg, kOnce, Setting<ConfDirPath, &T::stapling_file>, "",
+     "the status (DER), instead of asking for it"},
+    {"ssl_stapling_responder", kHere, kOneArg, kOnce, StaplingResponder, "",
+     "http://… to ask, instead of the responder that the certificate names"},
+    {"ssl_stapling_verify", kHere, kOneArg, kOnce, Setting<Flag, &T::stapling_verify>, "off",
+     "verify the status with the CAs of ssl_trusted_certificate"},
+    {"ssl_ocsp", kHere, kOneArg, kOnce, OnlyTheWordOff, "off",
+     "off; asking for the status of clients' certificates is refused: use ssl_crl"},
+    {"ssl_ocsp_responder", kHere, kOneArg, kOnce, Accepted, "", "accepted; see ssl_ocsp"},
+    {"ssl_ocsp_cache", kHere, kOneArg, kOnce, Accepted, "off", "accepted; see ssl_ocsp"},
+    {"ssl_certificate_compression", kHere, kOneArg, kOnce, CertificateCompression, "off",
+     "accepted with a warning: OpenSSL 3.0 has none"},
+    {"ssl_ech_file", kHere, kOneArg, kMany, EchFile, "",
+     "accepted with a warning: OpenSSL 3 has no Encrypted Client Hello"},
     {"ssl_conf_command", kHere, Takes(2), kMany, Command, "",
      "NAME VALUE: any other setting of OpenSSL"},
 });
 
 }  // namespace
+
+Status CompileTlsName(Block& b, const Directive& d, bool is_key, Template& out) {
+  const std::string& text = d.args[0];
+  if (text.empty()) return Refuse(d, "has an empty file name");
+  if (Status s = Strings{}(b, d, text, out); !s || !out.is_constant()) return s;
+  if (is_key && text.starts_with(kTlsEngine)) {
+    return InvalidArgument("loading \"engine:...\" certificate keys is not supported");
+  }
+  const bool is_path = !text.starts_with(kTlsData) && !(is_key && text.starts_with(kTlsStore));
+  if (is_path) out = Template::Literal(b.loader.FromConfDir(text));
+  return {};
+}
+
+Status ParseTlsCertificateCache(const Directive& d,
+                                std::shared_ptr<const TlsCertificateCache>& out) {
+  TlsCertificateCache cache;
+  bool off = false;
+  for (const std::string& text : d.args) {
+    bool good = true;
+    if (const auto max = After(text, "max=")) {
+      const auto n = ParseDecimal(*max);
+      good = n && *n > 0 && *n <= INT32_MAX;
+      if (good) cache.max = static_cast<size_t>(*n);
+    } else if (const auto inactive = After(text, "inactive=")) {
+      const auto time = ParseTime(*inactive, true);
+      good = time.has_value();
+      if (good) cache.inactive = *time;
+    } else if (const auto valid = After(text, "valid=")) {
+      const auto time = ParseTime(*valid, true);
+      good = time.has_value();
+      if (good) cache.valid = *time;
+    } else {
+      good = off = text == "off";
+    }
+    if (!good) return InvalidParameter(text);
+  }
+  out = nullptr;
+  if (off) return {};
+  if (cache.max == 0)
+    return InvalidArgument(fmt::format("\"{}\" must have the \"max\" parameter", d.name));
+  out = std::make_shared<const TlsCertificateCache>(cache);
+  return {};
+}
 
 Status AddTlsCommand(Block& b, const Directive& d, TlsCommands& commands) {
   static constexpr std::array<std::string_view, 9> kFiles = {

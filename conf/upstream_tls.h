@@ -18,7 +18,7 @@ struct TlsClientSettings {
   int verify_depth = 1;
   std::string trusted_certificate;  // absolute paths; "": none
   std::string crl;
-  std::string certificate;
+  std::string certificate;  // both "" if either has variables: ProxySettings::ssl_certificate
   std::string certificate_key;
   std::string password_file;
 

@@ -119,6 +119,12 @@ constexpr std::array kBuiltinVariables = std::to_array<BuiltinVariable>({
     {"ssl_client_v_end", Builtin::kSslClientValidEnd},
     {"ssl_client_v_remain", Builtin::kSslClientValidDays},
     {"ssl_client_v_start", Builtin::kSslClientValidStart},
+    {"ssl_early_data", Builtin::kSslEarlyData},
+    {"ssl_sigalg", Builtin::kSslSigalg},
+    {"ssl_sigalgs", Builtin::kSslSigalgs},
+    {"ssl_client_sigalg", Builtin::kSslClientSigalg},
+    {"ssl_ech_status", Builtin::kSslEchStatus},
+    {"ssl_ech_outer_server_name", Builtin::kSslEchOuterServerName},
     {"gzip_ratio", Builtin::kGzipRatio},
 });
 

@@ -149,6 +149,12 @@ enum class Builtin : uint8_t {
   kSslClientValidEnd,
   kSslClientValidDays,
   kSslClientValidStart,
+  kSslEarlyData,
+  kSslSigalg,
+  kSslSigalgs,
+  kSslClientSigalg,
+  kSslEchStatus,
+  kSslEchOuterServerName,
   kGzipRatio,
   kCount
 };

@@ -87,7 +87,7 @@ int AskMaster(const CommandLine& command_line, const Paths& paths, const EarlyLo
 int TestConfig(const CommandLine& command_line, const Paths& paths, EarlyLog& early) {
   const auto config = LoadConfig(command_line, paths, early.Reporter());
   Status checked;
-  if (config) checked = Generation::Check(*config, paths);
+  if (config) checked = Generation::Check(*config, paths, early.Reporter());
   if (!checked) early.Report(LogLevel::kEmerg, checked.error().message);
   if (!config || !checked) {
     fmt::print(stderr, "limpet: configuration file {} test failed\n", paths.file);

@@ -23,9 +23,8 @@ std::string WithoutLevel(std::string text) {
 
 }  // namespace
 
-std::shared_ptr<const conf::Config> LoadConfig(
-    const CommandLine& command_line, const Paths& paths,
-    const std::function<void(LogLevel, const std::string&)>& report) {
+std::shared_ptr<const conf::Config> LoadConfig(const CommandLine& command_line, const Paths& paths,
+                                               const Reporter& report) {
   auto loaded = conf::Load({.prefix = paths.prefix,
                             .file = paths.file,
                             .error_log = paths.error_log,
@@ -43,7 +42,8 @@ std::shared_ptr<const conf::Config> LoadConfig(
   return std::move(*loaded);
 }
 
-Status Generation::OpenFiles(const Paths& paths) {
+Status Generation::OpenFiles(const Paths& paths, const worker::TlsStore* before,
+                             const Reporter& report) {
   auto credentials = WorkerCredentials(*config_);
   if (!credentials) return credentials.error();
   credentials_ = *credentials;
@@ -51,17 +51,19 @@ Status Generation::OpenFiles(const Paths& paths) {
   if (!logs) return logs.error();
   logs_ = std::move(*logs);
   if (auto status = CreateAccessLogs(*config_, credentials_); !status) return status;
-  auto tls = worker::LoadTls(*config_);
+  auto tls = worker::LoadTls(*config_, before);
   if (!tls) return tls.error();
   tls_ = std::move(*tls);
+  for (const std::string& warning : worker::TlsWarnings(*tls_)) report(LogLevel::kWarn, warning);
   if (credentials_) log_files_.ChangeOwner(credentials_->uid);
   return {};
 }
 
-Status Generation::Check(const conf::Config& config, const Paths& paths) {
+Status Generation::Check(const conf::Config& config, const Paths& paths, const Reporter& report) {
   Generation probe;
   probe.config_ = std::shared_ptr<const conf::Config>(&config, [](const conf::Config*) {});
-  return probe.OpenFiles(paths);
+  if (auto status = probe.OpenFiles(paths, nullptr, report); !status) return status;
+  return Listeners::TryBind(config);
 }
 
 Result<std::shared_ptr<Generation>> Generation::Open(const Inputs& inputs) {
@@ -70,7 +72,11 @@ Result<std::shared_ptr<Generation>> Generation::Open(const Inputs& inputs) {
   made->number_ = inputs.number;
   made->counters_ = inputs.shared->counters();
   made->pulses_ = inputs.shared->pulses();
-  if (auto status = made->OpenFiles(*inputs.paths); !status) return status.error();
+  const auto report = [&made](LogLevel level, const std::string& text) {
+    LIMPET_LOG(made->log(), level, "{}", text);
+  };
+  const Status files = made->OpenFiles(*inputs.paths, inputs.tls_before, report);
+  if (!files) return files.error();
   const conf::Config& config = *inputs.config;
   if (auto status = CreateTempDirs(TempDirs(config), made->credentials_); !status) {
     return status.error();
@@ -82,6 +88,9 @@ Result<std::shared_ptr<Generation>> Generation::Open(const Inputs& inputs) {
   auto zones = inputs.shared->Attach(config, made->log());
   if (!zones) return zones.error();
   made->zones_ = std::move(*zones);
+  if (auto status = worker::ShareTlsSessions(*made->tls_, made->zones_.tls_sessions); !status) {
+    return status.error();
+  }
   return made;
 }
 

@@ -19,11 +19,12 @@
 
 namespace limpet::master {
 
+using Reporter = std::function<void(LogLevel, const std::string&)>;
+
 // The configuration file with the command line's defaults applied; null if it is wrong. Warnings
 // and errors go to `report`.
-std::shared_ptr<const conf::Config> LoadConfig(
-    const CommandLine& command_line, const Paths& paths,
-    const std::function<void(LogLevel, const std::string&)>& report);
+std::shared_ptr<const conf::Config> LoadConfig(const CommandLine& command_line, const Paths& paths,
+                                               const Reporter& report);
 
 class Generation {
  public:
@@ -35,12 +36,13 @@ class Generation {
     Listeners::OnBusy on_busy = Listeners::OnBusy::kRetry;
     const Log* log;       // for what happens before this generation's own log is open
     uint64_t number = 1;  // counts successful loads
+    const worker::TlsStore* tls_before = nullptr;  // of the serving generation
   };
   // Nothing of the serving generation has changed when this fails.
   static Result<std::shared_ptr<Generation>> Open(const Inputs& inputs);
 
-  // Logs, users and directories that a test of the configuration should find wrong.
-  static Status Check(const conf::Config& config, const Paths& paths);
+  // Logs, users, certificates and addresses that a test of the configuration should find wrong.
+  static Status Check(const conf::Config& config, const Paths& paths, const Reporter& report);
 
   const conf::Config& config() const { return *config_; }
   const Log& log() const { return logs_[0]; }
@@ -48,6 +50,7 @@ class Generation {
   Listeners& listeners() { return listeners_; }
   const std::optional<Credentials>& credentials() const { return credentials_; }
   uint64_t number() const { return number_; }
+  const worker::TlsStore* tls() const { return tls_.get(); }
 
   worker::Environment EnvironmentFor(int number, int slot);
   void ReopenLogs();
@@ -62,7 +65,7 @@ class Generation {
 
  private:
   Generation() = default;
-  Status OpenFiles(const Paths& paths);
+  Status OpenFiles(const Paths& paths, const worker::TlsStore* before, const Reporter& report);
 
   std::shared_ptr<const conf::Config> config_;
   LogFiles log_files_;

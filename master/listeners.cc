@@ -54,13 +54,14 @@ class Opener {
 
   Result<UniqueFd> Bind(const conf::Listen& listen) {
     const int tries = on_busy_ == Listeners::OnBusy::kRetry ? kBindTries : 1;
-    for (int i = 0; i < tries; ++i) {
+    for (int i = 1;; ++i) {
       auto fd = BindSocket(listen);
       if (fd || fd.error().code.value() != EADDRINUSE || tries == 1) return fd;
+      if (i == tries)
+        return Error{fd.error().code, fd.error().message + ", still could not bind()"};
       LIMPET_LOG(log_, LogLevel::kEmerg, "{}", fd.error().message);
       std::this_thread::sleep_for(kBindPause);  // at start only: nothing is served yet
     }
-    return Error{std::make_error_code(std::errc::address_in_use), "still could not bind()"};
   }
 
   std::vector<ListenSocketPtr> before_;
@@ -101,6 +102,17 @@ Result<Listeners> Listeners::Open(const conf::Config& config, const Listeners& b
     result.groups_.back() = std::move(*sockets);
   }
   return result;
+}
+
+Status Listeners::TryBind(const conf::Config& config) {
+  if (!config.http) return {};
+  for (const conf::ListenGroup& group : config.http->listens) {
+    // A Unix socket would leave its file behind.
+    if (group.served_by >= 0 || group.listen.address.is_unix()) continue;
+    const auto fd = BindSocket(group.listen);
+    if (!fd && fd.error().code.value() != EADDRINUSE) return fd.error();
+  }
+  return {};
 }
 
 std::vector<std::vector<int>> Listeners::ForWorker(int number, int workers) const {

@@ -46,6 +46,9 @@ class Listeners {
   // start.
   static Result<Listeners> Open(const conf::Config& config, const Listeners& before, OnBusy on_busy,
                                 const Log& log);
+  // Of a configuration that is only tested: whether its addresses can be bound, by us and now. One
+  // that is in use may be our own.
+  static Status TryBind(const conf::Config& config);
 
   // What worker `number` of `workers` listens on, parallel to config.http->listens. None: what
   // comes for this address comes through the socket that listens on every address of its port. More

@@ -29,7 +29,6 @@ int WithConfig(const CommandLine& command_line, const Words& argv) {
   switch (command_line.order) {
     case Order::kTest:
     case Order::kTestAndDump:
-      early.ShowWarnings(!command_line.quiet);
       return TestConfig(command_line, paths, early);
     case Order::kSignal:
       early.ShowWarnings(false);

@@ -1,6 +1,6 @@
 #include "master/master.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -19,7 +19,6 @@ namespace {
 constexpr uint64_t kSettleMs =
     100;  // new workers are at work before old ones turn connections away
 constexpr uint64_t kStopWithinMs = 2000;               // then SIGKILL
-constexpr uint64_t kStandstillMs = 30'000;             // of a worker's loop, until it is ended
 constexpr uint64_t kLookEveryMs = 1000;                // at the workers' pulses
 constexpr std::string_view kOldPidSuffix = ".oldbin";  // nginx's: scripts know it
 
@@ -68,7 +67,7 @@ int Master::Run(std::shared_ptr<const conf::Config> config) {
     return 1;
   }
   if (!generation_->config().master_process) return RunAlone();
-  SetProcessTitle("master process");
+  SetProcessTitle(fmt::format("master process {}", fmt::join(start_.argv, " ")));
   succeeding_ = handover_.predecessor_lives();
   if (handover_.from_master() && !succeeding_) OnPredecessorGone();
   service_manager_.BeSilent(succeeding_);
@@ -95,7 +94,7 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
   generation_ = std::move(*opened);
   generation_->RecallPeers(handover_.notes());
   UniqueFd terminal;  // where who has started us waits
-  if (config->daemon && config->master_process && !handover_.from_master()) {
+  if (config->daemon && !handover_.from_master()) {
     auto left = Daemonize(LogsToStderr(*config, start_.paths));
     if (!left) return left.error();
     terminal = std::move(*left);
@@ -207,7 +206,8 @@ bool Master::OpenNext() {
                                   .before = &generation_->listeners(),
                                   .on_busy = Listeners::OnBusy::kFail,
                                   .log = &log(),
-                                  .number = generation_->number() + 1});
+                                  .number = generation_->number() + 1,
+                                  .tls_before = generation_->tls()});
   if (!opened) {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", opened.error().message);
     return false;
@@ -344,7 +344,8 @@ void Master::LookAtWorkers(uint64_t now) {
   const auto beat = [&](int slot) {
     return pulses.slots[static_cast<size_t>(slot)].beat_ms.load(std::memory_order_relaxed);
   };
-  supervisor_->Watch(beat, kStandstillMs, now);
+  supervisor_->Watch(beat, static_cast<uint64_t>(generation_->config().worker_watchdog.count()),
+                     now);
   alerts_.Check(*shared_->counters(), pulses, now, log());
 }
 

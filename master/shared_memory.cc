@@ -110,6 +110,9 @@ Result<SharedMemory::View> SharedMemory::Attach(const conf::Config& config, cons
   if (auto status = limits_.Attach(http, &view.limit_req, &view.limit_conn); !status) {
     return status.error();
   }
+  auto tls_sessions = tls_sessions_.Attach(http);
+  if (!tls_sessions) return tls_sessions.error();
+  view.tls_sessions = std::move(*tls_sessions);
   return view;
 }
 
@@ -135,6 +138,7 @@ void SharedMemory::FollowNames(const conf::Config& config, View& view, uint64_t 
 
 void SharedMemory::DropUnused(const conf::Config& config) {
   limits_.DropUnused(config.http.get());
+  tls_sessions_.DropUnused(config.http.get());
   std::set<std::string> used;
   if (config.http) {
     for (const conf::SessionZone& zone : config.http->session_zones) used.insert(zone.name);

@@ -13,6 +13,7 @@
 #include "conf/config.h"
 #include "master/limit_zones.h"
 #include "master/session_store.h"
+#include "master/tls_session_zones.h"
 #include "shm/counters.h"
 #include "shm/peer_state.h"
 #include "shm/worker_pulse.h"
@@ -29,6 +30,7 @@ class SharedMemory {
         peer_states;  // null without `zone` in the upstream
     std::vector<shm::LimitReqTable*> limit_req;
     std::vector<shm::LimitConnTable*> limit_conn;
+    std::vector<shm::TlsSessionTable*> tls_sessions;
     // Of session tables: what their lists of servers have been made from, and when to look again;
     // nothing: names give no server that learns sessions.
     uint64_t names_version = 0;
@@ -74,6 +76,7 @@ class SharedMemory {
   shm::PeerStateRegistry peer_states_;
   std::map<std::string, std::unique_ptr<SessionStore>> sessions_;  // by zone name
   LimitZones limits_;
+  TlsSessionZones tls_sessions_;
   bool left_ = false;
 };
 

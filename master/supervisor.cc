@@ -142,6 +142,9 @@ void Supervisor::Watch(const std::function<uint64_t(int slot)>& beat_ms, uint64_
                "the event loop of worker process {} has not turned for {} s, it is ended with {}",
                verdict.pid, verdict.still_ms / 1000, abort ? "SIGABRT" : "SIGKILL");
     Send(*worker, abort ? SIGABRT : SIGKILL);
+    // Who was stopped from outside would die only when it goes on: what it holds (the lease of a
+    // group's checks, of names) waits for its death.
+    if (abort) Send(*worker, SIGCONT);
   }
 }
 

@@ -119,4 +119,21 @@ class KeyTable {
   uint32_t bucket_mask_;
 };
 
+// Holds a table's lock; what the last owner has left by dying in it is thrown away.
+template <class Table>
+class EmptyingGuard {
+ public:
+  explicit EmptyingGuard(Table& table) : table_(table) {
+    if (table_.Lock() == RobustMutex::Owner::kFine) return;
+    table_.Clear();
+    table_.MarkRepaired();
+  }
+  ~EmptyingGuard() { table_.Unlock(); }
+  EmptyingGuard(const EmptyingGuard&) = delete;
+  EmptyingGuard& operator=(const EmptyingGuard&) = delete;
+
+ private:
+  Table& table_;
+};
+
 }  // namespace limpet::shm

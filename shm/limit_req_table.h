@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "shm/key_table.h"
+#include "shm/use_order.h"
 
 namespace limpet::shm {
 
@@ -52,16 +53,9 @@ class LimitReqTable {
     uint32_t newer = 0, older = 0;  // in the order of use; links are entry numbers
   };
   static_assert(sizeof(Entry) == 48);
-  struct UseOrder {
-    uint32_t newest = UINT32_MAX, oldest = UINT32_MAX;
-  };
   using Table = KeyTable<Entry, UseOrder>;
-  class Guard;
 
   uint32_t Find(const Digest128& key);
-  uint32_t Insert(const Digest128& key);
-  void Attach(uint32_t i);  // as the newest
-  void Detach(uint32_t i);
 
   Table table_;
 };

@@ -3,9 +3,7 @@
 namespace limpet::worker {
 
 const TlsContext* TlsListen::ChooseTls(std::string_view name) {
-  if (name.empty()) return &default_context_;
-  conf::Captures captures;
-  const auto it = contexts_.find(names_.Find(name, &captures).server);
+  const auto it = contexts_.find(names_.FindForTls(name).server);
   return it != contexts_.end() ? it->second.get() : &default_context_;
 }
 

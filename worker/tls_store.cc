@@ -1,7 +1,5 @@
 #include "worker/tls_store.h"
 
-#include "worker/tls/pem_files.h"
-
 namespace limpet::worker {
 namespace {
 
@@ -16,10 +14,16 @@ Status AddServer(const conf::Server& server, PemFiles& files, ServerTlsContexts*
 
 }  // namespace
 
-Result<std::shared_ptr<const TlsStore>> TlsStore::Load(const conf::Config& config) {
+Result<std::shared_ptr<const TlsStore>> TlsStore::Load(const conf::Config& config,
+                                                       const TlsStore* before) {
   auto store = std::make_shared<TlsStore>();
   if (config.http == nullptr) return std::shared_ptr<const TlsStore>(std::move(store));
-  PemFiles files;
+  PemFiles files(before != nullptr ? before->objects : nullptr);
+  // Of every server, also where no key needs one: what cannot be read is an error, as in nginx.
+  for (const auto& server : config.http->servers) {
+    if (server->tls.password_file.empty()) continue;
+    if (const auto text = files.Read(server->tls.password_file); !text) return text.error();
+  }
   for (const conf::ListenGroup& group : config.http->listens) {
     if (!group.listen.ssl) continue;
     for (const conf::Server* server : group.servers) {
@@ -30,7 +34,18 @@ Result<std::shared_ptr<const TlsStore>> TlsStore::Load(const conf::Config& confi
   auto clients = TlsClientContexts::Load(*config.http, files);
   if (!clients) return clients.error();
   store->clients = std::move(*clients);
+  store->warnings = files.warnings();
+  if (config.tls_objects_inheritable) store->objects = files.book();
   return std::shared_ptr<const TlsStore>(std::move(store));
+}
+
+Status TlsStore::ShareSessions(const std::vector<shm::TlsSessionTable*>& tables) const {
+  for (const auto& [server, context] : servers) {
+    if (server->tls.session_zone < 0) continue;
+    Status status = context->ShareSessions(tables[static_cast<size_t>(server->tls.session_zone)]);
+    if (!status) return status;
+  }
+  return {};
 }
 
 }  // namespace limpet::worker

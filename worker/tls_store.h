@@ -5,10 +5,12 @@
 
 #include <memory>
 #include <unordered_map>
+#include <vector>
 
 #include "base/result.h"
 #include "conf/config.h"
 #include "worker/tls/client_contexts.h"
+#include "worker/tls/pem_files.h"
 #include "worker/tls/tls_context.h"
 
 namespace limpet::worker {
@@ -16,10 +18,19 @@ namespace limpet::worker {
 using ServerTlsContexts = std::unordered_map<const conf::Server*, std::unique_ptr<TlsContext>>;
 
 struct TlsStore {
-  static Result<std::shared_ptr<const TlsStore>> Load(const conf::Config& config);
+  // `before`: of the generation before this one, whose unchanged objects are taken over; may be
+  // null.
+  static Result<std::shared_ptr<const TlsStore>> Load(const conf::Config& config,
+                                                      const TlsStore* before);
+
+  // Once, before any worker is made: shared session caches are in these (to
+  // conf::Http::tls_session_zones).
+  Status ShareSessions(const std::vector<shm::TlsSessionTable*>& tables) const;
 
   ServerTlsContexts servers;  // that listen with `ssl` and have a certificate or refuse handshakes
   std::unique_ptr<TlsClientContexts> clients;
+  std::vector<std::string> warnings;
+  std::shared_ptr<const TlsObjectBook> objects;  // null: they are not to be taken over
 };
 
 }  // namespace limpet::worker

@@ -15,6 +15,7 @@
 #include "worker/http/upstream_lookup.h"
 #include "worker/http/upstream_runtime.h"
 #include "worker/net/loop.h"
+#include "worker/stapler.h"
 
 namespace limpet::worker {
 namespace {
@@ -53,6 +54,7 @@ class Worker {
   AcceptShare share_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   std::unique_ptr<Watch> watch_;
+  Stapler stapler_;
   Heartbeat heartbeat_;
   Timer turn_timer_;
   uint64_t waiting_since_ms_ = 0;
@@ -85,6 +87,7 @@ Worker::Worker(const Environment& environment)
               .pulses = environment.pulses,
               .slot = environment.slot,
               .generation = environment.generation}),
+      stapler_(runtime_, *environment.tls),
       heartbeat_(loop_, pulse(), *environment.config),
       turn_timer_(loop_, Callback::To<&Worker::AcceptInTurn>(this)),
       shutdown_timer_(loop_, Callback::To<&Worker::OnShutdownTimeout>(this)),
@@ -172,6 +175,7 @@ int Worker::Run() {
   waiting_since_ms_ = loop_.NowMs();
   AcceptInTurn();
   MakeWatch();
+  stapler_.Start();
   loop_.Run();
   acceptors_.clear();
   watch_.reset();
@@ -218,6 +222,7 @@ void Worker::OnQuit() {
   pulse().accepts_for.store(0, std::memory_order_relaxed);
   for (const auto& acceptor : acceptors_) acceptor->Stop();
   if (watch_ != nullptr) watch_->Stop();
+  stapler_.Stop();
   for (const auto& upstream : runtime_.upstreams) {
     upstream->pool.CloseAll();
     if (upstream->names != nullptr) upstream->names->Stop();
@@ -250,8 +255,15 @@ std::vector<std::string> ServerIds(const conf::Upstream& upstream, shm::PeerStat
   return UpstreamGroup::ServerIds(upstream, states);
 }
 
-Result<std::shared_ptr<const TlsStore>> LoadTls(const conf::Config& config) {
-  return TlsStore::Load(config);
+Result<std::shared_ptr<const TlsStore>> LoadTls(const conf::Config& config,
+                                                const TlsStore* before) {
+  return TlsStore::Load(config, before);
+}
+
+std::vector<std::string> TlsWarnings(const TlsStore& store) { return store.warnings; }
+
+Status ShareTlsSessions(const TlsStore& store, const std::vector<shm::TlsSessionTable*>& tables) {
+  return store.ShareSessions(tables);
 }
 
 int Run(const Environment& environment) {

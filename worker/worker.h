@@ -19,6 +19,7 @@
 namespace limpet::shm {
 class LimitReqTable;
 class LimitConnTable;
+class TlsSessionTable;
 }  // namespace limpet::shm
 
 namespace limpet::worker {
@@ -49,7 +50,11 @@ struct Environment {
 };
 
 // Reads certificates and keys, with the rights of the caller; an error names the file.
-Result<std::shared_ptr<const TlsStore>> LoadTls(const conf::Config& config);
+// `before`: what the last load gave, or null.
+Result<std::shared_ptr<const TlsStore>> LoadTls(const conf::Config& config, const TlsStore* before);
+std::vector<std::string> TlsWarnings(const TlsStore& store);  // of that load
+// Once, before the first worker: the memory of shared session caches, to http->tls_session_zones.
+Status ShareTlsSessions(const TlsStore& store, const std::vector<shm::TlsSessionTable*>& tables);
 
 // Serves until told to stop, by the signals the master forwards: TERM or INT ends at once, QUIT
 // ends when the requests in flight have ended (or worker_shutdown_timeout has passed), USR1 reopens

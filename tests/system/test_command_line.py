@@ -5,6 +5,7 @@ import subprocess
 
 from client import get
 from daemon import BINARY, Limpet
+from ports import free_port
 from waiting import PATIENCE, wait_until
 
 CONFIG = """
@@ -45,6 +46,37 @@ def test_quiet_says_nothing_when_all_is_well():
     with prepared() as limpet:
         result = limpet.run("-t", "-q")
         assert (result.returncode, result.stderr, result.stdout) == (0, "", "")
+
+
+def test_quiet_still_warns():
+    with prepared(CONFIG.replace("include more.conf;", "include more.conf; include more.conf;")) as limpet:
+        result = limpet.run("-t", "-q")
+        assert result.returncode == 0
+        assert re.fullmatch(r'limpet: \[warn\] conflicting server name "more" on 0.0.0.0:\d+, ignored\n', result.stderr)
+
+
+def test_an_address_that_cannot_be_ours_fails_the_test_one_in_use_does_not():
+    with prepared(CONFIG.replace("listen {port};", "listen 192.0.2.1:{other};"), other=free_port()) as limpet:
+        result = limpet.run("-t")
+        assert result.returncode == 1
+        assert "[emerg] bind() to 192.0.2.1:" in result.stderr and "(99: Cannot assign requested address)" in result.stderr
+    with prepared() as limpet:
+        limpet.start()
+        assert limpet.run("-t").returncode == 0
+
+
+def test_a_second_one_says_which_address_is_in_use():
+    with prepared() as limpet:
+        limpet.start()
+        result = limpet.run()
+        assert result.returncode == 1
+        assert f"[emerg] bind() to 0.0.0.0:{limpet.port} failed (98: Address already in use), still could not bind()" in result.stderr
+
+
+def test_a_wrong_directive_of_the_command_line_has_no_line():
+    with prepared() as limpet:
+        result = plain("-p", limpet.dir + "/", "-c", "limpet.conf", "-e", "error.log", "-t", "-g", "nope on;")
+        assert '[emerg] unknown directive "nope"' in result.stderr and "in command line\n" in result.stderr
 
 
 def test_a_wrong_configuration_is_an_error_with_file_and_line():

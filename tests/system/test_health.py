@@ -172,6 +172,18 @@ def test_one_worker_probes_and_another_takes_over_when_it_is_killed(patients):
         assert answers(limpet) == {"a", "b"}
 
 
+def test_another_worker_takes_over_from_one_that_stands_still(patients):
+    a, _ = patients
+    with start(patients, config="worker_watchdog 3s; worker_rlimit_core 0;" + CONFIG) as limpet:
+        a.health = SICK
+        prober = int(unhealthy(limpet, a)[0].split("] ")[1].split("#")[0])
+        os.kill(prober, signal.SIGSTOP)
+        limpet.wait_log(rf"worker process {prober} exited on signal 6")
+        a.health = Reply(b"fine")
+        healthy(limpet, a)
+        limpet.forgive()
+
+
 def test_a_mandatory_check_comes_before_the_first_request(patients):
     a, b = patients
     a.health, b.health = SICK, Reply(b"fine", delay=2)

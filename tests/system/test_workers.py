@@ -93,16 +93,24 @@ def test_a_change_of_their_number_loses_no_connection(options):
 # Pulse
 
 def test_a_worker_whose_loop_stands_still_is_ended_and_replaced():
-    with start(main="worker_rlimit_core 0;") as limpet:
+    with start(main="worker_rlimit_core 0; worker_watchdog 3s;") as limpet:
         victim = limpet.workers()[0]
         os.kill(victim, signal.SIGSTOP)
         pattern = rf"\[alert\].*worker process {victim} has not turned for \d+ s, it is ended with SIGABRT"
-        wait_until(lambda: limpet.log_lines(pattern), "the half minute that a worker has", patience=60)
-        os.kill(victim, signal.SIGCONT)
+        wait_until(lambda: limpet.log_lines(pattern), "the seconds that a worker has")
         limpet.wait_log(rf"worker process {victim} exited on signal 6")
         wait_until(lambda: len(limpet.workers()) == 2, "the new worker")
         assert get(limpet.port).status == 200
         limpet.forgive()
+
+
+@pytest.mark.parametrize("value, message", [
+    ("2s", '"worker_watchdog" directive must be "off" or at least 3s'),
+    ("never", '"worker_watchdog" directive invalid value'),
+])
+def test_a_patience_that_cannot_be(value, message):
+    with Limpet(CONFIG, workers=1, main=f"worker_watchdog {value};", options="", connections=9, start=False) as limpet:
+        assert message in limpet.run("-t").stderr
 
 
 def test_a_worker_that_keeps_dying_is_started_ever_more_rarely():

@@ -60,6 +60,10 @@ class Exchange final : public conf::VariableReader {
   enum class Copied : uint8_t { kNothing, kMethod, kMethodAndBody };  // the body has been read
   void StartSubrequest(ClientStream& stream, const Exchange& parent, std::string_view uri,
                        std::string_view args, Copied copied);
+  // Before there is any request: variables can be evaluated, for a server that is asked for in a
+  // handshake. To be followed by EndHandshake, and nothing else.
+  void BeginHandshake(ClientStream& stream, const conf::Server& server);
+  void EndHandshake();
   void OnBodyData(Slice data) { body_.OnData(std::move(data)); }
   void OnBodyPause() { body_.OnPause(); }  // all that has come so far has been handed over
   void OnBodyEnd() { body_.OnEnd(); }

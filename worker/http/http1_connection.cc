@@ -1,6 +1,5 @@
 #include "worker/http/http1_connection.h"
 
-#include <fcntl.h>
 #include <netinet/tcp.h>
 
 #include <algorithm>
@@ -13,8 +12,6 @@
 #include "worker/http/limit_rate.h"
 #include "worker/http/response_writer.h"
 #include "worker/http/server_names.h"
-#include "worker/net/plain_transport.h"
-#include "worker/tls/tls_transport.h"
 
 namespace limpet::worker {
 namespace {
@@ -81,6 +78,7 @@ Http1Connection::Http1Connection(ConnectionSet& set, Runtime& runtime,
       process_(runtime.loop, Callback::To<&Http1Connection::ProcessInput>(this)),
       out_(runtime.blocks) {
   transport_->set_handler(this);
+  if (transport_->is_tls()) static_cast<TlsTransport&>(*transport_).set_certificate_giver(this);
 }
 
 Http1Connection::~Http1Connection() = default;
@@ -105,29 +103,6 @@ void Http1Connection::OnReady(int errnum) {
   Enter(State::kIdle);
   timer_.Arm(info_.listen->default_server->head.client_header_timeout);
   transport_->WantRead(true);
-}
-
-void Http1Connection::NoteTlsServer() {
-  const std::string name = ToLower(tls()->server_name());
-  if (name.empty()) return;
-  const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
-  conf::Captures unused;
-  const ServerNames::Match match = runtime_.names[index]->Find(name, &unused);
-  if (match.named) info_.tls_server = match.server;
-}
-
-// Plain HTTP on a TLS port: its request is read, to be answered with 497.
-bool Http1Connection::ContinueInPlain() {
-  const TlsTransport* tls_transport = tls();
-  if (tls_transport == nullptr || !tls_transport->plain_http()) return false;
-  UniqueFd fd(::fcntl(transport_->fd(), F_DUPFD_CLOEXEC, 0));
-  if (!fd) return false;
-  Transport::Discard(std::move(transport_));
-  transport_ = PlainTransport::Adopt(runtime_.loop, std::move(fd), true);
-  transport_->set_handler(this);
-  info_.ssl = false;
-  info_.plain_on_tls = true;
-  return true;
 }
 
 // --- State ---
@@ -432,10 +407,6 @@ void Http1Connection::Abort(bool reset) {
 bool Http1Connection::TcpInfo(tcp_info* out) const {
   socklen_t size = sizeof *out;
   return ::getsockopt(transport_->fd(), IPPROTO_TCP, TCP_INFO, out, &size) == 0;
-}
-
-const TlsTransport* Http1Connection::tls() const {
-  return transport_->is_tls() ? static_cast<const TlsTransport*>(transport_.get()) : nullptr;
 }
 
 // --- Ends ---

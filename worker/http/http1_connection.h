@@ -15,12 +15,16 @@
 #include "worker/http/exchange.h"
 #include "worker/net/output_queue.h"
 #include "worker/net/transport.h"
+#include "worker/tls/tls_transport.h"
 
 namespace limpet::worker {
 
 class ConnectionSet;
 
-class Http1Connection final : public ClientStream, public TransportHandler, public Deletable {
+class Http1Connection final : public ClientStream,
+                              public TransportHandler,
+                              public CertificateGiver,
+                              public Deletable {
  public:
   Http1Connection(ConnectionSet& set, Runtime& runtime, std::unique_ptr<Transport> transport,
                   ClientInfo info);
@@ -70,6 +74,9 @@ class Http1Connection final : public ClientStream, public TransportHandler, publ
   void OnReadable() override;
   void OnWritable() override;
   void OnHangup() override;
+
+  // CertificateGiver
+  bool GiveCertificates(TlsTransport& transport, const TlsContext& context) override;
 
   bool ContinueInPlain();
   void CloseIdle();

@@ -164,6 +164,7 @@ void ProxyExchange::Connect() {
     deadline_.Arm(location_->proxy.connect_timeout);
   };
   if (!https_) return await(PlainTransport::Connect(runtime.loop, peer_->address, options, this));
+  if (!ChooseClientCertificate(exchange_, &tls)) return FailWithoutPeer(500);
   connection_.scope = tls.scope;
   await(TlsTransport::Connect(runtime.loop, peer_->address, options, std::move(tls), this));
 }

@@ -16,6 +16,7 @@
 #include "worker/net/loop.h"
 #include "worker/net/splice_pipe.h"
 #include "worker/tls/client_contexts.h"
+#include "worker/tls/handshake_certificates.h"
 #include "worker/tls/session_memory.h"
 #include "worker/upstream/resolver.h"
 
@@ -43,7 +44,8 @@ struct Runtime {
   shm::WorkerCounters& own_counters;
   const TlsClientContexts* upstream_tls = nullptr;  // null: nothing is proxied
   TlsSessionMemory upstream_sessions;               // outlives the connections kept in upstreams
-  std::vector<std::unique_ptr<ServerNames>> names;  // to Http::listens
+  HandshakeCertificates certificates{config.folder()};
+  std::vector<std::unique_ptr<ServerNames>> names;          // to Http::listens
   std::vector<std::unique_ptr<UpstreamRuntime>> upstreams;  // to Http::upstreams
   std::vector<shm::SessionTable*> sessions;                 // to Http::session_zones
   std::vector<shm::LimitReqTable*> limit_req;               // to Http::limit_req_zones

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "proto/target.h"
+
 namespace limpet::worker {
 
 ServerNames::ServerNames(const conf::ListenGroup& group) : group_(group) {
@@ -57,6 +59,14 @@ const conf::Server* ServerNames::FindWildcard(std::string_view host) const {
     }
   }
   return nullptr;
+}
+
+ServerNames::Match ServerNames::FindForTls(std::string_view name) const {
+  std::string storage;
+  proto::HostAndPort host;
+  if (!proto::ValidateHost(name, &storage, &host)) return {group_.default_server, false};
+  conf::Captures unused;
+  return Find(host.host, &unused);
 }
 
 ServerNames::Match ServerNames::Find(std::string_view host, conf::Captures* captures) const {

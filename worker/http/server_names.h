@@ -26,6 +26,8 @@ class ServerNames {
   };
   // `host`: lower case, without the port.
   Match Find(std::string_view host, conf::Captures* captures) const;
+  // By the name in a TLS handshake, as the client has sent it.
+  Match FindForTls(std::string_view name) const;
 
   // Limits on heads apply before the server is known: the most that any server of the address
   // allows.

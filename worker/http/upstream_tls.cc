@@ -29,7 +29,30 @@ TlsTarget MakeTlsTarget(Exchange& exchange, std::string_view proxy_host, const P
                              target.send_name ? "n" : "", target.name);
   if (proxy.ssl_session_reuse) target.sessions = &runtime.upstream_sessions;
   target.peer = &peer;
+  if (proxy.ssl_certificate_varies()) {
+    // What has been said to be one client's is no other's.
+    target.scope.append(" ").append(exchange.Evaluate(proxy.ssl_certificate));
+  }
   return target;
+}
+
+bool ChooseClientCertificate(Exchange& exchange, TlsTarget* target) {
+  const conf::ProxySettings& proxy = exchange.location().proxy;
+  if (!proxy.ssl_certificate_varies()) return true;
+  const std::string_view name = exchange.Evaluate(proxy.ssl_certificate);
+  if (name.empty()) return true;
+  auto pair = exchange.runtime().certificates.Get({
+      .certificate = name,
+      .key = exchange.Evaluate(proxy.ssl_certificate_key),
+      .cache = proxy.ssl_certificate_cache.get(),
+      .passwords = &target->context->passwords(),
+  });
+  if (pair) {
+    target->certificate = std::move(*pair);
+    return true;
+  }
+  exchange.Log(LogLevel::kError, pair.error().message + " while connecting to upstream");
+  return false;
 }
 
 }  // namespace limpet::worker

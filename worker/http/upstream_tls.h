@@ -14,4 +14,8 @@ struct Peer;
 // is null if the location has none.
 TlsTarget MakeTlsTarget(Exchange& exchange, std::string_view proxy_host, const Peer& peer);
 
+// The certificate to show on a new connection, if its name has variables. False: it cannot be read
+// (logged).
+bool ChooseClientCertificate(Exchange& exchange, TlsTarget* target);
+
 }  // namespace limpet::worker

@@ -92,6 +92,10 @@ conf::Value GetSslSessionReused(Exchange& exchange);
 conf::Value GetSslCiphers(Exchange& exchange);
 conf::Value GetSslCurve(Exchange& exchange);
 conf::Value GetSslCurves(Exchange& exchange);
+conf::Value GetSslEarlyData(Exchange& exchange);
+conf::Value GetSslSigalg(Exchange& exchange);
+conf::Value GetSslSigalgs(Exchange& exchange);
+conf::Value GetSslClientSigalg(Exchange& exchange);
 template <CertificateField kField>
 conf::Value GetSslClient(Exchange& exchange);  // every field is there
 

@@ -131,6 +131,12 @@ constexpr std::array kRows = std::to_array<Row>({
     {Builtin::kSslClientValidEnd, GetSslClient<CertificateField::kValidEnd>, kYes},
     {Builtin::kSslClientValidDays, GetSslClient<CertificateField::kValidDays>, kYes},
     {Builtin::kSslClientValidStart, GetSslClient<CertificateField::kValidStart>, kYes},
+    {Builtin::kSslEarlyData, GetSslEarlyData, kNo},
+    {Builtin::kSslSigalg, GetSslSigalg, kNo},
+    {Builtin::kSslSigalgs, GetSslSigalgs, kYes},
+    {Builtin::kSslClientSigalg, GetSslClientSigalg, kNo},
+    {Builtin::kSslEchStatus, GetNothing, kNo},           // OpenSSL 3 has no
+    {Builtin::kSslEchOuterServerName, GetNothing, kNo},  // Encrypted Client Hello
     {Builtin::kGzipRatio, GetGzipRatio, kNo},
 });
 

@@ -39,6 +39,20 @@ Value GetSslSessionReused(Exchange& exchange) {
   return tls != nullptr ? Value::Of(tls->session_reused() ? "r" : ".") : Value::None();
 }
 
+Value GetSslSigalg(Exchange& exchange) { return FromTls<&TlsTransport::signature>(exchange); }
+Value GetSslClientSigalg(Exchange& exchange) {
+  return FromTls<&TlsTransport::client_signature>(exchange);
+}
+Value GetSslSigalgs(Exchange& exchange) {
+  return CopiedFromTls<&TlsTransport::signatures>(exchange);
+}
+
+// The handshake may end while the request is served: then it is no longer early.
+Value GetSslEarlyData(Exchange& exchange) {
+  const TlsTransport* const tls = exchange.stream().tls();
+  return tls != nullptr && tls->is_early() ? Value::Of("1") : Value::None();
+}
+
 template <CertificateField kField>
 Value GetSslClient(Exchange& exchange) {
   const TlsTransport* const tls = exchange.stream().tls();

@@ -19,13 +19,14 @@ struct FreeWith {
 };
 using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free>>;
 using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
+using CrlPtr = std::unique_ptr<X509_CRL, FreeWith<X509_CRL_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
 
-// "error:0A00010B:SSL routines::wrong version number"; the queue is empty afterwards. "" if there
-// was none.
+// "error:0A00010B:SSL routines::wrong version number[:DETAIL]"; the queue is empty afterwards. ""
+// if there was none.
 std::string TakeErrors();
 
-// `what` followed by " (SSL: …)", as in nginx's logs.
+// `what` followed by " (SSL: …)", as in nginx's logs, if OpenSSL says anything.
 Error TlsError(std::string what);
 
 }  // namespace limpet::worker

@@ -6,8 +6,11 @@
 
 #include <cstring>
 
+#include "base/clock.h"
+#include "shm/tls_session_table.h"
 #include "worker/tls/openssl.h"
 #include "worker/tls/pem_files.h"
+#include "worker/tls/tls_transport.h"
 
 namespace limpet::worker {
 namespace {
@@ -17,6 +20,10 @@ int KeysIndex() {
   return index;
 }
 
+const TicketKeys* KeysOf(const SSL_CTX* context) {
+  return static_cast<const TicketKeys*>(SSL_CTX_get_ex_data(context, KeysIndex()));
+}
+
 }  // namespace
 
 // OpenSSL asks for the cipher and the MAC of a ticket that is made (`making`) or was shown. 1: go
@@ -24,11 +31,25 @@ int KeysIndex() {
 struct TicketKeys::Callback {
   static int Choose(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                     EVP_MAC_CTX* mac, int making) noexcept {
-    const auto* self =
-        static_cast<const TicketKeys*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), KeysIndex()));
+    // Those of the server that was asked for; it has this callback from the one before it.
+    const TicketKeys* self = KeysOf(SSL_get_SSL_CTX(ssl));
+    if (self == nullptr) self = KeysOf(TlsTransport::FirstContext(ssl));
     if (self == nullptr) return -1;
-    return making == 1 ? Make(self->keys_.front(), name, iv, cipher, mac)
-                       : Open(ssl, *self, name, iv, cipher, mac);
+    if (self->shared_ == nullptr) return Use(ssl, self->keys_, name, iv, cipher, mac, making);
+    std::vector<Key> keys = self->SharedKeys();
+    const int result = Use(ssl, keys, name, iv, cipher, mac, making);
+    Wipe(keys);
+    return result;
+  }
+
+  static int Use(SSL* ssl, const std::vector<Key>& keys, unsigned char* name, unsigned char* iv,
+                 EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int making) {
+    return making == 1 ? Make(keys.front(), name, iv, cipher, mac)
+                       : Open(ssl, keys, name, iv, cipher, mac);
+  }
+
+  static void Wipe(std::vector<Key>& keys) {
+    for (Key& key : keys) OPENSSL_cleanse(&key, sizeof key);
   }
 
   static int Make(const Key& key, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
@@ -39,14 +60,14 @@ struct TicketKeys::Callback {
     return SetMac(key, mac) ? 1 : -1;
   }
 
-  static int Open(SSL* ssl, const TicketKeys& self, const unsigned char* name,
+  static int Open(SSL* ssl, const std::vector<Key>& keys, const unsigned char* name,
                   const unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac) {
-    for (const Key& key : self.keys_) {
+    for (const Key& key : keys) {
       if (std::memcmp(name, key.name.data(), key.name.size()) != 0) continue;
       if (EVP_DecryptInit_ex(cipher, Cipher(key), nullptr, key.cipher.data(), iv) != 1) return -1;
       if (!SetMac(key, mac)) return -1;
       // A TLS 1.3 ticket should be used once only (RFC 8446 C.4).
-      const bool renew = &key != &self.keys_.front() || SSL_version(ssl) == TLS1_3_VERSION;
+      const bool renew = &key != &keys.front() || SSL_version(ssl) == TLS1_3_VERSION;
       return renew ? 2 : 1;
     }
     return 0;
@@ -67,9 +88,7 @@ struct TicketKeys::Callback {
   }
 };
 
-TicketKeys::~TicketKeys() {
-  for (Key& key : keys_) OPENSSL_cleanse(&key, sizeof key);
-}
+TicketKeys::~TicketKeys() { Callback::Wipe(keys_); }
 
 Status TicketKeys::Load(const std::vector<std::string>& paths, PemFiles& files) {
   keys_.reserve(paths.size());
@@ -90,8 +109,25 @@ Status TicketKeys::Load(const std::vector<std::string>& paths, PemFiles& files) 
   return {};
 }
 
+std::vector<TicketKeys::Key> TicketKeys::SharedKeys() const {
+  auto secrets = shared_->Tickets(shared_life_ms_, MonotonicMs());
+  std::vector<Key> keys;
+  for (const shm::TicketSecret& secret : secrets) {
+    keys.push_back({.name = secret.name, .mac = secret.mac, .cipher = secret.cipher, .half = 32});
+  }
+  OPENSSL_cleanse(&secrets, sizeof secrets);
+  return keys;
+}
+
+Status TicketKeys::Share(SSL_CTX* context, shm::TlsSessionTable* table, uint64_t life_ms) {
+  if (!keys_.empty()) return {};
+  shared_ = table;
+  shared_life_ms_ = life_ms;
+  return Install(context);
+}
+
 Status TicketKeys::Install(SSL_CTX* context) {
-  if (keys_.empty()) return {};
+  if (keys_.empty() && shared_ == nullptr) return {};
   if (SSL_CTX_set_ex_data(context, KeysIndex(), this) != 1 ||
       SSL_CTX_set_tlsext_ticket_key_evp_cb(context, &Callback::Choose) != 1) {
     return TlsError("SSL_CTX_set_tlsext_ticket_key_evp_cb() failed");

@@ -1,14 +1,21 @@
-// Keys of session tickets out of files (ssl_session_ticket_key), so that other machines and later
-// generations can resume what this one began (RFC 5077 4). Immutable once read.
+// Keys of session tickets that others have, too (RFC 5077 4): out of files
+// (ssl_session_ticket_key), so that other machines can resume what this one began; or in the memory
+// of ssl_session_cache, so that later generations can. Without either, OpenSSL makes its own for
+// each context.
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 
 struct ssl_ctx_st;
+
+namespace limpet::shm {
+class TlsSessionTable;
+}
 
 namespace limpet::worker {
 
@@ -25,6 +32,8 @@ class TicketKeys {
   Status Load(const std::vector<std::string>& paths, PemFiles& files);
   // Makes the context use them; they must outlive it. Nothing if there are none.
   Status Install(ssl_ctx_st* context);
+  // Those of a table, unless there are some out of files. A ticket lives for `life_ms`.
+  Status Share(ssl_ctx_st* context, shm::TlsSessionTable* table, uint64_t life_ms);
 
  private:
   struct Key {
@@ -35,7 +44,11 @@ class TicketKeys {
   };
   struct Callback;
 
+  std::vector<Key> SharedKeys() const;
+
   std::vector<Key> keys_;
+  shm::TlsSessionTable* shared_ = nullptr;
+  uint64_t shared_life_ms_ = 0;
 };
 
 }  // namespace limpet::worker

@@ -44,6 +44,12 @@ int TlsTransport::StartAsClient() {
   }
   SSL_set_app_data(ssl_, this);
   SSL_set_connect_state(ssl_);
+  if (target_->certificate.chain != nullptr) {
+    if (Status status = target_->certificate.Use(ssl_); !status) {
+      error_ = status.error().message;
+      return EPROTO;
+    }
+  }
   // RFC 6066 3: literal addresses are no names.
   const bool is_name = !target_->name.empty() && !SocketAddress::ParseIp(target_->name, 0);
   if (target_->send_name && is_name) {

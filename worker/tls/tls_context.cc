@@ -7,6 +7,7 @@
 
 #include "worker/tls/openssl.h"
 #include "worker/tls/pem_files.h"
+#include "worker/tls/shared_sessions.h"
 #include "worker/tls/tls_transport.h"
 
 namespace limpet::worker {
@@ -14,9 +15,24 @@ namespace {
 
 using SessionCache = conf::TlsSettings::SessionCache;
 
+constexpr uint32_t kMaxEarlyData = 16384;
+
 // SSL_CTX_ctrl behind a macro casts in C's way; one place for it.
 long SetCacheMode(SSL_CTX* context, long mode) {
   return SSL_CTX_ctrl(context, SSL_CTRL_SET_SESS_CACHE_MODE, mode, nullptr);
+}
+
+long CacheMode(SessionCache cache) {
+  switch (cache) {
+    case SessionCache::kOff:
+      return SSL_SESS_CACHE_OFF;
+    case SessionCache::kNone:
+      // Sessions have ids as if they could be resumed: there are clients that want it so.
+      return SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_AUTO_CLEAR |
+             SSL_SESS_CACHE_NO_INTERNAL_STORE;
+    default:
+      return SSL_SESS_CACHE_SERVER;
+  }
 }
 
 uint64_t DisabledProtocols(uint32_t enabled) {
@@ -31,7 +47,7 @@ uint64_t DisabledProtocols(uint32_t enabled) {
 void SetModes(SSL_CTX* context) {
   SSL_CTX_ctrl(context, SSL_CTRL_MODE,
                SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                   SSL_MODE_RELEASE_BUFFERS,
+                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN,
                nullptr);
 }
 
@@ -93,6 +109,7 @@ Result<std::unique_ptr<TlsContext>> TlsContext::ForServer(const conf::TlsSetting
   if (Status status = context->LoadCertificates(settings, files); !status) return status.error();
   if (Status status = context->AskForCertificates(settings, files); !status) return status.error();
   if (Status status = context->ConfigureSessions(settings, files); !status) return status.error();
+  if (Status status = context->ConfigureStaple(settings, files); !status) return status.error();
   Status status = ApplyCommands(context->context_, settings.commands);
   if (!status) return status.error();
   return context;
@@ -104,6 +121,11 @@ Status TlsContext::Configure(const conf::TlsSettings& settings, PemFiles& files)
   if (settings.prefer_server_ciphers) options |= SSL_OP_CIPHER_SERVER_PREFERENCE;
   SSL_CTX_set_options(context_, options);
   SetModes(context_);
+  if (settings.early_data) {
+    // Replays are the application's to refuse ($ssl_early_data): one worker alone cannot see them.
+    SSL_CTX_set_max_early_data(context_, kMaxEarlyData);
+    SSL_CTX_set_options(context_, SSL_OP_NO_ANTI_REPLAY);
+  }
   if (Status status = UseCiphers(context_, settings.ciphers); !status) return status;
   if (Status status = ConfigureKeyExchange(settings, files); !status) return status;
   SSL_CTX_set_alpn_select_cb(
@@ -127,52 +149,101 @@ Status TlsContext::ConfigureKeyExchange(const conf::TlsSettings& settings, PemFi
 
 // A session may be resumed only where the same certificate was shown and the same was asked of the
 // client: else the answer of one server's verification would pass for another's.
-Status TlsContext::ConfigureSessions(const conf::TlsSettings& settings, PemFiles& files) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> scope{};
-  unsigned scope_size = 0;
+Status TlsContext::ScopeSessions(const conf::TlsSettings& settings, PemFiles& files) {
   const std::unique_ptr<EVP_MD_CTX, FreeWith<EVP_MD_CTX_free>> digest(EVP_MD_CTX_new());
   EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr);
-  std::vector<std::string> named = settings.certificates;
+  const auto add = [&](TlsObjectKind kind, const std::string& name) -> Status {
+    const auto object = files.Get(kind, name);
+    if (!object) return object.error();
+    for (const X509Ptr& certificate : (*object)->certificates) {
+      std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
+      unsigned size = 0;
+      X509_digest(certificate.get(), EVP_sha256(), hash.data(), &size);
+      EVP_DigestUpdate(digest.get(), hash.data(), size);
+    }
+    return {};
+  };
+  for (const conf::Template& name : settings.certificates) {
+    if (settings.certificates_vary()) {
+      EVP_DigestUpdate(digest.get(), name.source().data(), name.source().size());
+    } else if (Status s = add(TlsObjectKind::kChain, name.source()); !s) {
+      return s;
+    }
+  }
   if (settings.verify_client != conf::TlsSettings::VerifyClient::kOff) {
-    named.insert(named.end(), {settings.client_certificate, settings.trusted_certificate});
     const auto mode = static_cast<unsigned char>(settings.verify_client);
     EVP_DigestUpdate(digest.get(), &mode, sizeof mode);
+    for (const std::string& file : {settings.client_certificate, settings.trusted_certificate}) {
+      if (file.empty()) continue;
+      if (Status s = add(TlsObjectKind::kTrusted, file); !s) return s;
+    }
   }
-  for (const std::string& file : named) {
-    if (file.empty()) continue;
-    const auto text = files.Read(file);
-    if (!text) return text.error();
-    EVP_DigestUpdate(digest.get(), text->data(), text->size());
-  }
+  std::array<unsigned char, EVP_MAX_MD_SIZE> scope{};
+  unsigned scope_size = 0;
   EVP_DigestFinal_ex(digest.get(), scope.data(), &scope_size);
   SSL_CTX_set_session_id_context(context_, scope.data(),
                                  std::min<unsigned>(scope_size, SSL_MAX_SID_CTX_LENGTH));
+  return {};
+}
 
+Status TlsContext::ConfigureSessions(const conf::TlsSettings& settings, PemFiles& files) {
+  if (Status status = ScopeSessions(settings, files); !status) return status;
   SSL_CTX_set_timeout(context_, settings.session_timeout.count() / 1000);
   if (!settings.session_tickets) SSL_CTX_set_options(context_, SSL_OP_NO_TICKET);
-  const bool caches = settings.session_cache == SessionCache::kBuiltin ||
-                      settings.session_cache == SessionCache::kShared;
-  SetCacheMode(context_, caches ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
-  constexpr size_t kBytesPerSession = 256;  // nginx: about 4000 in a megabyte
-  if (settings.session_cache_size > 0) {
-    const auto count = static_cast<long>(settings.session_cache_size / kBytesPerSession);
-    SSL_CTX_ctrl(context_, SSL_CTRL_SET_SESS_CACHE_SIZE, count, nullptr);
-  }
+  SetCacheMode(context_, CacheMode(settings.session_cache));
   if (Status status = ticket_keys_.Load(settings.ticket_keys, files); !status) return status;
   return ticket_keys_.Install(context_);
 }
 
+Status TlsContext::ShareSessions(shm::TlsSessionTable* table) {
+  worker::ShareSessions(context_, table);
+  const auto life_s = static_cast<uint64_t>(SSL_CTX_get_timeout(context_));
+  return ticket_keys_.Share(context_, table, life_s * 1000);
+}
+
 Status TlsContext::LoadCertificates(const conf::TlsSettings& settings, PemFiles& files) {
+  if (settings.certificates_vary()) {
+    varying_ = &settings;
+    SSL_CTX_set_cert_cb(context_, &TlsTransport::OnCertificatesWanted, nullptr);
+    return LoadPasswords(settings.password_file, files);
+  }
   for (size_t i = 0; i < settings.certificates.size(); ++i) {
-    if (Status status = files.UseChain(context_, settings.certificates[i]); !status) return status;
-    if (i >= settings.certificate_keys.size()) {
-      return InvalidArgument(
-          fmt::format("no \"ssl_certificate_key\" is defined for certificate \"{}\"",
-                      settings.certificates[i]));
-    }
-    Status status = files.UseKey(context_, settings.certificate_keys[i], settings.password_file);
+    Status status =
+        files.UsePair(context_, {.certificate = std::string(settings.certificates[i].constant()),
+                                 .key = std::string(settings.certificate_keys[i].constant()),
+                                 .password_file = settings.password_file});
     if (!status) return status;
   }
+  return {};
+}
+
+// What cannot be asked about is a warning: the certificate is good without it.
+Status TlsContext::ConfigureStaple(const conf::TlsSettings& settings, PemFiles& files) {
+  if (!settings.stapling) return {};
+  staple_.Install(context_);
+  if (!settings.stapling_file.empty()) return staple_.Load(settings.stapling_file, files);
+  if (settings.certificates_vary()) return {};  // they are not known
+  for (const conf::Template& name : settings.certificates) {
+    const auto chain = files.Get(TlsObjectKind::kChain, name.source());
+    if (!chain) return chain.error();
+    auto subject = OcspSubject::Make(*chain, context_,
+                                     {.name = name.source(),
+                                      .responder = settings.stapling_responder,
+                                      .verify = settings.stapling_verify});
+    if (subject) {
+      staple_.Ask(std::move(*subject));
+    } else {
+      files.Warn(fmt::format("\"ssl_stapling\" ignored, {}", subject.error().message));
+    }
+  }
+  return {};
+}
+
+Status TlsContext::LoadPasswords(const std::string& file, PemFiles& files) {
+  if (file.empty()) return {};
+  const auto text = files.Read(file);
+  if (!text) return text.error();
+  passwords_ = TlsPasswords(*text);
   return {};
 }
 
@@ -211,14 +282,12 @@ Status TlsContext::ConfigureClient(const conf::TlsClientSettings& settings, PemF
   if (Status status = UseCiphers(context_, settings.ciphers); !status) return status;
   SetCacheMode(context_, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context_, &TlsTransport::OnNewSession);
-  if (!settings.certificate.empty()) {
-    if (settings.certificate_key.empty()) {
-      return InvalidArgument(
-          fmt::format("no \"proxy_ssl_certificate_key\" is defined for certificate \"{}\"",
-                      settings.certificate));
-    }
-    if (Status status = files.UseChain(context_, settings.certificate); !status) return status;
-    Status status = files.UseKey(context_, settings.certificate_key, settings.password_file);
+  if (settings.certificate.empty()) {
+    if (Status status = LoadPasswords(settings.password_file, files); !status) return status;
+  } else {
+    Status status = files.UsePair(context_, {.certificate = settings.certificate,
+                                             .key = settings.certificate_key,
+                                             .password_file = settings.password_file});
     if (!status) return status;
   }
   verifies_ = settings.verify;

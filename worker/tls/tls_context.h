@@ -10,10 +10,16 @@
 #include "base/result.h"
 #include "conf/listen.h"
 #include "conf/upstream_tls.h"
+#include "worker/tls/staple.h"
 #include "worker/tls/ticket_keys.h"
+#include "worker/tls/tls_object.h"
 
 struct ssl_ctx_st;
 struct ssl_st;
+
+namespace limpet::shm {
+class TlsSessionTable;
+}
 
 namespace limpet::worker {
 
@@ -42,21 +48,38 @@ class TlsContext {
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
 
+  // Of ForServer with a shared session cache, before the first connection: its sessions and the
+  // keys of its tickets are in this memory, which outlives it.
+  Status ShareSessions(shm::TlsSessionTable* table);
+
+  Staple& staple() { return staple_; }
+
   ssl_ctx_st* get() const { return context_; }  // for worker/tls only
   size_t record_size() const { return record_size_; }
   bool rejects() const { return rejects_; }
+  // Of ForServer, if certificates are to be given to each connection (certificates_vary); else
+  // null.
+  const conf::TlsSettings* varying() const { return varying_; }
+  const TlsPasswords& passwords() const { return passwords_; }  // of keys that are read later
   bool verifies() const { return verifies_; }  // of ForUpstream: the peer's certificate and name
 
  private:
   TlsContext() = default;
   Status Configure(const conf::TlsSettings& settings, PemFiles& files);
   Status ConfigureKeyExchange(const conf::TlsSettings& settings, PemFiles& files);
+  Status ScopeSessions(const conf::TlsSettings& settings, PemFiles& files);
   Status ConfigureSessions(const conf::TlsSettings& settings, PemFiles& files);
   Status LoadCertificates(const conf::TlsSettings& settings, PemFiles& files);
   Status AskForCertificates(const conf::TlsSettings& settings, PemFiles& files);
   Status ConfigureClient(const conf::TlsClientSettings& settings, PemFiles& files);
 
+  Status ConfigureStaple(const conf::TlsSettings& settings, PemFiles& files);
+  Status LoadPasswords(const std::string& file, PemFiles& files);
+
   TicketKeys ticket_keys_;
+  Staple staple_;
+  TlsPasswords passwords_;
+  const conf::TlsSettings* varying_ = nullptr;
   ssl_ctx_st* context_ = nullptr;
   size_t record_size_ = 16384;
   bool rejects_ = false;

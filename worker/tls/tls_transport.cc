@@ -1,6 +1,5 @@
 #include "worker/tls/tls_transport.h"
 
-#include <fmt/core.h>
 #include <openssl/err.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,7 +9,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/text.h"
 #include "worker/tls/openssl.h"
 
 namespace limpet::worker {
@@ -52,7 +50,10 @@ std::unique_ptr<TlsTransport> TlsTransport::Accept(Loop& loop, UniqueFd fd,
 
 TlsTransport::TlsTransport(Loop& loop, UniqueFd fd, const TlsContext& context,
                            SniSelector* selector)
-    : Transport(loop, std::move(fd)), context_(&context), selector_(selector) {
+    : Transport(loop, std::move(fd)),
+      context_(&context),
+      first_context_(&context),
+      selector_(selector) {
   in_setup_ = true;
 }
 
@@ -66,6 +67,7 @@ int TlsTransport::Start() {
   }
   SSL_set_app_data(ssl_, this);
   SSL_set_accept_state(ssl_);
+  if (SSL_get_max_early_data(ssl_) > 0) early_ = Early::kTried;
   const int result = DriveHandshake();
   if (result != EINPROGRESS) in_setup_ = false;
   return result;
@@ -89,6 +91,12 @@ int TlsTransport::DriveHandshake() {
     if (plain_http_) return EPROTO;
   }
   ERR_clear_error();
+  if (early_ == Early::kTried) {
+    const Io io = StartEarly();
+    if (early_ == Early::kTaken) return 0;
+    if (early_ == Early::kTried && io == Io::kWouldBlock) return EINPROGRESS;
+    if (early_ == Early::kTried) return io == Io::kEof ? ECONNRESET : errnum();
+  }
   const int result = SSL_do_handshake(ssl_);
   if (result == 1) {
     readable_ = true;  // bytes may have come along
@@ -126,6 +134,16 @@ bool TlsTransport::Choose(std::string_view name) {
 // OpenSSL accepts a name only where it has been looked at.
 int TlsTransport::OnServerName(SSL*, int*, void*) noexcept { return SSL_TLSEXT_ERR_OK; }
 
+const SSL_CTX* TlsTransport::FirstContext(const SSL* ssl) {
+  const auto* self = static_cast<const TlsTransport*>(SSL_get_app_data(ssl));
+  return self != nullptr ? self->first_context_->get() : nullptr;
+}
+
+int TlsTransport::OnCertificatesWanted(SSL* ssl, void*) noexcept {
+  auto* self = static_cast<TlsTransport*>(SSL_get_app_data(ssl));
+  return self->giver_ != nullptr && self->giver_->GiveCertificates(*self, *self->context_) ? 1 : 0;
+}
+
 Io TlsTransport::Translate(int result, bool reading) {
   const int saved = errno;
   switch (SSL_get_error(ssl_, result)) {
@@ -153,6 +171,10 @@ Io TlsTransport::Translate(int result, bool reading) {
 }
 
 Io TlsTransport::Read(char* data, size_t size, size_t* n) {
+  if (early_ == Early::kTaken) {
+    const Io io = ReadEarly(data, size, n);
+    if (early_ == Early::kTaken) return io;
+  }
   ERR_clear_error();
   const int got = SSL_read(ssl_, data, static_cast<int>(std::min<size_t>(size, 1u << 30)));
   if (got <= 0) return Translate(got, true);
@@ -161,6 +183,7 @@ Io TlsTransport::Read(char* data, size_t size, size_t* n) {
 }
 
 Io TlsTransport::WriteRecord(const char* data, size_t size, size_t* n) {
+  if (is_early()) return WriteEarly(data, size, n);
   ERR_clear_error();
   const int sent = SSL_write(ssl_, data, static_cast<int>(size));
   if (sent <= 0) {
@@ -229,72 +252,6 @@ bool TlsTransport::StillIdle() {
 std::string TlsTransport::ErrorText() const {
   if (error_.empty()) return Transport::ErrorText();
   return " (SSL: " + error_ + ")";
-}
-
-std::string_view TlsTransport::protocol() const { return SSL_get_version(ssl_); }
-
-std::string_view TlsTransport::cipher() const {
-  const char* name = SSL_get_cipher_name(ssl_);
-  return name == nullptr ? "" : name;
-}
-
-std::string_view TlsTransport::server_name() const {
-  const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name);
-  return name == nullptr ? "" : name;
-}
-
-std::string_view TlsTransport::alpn() const {
-  const unsigned char* name = nullptr;
-  unsigned size = 0;
-  SSL_get0_alpn_selected(ssl_, &name, &size);
-  return {reinterpret_cast<const char*>(name), size};
-}
-
-namespace {
-
-std::string CurveName(int nid) {
-  if ((nid & TLSEXT_nid_unknown) != 0) return fmt::format("0x{:04x}", nid & 0xffff);
-  const char* name = OBJ_nid2sn(nid);
-  return name == nullptr ? "" : name;
-}
-
-}  // namespace
-
-std::string TlsTransport::ciphers() const {
-  std::string joined;
-  const STACK_OF(SSL_CIPHER)* ciphers = SSL_get_client_ciphers(ssl_);
-  for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); ++i) {
-    if (!joined.empty()) joined += ':';
-    joined += SSL_CIPHER_get_name(sk_SSL_CIPHER_value(ciphers, i));
-  }
-  return joined;
-}
-
-std::string TlsTransport::curve() const {
-  const long nid = SSL_ctrl(ssl_, SSL_CTRL_GET_NEGOTIATED_GROUP, 0, nullptr);
-  return nid <= 0 ? "" : CurveName(static_cast<int>(nid));
-}
-
-std::string TlsTransport::curves() const {
-  const long count = SSL_ctrl(ssl_, SSL_CTRL_GET_CURVES, 0, nullptr);
-  std::vector<int> nids(static_cast<size_t>(std::max(count, 0L)));
-  if (!nids.empty()) SSL_ctrl(ssl_, SSL_CTRL_GET_CURVES, 0, nids.data());
-  std::string joined;
-  for (const int nid : nids) {
-    if (!joined.empty()) joined += ':';
-    joined += CurveName(nid);
-  }
-  return joined;
-}
-
-bool TlsTransport::session_reused() const { return SSL_session_reused(ssl_) == 1; }
-
-std::string TlsTransport::session_id() const {
-  const SSL_SESSION* session = SSL_get0_session(ssl_);
-  if (session == nullptr) return {};
-  unsigned size = 0;
-  const unsigned char* id = SSL_SESSION_get_id(session, &size);
-  return HexLower(id, size);
 }
 
 }  // namespace limpet::worker

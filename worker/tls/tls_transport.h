@@ -14,6 +14,18 @@
 
 namespace limpet::worker {
 
+class TlsTransport;
+
+// Gives a connection its certificates, where their names have variables (TlsContext::varying).
+class CertificateGiver {
+ public:
+  // During the handshake, by TlsTransport::GiveCertificate. False: there are none, and it fails.
+  virtual bool GiveCertificates(TlsTransport& transport, const TlsContext& context) = 0;
+
+ protected:
+  ~CertificateGiver() = default;
+};
+
 // What a client wants of the other side.
 struct TlsTarget {
   const TlsContext* context = nullptr;   // of TlsContext::ForUpstream
@@ -22,6 +34,7 @@ struct TlsTarget {
   TlsSessionMemory* sessions = nullptr;  // outlives the connection; null: no session is resumed
   const void* peer = nullptr;            // key in `sessions`
   std::string scope;                     // connections of equal scope may stand in for each other
+  TlsPair certificate;                   // to show, if the context has none; or nothing
 };
 
 class TlsTransport final : public Transport {
@@ -41,6 +54,11 @@ class TlsTransport final : public Transport {
   std::string SetupError(int errnum) const;
   ~TlsTransport() override;
 
+  void set_certificate_giver(CertificateGiver* giver) { giver_ = giver; }
+  // Of a server's connection: the context that it began with, before a name chose another.
+  static const ssl_ctx_st* FirstContext(const ssl_st* ssl);
+  Status GiveCertificate(const TlsPair& pair) { return pair.Use(ssl_); }
+
   int Start() override;  // EPROTO if the handshake failed at once
   Io Read(char* data, size_t size, size_t* n) override;
   Io Writev(const iovec* pieces, int count, bool more, size_t* n) override;
@@ -52,15 +70,21 @@ class TlsTransport final : public Transport {
   bool is_tls() const override { return true; }
 
   // Of the finished handshake; for variables.
-  std::string_view protocol() const;     // $ssl_protocol "TLSv1.3"
-  std::string_view cipher() const;       // $ssl_cipher
-  std::string_view server_name() const;  // $ssl_server_name, empty without SNI
-  std::string_view alpn() const;         // $ssl_alpn_protocol
-  bool session_reused() const;           // $ssl_session_reused
-  std::string session_id() const;        // $ssl_session_id, hex
-  std::string ciphers() const;           // $ssl_ciphers: those of the client that we know
-  std::string curve() const;             // $ssl_curve
-  std::string curves() const;            // $ssl_curves: the client's
+  std::string_view protocol() const;          // $ssl_protocol "TLSv1.3"
+  std::string_view cipher() const;            // $ssl_cipher
+  std::string_view server_name() const;       // $ssl_server_name, empty without SNI
+  std::string_view alpn() const;              // $ssl_alpn_protocol
+  bool session_reused() const;                // $ssl_session_reused
+  std::string session_id() const;             // $ssl_session_id, hex
+  std::string ciphers() const;                // $ssl_ciphers: those of the client that we know
+  std::string curve() const;                  // $ssl_curve
+  std::string curves() const;                 // $ssl_curves: the client's
+  std::string_view signature() const;         // $ssl_sigalg: ours
+  std::string_view client_signature() const;  // $ssl_client_sigalg
+  std::string signatures() const;             // $ssl_sigalgs: those the client takes, as numbers
+  // The client has sent bytes before the handshake's end, and it has not ended yet: what was read
+  // may be a replay.
+  bool is_early() const;
   std::string ClientCertificate(CertificateField field) const {
     return PeerCertificateText(ssl_, field);
   }
@@ -74,6 +98,7 @@ class TlsTransport final : public Transport {
   TlsTransport(Loop& loop, UniqueFd fd, const TlsContext& context, SniSelector* selector);
   static int OnClientHello(ssl_st* ssl, int* alert, void* unused) noexcept;
   static int OnServerName(ssl_st* ssl, int* alert, void* unused) noexcept;
+  static int OnCertificatesWanted(ssl_st* ssl, void* unused) noexcept;
   static int OnNewSession(ssl_st* ssl, ssl_session_st* session) noexcept;
   friend class TlsContext;
 
@@ -86,13 +111,30 @@ class TlsTransport final : public Transport {
   int DriveHandshake();  // 0, EINPROGRESS or an errno
   Io Translate(int result, bool reading);
   Io WriteRecord(const char* data, size_t size, size_t* n);
+  Io PullEarly(void* data, size_t size, size_t* n);
+  Io StartEarly();
+  Io ReadEarly(char* data, size_t size, size_t* n);
+  Io WriteEarly(const char* data, size_t size, size_t* n);
 
   ssl_st* ssl_ = nullptr;
   const TlsContext* context_;
+  const TlsContext* first_context_;
   SniSelector* selector_;
+  CertificateGiver* giver_ = nullptr;
   std::unique_ptr<TlsTarget> target_;  // null: we are the server
   std::string error_;
   bool plain_http_ = false;
+  enum class Early : uint8_t {
+    kNone,
+    kTried /* there may be some */,
+    kTaken /* not all is read */
+  };
+  Early early_ = Early::kNone;
+  bool used_early_data_ = false;
+  bool has_first_early_byte_ = false;
+  unsigned char first_early_byte_ = 0;
+  bool early_write_blocked_ = false;
+  bool read_owed_ = false;        // a reader was turned away meanwhile
   bool bad_certificate_ = false;  // error_ says why
   bool broken_ = false;           // after a fatal error OpenSSL must not send close_notify
 };

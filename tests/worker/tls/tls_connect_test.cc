@@ -1,7 +1,5 @@
 // Our client side against our server side, over a real socket in one loop.
 #include <gtest/gtest.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,34 +7,13 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "tests/worker/tls/certificate_files.h"
 #include "worker/tls/openssl.h"
 #include "worker/tls/pem_files.h"
 #include "worker/tls/tls_transport.h"
 
 namespace limpet::worker {
 namespace {
-
-// A self-signed certificate for "one.test" and its key.
-conf::TlsSettings MakeFiles(const std::string& folder) {
-  const KeyPtr key(EVP_EC_gen("P-256"));
-  const X509Ptr cert(X509_new());
-  X509_gmtime_adj(X509_getm_notBefore(cert.get()), 0);
-  X509_gmtime_adj(X509_getm_notAfter(cert.get()), 3600);
-  X509_set_pubkey(cert.get(), key.get());
-  X509_NAME* subject = X509_get_subject_name(cert.get());
-  const auto* name = reinterpret_cast<const unsigned char*>("one.test");
-  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, name, -1, -1, 0);
-  X509_set_issuer_name(cert.get(), subject);
-  X509_sign(cert.get(), key.get(), EVP_sha256());
-  conf::TlsSettings settings;
-  settings.certificates = {folder + "/crt"};
-  settings.certificate_keys = {folder + "/key"};
-  const BioPtr cert_file(BIO_new_file(settings.certificates[0].c_str(), "w"));
-  PEM_write_bio_X509(cert_file.get(), cert.get());
-  const BioPtr key_file(BIO_new_file(settings.certificate_keys[0].c_str(), "w"));
-  PEM_write_bio_PrivateKey(key_file.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-  return settings;
-}
 
 struct End final : TransportHandler {
   void OnReady(int errnum) override { ready = errnum; }
@@ -58,8 +35,8 @@ class TlsConnectTest : public testing::Test {
   TlsConnectTest() {
     char pattern[] = "/tmp/limpet-tls-XXXXXX";
     folder_ = ::mkdtemp(pattern);
-    const conf::TlsSettings settings = MakeFiles(folder_);
-    client_settings_.trusted_certificate = settings.certificates[0];
+    const conf::TlsSettings settings = SettingsFor(folder_, "one.test");
+    client_settings_.trusted_certificate = settings.certificates[0].source();
     PemFiles files;
     auto context = TlsContext::ForServer(settings, files);
     EXPECT_TRUE(context) << context.error().message;

@@ -2,7 +2,6 @@
 #include "worker/tls/tls_transport.h"
 
 #include <gtest/gtest.h>
-#include <openssl/pem.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "tests/worker/tls/certificate_files.h"
 #include "worker/tls/openssl.h"
 #include "worker/tls/pem_files.h"
 
@@ -19,29 +19,6 @@ namespace {
 
 using SslPtr = std::unique_ptr<SSL, FreeWith<SSL_free>>;
 using ContextPtr = std::unique_ptr<SSL_CTX, FreeWith<SSL_CTX_free>>;
-
-// A self-signed certificate for `name`, in PEM files of their own.
-conf::TlsSettings SettingsFor(const std::string& folder, const std::string& name) {
-  const KeyPtr key(EVP_EC_gen("P-256"));
-  const X509Ptr cert(X509_new());
-  X509_gmtime_adj(X509_getm_notBefore(cert.get()), 0);
-  X509_gmtime_adj(X509_getm_notAfter(cert.get()), 3600);
-  X509_set_pubkey(cert.get(), key.get());
-  X509_NAME* subject = X509_get_subject_name(cert.get());
-  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
-  X509_set_issuer_name(cert.get(), subject);
-  X509_sign(cert.get(), key.get(), EVP_sha256());
-  const std::string base = folder + "/" + name;
-  const BioPtr cert_file(BIO_new_file((base + ".crt").c_str(), "w"));
-  PEM_write_bio_X509(cert_file.get(), cert.get());
-  const BioPtr key_file(BIO_new_file((base + ".key").c_str(), "w"));
-  PEM_write_bio_PrivateKey(key_file.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-  conf::TlsSettings settings;
-  settings.certificates = {base + ".crt"};
-  settings.certificate_keys = {base + ".key"};
-  return settings;
-}
 
 class TlsTest : public testing::Test, public TransportHandler, public SniSelector {
  protected:
@@ -208,8 +185,8 @@ TEST_F(TlsTest, CarriesMoreThanTheSocketHolds) {
 
 TEST(TlsContext, NamesTheFileItCannotRead) {
   conf::TlsSettings settings;
-  settings.certificates = {"/nonexistent/cert.pem"};
-  settings.certificate_keys = {"/nonexistent/cert.key"};
+  settings.certificates = {conf::Template::Literal("/nonexistent/cert.pem")};
+  settings.certificate_keys = {conf::Template::Literal("/nonexistent/cert.key")};
   PemFiles files;
   const auto context = TlsContext::ForServer(settings, files);
   ASSERT_FALSE(context);

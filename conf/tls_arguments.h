@@ -1,0 +1,26 @@
+// Arguments that ssl_* and proxy_ssl_* have in common.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "conf/directive.h"
+
+namespace limpet::conf {
+
+using TlsCommands = std::vector<std::pair<std::string, std::string>>;
+
+// ssl_conf_command: adds NAME VALUE; the first in a block replaces what was inherited. File names
+// are made absolute, as those of all TLS directives.
+Status AddTlsCommand(Block& block, const Directive& directive, TlsCommands& commands);
+
+// The name of a certificate or of a key (tls_certificate.h).
+Status CompileTlsName(Block& block, const Directive& directive, bool is_key, Template& out);
+
+// "off | max=N [inactive=TIME] [valid=TIME]"
+Status ParseTlsCertificateCache(const Directive& directive,
+                                std::shared_ptr<const TlsCertificateCache>& out);
+
+}  // namespace limpet::conf
