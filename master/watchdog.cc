@@ -20,8 +20,7 @@ std::vector<Watchdog::Verdict> Watchdog::Check(std::span<const Seen> workers, ui
   for (const Seen& seen : workers) {
     const auto known = watched_.find(seen.pid);
     Watched watched = known == watched_.end() ? Watched{.beat_ms = seen.beat_ms} : known->second;
-    const bool turns =
-        seen.beat_ms == 0 || known == watched_.end() || seen.beat_ms != watched.beat_ms;
+    const bool turns = known == watched_.end() || seen.beat_ms != watched.beat_ms;
     watched.still_ms = turns ? 0 : watched.still_ms + step;
     watched.beat_ms = seen.beat_ms;
     if (limit_ms > 0 && watched.still_ms > limit_ms) {

@@ -17,7 +17,8 @@ class Watchdog {
  public:
   struct Seen {
     pid_t pid;
-    uint64_t beat_ms;  // changes while the loop turns; 0: the worker has not begun yet
+    uint64_t beat_ms;  // changes while the loop turns; 0: not begun yet, which may not last longer,
+                       // either
   };
   enum class Order : uint8_t {
     kAbort,  // ends it with a core file that shows where it hangs
