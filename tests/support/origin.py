@@ -38,11 +38,12 @@ class Reply:
 class Origin:
     """One server. `respond(request)` gives its Reply; by default the body is the origin's name."""
 
-    def __init__(self, name="origin", respond=None, port=None, address="127.0.0.1"):
+    def __init__(self, name="origin", respond=None, port=None, address="127.0.0.1", send_buffer=None):
         self.name = name
         self.respond = respond or (lambda request: Reply(self.name.encode()))
         self.address = address
         self.port = port or free_port()
+        self.send_buffer = send_buffer  # bytes that the kernel keeps for each connection; None: as many as it likes
         self.requests = []
         self.connections = 0
         self._lock = threading.Lock()
@@ -56,6 +57,8 @@ class Origin:
 
     def start(self):
         self._listener = socket.create_server((self.address, self.port), backlog=128)
+        if self.send_buffer:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.send_buffer)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def stop(self):
