@@ -15,6 +15,10 @@ constexpr std::string_view kTlsData = "data:";
 constexpr std::string_view kTlsStore = "store:";
 constexpr std::string_view kTlsEngine = "engine:";
 
+constexpr bool IsTlsPath(std::string_view name, bool is_key) {
+  return !name.starts_with(kTlsData) && !(is_key && name.starts_with(kTlsStore));
+}
+
 // What a worker keeps of certificates and keys that were loaded at handshakes. All who inherit the
 // directive share one cache: the address of this object is the cache's identity.
 struct TlsCertificateCache {

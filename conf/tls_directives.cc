@@ -195,8 +195,7 @@ Status CompileTlsName(Block& b, const Directive& d, bool is_key, Template& out) 
   if (is_key && text.starts_with(kTlsEngine)) {
     return InvalidArgument("loading \"engine:...\" certificate keys is not supported");
   }
-  const bool is_path = !text.starts_with(kTlsData) && !(is_key && text.starts_with(kTlsStore));
-  if (is_path) out = Template::Literal(b.loader.FromConfDir(text));
+  if (IsTlsPath(text, is_key)) out = Template::Literal(b.loader.FromConfDir(text));
   return {};
 }
 

@@ -42,6 +42,8 @@ struct UpstreamServer {
   bool resolve = false;
   std::string service;  // `service=`: looked up as an SRV record; empty: addresses of `host`
   std::string route;    // `route=` or `sid=`, at most 32 bytes; empty: MD5 of "ip:port"
+
+  bool is_resolved() const { return resolve && addresses.empty(); }  // at run time, not at load
 };
 
 enum class BalanceMethod : uint8_t {

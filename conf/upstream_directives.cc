@@ -28,7 +28,7 @@ Status CheckUpstream(const Upstream& u, const Directive& d) {
   bool primary = false;
   for (const UpstreamServer& s : u.servers) {
     primary |= !s.backup;
-    if (s.resolve && s.addresses.empty() && u.zone.empty()) {
+    if (s.is_resolved() && u.zone.empty()) {
       return InvalidArgument(
           fmt::format("resolving names at run time requires upstream \"{}\" in {} to be in shared "
                       "memory",

@@ -160,15 +160,10 @@ Result<int> FindOrMakeUpstream(Block& b, const Directive& d, const HostPort& add
 }
 
 Status InheritResolvers(Http& http, const std::shared_ptr<const Resolver>& of_http) {
+  const Resolver outer = of_http ? *of_http : Resolver();
   for (const auto& upstream : http.upstreams) {
-    const bool resolves = std::any_of(
-        upstream->servers.begin(), upstream->servers.end(),
-        [](const UpstreamServer& server) { return server.resolve && server.addresses.empty(); });
-    if (!resolves) continue;
-    auto resolver = std::make_shared<Resolver>(upstream->resolver ? *upstream->resolver
-                                               : of_http          ? *of_http
-                                                                  : Resolver());
-    const Resolver outer = of_http ? *of_http : Resolver();
+    if (std::ranges::none_of(upstream->servers, &UpstreamServer::is_resolved)) continue;
+    auto resolver = std::make_shared<Resolver>(upstream->resolver ? *upstream->resolver : outer);
     if (resolver->timeout == kInheritedTimeout) resolver->timeout = outer.timeout;
     if (resolver->servers.empty()) {
       const Ms timeout = resolver->timeout;

@@ -20,14 +20,6 @@ struct ZoneServers {
   bool complete = true;
 };
 
-bool AllNamesKnown(shm::PeerStates* states) {
-  if (states == nullptr || states->resolved() == nullptr) return true;
-  const shm::PeerStates::Guard guard(*states);
-  return std::ranges::none_of(states->sources(), [&](uint32_t source) {
-    return states->resolved()->Peers(source).empty();
-  });
-}
-
 ZoneServers ServersOf(const conf::Http& http, const SharedMemory::View& view, size_t zone) {
   ZoneServers servers;
   for (const auto& upstream : http.upstreams) {
@@ -38,7 +30,7 @@ ZoneServers ServersOf(const conf::Http& http, const SharedMemory::View& view, si
     for (std::string& id : worker::ServerIds(*upstream, states)) {
       servers.ids.push_back(std::move(id));
     }
-    servers.complete = servers.complete && AllNamesKnown(states);
+    servers.complete &= states == nullptr || states->AllNamesKnown();
   }
   return servers;
 }

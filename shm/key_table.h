@@ -52,6 +52,13 @@ class KeyTable {
   // The first entry of the key's bucket; follow `next` and compare keys.
   uint32_t First(const Digest128& key) const { return buckets_[key[0] & bucket_mask_]; }
 
+  // The first entry with this key; kNone if there is none.
+  uint32_t Find(const Digest128& key) const {
+    uint32_t i = First(key);
+    while (i != kNone && entries_[i].key != key) i = entries_[i].next;
+    return i;
+  }
+
   // An entry from the free list, in its bucket already; kNone if there is none.
   uint32_t Insert(const Digest128& key) {
     const uint32_t i = header_->free;
@@ -119,21 +126,29 @@ class KeyTable {
   uint32_t bucket_mask_;
 };
 
-// Holds a table's lock; what the last owner has left by dying in it is thrown away.
-template <class Table>
-class EmptyingGuard {
+// Holds a table's lock. What the last owner has left by dying in it is set right first, by
+// `Repair`, which is called with the table.
+template <class Table, class Repair>
+class RepairingGuard {
  public:
-  explicit EmptyingGuard(Table& table) : table_(table) {
+  explicit RepairingGuard(Table& table) : table_(table) {
     if (table_.Lock() == RobustMutex::Owner::kFine) return;
-    table_.Clear();
+    Repair()(table_);
     table_.MarkRepaired();
   }
-  ~EmptyingGuard() { table_.Unlock(); }
-  EmptyingGuard(const EmptyingGuard&) = delete;
-  EmptyingGuard& operator=(const EmptyingGuard&) = delete;
+  ~RepairingGuard() { table_.Unlock(); }
+  RepairingGuard(const RepairingGuard&) = delete;
+  RepairingGuard& operator=(const RepairingGuard&) = delete;
 
  private:
   Table& table_;
 };
+
+// Where it may be thrown away.
+struct Emptying {
+  void operator()(auto& table) const { table.Clear(); }
+};
+template <class Table>
+using EmptyingGuard = RepairingGuard<Table, Emptying>;
 
 }  // namespace limpet::shm

@@ -2,21 +2,6 @@
 
 namespace limpet::shm {
 
-class LimitConnTable::Guard {
- public:
-  explicit Guard(Table& table) : table_(table) {
-    if (table_.Lock() == RobustMutex::Owner::kFine) return;
-    table_.Relink([](const Entry& entry) { return entry.count > 0; });
-    table_.MarkRepaired();
-  }
-  ~Guard() { table_.Unlock(); }
-  Guard(const Guard&) = delete;
-  Guard& operator=(const Guard&) = delete;
-
- private:
-  Table& table_;
-};
-
 LimitConnTable::Verdict LimitConnTable::Take(const Digest128& key, uint32_t limit, int slot) {
   const Guard guard(table_);
   const Found found = Find(key, slot);

@@ -47,7 +47,12 @@ class LimitConnTable {
   static_assert(sizeof(Entry) == 32);
   struct Nothing {};
   using Table = KeyTable<Entry, Nothing>;
-  class Guard;
+  struct KeepingCounted {  // places are taken until they are given back, whoever dies meanwhile
+    void operator()(Table& table) const {
+      table.Relink([](const Entry& entry) { return entry.count > 0; });
+    }
+  };
+  using Guard = RepairingGuard<Table, KeepingCounted>;
 
   struct Found {
     uint32_t own = Table::kNone;  // the entry of this slot

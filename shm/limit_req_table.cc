@@ -3,8 +3,8 @@
 namespace limpet::shm {
 
 uint64_t LimitReqTable::Peek(const Digest128& key, uint64_t rate, uint64_t now_ms) {
-  const EmptyingGuard guard(table_);
-  const uint32_t i = Find(key);
+  const Guard guard(table_);
+  const uint32_t i = table_.Find(key);
   if (i == Table::kNone) return 0;  // a key's first request makes no excess
   const Entry& entry = table_[i];
   return ExcessAfter(entry.excess, static_cast<int64_t>(now_ms - entry.last_ms), rate);
@@ -12,8 +12,8 @@ uint64_t LimitReqTable::Peek(const Digest128& key, uint64_t rate, uint64_t now_m
 
 uint64_t LimitReqTable::Account(const Digest128& key, uint64_t rate, uint64_t burst,
                                 uint64_t now_ms) {
-  const EmptyingGuard guard(table_);
-  uint32_t i = Find(key);
+  const Guard guard(table_);
+  uint32_t i = table_.Find(key);
   if (i == Table::kNone) {
     i = InsertNewest(table_, table_.root(), key);
     if (i != Table::kNone) table_[i].last_ms = now_ms;
@@ -29,12 +29,6 @@ uint64_t LimitReqTable::Account(const Digest128& key, uint64_t rate, uint64_t bu
   // A clock behind another worker's must not give the time between them twice.
   if (ms > 0 || ms < -60000) entry.last_ms = now_ms;
   return excess;
-}
-
-uint32_t LimitReqTable::Find(const Digest128& key) {
-  uint32_t i = table_.First(key);
-  while (i != Table::kNone && table_[i].key != key) i = table_[i].next;
-  return i;
 }
 
 }  // namespace limpet::shm

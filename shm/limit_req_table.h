@@ -54,8 +54,7 @@ class LimitReqTable {
   };
   static_assert(sizeof(Entry) == 48);
   using Table = KeyTable<Entry, UseOrder>;
-
-  uint32_t Find(const Digest128& key);
+  using Guard = EmptyingGuard<Table>;
 
   Table table_;
 };

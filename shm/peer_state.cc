@@ -130,6 +130,13 @@ void PeerStates::Unlock() {
   if (mutex_ != nullptr) mutex_->Unlock();
 }
 
+bool PeerStates::AllNamesKnown() {
+  if (resolved_ == nullptr) return true;
+  const Guard guard(*this);
+  return std::ranges::none_of(sources_,
+                              [this](uint32_t source) { return resolved_->Peers(source).empty(); });
+}
+
 // The owner died while it changed something. Connections are recounted from their slots, weights
 // start over: round robin is only unbalanced by one turn.
 void PeerStates::Repair() {

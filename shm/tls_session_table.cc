@@ -11,18 +11,12 @@ Digest128 TlsSessionTable::KeyOf(std::string_view id, size_t part) const {
   return table_.KeyOf(text);
 }
 
-uint32_t TlsSessionTable::FindPart(const Digest128& key) {
-  uint32_t i = table_.First(key);
-  while (i != Table::kNone && table_[i].key != key) i = table_[i].next;
-  return i;
-}
-
 // The first part says how many there are; some may have given way to others.
 void TlsSessionTable::RemoveParts(std::string_view id) {
-  const uint32_t first = FindPart(KeyOf(id, 0));
+  const uint32_t first = table_.Find(KeyOf(id, 0));
   const size_t parts = first == Table::kNone ? 0 : table_[first].parts;
   for (size_t part = 0; part < parts; ++part) {
-    const uint32_t i = FindPart(KeyOf(id, part));
+    const uint32_t i = table_.Find(KeyOf(id, part));
     if (i == Table::kNone) continue;
     Detach(table_, table_.root(), i);
     table_.Remove(i);
@@ -50,12 +44,12 @@ bool TlsSessionTable::Keep(std::string_view id, std::string_view session, uint64
 std::string TlsSessionTable::Find(std::string_view id, uint64_t now_ms) {
   const Guard guard(table_);
   std::string session;
-  const uint32_t first = FindPart(KeyOf(id, 0));
+  const uint32_t first = table_.Find(KeyOf(id, 0));
   if (first == Table::kNone) return session;
   const bool valid = table_[first].until_ms > now_ms;
   const size_t parts = table_[first].parts;
   for (size_t part = 0; valid && part < parts; ++part) {
-    const uint32_t i = FindPart(KeyOf(id, part));
+    const uint32_t i = table_.Find(KeyOf(id, part));
     if (i == Table::kNone) {
       session.clear();
       break;

@@ -65,7 +65,6 @@ class TlsSessionTable {
   using Guard = EmptyingGuard<Table>;
 
   Digest128 KeyOf(std::string_view id, size_t part) const;
-  uint32_t FindPart(const Digest128& key);
   void RemoveParts(std::string_view id);
 
   Table table_;

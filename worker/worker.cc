@@ -194,11 +194,7 @@ void Worker::Accept() {
 bool Worker::KnowsNames() const {
   if (environment_.generation > 1) return true;
   return std::ranges::all_of(environment_.peer_states, [](shm::PeerStates* states) {
-    if (states == nullptr || states->resolved() == nullptr) return true;
-    const shm::PeerStates::Guard guard(*states);
-    return std::ranges::none_of(states->sources(), [&](uint32_t source) {
-      return states->resolved()->Peers(source).empty();
-    });
+    return states == nullptr || states->AllNamesKnown();
   });
 }
 

@@ -170,10 +170,30 @@ TEST(KeyTable, AnOwnersDeathIsToldAndRelinkKeepsWhatIsLive) {
   EXPECT_EQ(table.used(), 4u);
   ASSERT_EQ(table.Lock(), RobustMutex::Owner::kFine);
   for (uint64_t i = 0; i < 8; ++i) {
-    uint32_t at = table.First({i, i});
-    while (at != table.kNone && table[at].key != Digest128{i, i}) at = table[at].next;
-    EXPECT_EQ(at != table.kNone, i % 2 == 1) << i;
+    EXPECT_EQ(table.Find({i, i}) != table.kNone, i % 2 == 1) << i;
   }
+  table.Unlock();
+}
+
+TEST(EmptyingGuard, ThrowsAwayWhatADeadOwnerHasLeft) {
+  auto memory = *Zone::Anonymous(4096);
+  KeyTable<Plain, None> table(memory.data(), memory.size());
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (table.Lock() != RobustMutex::Owner::kFine) ::_exit(1);
+    for (uint32_t i = 0; i < 8; ++i) table.Insert({i, i});
+    ::_exit(0);  // inside the lock
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  {
+    const EmptyingGuard guard(table);
+    EXPECT_EQ(table.used(), 0u);
+    EXPECT_EQ(table.Find({1, 1}), table.kNone);
+  }
+  ASSERT_EQ(table.Lock(), RobustMutex::Owner::kFine);
   table.Unlock();
 }
 

@@ -3,10 +3,12 @@
 `/?new=ID` opens a session, `/?id=ID` looks one up and opens none; the answer is the server's name.
 """
 import json
+import os
 import re
 
 from client import Connection, get
 from daemon import Limpet
+from origin import Reply
 from ports import free_port
 
 CONFIG = """
@@ -30,6 +32,23 @@ http {
     server { listen 127.0.0.1:{c}; keepalive_requests 10000000; location / { return 200 "<c>"; } }
 }
 """
+
+
+# An upstream for limpets before origins `a` and `b`, which open the sessions: see `opens_sessions`.
+LEARNING_UPSTREAM = """
+    upstream app {
+        zone app 64k;
+        server 127.0.0.1:{a};
+        server 127.0.0.1:{b};
+        sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=one:1m timeout=1h;
+    }
+"""
+
+
+def opens_sessions(name):
+    """For an Origin: who comes without a session is given one that begins with the server's name."""
+    return lambda request: Reply(name.encode(), headers=[] if request.header("cookie") else
+                                 [("Set-Cookie", f"s={name}{os.urandom(6).hex()}")])
 
 
 class SessionLimpet(Limpet):

@@ -10,19 +10,14 @@ import pytest
 
 from client import get
 from daemon import Limpet
-from origin import Reply
+from sessions import LEARNING_UPSTREAM, opens_sessions
 from waiting import wait_until
 
 CONFIG = """
 {main}
 events { }
 http {
-    upstream app {
-        zone app 64k;
-        server 127.0.0.1:{a};
-        server 127.0.0.1:{b};
-        sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=one:1m timeout=1h;
-    }
+""" + LEARNING_UPSTREAM + """
     upstream plain { server 127.0.0.1:{a}; }
     server {
         listen {port};
@@ -36,11 +31,7 @@ http {
 
 @pytest.fixture
 def limpet(origins):
-    def respond(name):
-        return lambda request: Reply(name.encode(), headers=[] if request.header("cookie") else
-                                     [("Set-Cookie", f"s={name}{os.urandom(6).hex()}")])
-
-    (a,), (b,) = origins("a", respond=respond("a")), origins("b", respond=respond("b"))
+    (a,), (b,) = origins("a", respond=opens_sessions("a")), origins("b", respond=opens_sessions("b"))
     with Limpet(CONFIG, workers=2, a=a.port, b=b.port, main="") as made:
         wait_until(lambda: os.path.exists(made.path("limpet.sock")), "the control socket")
         yield made

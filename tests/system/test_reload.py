@@ -1,6 +1,5 @@
 """SIGHUP: a new configuration under traffic, and a wrong one."""
 import json
-import os
 import signal
 import threading
 
@@ -10,6 +9,7 @@ from client import get
 from daemon import Limpet
 from load import Load
 from origin import Reply
+from sessions import opens_sessions
 from waiting import wait_until
 
 CONFIG = """
@@ -107,11 +107,7 @@ http {
 
 
 def test_twenty_reloads_and_reopened_logs_under_load_lose_no_request_and_no_session(origins):
-    def respond(name):
-        return lambda request: Reply(name.encode(), headers=[] if request.header("cookie") else
-                                     [("Set-Cookie", f"s={name}{os.urandom(6).hex()}")])
-
-    (a,), (b,) = origins("a", respond=respond("a")), origins("b", respond=respond("b"))
+    (a,), (b,) = origins("a", respond=opens_sessions("a")), origins("b", respond=opens_sessions("b"))
     with Limpet(SESSIONS, workers=2, a=a.port, b=b.port) as limpet:
         sessions = [get(limpet.port).cookie("s") for _ in range(50)]
         with Load(limpet.port, cookies=[{"s": session} for session in sessions[:4]],

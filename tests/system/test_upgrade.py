@@ -9,17 +9,13 @@ from client import get
 from daemon import Limpet, alive
 from load import Load
 from origin import Reply
+from sessions import LEARNING_UPSTREAM
 from waiting import wait_until
 
 CONFIG = """
 events { }
 http {
-    upstream app {
-        zone app 64k;
-        server 127.0.0.1:{a};
-        server 127.0.0.1:{b};
-        sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=one:1m timeout=1h;
-    }
+""" + LEARNING_UPSTREAM + """
     server {
         listen {port};
         listen unix:{dir}/socket;

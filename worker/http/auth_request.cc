@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "worker/http/error_page.h"
 #include "worker/http/subrequest.h"
 
 namespace limpet::worker {
@@ -11,15 +12,6 @@ namespace {
 void SetVariables(Exchange& exchange, Exchange& answer) {
   for (const conf::AuthRequest::Set& set : exchange.location().access.auth_request.sets) {
     exchange.SetVariable(set.variable, exchange.arena().Copy(answer.Evaluate(set.value)));
-  }
-}
-
-// How to prove who one is comes from whoever asks for the proof.
-void CopyChallenges(Exchange& exchange, Exchange& answer) {
-  for (const proto::Header& header : answer.response().headers) {
-    if (header.id != proto::HeaderId::kWwwAuthenticate) continue;
-    exchange.response().headers.Add(header.id, "WWW-Authenticate",
-                                    exchange.arena().Copy(header.value));
   }
 }
 
@@ -39,7 +31,7 @@ int FinishAuthRequest(Exchange& exchange) {
   Subrequest& subrequest = *exchange.subrequest();
   const int status = subrequest.status();
   SetVariables(exchange, subrequest.exchange());
-  if (status == 401) CopyChallenges(exchange, subrequest.exchange());
+  if (status == 401) CopyChallenges(exchange, subrequest.exchange().response().headers);
   exchange.set_subrequest(nullptr);
   if (status >= 200 && status < 300) return 0;
   if (status == 401 || status == 403) return status;

@@ -112,6 +112,14 @@ void GoToPage(Exchange& exchange, std::string_view uri) {
 
 }  // namespace
 
+void CopyChallenges(Exchange& exchange, const proto::HeaderList& from) {
+  for (const proto::Header& header : from) {
+    if (header.id != proto::HeaderId::kWwwAuthenticate) continue;
+    exchange.response().headers.Add(header.id, "WWW-Authenticate",
+                                    exchange.arena().Copy(header.value));
+  }
+}
+
 std::string_view ServerToken(Exchange& exchange) {
   using Tokens = conf::ResponseSettings::Tokens;
   const conf::ResponseSettings& settings = exchange.location().response;

@@ -1,30 +1,25 @@
 // gunzip: what an upstream has compressed goes unpacked to a client that does not take it so.
 #include <fmt/core.h>
-#include <zlib.h>
 
-#include "worker/http/byte_filter.h"
 #include "worker/http/features.h"
 #include "worker/http/gzip.h"
+#include "worker/http/zlib_filter.h"
 
 namespace limpet::worker {
 namespace {
 
 constexpr int kGzipOnly = MAX_WBITS + 16;  // zlib: any window, gzip's own format
 
-class GunzipFilter final : public ByteFilter {
+class GunzipFilter final : public ZlibFilter {
  public:
   GunzipFilter(Exchange& exchange, BodyFilter* next)
-      : ByteFilter(exchange.runtime().blocks, next), exchange_(exchange) {
+      : ZlibFilter(exchange.runtime().blocks, next), exchange_(exchange) {
     inflateInit2(&zlib_, kGzipOnly);
   }
   ~GunzipFilter() override { inflateEnd(&zlib_); }
-  GunzipFilter(const GunzipFilter&) = delete;
-  GunzipFilter& operator=(const GunzipFilter&) = delete;
 
   void Write(BlockRef /*block*/, std::string_view bytes) override {
-    // zlib does not write to its input; its type only fails to say so.
-    zlib_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-    zlib_.avail_in = static_cast<uInt>(bytes.size());
+    SetInput(bytes);
     while (!broken_ && (zlib_.avail_in > 0 || (block_ && zlib_.avail_out == 0))) Inflate();
     PassOn();
   }
@@ -44,29 +39,13 @@ class GunzipFilter final : public ByteFilter {
       inflateReset(&zlib_);
       at_end_ = false;
     }
-    if (!block_ || zlib_.avail_out == 0) NewBlock();
+    if (!HasRoom()) NewBlock();
     const int result = inflate(&zlib_, Z_NO_FLUSH);
     at_end_ = result == Z_STREAM_END;
     if (at_end_ && zlib_.avail_in == 0 && zlib_.avail_out == 0) NewBlock();  // nothing is held back
     if (result == Z_BUF_ERROR && zlib_.avail_in == 0) return NewBlock();
     if (result != Z_OK && result != Z_STREAM_END)
       Break(fmt::format("inflate() failed: {}, {}", static_cast<int>(Z_NO_FLUSH), result));
-  }
-
-  void NewBlock() {
-    PassOn();
-    block_ = pool_.Get(BlockSize::k16K);
-    passed_ = 0;
-    zlib_.next_out = reinterpret_cast<Bytef*>(block_.data());
-    zlib_.avail_out = static_cast<uInt>(block_.capacity());
-  }
-
-  void PassOn() {
-    if (!block_) return;
-    const size_t filled = block_.capacity() - zlib_.avail_out;
-    if (filled == passed_) return;
-    next_->Write(block_, {block_.data() + passed_, filled - passed_});
-    passed_ = filled;
   }
 
   void Break(std::string_view why) {
@@ -76,9 +55,6 @@ class GunzipFilter final : public ByteFilter {
   }
 
   Exchange& exchange_;
-  z_stream zlib_{};
-  BlockRef block_;     // being filled
-  size_t passed_ = 0;  // its bytes that have been handed on
   bool at_end_ = false;
   bool broken_ = false;
 };

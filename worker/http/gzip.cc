@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "proto/negotiation.h"
+#include "worker/http/browsers.h"
 #include "worker/http/features.h"
 #include "worker/http/mime.h"
 
@@ -19,15 +20,9 @@ constexpr int kWindowBits = 15;
 constexpr int kMemoryLevel = 8;
 constexpr int kGzipFormat = 16;  // zlib: added to the window bits
 
-// gzip_disable: browsers that cannot take what they ask for. msie6 means MSIE 4 to 6, but not 6
-// with its service pack 2 ("SV1").
+// gzip_disable: browsers that cannot take what they ask for.
 bool IsDisabledFor(const conf::GzipSettings& settings, std::string_view agent) {
-  if (settings.disabled_for_msie6) {
-    const size_t at = agent.find("MSIE ");
-    const bool old = at != std::string_view::npos && at + 6 < agent.size() &&
-                     agent[at + 6] == '.' && agent[at + 5] >= '4' && agent[at + 5] <= '6';
-    if (old && (agent[at + 5] != '6' || agent.find("SV1") == std::string_view::npos)) return true;
-  }
+  if (settings.disabled_for_msie6 && IsOldMsie(agent)) return true;
   return std::any_of(settings.disabled_for.begin(), settings.disabled_for.end(),
                      [agent](const auto& regex) { return regex->Match(agent, nullptr); });
 }
@@ -92,7 +87,7 @@ std::string_view WeakEtag(std::string_view etag, Arena& arena) {
 }
 
 GzipFilter::GzipFilter(BlockPool& pool, BodyFilter* next, int level, int64_t length)
-    : ByteFilter(pool, next) {
+    : ZlibFilter(pool, next) {
   // A small body needs no large window.
   int window = kWindowBits, memory = kMemoryLevel;
   while (length > 0 && window > 9 && length < (1 << (window - 1)) - 262) {
@@ -104,26 +99,10 @@ GzipFilter::GzipFilter(BlockPool& pool, BodyFilter* next, int level, int64_t len
 
 GzipFilter::~GzipFilter() { deflateEnd(&zlib_); }
 
-void GzipFilter::PassOn() {
-  if (!block_) return;
-  const size_t filled = block_.capacity() - zlib_.avail_out;
-  if (filled == passed_) return;
-  next_->Write(block_, {block_.data() + passed_, filled - passed_});
-  passed_ = filled;
-}
-
 void GzipFilter::Deflate(std::string_view bytes, int flush) {
-  // zlib does not write to its input; its type only fails to say so.
-  zlib_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  zlib_.avail_in = static_cast<uInt>(bytes.size());
+  SetInput(bytes);
   for (;;) {
-    if (!block_ || zlib_.avail_out == 0) {
-      PassOn();
-      block_ = pool_.Get(BlockSize::k16K);
-      passed_ = 0;
-      zlib_.next_out = reinterpret_cast<Bytef*>(block_.data());
-      zlib_.avail_out = static_cast<uInt>(block_.capacity());
-    }
+    if (!HasRoom()) NewBlock();
     const int result = deflate(&zlib_, flush);
     if (result == Z_STREAM_END || result == Z_STREAM_ERROR) return;
     if (zlib_.avail_in == 0 && zlib_.avail_out != 0) return;

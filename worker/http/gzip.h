@@ -2,8 +2,6 @@
 // nginx's order.
 #pragma once
 
-#include <zlib.h>
-
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -11,8 +9,8 @@
 #include "conf/response.h"
 #include "proto/http1/message.h"
 #include "worker/http/arena.h"
-#include "worker/http/byte_filter.h"
 #include "worker/http/response.h"
+#include "worker/http/zlib_filter.h"
 
 namespace limpet::worker {
 
@@ -26,13 +24,11 @@ bool ClientTakesGzip(const conf::GzipSettings& settings, const proto::RequestHea
 // new.
 std::string_view WeakEtag(std::string_view etag, Arena& arena);
 
-class GzipFilter final : public ByteFilter {
+class GzipFilter final : public ZlibFilter {
  public:
   // `length`: of the body to come, -1 if unknown. The pool must outlive the filter.
   GzipFilter(BlockPool& pool, BodyFilter* next, int level, int64_t length);
   ~GzipFilter() override;
-  GzipFilter(const GzipFilter&) = delete;
-  GzipFilter& operator=(const GzipFilter&) = delete;
 
   void Write(BlockRef block, std::string_view bytes) override;
   void Flush() override;
@@ -42,11 +38,7 @@ class GzipFilter final : public ByteFilter {
 
  private:
   void Deflate(std::string_view bytes, int flush);
-  void PassOn();
 
-  z_stream zlib_{};
-  BlockRef block_;     // being filled
-  size_t passed_ = 0;  // its bytes that have been handed on
   bool ended_ = false;
 };
 

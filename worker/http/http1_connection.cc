@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "worker/http/browsers.h"
 #include "worker/http/connection_log.h"
 #include "worker/http/connection_set.h"
 #include "worker/http/limit_rate.h"
@@ -25,14 +26,8 @@ bool KeepAliveDisabled(const conf::ClientSettings& conf, const Request& request)
   const proto::Header* agent = request.headers().Find(proto::HeaderId::kUserAgent);
   if (agent == nullptr) return false;
   const std::string_view text = agent->value;
-  const size_t msie = text.find("MSIE ");
-  const char version =
-      msie != std::string_view::npos && msie + 6 < text.size() && text[msie + 6] == '.'
-          ? text[msie + 5]
-          : '\0';
-  const bool msie6 = version == '4' || version == '5' ||
-                     (version == '6' && text.find("SV1") == std::string_view::npos);
-  if ((conf.keepalive_disable & kMsie6) != 0 && msie6 && request.method == proto::Method::kPost)
+  if ((conf.keepalive_disable & kMsie6) != 0 && request.method == proto::Method::kPost &&
+      IsOldMsie(text))
     return true;
   return (conf.keepalive_disable & kSafari) != 0 &&
          text.find("Safari/") != std::string_view::npos &&

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "base/text.h"
 #include "worker/http/exchange.h"
 #include "worker/http/response_writer.h"
 #include "worker/http/upstream_lookup.h"
@@ -78,8 +77,7 @@ bool ProxyExchange::FindUpstream() {
   evaluated_uri_ = url.uri;
   upstream_ = FindUpstreamByUrl(runtime, url);
   if (upstream_ != nullptr) return true;
-  const auto port = ParseDecimal(url.port);
-  if (port && *port > 0 && *port <= 65535) return Resolve(url.host);
+  if (PortOf(url)) return Resolve(url.host);
   exchange_.Log(LogLevel::kError, fmt::format("invalid port in upstream \"{}\"", url.host_header));
   FailWithoutPeer(500);
   return false;
@@ -112,12 +110,6 @@ bool ProxyExchange::UseResolved() {
     return false;
   }
   const auto group = FindResolvedGroup(exchange_.runtime(), url, answer);
-  if (group == nullptr) {
-    exchange_.Log(LogLevel::kError,
-                  fmt::format("invalid port in upstream \"{}\"", url.host_header));
-    FailWithoutPeer(500);
-    return false;
-  }
   upstream_ = &group->upstream();
   held_.push_back(group);
   return true;

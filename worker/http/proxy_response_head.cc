@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "proto/escape.h"
+#include "worker/http/error_page.h"
 #include "worker/http/exchange.h"
 #include "worker/http/features.h"
 #include "worker/http/limit_rate.h"
@@ -171,13 +172,7 @@ bool ProxyExchange::Intercept() {
     for (const int code : page.codes) has_page = has_page || code == status;
   }
   if (!has_page) return false;
-  if (status == 401) {
-    for (const proto::Header& header : parser_.head().headers) {
-      if (header.id != proto::HeaderId::kWwwAuthenticate) continue;
-      exchange_.response().headers.Add(header.id, "WWW-Authenticate",
-                                       exchange_.arena().Copy(header.value));
-    }
-  }
+  if (status == 401) CopyChallenges(exchange_, parser_.head().headers);
   GiveStickyCookie();
   EndAttempt(Outcome::kOk, false);
   exchange_.Finish(status);

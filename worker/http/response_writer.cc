@@ -240,7 +240,7 @@ void ResponseWriter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offse
 
 bool ResponseWriter::CanSplice() const {
   const Response& response = exchange_.response();
-  return first_ == this && !response.chunked && !response.hides_body &&
+  return !is_filtered() && !response.chunked && !response.hides_body &&
          exchange_.stream().can_splice();
 }
 

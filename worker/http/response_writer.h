@@ -68,12 +68,12 @@ class ResponseWriter final : public BodyFilter {
   Exchange& exchange_;
   std::unique_ptr<BodyFilter> filter_;       // compresses, or cuts ranges out
   std::unique_ptr<BodyFilter> text_filter_;  // before it: replaces texts
+  std::unique_ptr<BodyFilter> unpacker_;     // before all others: gunzip
   BodyFilter* first_ = this;
   bool head_sent_ = false;
   bool ended_ = false;
   uint64_t head_bytes_ = 0;
   uint64_t body_bytes_ = 0;
-  std::unique_ptr<BodyFilter> unpacker_;  // before all others: gunzip
 };
 
 }  // namespace limpet::worker

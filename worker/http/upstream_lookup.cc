@@ -59,6 +59,12 @@ bool ParseProxyUrl(std::string_view text, ProxyUrl* out) {
   return !out->host.empty();
 }
 
+std::optional<uint16_t> PortOf(const ProxyUrl& url) {
+  const auto port = ParseDecimal(url.port);
+  if (!port || *port == 0 || *port > 65535) return std::nullopt;
+  return static_cast<uint16_t>(*port);
+}
+
 UpstreamRuntime* FindUpstreamByUrl(Runtime& runtime, const ProxyUrl& url) {
   for (const auto& upstream : runtime.upstreams) {
     const conf::Upstream& conf = upstream->group.conf();
@@ -101,10 +107,8 @@ bool ResolvedGroup::HasAddresses(const std::vector<SocketAddress>& addresses) co
 
 std::shared_ptr<ResolvedGroup> FindResolvedGroup(Runtime& runtime, const ProxyUrl& url,
                                                  const ResolveAnswer& answer) {
-  const auto port = ParseDecimal(url.port);
-  if (!port || *port == 0 || *port > 65535) return nullptr;
   std::vector<SocketAddress> addresses = answer.addresses;
-  for (SocketAddress& address : addresses) address.set_port(static_cast<uint16_t>(*port));
+  for (SocketAddress& address : addresses) address.set_port(*PortOf(url));
   const std::string key = ToLower(NameAndPort(url));
   const auto known = runtime.resolved.find(key);
   if (known != runtime.resolved.end() && known->second->HasAddresses(addresses))

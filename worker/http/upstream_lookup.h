@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct ProxyUrl {  // views of the parsed text
 
 // False if it is no http:// URL.
 bool ParseProxyUrl(std::string_view text, ProxyUrl* out);
+// Nothing: what the URL says is no port, or it has none (unix:).
+std::optional<uint16_t> PortOf(const ProxyUrl& url);
 
 // An upstream block of that name, else a group of its own for a literal address, kept for the life
 // of the worker. Null: the host is a name that only a resolver could find.
@@ -44,7 +47,7 @@ class ResolvedGroup final : public Deletable {
   UpstreamRuntime upstream_;
 };
 
-// Null if the URL's port is none. Freed by the loop when the last exchange lets go of it.
+// The URL's port must be one (PortOf). Freed by the loop when the last exchange lets go of it.
 std::shared_ptr<ResolvedGroup> FindResolvedGroup(Runtime& runtime, const ProxyUrl& url,
                                                  const ResolveAnswer& answer);
 

@@ -13,22 +13,6 @@ int64_t NowSeconds() { return static_cast<int64_t>(MonotonicMs() / 1000); }
 
 int64_t Seconds(conf::Ms time) { return time.count() / 1000; }
 
-bool IsFile(TlsObjectKind kind, std::string_view name) {
-  return !name.starts_with(conf::kTlsData) &&
-         !(kind == TlsObjectKind::kKey && name.starts_with(conf::kTlsStore));
-}
-
-Result<TlsObjectPtr> Load(TlsObjectKind kind, const std::string& name,
-                          const TlsPasswords& passwords) {
-  if (name.starts_with(conf::kTlsData))
-    return ParseTlsObject(kind, std::string_view(name).substr(conf::kTlsData.size()), passwords);
-  if (!IsFile(kind, name)) return OpenStoredKey(name.substr(conf::kTlsStore.size()), passwords);
-  PemFiles files;  // wipes what it has read
-  const auto text = files.Read(name);
-  if (!text) return text.error();
-  return ParseTlsObject(kind, *text, passwords);
-}
-
 }  // namespace
 
 std::string HandshakeCertificates::FullName(TlsObjectKind kind, std::string_view name) const {
@@ -65,8 +49,9 @@ Result<TlsObjectPtr> HandshakeCertificates::GetObject(TlsObjectKind kind, std::s
     Forget(*cache, key);
   }
   const FileStamp stamp = IsFile(kind, key.second) ? FileStamp::Of(key.second) : FileStamp();
+  PemFiles files;  // wipes what it has read
   auto loaded =
-      Load(kind, key.second, names.passwords != nullptr ? *names.passwords : kNoPasswords);
+      files.Load(kind, key.second, names.passwords != nullptr ? *names.passwords : kNoPasswords);
   if (!loaded) return CannotLoad(kind, key.second, loaded.error());
   // A key that a password protects on disk is not to lie open in memory.
   if (cache != nullptr && !(*loaded)->encrypted) {

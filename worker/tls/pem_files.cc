@@ -25,11 +25,11 @@ bool AddName(STACK_OF(X509_NAME) * names, const X509* certificate) {
   return copy != nullptr && sk_X509_NAME_push(names, copy) > 0;
 }
 
-bool IsPath(std::string_view name) {
-  return !name.starts_with(conf::kTlsData) && !name.starts_with(conf::kTlsStore);
-}
-
 }  // namespace
+
+bool IsFile(TlsObjectKind kind, std::string_view name) {
+  return conf::IsTlsPath(name, kind == TlsObjectKind::kKey);
+}
 
 FileStamp FileStamp::Of(const std::string& path) {
   struct stat found {};
@@ -59,8 +59,8 @@ const TlsObjectPtr* PemFiles::FindUnchanged(TlsObjectKind kind, const std::strin
   if (before_ == nullptr) return nullptr;
   const auto it = before_->entries.find({kind, name});
   if (it == before_->entries.end()) return nullptr;
-  const bool unchanged =
-      IsPath(name) ? stamp.exists() && stamp == it->second.stamp : name.starts_with(conf::kTlsData);
+  const bool unchanged = IsFile(kind, name) ? stamp.exists() && stamp == it->second.stamp
+                                            : name.starts_with(conf::kTlsData);
   return unchanged ? &it->second.object : nullptr;
 }
 
@@ -71,11 +71,11 @@ Result<TlsPasswords> PemFiles::Passwords(const std::string& file) {
   return TlsPasswords(*text);
 }
 
-Result<TlsObjectPtr> PemFiles::Parse(TlsObjectKind kind, const std::string& name,
-                                     const TlsPasswords& passwords) {
+Result<TlsObjectPtr> PemFiles::Load(TlsObjectKind kind, const std::string& name,
+                                    const TlsPasswords& passwords) {
   if (name.starts_with(conf::kTlsData))
     return ParseTlsObject(kind, std::string_view(name).substr(conf::kTlsData.size()), passwords);
-  if (!IsPath(name)) return OpenStoredKey(name.substr(conf::kTlsStore.size()), passwords);
+  if (!IsFile(kind, name)) return OpenStoredKey(name.substr(conf::kTlsStore.size()), passwords);
   const auto text = Read(name);
   if (!text) return text.error();
   return ParseTlsObject(kind, *text, passwords);
@@ -85,14 +85,14 @@ Result<TlsObjectPtr> PemFiles::Get(TlsObjectKind kind, const std::string& name,
                                    const std::string& password_file) {
   if (const auto it = book_->entries.find({kind, name}); it != book_->entries.end())
     return it->second.object;
-  const FileStamp stamp = IsPath(name) ? FileStamp::Of(name) : FileStamp();
+  const FileStamp stamp = IsFile(kind, name) ? FileStamp::Of(name) : FileStamp();
   TlsObjectPtr object;
   if (const TlsObjectPtr* kept = FindUnchanged(kind, name, stamp)) {
     object = *kept;
   } else {
     const auto passwords = Passwords(password_file);
     if (!passwords) return passwords.error();
-    auto parsed = Parse(kind, name, *passwords);
+    auto parsed = Load(kind, name, *passwords);
     if (!parsed) return CannotLoad(kind, name, parsed.error());
     object = std::move(*parsed);
   }

@@ -30,6 +30,9 @@ struct FileStamp {
   bool operator==(const FileStamp&) const = default;
 };
 
+// Whether a name stands for a file, not for the object itself or for where OpenSSL finds it.
+bool IsFile(TlsObjectKind kind, std::string_view name);
+
 // All objects of one load, for the next one (ssl_object_cache_inheritable). No encrypted keys.
 struct TlsObjectBook {
   struct Entry {
@@ -51,7 +54,11 @@ class PemFiles {
 
   Result<std::string_view> Read(const std::string& file);  // valid as long as this object
 
-  // By its name in the configuration (conf/tls_certificate.h). `password_file`: of keys; "": none.
+  // By its name (conf/tls_certificate.h), a path being absolute; anew each time. The error says
+  // what was wrong, not with what.
+  Result<TlsObjectPtr> Load(TlsObjectKind kind, const std::string& name,
+                            const TlsPasswords& passwords);
+  // The same once for all who name it. `password_file`: of keys; "": none.
   Result<TlsObjectPtr> Get(TlsObjectKind kind, const std::string& name,
                            const std::string& password_file = {});
 
@@ -74,8 +81,6 @@ class PemFiles {
   Result<TlsPair> GetPair(const PairNames& names);
   const TlsObjectPtr* FindUnchanged(TlsObjectKind kind, const std::string& name,
                                     const FileStamp& stamp) const;
-  Result<TlsObjectPtr> Parse(TlsObjectKind kind, const std::string& name,
-                             const TlsPasswords& passwords);
   Result<TlsPasswords> Passwords(const std::string& file);
 
   std::map<std::string, std::string> contents_;

@@ -227,7 +227,7 @@ NameWatch::NameWatch(Loop& loop, const conf::Upstream& conf, shm::PeerStates& st
       lease_(states.resolving_mutex()),
       retry_(loop, Callback::To<&NameWatch::TryToBegin>(this)) {
   for (const conf::UpstreamServer& server : conf.servers) {
-    if (!IsResolved(server)) continue;
+    if (!server.is_resolved()) continue;
     names_.push_back(std::make_unique<Name>(*this, loop, server, states.sources()[names_.size()]));
   }
   retry_.Arm(1);

@@ -110,7 +110,7 @@ void PeerSet::AddServers(const conf::Upstream& conf, shm::PeerStates& states, bo
                      .backup = want_backups});
       }
     }
-    if (!IsResolved(server) || states.resolved() == nullptr) continue;
+    if (!server.is_resolved() || states.resolved() == nullptr) continue;
     for (auto& [peer, at] : SortedPeers(*states.resolved(), states.sources()[name])) {
       if ((server.backup || peer.backup) != want_backups) continue;
       const bool own_weight = server.weight != 1;

@@ -87,9 +87,4 @@ void ForEachConfiguredPeer(const conf::Upstream& conf, const Visit& visit) {
   }
 }
 
-// A server whose addresses are asked for at run time.
-inline bool IsResolved(const conf::UpstreamServer& server) {
-  return server.resolve && server.addresses.empty();
-}
-
 }  // namespace limpet::worker

@@ -83,7 +83,7 @@ std::vector<std::string> UpstreamGroup::ServerIds(const conf::Upstream& conf,
   const shm::PeerStates::Guard guard(*states);
   size_t name = 0;
   for (const conf::UpstreamServer& server : conf.servers) {
-    if (!IsResolved(server)) continue;
+    if (!server.is_resolved()) continue;
     for (const auto& [peer, state] : states->resolved()->Peers(states->sources()[name++])) {
       ids.push_back(ServerId(server, peer.address.ToString(), peer.target));
     }
@@ -105,7 +105,7 @@ std::vector<std::string> UpstreamGroup::PeerIdentities(const conf::Upstream& con
 std::vector<shm::ServerName> UpstreamGroup::ServerNames(const conf::Upstream& conf) {
   std::vector<shm::ServerName> names;
   for (const conf::UpstreamServer& server : conf.servers) {
-    if (!IsResolved(server)) continue;
+    if (!server.is_resolved()) continue;
     const bool has_service = !server.service.empty();
     names.push_back({.host = server.host,
                      .service = server.service,
