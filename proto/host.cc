@@ -18,10 +18,16 @@ constexpr std::array<bool, 256> MakeHostChars() {
 }
 constexpr std::array<bool, 256> kHostChars = MakeHostChars();
 
-bool AllHostChars(std::string_view text, char also) {
-  return std::all_of(text.begin(), text.end(), [also](char c) {
-    return c == also || kHostChars[static_cast<unsigned char>(c)];
-  });
+// Whether nothing but these and `also` stands there, and no dot behind a dot.
+bool AreHostChars(std::string_view text, char also, bool* has_upper) {
+  char before = '\0';
+  for (const char c : text) {
+    if (c != also && !kHostChars[static_cast<unsigned char>(c)]) return false;
+    if (c == '.' && before == '.') return false;
+    *has_upper |= c >= 'A' && c <= 'Z';
+    before = c;
+  }
+  return true;
 }
 
 // "" or ":" or ":digits" up to 65535; nginx takes a stray colon.
@@ -46,10 +52,9 @@ size_t HostSize(std::string_view text) {
   return bracket == std::string_view::npos ? bracket : bracket + 1;
 }
 
-bool IsHostName(std::string_view host) {
-  if (host.find("..") != std::string_view::npos) return false;
-  if (!host.starts_with('[')) return AllHostChars(host, '%');
-  return AllHostChars(host.substr(1, host.size() - 2), ':');
+bool IsHostName(std::string_view host, bool* has_upper) {
+  if (!host.starts_with('[')) return AreHostChars(host, '%', has_upper);
+  return AreHostChars(host.substr(1, host.size() - 2), ':', has_upper);
 }
 
 }  // namespace
@@ -58,10 +63,11 @@ bool ValidateHost(std::string_view text, std::string* storage, HostAndPort* out)
   const size_t size = HostSize(text);
   if (size == std::string_view::npos) return false;
   std::string_view host = text.substr(0, size);
-  if (!IsHostName(host) || !ParsePort(text.substr(size), &out->port)) return false;
+  bool has_upper = false;
+  if (!IsHostName(host, &has_upper) || !ParsePort(text.substr(size), &out->port)) return false;
   if (host.ends_with('.')) host.remove_suffix(1);
   if (host.empty()) return false;
-  if (std::any_of(host.begin(), host.end(), [](char c) { return c >= 'A' && c <= 'Z'; })) {
+  if (has_upper) {
     *storage = ToLower(host);
     host = *storage;
   }

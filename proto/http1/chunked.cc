@@ -176,14 +176,13 @@ size_t ChunkedDecoder::FeedTrailers(std::string_view input) {
   if (!line.ends_with("\r\n")) {
     Fail();
   } else if (line_size == 2) {
-    trailer_bytes_.resize(trailer_bytes_.size() - 2);
     phase_ = FinishTrailers() ? Phase::kDone : Phase::kError;
   }
   return n;
 }
 
 bool ChunkedDecoder::FinishTrailers() {
-  if (trailer_bytes_.empty()) return true;
+  if (trailer_bytes_ == "\r\n") return true;  // there are none
   const FieldResult result = ParseFields(trailer_bytes_, {.of = FieldsOf::kTrailer}, &trailers_);
   if (result.error != FieldError::kNone) return false;
   for (size_t i = 0; i < trailers_.size();) {

@@ -3,7 +3,6 @@
 #include <llhttp/llhttp.h>
 
 #include <array>
-#include <cstring>
 
 #include "base/text.h"
 
@@ -16,7 +15,6 @@ enum NameChar : uint8_t {
   kToken = 2,
   kNoToken = 4,
   kForbidden = 8,
-  kColon = 16,
 };
 
 // What nginx makes of a byte in a name. kToken and kNoToken are its "invalid" names, which it drops
@@ -31,7 +29,6 @@ constexpr std::array<NameChar, 256> MakeNameChars() {
   for (size_t c = 'a'; c <= 'z'; ++c) table[c] = table[c - 0x20] = kUsual;
   table['-'] = kUsual;
   table['_'] = kUnderscore;
-  table[':'] = kColon;
   return table;
 }
 constexpr std::array<NameChar, 256> kNameChars = MakeNameChars();
@@ -72,10 +69,6 @@ class StrictReader {
   bool Feed(std::string_view bytes) {
     return llhttp_execute(&parser_, bytes.data(), bytes.size()) == HPE_OK;
   }
-  FieldError Finish() {
-    Feed("\r\n");
-    return Verdict();
-  }
   FieldError Verdict() const {
     switch (llhttp_get_errno(&parser_)) {
       case HPE_CB_HEADERS_COMPLETE:
@@ -101,32 +94,37 @@ struct Line {
   std::string_view rest;  // from the colon on
   bool unusual = false;   // nginx calls the name invalid
   bool token = true;      // llhttp takes the name
+  HeaderId id = HeaderId::kOther;
 };
 
-std::string_view TrimValue(std::string_view value) {
-  while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
-  while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
-  return value;
+// What the bytes of a name are, together; kForbidden if one of them cannot be in a name at all.
+unsigned Classify(std::string_view name) {
+  unsigned seen = 0;
+  for (const char byte : name) {
+    const NameChar c = kNameChars[static_cast<unsigned char>(byte)];
+    if (c >= kForbidden) return kForbidden;
+    seen |= c;
+  }
+  return seen;
 }
 
 // False: no name, or no colon behind it. A line that begins with white space (obs-fold, RFC
 // 9112 5.2) has no name.
 bool SplitLine(std::string_view text, bool underscores, Line* line) {
   line->text = text;
-  unsigned seen = 0;
-  size_t i = 0;
-  for (; i < text.size(); ++i) {
-    const NameChar c = kNameChars[static_cast<unsigned char>(text[i])];
-    if (c >= kForbidden) break;
-    seen |= c;
+  const size_t colon = text.find(':');
+  if (colon == 0 || colon == std::string_view::npos) return false;
+  line->name = text.substr(0, colon);
+  line->rest = text.substr(colon);
+  line->id = LookupHeader(line->name);
+  if (line->id == HeaderId::kOther) {  // names we know are usual
+    const unsigned seen = Classify(line->name);
+    if (seen == kForbidden) return false;
+    line->token = (seen & kNoToken) == 0;
+    line->unusual = (seen & (kToken | kNoToken)) != 0 || (!underscores && seen != 0);
   }
-  if (i == 0 || i == text.size() || text[i] != ':') return false;
-  line->name = text.substr(0, i);
-  line->rest = text.substr(i);
-  line->token = (seen & kNoToken) == 0;
-  line->unusual = (seen & (kToken | kNoToken)) != 0 || (!underscores && seen != 0);
   // llhttp 8.1 takes a bare CR for the end of an empty value.
-  return std::memchr(line->rest.data(), '\r', line->rest.size()) == nullptr;
+  return line->rest.find('\r') == std::string_view::npos;
 }
 
 // Goes over the lines of a block and tells whether llhttp may read it in one piece.
@@ -135,7 +133,7 @@ class FieldReader {
   FieldReader(const FieldRules& rules, HeaderList* headers) : rules_(rules), headers_(headers) {}
 
   FieldResult Read(std::string_view block) {
-    bool as_is = true;
+    bool as_is = block.ends_with("\r\n");
     if (!ForEachLine(block,
                      [&](std::string_view text, bool crlf) { return Add(text, crlf, &as_is); })) {
       return result_;
@@ -145,15 +143,16 @@ class FieldReader {
   }
 
  private:
+  // All lines but the empty one.
   template <class F>
   static bool ForEachLine(std::string_view block, F f) {
-    while (!block.empty()) {
+    for (;;) {
       const size_t lf = block.find('\n');
       const bool crlf = lf > 0 && block[lf - 1] == '\r';
+      if (lf + 1 == block.size()) return true;
       if (!f(block.substr(0, crlf ? lf - 1 : lf), crlf)) return false;
       block.remove_prefix(lf + 1);
     }
-    return true;
   }
 
   bool Fail(FieldError error, std::string_view line) {
@@ -180,21 +179,20 @@ class FieldReader {
       return true;
     }
     if (headers_->size() >= rules_.max_fields) return Fail(FieldError::kTooMany, text);
-    headers_->Add(line.name, TrimValue(line.rest.substr(1)));
+    headers_->Add(line.id, line.name, TrimSpaces(line.rest.substr(1)));
     return true;
   }
 
   void CheckWhole(std::string_view block) {
     StrictReader reader(rules_.of);
-    if (reader.Feed(block)) {
-      result_.error = reader.Finish();
-      return;
-    }
+    reader.Feed(block);
     result_.error = reader.Verdict();
+    if (result_.error == FieldError::kNone) return;
     const char* position = reader.error_position();
     ForEachLine(block, [&](std::string_view text, bool) {
+      if (position > text.data() + text.size()) return true;
       result_.line = text;
-      return position > text.data() + text.size();
+      return false;
     });
   }
 
@@ -211,7 +209,9 @@ class FieldReader {
         return true;
       return Fail(reader.Verdict(), text);
     });
-    if (good) result_.error = reader.Finish();
+    if (!good) return;
+    reader.Feed("\r\n");
+    result_.error = reader.Verdict();
   }
 
   const FieldRules& rules_;

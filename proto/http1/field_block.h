@@ -35,7 +35,7 @@ struct FieldResult {
   std::string_view first_ignored;  // the first of them
 };
 
-// `block` is whole lines, each with its line end, without the empty line behind them. Fields are
+// `block` is whole lines, each with its line end; the last one is empty, no other is. Fields are
 // added to `headers`.
 FieldResult ParseFields(std::string_view block, const FieldRules& rules, HeaderList* headers);
 

@@ -24,10 +24,7 @@ class HeadScanner {
     return first_line_end_;
   }  // offset behind its LF; 0 while it is incomplete
   size_t line_start() const { return line_start_; }  // of the line that is being read
-  size_t fields_end() const {
-    return line_start_;
-  }  // after Scan was true: where the last, empty line begins
-  size_t end() const { return position_; }  // after Scan was true: offset behind the head
+  size_t end() const { return position_; }           // after Scan was true: offset behind the head
   size_t longest_line() const {
     return longest_line_;
   }  // with its line end; complete lines behind the first only

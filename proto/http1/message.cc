@@ -1,5 +1,6 @@
 #include "proto/http1/message.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/text.h"
@@ -10,6 +11,22 @@ namespace {
 constexpr std::array<std::string_view, static_cast<size_t>(Method::kOther) + 1> kMethods = {
     "GET",   "HEAD", "POST", "PUT",      "DELETE",    "OPTIONS", "CONNECT", "TRACE", "PATCH",
     "MKCOL", "COPY", "MOVE", "PROPFIND", "PROPPATCH", "LOCK",    "UNLOCK",  ""};
+
+void SetOption(std::string_view token, ConnectionOptions* options) {
+  switch (token.size()) {  // each has another: one comparison at the most
+    case 5:
+      options->close |= EqualsIgnoreCase(token, "close");
+      break;
+    case 7:
+      options->upgrade |= EqualsIgnoreCase(token, "upgrade");
+      break;
+    case 10:
+      options->keep_alive |= EqualsIgnoreCase(token, "keep-alive");
+      break;
+    default:
+      break;
+  }
+}
 
 }  // namespace
 
@@ -29,13 +46,9 @@ ConnectionOptions ReadConnection(const HeaderList& headers) {
     if (header.id != HeaderId::kConnection) continue;
     std::string_view rest = header.value;
     while (!rest.empty()) {
-      const size_t comma = rest.find(',');
-      const std::string_view token = TrimSpaces(rest.substr(0, comma));
-      options.close |= EqualsIgnoreCase(token, "close");
-      options.keep_alive |= EqualsIgnoreCase(token, "keep-alive");
-      options.upgrade |= EqualsIgnoreCase(token, "upgrade");
-      if (comma == std::string_view::npos) break;
-      rest.remove_prefix(comma + 1);
+      const size_t comma = std::min(rest.find(','), rest.size());
+      SetOption(TrimSpaces(rest.substr(0, comma)), &options);
+      rest.remove_prefix(std::min(comma + 1, rest.size()));
     }
   }
   return options;

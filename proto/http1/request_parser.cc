@@ -133,7 +133,7 @@ HeadStatus RequestParser::Finish(const char* data, const HeadLimits& limits) {
                          .underscores = limits.underscores_in_headers,
                          .max_fields = limits.max_headers};
   const FieldResult result =
-      ParseFields({data + fields, scanner_.fields_end() - fields}, rules, &head_.headers);
+      ParseFields({data + fields, scanner_.end() - fields}, rules, &head_.headers);
   ignored_lines_ = result.ignored;
   first_ignored_line_ = result.first_ignored;
   head_.connection = ReadConnection(head_.headers);

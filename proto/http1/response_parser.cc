@@ -35,7 +35,7 @@ bool TakeVersion(std::string_view* text, ResponseHead* head) {
 
 // "HTTP/1.1 200 OK"; the phrase and the space before it may be missing, and IIS says "403.1".
 bool ParseStatusLine(std::string_view line, ResponseHead* head) {
-  if (line.find_first_of(std::string_view("\r\0", 2)) != std::string_view::npos) return false;
+  if (line.find('\r') != line.npos || line.find('\0') != line.npos) return false;
   if (!TakeVersion(&line, head)) return false;
   line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
   head->status_line = line;
@@ -98,7 +98,7 @@ HeadStatus ResponseParser::Finish(const char* data) {
   // nginx passes on what an upstream names its headers; ignore_invalid_headers is about clients.
   const FieldRules rules{.of = FieldsOf::kResponse, .ignore_invalid = false, .underscores = true};
   const FieldResult result =
-      ParseFields({data + fields, scanner_.fields_end() - fields}, rules, &head_.headers);
+      ParseFields({data + fields, scanner_.end() - fields}, rules, &head_.headers);
   head_.connection = ReadConnection(head_.headers);
   consumed_ = scanner_.end();
   switch (result.error) {
