@@ -104,9 +104,17 @@ std::string_view SocketAddress::ip_bytes() const {
           ::strnlen(storage_.un.sun_path, size_ - offsetof(sockaddr_un, sun_path))};
 }
 
+bool SocketAddress::is_wildcard() const {
+  if (is_unix()) return false;
+  return ip_bytes().find_first_not_of('\0') == std::string_view::npos;
+}
+
 std::string SocketAddress::HostString() const {
+  if (family() == AF_INET) {  // once a connection: inet_ntop() is ten times as slow
+    const auto* ip = reinterpret_cast<const uint8_t*>(&storage_.v4.sin_addr);
+    return fmt::format("{}.{}.{}.{}", ip[0], ip[1], ip[2], ip[3]);
+  }
   char text[INET6_ADDRSTRLEN] = "";
-  if (family() == AF_INET) ::inet_ntop(AF_INET, &storage_.v4.sin_addr, text, sizeof text);
   if (family() == AF_INET6) ::inet_ntop(AF_INET6, &storage_.v6.sin6_addr, text, sizeof text);
   return is_unix() ? "unix:" : text;
 }

@@ -31,6 +31,7 @@ class SocketAddress {
 
   int family() const { return storage_.base.sa_family; }
   bool is_unix() const { return family() == AF_UNIX; }
+  bool is_wildcard() const;  // 0.0.0.0 or [::]
   const sockaddr* get() const { return &storage_.base; }
   sockaddr* get() { return &storage_.base; }
   socklen_t size() const { return size_; }

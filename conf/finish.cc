@@ -13,12 +13,6 @@ namespace {
 // An address as a key: groups are found without walking over all of them.
 std::string Key(const SocketAddress& address) { return address.ToString(); }
 
-bool IsWildcardAddress(const SocketAddress& address) {
-  if (address.is_unix()) return false;
-  const std::string_view bytes = address.ip_bytes();
-  return bytes.find_first_not_of('\0') == std::string_view::npos;
-}
-
 std::string Conflict(const ServerName& name, const Listen& listen) {
   return fmt::format("[warn] conflicting server name \"{}\" on {}, ignored", name.source,
                      listen.address.ToString());
@@ -66,12 +60,12 @@ void FindServingSockets(Http& http) {
   std::map<std::pair<int, uint16_t>, int> wildcards;
   for (size_t i = 0; i < http.listens.size(); ++i) {
     const SocketAddress& address = http.listens[i].listen.address;
-    if (IsWildcardAddress(address))
+    if (address.is_wildcard())
       wildcards[{address.family(), address.port()}] = static_cast<int>(i);
   }
   for (ListenGroup& group : http.listens) {
     const SocketAddress& address = group.listen.address;
-    if (group.listen.bind || address.is_unix() || IsWildcardAddress(address)) continue;
+    if (group.listen.bind || address.is_unix() || address.is_wildcard()) continue;
     const auto it = wildcards.find({address.family(), address.port()});
     if (it != wildcards.end()) group.served_by = it->second;
   }

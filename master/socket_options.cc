@@ -90,6 +90,7 @@ Status StartListening(int fd, const conf::Listen& listen, const Log& log) {
   ApplyRows(fd, listen, kSizes, log);
   if (!listen.address.is_unix()) {
     ApplyRows(fd, listen, kTcp, log);
+    (void)SetOption(fd, IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY", 1);  // accepted sockets inherit it
     const int keepalive = listen.so_keepalive;
     if (keepalive != 0) {
       (void)SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, "SO_KEEPALIVE", keepalive > 0 ? 1 : 0);

@@ -11,7 +11,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr int64_t kFree = 4;          // so few more are no unevenness: short requests never wait
 constexpr int64_t kPart = 8;          // nor is an eighth
 constexpr int kMostInARow = 4;        // then the others do not seem to take it
-constexpr int kTakenAtOnce = 3;       // then, beside the first
+constexpr int kTakenAtOnce = 3;       // then, and by who has the fewest, beside the first
 constexpr uint64_t kSilentMs = 2500;  // more than two beats
 
 bool IsSilent(const shm::WorkerPulse& pulse, uint64_t now_ms) {
@@ -45,7 +45,11 @@ bool AcceptShare::MayAccept(uint64_t now_ms) {
   if (own <= kFree) return true;
   if (owed_ > 0) return owed_-- > 0;
   const Others others = LookAtOthers(now_ms);
-  if (own <= others.fewest || own <= others.fewest + kFree + others.fewest / kPart) return true;
+  if (own <= others.fewest) {
+    owed_ = kTakenAtOnce;
+    return true;
+  }
+  if (own <= others.fewest + kFree + others.fewest / kPart) return true;
   if (std::exchange(accepted_then_, others.accepted) != others.accepted) stood_back_ = 0;
   if (++stood_back_ <= kMostInARow) return false;
   stood_back_ = 0;

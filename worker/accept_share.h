@@ -37,7 +37,7 @@ class AcceptShare {
   Inputs in_;
   int stood_back_ = 0;          // times in a row in which nobody took anything
   uint64_t accepted_then_ = 0;  // Others::accepted at the last of them
-  int owed_ = 0;                // accepts without comparing, as nobody took what was left to others
+  int owed_ = 0;                // accepts without comparing
 };
 
 }  // namespace limpet::worker

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 
@@ -113,9 +114,20 @@ Acceptor::Acceptor(Runtime& runtime, ConnectionSet& connections, const conf::Lis
       group_(group),
       tls_(tls),
       share_(share),
-      listener_(runtime.loop, fd, group.listen.address, *this, runtime.logs[0]) {}
+      listener_(runtime.loop, fd, group.listen.address, *this, runtime.logs[0]) {
+  const auto& groups = runtime.http.listens;
+  for (const conf::ListenGroup& other : groups) {
+    if (other.served_by == &group - groups.data()) served_.push_back(&other);
+  }
+}
 
 Acceptor::~Acceptor() = default;
+
+const conf::ListenGroup& Acceptor::GroupAt(const SocketAddress& local) const {
+  const auto is_it = [&](const auto* group) { return group->listen.address == local; };
+  const auto found = std::ranges::find_if(served_, is_it);
+  return found == served_.end() ? group_ : **found;
+}
 
 void Acceptor::Stop() {
   listener_.Stop();
@@ -143,12 +155,12 @@ void Acceptor::OnAccepted(Listener& /*listener*/, UniqueFd fd, const SocketAddre
   info.remote_host = client.HostString();
   info.local = group_.listen.address;
   socklen_t size = info.local.capacity();
-  if (!info.local.is_unix() && ::getsockname(fd.get(), info.local.get(), &size) == 0)
+  if (info.local.is_wildcard() && ::getsockname(fd.get(), info.local.get(), &size) == 0)
     info.local.set_size(size);
   info.started_ms = runtime_.loop.NowMs();
-  info.listen = &group_;
-  info.ssl = group_.listen.ssl;
-  if (group_.listen.proxy_protocol) {
+  info.listen = &GroupAt(info.local);
+  info.ssl = info.listen->listen.ssl;
+  if (info.listen->listen.proxy_protocol) {
     pending_.push_back(std::make_unique<PendingProxy>(*this, std::move(fd), std::move(info)));
     return;
   }
@@ -158,12 +170,11 @@ void Acceptor::OnAccepted(Listener& /*listener*/, UniqueFd fd, const SocketAddre
 void Acceptor::Proceed(UniqueFd fd, ClientInfo info) {
   std::unique_ptr<Transport> transport;
   if (info.ssl) {
-    TlsListen* tls = tls_.For(group_);
+    TlsListen* tls = tls_.For(*info.listen);
     if (tls == nullptr) return;
     transport = TlsTransport::Accept(runtime_.loop, std::move(fd), tls->default_context(), tls);
   } else {
-    transport =
-        PlainTransport::Adopt(runtime_.loop, std::move(fd), !group_.listen.address.is_unix());
+    transport = PlainTransport::Adopt(runtime_.loop, std::move(fd));
   }
   if (transport == nullptr) return;
   if (!connections_.Add(std::move(transport), std::move(info))) {

@@ -4,6 +4,7 @@
 
 #include <list>
 #include <memory>
+#include <vector>
 
 #include "worker/accept_share.h"
 #include "worker/http/connection_set.h"
@@ -28,12 +29,14 @@ class Acceptor final : public ListenerHandler {
 
   bool MayAccept(Listener& listener) override;
   void OnAccepted(Listener& listener, UniqueFd fd, const SocketAddress& client) override;
+  const conf::ListenGroup& GroupAt(const SocketAddress& local) const;
   void Proceed(UniqueFd fd, ClientInfo info);
   void Forget(PendingProxy* pending);
 
   Runtime& runtime_;
   ConnectionSet& connections_;
   const conf::ListenGroup& group_;
+  std::vector<const conf::ListenGroup*> served_;  // those of single addresses beside `group_`
   TlsContexts& tls_;
   AcceptShare* share_;
   Listener listener_;

@@ -50,7 +50,7 @@ bool Http1Connection::ContinueInPlain() {
   UniqueFd fd(::fcntl(transport_->fd(), F_DUPFD_CLOEXEC, 0));
   if (!fd) return false;
   Transport::Discard(std::move(transport_));
-  transport_ = PlainTransport::Adopt(runtime_.loop, std::move(fd), true);
+  transport_ = PlainTransport::Adopt(runtime_.loop, std::move(fd));
   transport_->set_handler(this);
   info_.ssl = false;
   info_.plain_on_tls = true;

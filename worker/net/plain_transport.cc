@@ -41,8 +41,7 @@ void SetConnectOptions(int fd, int family, const ConnectOptions& options) {
 
 }  // namespace
 
-std::unique_ptr<PlainTransport> PlainTransport::Adopt(Loop& loop, UniqueFd fd, bool is_tcp) {
-  if (is_tcp) SetOption(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+std::unique_ptr<PlainTransport> PlainTransport::Adopt(Loop& loop, UniqueFd fd) {
   std::unique_ptr<PlainTransport> transport(new PlainTransport(loop, std::move(fd)));
   transport->Register(true);
   return transport;

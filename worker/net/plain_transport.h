@@ -24,9 +24,8 @@ ConnectingSocket StartConnect(const SocketAddress& address, const ConnectOptions
 
 class PlainTransport final : public Transport {
  public:
-  // An accepted descriptor (non-blocking) or one end of a socket pair. TCP_NODELAY is set where it
-  // exists.
-  static std::unique_ptr<PlainTransport> Adopt(Loop& loop, UniqueFd fd, bool is_tcp);
+  // An accepted descriptor (non-blocking) or one end of a socket pair.
+  static std::unique_ptr<PlainTransport> Adopt(Loop& loop, UniqueFd fd);
 
   // Starts to connect. `errnum`: 0 it is established; EINPROGRESS: the handler's OnReady follows;
   // else it has failed at once (then there is no transport), and `what` names the call that failed:

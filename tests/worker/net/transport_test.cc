@@ -69,7 +69,7 @@ class TransportTest : public testing::Test {
     int fds[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     other_.Reset(fds[1]);
-    owner_.transport = PlainTransport::Adopt(loop_, UniqueFd(fds[0]), false);
+    owner_.transport = PlainTransport::Adopt(loop_, UniqueFd(fds[0]));
     owner_.transport->set_handler(&owner_);
   }
   void Send(std::string_view text) {

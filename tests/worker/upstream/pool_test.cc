@@ -20,7 +20,7 @@ class PoolTest : public testing::Test {
     int fds[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     others_.emplace_back(fds[1]);
-    return {PlainTransport::Adopt(loop_, UniqueFd(fds[0]), false), loop_.NowMs(), requests};
+    return {PlainTransport::Adopt(loop_, UniqueFd(fds[0])), loop_.NowMs(), requests};
   }
   const Peer& peer(size_t i) { return fixture_.group.peers()[i]; }
   bool OtherSeesEnd(size_t i) {

@@ -1,0 +1,47 @@
+"""Addresses of one port: each has servers and options of its own, though one socket accepts for all of them."""
+import pytest
+
+from client import Connection, get
+from daemon import Limpet
+
+CONFIG = """
+events { }
+http {
+    server { listen {port}; return 200 "any $server_addr"; }
+    server { listen {port}; server_name a.example; return 200 "any a"; }
+    server { listen 127.0.0.2:{port}; return 200 "two $server_addr"; }
+    server { listen 127.0.0.2:{port}; server_name a.example; return 200 "two a"; }
+    server { listen 127.0.0.3:{port} proxy_protocol; return 200 "three $proxy_protocol_addr"; }
+}
+"""
+
+ANSWERS = [
+    ("127.0.0.1", "x", "any 127.0.0.1"),
+    ("127.0.0.1", "a.example", "any a"),
+    ("127.0.0.2", "x", "two 127.0.0.2"),
+    ("127.0.0.2", "a.example", "two a"),
+    ("127.0.0.5", "x", "any 127.0.0.5"),
+]
+
+
+@pytest.fixture(scope="module")
+def limpet():
+    with Limpet(CONFIG, workers=2) as running:
+        yield running
+
+
+@pytest.mark.parametrize("address, host, text", ANSWERS)
+def test_an_address_has_its_own_servers(limpet, address, host, text):
+    assert get(limpet.port, address=address, host=host).text == text
+
+
+def test_an_address_has_its_own_options(limpet):
+    with Connection(limpet.port, "127.0.0.3") as connection:
+        connection.send("PROXY TCP4 192.0.2.7 127.0.0.3 9 80\r\n")
+        assert connection.request().text == "three 192.0.2.7"
+
+
+def test_a_reload_that_names_another_address_is_obeyed(limpet):
+    limpet.reload(CONFIG.replace("127.0.0.2:", "127.0.0.6:"))
+    assert get(limpet.port, address="127.0.0.6").text == "two 127.0.0.6"
+    assert get(limpet.port, address="127.0.0.2").text == "any 127.0.0.2"
