@@ -60,8 +60,7 @@ void FindServingSockets(Http& http) {
   std::map<std::pair<int, uint16_t>, int> wildcards;
   for (size_t i = 0; i < http.listens.size(); ++i) {
     const SocketAddress& address = http.listens[i].listen.address;
-    if (address.is_wildcard())
-      wildcards[{address.family(), address.port()}] = static_cast<int>(i);
+    if (address.is_wildcard()) wildcards[{address.family(), address.port()}] = static_cast<int>(i);
   }
   for (ListenGroup& group : http.listens) {
     const SocketAddress& address = group.listen.address;
