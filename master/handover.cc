@@ -78,7 +78,10 @@ UniqueFd WriteNotes(std::string_view notes) {
   return file;
 }
 
+// Only files in memory have seals: a wrong number must not close a log. The old master may have
+// died meanwhile: what it has left is left to us all the same.
 std::string ReadNotes(int fd) {
+  if (fd <= STDERR_FILENO || ::fcntl(fd, F_GET_SEALS) < 0) return "";
   const UniqueFd file(fd);
   std::string notes(kLongestNotes, '\0');
   const ssize_t n = ::pread(fd, notes.data(), notes.size(), 0);
@@ -113,9 +116,7 @@ Handover Handover::FromEnvironment() {
     handover.sockets_ = ParseSockets(text, &handover.predecessor_);
     ::unsetenv(kSockets);
     const auto notes = NumberIn(kNotes);
-    if (notes && *notes > STDERR_FILENO && handover.predecessor_lives()) {
-      handover.notes_ = ReadNotes(*notes);
-    }
+    if (notes && handover.from_master()) handover.notes_ = ReadNotes(*notes);
   } else {
     handover.sockets_ = FromSystemd();
   }
@@ -126,19 +127,20 @@ Handover Handover::FromEnvironment() {
 
 bool Handover::predecessor_lives() const { return predecessor_ > 0 && ::getppid() == predecessor_; }
 
-Status Handover::Start(const std::vector<std::string>& argv, const std::vector<int>& sockets,
-                       std::string_view notes, const std::function<void(const Error&)>& failed) {
+Status Handover::Start(const std::vector<std::string>& argv, const Passed& passed,
+                       const std::function<void(const Error&)>& failed) {
   std::fflush(nullptr);
   std::vector<std::string> words = argv;
-  const UniqueFd file = WriteNotes(notes);
-  std::vector<std::string> lines = EnvironmentWith(SocketsVariable(sockets), file.get());
+  const UniqueFd file = WriteNotes(passed.notes);
+  std::vector<std::string> lines = EnvironmentWith(SocketsVariable(passed.sockets), file.get());
   const pid_t child = ::fork();
   if (child < 0) return ErrnoError("fork() failed while spawning \"new binary process\"", errno);
   if (child > 0) {
     successor_ = child;
     return {};
   }
-  for (const int fd : sockets) SetCloseOnExec(fd, false);
+  for (const int fd : passed.sockets) SetCloseOnExec(fd, false);
+  for (const int fd : passed.others) SetCloseOnExec(fd, false);
   // By its name, not by /proc/self/exe: there the old binary is, even when the file is replaced.
   ::execvpe(words[0].c_str(), Pointers(words).data(), Pointers(lines).data());
   failed(ErrnoError(

@@ -3,7 +3,10 @@
 //
 // The new master is a child of the old one and finds the sockets' numbers in its environment:
 //   LIMPET_SOCKETS=PID:FD;FD;…    PID is the old master's
-//   LIMPET_NOTES=FD               a file in memory with whatever else the old one has to tell
+//   LIMPET_NOTES=FD               a file in memory with whatever else the old one has to tell, a
+//   text
+//                                 in lines: peer_memory.h, inheritance.h. Who knows a line reads
+//                                 it.
 // Both run until the operator ends one of them.
 #pragma once
 
@@ -11,7 +14,6 @@
 
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -36,10 +38,15 @@ class Handover {
   bool sibling_lives() const { return predecessor_lives() || successor_lives(); }
   pid_t successor() const { return successor_; }
 
-  // Starts `argv` as a new process that inherits the sockets and can read the notes. `failed` runs
-  // in the child if it could not be executed, with the reason.
-  Status Start(const std::vector<std::string>& argv, const std::vector<int>& sockets,
-               std::string_view notes, const std::function<void(const Error&)>& failed);
+  struct Passed {
+    std::vector<int> sockets;
+    std::vector<int> others;  // descriptors that the notes speak of
+    std::string notes;
+  };
+  // Starts `argv` as a new process that inherits the descriptors and can read the notes. `failed`
+  // runs in the child if it could not be executed, with the reason.
+  Status Start(const std::vector<std::string>& argv, const Passed& passed,
+               const std::function<void(const Error&)>& failed);
 
   // True if the process that died was the new binary.
   bool Forget(pid_t dead);

@@ -83,6 +83,7 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
   auto shared = SharedMemory::Create();
   if (!shared) return shared.error();
   shared_ = std::move(*shared);
+  shared_->Inherit(handover_.notes());
   const Listeners inherited = Listeners::Adopt(handover_.sockets());
   auto opened = Generation::Open({.config = config,
                                   .paths = &start_.paths,
@@ -245,18 +246,16 @@ void Master::ChangeBinary() {
         "old or new binary's process");
     return;
   }
+  // It may have ended just before this signal, and its places in zones be the next one's otherwise.
+  if (succeeding_) OnPredecessorGone();
   const std::string pid_path = generation_->config().pid_path;
   if (auto status = pid_file_.Rename(fmt::format("{}{}", pid_path, kOldPidSuffix)); !status) {
     LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
     return;
   }
-  std::vector<int> sockets;
-  for (const ListenSocketPtr& socket : generation_->listeners().All()) {
-    sockets.push_back(socket->fd());
-  }
-  auto status = handover_.Start(
-      start_.argv, sockets, generation_->TellPeers(),
-      [this](const Error& error) { LIMPET_LOG(log(), LogLevel::kAlert, "{}", error.message); });
+  auto status = handover_.Start(start_.argv, WhatToPass(), [this](const Error& error) {
+    LIMPET_LOG(log(), LogLevel::kAlert, "{}", error.message);
+  });
   if (!status) {
     LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
     (void)pid_file_.Rename(pid_path);
@@ -265,10 +264,22 @@ void Master::ChangeBinary() {
   LIMPET_LOG(log(), LogLevel::kNotice, "start new binary process {}", handover_.successor());
 }
 
+Handover::Passed Master::WhatToPass() {
+  const Bequest bequest = shared_->Bequeath();
+  Handover::Passed passed{.sockets = {},
+                          .others = bequest.descriptors(),
+                          .notes = generation_->TellPeers() + bequest.lines()};
+  for (const ListenSocketPtr& socket : generation_->listeners().All()) {
+    passed.sockets.push_back(socket->fd());
+  }
+  return passed;
+}
+
 // The new binary has gone, by itself or because it was told to: everything is ours again.
 void Master::OnOtherDeath(pid_t pid) {
   if (!handover_.Forget(pid)) return;
   LIMPET_LOG(log(), LogLevel::kNotice, "new binary process {} has ended", pid);
+  shared_->ForgetOthers();
   if (state_ == State::kQuitting || state_ == State::kStopping) return;
   if (auto status = pid_file_.Rename(generation_->config().pid_path); !status) {
     LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
@@ -284,6 +295,7 @@ void Master::OnOtherDeath(pid_t pid) {
 // The old binary has gone: from now on it is ours to remove things in the end, and to report.
 void Master::OnPredecessorGone() {
   succeeding_ = false;
+  shared_->ForgetOthers();
   generation_->listeners().AdoptFiles();
   LIMPET_LOG(log(), LogLevel::kNotice, "the old binary has ended, this one goes on alone");
   service_manager_.BeSilent(false);

@@ -42,6 +42,7 @@ class Master {
   bool OpenNext();
   void ResumeWorkers();
   void ChangeBinary();
+  Handover::Passed WhatToPass();
   void OnOtherDeath(pid_t pid);
   void OnPredecessorGone();
   void OpenControl();

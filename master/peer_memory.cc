@@ -6,10 +6,12 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "base/text.h"
+#include "master/peer_fields.h"
 #include "shm/resolved_peers.h"
 #include "worker/worker.h"
 
@@ -17,40 +19,17 @@ namespace limpet::master {
 namespace {
 
 // A line's fields, with tabs between them:
-//   configured  UPSTREAM IDENTITY  and the state's
+//   configured  UPSTREAM IDENTITY  and the state's (peer_fields.h)
 //   resolved    UPSTREAM HOST SERVICE PORT ADDRESS TARGET WEIGHT BACKUP  and the state's
 constexpr std::string_view kConfigured = "configured";
 constexpr std::string_view kResolved = "resolved";
 constexpr size_t kConfiguredFields = 3;
 constexpr size_t kResolvedFields = 9;
-constexpr size_t kStateFields = 7;
-constexpr uint32_t kToldFlags =
-    shm::kPeerDown | shm::kPeerDraining | shm::kPeerUnhealthy | shm::kPeerDrained;
 
 using Fields = std::vector<std::string_view>;
 
-std::string TellState(const shm::PeerState& state) {
-  return fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{}", state.flags.load() & kToldFlags,
-                     state.fails.load(), state.accessed_ms.load(), state.checked_ms.load(),
-                     state.started_ms.load(), state.drain_until_ms.load(),
-                     state.failing_checks.load());
-}
-
-// The machine has not been restarted in between: its monotonic times mean the same.
 void RecallState(const Fields& fields, size_t from, shm::PeerState& state) {
-  uint64_t values[kStateFields];
-  for (size_t i = 0; i < kStateFields; ++i) {
-    const auto value = ParseDecimal(fields[from + i]);
-    if (!value) return;
-    values[i] = *value;
-  }
-  state.flags = static_cast<uint32_t>(values[0]) & kToldFlags;
-  state.fails = static_cast<uint32_t>(values[1]);
-  state.accessed_ms = values[2];
-  state.checked_ms = values[3];
-  state.started_ms = values[4];
-  state.drain_until_ms = values[5];
-  state.failing_checks = static_cast<uint32_t>(values[6]);
+  RecallPeerState(std::span(fields).subspan(from), state);
 }
 
 // What names an upstream's server that is resolved.
@@ -65,7 +44,7 @@ void TellResolved(const conf::Upstream& upstream, shm::PeerStates& states, std::
     for (const auto& [peer, state] : states.resolved()->Peers(states.sources()[i])) {
       fmt::format_to(std::back_inserter(*out), "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", kResolved,
                      upstream.name, NameOf(names[i]), peer.address.ToString(), peer.target,
-                     peer.weight, peer.backup ? 1 : 0, TellState(*state));
+                     peer.weight, peer.backup ? 1 : 0, TellPeerState(*state));
     }
   }
 }
@@ -108,9 +87,9 @@ Told Parse(std::string_view text) {
   Told told;
   for (const std::string_view line : Split(text, '\n')) {
     Fields fields = Split(line, '\t');
-    if (fields[0] == kConfigured && fields.size() >= kConfiguredFields + kStateFields) {
+    if (fields[0] == kConfigured && fields.size() >= kConfiguredFields + kLeastPeerFields) {
       told.configured[fmt::format("{}\t{}", fields[1], fields[2])] = std::move(fields);
-    } else if (fields[0] == kResolved && fields.size() >= kResolvedFields + kStateFields) {
+    } else if (fields[0] == kResolved && fields.size() >= kResolvedFields + kLeastPeerFields) {
       told.resolved[fmt::format("{}\t{}\t{}\t{}", fields[1], fields[2], fields[3], fields[4])]
           .push_back(std::move(fields));
     }
@@ -142,7 +121,7 @@ std::string TellPeers(const conf::Config& config, const SharedMemory::View& view
     const std::vector<std::string> identities = worker::PeerIdentities(*upstream);
     for (size_t i = 0; i < identities.size(); ++i) {
       fmt::format_to(std::back_inserter(out), "{}\t{}\t{}\t{}\n", kConfigured, upstream->name,
-                     identities[i], TellState((*states)[i]));
+                     identities[i], TellPeerState((*states)[i]));
     }
     if (states->resolved() != nullptr) TellResolved(*upstream, *states, &out);
   }

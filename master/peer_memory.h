@@ -1,6 +1,7 @@
 // What a master tells the binary that is to replace it of the servers behind it: their failures,
-// drains and health, and the peers that names have given. Without it a drained server would be
-// given sessions again, and names would have no peers until they have been asked for.
+// drains, health, weights and counters, and the peers that names have given. Without it a drained
+// server would be given sessions again, and names would have no peers until they have been asked
+// for.
 //
 // It is a copy, taken when the new binary is started: from then on each of the two has its own. A
 // text, one peer a line, so that binaries of different versions understand each other: a line or a

@@ -70,8 +70,34 @@ Result<std::unique_ptr<SharedMemory>> SharedMemory::Create() {
   return std::unique_ptr<SharedMemory>(new SharedMemory(std::move(*zone)));
 }
 
+void SharedMemory::Inherit(std::string_view notes) {
+  if (notes.empty()) return;
+  inherited_.emplace(notes);
+  first_slot_ = inherited_->first_slot();
+  next_first_slot_ = first_slot_ + shm::kMaxWorkerSlots;
+  // Of all slots the last is used least; sums do not care.
+  shm::WorkerCounters& sums = figures_->counters.slots.back();
+  sums.accepted = inherited_->counters().accepted;
+  sums.handled = inherited_->counters().handled;
+  sums.requests = inherited_->counters().requests;
+}
+
+Bequest SharedMemory::Bequeath() {
+  using C = shm::WorkerCounters;
+  const shm::Counters& all = figures_->counters;
+  limits_.AdmitOthers();
+  Bequest bequest;
+  limits_.Bequeath(&bequest);
+  tls_sessions_.Bequeath(&bequest);
+  // Never the same twice: workers of a binary that was killed may still be there.
+  bequest.AddFirstSlot(std::exchange(next_first_slot_, next_first_slot_ + shm::kMaxWorkerSlots));
+  bequest.AddCounters({all.Sum(&C::accepted), all.Sum(&C::handled), all.Sum(&C::requests)});
+  return bequest;
+}
+
 Result<SharedMemory::View> SharedMemory::Attach(const conf::Config& config, const Log& log) {
   View view;
+  auto inherited = std::exchange(inherited_, std::nullopt);  // closes what is not taken
   if (!config.http) return view;
   const conf::Http& http = *config.http;
   for (size_t i = 0; i < http.session_zones.size(); ++i) {
@@ -99,13 +125,24 @@ Result<SharedMemory::View> SharedMemory::Attach(const conf::Config& config, cons
   }
   SetServers(config, view);
   FollowNames(config, view, MonotonicMs());
-  if (auto status = limits_.Attach(http, &view.limit_req, &view.limit_conn); !status) {
+  if (auto status = AttachKept(http, inherited ? &*inherited : nullptr, log, &view); !status)
     return status.error();
-  }
-  auto tls_sessions = tls_sessions_.Attach(http);
-  if (!tls_sessions) return tls_sessions.error();
-  view.tls_sessions = std::move(*tls_sessions);
   return view;
+}
+
+Status SharedMemory::AttachKept(const conf::Http& http, Inheritance* inherited, const Log& log,
+                                View* view) {
+  if (auto status =
+          limits_.Attach(http, first_slot_, inherited, log, &view->limit_req, &view->limit_conn);
+      !status) {
+    return status;
+  }
+  for (const conf::TlsSessionZone& zone : http.tls_session_zones) {
+    auto table = tls_sessions_.Find({zone.name, zone.size, ""}, inherited, log);
+    if (!table) return table.error();
+    view->tls_sessions.push_back(*table);
+  }
+  return {};
 }
 
 void SharedMemory::SetServers(const conf::Config& config, const View& view) {
@@ -130,7 +167,7 @@ void SharedMemory::FollowNames(const conf::Config& config, View& view, uint64_t 
 
 void SharedMemory::DropUnused(const conf::Config& config) {
   limits_.DropUnused(config.http.get());
-  tls_sessions_.DropUnused(config.http.get());
+  tls_sessions_.DropUnless(config.http ? &config.http->tls_session_zones : nullptr);
   std::set<std::string> used;
   if (config.http) {
     for (const conf::SessionZone& zone : config.http->session_zones) used.insert(zone.name);

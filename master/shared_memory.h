@@ -11,11 +11,13 @@
 
 #include "base/log.h"
 #include "conf/config.h"
+#include "master/inheritance.h"
+#include "master/kept_zones.h"
 #include "master/limit_zones.h"
 #include "master/session_store.h"
-#include "master/tls_session_zones.h"
 #include "shm/counters.h"
 #include "shm/peer_state.h"
+#include "shm/tls_session_table.h"
 #include "shm/worker_pulse.h"
 #include "shm/zone.h"
 
@@ -38,6 +40,14 @@ class SharedMemory {
   };
 
   static Result<std::unique_ptr<SharedMemory>> Create();
+
+  // What the old binary has left: zones, which the next Attach takes over as far as they fit, and
+  // sums of counters. Before there are workers.
+  void Inherit(std::string_view notes);
+  // For the binary that is about to be started beside this one.
+  Bequest Bequeath();
+  // The other binary has gone, with all that its workers counted as theirs.
+  void ForgetOthers() { limits_.KeepOnlyOwn(); }
 
   // Finds or makes what the configuration names. Zones of earlier generations that it no longer
   // names are given back by DropUnused, once it serves.
@@ -65,6 +75,7 @@ class SharedMemory {
 
  private:
   void SetServers(const conf::Config& config, const View& view);
+  Status AttachKept(const conf::Http& http, Inheritance* inherited, const Log& log, View* view);
   struct Figures {
     shm::Counters counters;
     shm::WorkerPulses pulses;
@@ -76,7 +87,10 @@ class SharedMemory {
   shm::PeerStateRegistry peer_states_;
   std::map<std::string, std::unique_ptr<SessionStore>> sessions_;  // by zone name
   LimitZones limits_;
-  TlsSessionZones tls_sessions_;
+  KeptZones<shm::TlsSessionTable> tls_sessions_{"ssl_session_cache"};
+  std::optional<Inheritance> inherited_;            // until the first Attach is done
+  int32_t first_slot_ = 0;                          // of our workers; see shm/limit_conn_table.h
+  int32_t next_first_slot_ = shm::kMaxWorkerSlots;  // of the binary that we start next
   bool left_ = false;
 };
 

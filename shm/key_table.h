@@ -4,8 +4,11 @@
 //
 // Always, outside the lock: an entry is in one bucket's chain or in the free list. Whoever finds
 // that the last owner of the lock has died calls Clear() or rebuilds with Relink().
+//
+// A binary that takes another's place goes on with its tables: see LayoutOf.
 #pragma once
 
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -26,17 +29,25 @@ class KeyTable {
   static constexpr uint32_t kNone = UINT32_MAX;
   static_assert(std::is_trivially_copyable_v<Entry>);
 
-  // Formats fresh memory (all zero), which must outlive the table. Before any fork.
+  // Formats fresh memory (all zero); goes on with what is in memory that was formatted to the end,
+  // whoever is using it. The memory must outlive the table. Before any fork.
   KeyTable(std::byte* memory, size_t bytes) {
-    header_ = ::new (memory) Header;
-    header_->mutex.Init();
-    header_->secret = RandomSipKey();
+    header_ = reinterpret_cast<Header*>(memory);
     const size_t room = bytes < sizeof(Header) ? 0 : bytes - sizeof(Header);
     capacity_ = static_cast<uint32_t>(room / (sizeof(Entry) + 2 * sizeof(uint32_t)));
     bucket_mask_ = std::bit_floor(uint32_t{2} * capacity_ | 1u) - 1;
     entries_ = reinterpret_cast<Entry*>(memory + sizeof(Header));
     buckets_ = reinterpret_cast<uint32_t*>(memory + sizeof(Header) + capacity_ * sizeof(Entry));
-    Clear();
+    if (header_->formatted.load(std::memory_order_acquire) == 0) Format();
+  }
+
+  // What two binaries must agree in to use one table. A table's own `version` is raised when what
+  // its entries or its root say is said otherwise; kVersion here, when the layout of memory or the
+  // way from a value to its bucket changes. That fields come and go is mostly seen by their sizes.
+  static constexpr uint64_t LayoutOf(uint16_t version) {
+    static_assert(sizeof(Entry) <= UINT16_MAX && sizeof(Header) <= UINT16_MAX);
+    return uint64_t{kVersion} << 48 | uint64_t{version} << 32 | sizeof(Entry) << 16 |
+           sizeof(Header);
   }
 
   Digest128 KeyOf(std::string_view value) const { return SipHash128(value, header_->secret); }
@@ -99,13 +110,25 @@ class KeyTable {
   }
 
  private:
+  static constexpr uint16_t kVersion = 1;
+
   struct alignas(64) Header {
+    // Not 0: all the rest is there. Set last: a table whose maker died before is made anew.
+    std::atomic<uint32_t> formatted{0};
     RobustMutex mutex;
     SipKey secret;
     uint32_t free = kNone;
     uint32_t used = 0;
     Root root;
   };
+
+  void Format() {
+    ::new (static_cast<void*>(header_)) Header;
+    header_->mutex.Init();
+    header_->secret = RandomSipKey();
+    Clear();
+    header_->formatted.store(1, std::memory_order_release);
+  }
 
   void Chain(uint32_t i) {
     uint32_t& bucket = buckets_[entries_[i].key[0] & bucket_mask_];

@@ -5,6 +5,11 @@
 // there are as many as workers serve it. When a worker has died the master calls
 // ForgetWorker(slot): no place leaks. A worker that dies inside the lock leaves counts that are
 // right or belong to itself; chains are built anew.
+//
+// Two binaries may use one table (SIGUSR2). Slots of each begin at a number of its own, that no
+// other one has had: SetFirstSlot. When one has gone, the other's master calls KeepOnlyOwn. From
+// then on what is left of the other, workers without a master, takes and gives back nothing here:
+// nobody would free it.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +25,7 @@ class LimitConnTable {
  public:
   enum class Verdict : uint8_t { kTaken, kLimited, kTableFull };
 
-  // Formats fresh memory, all zero; before any fork.
+  // Formats fresh memory, all zero, or goes on with a table of this layout; before any fork.
   LimitConnTable(std::byte* memory, size_t bytes) : table_(memory, bytes) {}
 
   Digest128 KeyOf(std::string_view value) const { return table_.KeyOf(value); }
@@ -32,9 +37,17 @@ class LimitConnTable {
   // The worker of this slot has ended: its places are free.
   void ForgetWorker(int slot);
 
+  // Where this process's slots and those of its children begin; before any fork.
+  void SetFirstSlot(int32_t first) { first_slot_ = first; }
+  void AdmitOthers();  // another binary is about to be started
+  void KeepOnlyOwn();  // the other one has gone: its places are free
+
   uint32_t Count(const Digest128& key);  // places taken, by all workers
   uint32_t capacity() const { return table_.capacity(); }
   uint32_t used() const { return table_.used(); }
+
+  // Raise the number when a count or a slot comes to mean something else; see KeyTable::LayoutOf.
+  static constexpr uint64_t Layout() { return Table::LayoutOf(1); }
 
  private:
   struct Entry {
@@ -45,8 +58,11 @@ class LimitConnTable {
     uint32_t unused = 0;
   };
   static_assert(sizeof(Entry) == 32);
-  struct Nothing {};
-  using Table = KeyTable<Entry, Nothing>;
+  struct Root {
+    uint32_t one_binary = 0;  // 1: only that whose slots begin at `first_slot` takes places
+    int32_t first_slot = 0;
+  };
+  using Table = KeyTable<Entry, Root>;
   struct KeepingCounted {  // places are taken until they are given back, whoever dies meanwhile
     void operator()(Table& table) const {
       table.Relink([](const Entry& entry) { return entry.count > 0; });
@@ -58,9 +74,13 @@ class LimitConnTable {
     uint32_t own = Table::kNone;  // the entry of this slot
     uint32_t total = 0;
   };
-  Found Find(const Digest128& key, int slot);
+  Found Find(const Digest128& key, int32_t slot);
+  int32_t Slot(int slot) const { return first_slot_ + slot; }  // as the entries name it
+  template <class Wanted>
+  void RemoveIf(Wanted wanted);
 
   Table table_;
+  int32_t first_slot_ = 0;
 };
 
 }  // namespace limpet::shm

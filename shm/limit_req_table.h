@@ -31,7 +31,7 @@ class LimitReqTable {
  public:
   static constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
 
-  // Formats fresh memory, all zero; before any fork.
+  // Formats fresh memory, all zero, or goes on with a table of this layout; before any fork.
   LimitReqTable(std::byte* memory, size_t bytes) : table_(memory, bytes) {}
 
   Digest128 KeyOf(std::string_view value) const { return table_.KeyOf(value); }
@@ -43,6 +43,10 @@ class LimitReqTable {
 
   uint32_t capacity() const { return table_.capacity(); }
   uint32_t used() const { return table_.used(); }
+
+  // Raise the number when an excess, its units or its clock come to mean something else; see
+  // KeyTable::LayoutOf.
+  static constexpr uint64_t Layout() { return Table::LayoutOf(1); }
 
  private:
   struct Entry {

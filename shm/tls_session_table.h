@@ -30,7 +30,7 @@ class TlsSessionTable {
  public:
   static constexpr size_t kLongest = 4096;  // nginx's, too: a long chain of a client's certificates
 
-  // Formats fresh memory, all zero; before any fork.
+  // Formats fresh memory, all zero, or goes on with a table of this layout; before any fork.
   TlsSessionTable(std::byte* memory, size_t bytes) : table_(memory, bytes) {}
 
   // False: it is too long.
@@ -44,6 +44,10 @@ class TlsSessionTable {
 
   uint32_t capacity() const { return table_.capacity(); }
   uint32_t used() const { return table_.used(); }
+
+  // Raise the number when a session, its parts or a secret come to mean something else; see
+  // KeyTable::LayoutOf.
+  static constexpr uint64_t Layout() { return Table::LayoutOf(1); }
 
  private:
   static constexpr size_t kPartSize = 208;

@@ -31,6 +31,12 @@ bool TakeFlock(int fd) {
   return alone;
 }
 
+// What Boost maps: something that has a descriptor.
+struct Mappable {
+  int fd;
+  bip::mapping_handle_t get_mapping_handle() const { return {fd, false}; }
+};
+
 }  // namespace
 
 Status Zone::Map(bip::shared_memory_object object) {
@@ -83,6 +89,34 @@ Result<Zone> Zone::Open(const std::string& name) {
   } catch (const bip::interprocess_exception& e) {
     return Failed("shm_open()", name, e.get_native_error());
   }
+  return zone;
+}
+
+Result<Zone> Zone::Nameless(size_t bytes) {
+  UniqueFd fd(::memfd_create("limpet-zone", MFD_CLOEXEC));
+  if (!fd) return ErrnoError("memfd_create() failed", errno);
+  const int error = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes));
+  if (error != 0) return ErrnoError("posix_fallocate() of a zone failed", error);
+  return FromDescriptor(std::move(fd), bytes);
+}
+
+Result<Zone> Zone::FromDescriptor(UniqueFd fd, size_t bytes) {
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return ErrnoError("fstat() of a zone failed", errno);
+  // Seals are what only files in memory have; anything else could become shorter beneath us.
+  if (!S_ISREG(status.st_mode) || ::fcntl(fd.get(), F_GET_SEALS) < 0) {
+    return InvalidArgument("its descriptor is no file in memory");
+  }
+  if (static_cast<uint64_t>(status.st_size) != bytes) {
+    return InvalidArgument("its file has another size");
+  }
+  Zone zone;
+  try {
+    zone.region_ = bip::mapped_region(Mappable{fd.get()}, bip::read_write, 0, bytes);
+  } catch (const bip::interprocess_exception& e) {
+    return ErrnoError("mmap() of a zone failed", e.get_native_error());
+  }
+  zone.fd_ = std::move(fd);
   return zone;
 }
 

@@ -1,4 +1,5 @@
-// A named piece of memory that all processes of one limpet share, and that outlives them.
+// A piece of memory that all processes of one limpet share: named, which outlives them; a file
+// without a name, which lives as long as a process has it open or mapped; or anonymous.
 //
 // The master creates or finds it before it forks; workers inherit the mapping, so a zone stays
 // readable for them after they have dropped their privileges (the object has mode 0600). Destroying
@@ -11,6 +12,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace limpet::shm {
 
@@ -24,7 +26,13 @@ class Zone {
   // that belongs to another user or that others may open.
   static Result<Zone> Open(const std::string& name);
 
-  // Memory without a name, shared with the children only.
+  // A file in memory, all zero and really there, closed on exec. Whoever is given its descriptor
+  // can map it again.
+  static Result<Zone> Nameless(size_t bytes);
+  // That file in another process. Fails unless it is a file in memory of exactly so many bytes.
+  static Result<Zone> FromDescriptor(UniqueFd fd, size_t bytes);
+
+  // Memory without a name or a descriptor, shared with the children only.
   static Result<Zone> Anonymous(size_t bytes);
 
   static void Remove(const std::string& name);                           // mappings stay valid
@@ -32,6 +40,7 @@ class Zone {
 
   std::byte* data() const { return static_cast<std::byte*>(region_.get_address()); }
   size_t size() const { return region_.get_size(); }
+  int fd() const { return fd_.get(); }  // of a file without a name; -1: there is none
 
   // True if no other process held the object when it was opened or created: nobody can be inside
   // one of its locks.
@@ -43,6 +52,7 @@ class Zone {
 
   boost::interprocess::shared_memory_object
       object_;  // kept: it carries the flock that says who else is here
+  UniqueFd fd_;
   boost::interprocess::mapped_region region_;
   bool alone_ = true;
 };

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -57,12 +58,15 @@ TEST(Handover, SystemdsSocketsAreThoseOfTheNamedProcessOnly) {
 
 TEST(Handover, TheNewProcessFindsTheSocketsOpen) {
   const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd other(::memfd_create("other", MFD_CLOEXEC));
   const std::string number = std::to_string(fd.get());
   const std::string test = "test \"$LIMPET_SOCKETS\" = \"$PPID:" + number +
-                           ";\" && test -e /proc/$$/fd/" + number +
+                           ";\" && test -e /proc/$$/fd/" + number + " && test -e /proc/$$/fd/" +
+                           std::to_string(other.get()) +
                            " && test \"$(cat /proc/$$/fd/$LIMPET_NOTES)\" = notes";
   Handover handover;
-  ASSERT_TRUE(handover.Start({"sh", "-c", test}, {fd.get()}, "notes", [](const Error&) {}));
+  ASSERT_TRUE(handover.Start({"sh", "-c", test}, {{fd.get()}, {other.get()}, "notes"},
+                             [](const Error&) {}));
   EXPECT_TRUE(handover.successor_lives());
   int status = 0;
   ASSERT_EQ(::waitpid(handover.successor(), &status, 0), handover.successor());
@@ -75,7 +79,7 @@ TEST(Handover, TheNewProcessFindsTheSocketsOpen) {
 
 TEST(Handover, ABinaryThatIsNotThereEndsTheChild) {
   Handover handover;
-  ASSERT_TRUE(handover.Start({"/nowhere/limpet"}, {}, "", [](const Error&) {}));
+  ASSERT_TRUE(handover.Start({"/nowhere/limpet"}, {}, [](const Error&) {}));
   int status = 0;
   ASSERT_EQ(::waitpid(handover.successor(), &status, 0), handover.successor());
   EXPECT_EQ(WEXITSTATUS(status), 2);

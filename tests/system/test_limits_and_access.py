@@ -2,13 +2,12 @@
 import base64
 import os
 import signal
-import threading
 
 import pytest
 
 from client import Connection, get
 from daemon import Limpet
-from origin import Reply
+from gate import Gate
 from waiting import wait_until
 
 LIMITS = """
@@ -25,19 +24,6 @@ http {
     }
 }
 """
-
-
-class Gate:
-    """An origin's answer that waits until it is opened."""
-
-    def __init__(self):
-        self.opened = threading.Event()
-        self.waiting = threading.Semaphore(0)
-
-    def __call__(self, request):
-        self.waiting.release()
-        self.opened.wait(20)
-        return Reply(b"late")
 
 
 def hold(limpet, gate, count):

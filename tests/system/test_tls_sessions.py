@@ -1,4 +1,4 @@
-"""TLS sessions in the memory of all workers, tickets over a reload, early data."""
+"""TLS sessions in the memory of all workers, tickets over a reload and a change of the binary, early data."""
 import os
 import socket
 import ssl
@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from binaries import Binaries
 from certificates import Authority
 from daemon import Limpet
 from ports import free_port
@@ -93,6 +94,17 @@ def test_sessions_outlive_a_reload(certs, version, tickets):
         session = ask(limpet, tls)[2]
         limpet.reload()
         assert ask(limpet, tls, session)[0]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("tickets", ["on", "off"])
+def test_sessions_outlive_a_change_of_the_binary(certs, version, tickets):
+    with Binaries(start(certs, tickets=tickets), workers=3) as both:
+        tls = context(version)
+        session = ask(both.limpet, tls)[2]
+        both.upgrade()
+        both.end_old()
+        assert ask(both.limpet, tls, session)[0]
 
 
 @pytest.mark.parametrize("cache", ["none", "off"])

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from binaries import Binaries, children, read_pid
 from client import get
 from daemon import Limpet, alive
 from load import Load
@@ -26,20 +27,7 @@ http {
 """
 
 
-def read_pid(limpet, suffix=""):
-    try:
-        with open(limpet.path("limpet.pid" + suffix)) as text:
-            return int(text.read())
-    except (OSError, ValueError):
-        return None
-
-
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as text:
-        return [int(child) for child in text.read().split() if alive(int(child))]
-
-
-class Pair:
+class Pair(Binaries):
     """A limpet that has learned sessions, and what becomes of it over a change of binary."""
 
     def __init__(self, origins):
@@ -53,28 +41,13 @@ class Pair:
 
         (a,) = origins("a", respond=lambda request: respond(request, "a"))
         (b,) = origins("b", respond=lambda request: respond(request, "b"))
-        self.limpet = Limpet(CONFIG, workers=2, a=a.port, b=b.port)
-        self.old = self.limpet.pid
+        super().__init__(Limpet(CONFIG, workers=2, a=a.port, b=b.port), workers=2)
         self.sessions = [get(self.limpet.port).cookie("s") for _ in range(40)]
-        self.new = None
 
     def load(self):
         """Clients with sessions: an answer of another server is a failure."""
         return Load(self.limpet.port, cookies=[{"s": session} for session in self.sessions[:4]],
                     check=lambda response, cookies: response.text == cookies["s"][0])
-
-    def upgrade(self):
-        os.kill(self.old, signal.SIGUSR2)
-        self.new = wait_until(lambda: (pid := read_pid(self.limpet)) and pid != self.old and pid, "the new pid file")
-        wait_until(lambda: len(children(self.new)) == 2, "the new workers")
-        assert read_pid(self.limpet, ".oldbin") == self.old
-
-    def rest(self):
-        """WINCH to the old one, in the foreground, too."""
-        workers = [pid for pid in children(self.old) if pid != self.new]
-        os.kill(self.old, signal.SIGWINCH)
-        wait_until(lambda: not any(alive(pid) for pid in workers), "the old workers to end")
-        assert alive(self.old)
 
     def active(self):
         page = get(self.limpet.port, "/status/sessions/one", cookies={"s": self.sessions[0]})
@@ -86,22 +59,6 @@ class Pair:
         for session in self.sessions:
             assert get(self.limpet.port, cookies={"s": session}).text == session[0]
         assert self.active() == len(self.sessions)
-
-    def end(self, pid, how=signal.SIGQUIT):
-        os.kill(pid, how)
-        if pid == self.limpet.pid:
-            self.limpet.process.wait(20)
-        wait_until(lambda: not alive(pid), "the end")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *what):
-        try:
-            if self.new and alive(self.new):
-                self.end(self.new, signal.SIGTERM)
-        finally:
-            self.limpet.__exit__(*what)
 
 
 @pytest.fixture

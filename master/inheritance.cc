@@ -1,0 +1,106 @@
+#include "master/inheritance.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iterator>
+#include <limits>
+#include <utility>
+
+#include "base/text.h"
+
+namespace limpet::master {
+namespace {
+
+constexpr std::string_view kZone = "zone";
+constexpr std::string_view kSlots = "slots";
+constexpr std::string_view kCounters = "counters";
+
+std::string Hex(std::string_view text) { return HexLower(text.data(), text.size()); }
+
+}  // namespace
+
+void Bequest::Add(const ZoneLabel& zone, int fd) {
+  fmt::format_to(std::back_inserter(lines_), "{}\t{}\t{}\t{}\t{}\t{}\t{}\n", kZone, zone.directive,
+                 Hex(zone.name), zone.size, zone.layout, fd, Hex(zone.key));
+  descriptors_.push_back(fd);
+}
+
+void Bequest::AddFirstSlot(int32_t first) {
+  fmt::format_to(std::back_inserter(lines_), "{}\t{}\n", kSlots, first);
+}
+
+void Bequest::AddCounters(const ConnectionSums& sums) {
+  fmt::format_to(std::back_inserter(lines_), "{}\t{}\t{}\t{}\n", kCounters, sums.accepted,
+                 sums.handled, sums.requests);
+}
+
+Inheritance::Inheritance(std::string_view notes) {
+  for (const std::string_view line : Split(notes, '\n')) {
+    const Fields fields = Split(line, '\t');
+    if (fields[0] == kZone && fields.size() >= 7) {
+      ReadZone(fields);
+    } else if (fields[0] == kCounters && fields.size() >= 4) {
+      ReadCounters(fields);
+    } else if (fields[0] == kSlots && fields.size() >= 2) {
+      const auto first = ParseDecimal(fields[1]);
+      if (first && *first <= std::numeric_limits<int32_t>::max() / 2) {
+        first_slot_ = static_cast<int32_t>(*first);
+      }
+    }
+  }
+}
+
+void Inheritance::ReadZone(const Fields& fields) {
+  const auto size = ParseDecimal(fields[3]);
+  const auto layout = ParseDecimal(fields[4]);
+  const auto fd = ParseDecimal(fields[5]);
+  if (!size || !layout || !fd) return;
+  zones_.push_back({.directive = std::string(fields[1]),
+                    .name = std::string(fields[2]),
+                    .key = std::string(fields[6]),
+                    .size = *size,
+                    .layout = *layout,
+                    .fd = Own(*fd)});
+}
+
+// None unless it is a file in memory that no other line has named (only such files have seals): a
+// wrong number must close nobody's socket or log.
+UniqueFd Inheritance::Own(uint64_t number) const {
+  if (number <= STDERR_FILENO || number > std::numeric_limits<int>::max()) return {};
+  const int fd = static_cast<int>(number);
+  const auto has_it = [fd](const Left& zone) { return zone.fd.get() == fd; };
+  if (std::ranges::any_of(zones_, has_it) || ::fcntl(fd, F_GET_SEALS) < 0) return {};
+  const int flags = ::fcntl(fd, F_GETFD);
+  if (flags < 0 || ::fcntl(fd, F_SETFD, flags | FD_CLOEXEC) != 0) return {};
+  return UniqueFd(fd);
+}
+
+void Inheritance::ReadCounters(const Fields& fields) {
+  const auto accepted = ParseDecimal(fields[1]);
+  const auto handled = ParseDecimal(fields[2]);
+  const auto requests = ParseDecimal(fields[3]);
+  if (accepted && handled && requests) counters_ = {*accepted, *handled, *requests};
+}
+
+Result<shm::Zone> Inheritance::TakeZone(const ZoneLabel& wanted) {
+  const auto zone = std::ranges::find_if(zones_, [&](const Left& left) {
+    return left.directive == wanted.directive && left.name == Hex(wanted.name);
+  });
+  if (zone == zones_.end()) return InvalidArgument("the old binary has passed on none");
+  Left left = std::move(*zone);
+  zones_.erase(zone);
+  if (left.size != wanted.size) {
+    return InvalidArgument(
+        fmt::format("the old binary's has {} bytes, not {}", left.size, wanted.size));
+  }
+  if (left.key != Hex(wanted.key)) return InvalidArgument("the old binary's has another key");
+  if (left.layout != wanted.layout)
+    return InvalidArgument("the old binary's is laid out otherwise");
+  if (!left.fd) return InvalidArgument("its descriptor is no file in memory");
+  return shm::Zone::FromDescriptor(std::move(left.fd), wanted.size);
+}
+
+}  // namespace limpet::master

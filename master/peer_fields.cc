@@ -1,0 +1,87 @@
+#include "master/peer_fields.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <optional>
+#include <type_traits>
+#include <vector>
+
+#include "base/text.h"
+
+namespace limpet::master {
+namespace {
+
+constexpr uint32_t kToldFlags =
+    shm::kPeerDown | shm::kPeerDraining | shm::kPeerUnhealthy | shm::kPeerDrained;
+
+// The fields in their order, which never changes: new ones come last. Connections are not told:
+// they are of the processes that have them; nor is the generation of checks, as each binary counts
+// its own.
+template <class State, class Visit>
+void ForEachField(State& state, Visit visit) {
+  visit(state.flags);
+  visit(state.fails);
+  visit(state.accessed_ms);
+  visit(state.checked_ms);
+  visit(state.started_ms);
+  visit(state.drain_until_ms);
+  visit(state.failing_checks);  // so far binaries that know no more
+
+  visit(state.requests);
+  visit(state.failed);
+  visit(state.unavailable);
+  visit(state.downtime_ms);
+  visit(state.header_time_ms);
+  visit(state.response_time_ms);
+  visit(state.probes);
+  visit(state.failed_probes);
+  visit(state.unhealthy);
+  for (auto& responses : state.responses) visit(responses);
+  visit(state.sent);
+  visit(state.received);
+  visit(state.weight);
+  visit(state.current_weight);
+  visit(state.effective_weight);
+}
+
+// Of a signed number as well as of one without a sign, in two's complement.
+std::optional<uint64_t> ParseNumber(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  const auto value = ParseDecimal(text.substr(negative ? 1 : 0));
+  if (!value) return std::nullopt;
+  return negative ? uint64_t{0} - *value : *value;
+}
+
+}  // namespace
+
+std::string TellPeerState(const shm::PeerState& state) {
+  std::string out;
+  ForEachField(state, [&](const auto& field) {
+    const bool flags = static_cast<const void*>(&field) == &state.flags;
+    const auto value = field.load(std::memory_order_relaxed);
+    const auto told = flags ? static_cast<decltype(value)>(value & kToldFlags) : value;
+    fmt::format_to(std::back_inserter(out), "{}{}", out.empty() ? "" : "\t", told);
+  });
+  return out;
+}
+
+// The machine has not been restarted in between: its monotonic times mean the same.
+void RecallPeerState(std::span<const std::string_view> fields, shm::PeerState& state) {
+  if (fields.size() < kLeastPeerFields) return;
+  std::vector<uint64_t> values;
+  for (const std::string_view field : fields) {
+    const auto value = ParseNumber(field);
+    if (!value) return;
+    values.push_back(*value);
+  }
+  size_t i = 0;
+  ForEachField(state, [&](auto& field) {
+    using Number = std::remove_reference_t<decltype(field)>::value_type;
+    if (i < values.size()) field = static_cast<Number>(values[i]);
+    ++i;
+  });
+  state.flags &= kToldFlags;
+}
+
+}  // namespace limpet::master

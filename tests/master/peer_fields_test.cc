@@ -1,0 +1,98 @@
+#include "master/peer_fields.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/text.h"
+
+namespace limpet::master {
+namespace {
+
+void Recall(std::string_view text, shm::PeerState& state) {
+  RecallPeerState(Split(text, '\t'), state);
+}
+
+// With 1 to 6 after the flags.
+void FillFirstSeven(shm::PeerState& state, uint32_t flags) {
+  state.flags = flags;
+  state.fails = 1;
+  state.accessed_ms = 2;
+  state.checked_ms = 3;
+  state.started_ms = 4;
+  state.drain_until_ms = 5;
+  state.failing_checks = 6;
+}
+
+TEST(PeerFields, EverythingThatIsToldIsRecalled) {
+  shm::PeerState told;
+  FillFirstSeven(told, shm::kPeerDraining | 1u << 30);
+  told.requests = 1ull << 40;
+  told.failed = 8;
+  told.unavailable = 9;
+  told.downtime_ms = 10;
+  told.header_time_ms = 11;
+  told.response_time_ms = 12;
+  told.probes = 13;
+  told.failed_probes = 14;
+  told.unhealthy = 15;
+  for (uint32_t i = 0; i < 5; ++i) told.responses[i] = 16 + i;
+  told.sent = 21;
+  told.received = 22;
+  told.weight = 5;
+  told.current_weight = -3;
+  told.effective_weight = 4;
+  told.conns = 77;
+
+  shm::PeerState state;
+  Recall(TellPeerState(told), state);
+  EXPECT_EQ(state.flags, uint32_t{shm::kPeerDraining}) << "flags of no meaning are not told";
+  EXPECT_EQ(state.accessed_ms, 2u);
+  EXPECT_EQ(state.requests, 1ull << 40);
+  EXPECT_EQ(state.unhealthy, 15u);
+  EXPECT_EQ(state.responses[4], 20u);
+  EXPECT_EQ(state.received, 22u);
+  EXPECT_EQ(state.weight, 5);
+  EXPECT_EQ(state.current_weight, -3);
+  EXPECT_EQ(state.effective_weight, 4);
+  EXPECT_EQ(state.conns, 0u) << "connections stay with those that have them";
+  told.flags = shm::kPeerDraining;
+  EXPECT_EQ(TellPeerState(state), TellPeerState(told)) << "and all others";
+}
+
+// The first seven fields are what all binaries know, in this order.
+TEST(PeerFields, AnOlderBinaryUnderstandsTheFirstSeven) {
+  shm::PeerState told;
+  FillFirstSeven(told, shm::kPeerDown);
+  EXPECT_THAT(TellPeerState(told), testing::StartsWith("1\t1\t2\t3\t4\t5\t6\t"));
+}
+
+TEST(PeerFields, LinesOfAnOlderBinaryAreUnderstood) {
+  shm::PeerState state;
+  state.requests = 99;
+  Recall("2\t1\t2\t3\t4\t5\t6", state);
+  EXPECT_EQ(state.flags, uint32_t{shm::kPeerDraining});
+  EXPECT_EQ(state.failing_checks, 6u);
+  EXPECT_EQ(state.requests, 99u) << "not told";
+}
+
+TEST(PeerFields, WhatANewerBinarySaysBesidesIsPassedOver) {
+  shm::PeerState told;
+  told.effective_weight = 4;
+  shm::PeerState state;
+  Recall(TellPeerState(told) + "\t8\t9", state);
+  EXPECT_EQ(state.effective_weight, 4);
+}
+
+TEST(PeerFields, RubbishChangesNothing) {
+  for (const char* text :
+       {"", "2", "2\t1\t2\t3\t4\t5", "2\t1\t2\tx\t4\t5\t6", "2\t1\t2\t3\t4\t5\t6\t",
+        "2\t1\t2\t3\t4\t5\t6\t--1", "2\t1\t2\t3\t4\t5\t6\t-"}) {
+    shm::PeerState state;
+    Recall(text, state);
+    EXPECT_EQ(state.flags, 0u) << text;
+    EXPECT_EQ(state.fails, 0u) << text;
+  }
+}
+
+}  // namespace
+}  // namespace limpet::master

@@ -1,0 +1,54 @@
+#include "shm/zone.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+namespace limpet::shm {
+namespace {
+
+using testing::HasSubstr;
+
+UniqueFd Copy(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+TEST(NamelessZone, IsZeroAndClosedOnExec) {
+  const auto zone = Zone::Nameless(8192);
+  ASSERT_TRUE(zone);
+  ASSERT_EQ(zone->size(), 8192u);
+  for (size_t i = 0; i < zone->size(); ++i) ASSERT_EQ(zone->data()[i], std::byte{0});
+  EXPECT_NE(::fcntl(zone->fd(), F_GETFD) & FD_CLOEXEC, 0);
+}
+
+TEST(NamelessZone, IsTheSameMemoryForWhoeverHasItsDescriptor) {
+  const auto zone = Zone::Nameless(4096);
+  ASSERT_TRUE(zone);
+  const auto other = Zone::FromDescriptor(Copy(zone->fd()), 4096);
+  ASSERT_TRUE(other) << other.error().message;
+  ASSERT_NE(zone->data(), other->data());
+  zone->data()[100] = std::byte{7};
+  EXPECT_EQ(other->data()[100], std::byte{7});
+}
+
+TEST(NamelessZone, RefusesADescriptorOfAnythingElse) {
+  const auto refused = [](UniqueFd fd, size_t bytes) {
+    const auto zone = Zone::FromDescriptor(std::move(fd), bytes);
+    return zone ? "none" : zone.error().message;
+  };
+  const auto zone = Zone::Nameless(4096);
+  EXPECT_THAT(refused(Copy(zone->fd()), 8192), HasSubstr("another size"));
+  EXPECT_THAT(refused(Copy(zone->fd()), 2048), HasSubstr("another size"));
+  EXPECT_THAT(refused(UniqueFd(), 4096), HasSubstr("fstat"));
+  EXPECT_THAT(refused(UniqueFd(::socket(AF_INET, SOCK_STREAM, 0)), 0),
+              HasSubstr("no file in memory"));
+  const UniqueFd exe(::open("/proc/self/exe", O_RDONLY));
+  EXPECT_THAT(refused(Copy(exe.get()), static_cast<size_t>(::lseek(exe.get(), 0, SEEK_END))),
+              HasSubstr("no file in memory"));
+}
+
+}  // namespace
+}  // namespace limpet::shm

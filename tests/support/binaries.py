@@ -1,0 +1,75 @@
+"""SIGUSR2: the old binary of a limpet and the new one beside it."""
+import os
+import signal
+
+from daemon import alive
+from waiting import wait_until
+
+
+def read_pid(limpet, suffix=""):
+    try:
+        with open(limpet.path("limpet.pid" + suffix)) as text:
+            return int(text.read())
+    except (OSError, ValueError):
+        return None
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as text:
+        return [int(child) for child in text.read().split() if alive(int(child))]
+
+
+class Binaries:
+    """A limpet that runs, and what becomes of it over a change of binary: `old` and `new` are the masters' pids."""
+
+    def __init__(self, limpet, workers):
+        self.limpet, self.worker_count = limpet, workers
+        self.old, self.new = limpet.pid, None
+
+    def upgrade(self):
+        os.kill(self.old, signal.SIGUSR2)
+        self.new = wait_until(lambda: (pid := read_pid(self.limpet)) and pid != self.old and pid, "the new pid file")
+        wait_until(lambda: len(children(self.new)) == self.worker_count, "the new workers")
+        assert read_pid(self.limpet, ".oldbin") == self.old
+
+    def rest(self):
+        """WINCH to the old one, in the foreground, too."""
+        workers = self.old_workers()
+        os.kill(self.old, signal.SIGWINCH)
+        wait_until(lambda: not any(alive(pid) for pid in workers), "the old workers to end")
+        assert alive(self.old)
+
+    def old_workers(self):
+        return [pid for pid in children(self.old) if pid != self.new]
+
+    def end(self, pid, how=signal.SIGQUIT):
+        os.kill(pid, how)
+        self.wait_end(pid)
+
+    def end_old(self):
+        """Until only the new one serves."""
+        self.end(self.old)
+        self.limpet.wait_log("the old binary has ended")
+
+    def crash(self, pid):
+        """Master and workers at once, with no time for any last word."""
+        workers = children(pid) if pid == self.new else self.old_workers()
+        for victim in (pid, *workers):
+            os.kill(victim, signal.SIGKILL)
+        for victim in (pid, *workers):
+            self.wait_end(victim)
+
+    def wait_end(self, pid):
+        if pid == self.limpet.pid:
+            self.limpet.process.wait(20)
+        wait_until(lambda: not alive(pid), "the end")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        try:
+            if self.new and alive(self.new):
+                self.end(self.new, signal.SIGTERM)
+        finally:
+            self.limpet.__exit__(*what)

@@ -1,0 +1,183 @@
+"""SIGUSR2: limits and counters of the old binary are those of the new one."""
+import json
+import os
+import re
+import signal
+
+import pytest
+
+from binaries import Binaries
+from client import Connection, get
+from daemon import Limpet
+from gate import Gate
+from waiting import wait_until
+
+CONFIG = """
+events { }
+http {
+    limit_conn_zone $arg_key zone=places:1m;
+    limit_req_zone $arg_key zone=rate:{size} rate=1r/m;
+    upstream app { zone app 64k; server 127.0.0.1:{origin} weight=3; }
+    server {
+        listen {port};
+        location /conn { limit_conn places 1; limit_conn_status 429; proxy_pass http://app; }
+        location /req { limit_req zone=rate; try_files /none @passed; }
+        location /probe { limit_conn places 1; limit_conn_status 429; try_files /none @passed; }
+        location @passed { return 200 ok; }
+        location /app { proxy_pass http://app; }
+        location /stub { stub_status; }
+        location /status/ { api /status/; }
+    }
+}
+"""
+
+
+@pytest.fixture
+def gate():
+    gate = Gate()
+    yield gate
+    gate.opened.set()
+
+
+@pytest.fixture
+def both(origins, gate):
+    (origin,) = origins("gate", respond=gate)
+    with Binaries(Limpet(CONFIG, workers=2, origin=origin.port, size="1m"), workers=2) as made:
+        yield made
+
+
+def rated(both, key):
+    return get(both.limpet.port, f"/req?key={key}").status
+
+
+def hold(both, gate):
+    """A request under way at the origin, which has the only place of its key."""
+    connection = Connection(both.limpet.port)
+    connection.send(b"GET /conn?key=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert gate.waiting.acquire(timeout=20)
+    return connection
+
+
+def probe(both):
+    return get(both.limpet.port, "/probe?key=a").status
+
+
+def wait_free(both):
+    wait_until(lambda: probe(both) == 200, "the place to be free")
+
+
+def zone_files(pid):
+    """The files in memory without a name that the process has open."""
+    folder = f"/proc/{pid}/fd"
+    links = [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
+    return sorted(link for link in links if "memfd:limpet" in link)
+
+
+def test_who_was_refused_is_refused_by_the_new_binary(both):
+    assert [rated(both, "a"), rated(both, "a")] == [200, 503]
+    both.upgrade()
+    both.rest()
+    assert rated(both, "a") == 503
+    assert [rated(both, "b"), rated(both, "b")] == [200, 503]
+    both.end_old()
+    assert [rated(both, "a"), rated(both, "b"), rated(both, "c")] == [503, 503, 200]
+
+
+def test_while_both_run_there_is_one_rate_and_it_stays_with_the_old_one(both):
+    both.upgrade()
+    assert sorted(rated(both, "a") for _ in range(12)) == [200] + 11 * [503]
+    both.rest()
+    assert rated(both, "b") == 200  # by the new one
+    both.end(both.new)
+    wait_until(lambda: len(both.old_workers()) == 2, "the old workers to be back")
+    assert [rated(both, "a"), rated(both, "b"), rated(both, "c")] == [503, 503, 200]
+
+
+def test_twice(both):
+    for key in "ab":
+        assert rated(both, key) == 200
+        both.upgrade()
+        assert zone_files(both.new) == zone_files(both.old), "all are taken, nothing more is open"
+        both.end(both.old)
+        both.limpet.wait_log("the old binary has ended", "ab".index(key) + 1)
+        both.old = both.new
+    assert [rated(both, key) for key in "abc"] == [503, 503, 200]
+
+
+def test_a_zone_of_another_size_begins_anew(both):
+    assert [rated(both, "a"), rated(both, "a")] == [200, 503]
+    both.limpet.values["size"] = "2m"
+    both.limpet.write(CONFIG)
+    both.upgrade()
+    both.limpet.wait_log(r'\[notice\].* limit_req "rate" begins anew: the old binary\'s has 1048576 bytes, not 2097152')
+    assert len(zone_files(both.new)) == 2, "what was not taken is closed"
+    both.end_old()
+    assert [rated(both, "a"), rated(both, "a")] == [200, 503]
+    assert not both.limpet.log_lines("places.*begins anew")
+
+
+def test_a_place_of_the_old_binary_counts_in_the_new_one_until_it_is_given_back(both, gate):
+    held = hold(both, gate)
+    both.upgrade()
+    os.kill(both.old, signal.SIGWINCH)  # the old workers end when the request has
+    wait_until(lambda: len(both.old_workers()) < 2, "the idle worker to end")
+    assert [probe(both) for _ in range(4)] == 4 * [429]
+    gate.opened.set()
+    assert held.response().status == 200
+    wait_free(both)
+    both.end_old()
+    assert probe(both) == 200
+
+
+@pytest.mark.parametrize("victim", ["old", "new"])
+def test_a_killed_binary_leaves_no_place_taken(both, gate, victim):
+    if victim == "old":
+        held = hold(both, gate)
+        both.upgrade()
+    else:
+        both.upgrade()
+        both.rest()
+        held = hold(both, gate)
+    assert probe(both) == 429
+    both.crash(getattr(both, victim))
+    both.limpet.wait_log("the old binary has ended" if victim == "old" else r"new binary process \d+ has ended")
+    if victim == "new":
+        wait_until(lambda: len(both.old_workers()) == 2, "the old workers to be back")
+    wait_free(both)
+    held.close()
+
+
+def test_a_place_of_the_one_that_stays_stays_taken(both, gate):
+    both.upgrade()
+    both.rest()
+    held = hold(both, gate)
+    both.end_old()
+    assert probe(both) == 429
+    gate.opened.set()
+    assert held.response().status == 200
+    wait_free(both)
+
+
+def test_counters_go_on(both, gate):
+    gate.opened.set()
+    for _ in range(10):
+        assert get(both.limpet.port, "/app").status == 200
+
+    def connections():
+        return json.loads(get(both.limpet.port, "/status/").text)["connections"]
+
+    def peer():
+        page = json.loads(get(both.limpet.port, "/status/upstreams/app").text)
+        (peer,) = page["peers"]
+        return {name: peer[name] for name in ("requests", "responses", "sent", "received")}
+
+    before, served = connections(), peer()
+    both.upgrade()
+    both.end_old()
+    after = connections()
+    for name in ("accepted", "handled", "requests"):
+        assert after[name] > before[name], name
+    assert after["active"] == 1, "gauges are of this binary alone"
+    assert peer() == served and served["requests"] == 10
+    stub = [int(number) for number in re.findall(r"\d+", get(both.limpet.port, "/stub").text)]
+    assert stub[1] > after["accepted"] and stub[3] > after["requests"]
