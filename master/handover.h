@@ -3,10 +3,8 @@
 //
 // The new master is a child of the old one and finds the sockets' numbers in its environment:
 //   LIMPET_SOCKETS=PID:FD;FD;…    PID is the old master's
-//   LIMPET_NOTES=FD               a file in memory with whatever else the old one has to tell, a
-//   text
-//                                 in lines: peer_memory.h, inheritance.h. Who knows a line reads
-//                                 it.
+//   LIMPET_NOTES=FD               a text in a file in memory: what else the old one has to tell, in
+//                                 lines (peer_memory.h, inheritance.h); who knows a line reads it
 // Both run until the operator ends one of them.
 #pragma once
 
