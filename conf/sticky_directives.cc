@@ -1,5 +1,7 @@
 // sticky cookie | route | learn
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <limits>
 
 #include "conf/loader.h"
@@ -33,17 +35,24 @@ Status CookieExpires(const Directive& d, const std::string& value, StickyCookie*
 Status CookieValue(Block& b, const Directive& d, std::string_view name, const std::string& value,
                    StickyCookie* cookie) {
   if (name == "expires") return CookieExpires(d, value, cookie);
-  if (value.empty() && name != "samesite")
-    return Refuse(d, fmt::format("no value for \"{}\"", name));
-  if (name == "path") {
-    cookie->path = value;
-    return {};
-  }
+  if (name == "path") return Strings{}(b, d, value, cookie->path);
   if (name == "domain") return Strings{}(b, d, value, cookie->domain);
   if (Status s = Strings{}(b, d, value, cookie->samesite); !s) return s;
   if (cookie->samesite.is_constant() && !IsSameSite(value))
     return Refuse(d, "invalid \"samesite\" parameter value");
   return {};
+}
+
+// NAME=VALUE that nginx does not know: Angie's users write `max-age=3600` or `partitioned=1`.
+Status OtherAttribute(Block& b, const Directive& d, const std::string& text, StickyCookie* cookie) {
+  const size_t equals = text.find('=');
+  const bool is_name = equals != 0 && equals != std::string::npos &&
+                       std::all_of(text.begin(), text.begin() + static_cast<ptrdiff_t>(equals),
+                                   [](char c) { return std::isalnum(c) != 0 || c == '-'; });
+  if (!is_name) return UnknownParameter(text);
+  StickyCookie::Attribute& added = cookie->others.emplace_back();
+  added.name = text.substr(0, equals);
+  return Strings{}(b, d, text.substr(equals + 1), added.value);
 }
 
 Status Cookie(Block& b, const Directive& d) {
@@ -61,14 +70,16 @@ Status Cookie(Block& b, const Directive& d) {
     const bool takes_value =
         name == "expires" || name == "domain" || name == "path" || name == "samesite";
     const bool is_flag = name == "httponly" || name == "secure";
-    if (takes_value != (equals != std::string::npos) || (!takes_value && !is_flag))
-      return UnknownParameter(text);
+    if (takes_value && equals == std::string::npos) return UnknownParameter(text);
+    if (is_flag && equals != std::string::npos) return UnknownParameter(text);
     for (const std::string& other : seen) {
       if (other == name) return Refuse(d, fmt::format("parameter \"{}\" is duplicate", name));
     }
     seen.push_back(name);
     if (is_flag) {
       (name == "secure" ? cookie.secure : cookie.httponly) = true;
+    } else if (!takes_value) {
+      if (Status s = OtherAttribute(b, d, text, &cookie); !s) return s;
     } else if (Status s = CookieValue(b, d, name, text.substr(equals + 1), &cookie); !s) {
       return s;
     }
@@ -186,7 +197,8 @@ constexpr auto kSticky = &Upstream::sticky;
 
 constexpr std::array kRows = std::to_array<Row>({
     {"sticky", kUpstream, AtLeast(1), kOnce, Sticky, "",
-     "cookie NAME [expires=] [domain=] [path=] [httponly] [secure] [samesite=] | route VALUE … | "
+     "cookie NAME [expires=] [domain=] [path=] [httponly] [secure] [samesite=] [ATTRIBUTE=] | "
+     "route VALUE … | "
      "learn create= lookup= "
      "zone=NAME:SIZE [timeout=10m] [header] [norefresh] [cookie_max_size=256] [gc_period=5m] "
      "[session_rotate=on|off] "

@@ -59,14 +59,19 @@ enum class BalanceMethod : uint8_t {
 };
 
 struct StickyCookie {
+  struct Attribute {  // any other one, as Angie lets the operator give
+    std::string name;
+    Template value;  // empty: the attribute is left out
+  };
   std::string name;
   Template lookup;            // $cookie_NAME
   std::optional<Ms> expires;  // max() for `expires=max`
   Template domain;
-  std::string path;
+  Template path;
   bool httponly = false;
   bool secure = false;
   Template samesite;  // strict, lax, none, or a variable
+  std::vector<Attribute> others;
 };
 
 struct StickyRoute {

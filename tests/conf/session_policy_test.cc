@@ -86,6 +86,24 @@ TEST(SessionPolicy, SaysWhatBecomesOfSessions) {
   EXPECT_EQ(policy.failback, SessionPolicy::Failback::kImmediate);
 }
 
+TEST(StickyCookie, TakesAnyAttributeThatHasAName) {
+  const auto config =
+      MustLoad(InUpstream("sticky cookie id path=/$host domain= max-age=3600 Partitioned=$arg_p;"));
+  const StickyCookie& cookie = UpstreamOf(*config).sticky.cookie;
+  EXPECT_EQ(cookie.path.source(), "/$host");
+  EXPECT_TRUE(cookie.domain.source().empty());
+  ASSERT_EQ(cookie.others.size(), 2u);
+  EXPECT_EQ(cookie.others[0].name, "max-age");
+  EXPECT_EQ(cookie.others[1].name, "Partitioned");
+  EXPECT_EQ(cookie.others[1].value.source(), "$arg_p");
+  for (const char* wrong : {"max-age", "=1", "a;b=1", "secure=1", "expires"}) {
+    EXPECT_EQ(LoadError(InUpstream("sticky cookie id \"" + std::string(wrong) + "\";")),
+              "unknown parameter \"" + std::string(wrong) + "\" in t.conf:1");
+  }
+  EXPECT_EQ(LoadError(InUpstream("sticky cookie id max-age=1 Max-Age=2;")),
+            "\"sticky\" directive parameter \"max-age\" is duplicate in t.conf:1");
+}
+
 TEST(SessionPolicy, IsWhatNginxDoesUnlessSaid) {
   const auto config = MustLoad(InUpstream("sticky cookie id;"));
   const Upstream& upstream = UpstreamOf(*config);

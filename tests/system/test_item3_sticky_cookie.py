@@ -56,3 +56,13 @@ def test_when_its_server_is_gone_the_client_gets_another_and_its_value(origins):
         response = get(limpet.port, cookies={"my_cookie": md5(a.port)})
         assert (response.status, response.text, response.cookie("my_cookie")) == (200, "b", md5(b.port))
         assert limpet.end(signal.SIGQUIT) == 0
+
+
+def test_the_operator_chooses_the_attributes():
+    a, b = free_port(), free_port()
+    chosen = "sticky cookie my_cookie path=/$arg_path max-age=60 Note=$arg_note httponly;"
+    with Limpet(CONFIG.replace("sticky cookie my_cookie;", chosen), a=a, b=b) as limpet:
+        cookie = get(limpet.port, "/?path=shop&note=x").header("Set-Cookie")
+        assert cookie.split("; ")[1:] == ["httponly", "path=/shop", "max-age=60", "Note=x"]
+        cookie = get(limpet.port).header("Set-Cookie")
+        assert cookie.split("; ")[1:] == ["httponly", "path=/", "max-age=60"]

@@ -45,7 +45,12 @@ class CookiePolicy final : public StickyPolicy {
     if (conf_.secure) text += "; secure";
     if (const auto samesite = SameSite(request); !samesite.empty())
       text.append("; samesite=").append(samesite);
-    if (!conf_.path.empty()) text.append("; path=").append(conf_.path);
+    if (const auto path = conf_.path.Evaluate(request); !path.empty())
+      text.append("; path=").append(path);
+    for (const conf::StickyCookie::Attribute& other : conf_.others) {
+      const auto value = other.value.Evaluate(request);
+      if (!value.empty()) text.append("; ").append(other.name).append("=").append(value);
+    }
     char* memory = request.Allocate(text.size());
     std::memcpy(memory, text.data(), text.size());
     return {memory, text.size()};
