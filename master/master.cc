@@ -118,10 +118,16 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
 }
 
 int Master::RunAlone() {
-  SetProcessTitle("single process");
-  const int code = worker::Run(generation_->EnvironmentFor(0, 0));
-  Finish();
-  return code;
+  for (;;) {
+    SetProcessTitle("single process");
+    const int code = worker::Run(generation_->EnvironmentFor(0, 0));
+    if (code != worker::kReconfigure) {
+      Finish();
+      return code;
+    }
+    LIMPET_LOG(log(), LogLevel::kNotice, "reconfiguring");
+    (void)OpenNext();  // if it is wrong the old one goes on
+  }
 }
 
 void Master::StartWorkers() {
@@ -188,9 +194,14 @@ void Master::Reload() {
   if (handover_.successor_lives()) return ResumeWorkers();
   LIMPET_LOG(log(), LogLevel::kNotice, "reconfiguring");
   service_manager_.Reloading();
-  const bool good = OpenNext();
-  service_manager_.Ready(good ? StatusLine()
-                              : "The new configuration is wrong, the old one serves");
+  if (!OpenNext()) {
+    return service_manager_.Ready("The new configuration is wrong, the old one serves");
+  }
+  OpenControl();
+  state_ = State::kServing;
+  StartWorkers();
+  retire_at_ms_ = MonotonicMs() + kSettleMs;
+  service_manager_.Ready(StatusLine());
 }
 
 // The new configuration is opened in full beside the old one; whatever is wrong with it leaves the
@@ -218,10 +229,6 @@ bool Master::OpenNext() {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", status.error().message);
   }
   shared_->DropUnused(generation_->config());
-  OpenControl();
-  state_ = State::kServing;
-  StartWorkers();
-  retire_at_ms_ = MonotonicMs() + kSettleMs;
   return true;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "worker/accept_share.h"
@@ -40,6 +41,7 @@ class Worker {
     return environment_.pulses->slots[static_cast<size_t>(environment_.slot)];
   }
   void OnQuit();
+  void OnHangup();
   void OnTerminate();
   void OnReopen();
   void OnShutdownTimeout();
@@ -60,6 +62,8 @@ class Worker {
   uint64_t waiting_since_ms_ = 0;
   Timer shutdown_timer_;
   SignalWatch quit_, terminate_, interrupt_, reopen_;
+  std::optional<SignalWatch> hangup_;  // without a master
+  bool reconfigures_ = false;
 };
 
 const conf::Http& HttpOf(const Environment& environment) {
@@ -167,10 +171,15 @@ int Worker::Run() {
   for (const int number :
        {SIGQUIT, SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGCHLD, SIGUSR2, SIGWINCH, SIGALRM})
     sigaddset(&ours, number);
-  std::signal(SIGHUP, SIG_IGN);
+  if (environment_.config->master_process) {
+    std::signal(SIGHUP, SIG_IGN);
+  } else {
+    hangup_.emplace(loop_, SIGHUP, Callback::To<&Worker::OnHangup>(this));
+  }
   std::signal(SIGUSR2, SIG_IGN);
   std::signal(SIGWINCH, SIG_IGN);
-  ::sigprocmask(SIG_UNBLOCK, &ours, nullptr);
+  sigset_t before;
+  ::sigprocmask(SIG_UNBLOCK, &ours, &before);
   heartbeat_.Start();
   waiting_since_ms_ = loop_.NowMs();
   AcceptInTurn();
@@ -182,7 +191,8 @@ int Worker::Run() {
   connections_.CloseAll();
   loop_.RunDead();
   runtime_.access_logs->FlushAll();
-  return 0;
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);  // what comes now waits for who runs next
+  return reconfigures_ ? kReconfigure : 0;
 }
 
 void Worker::Accept() {
@@ -228,6 +238,12 @@ void Worker::OnQuit() {
     shutdown_timer_.Arm(timeout);
   }
   connections_.Drain([this] { loop_.Stop(); });
+}
+
+void Worker::OnHangup() {
+  if (runtime_.stopping) return;
+  reconfigures_ = true;
+  OnQuit();
 }
 
 void Worker::OnShutdownTimeout() { connections_.CloseAll(); }

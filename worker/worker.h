@@ -59,8 +59,10 @@ Status ShareTlsSessions(const TlsStore& store, const std::vector<shm::TlsSession
 // Serves until told to stop, by the signals the master forwards: TERM or INT ends at once, QUIT
 // ends when the requests in flight have ended (or worker_shutdown_timeout has passed), USR1 reopens
 // the logs. Returns the exit status. Call in the child, with the signals above blocked; privileges
-// have been dropped already.
+// have been dropped already. Without a master (master_process off) HUP ends it as QUIT does, and
+// the caller may load the configuration and call again.
 int Run(const Environment& environment);
+inline constexpr int kReconfigure = -1;  // what it returns then
 
 // What names an upstream's peers in shared peer states, in the order workers want them; the names
 // that give it more of them; and its servers' ids as session tables hold them. The master prepares

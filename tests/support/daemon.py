@@ -97,8 +97,11 @@ class Limpet:
 
     def _worker_count(self):
         """How many workers the configuration asks for; one if it leaves that to the machine."""
-        with open(self.path("limpet.conf")) as config:
-            found = re.search(r"worker_processes\s+(\d+);", self.extra + config.read())
+        with open(self.path("limpet.conf")) as file:
+            config = self.extra + file.read()
+        if "master_process off;" in config:
+            return 0
+        found = re.search(r"worker_processes\s+(\d+);", config)
         return int(found[1]) if found else 1
 
     @property

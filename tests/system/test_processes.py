@@ -93,3 +93,19 @@ def test_processes_have_titles():
 
         assert title(limpet.pid).startswith("limpet: master process")
         wait_until(lambda: all(title(pid) == "limpet: worker process" for pid in limpet.workers()), "titles")
+
+
+def test_a_single_process_reloads_too():
+    config = "master_process off;" + CONFIG
+    with Limpet(config, origin=1) as limpet:
+        assert get(limpet.port).text == "here" and limpet.workers() == []
+        with Connection(limpet.port) as idle:
+            assert idle.request().text == "here"
+            limpet.write(config.replace("return 200 here", "return 200 there"))
+            limpet.kill(signal.SIGHUP)
+            wait_until(lambda: get(limpet.port).text == "there", "the new configuration")
+        limpet.write(config.replace("return 200 here", "retour 200"))
+        limpet.kill(signal.SIGHUP)
+        limpet.wait_log(r'\[emerg\].*unknown directive "retour"')
+        assert get(limpet.port).text == "there"
+        assert limpet.end(signal.SIGTERM) == 0
