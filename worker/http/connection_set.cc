@@ -49,15 +49,35 @@ void ConnectionSet::CloseAll() {
   for (Http1Connection* connection : all) connection->CloseNow();
 }
 
+template <class T>
+std::unique_ptr<T> ConnectionSet::Take(std::vector<std::unique_ptr<T>>& kept) {
+  if (kept.empty()) return nullptr;
+  std::unique_ptr<T> taken = std::move(kept.back());
+  kept.pop_back();
+  return taken;
+}
+
+template <class T>
+void ConnectionSet::Keep(std::vector<std::unique_ptr<T>>& kept, std::unique_ptr<T> returned) {
+  if (returned != nullptr && kept.size() < kMostKept) kept.push_back(std::move(returned));
+}
+
 std::unique_ptr<Exchange> ConnectionSet::TakeExchange() {
-  if (free_.empty()) return std::make_unique<Exchange>(runtime_);
-  std::unique_ptr<Exchange> exchange = std::move(free_.back());
-  free_.pop_back();
-  return exchange;
+  auto exchange = Take(free_exchanges_);
+  return exchange != nullptr ? std::move(exchange) : std::make_unique<Exchange>(runtime_);
 }
 
 void ConnectionSet::ReturnExchange(std::unique_ptr<Exchange> exchange) {
-  if (free_.size() < kKeptExchanges) free_.push_back(std::move(exchange));
+  Keep(free_exchanges_, std::move(exchange));
+}
+
+std::unique_ptr<RequestReader> ConnectionSet::TakeReader() {
+  auto reader = Take(free_readers_);
+  return reader != nullptr ? std::move(reader) : std::make_unique<RequestReader>();
+}
+
+void ConnectionSet::ReturnReader(std::unique_ptr<RequestReader> reader) {
+  Keep(free_readers_, std::move(reader));
 }
 
 }  // namespace limpet::worker

@@ -1,6 +1,6 @@
 // All client connections of a worker: makes them, keeps their number within worker_connections, and
-// ends them all when the worker stops. Exchanges are lent out from here, so that idle connections
-// hold none.
+// ends them all when the worker stops. What reads and what serves a request is lent out from here,
+// so that idle connections hold neither.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "proto/http1/chunked.h"
+#include "proto/http1/request_parser.h"
 #include "worker/http/exchange.h"
 #include "worker/http/runtime.h"
 #include "worker/net/transport.h"
@@ -16,6 +18,12 @@
 namespace limpet::worker {
 
 class Http1Connection;
+
+// Reads one request after the other: head and body.
+struct RequestReader {
+  proto::RequestParser parser;
+  proto::ChunkedDecoder decoder;
+};
 
 class ConnectionSet {
  public:
@@ -33,15 +41,23 @@ class ConnectionSet {
 
   std::unique_ptr<Exchange> TakeExchange();
   void ReturnExchange(std::unique_ptr<Exchange> exchange);
-  void Remove(Http1Connection* connection);  // by the connection, at its end
+  std::unique_ptr<RequestReader> TakeReader();
+  void ReturnReader(std::unique_ptr<RequestReader> reader);  // null: nothing happens
+  void Remove(Http1Connection* connection);                  // by the connection, at its end
 
  private:
   bool CloseAnIdleOne();
 
-  static constexpr size_t kKeptExchanges = 64;
+  template <class T>
+  static std::unique_ptr<T> Take(std::vector<std::unique_ptr<T>>& kept);  // null if there is none
+  template <class T>
+  static void Keep(std::vector<std::unique_ptr<T>>& kept, std::unique_ptr<T> returned);
+
+  static constexpr size_t kMostKept = 64;  // of either
   Runtime& runtime_;
   std::unordered_set<Http1Connection*> connections_;
-  std::vector<std::unique_ptr<Exchange>> free_;
+  std::vector<std::unique_ptr<Exchange>> free_exchanges_;
+  std::vector<std::unique_ptr<RequestReader>> free_readers_;
   std::function<void()> done_;
   bool draining_ = false;
 };

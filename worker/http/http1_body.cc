@@ -2,6 +2,7 @@
 // their end and dropped.
 #include <algorithm>
 
+#include "worker/http/connection_set.h"
 #include "worker/http/http1_connection.h"
 
 namespace limpet::worker {
@@ -108,8 +109,8 @@ size_t Http1Connection::ConsumeBody(const BlockRef& block, std::string_view byte
 }
 
 size_t Http1Connection::ConsumeChunked(const BlockRef& block, std::string_view bytes) {
-  const auto status = decoder_.Feed(bytes);
-  for (const std::string_view piece : decoder_.pieces()) {
+  const auto status = reader_->decoder.Feed(bytes);
+  for (const std::string_view piece : reader_->decoder.pieces()) {
     if (!Hand(block, piece)) return bytes.size();
   }
   if (status == proto::ChunkedDecoder::Status::kError) {
@@ -119,7 +120,7 @@ size_t Http1Connection::ConsumeChunked(const BlockRef& block, std::string_view b
     return bytes.size();
   }
   if (status == proto::ChunkedDecoder::Status::kDone) BodyEnded();
-  return decoder_.consumed();
+  return reader_->decoder.consumed();
 }
 
 // False if the exchange no longer takes it.
@@ -145,8 +146,8 @@ bool Http1Connection::DropBufferedBody() {
     begin_ += DropBody({block_.data() + begin_, buffered()});
     return true;
   }
-  const auto status = decoder_.Feed({block_.data() + begin_, buffered()});
-  begin_ += decoder_.consumed();
+  const auto status = reader_->decoder.Feed({block_.data() + begin_, buffered()});
+  begin_ += reader_->decoder.consumed();
   body_done_ = status != proto::ChunkedDecoder::Status::kMore;
   return status != proto::ChunkedDecoder::Status::kError;
 }
@@ -184,13 +185,13 @@ size_t Http1Connection::DropBody(std::string_view bytes) {
     body_done_ = body_remaining_ == 0;
     return used;
   }
-  const auto status = decoder_.Feed(bytes);
+  const auto status = reader_->decoder.Feed(bytes);
   if (status == proto::ChunkedDecoder::Status::kError) {
     Close(false);
     return bytes.size();
   }
   body_done_ = status == proto::ChunkedDecoder::Status::kDone;
-  return decoder_.consumed();
+  return reader_->decoder.consumed();
 }
 
 void Http1Connection::Linger() {

@@ -233,6 +233,7 @@ void Http1Connection::ProcessInput() {
   for (;;) {
     if (state_ == State::kClosed) {
       if (exchange_ != nullptr) EndExchange();
+      set_.ReturnReader(std::move(reader_));
       set_.Remove(this);
       return;
     }
@@ -251,19 +252,20 @@ void Http1Connection::ProcessInput() {
 bool Http1Connection::ParseHead() {
   if (state_ == State::kIdle) {
     Enter(State::kHead);
-    parser_.Reset();
+    if (reader_ == nullptr) reader_ = set_.TakeReader();
+    reader_->parser.Reset();
     timer_.Arm(info_.listen->default_server->head.client_header_timeout);
   }
   const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
   const proto::HeadLimits& limits = runtime_.names[index]->head_limits();
-  switch (parser_.Parse(block_.data() + begin_, buffered(), limits)) {
+  switch (reader_->parser.Parse(block_.data() + begin_, buffered(), limits)) {
     case proto::HeadStatus::kIncomplete:
-      if (!parser_.started()) {  // only empty lines so far
+      if (!reader_->parser.started()) {  // only empty lines so far
         Enter(State::kIdle);
       }
       return false;
     case proto::HeadStatus::kError:
-      RefuseHead(parser_.error());
+      RefuseHead(reader_->parser.error());
       return true;
     case proto::HeadStatus::kComplete:
       StartExchange();
@@ -274,7 +276,8 @@ bool Http1Connection::ParseHead() {
 
 // `silent`: the rest of the head will not come. Nobody is answered, but the log has its line.
 void Http1Connection::RefuseHead(const proto::HeadError& error, bool silent) {
-  if (silent) parser_.GiveUp(block_.data() + begin_, buffered());
+  if (reader_ == nullptr) reader_ = set_.TakeReader();
+  if (silent) reader_->parser.GiveUp(block_.data() + begin_, buffered());
   timer_.Disarm();
   ++info_.requests;
   exchange_ = set_.TakeExchange();
@@ -285,14 +288,14 @@ void Http1Connection::RefuseHead(const proto::HeadError& error, bool silent) {
   runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
   Enter(State::kExchange);
   transport_->WantRead(false);
-  exchange_->StartRefused(*this, parser_.head(), error, silent);
+  exchange_->StartRefused(*this, reader_->parser.head(), error, silent);
 }
 
 void Http1Connection::StartExchange() {
-  const proto::RequestHead& head = parser_.head();
+  const proto::RequestHead& head = reader_->parser.head();
   timer_.Disarm();
   ++info_.requests;
-  begin_ += parser_.consumed();
+  begin_ += reader_->parser.consumed();
   framing_ = proto::RequestFraming(head);
   body_remaining_ = framing_.length;
   body_received_ = 0;
@@ -302,7 +305,7 @@ void Http1Connection::StartExchange() {
   const bool announces_body = !body_done_ || head.headers.Has(proto::HeaderId::kContentLength);
   expects_continue_ = announces_body && head.is_http11() && expect != nullptr &&
                       EqualsIgnoreCase(expect->value, "100-continue");
-  if (framing_.kind == proto::BodyKind::kChunked) decoder_.Reset();
+  if (framing_.kind == proto::BodyKind::kChunked) reader_->decoder.Reset();
   keep_alive_ = head.keep_alive();
   sent_before_ = out_.sent();
   runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
@@ -310,7 +313,7 @@ void Http1Connection::StartExchange() {
   Enter(State::kExchange);
   transport_->WantRead(false);
   exchange_->request().pipelined = pipelined_;
-  exchange_->Start(*this, head, parser_.consumed() - parser_.skipped());
+  exchange_->Start(*this, head, reader_->parser.consumed() - reader_->parser.skipped());
 }
 
 bool Http1Connection::keep_alive() const {
@@ -442,6 +445,7 @@ void Http1Connection::BeginHead() {
   if (left == 0) {
     begin_ = end_ = 0;
     block_.Reset();
+    set_.ReturnReader(std::move(reader_));
   } else if (begin_ > 0) {
     if (!block_.unique()) {
       BlockRef fresh = runtime_.blocks.Get(left <= 4000    ? BlockSize::k4K
@@ -457,7 +461,6 @@ void Http1Connection::BeginHead() {
     end_ = left;
   }
   Enter(State::kIdle);
-  parser_.Reset();
   promised_ = false;
   idle_since_ms_ = runtime_.loop.NowMs();
   const uint64_t wait_ms = Ms(last_settings_->keepalive_timeout);

@@ -9,8 +9,7 @@
 #include <memory>
 #include <string_view>
 
-#include "proto/http1/chunked.h"
-#include "proto/http1/request_parser.h"
+#include "proto/http1/framing.h"
 #include "worker/http/client_stream.h"
 #include "worker/http/exchange.h"
 #include "worker/net/output_queue.h"
@@ -20,6 +19,7 @@
 namespace limpet::worker {
 
 class ConnectionSet;
+struct RequestReader;
 
 class Http1Connection final : public ClientStream,
                               public TransportHandler,
@@ -130,7 +130,7 @@ class Http1Connection final : public ClientStream,
                          // [next_begin_, next_end_)
   size_t next_begin_ = 0;
   size_t next_end_ = 0;
-  proto::RequestParser parser_;
+  std::unique_ptr<RequestReader> reader_;  // from the first byte of a head to the end of the body
   OutputQueue out_;
   std::unique_ptr<Exchange> exchange_;
   uint64_t sent_before_ = 0;
@@ -145,7 +145,6 @@ class Http1Connection final : public ClientStream,
 
   // Request body.
   proto::Framing framing_;
-  proto::ChunkedDecoder decoder_;
   uint64_t body_remaining_ = 0;
   uint64_t body_received_ = 0;
   bool body_done_ = true;
