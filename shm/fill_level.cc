@@ -80,10 +80,11 @@ FillLine FillLevel::Say(LogLevel log_level, const char* what, Level limit,
                         const FillSample& sample) {
   const std::string whose =
       sample.process > 0 ? fmt::format(" in worker process {}", sample.process) : "";
-  FillLine line{log_level, fmt::format("{} {} {:.0f}%: {:.0f}% full, {} of {} {}{}{}, {}",
-                                       subject_.name, what, LimitOf(limit) * 100,
-                                       ShareOf(sample) * 100, sample.live, sample.capacity,
-                                       subject_.unit, whose, Losses(sample), TimeToFull(sample))};
+  FillLine line{
+      log_level,
+      fmt::format("{} {} {:.0f}%: {:.0f}% full, {} of {} {}{}{}, {}", subject_.name, what,
+                  LimitOf(limit) * 100, ShareOf(sample) * 100, sample.live, sample.capacity,
+                  subject_.unit, whose, Losses(sample), TimeToFull(sample, level_ < limit))};
   said_ = sample;
   return line;
 }
@@ -94,9 +95,10 @@ std::string FillLevel::Losses(const FillSample& sample) const {
                      sample.rotated - said_.rotated, sample.refused - said_.refused);
 }
 
-std::string FillLevel::TimeToFull(const FillSample& sample) const {
+// What it has lost since the last line was because it was full; that is over once it has drained.
+std::string FillLevel::TimeToFull(const FillSample& sample, bool has_drained) const {
   const bool suffers = sample.rotated != said_.rotated || sample.refused != said_.refused;
-  if (sample.live >= sample.capacity || suffers) return "full now";
+  if (sample.live >= sample.capacity || (suffers && !has_drained)) return "full now";
   if (per_second_ <= 0) return "not filling up at the present rate";
   const auto room = static_cast<double>(sample.capacity - sample.live);
   return fmt::format("full in {} at the present rate", Duration(room / per_second_));

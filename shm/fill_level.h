@@ -58,7 +58,7 @@ class FillLevel {
   Level LevelFor(double share) const;
   FillLine Say(LogLevel log_level, const char* what, Level limit, const FillSample& sample);
   std::string Losses(const FillSample& sample) const;
-  std::string TimeToFull(const FillSample& sample) const;
+  std::string TimeToFull(const FillSample& sample, bool has_drained) const;
 
   FillSubject subject_;
   FillLimits limits_;

@@ -39,10 +39,13 @@ TEST(FillLevel, ALevelIsWithdrawnOnceAndOnlyClearlyBelow) {
   EXPECT_EQ(zone.At(960)->level, LogLevel::kCrit);  // at once, not by way of warn
   EXPECT_FALSE(zone.At(940));
   EXPECT_FALSE(zone.At(955));
+  zone.sample.rotated += 73;
   auto line = zone.At(900);
   ASSERT_TRUE(line);
   EXPECT_EQ(line->level, LogLevel::kNotice);
   EXPECT_THAT(line->text, HasSubstr("is below 95%"));
+  EXPECT_THAT(line->text, HasSubstr("73 rotated"));
+  EXPECT_THAT(line->text, Not(HasSubstr("full now"))) << "it was, and has drained";
   EXPECT_FALSE(zone.At(899));
   EXPECT_EQ(zone.At(10)->level, LogLevel::kNotice);
   EXPECT_FALSE(zone.At(0));
