@@ -56,7 +56,7 @@ bool CanBecomeStatusLine(std::string_view beginning) {
 
 }  // namespace
 
-ResponseParser::ResponseParser() : scanner_(false) { head_.headers.Reserve(32); }
+ResponseParser::ResponseParser() : scanner_(false) { head_.headers.Reserve(16); }
 
 void ResponseParser::Reset() {
   scanner_.Reset();
