@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "conf/loader.h"
+#include "conf/named_groups.h"
 #include "conf/setting.h"
 #include "conf/wildcard_map.h"
 
@@ -38,10 +39,7 @@ class Map final : public DerivedVariable {
     if (const Template* value = names.Find(key)) return value;
     for (const Pattern& p : patterns) {
       if (!p.regex->Match(key, &reader.captures())) continue;
-      const auto& groups = p.regex->named_groups();
-      for (size_t i = 0; i < p.named.size(); ++i) {
-        reader.SetNamed(p.named[i], Value::Of(reader.captures().Group(groups[i].group)));
-      }
+      PublishGroups(reader, *p.regex, p.named);
       return &p.value;
     }
     return fallback ? &*fallback : nullptr;

@@ -66,6 +66,7 @@ http {
         location ^~ /strong/ { return 200 strong; }
         location ~ \.cgi$ { return 200 regex; }
         location ~ ^/caught/(?<first>\w+)/(\w+)$ { return 200 "$first $2"; }
+        location ~ ^/kept/(?<word>\w+)/ { location ~ \.txt$ { return 200 "$word|$1"; } return 200 outer; }
         location /nest/ { location /nest/a { return 200 inner; } location ~ b$ { return 200 $uri; } return 200 outer; }
         location /status { error_page 404 = @status; return 404; }
         location @status { return 202 $status; }
@@ -126,6 +127,8 @@ TABLE = {
     "/strong/x.cgi": (200, "strong"),
     "/x.cgi": (200, "regex"),
     "/caught/a/b": (200, "a b"),
+    "/kept/a/x.txt": (200, "a|"),  # the inner match has no group: the outer one's name stays
+    "/kept/a/c": (200, "outer"),
     "/nest/": (200, "outer"),
     "/nest/a": (200, "inner"),
     "/nest/ab": (200, "/nest/ab"),

@@ -1,5 +1,6 @@
 // How an exchange begins: a request's head, one that is refused, a request of our own, a TLS
 // handshake that wants variables.
+#include "conf/named_groups.h"
 #include "proto/http1/request_rules.h"
 #include "proto/target.h"
 #include "worker/http/exchange.h"
@@ -177,10 +178,7 @@ bool Exchange::ChooseServer() {
   request_.server = match.server;
   request_.location = request_.server->root.get();
   if (match.regex == nullptr) return true;
-  for (size_t i = 0; i < match.regex->named.size(); ++i) {
-    const std::string_view text = captures_.Group(match.regex->regex->named_groups()[i].group);
-    SetNamed(match.regex->named[i], {text, !text.empty()});
-  }
+  conf::PublishGroups(*this, *match.regex->regex, match.regex->named);
   return true;
 }
 }  // namespace limpet::worker

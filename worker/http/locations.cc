@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "conf/named_groups.h"
+
 namespace limpet::worker {
 namespace {
 
@@ -43,7 +45,7 @@ bool HasAutoRedirect(const conf::LocationTree& tree, std::string_view uri) {
 }  // namespace
 
 LocationMatch FindLocation(const conf::Location& outer, std::string_view uri,
-                           conf::Captures* captures) {
+                           conf::VariableReader& reader) {
   const conf::LocationTree& tree = outer.children;
   LocationMatch found;
   bool no_regex = false;
@@ -57,7 +59,7 @@ LocationMatch FindLocation(const conf::Location& outer, std::string_view uri,
   if (const conf::Location* prefix = LongestPrefix(tree.prefixes, uri)) {
     no_regex = prefix->kind == conf::LocationKind::kPrefixNoRegex;
     found.location = prefix;
-    const LocationMatch inner = FindLocation(*prefix, uri, captures);
+    const LocationMatch inner = FindLocation(*prefix, uri, reader);
     if (inner.auto_redirect || inner.by_regex) return inner;
     if (inner.location != nullptr) {
       if (inner.location->kind == conf::LocationKind::kExact) return inner;
@@ -67,10 +69,12 @@ LocationMatch FindLocation(const conf::Location& outer, std::string_view uri,
   }
   if (no_regex) return found;
   for (const conf::Location* location : tree.regexes) {
-    if (!location->regex->Match(uri, captures)) continue;
-    found = {location, false, true};
-    const LocationMatch inner = FindLocation(*location, uri, captures);
-    return inner.location != nullptr ? inner : found;
+    if (!location->regex->Match(uri, &reader.captures())) continue;
+    conf::PublishGroups(reader, *location->regex, location->named);
+    found = FindLocation(*location, uri, reader);
+    if (found.location == nullptr) found.location = location;
+    found.by_regex = true;
+    return found;
   }
   return found;
 }

@@ -12,10 +12,12 @@ namespace limpet::worker {
 struct LocationMatch {
   const conf::Location* location = nullptr;
   bool auto_redirect = false;  // the URI lacks only the final slash of `location`: redirect there
-  bool by_regex = false;       // `captures` hold the groups
+  bool by_regex = false;       // it, or one around it: other regular expressions are not tried
 };
 
+// `reader` gets the groups of the regular expressions that match: those of the innermost in
+// captures(), the named ones of all.
 LocationMatch FindLocation(const conf::Location& outer, std::string_view uri,
-                           conf::Captures* captures);
+                           conf::VariableReader& reader);
 
 }  // namespace limpet::worker

@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "base/text.h"
+#include "conf/named_groups.h"
 #include "worker/http/features.h"
 
 namespace limpet::worker {
@@ -25,10 +26,7 @@ std::string_view Join(conf::VariableReader& reader, std::initializer_list<std::s
 template <class Rule>
 bool MatchRegex(conf::VariableReader& reader, const Rule& rule, std::string_view text) {
   if (!rule.regex->Match(text, &reader.captures())) return false;
-  for (size_t i = 0; i < rule.named.size(); ++i) {
-    const int group = rule.regex->named_groups()[i].group;
-    reader.SetNamed(rule.named[i], conf::Value::Of(reader.captures().Group(group)));
-  }
+  conf::PublishGroups(reader, *rule.regex, rule.named);
   return true;
 }
 

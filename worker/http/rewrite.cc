@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf/named_groups.h"
 #include "proto/escape.h"
 #include "proto/status.h"
 #include "proto/target.h"
@@ -24,14 +25,6 @@ struct Run {
 
 void RunSteps(Exchange& exchange, const conf::RewriteScript& script, Run* run);
 
-void PublishGroups(Exchange& exchange, const conf::Regex& regex,
-                   const std::vector<conf::VariableId>& named) {
-  for (size_t i = 0; i < named.size(); ++i) {
-    const std::string_view text = exchange.captures().Group(regex.named_groups()[i].group);
-    exchange.SetNamed(named[i], {text, !text.empty()});
-  }
-}
-
 // rewrite_log: how the script comes to what it does, for whoever wrote it.
 template <class... Args>
 void Tell(Exchange& exchange, fmt::format_string<Args...> format, const Args&... args) {
@@ -48,7 +41,7 @@ bool Match(Exchange& exchange, const conf::Regex& regex, const std::vector<conf:
        subject);
   if (!matches) return false;
   exchange.captures() = captures;
-  PublishGroups(exchange, regex, named);
+  conf::PublishGroups(exchange, regex, named);
   return true;
 }
 

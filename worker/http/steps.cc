@@ -43,18 +43,11 @@ bool BodyIsTooLarge(Exchange& exchange) {
 Step FindLocationStep(Exchange& exchange) {
   Request& request = exchange.request();
   const conf::Location& root = *request.server->root;
-  const LocationMatch match = FindLocation(root, request.uri, &exchange.captures());
+  const LocationMatch match = FindLocation(root, request.uri, exchange);
   request.location = match.location != nullptr ? match.location : &root;
   if (match.auto_redirect) {
     exchange.Redirect(301, RedirectWithSlash(exchange, *match.location));
     return Step::kDone;
-  }
-  if (match.by_regex) {
-    const auto& names = match.location->regex->named_groups();
-    for (size_t i = 0; i < match.location->named.size(); ++i) {
-      const std::string_view text = exchange.captures().Group(names[i].group);
-      exchange.SetNamed(match.location->named[i], {text, !text.empty()});
-    }
   }
   if (request.location->internal && !request.internal) {
     exchange.Finish(404);
