@@ -67,6 +67,7 @@ http {
         location ~ \.cgi$ { return 200 regex; }
         location ~ ^/caught/(?<first>\w+)/(\w+)$ { return 200 "$first $2"; }
         location ~ ^/kept/(?<word>\w+)/ { location ~ \.txt$ { return 200 "$word|$1"; } return 200 outer; }
+        location ~ ^/lost/(?<word>\w+)$ { if ($arg_a ~ ^(y)) { return 200 "$word|$1"; } return 200 "$word|$1"; }
         location /nest/ { location /nest/a { return 200 inner; } location ~ b$ { return 200 $uri; } return 200 outer; }
         location /status { error_page 404 = @status; return 404; }
         location @status { return 202 $status; }
@@ -129,6 +130,8 @@ TABLE = {
     "/caught/a/b": (200, "a b"),
     "/kept/a/x.txt": (200, "a|"),  # the inner match has no group: the outer one's name stays
     "/kept/a/c": (200, "outer"),
+    "/lost/a?a=y": (200, "a|y"),
+    "/lost/a": (200, "a|"),  # a condition that does not match takes $1 away, as in nginx
     "/nest/": (200, "outer"),
     "/nest/a": (200, "inner"),
     "/nest/ab": (200, "/nest/ab"),

@@ -32,15 +32,16 @@ void Tell(Exchange& exchange, fmt::format_string<Args...> format, const Args&...
   exchange.Log(LogLevel::kNotice, fmt::vformat(format, fmt::make_format_args(args...)));
 }
 
-// Matches against a copy in the arena: groups must outlive the URI that a rewrite replaces.
+// Matches against a copy in the arena: groups must outlive the URI that a rewrite replaces. Without
+// a match $1 and the others are empty, as in nginx; named groups keep what they have.
 bool Match(Exchange& exchange, const conf::Regex& regex, const std::vector<conf::VariableId>& named,
            std::string_view subject) {
   conf::Captures captures;
   const bool matches = regex.Match(exchange.arena().Copy(subject), &captures);
+  exchange.captures() = matches ? captures : conf::Captures{};
   Tell(exchange, "\"{}\" {} \"{}\"", regex.pattern(), matches ? "matches" : "does not match",
        subject);
   if (!matches) return false;
-  exchange.captures() = captures;
   conf::PublishGroups(exchange, regex, named);
   return true;
 }
