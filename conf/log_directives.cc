@@ -1,5 +1,7 @@
 // error_log, access_log and log_format.
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "conf/listen_parser.h"
 #include "conf/loader.h"
@@ -68,11 +70,11 @@ Status LogFormatRow(Block& b, const Directive& d) {
       return InvalidArgument(fmt::format("unknown log format escaping \"{}\"", *escape));
     }
   }
-  std::string text;
-  for (size_t i = first; i < d.args.size(); ++i) text += d.args[i];
-  Result<std::vector<Template>> parts = SplitLogFormat(text, b.http->variables, Where(d));
-  if (!parts) return parts.error();
-  format.parts = std::move(*parts);
+  for (size_t i = first; i < d.args.size(); ++i) {  // a variable's name ends with its string
+    Result<std::vector<Template>> parts = SplitLogFormat(d.args[i], b.http->variables, Where(d));
+    if (!parts) return parts.error();
+    std::move(parts->begin(), parts->end(), std::back_inserter(format.parts));
+  }
   const bool is_new =
       b.loader.log_formats.emplace(ToLower(format.name), b.http->log_formats.size()).second;
   if (!is_new || EqualsIgnoreCase(format.name, "combined")) {

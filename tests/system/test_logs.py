@@ -15,6 +15,7 @@ events { }
 http {
     log_format short '$request_method $uri "$args" $status $body_bytes_sent $request_length $upstream_status $sent_http_location';
     log_format json escape=json '{"agent":"$http_user_agent","cookie":"$cookie_a"}';
+    log_format pieces '$uri' 'x|$unset|$one|$two';
     log_format plain escape=none '$http_user_agent';
     map $status $loggable { ~^2 0; default 1; }
     server {
@@ -26,6 +27,8 @@ http {
         location /errors { access_log {dir}/errors.log short if=$loggable; try_files $arg_file =404; }
         location /json { access_log {dir}/json.log json; return 200 ok; }
         location /plain { access_log {dir}/plain.log plain; return 200 ok; }
+        location ~ ^/pieces/(?<one>a)?(?<two>b)?$ { access_log {dir}/pieces.log pieces; return 200 ok; }
+        location ~ ^/never(?<unset>.)$ { return 200; }
         location /both { access_log {dir}/short.log short; access_log {dir}/json.log json; return 200 ok; }
         location /buffered { access_log {dir}/buffered.log short buffer=64k flush=1h; return 200 ok; }
         location /syslog { access_log syslog:server=127.0.0.1:{syslog},tag=mine,severity=notice short; return 200 ok; }
@@ -95,6 +98,12 @@ def test_connections_without_a_request():
         with Connection(limpet.port) as connection:
             assert connection.request("/").status == 200
         limpet.wait_log(r"client 127.0.0.1 closed keepalive connection$")
+
+
+def test_strings_of_a_format_stand_for_themselves_and_groups_without_a_match_are_empty():
+    with Limpet(CONFIG, workers=1, origin=1, syslog=1) as limpet:
+        get(limpet.port, "/pieces/b")
+        assert lines(limpet, "pieces.log", 1) == ["/pieces/bx|-||b"]  # "-": no match has set it
 
 
 def test_conditions_and_escapes():

@@ -302,8 +302,9 @@ conf::Value Exchange::Get(conf::VariableId id) {
       value = GetBuiltin(*this, variable.builtin);
       break;
     case conf::VariableKind::kUser:  // mentioned, not set yet
+      if (!variable.of_script) return conf::Value::None();
       value = conf::Value::Of("");
-      if (!variable.of_script || !location().warn_uninitialized) return value;
+      if (!location().warn_uninitialized) return value;
       Log(LogLevel::kWarn, fmt::format("using uninitialized \"{}\" variable", variable.name));
       variables_.Set(id, value);  // told once
       return value;
