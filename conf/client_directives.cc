@@ -16,11 +16,11 @@ constexpr std::array kLingering = std::to_array<Choice<C::Lingering>>(
 constexpr std::array kDisable =
     std::to_array<Choice<uint32_t>>({{"none", 0}, {"msie6", 1}, {"safari", 2}});
 
-// The second value goes into the Keep-Alive header, in whole seconds.
+// The second value goes into the Keep-Alive header, in whole seconds; without it, that of the outer
+// block stays.
 Status KeepaliveTimeout(Block& b, const Directive& d) {
   C& client = b.location->client;
   if (Status s = Duration{}(b, d, d.args[0], client.keepalive_timeout); !s) return s;
-  client.keepalive_header_timeout = 0;
   if (d.args.size() == 1) return {};
   Ms header{};
   if (Status s = Seconds{}(b, d, d.args[1], header); !s) return s;

@@ -31,6 +31,15 @@ TEST(Inheritance, MergedHeadersStandBehindOnesOwn) {
   EXPECT_EQ(headers[0].name + headers[1].name + headers[2].name, "BCA");
 }
 
+TEST(Inheritance, TheKeepAliveHeaderStaysWithoutAnotherOne) {
+  const auto config =
+      MustLoad(InHttp("keepalive_timeout 9s 5; server { location / { } }"
+                      "server { keepalive_timeout 3s; location / { } }"));
+  const auto& servers = config->http->servers;
+  EXPECT_EQ(servers[1]->root->client.keepalive_timeout, 3s);
+  EXPECT_EQ(servers[1]->root->client.keepalive_header_timeout, 5);
+}
+
 TEST(Inheritance, ProxyPassReachesIfAndLimitExceptOnly) {
   const auto config =
       MustLoad(InLocation("proxy_pass http://127.0.0.1:1; if ($arg_a) { limit_rate 1k; } "
