@@ -309,6 +309,12 @@ void Http1Connection::StartExchange() {
   keep_alive_ = head.keep_alive();
   sent_before_ = out_.sent();
   runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
+  if (reader_->parser.ignored_lines() != 0) {  // why a header did not get through: one line is told
+    LogConnection(runtime_, info_, LogLevel::kInfo,
+                  fmt::format("client sent invalid header line: \"{}\" while reading client "
+                              "request headers",
+                              reader_->parser.first_ignored_line()));
+  }
   exchange_ = set_.TakeExchange();
   Enter(State::kExchange);
   transport_->WantRead(false);
