@@ -34,7 +34,7 @@ HeadError CheckRequest(const RequestHead& head) {
       return {kBadRequest, "client sent HTTP/1.1 request without \"Host\" header", {}};
     }
   } else if (headers.Count(HeaderId::kHost) > 1) {
-    return {kBadRequest, "client sent duplicate host header", {}};
+    return {kBadRequest, "client sent duplicate host header", headers.Find(HeaderId::kHost)->name};
   }
   if (const Header* repeated = FirstRepeated(headers)) {
     return {kBadRequest, "client sent duplicate header line", repeated->name};

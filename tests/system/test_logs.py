@@ -100,6 +100,27 @@ def test_connections_without_a_request():
         limpet.wait_log(r"client 127.0.0.1 closed keepalive connection$")
 
 
+def test_header_lines_that_are_ignored_or_come_twice():
+    with Limpet(CONFIG, workers=1, origin=1, syslog=1) as limpet:
+        head = "GET / HTTP/1.1\r\nHost: a\r\n"
+        with Connection(limpet.port) as connection:
+            connection.send(head + "A_b: 1\r\n\r\n")
+            assert connection.response().status == 200
+        limpet.wait_log('client sent invalid header line: "A_b: 1" while reading client request headers, client: 127.0.0.1')
+        for second, kind, told in (("Host: b", "host header", '"Host: b", previous value: "Host: a"'),
+                                   ("If-Match: x\r\nif-match: y", "header line",
+                                    '"if-match: y", previous value: "If-Match: x"')):
+            with Connection(limpet.port) as connection:
+                connection.send(f"{head}{second}\r\n\r\n")
+                assert connection.response().status == 400
+            limpet.wait_log(f"client sent duplicate {kind}: {told} while reading client request headers, ")
+        with Connection(limpet.port) as connection:
+            connection.send(head + "Authorization: Basic s3cret\r\n" * 2 + "\r\n")
+            assert connection.response().status == 400
+        limpet.wait_log("client sent duplicate header line while reading client request headers, ")
+        assert not limpet.log_lines("s3cret")
+
+
 def test_strings_of_a_format_stand_for_themselves_and_groups_without_a_match_are_empty():
     with Limpet(CONFIG, workers=1, origin=1, syslog=1) as limpet:
         get(limpet.port, "/pieces/b")

@@ -23,6 +23,18 @@ bool WasNegotiated(const ClientStream& stream, std::string_view host) {
   return proto::ValidateHost(stream.tls()->server_name(), &storage, &asked) && asked.host == host;
 }
 
+// The reason and, if the error names a header that is there twice, both of its lines.
+std::string WithRepeatedLine(const proto::HeadError& error, const proto::HeaderList& headers) {
+  const proto::Header* first = error.detail.empty() ? nullptr : headers.Find(error.detail);
+  for (const proto::Header& header : headers) {
+    if (first == nullptr || &header == first || header.id != first->id) continue;
+    if (first->id == proto::HeaderId::kAuthorization) break;  // no passwords in the log
+    return fmt::format("{}: \"{}: {}\", previous value: \"{}: {}\"", error.reason, header.name,
+                       header.value, first->name, first->value);
+  }
+  return std::string(error.reason);
+}
+
 }  // namespace
 
 void Exchange::Start(ClientStream& stream, const proto::RequestHead& head, size_t head_length) {
@@ -156,8 +168,8 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   }
 
   if (const proto::HeadError error = proto::CheckRequest(head); error.status != 0)
-    return refuse(error.status,
-                  fmt::format("{} while reading client request headers", error.reason));
+    return refuse(error.status, fmt::format("{} while reading client request headers",
+                                            WithRepeatedLine(error, head.headers)));
   request_.framing = proto::RequestFraming(head);
   if (!request_.framing.ok()) return refuse(request_.framing.status, request_.framing.reason);
   if (client().plain_on_tls) return refuse(497, "client sent plain HTTP request to HTTPS port");
