@@ -68,6 +68,7 @@ http {
         location ~ ^/caught/(?<first>\w+)/(\w+)$ { return 200 "$first $2"; }
         location ~ ^/kept/(?<word>\w+)/ { location ~ \.txt$ { return 200 "$word|$1"; } return 200 outer; }
         location ~ ^/lost/(?<word>\w+)$ { if ($arg_a ~ ^(y)) { return 200 "$word|$1"; } return 200 "$word|$1"; }
+        location /weak/ { location ^~ /weak/a { return 200 inner; } location ~ b\.cgi$ { return 200 beside; } }
         location /nest/ { location /nest/a { return 200 inner; } location ~ b$ { return 200 $uri; } return 200 outer; }
         location /status { error_page 404 = @status; return 404; }
         location @status { return 202 $status; }
@@ -132,6 +133,8 @@ TABLE = {
     "/kept/a/c": (200, "outer"),
     "/lost/a?a=y": (200, "a|y"),
     "/lost/a": (200, "a|"),  # a condition that does not match takes $1 away, as in nginx
+    "/weak/a": (200, "inner"),
+    "/weak/ab.cgi": (200, "regex"),  # ^~ forbids the expressions beside it, not those further out
     "/nest/": (200, "outer"),
     "/nest/a": (200, "inner"),
     "/nest/ab": (200, "/nest/ab"),

@@ -63,8 +63,7 @@ LocationMatch FindLocation(const conf::Location& outer, std::string_view uri,
     if (inner.auto_redirect || inner.by_regex) return inner;
     if (inner.location != nullptr) {
       if (inner.location->kind == conf::LocationKind::kExact) return inner;
-      found = inner;
-      no_regex = no_regex || inner.location->kind == conf::LocationKind::kPrefixNoRegex;
+      found = inner;  // a ^~ inside speaks for the regular expressions beside it, not for ours
     }
   }
   if (no_regex) return found;
