@@ -2,10 +2,10 @@
 #include <fmt/core.h>
 
 #include <map>
-#include <set>
 
 #include "conf/loader.h"
 #include "conf/session_zone.h"
+#include "conf/taken_names.h"
 
 namespace limpet::conf {
 namespace {
@@ -18,17 +18,15 @@ std::string Conflict(const ServerName& name, const Listen& listen) {
                      listen.address.ToString());
 }
 
-// The first server with a name on an address keeps it.
 void WarnAboutNames(Config& config, const ListenGroup& group) {
-  std::set<std::string_view> seen;
-  static const ServerName kNameless;
+  if (group.servers.size() == 1) return;  // whatever its names, it gets all
+  TakenNames taken;
   for (const Server* server : group.servers) {
-    if (server->names.empty() && !seen.insert("").second) {
+    if (server->names.empty() && !taken.Take(kNameless)) {
       config.warnings.push_back(Conflict(kNameless, group.listen));
     }
     for (const ServerName& name : server->names) {
-      if (name.kind == ServerName::Kind::kRegex || seen.insert(name.source).second) continue;
-      config.warnings.push_back(Conflict(name, group.listen));
+      if (!taken.Take(name)) config.warnings.push_back(Conflict(name, group.listen));
     }
   }
 }

@@ -11,6 +11,11 @@ http {
     server { listen {port}; server_name a.example; return 200 "any a"; }
     server { listen 127.0.0.2:{port}; return 200 "two $server_addr"; }
     server { listen 127.0.0.2:{port}; server_name a.example; return 200 "two a"; }
+    server { listen 127.0.0.4:{port}; server_name first; return 200 first; }
+    server { listen 127.0.0.4:{port}; return 200 nameless; }
+    server { listen 127.0.0.4:{port}; return 200 never; }
+    server { listen 127.0.0.4:{port}; server_name a.example *.b.example .c.example; return 200 "named"; }
+    server { listen 127.0.0.4:{port}; server_name .a.example .b.example c.example; return 200 "other"; }
     server { listen 127.0.0.3:{port} proxy_protocol; return 200 "three $proxy_protocol_addr"; }
 }
 """
@@ -20,6 +25,12 @@ ANSWERS = [
     ("127.0.0.1", "a.example", "any a"),
     ("127.0.0.2", "x", "two 127.0.0.2"),
     ("127.0.0.2", "a.example", "two a"),
+    ("127.0.0.4", "a.example", "named"),
+    ("127.0.0.4", "www.a.example", "first"),  # a.example is taken, so .a.example is ignored, all of it
+    ("127.0.0.4", "b.example", "first"),
+    ("127.0.0.4", "www.b.example", "named"),
+    ("127.0.0.4", "www.c.example", "named"),
+    ("127.0.0.4", "c.example", "named"),
     ("127.0.0.5", "x", "any 127.0.0.5"),
 ]
 
@@ -33,6 +44,12 @@ def limpet():
 @pytest.mark.parametrize("address, host, text", ANSWERS)
 def test_an_address_has_its_own_servers(limpet, address, host, text):
     assert get(limpet.port, address=address, host=host).text == text
+
+
+def test_a_server_without_a_name_gets_requests_without_a_host(limpet):
+    with Connection(limpet.port, "127.0.0.4") as connection:
+        connection.send("GET / HTTP/1.0\r\n\r\n")
+        assert connection.response().text == "nameless"
 
 
 def test_an_address_has_its_own_options(limpet):

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "conf/taken_names.h"
 #include "proto/target.h"
 
 namespace limpet::worker {
@@ -17,30 +18,36 @@ ServerNames::ServerNames(const conf::ListenGroup& group) : group_(group) {
     head_limits_.max_line = std::max(head_limits_.max_line, line);
     head_limits_.max_total = std::max(head_limits_.max_total, total);
   }
-  using Kind = conf::ServerName::Kind;
+  conf::TakenNames taken;
   for (const conf::Server* server : group.servers) {
-    for (const conf::ServerName& name : server->names) {
-      switch (name.kind) {
-        case Kind::kExact:
-          exact_.emplace(name.text, server);
-          break;
-        case Kind::kDotted:  // .example.com is both example.com and *.example.com
-          exact_.emplace(name.text, server);
-          head_.emplace("." + name.text, server);
-          break;
-        case Kind::kWildcardHead:
-          head_.emplace("." + name.text, server);
-          break;
-        case Kind::kWildcardTail:
-          tail_.emplace(name.text + ".", server);
-          break;
-        case Kind::kRegex:
-          regexes_.emplace_back(&name, server);
-          break;
-      }
-    }
+    if (server->names.empty()) Add(conf::kNameless, server, &taken);
+    for (const conf::ServerName& name : server->names) Add(name, server, &taken);
   }
   only_default_ = group.servers.size() == 1 && regexes_.empty();
+}
+
+void ServerNames::Add(const conf::ServerName& name, const conf::Server* server,
+                      conf::TakenNames* taken) {
+  if (!taken->Take(name)) return;
+  using Kind = conf::ServerName::Kind;
+  switch (name.kind) {
+    case Kind::kExact:
+      exact_.emplace(name.text, server);
+      break;
+    case Kind::kDotted:  // .example.com is both example.com and *.example.com
+      exact_.emplace(name.text, server);
+      head_.emplace("." + name.text, server);
+      break;
+    case Kind::kWildcardHead:
+      head_.emplace("." + name.text, server);
+      break;
+    case Kind::kWildcardTail:
+      tail_.emplace(name.text + ".", server);
+      break;
+    case Kind::kRegex:
+      regexes_.emplace_back(&name, server);
+      break;
+  }
 }
 
 const conf::Server* ServerNames::FindWildcard(std::string_view host) const {
@@ -64,7 +71,8 @@ const conf::Server* ServerNames::FindWildcard(std::string_view host) const {
 ServerNames::Match ServerNames::FindForTls(std::string_view name) const {
   std::string storage;
   proto::HostAndPort host;
-  if (!proto::ValidateHost(name, &storage, &host)) return {group_.default_server, false};
+  if (name.empty() || !proto::ValidateHost(name, &storage, &host))
+    return {group_.default_server, false};
   conf::Captures unused;
   return Find(host.host, &unused);
 }

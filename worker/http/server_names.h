@@ -12,6 +12,10 @@
 #include "conf/config.h"
 #include "proto/http1/request_parser.h"
 
+namespace limpet::conf {
+class TakenNames;
+}
+
 namespace limpet::worker {
 
 class ServerNames {
@@ -35,6 +39,7 @@ class ServerNames {
 
  private:
   using Map = std::unordered_map<std::string, const conf::Server*, HashText, std::equal_to<>>;
+  void Add(const conf::ServerName& name, const conf::Server* server, conf::TakenNames* taken);
   const conf::Server* FindWildcard(std::string_view host) const;
 
   const conf::ListenGroup& group_;
