@@ -175,6 +175,15 @@ def test_the_table(limpet, path):
             assert connection.request("/exact").text == "exact"  # the connection is kept and in step
 
 
+def test_the_servers_script_runs_once_where_no_location_is():
+    with Limpet("""
+events { }
+http { server { listen {port}; rewrite ^/a$ /b last; if ($uri = /b) { return 200 twice; } location /x { } } }
+""", workers=1) as limpet, Connection(limpet.port) as connection:
+        assert connection.request("/a").status == 404  # the file b
+        assert connection.request("/b").text == "twice"
+
+
 def test_what_goes_with_a_status(limpet):
     with Connection(limpet.port) as connection:
         assert connection.request("/bare204").header("content-type") is None

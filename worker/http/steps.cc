@@ -67,6 +67,8 @@ Step LimitExceptStep(Exchange& exchange) {
 }
 
 Step LocationRewriteStep(Exchange& exchange) {
+  // Without a location the server's own settings hold. Its script has run already.
+  if (exchange.request().location == exchange.request().server->root.get()) return Step::kNext;
   const auto& script = exchange.location().rewrite;
   return script.empty() ? Step::kNext : RunRewriteScript(exchange, script);
 }
