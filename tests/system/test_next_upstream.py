@@ -24,6 +24,10 @@ http {
         location /once { proxy_pass http://pair; proxy_next_upstream_tries 1; }
         location /any { proxy_pass http://pair; proxy_next_upstream error timeout non_idempotent; }
         location /intercept { proxy_pass http://alone; proxy_intercept_errors on; error_page 500 502 504 =503 /sorry; }
+        location /pages { proxy_pass http://alone; proxy_intercept_errors on; recursive_error_pages on; error_page 500 @second; }
+        location /page { proxy_pass http://alone; proxy_intercept_errors on; error_page 500 @second; }
+        location @second { proxy_pass http://alone; proxy_intercept_errors on; error_page 500 =200 @third; }
+        location @third { proxy_pass http://127.0.0.1:{good}; }
         location /sorry { return 200 "sorry $upstream_status"; }
         location /head { proxy_pass http://alone; proxy_method HEAD; }
         location /old { proxy_pass http://alone; proxy_http_version 1.0; proxy_request_buffering off; }
@@ -88,6 +92,12 @@ def test_pages_for_failures(limpet):
         assert (response.status, response.text) == (503, f"sorry {status}")
     limpet.bad.respond = lambda request: failed("404 X")
     assert get(limpet.port, "/intercept").text == "bad"
+
+
+def test_a_page_that_fails_has_pages_of_its_own_if_the_first_location_says_so(limpet):
+    limpet.bad.respond = lambda request: failed("500 X")
+    assert get(limpet.port, "/pages").text == "good"
+    assert get(limpet.port, "/page").status == 500
 
 
 def test_early_hints(limpet):

@@ -182,8 +182,8 @@ void Exchange::Finish(int status) {
 }
 
 bool Exchange::MarkErrorPage(int status) {
-  if (error_page_active_ && !location().response.recursive_error_pages) return false;
-  error_page_active_ = true;
+  if (error_page_active_) return false;
+  error_page_active_ = !location().response.recursive_error_pages;
   error_status_ = status;
   return true;
 }
