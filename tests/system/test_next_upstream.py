@@ -27,7 +27,7 @@ http {
         location /pages { proxy_pass http://alone; proxy_intercept_errors on; recursive_error_pages on; error_page 500 @second; }
         location /page { proxy_pass http://alone; proxy_intercept_errors on; error_page 500 @second; }
         location @second { proxy_pass http://alone; proxy_intercept_errors on; error_page 500 =200 @third; }
-        location @third { proxy_pass http://127.0.0.1:{good}; }
+        location @third { proxy_pass http://127.0.0.1:{good}; proxy_set_header X-Before "$upstream_status $upstream_addr"; }
         location /sorry { return 200 "sorry $upstream_status"; }
         location /head { proxy_pass http://alone; proxy_method HEAD; }
         location /old { proxy_pass http://alone; proxy_http_version 1.0; proxy_request_buffering off; }
@@ -98,6 +98,13 @@ def test_a_page_that_fails_has_pages_of_its_own_if_the_first_location_says_so(li
     limpet.bad.respond = lambda request: failed("500 X")
     assert get(limpet.port, "/pages").text == "good"
     assert get(limpet.port, "/page").status == 500
+
+
+def test_a_request_tells_who_was_asked_before_and_not_whom_it_goes_to(limpet):
+    limpet.bad.respond = lambda request: failed("500 X")
+    get(limpet.port, "/pages")
+    bad = f"127.0.0.1:{limpet.bad.port}"
+    assert limpet.good.requests[-1].header("x-before") == f"500 : 500 {bad} : {bad}"
 
 
 def test_early_hints(limpet):

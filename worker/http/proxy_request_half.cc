@@ -1,5 +1,6 @@
 // The request half of a proxied exchange: head and body on their way to the peer.
 #include <cerrno>
+#include <utility>
 
 #include "worker/http/exchange.h"
 #include "worker/http/proxy_exchange.h"
@@ -11,6 +12,26 @@ namespace {
 
 constexpr size_t kUpstreamHighWater =
     64 * 1024;  // bytes that wait for a slow peer before the client has to wait, too
+
+// While a request is written, its variables know what other groups have answered and nothing of
+// the group that it goes to: nginx writes it before it chooses a peer, and once for all of them.
+class WithoutThisGroup {
+ public:
+  explicit WithoutThisGroup(UpstreamTrace& trace) : trace_(trace), all_(std::move(trace)) {
+    const auto& attempts = all_.attempts();
+    size_t others = attempts.size() - 1;
+    while (others > 0 && !attempts[others].after_redirect) --others;
+    trace_.Reset();
+    for (size_t i = 0; i < others; ++i) trace_.Begin(attempts[i].peer) = attempts[i];
+  }
+  ~WithoutThisGroup() { trace_ = std::move(all_); }
+  WithoutThisGroup(const WithoutThisGroup&) = delete;
+  WithoutThisGroup& operator=(const WithoutThisGroup&) = delete;
+
+ private:
+  UpstreamTrace& trace_;
+  UpstreamTrace all_;
+};
 
 }  // namespace
 
@@ -78,8 +99,11 @@ void ProxyExchange::QueueRequest() {
   out_.Clear();
   pieces_.clear();
   body_complete_ = false;
-  upstream_method_ = UpstreamMethod(exchange_);
-  BuildUpstreamRequest(exchange_, proxy_host_, request_uri_, framing, &out_);
+  {
+    const WithoutThisGroup scope(exchange_.upstream_trace());
+    upstream_method_ = UpstreamMethod(exchange_);
+    BuildUpstreamRequest(exchange_, proxy_host_, request_uri_, framing, &out_);
+  }
   if (streamed_) {
     request_half_ = Half::kBody;
     if (exchange_.body().mode() == RequestBody::Mode::kIdle)
