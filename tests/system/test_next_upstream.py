@@ -28,6 +28,7 @@ http {
         location /page { proxy_pass http://alone; proxy_intercept_errors on; error_page 500 @second; }
         location @second { proxy_pass http://alone; proxy_intercept_errors on; error_page 500 =200 @third; }
         location @third { proxy_pass http://127.0.0.1:{good}; proxy_set_header X-Before "$upstream_status $upstream_addr"; }
+        location /tls { proxy_pass https://alone; proxy_connect_timeout 200ms; }
         location /sorry { return 200 "sorry $upstream_status"; }
         location /head { proxy_pass http://alone; proxy_method HEAD; }
         location /old { proxy_pass http://alone; proxy_http_version 1.0; proxy_request_buffering off; }
@@ -105,6 +106,17 @@ def test_a_request_tells_who_was_asked_before_and_not_whom_it_goes_to(limpet):
     get(limpet.port, "/pages")
     bad = f"127.0.0.1:{limpet.bad.port}"
     assert limpet.good.requests[-1].header("x-before") == f"500 : 500 {bad} : {bad}"
+
+
+def test_the_log_says_how_far_a_peer_came(limpet):
+    limpet.bad.respond = lambda request: WRONG
+    get(limpet.port, "/header")
+    limpet.wait_log(r'upstream sent invalid header: "X\\x20\.\.\." while reading response header')
+    limpet.bad.respond = lambda request: Reply(raw=b"HTTP/1.1 200 OK\r\nX: a\x1bb\r\n\r\n", close=True)
+    get(limpet.port, "/header")
+    limpet.wait_log(r'upstream sent invalid header: "X: a\\x1b\.\.\." while reading response header')
+    assert get(limpet.port, "/tls").status == 504
+    limpet.wait_log(r"upstream timed out .* while SSL handshaking to upstream")
 
 
 def test_early_hints(limpet):

@@ -331,7 +331,9 @@ void ProxyExchange::OnTimer() {
     case State::kQueued:
       return FailQueued("upstream queue timed out");
     case State::kConnecting:
-      return Fail(kTimedOut, "upstream timed out", ETIMEDOUT);
+      if (!https_) return Fail(kTimedOut, "upstream timed out", ETIMEDOUT);
+      return Fail(kTimedOut,
+                  static_cast<TlsTransport&>(*connection_.transport).SetupError(ETIMEDOUT), 0);
     case State::kTalking:
       if (response_half_ == Half::kHead) return Fail(kTimedOut, "upstream timed out", ETIMEDOUT);
       LogUpstream(LogLevel::kError, "upstream timed out while reading upstream", ETIMEDOUT);

@@ -1,5 +1,6 @@
 // The response half of a proxied exchange, up to its head: what it means, and whether it is the one
 // to use.
+#include <algorithm>
 #include <utility>
 
 #include "base/text.h"
@@ -16,9 +17,17 @@
 namespace limpet::worker {
 namespace {
 
+// The line up to the byte that makes it wrong, which a log must not take as it is: "X-A\x20...".
 std::string Quoted(const proto::HeadError& error) {
-  if (error.detail.empty()) return std::string(error.reason);
-  return fmt::format("{}: \"{}\"", error.reason, error.detail);
+  const std::string_view line = error.detail;
+  if (line.empty()) return std::string(error.reason);
+  const size_t colon = std::min(line.find(':'), line.size());
+  for (size_t i = 0; i < line.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(line[i]);
+    if (byte < 0x20 || byte == 0x7F || (byte == ' ' && i < colon))
+      return fmt::format("{}: \"{}\\x{:02x}...\"", error.reason, line.substr(0, i), byte);
+  }
+  return fmt::format("{}: \"{}\"", error.reason, line);
 }
 
 }  // namespace

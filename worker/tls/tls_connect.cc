@@ -96,6 +96,10 @@ int TlsTransport::OnNewSession(SSL* ssl, SSL_SESSION* session) noexcept {
 
 std::string TlsTransport::SetupError(int errnum) const {
   constexpr std::string_view kWhile = " while SSL handshaking to upstream";
+  if (errnum == ETIMEDOUT && error_.empty()) {  // whoever waits for OnReady has lost patience
+    return fmt::format("upstream timed out{}{}", ErrnoText(errnum),
+                       ssl_ == nullptr ? " while connecting to upstream" : kWhile);
+  }
   if (ssl_ == nullptr) return "connect() failed" + ErrnoText(errnum);
   if (bad_certificate_) return fmt::format("{}{}", error_, kWhile);
   if (!error_.empty()) return fmt::format("SSL_do_handshake() failed (SSL: {}){}", error_, kWhile);
