@@ -29,6 +29,8 @@ http {
             sub_filter_types text/css;
         }
         location /un/ { gunzip on; gzip_vary on; proxy_pass http://127.0.0.1:{origin}; }
+        location /untext/ { gunzip on; charset utf-8; proxy_pass http://127.0.0.1:{origin}; }
+        location /untyped/ { gzip on; gzip_types *; gzip_min_length 0; charset utf-8; charset_types *; proxy_pass http://127.0.0.1:{origin}; }
         location /unsub/ { gunzip on; sub_filter plain changed; proxy_pass http://127.0.0.1:{origin}; }
         location /once/ { proxy_pass http://127.0.0.1:{origin}; sub_filter a 1; sub_filter b 2; gzip on; gzip_min_length 0; }
     }
@@ -149,6 +151,20 @@ def test_unpacking(limpet, size):
         assert response.header("vary") == "Accept-Encoding"
         kept = connection.request("/un/x", headers=GZIP)
         assert kept.body == b"".join(pieces) and kept.header("etag") == '"x"'
+
+
+def test_unpacked_text_has_a_charset(limpet):
+    fields = [("Content-Encoding", "gzip"), ("Content-Type", "text/html")]
+    limpet.origin.respond = lambda request: Reply(gzip.compress(b"text"), headers=fields)
+    assert get(limpet.port, "/untext/").header("content-type") == "text/html; charset=utf-8"
+    assert get(limpet.port, "/untext/", GZIP).header("content-type") == "text/html"
+
+
+def test_all_types_are_also_none(limpet):
+    limpet.origin.respond = lambda request: Reply(b"text")
+    response = get(limpet.port, "/untyped/", GZIP)
+    assert gzip.decompress(response.body) == b"text"
+    assert response.header("content-type") is None
 
 
 def test_unpacked_text_is_changed_and_broken_text_breaks_off(limpet):

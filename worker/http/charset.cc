@@ -8,6 +8,7 @@ void AddCharset(Exchange& exchange) {
   const conf::CharsetSettings& settings = exchange.location().response.charset;
   Response& response = exchange.response();
   if (!settings.name || response.content_type.find(';') != std::string_view::npos) return;
+  if (response.content_type.empty()) return;
   if (response.status == 301 || response.status == 302) return;
   if (!IsOneOfTypes(settings.types, settings.any_type, response.content_type)) return;
   if (!response.headers.Value(proto::HeaderId::kContentEncoding).empty()) return;

@@ -23,10 +23,10 @@ std::string_view ContentTypeOf(const conf::ResponseSettings& settings, std::stri
 }
 
 bool IsOneOfTypes(const std::vector<std::string>& types, bool any, std::string_view content_type) {
+  if (any) return true;
   const std::string_view type = TrimSpaces(content_type.substr(0, content_type.find(';')));
-  if (type.empty()) return false;
-  return any || std::any_of(types.begin(), types.end(),
-                            [type](const std::string& t) { return EqualsIgnoreCase(t, type); });
+  return std::any_of(types.begin(), types.end(),
+                     [type](const std::string& t) { return EqualsIgnoreCase(t, type); });
 }
 
 }  // namespace limpet::worker

@@ -99,12 +99,12 @@ bool ResponseWriter::SendHead() {
   }
   if (!ApplyConditions(exchange_)) return false;
   AddResponseHeaders(exchange_);
-  AddCharset(exchange_);
   DropWhatStatusForbids();
   response.hides_body =
       !response.is_upgrade && (exchange_.request().method == proto::Method::kHead ||
                                proto::StatusHasNoBody(response.status));
   const bool unpacks = Unpacks(exchange_);
+  AddCharset(exchange_);  // what is unpacked here is text again
   const bool changes_text = ChangesText(exchange_);
   filter_ = MakeGzipFilter(exchange_, this);
   if (response.hides_body) filter_.reset();  // HEAD is told what GET would be
