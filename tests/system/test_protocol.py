@@ -7,10 +7,12 @@ import websocket
 from client import Connection, get
 from daemon import Limpet
 from origin import Reply
+from waiting import wait_until
 
 CONFIG = """
 events { }
 http {
+    log_format tunnel "$request_length $request_body $upstream_response_length";
     upstream app { server 127.0.0.1:{origin}; keepalive 4; }
     server {
         listen {port};
@@ -20,6 +22,7 @@ http {
             proxy_pass http://app;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection Upgrade;
+            access_log {dir}/tunnel.log tunnel;
         }
         location /local { return 200 $request_uri; }
     }
@@ -90,6 +93,22 @@ def test_a_websocket_carries_frames_both_ways(limpet):
             assert websocket.read_frame(connection.stream) == (opcode, payload)
         connection.socket.shutdown(socket.SHUT_WR)
         assert websocket.read_frame(connection.stream) is None
+
+
+def test_what_flows_in_a_tunnel_is_no_body(limpet):
+    for payload in (b"", b"hello" * 20):
+        with Connection(limpet.port) as connection:
+            websocket.upgrade(connection, "/socket")
+            connection.send(websocket.frame(websocket.TEXT, payload))
+            assert websocket.read_frame(connection.stream) == (websocket.TEXT, payload)
+
+    def lines():
+        with open(limpet.path("tunnel.log")) as log:
+            return log.read().splitlines()
+
+    wait_until(lambda: len(lines()) == 2, "a line for each tunnel")
+    first, second = lines()
+    assert first == second and first.endswith(" - 0")
 
 
 def test_a_websocket_ends_when_the_upstream_ends_it(limpet):

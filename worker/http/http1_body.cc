@@ -91,7 +91,7 @@ size_t Http1Connection::ConsumeBody(const BlockRef& block, std::string_view byte
   delivering_ = true;
   Request& request = exchange_->request();
   const uint64_t before = request.body_received;
-  request.body_received += bytes.size();  // $request_length counts framing, too
+  if (!tunnel_) request.body_received += bytes.size();  // $request_length counts framing, too
   size_t used = bytes.size();
   if (tunnel_) {
     Hand(block, bytes);

@@ -212,7 +212,8 @@ bool ProxyExchange::ReadMore(size_t limit, size_t* n) {
     case Io::kOk:
       received_ += *n;
       exchange_.upstream_trace().last().bytes_received += *n;
-      if (response_half_ == Half::kBody) exchange_.upstream_trace().last().response_length += *n;
+      if (response_half_ == Half::kBody && state_ != State::kTunnel)
+        exchange_.upstream_trace().last().response_length += *n;
       return true;
     case Io::kWouldBlock:
       return false;

@@ -52,7 +52,7 @@ void RequestBody::OnData(Slice data) {
   size_ += data.bytes.size();
   if (mode_ == Mode::kDiscarded) return;
   if (mode_ == Mode::kStreamed) {
-    KeepForVariables(data);
+    if (!exchange_.response().is_upgrade) KeepForVariables(data);  // a tunnel's bytes are no body
     sink_->OnBodyPiece(std::move(data));
     return;
   }
