@@ -12,8 +12,13 @@ namespace {
 
 using T = TlsSettings;
 
-constexpr std::array kProtocols = std::to_array<Choice<uint32_t>>(
-    {{"TLSv1", kTls1}, {"TLSv1.1", kTls11}, {"TLSv1.2", kTls12}, {"TLSv1.3", kTls13}});
+// Old configurations still name SSL; no OpenSSL that we are built with speaks it.
+constexpr std::array kProtocols = std::to_array<Choice<uint32_t>>({{"SSLv2", 0},
+                                                                   {"SSLv3", 0},
+                                                                   {"TLSv1", kTls1},
+                                                                   {"TLSv1.1", kTls11},
+                                                                   {"TLSv1.2", kTls12},
+                                                                   {"TLSv1.3", kTls13}});
 
 template <auto List, bool kKey>
 Status AddName(Block& b, const Directive& d) {

@@ -18,6 +18,8 @@ http {
     ssl_certificate_key {certs}/on.test.key;
     ssl_client_certificate {certs}/ca.crt;
     ssl_session_ticket_key {certs}/tickets.key;
+    ssl_protocols SSLv2 SSLv3 TLSv1.2 TLSv1.3;
+    proxy_ssl_protocols SSLv3 TLSv1.2 TLSv1.3;
     add_header X-Verify $ssl_client_verify;
     add_header X-Subject $ssl_client_s_dn;
     add_header X-Reused $ssl_session_reused;
