@@ -119,6 +119,12 @@ def test_the_log_says_how_far_a_peer_came(limpet):
     limpet.wait_log(r"upstream timed out .* while SSL handshaking to upstream")
 
 
+def test_the_log_names_the_file_of_a_large_body(limpet):
+    limpet.bad.respond = lambda request: Reply(b"fine")
+    assert get(limpet.port, "/", method="POST", body=b"b" * 100000).text == "fine"
+    limpet.wait_log(r"a client request body is buffered to a temporary file /\S+, client")
+
+
 def test_early_hints(limpet):
     raw = (b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nX-Accel-Expires: 1\r\n\r\n"
            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")

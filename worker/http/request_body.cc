@@ -1,5 +1,6 @@
 #include "worker/http/request_body.h"
 
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include "worker/http/exchange.h"
@@ -97,7 +98,8 @@ bool RequestBody::OpenFile() {
   remove_file_ = settings.body_in_file_only == conf::ClientSettings::InFileOnly::kClean;
   file_ = std::make_shared<const UniqueFd>(std::move(*fd));
   if (!named)
-    exchange_.Log(LogLevel::kWarn, "a client request body is buffered to a temporary file");
+    exchange_.Log(LogLevel::kWarn,
+                  fmt::format("a client request body is buffered to a temporary file {}", path_));
   return true;
 }
 
