@@ -12,14 +12,6 @@ namespace {
 using P = ProxySettings;
 using T = TlsClientSettings;
 
-// Old configurations still name SSL; no OpenSSL that we are built with speaks it.
-constexpr std::array kProtocols = std::to_array<Choice<uint32_t>>({{"SSLv2", 0},
-                                                                   {"SSLv3", 0},
-                                                                   {"TLSv1", kTls1},
-                                                                   {"TLSv1.1", kTls11},
-                                                                   {"TLSv1.2", kTls12},
-                                                                   {"TLSv1.3", kTls13}});
-
 Status Command(Block& b, const Directive& d) {
   return AddTlsCommand(b, d, b.location->proxy.tls.commands);
 }
@@ -51,8 +43,9 @@ constexpr std::array kRows = std::to_array<Row>({
      "the upstream server's name, for SNI and verification"},
     {"proxy_ssl_session_reuse", kHere, kOneArg, kOnce, Setting<Flag, kProxy, &P::ssl_session_reuse>,
      "on", "resume TLS sessions with upstream servers"},
-    {"proxy_ssl_protocols", kHere, AtLeast(1), kOnce, Bits<kProtocols, kProxy, kTls, &T::protocols>,
-     "TLSv1.2 TLSv1.3", "TLSv1 | TLSv1.1 | TLSv1.2 | TLSv1.3 …"},
+    {"proxy_ssl_protocols", kHere, AtLeast(1), kOnce,
+     Bits<kTlsProtocols, kProxy, kTls, &T::protocols>, "TLSv1.2 TLSv1.3",
+     "TLSv1 | TLSv1.1 | TLSv1.2 | TLSv1.3 …"},
     {"proxy_ssl_ciphers", kHere, kOneArg, kOnce, Setting<Text, kProxy, kTls, &T::ciphers>,
      "DEFAULT", "ciphers, as OpenSSL names them"},
     {"proxy_ssl_verify", kHere, kOneArg, kOnce, Setting<Flag, kProxy, kTls, &T::verify>, "off",

@@ -1,14 +1,26 @@
 // Arguments that ssl_* and proxy_ssl_* have in common.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "conf/directive.h"
+#include "conf/listen.h"
+#include "conf/setting.h"
 
 namespace limpet::conf {
+
+// Old configurations still name SSL; no OpenSSL that we are built with speaks it.
+inline constexpr std::array kTlsProtocols = std::to_array<Choice<uint32_t>>({{"SSLv2", 0},
+                                                                             {"SSLv3", 0},
+                                                                             {"TLSv1", kTls1},
+                                                                             {"TLSv1.1", kTls11},
+                                                                             {"TLSv1.2", kTls12},
+                                                                             {"TLSv1.3", kTls13}});
 
 using TlsCommands = std::vector<std::pair<std::string, std::string>>;
 

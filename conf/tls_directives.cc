@@ -12,14 +12,6 @@ namespace {
 
 using T = TlsSettings;
 
-// Old configurations still name SSL; no OpenSSL that we are built with speaks it.
-constexpr std::array kProtocols = std::to_array<Choice<uint32_t>>({{"SSLv2", 0},
-                                                                   {"SSLv3", 0},
-                                                                   {"TLSv1", kTls1},
-                                                                   {"TLSv1.1", kTls11},
-                                                                   {"TLSv1.2", kTls12},
-                                                                   {"TLSv1.3", kTls13}});
-
 template <auto List, bool kKey>
 Status AddName(Block& b, const Directive& d) {
   auto& names = b.tls->*List;
@@ -133,8 +125,8 @@ constexpr std::array kRows = std::to_array<Row>({
      "the key of the certificate: a PEM file, data:PEM, or store:URI"},
     {"ssl_certificate_cache", kHere, Takes(1, 2, 3), kOnce, CertificateCache, "off",
      "off | max=N [inactive=10s] [valid=60s]: keeps what was read at handshakes, in each worker"},
-    {"ssl_protocols", kHere, AtLeast(1), kOnce, Bits<kProtocols, &T::protocols>, "TLSv1.2 TLSv1.3",
-     "TLSv1 | TLSv1.1 | TLSv1.2 | TLSv1.3 …"},
+    {"ssl_protocols", kHere, AtLeast(1), kOnce, Bits<kTlsProtocols, &T::protocols>,
+     "TLSv1.2 TLSv1.3", "TLSv1 | TLSv1.1 | TLSv1.2 | TLSv1.3 …"},
     {"ssl_ciphers", kHere, kOneArg, kOnce, Setting<Text, &T::ciphers>, "HIGH:!aNULL:!MD5",
      "ciphers, as OpenSSL names them"},
     {"ssl_prefer_server_ciphers", kHere, kOneArg, kOnce, Setting<Flag, &T::prefer_server_ciphers>,

@@ -150,19 +150,24 @@ struct Plain {
 };
 struct None {};
 
-TEST(KeyTable, AnOwnersDeathIsToldAndRelinkKeepsWhatIsLive) {
-  auto memory = *Zone::Anonymous(4096);
-  KeyTable<Plain, None> table(memory.data(), memory.size());
+// A process that puts eight keys into the table and ends without giving the lock back.
+void DieInside(KeyTable<Plain, None>& table) {
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
     if (table.Lock() != RobustMutex::Owner::kFine) ::_exit(1);
     for (uint32_t i = 0; i < 8; ++i) table[table.Insert({i, i})].value = i % 2;
-    ::_exit(0);  // inside the lock
+    ::_exit(0);
   }
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   ASSERT_EQ(status, 0);
+}
+
+TEST(KeyTable, AnOwnersDeathIsToldAndRelinkKeepsWhatIsLive) {
+  auto memory = *Zone::Anonymous(4096);
+  KeyTable<Plain, None> table(memory.data(), memory.size());
+  ASSERT_NO_FATAL_FAILURE(DieInside(table));
   ASSERT_EQ(table.Lock(), RobustMutex::Owner::kDied);
   table.Relink([](const Plain& entry) { return entry.value == 1; });
   table.MarkRepaired();
@@ -178,16 +183,7 @@ TEST(KeyTable, AnOwnersDeathIsToldAndRelinkKeepsWhatIsLive) {
 TEST(EmptyingGuard, ThrowsAwayWhatADeadOwnerHasLeft) {
   auto memory = *Zone::Anonymous(4096);
   KeyTable<Plain, None> table(memory.data(), memory.size());
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    if (table.Lock() != RobustMutex::Owner::kFine) ::_exit(1);
-    for (uint32_t i = 0; i < 8; ++i) table.Insert({i, i});
-    ::_exit(0);  // inside the lock
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  ASSERT_EQ(status, 0);
+  ASSERT_NO_FATAL_FAILURE(DieInside(table));
   {
     const EmptyingGuard guard(table);
     EXPECT_EQ(table.used(), 0u);
