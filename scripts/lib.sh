@@ -7,7 +7,7 @@ die() { say "error: $*"; exit 1; }
 
 BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libfmt-dev libssl-dev libsodium-dev libboost-dev libevent-dev
                 libpcre2-dev zlib1g-dev libc-ares-dev libnghttp2-dev node-llhttp nlohmann-json3-dev
-                libgtest-dev libgmock-dev libbenchmark-dev)
+                libgtest-dev libgmock-dev libbenchmark-dev python3)  # the presets configure the tests, too
 DEMO_PACKAGES=(python3 python3-fastapi uvicorn python3-uvicorn curl)
 TEST_PACKAGES=(python3-pytest python3-yaml yamllint docker-compose groff-base openssl systemd wrk chromium prometheus)
 PACKAGE_PACKAGES=(dpkg-dev file gzip logrotate curl adduser)
