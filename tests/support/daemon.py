@@ -49,7 +49,11 @@ class Limpet:
         self.process = None
         self.write(config)
         if start:
-            self.start()
+            try:
+                self.start()
+            except BaseException:  # there is no `with` yet that would end it
+                self.__exit__(AssertionError)
+                raise
 
     # Files
 
