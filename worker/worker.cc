@@ -220,6 +220,7 @@ void Worker::AcceptInTurn() {
 }
 
 void Worker::OnQuit() {
+  reconfigures_ = false;  // whatever was wanted before
   if (runtime_.stopping) return;
   runtime_.stopping = true;
   LIMPET_LOG(runtime_.logs[0], LogLevel::kNotice, "gracefully shutting down");
@@ -242,13 +243,16 @@ void Worker::OnQuit() {
 
 void Worker::OnHangup() {
   if (runtime_.stopping) return;
-  reconfigures_ = true;
   OnQuit();
+  reconfigures_ = true;
 }
 
 void Worker::OnShutdownTimeout() { connections_.CloseAll(); }
 
-void Worker::OnTerminate() { loop_.Stop(); }
+void Worker::OnTerminate() {
+  reconfigures_ = false;
+  loop_.Stop();
+}
 
 void Worker::OnReopen() {
   environment_.log_files->ReopenAll(runtime_.logs[0]);

@@ -109,3 +109,16 @@ def test_a_single_process_reloads_too():
         limpet.wait_log(r'\[emerg\].*unknown directive "retour"')
         assert get(limpet.port).text == "there"
         assert limpet.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGQUIT])
+def test_a_single_process_that_reloads_can_still_be_ended(origins, how):
+    (origin,) = origins("slow", respond=lambda request: Reply(b"at last", delay=1))
+    with Limpet("master_process off;" + CONFIG, origin=origin.port) as limpet:
+        with Connection(limpet.port) as connection:
+            connection.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            wait_until(lambda: origin.hits == 1, "the request at the origin")
+            limpet.kill(signal.SIGHUP)
+            limpet.wait_log("gracefully shutting down")
+            assert limpet.end(how) == 0
+            assert not limpet.log_lines("reconfiguring")
