@@ -20,4 +20,11 @@ Status SetNonBlocking(int fd) {
   return {};
 }
 
+bool SetCloseOnExec(int fd, bool close) {
+  const int flags = ::fcntl(fd, F_GETFD);
+  return flags >= 0 && ::fcntl(fd, F_SETFD, close ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC) == 0;
+}
+
+bool IsFileInMemory(int fd) { return ::fcntl(fd, F_GET_SEALS) >= 0; }
+
 }  // namespace limpet

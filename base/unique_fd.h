@@ -30,5 +30,8 @@ class UniqueFd {
 };
 
 Status SetNonBlocking(int fd);
+bool SetCloseOnExec(int fd, bool close);  // false: there is no such descriptor
+// A file of memfd_create(2) or tmpfs: only such files have seals.
+bool IsFileInMemory(int fd);
 
 }  // namespace limpet

@@ -46,10 +46,10 @@ Status CookieValue(Block& b, const Directive& d, std::string_view name, const st
 // NAME=VALUE that nginx does not know: Angie's users write `max-age=3600` or `partitioned=1`.
 Status OtherAttribute(Block& b, const Directive& d, const std::string& text, StickyCookie* cookie) {
   const size_t equals = text.find('=');
-  const bool is_name = equals != 0 && equals != std::string::npos &&
-                       std::all_of(text.begin(), text.begin() + static_cast<ptrdiff_t>(equals),
-                                   [](char c) { return std::isalnum(c) != 0 || c == '-'; });
-  if (!is_name) return UnknownParameter(text);
+  const auto may_be_named_with = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-'; };
+  if (equals == 0 || equals == std::string::npos ||
+      !std::ranges::all_of(text.substr(0, equals), may_be_named_with))
+    return UnknownParameter(text);
   StickyCookie::Attribute& added = cookie->others.emplace_back();
   added.name = text.substr(0, equals);
   return Strings{}(b, d, text.substr(equals + 1), added.value);
@@ -70,8 +70,8 @@ Status Cookie(Block& b, const Directive& d) {
     const bool takes_value =
         name == "expires" || name == "domain" || name == "path" || name == "samesite";
     const bool is_flag = name == "httponly" || name == "secure";
-    if (takes_value && equals == std::string::npos) return UnknownParameter(text);
-    if (is_flag && equals != std::string::npos) return UnknownParameter(text);
+    const bool has_value = equals != std::string::npos;
+    if ((takes_value && !has_value) || (is_flag && has_value)) return UnknownParameter(text);
     for (const std::string& other : seen) {
       if (other == name) return Refuse(d, fmt::format("parameter \"{}\" is duplicate", name));
     }

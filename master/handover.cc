@@ -23,11 +23,6 @@ constexpr size_t kLongestNotes = size_t{16} << 20;
 constexpr int kFirstSystemdFd = 3;  // SD_LISTEN_FDS_START
 constexpr int kMostSystemdFds = 1024;
 
-void SetCloseOnExec(int fd, bool close) {
-  const int flags = ::fcntl(fd, F_GETFD);
-  if (flags >= 0) ::fcntl(fd, F_SETFD, close ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC);
-}
-
 std::optional<int> NumberIn(const char* variable) {
   const char* text = std::getenv(variable);
   if (text == nullptr) return std::nullopt;
@@ -78,10 +73,10 @@ UniqueFd WriteNotes(std::string_view notes) {
   return file;
 }
 
-// Only files in memory have seals: a wrong number must not close a log. The old master may have
-// died meanwhile: what it has left is left to us all the same.
+// Of anything else than a file in memory nothing is read: a wrong number must not close a log. The
+// old master may have died meanwhile: what it has left is left to us all the same.
 std::string ReadNotes(int fd) {
-  if (fd <= STDERR_FILENO || ::fcntl(fd, F_GET_SEALS) < 0) return "";
+  if (fd <= STDERR_FILENO || !IsFileInMemory(fd)) return "";
   const UniqueFd file(fd);
   std::string notes(kLongestNotes, '\0');
   const ssize_t n = ::pread(fd, notes.data(), notes.size(), 0);

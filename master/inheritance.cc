@@ -1,6 +1,5 @@
 #include "master/inheritance.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -66,16 +65,14 @@ void Inheritance::ReadZone(const Fields& fields) {
                     .fd = Own(*fd)});
 }
 
-// None unless it is a file in memory that no other line has named (only such files have seals): a
-// wrong number must close nobody's socket or log.
+// None unless it is a file in memory that no other line has named: a wrong number must close
+// nobody's socket or log.
 UniqueFd Inheritance::Own(uint64_t number) const {
   if (number <= STDERR_FILENO || number > std::numeric_limits<int>::max()) return {};
   const int fd = static_cast<int>(number);
   const auto has_it = [fd](const Left& zone) { return zone.fd.get() == fd; };
-  if (std::ranges::any_of(zones_, has_it) || ::fcntl(fd, F_GET_SEALS) < 0) return {};
-  const int flags = ::fcntl(fd, F_GETFD);
-  if (flags < 0 || ::fcntl(fd, F_SETFD, flags | FD_CLOEXEC) != 0) return {};
-  return UniqueFd(fd);
+  if (std::ranges::any_of(zones_, has_it) || !IsFileInMemory(fd)) return {};
+  return SetCloseOnExec(fd, true) ? UniqueFd(fd) : UniqueFd();
 }
 
 void Inheritance::ReadCounters(const Fields& fields) {

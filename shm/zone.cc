@@ -103,8 +103,7 @@ Result<Zone> Zone::Nameless(size_t bytes) {
 Result<Zone> Zone::FromDescriptor(UniqueFd fd, size_t bytes) {
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return ErrnoError("fstat() of a zone failed", errno);
-  // Seals are what only files in memory have; anything else could become shorter beneath us.
-  if (!S_ISREG(status.st_mode) || ::fcntl(fd.get(), F_GET_SEALS) < 0) {
+  if (!S_ISREG(status.st_mode) || !IsFileInMemory(fd.get())) {  // a disk may fail beneath us
     return InvalidArgument("its descriptor is no file in memory");
   }
   if (static_cast<uint64_t>(status.st_size) != bytes) {

@@ -24,7 +24,8 @@ ConnectingSocket StartConnect(const SocketAddress& address, const ConnectOptions
 
 class PlainTransport final : public Transport {
  public:
-  // An accepted descriptor (non-blocking) or one end of a socket pair.
+  // An accepted descriptor (non-blocking), which has its listening socket's options (TCP_NODELAY),
+  // or one end of a socket pair.
   static std::unique_ptr<PlainTransport> Adopt(Loop& loop, UniqueFd fd);
 
   // Starts to connect. `errnum`: 0 it is established; EINPROGRESS: the handler's OnReady follows;

@@ -102,6 +102,35 @@ KeyPtr NextKey(OSSL_STORE_CTX* store) {
   return nullptr;
 }
 
+// OpenSSL has the same calls for a context and for one connection.
+template <class To>
+struct InstallCalls {
+  int (*certificate)(To*, X509*);
+  long (*control)(To*, int, long, void*);
+  int (*key)(To*, EVP_PKEY*);
+  const char* certificate_failed;
+  const char* key_failed;
+};
+constexpr InstallCalls<SSL_CTX> kOfContext = {
+    SSL_CTX_use_certificate, SSL_CTX_ctrl, SSL_CTX_use_PrivateKey,
+    "SSL_CTX_use_certificate() failed", "SSL_CTX_use_PrivateKey() failed"};
+constexpr InstallCalls<SSL> kOfConnection = {SSL_use_certificate, SSL_ctrl, SSL_use_PrivateKey,
+                                             "SSL_use_certificate() failed",
+                                             "SSL_use_PrivateKey() failed"};
+
+template <class To>
+Status Install(const TlsPair& pair, To* to, const InstallCalls<To>& calls) {
+  const auto& certificates = pair.chain->certificates;
+  bool good = calls.certificate(to, certificates.front().get()) == 1;
+  calls.control(to, SSL_CTRL_CHAIN, 0, nullptr);
+  for (size_t i = 1; good && i < certificates.size(); ++i) {
+    good = calls.control(to, SSL_CTRL_CHAIN_CERT, 1, certificates[i].get()) == 1;
+  }
+  if (!good) return TlsError(calls.certificate_failed);
+  if (calls.key(to, pair.key->key.get()) == 1) return {};
+  return TlsError(calls.key_failed);
+}
+
 }  // namespace
 
 bool TlsPair::Fits() const {
@@ -109,29 +138,9 @@ bool TlsPair::Fits() const {
   return X509_check_private_key(chain->certificates.front().get(), key->key.get()) == 1;
 }
 
-Status TlsPair::Use(SSL_CTX* context) const {
-  const auto& certificates = chain->certificates;
-  bool good = SSL_CTX_use_certificate(context, certificates.front().get()) == 1;
-  SSL_CTX_ctrl(context, SSL_CTRL_CHAIN, 0, nullptr);
-  for (size_t i = 1; good && i < certificates.size(); ++i) {
-    good = SSL_CTX_ctrl(context, SSL_CTRL_CHAIN_CERT, 1, certificates[i].get()) == 1;
-  }
-  if (!good) return TlsError("SSL_CTX_use_certificate() failed");
-  if (SSL_CTX_use_PrivateKey(context, key->key.get()) == 1) return {};
-  return TlsError("SSL_CTX_use_PrivateKey() failed");
-}
+Status TlsPair::Use(SSL_CTX* context) const { return Install(*this, context, kOfContext); }
 
-Status TlsPair::Use(SSL* ssl) const {
-  const auto& certificates = chain->certificates;
-  bool good = SSL_use_certificate(ssl, certificates.front().get()) == 1;
-  SSL_ctrl(ssl, SSL_CTRL_CHAIN, 0, nullptr);
-  for (size_t i = 1; good && i < certificates.size(); ++i) {
-    good = SSL_ctrl(ssl, SSL_CTRL_CHAIN_CERT, 1, certificates[i].get()) == 1;
-  }
-  if (!good) return TlsError("SSL_use_certificate() failed");
-  if (SSL_use_PrivateKey(ssl, key->key.get()) == 1) return {};
-  return TlsError("SSL_use_PrivateKey() failed");
-}
+Status TlsPair::Use(SSL* ssl) const { return Install(*this, ssl, kOfConnection); }
 
 TlsPasswords::TlsPasswords(std::string_view text) {
   for (std::string_view line : Split(text, '\n')) {
