@@ -120,7 +120,9 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
 int Master::RunAlone() {
   for (;;) {
     SetProcessTitle("single process");
-    const int code = worker::Run(generation_->EnvironmentFor(0, 0));
+    worker::Environment environment = generation_->EnvironmentFor(0, 0);
+    environment.stop_listening = [this] { GiveUpPlace(); };
+    const int code = worker::Run(environment);
     if (code != worker::kReconfigure) {
       Finish();
       return code;
@@ -333,8 +335,15 @@ void Master::End(State state, int signal) {
   service_manager_.Stopping();
   supervisor_->Stop(signal);
   if (handover_.sibling_lives()) generation_->listeners().LeaveFiles();
-  if (state != State::kStopping) return generation_->listeners().Close();
+  GiveUpPlace();
+  if (state != State::kStopping) return;
   kill_at_ms_ = MonotonicMs() + kStopWithinMs;
+}
+
+// The next one may start while the last requests end here.
+void Master::GiveUpPlace() {
+  generation_->listeners().Close();
+  pid_file_.Unlock();
 }
 
 void Master::Tick() {
@@ -351,7 +360,8 @@ void Master::Tick() {
   // Of two masters at the same zones, the newer one collects and says how full they are.
   if (!handover_.successor_lives()) {
     shared_->Tick(now, log());
-    if (generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
+    const bool ends = state_ == State::kQuitting || state_ == State::kStopping;
+    if (!ends && generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
   }
   service_manager_.Tick(now);
   control_.Serve(now);
@@ -381,7 +391,8 @@ uint64_t Master::NextDeadline() const {
   uint64_t next = look_at_ms_;
   const bool ours = !handover_.successor_lives();
   const auto zones = ours ? shared_->NextDeadline() : std::nullopt;
-  const auto names = ours ? generation_->NextDeadline() : std::nullopt;
+  const bool ends = state_ == State::kQuitting || state_ == State::kStopping;
+  const auto names = ours && !ends ? generation_->NextDeadline() : std::nullopt;
   for (const auto& deadline : {retire_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), zones,
                                service_manager_.NextDeadline(), control_.NextDeadline(), names}) {
     if (deadline) next = std::min(next, *deadline);

@@ -49,6 +49,7 @@ class Master {
   void Reopen();
   void Rest();
   void End(State state, int signal);
+  void GiveUpPlace();
   void StartWorkers();
 
   std::string StatusLine() const;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cassert>
+#include <utility>
 
 #include "worker/http/error_page.h"
 #include "worker/http/features.h"
@@ -44,6 +45,7 @@ constexpr bool CanFollow(Phase from, Phase to) {
 Exchange::Exchange(Runtime& runtime)
     : runtime_(runtime),
       timer_(runtime.loop, Callback::To<&Exchange::OnTimer>(this)),
+      refill_(runtime.loop, Callback::To<&Exchange::Refill>(this)),
       body_(*this),
       variables_(runtime.http.variables.size()),
       writer_(std::make_unique<ResponseWriter>(*this)) {}
@@ -111,12 +113,40 @@ void Exchange::StartProxy() {
 }
 
 void Exchange::OnOutputDrained() {
+  if (writer_->BodyHoldsBack()) return Refill();
   if (phase_ == Phase::kProxying) proxy_->OnClientDrained();
+}
+
+void Exchange::Flush() {
+  stream_->Flush();
+  if (writer_->BodyHoldsBack() && !stream_->blocked()) refill_.Schedule();
+}
+
+void Exchange::Refill() {
+  if (phase_ == Phase::kIdle || phase_ == Phase::kDone) return;
+  writer_->PumpBody();
+  if (writer_->BodyHoldsBack()) return Flush();
+  switch (std::exchange(ending_, Ending::kNone)) {
+    case Ending::kComplete:
+      return Complete();
+    case Ending::kBroken:
+      return AbandonAfterFlush();
+    case Ending::kNone:
+      stream_->Flush();
+      if (phase_ == Phase::kProxying) proxy_->OnClientDrained();
+  }
+}
+
+void Exchange::EndLater(Ending ending) {
+  ending_ = ending;
+  if (phase_ != Phase::kReplying) Enter(Phase::kReplying);
+  Flush();
 }
 
 void Exchange::OnClientGone() {
   if (phase_ == Phase::kProxying && !proxy_->OnClientGone()) return;
-  if (phase_ != Phase::kProxying && phase_ != Phase::kDelayed) return;
+  const bool waits = phase_ == Phase::kProxying || phase_ == Phase::kDelayed;
+  if (!waits && ending_ == Ending::kNone) return;
   Log(LogLevel::kInfo, "client prematurely closed connection");
   Abandon(499);
 }
@@ -230,6 +260,7 @@ void Exchange::Redirect(int status, std::string_view location_value) {
 }
 
 void Exchange::Complete() {
+  if (writer_->BodyHoldsBack()) return EndLater(Ending::kComplete);
   Enter(Phase::kDone);
   timer_.Disarm();
   completed_ = true;
@@ -252,6 +283,7 @@ void Exchange::Abandon(int status) {
 
 void Exchange::AbandonAfterFlush() {
   if (phase_ == Phase::kDone) return;
+  if (writer_->BodyHoldsBack()) return EndLater(Ending::kBroken);
   timer_.Disarm();
   Enter(Phase::kDone);
   stream_->CloseAfterResponse();
@@ -269,6 +301,7 @@ void Exchange::Reset() {
   at_end_.clear();
   if (proxy_ != nullptr) proxy_->Reset();
   timer_.Disarm();
+  refill_.Cancel();
   request_ = Request{};
   response_.Reset();
   body_.Reset();
@@ -281,6 +314,7 @@ void Exchange::Reset() {
   error_page_active_ = uri_cycle_ = completed_ = match_failure_told_ = false;
   TakeMatchFailure();
   holds_ = 0;
+  ending_ = Ending::kNone;
   limit_rate_ = 0;
   limit_rate_set_ = false;
   limit_req_status = limit_conn_status = {};

@@ -117,8 +117,11 @@ class Exchange final : public conf::VariableReader {
   // The response broke off in its middle: what is queued still goes out, then the connection closes
   // without a proper end.
   void AbandonAfterFlush();
-  // The response has been handed to the stream completely.
+  // The response has been handed to the writer completely.
   void Complete();
+  // To the client, now, what can be written. What filters hold back follows as the client takes
+  // what is before it; who makes the response hears OnOutputDrained after that.
+  void Flush();
 
   // While held, a complete response goes out but does not end the exchange: something that it
   // started is under way (mirror).
@@ -173,12 +176,16 @@ class Exchange final : public conf::VariableReader {
   bool ChooseServer();
   void Restart(size_t step);
   void OnTimer();
+  enum class Ending : uint8_t { kNone, kComplete, kBroken };
+  void EndLater(Ending ending);
+  void Refill();
 
   Runtime& runtime_;
   ClientStream* stream_ = nullptr;
   Phase phase_ = Phase::kIdle;
   size_t next_step_ = 0;
   Timer timer_;
+  Deferred refill_;  // filters hold something back, and the client takes more
   Request request_;
   Response response_;
   Arena arena_;
@@ -200,6 +207,7 @@ class Exchange final : public conf::VariableReader {
   bool match_failure_told_ = false;
   bool completed_ = false;  // the response is; what holds the exchange is not
   uint16_t holds_ = 0;
+  Ending ending_ = Ending::kNone;  // once filters hold nothing back
 };
 
 }  // namespace limpet::worker

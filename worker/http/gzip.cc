@@ -105,33 +105,33 @@ GzipFilter::~GzipFilter() { deflateEnd(&zlib_); }
 void GzipFilter::Deflate(std::string_view bytes, int flush) {
   SetInput(bytes);
   for (;;) {
-    if (!HasRoom()) NewBlock();
+    if (!BlockHasRoom()) NewBlock();
     const int result = deflate(&zlib_, flush);
     if (result == Z_STREAM_END || result == Z_STREAM_ERROR) return;
     if (zlib_.avail_in == 0 && zlib_.avail_out != 0) return;
   }
 }
 
-void GzipFilter::Write(BlockRef /*block*/, std::string_view bytes) {
-  if (!bytes.empty()) Deflate(bytes, Z_NO_FLUSH);
+size_t GzipFilter::Take(std::string_view bytes) {
+  Deflate(bytes, Z_NO_FLUSH);
+  return bytes.size();
 }
 
-void GzipFilter::Flush() {
+void GzipFilter::GiveAll() {
   Deflate({}, Z_SYNC_FLUSH);
   PassOn();
-  next_->Flush();
 }
 
-void GzipFilter::End() {
+bool GzipFilter::GiveEnd() {
   Deflate({}, Z_FINISH);
   PassOn();
   block_.Reset();
-  ended_ = true;
-  next_->End();
+  complete_ = true;
+  return true;
 }
 
 std::string GzipFilter::Ratio() const {
-  if (!ended_ || zlib_.total_out == 0) return "";
+  if (!complete_ || zlib_.total_out == 0) return "";
   const uint64_t hundredths = zlib_.total_in * 1000 / zlib_.total_out;
   const uint64_t rounded = (hundredths + 5) / 10;
   return fmt::format("{}.{:02}", rounded / 100, rounded % 100);

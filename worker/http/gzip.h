@@ -31,16 +31,15 @@ class GzipFilter final : public ZlibFilter {
   GzipFilter(BlockPool& pool, BodyFilter* next, int level, int64_t length);
   ~GzipFilter() override;
 
-  void Write(BlockRef block, std::string_view bytes) override;
-  void Flush() override;
-  void End() override;
-
   std::string Ratio() const;  // $gzip_ratio: "3.14"; "" before the end
 
  private:
+  size_t Take(std::string_view bytes) override;
+  void GiveAll() override;
+  bool GiveEnd() override;
   void Deflate(std::string_view bytes, int flush);
 
-  bool ended_ = false;
+  bool complete_ = false;
 };
 
 }  // namespace limpet::worker

@@ -114,6 +114,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void RefusePeers(int code, bool by_policy);
   std::string_view StickyWord() const;
   void Connect();
+  [[gnu::cold]] void RefuseConnection();
   void OnConnected();
   void QueueRequest();
   void QueueChunk();
@@ -136,6 +137,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void StartTunnel();
   void StartBody();
   void ReadBody();
+  void MakeRoom(BlockSize size);
+  void PassOn();
   bool CanSpool() const;  // what a slow client does not take may wait in a file
   bool SpliceBody();
   void ReturnPipe();
@@ -186,7 +189,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
 
   // Towards the peer.
   OutputQueue out_;
-  std::vector<Slice> pieces_;   // streamed without a known length: they become one chunk
+  std::vector<Slice> pieces_;  // streamed without a known length: they become one chunk
+  SliceJoiner joiner_;
   bool streamed_ = false;       // the body is passed on as it comes
   bool chunk_body_ = false;     // streamed, without a known length
   bool body_dropped_ = false;   // streamed bytes are gone

@@ -236,7 +236,7 @@ void ProxyExchange::StartBody() {
                          limit_rate_ == 0 && exchange_.writer().CanSplice() &&
                          connection_.transport->can_splice();
     if (splices) pipe_ = exchange_.runtime().pipes.Take();
-    exchange_.stream().Flush();
+    PassOn();
     UpdateReading();
     StartTouching();
   }

@@ -224,8 +224,7 @@ void ResponseWriter::Write(BlockRef block, std::string_view bytes) {
     char header[proto::kMaxChunkHeader];
     out.Append({header, proto::ChunkHeader(header, bytes.size())});
   }
-  constexpr size_t kCopied = 1024;  // smaller pieces join the head's block: one piece less to write
-  if (!block || bytes.size() <= kCopied) {
+  if (!block) {
     out.Append(bytes);
   } else {
     const auto offset = static_cast<size_t>(bytes.data() - block.data());
@@ -258,7 +257,11 @@ void ResponseWriter::WriteBodyPipe(std::shared_ptr<const UniqueFd> read_end, uin
   exchange_.stream().output().AppendPipe(std::move(read_end), size);
 }
 
-void ResponseWriter::Flush() { exchange_.stream().Flush(); }
+// Bytes in memory that wait for the client; what filters make is added while there are fewer.
+bool ResponseWriter::HasRoom() const {
+  constexpr uint64_t kMost = 32 * 1024;
+  return exchange_.stream().output().memory() < kMost;
+}
 
 void ResponseWriter::End() {
   if (ended_) return;
