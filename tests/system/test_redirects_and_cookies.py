@@ -97,8 +97,10 @@ def test_x_accel_redirect(limpet):
     assert get(limpet.port, "/off/").text == "body"
     answer(limpet, ("X-Accel-Redirect", "@named"))
     assert get(limpet.port, "/x").text == "named /x"
-    answer(limpet, ("X-Accel-Redirect", "/../files/a.html"))
-    assert get(limpet.port).status == 404
+    for unsafe in ("/../files/a.html", "/files/..", "/files/.%2e", "/files/%2e%2e/files/a.html", "..", ""):
+        answer(limpet, ("X-Accel-Redirect", unsafe))
+        assert get(limpet.port).status == 404
+    assert limpet.log_lines('unsafe URI "/files/.%2e" was detected')
 
 
 def test_whose_server_field(limpet):
