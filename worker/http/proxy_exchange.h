@@ -115,6 +115,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   std::string_view StickyWord() const;
   void Connect();
   [[gnu::cold]] void RefuseConnection();
+  [[gnu::cold]] void FailAtHome();
   void OnConnected();
   void QueueRequest();
   void QueueChunk();
