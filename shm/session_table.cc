@@ -40,7 +40,7 @@ SessionTable SessionTable::Format(std::byte* memory, size_t bytes, const SipKey&
   for (uint32_t i = 0; i < table.geometry_.shards; ++i) {
     Shard shard = table.ShardAt(i);
     shard.InitLock();
-    shard.Requeue(table.View(), kFirstTick);
+    shard.Requeue();
   }
   std::memcpy(header->magic, kMagic, sizeof kMagic);  // last: before it, this is no table
   return table;
@@ -157,7 +157,7 @@ LearnResult SessionTable::Learn(const SessionKey& key, uint16_t peer, uint64_t n
     return LearnResult::kRefreshed;
   }
   const Value value = Value::Of(now, false, fingerprint.extra, peer);
-  const ShardLock lock(shard, policy, now, counters_->repaired);
+  const ShardLock lock(shard, now, counters_->repaired);
   return LearnLocked(shard, fingerprint, value, policy, now);
 }
 
@@ -224,7 +224,7 @@ bool SessionTable::Forget(const SessionKey& key, uint64_t now_ms) {
   const Fingerprint fingerprint = Fingerprint::Of(key.hash);
   Shard shard = ShardOf(fingerprint);
   if (!shard.Find(fingerprint)) return false;
-  const ShardLock lock(shard, View(), TickOf(now_ms), counters_->repaired);
+  const ShardLock lock(shard, TickOf(now_ms), counters_->repaired);
   while (const Slot slot = shard.Find(fingerprint)) {
     if (shard.Remove(slot)) return true;
   }

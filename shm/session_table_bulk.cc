@@ -57,7 +57,7 @@ CollectResult SessionTable::CollectStep(uint64_t now_ms) {
       continue;
     }
     {
-      const ShardLock lock(shard, policy, now, counters_->repaired);
+      const ShardLock lock(shard, now, counters_->repaired);
       const auto end = std::chrono::steady_clock::now() + kCollectTime;
       for (uint32_t batch = 0; batch < kCollectBatches; ++batch) {
         uint32_t budget = kCollectBatch;
@@ -152,7 +152,7 @@ void SessionTable::Walk(PeerWalk* walk, uint32_t budget, uint64_t now_ms, uint16
   if (!walk->more) return;
 
   Shard shard = ShardAt(walk->shard);
-  const ShardLock lock(shard, View(), TickOf(now_ms), counters_->repaired);
+  const ShardLock lock(shard, TickOf(now_ms), counters_->repaired);
   const uint32_t begin = walk->bucket * kSlotsPerBucket;
   const uint32_t end = std::min(shard.SlotCount(), begin + std::max(budget, kSlotsPerBucket));
   for (uint32_t index = begin; index < end;) {
@@ -168,14 +168,13 @@ void SessionTable::Walk(PeerWalk* walk, uint32_t budget, uint64_t now_ms, uint16
 }
 
 uint64_t SessionTable::RepairAll(bool nobody_else_is_here, uint64_t now_ms) {
-  const PolicyView policy = View();
   const uint32_t now = TickOf(now_ms);
   if (nobody_else_is_here) header_->peers_lock.Init();
   for (uint32_t i = 0; i < geometry_.shards; ++i) {
     Shard shard = ShardAt(i);
     if (nobody_else_is_here) shard.InitLock();
-    const ShardLock lock(shard, policy, now, counters_->repaired);
-    shard.Repair(policy, now);
+    const ShardLock lock(shard, now, counters_->repaired);
+    shard.Repair(now);
   }
   return Live();
 }
@@ -187,7 +186,7 @@ std::vector<SessionRecord> SessionTable::Export(uint64_t now_ms) {
   all.reserve(Live() + geometry_.shards);
   for (uint32_t i = 0; i < geometry_.shards; ++i) {
     Shard shard = ShardAt(i);
-    const ShardLock lock(shard, policy, now, counters_->repaired);
+    const ShardLock lock(shard, now, counters_->repaired);
     for (uint32_t index = 0; index < shard.SlotCount(); ++index) {
       const Slot slot = shard.At(index);
       if (!slot || policy.Expired(slot.value.tick(), now)) continue;
@@ -207,7 +206,7 @@ bool SessionTable::Import(const SessionRecord& record, uint16_t peer, uint64_t n
   if (record.tag == 0 || !peers_.Active(peer)) return false;
   const uint32_t tick = std::clamp<uint32_t>(record.last_tick, 1, now);
   Shard shard = ShardOf(key);
-  const ShardLock lock(shard, View(), now, counters_->repaired);
+  const ShardLock lock(shard, now, counters_->repaired);
   if (shard.Find(key) || shard.Full()) return false;
   const Value value = Value::Of(tick, record.extra >> 15 != 0, key.extra, peer);
   return shard.Insert(key, value, Shard::Age::kOldest) == Shard::Placed::kYes;
@@ -223,11 +222,10 @@ void SessionTable::AdoptKey(const SipKey& key) {
 }
 
 std::string SessionTable::Check(uint64_t now_ms) {
-  const PolicyView policy = View();
   const uint32_t now = TickOf(now_ms);
   for (uint32_t i = 0; i < geometry_.shards; ++i) {
     Shard shard = ShardAt(i);
-    const ShardLock lock(shard, policy, now, counters_->repaired);
+    const ShardLock lock(shard, now, counters_->repaired);
     std::string wrong = shard.Check(now);
     if (!wrong.empty()) return wrong;
   }
