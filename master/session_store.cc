@@ -14,6 +14,7 @@ namespace limpet::master {
 namespace {
 
 constexpr uint64_t kCheckPeriodMs = 1000;  // fill levels: a look at two counters
+constexpr uint64_t kLatePeriodMs = 1000;   // between two walks through earlier tables
 
 // The object's name tells apart the limpets of a machine (by pid file, which only one can hold) and
 // their zones.
@@ -75,22 +76,36 @@ Result<std::unique_ptr<SessionStore>> SessionStore::Open(const conf::Config& con
                                                          const conf::SessionZone& zone,
                                                          const Log& log) {
   auto options = OptionsFor(config, zone);
-  auto opened = shm::SessionZone::OpenOrCreate(options, BootMs());
+  const uint64_t now = BootMs();
+  auto opened = shm::SessionZone::OpenOrCreate(options, now);
   if (!opened) return opened.error();
   Say(*opened, zone.name, log);
   opened->table().SetFillLimits(LimitsOf(zone));
-  return std::unique_ptr<SessionStore>(
+  std::unique_ptr<SessionStore> store(
       new SessionStore(std::move(*opened), std::move(options), zone));
+  store->KeepEarlier(now);
+  return store;
+}
+
+// The table that the sessions have just come from: its users go on with it until they end.
+void SessionStore::KeepEarlier(uint64_t moved_ms) {
+  if (auto zone = zone_.TakeEarlier()) {
+    if (const auto earlier = shm::SessionTable::Attach(zone->data(), zone->size()))
+      late_.Add(std::move(*zone), *earlier, moved_ms);
+  }
+  table()->set_late(late_.empty() ? nullptr : &late_);
 }
 
 Status SessionStore::Reconfigure(const conf::Config& config, const conf::SessionZone& zone,
                                  const Log& log) {
   auto options = OptionsFor(config, zone);
   if (options.bytes != options_.bytes || options.name != options_.name) {
-    auto opened = shm::SessionZone::OpenOrCreate(options, BootMs());
+    const uint64_t now = BootMs();
+    auto opened = shm::SessionZone::OpenOrCreate(options, now);
     if (!opened) return opened.error();
     Say(*opened, zone.name, log);
     zone_ = std::move(*opened);
+    KeepEarlier(now);
     sweep_ = {};  // indices of peers are another table's now
   }
   options_ = std::move(options);
@@ -115,6 +130,10 @@ void SessionStore::SetServers(const std::vector<std::string>& server_ids, bool c
 void SessionStore::Tick(uint64_t now_ms, const Log& log, shm::Counters& shared) {
   if (now_ms >= next_collect_) {
     next_collect_ = CollectOrSweep() ? now_ms : now_ms + gc_period_ms_;
+  }
+  if (!late_.empty() && now_ms >= next_late_) {
+    next_late_ = late_.Step(table(), BootMs()) ? now_ms : now_ms + kLatePeriodMs;
+    if (late_.empty()) table()->set_late(nullptr);
   }
   if (now_ms >= next_check_) {
     CheckFill(now_ms, log, shared);
@@ -152,6 +171,7 @@ void SessionStore::CheckFill(uint64_t now_ms, const Log& log, shm::Counters& sha
 }
 
 void SessionStore::SaveAndRemove(const Log& log) {
+  late_.BringAll(table(), BootMs());
   MakeParent(options_.snapshot_path);
   if (auto status = zone_.SaveAndRemove(options_.snapshot_path); !status) {
     LIMPET_LOG(log, LogLevel::kWarn, "{}: sessions stay in shared memory only",

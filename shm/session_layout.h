@@ -170,6 +170,7 @@ struct ZoneHeader {
   uint32_t crc;  // of geometry and key
   Geometry geometry;
   SipKey key;
+  uint32_t superseded;              // not 0: another table has all of its sessions (atomic)
   alignas(64) uint64_t timeout_ms;  // the policy as it was given (atomic)
   uint64_t policy;                  // and as it is used: PolicyView::Pack() (atomic)
   uint32_t retirements;             // of peers, so far

@@ -44,6 +44,10 @@ void Add(const SessionCounters& more, SessionCounters* sum) {
   sum->repaired += more.repaired;
 }
 
+SessionRecord RecordOf(uint64_t tag, Value value) {
+  return {tag, value.tick(), static_cast<uint16_t>(value.bits >> 16), value.peer()};
+}
+
 }  // namespace
 
 CollectResult SessionTable::CollectStep(uint64_t now_ms) {
@@ -191,8 +195,7 @@ std::vector<SessionRecord> SessionTable::Export(uint64_t now_ms) {
       const Slot slot = shard.At(index);
       if (!slot || policy.Expired(slot.value.tick(), now)) continue;
       if (!peers_.Active(slot.value.peer())) continue;
-      const auto extra = static_cast<uint16_t>(slot.value.bits >> 16);
-      all.push_back({shard.TagAt(index), slot.value.tick(), extra, slot.value.peer()});
+      all.push_back(RecordOf(shard.TagAt(index), slot.value));
     }
   }
   std::stable_sort(all.begin(), all.end(),
@@ -210,6 +213,51 @@ bool SessionTable::Import(const SessionRecord& record, uint16_t peer, uint64_t n
   if (shard.Find(key) || shard.Full()) return false;
   const Value value = Value::Of(tick, record.extra >> 15 != 0, key.extra, peer);
   return shard.Insert(key, value, Shard::Age::kOldest) == Shard::Placed::kYes;
+}
+
+std::optional<SessionRecord> SessionTable::ReadRecord(const SessionKey& key) const {
+  const Fingerprint fingerprint = Fingerprint::Of(key.hash);
+  const Slot slot = ShardOf(fingerprint).Find(fingerprint);
+  if (!slot) return std::nullopt;
+  return RecordOf(fingerprint.tag, slot.value);
+}
+
+// A tag that is the same before and after its value was read belongs to that value; see FindIn().
+std::vector<SessionRecord> SessionTable::UsedSince(uint32_t tick, uint32_t budget,
+                                                   SlotWalk* walk) const {
+  std::vector<SessionRecord> used;
+  const Shard shard = ShardAt(walk->shard);
+  const uint32_t end = std::min(shard.SlotCount(), walk->slot + budget);
+  for (; walk->slot < end; ++walk->slot) {
+    const uint64_t tag = shard.TagAt(walk->slot);
+    const Slot slot = shard.At(walk->slot);
+    if (!slot || slot.value.tick() < tick || shard.TagAt(walk->slot) != tag) continue;
+    used.push_back(RecordOf(tag, slot.value));
+  }
+  if (walk->slot < shard.SlotCount()) return used;
+  walk->slot = 0;
+  walk->more = ++walk->shard < geometry_.shards;
+  return used;
+}
+
+bool SessionTable::Adopt(const SessionRecord& record, uint16_t peer, uint32_t moved_tick,
+                         uint64_t now_ms) {
+  const PolicyView policy = View();
+  const uint32_t now = TickOf(now_ms);
+  const Fingerprint key{record.tag, static_cast<uint16_t>(record.extra & 0x7FFF)};
+  if (policy.Expired(record.last_tick, now)) return false;
+  Shard shard = ShardOf(key);
+  if (const Slot slot = shard.Find(key); slot && slot.value.tick() >= record.last_tick)
+    return false;
+  const ShardLock lock(shard, now, counters_->repaired);
+  while (const Slot slot = shard.Find(key)) {
+    if (slot.value.tick() >= record.last_tick) return false;
+    const bool as_moved = slot.value.tick() <= moved_tick || policy.Expired(slot.value.tick(), now);
+    const Value kept = as_moved ? slot.value.BoundTo(peer) : slot.value;
+    if (shard.Rebind(slot, kept.UsedAt(record.last_tick))) return true;
+  }
+  const Value value = Value::Of(record.last_tick, record.extra >> 15 != 0, key.extra, peer);
+  return InsertLocked(shard, key, value, policy, now) == LearnResult::kCreated;
 }
 
 void SessionTable::AdoptKey(const SipKey& key) {

@@ -92,6 +92,8 @@ Result<Zone> Zone::Open(const std::string& name) {
   return zone;
 }
 
+bool Zone::Alone() const { return TakeFlock(object_.get_mapping_handle().handle); }
+
 Result<Zone> Zone::Nameless(size_t bytes) {
   UniqueFd fd(::memfd_create("limpet-zone", MFD_CLOEXEC));
   if (!fd) return ErrnoError("memfd_create() failed", errno);
