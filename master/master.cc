@@ -135,14 +135,16 @@ int Master::RunAlone() {
 void Master::StartWorkers() {
   if (!supervisor_) {
     const pid_t self = ::getpid();
-    supervisor_.emplace(Supervisor::Hooks{.run =
-                                              [this, self](int number, int slot) {
-                                                control_.Forget();
-                                                return RunWorker(*generation_, number, slot, self);
-                                              },
-                                          .died = [this](int slot) { shared_->ForgetWorker(slot); },
-                                          .log = [this]() -> const Log& { return log(); },
-                                          .other_died = [this](pid_t pid) { OnOtherDeath(pid); }});
+    supervisor_.emplace(
+        Supervisor::Hooks{.run =
+                              [this, self](int number, int slot) {
+                                control_.Forget();
+                                return RunWorker(*generation_, number, slot, self);
+                              },
+                          .had_begun = [this](int slot) { return BeatOf(slot) != 0; },
+                          .died = [this](int slot) { shared_->ForgetWorker(slot); },
+                          .log = [this]() -> const Log& { return log(); },
+                          .other_died = [this](pid_t pid) { OnOtherDeath(pid); }});
   }
   supervisor_->StartGeneration(generation_->number(), generation_->config().worker_processes);
 }
@@ -369,13 +371,15 @@ void Master::Tick() {
 
 void Master::LookAtWorkers(uint64_t now) {
   look_at_ms_ = now + kLookEveryMs;
-  const shm::WorkerPulses& pulses = *shared_->pulses();
-  const auto beat = [&](int slot) {
-    return pulses.slots[static_cast<size_t>(slot)].beat_ms.load(std::memory_order_relaxed);
-  };
-  supervisor_->Watch(beat, static_cast<uint64_t>(generation_->config().worker_watchdog.count()),
-                     now);
-  alerts_.Check(*shared_->counters(), pulses, now, log());
+  supervisor_->Watch([this](int slot) { return BeatOf(slot); },
+                     static_cast<uint64_t>(generation_->config().worker_watchdog.count()), now);
+  alerts_.Check(*shared_->counters(), *shared_->pulses(), now, log());
+}
+
+// 0: the worker has not begun to serve.
+uint64_t Master::BeatOf(int slot) const {
+  return shared_->pulses()->slots[static_cast<size_t>(slot)].beat_ms.load(
+      std::memory_order_relaxed);
 }
 
 std::string Master::StatusLine() const {

@@ -55,6 +55,7 @@ class Master {
   std::string StatusLine() const;
   void Tick();
   void LookAtWorkers(uint64_t now_ms);
+  uint64_t BeatOf(int slot) const;
   uint64_t NextDeadline() const;
 
   const Log& log() const { return generation_->log(); }

@@ -6,6 +6,7 @@
 
 #include "worker/http/error_page.h"
 #include "worker/http/features.h"
+#include "worker/http/file_path.h"
 #include "worker/http/proxy_exchange.h"
 #include "worker/http/response_writer.h"
 #include "worker/http/steps.h"
@@ -66,7 +67,7 @@ void Exchange::set_subrequest(std::unique_ptr<Subrequest> subrequest) {
 
 void Exchange::Run(size_t step) {
   const auto steps = Steps();
-  while (step < steps.size()) {
+  while (step < steps.size() && !AnswersFailedMatch()) {
     next_step_ = step + 1;
     switch (steps[step].run(*this)) {
       case Step::kNext:
@@ -157,7 +158,14 @@ void Exchange::OnBodyError(int status) {
   Finish(status);
 }
 
-void Exchange::InternalRedirect(std::string_view uri, std::string_view args) {
+bool Exchange::IsUnsafe(std::string_view uri, std::string_view written) const {
+  if (!Climbs(uri, written)) return false;
+  Log(LogLevel::kError, fmt::format("unsafe URI \"{}\" was detected", uri));
+  return true;
+}
+
+void Exchange::InternalRedirect(std::string_view uri, std::string_view args,
+                                std::string_view written) {
   if (--request_.uri_changes <= 0) {
     Log(LogLevel::kError,
         fmt::format("rewrite or internal redirection cycle while internally redirecting to \"{}\"",
@@ -165,6 +173,7 @@ void Exchange::InternalRedirect(std::string_view uri, std::string_view args) {
     uri_cycle_ = true;
     return Finish(500);
   }
+  if (IsUnsafe(uri, written)) return Finish(404);
   request_.uri = uri;
   request_.args = args;
   request_.uri_is_original = false;
@@ -211,6 +220,18 @@ void Exchange::Finish(int status) {
   ReplyWithErrorPage(*this, status);
 }
 
+bool Exchange::AnswersFailedMatch() {
+  if (!TakeMatchFailure()) return false;
+  Finish(500);
+  return true;
+}
+
+// Once for an exchange: an error page or a log line may evaluate it again.
+void Exchange::OnMatchFailed(const std::string& why) {
+  if (!match_failure_told_) Log(LogLevel::kAlert, why);
+  match_failure_told_ = true;
+}
+
 bool Exchange::MarkErrorPage(int status) {
   if (error_page_active_) return false;
   error_page_active_ = !location().response.recursive_error_pages;
@@ -226,8 +247,8 @@ void Exchange::Reply(int status, std::string_view content_type, std::string_view
   response_.status = status;
   response_.content_type = content_type;
   response_.content_length = static_cast<int64_t>(body.size());
-  if (phase_ != Phase::kReplying) Enter(Phase::kReplying);
   if (!writer_->SendHead()) return;
+  if (phase_ != Phase::kReplying) Enter(Phase::kReplying);
   writer_->WriteBody({}, body);
   writer_->EndBody();
   Complete();
@@ -290,7 +311,8 @@ void Exchange::Reset() {
   writer_->Reset();
   arena_.Reset();
   error_status_ = 0;
-  error_page_active_ = uri_cycle_ = completed_ = false;
+  error_page_active_ = uri_cycle_ = completed_ = match_failure_told_ = false;
+  TakeMatchFailure();
   holds_ = 0;
   ending_ = Ending::kNone;
   limit_rate_ = 0;
@@ -349,7 +371,7 @@ conf::Value Exchange::Get(conf::VariableId id) {
       value = GetPrefixed(*this, variable);
       break;
   }
-  if (IsCacheable(variable)) variables_.Set(id, value);
+  if (IsCacheable(variable) && !match_failed()) variables_.Set(id, value);
   return value;
 }
 

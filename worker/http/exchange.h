@@ -108,7 +108,8 @@ class Exchange final : public conf::VariableReader {
   // A whole response from memory that outlives the exchange's end (arena or static).
   void Reply(int status, std::string_view content_type, std::string_view body);
   void Redirect(int status, std::string_view location);
-  void InternalRedirect(std::string_view uri, std::string_view args);
+  // `written`: the text of the configuration that `uri` was made from; "": it is of foreign origin.
+  void InternalRedirect(std::string_view uri, std::string_view args, std::string_view written = {});
   void GoToNamed(std::string_view name);
   // Nobody is to be answered any more: the connection closes. `status` is for the access log (499,
   // 408, 400…).
@@ -127,6 +128,9 @@ class Exchange final : public conf::VariableReader {
   void Hold() { ++holds_; }
   void Release();
 
+  // Whether a URI made for this exchange climbs (file_path.h); the log is told.
+  bool IsUnsafe(std::string_view uri, std::string_view written) const;
+
   // Whether an error_page may be taken for this status now; remembers that it was.
   bool MarkErrorPage(int status);
 
@@ -140,6 +144,11 @@ class Exchange final : public conf::VariableReader {
   conf::Captures& captures() override { return captures_; }
   void SetNamed(conf::VariableId id, conf::Value value) override;
   char* Allocate(size_t size) override { return arena_.Allocate(size); }
+
+  // True if a regular expression has failed since the last call; then 500 is the answer. Asked
+  // between the steps and before a head goes out, so that nobody acts on what was evaluated
+  // meanwhile. After the head, in trailers and logs, such a value is absent.
+  bool AnswersFailedMatch();
 
   // Facts that filters and variables need.
   void set_error_status(int status) { error_status_ = status; }
@@ -160,6 +169,7 @@ class Exchange final : public conf::VariableReader {
   void AtEnd(std::function<void()> release) { at_end_.push_back(std::move(release)); }
 
  private:
+  void OnMatchFailed(const std::string& why) override;
   void Enter(Phase next);
   void Run(size_t step);
   bool Prepare(const proto::RequestHead& head);
@@ -194,6 +204,7 @@ class Exchange final : public conf::VariableReader {
   std::vector<std::function<void()>> at_end_;
   uint64_t limit_rate_ = 0;
   bool limit_rate_set_ = false;
+  bool match_failure_told_ = false;
   bool completed_ = false;  // the response is; what holds the exchange is not
   uint16_t holds_ = 0;
   Ending ending_ = Ending::kNone;  // once filters hold nothing back

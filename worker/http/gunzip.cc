@@ -73,7 +73,7 @@ bool Unpacks(Exchange& exchange) {
   if (!settings.gunzip || response.is_upgrade) return false;
   if (response.headers.Value(proto::HeaderId::kContentEncoding) != "gzip") return false;
   response.vary_gzip = settings.gzip.vary;
-  if (ClientTakesGzip(settings.gzip, *exchange.request().head, response,
+  if (ClientTakesGzip(exchange, settings.gzip, *exchange.request().head, response,
                       exchange.runtime().WallSeconds()))
     return false;
   response.headers.RemoveAll(proto::HeaderId::kContentEncoding);

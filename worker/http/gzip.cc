@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "conf/named_groups.h"
 #include "proto/negotiation.h"
 #include "worker/http/browsers.h"
 #include "worker/http/features.h"
@@ -21,10 +22,12 @@ constexpr int kMemoryLevel = 8;
 constexpr int kGzipFormat = 16;  // zlib: added to the window bits
 
 // gzip_disable: browsers that cannot take what they ask for.
-bool IsDisabledFor(const conf::GzipSettings& settings, std::string_view agent) {
+bool IsDisabledFor(conf::VariableReader& reader, const conf::GzipSettings& settings,
+                   std::string_view agent) {
   if (settings.disabled_for_msie6 && IsOldMsie(agent)) return true;
-  return std::any_of(settings.disabled_for.begin(), settings.disabled_for.end(),
-                     [agent](const auto& regex) { return regex->Match(agent, nullptr); });
+  return std::any_of(
+      settings.disabled_for.begin(), settings.disabled_for.end(),
+      [&](const auto& regex) { return conf::Matches(reader, *regex, agent, nullptr); });
 }
 
 bool HasExpired(std::string_view expires, const Response& response, int64_t now) {
@@ -68,14 +71,14 @@ bool IsGzipCandidate(const conf::GzipSettings& settings, const Response& respons
   return IsOneOfTypes(settings.types, settings.any_type, response.content_type);
 }
 
-bool ClientTakesGzip(const conf::GzipSettings& settings, const proto::RequestHead& request,
-                     const Response& response, int64_t now) {
+bool ClientTakesGzip(conf::VariableReader& reader, const conf::GzipSettings& settings,
+                     const proto::RequestHead& request, const Response& response, int64_t now) {
   const proto::Header* accept = request.headers.Find(HeaderId::kAcceptEncoding);
   if (accept == nullptr || !proto::AcceptsGzip(accept->value)) return false;
   const int version = request.version_major * 10 + std::min(request.version_minor, 1);
   if (version < settings.http_version) return false;
   const proto::Header* agent = request.headers.Find(HeaderId::kUserAgent);
-  if (agent != nullptr && IsDisabledFor(settings, agent->value)) return false;
+  if (agent != nullptr && IsDisabledFor(reader, settings, agent->value)) return false;
   if (!request.headers.Has(HeaderId::kVia)) return true;
   return TakenThroughProxy(settings.proxied, request.headers, response, now);
 }
@@ -139,7 +142,7 @@ std::unique_ptr<BodyFilter> MakeGzipFilter(Exchange& exchange, BodyFilter* next)
   Response& response = exchange.response();
   if (!IsGzipCandidate(settings, response)) return nullptr;
   response.vary_gzip = settings.vary;
-  if (!ClientTakesGzip(settings, *exchange.request().head, response,
+  if (!ClientTakesGzip(exchange, settings, *exchange.request().head, response,
                        exchange.runtime().WallSeconds())) {
     return nullptr;
   }

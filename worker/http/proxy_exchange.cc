@@ -65,6 +65,7 @@ bool ProxyExchange::FindUpstream() {
     return true;
   }
   target_storage_ = exchange_.Evaluate(pass.url);
+  if (FailsMatch()) return false;
   ProxyUrl url;
   if (!ParseProxyUrl(target_storage_, &url)) {
     exchange_.Log(LogLevel::kError, fmt::format("invalid URL prefix in \"{}\"", target_storage_));
@@ -125,6 +126,12 @@ void ProxyExchange::FailWithoutPeer(int status) {
   state_ = State::kIdle;
   GiveStickyCookie();
   exchange_.Finish(status);
+}
+
+bool ProxyExchange::FailsMatch() {
+  if (!exchange_.match_failed()) return false;
+  state_ = State::kIdle;
+  return exchange_.AnswersFailedMatch();
 }
 
 void ProxyExchange::Connect() {

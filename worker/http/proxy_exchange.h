@@ -150,6 +150,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void EndAttempt(Outcome outcome, bool keep);
   [[gnu::cold]] void Fail(const Failure& failure, std::string_view what, int errnum);
   [[gnu::cold]] void FailWithoutPeer(int status);
+  bool FailsMatch();  // a regular expression has failed: nothing is sent, 500 is the answer
   void OnTimer();
   void OnTouchTimer();
   void ArmDeadline();

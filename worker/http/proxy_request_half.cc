@@ -106,6 +106,7 @@ void ProxyExchange::QueueRequest() {
     upstream_method_ = UpstreamMethod(exchange_);
     BuildUpstreamRequest(exchange_, proxy_host_, request_uri_, framing, &out_);
   }
+  if (FailsMatch()) return;
   if (streamed_) {
     request_half_ = Half::kBody;
     if (exchange_.body().mode() == RequestBody::Mode::kIdle)

@@ -114,12 +114,21 @@ bool ResponseWriter::SendHead() {
   if (text_filter_ != nullptr) first_ = text_filter_.get();
   if (unpacks && !response.hides_body) unpacker_ = MakeGunzipFilter(exchange_, first_);
   if (unpacker_ != nullptr) first_ = unpacker_.get();
+  if (IsReplacedAfterFailedMatch()) return false;
   DecideFraming();
   const uint64_t queued = exchange_.stream().output().size();
   ComposeHead();
   head_bytes_ = exchange_.stream().output().size() - queued;
   head_sent_ = true;
   return true;
+}
+
+// An answer of 500 goes out without the field that failed: what would replace it is no other.
+bool ResponseWriter::IsReplacedAfterFailedMatch() {
+  if (exchange_.response().status == 500) exchange_.TakeMatchFailure();
+  if (!exchange_.match_failed()) return false;
+  Reset();
+  return exchange_.AnswersFailedMatch();
 }
 
 // nginx: only what a client may keep says when it was changed, and 204 tells nothing of a body.

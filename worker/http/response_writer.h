@@ -70,6 +70,7 @@ class ResponseWriter final : public BodyFilter {
 
  private:
   void DropWhatStatusForbids();
+  bool IsReplacedAfterFailedMatch();
   void DecideFraming();
   void ComposeHead();
 
