@@ -96,4 +96,9 @@ Status DropPrivileges(const Credentials& who) {
   return who.net_raw && who.uid != 0 ? KeepTransparency() : Status();
 }
 
+void HideMemory(const conf::Config& config) {
+  const bool for_cores = config.worker_rlimit_core < 0 && !config.working_directory.empty();
+  ::prctl(PR_SET_DUMPABLE, config.worker_rlimit_core > 0 || for_cores ? 1 : 0);
+}
+
 }  // namespace limpet::master

@@ -38,8 +38,11 @@ class SessionStore {
     return std::min({next_collect_, next_check_, late_.empty() ? UINT64_MAX : next_late_});
   }
 
+  bool Save(
+      const Log& log);  // while it is in use; false: it could not be written, and that was said
+  uint64_t Changes();   // another number whenever there is something new to save
   void SaveAndRemove(const Log& log);
-  void Remove();
+  void Remove();  // with what was saved of it
 
   shm::SessionTable* table() { return &zone_.table(); }
 
@@ -47,6 +50,9 @@ class SessionStore {
   SessionStore(shm::SessionZone zone, shm::SessionZone::Options options,
                const conf::SessionZone& conf);
   void KeepEarlier(uint64_t moved_ms);
+  void HearEarlier(uint64_t now_ms);
+  template <class Write>
+  bool Written(Write write, const Log& log);
   bool CollectOrSweep();  // true: there is more
   void CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared);
 

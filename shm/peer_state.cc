@@ -250,23 +250,29 @@ void PeerStateRegistry::Release(PeerStates& states) {
   groups_.erase(found);
 }
 
-void PeerStateRegistry::ForgetWorker(int slot) {
-  for (auto& [name, group] : groups_) {
-    PeerStates all;  // a view of every state of the group, for its lock and repair
-    all.mutex_ = group->mutex;
-    for (auto& [identity, entry] : group->entries) {
-      if (entry.state != nullptr) all.states_.push_back(entry.state);
-    }
-    all.resolved_ = group->names.table();
-    for (PeerState* state : group->names.States()) all.states_.push_back(state);
-    const PeerStates::Guard guard(all);
-    for (PeerState* state : all.states_) {
-      Set(state->opening_of_slot[slot % kMaxWorkerSlots], 0);
-      Set(state->opening, SumOfOpening(*state));
-      Set(state->conns_of_slot[slot % kMaxWorkerSlots], 0);
-      Set(state->conns, SumOfSlots(*state));
-    }
+void PeerStateRegistry::ForgetWorkerIn(Group& group, int slot) {
+  PeerStates all;  // a view of every state of the group, for its lock and repair
+  all.mutex_ = group.mutex;
+  for (auto& [identity, entry] : group.entries) {
+    if (entry.state != nullptr) all.states_.push_back(entry.state);
   }
+  all.resolved_ = group.names.table();
+  for (PeerState* state : group.names.States()) all.states_.push_back(state);
+  const PeerStates::Guard guard(all);
+  for (PeerState* state : all.states_) {
+    Set(state->opening_of_slot[slot % kMaxWorkerSlots], 0);
+    Set(state->opening, SumOfOpening(*state));
+    Set(state->conns_of_slot[slot % kMaxWorkerSlots], 0);
+    Set(state->conns, SumOfSlots(*state));
+  }
+}
+
+bool PeerStateRegistry::ForgetWorker(int slot) {
+  bool done = true;
+  for (auto& [name, group] : groups_) {
+    done &= IfFree([&, &of = *group] { ForgetWorkerIn(of, slot); });
+  }
+  return done;
 }
 
 }  // namespace limpet::shm

@@ -166,14 +166,16 @@ class PeerStateRegistry {
                                      const std::vector<std::string>& identities,
                                      const std::vector<ServerName>& names, uint32_t capacity);
 
-  // A worker that used this slot has ended: the connections it counted are none.
-  void ForgetWorker(int slot);
+  // A worker that used this slot has ended: the connections it counted are none. False: a group is
+  // locked by a process that stands still; to be called again.
+  [[nodiscard]] bool ForgetWorker(int slot);
 
  private:
   friend class PeerStates;
   struct Arena;
   struct Entry;
   struct Group;
+  static void ForgetWorkerIn(Group& group, int slot);
   void Release(PeerStates& states);
 
   std::unique_ptr<Arena> arena_;
