@@ -137,7 +137,10 @@ int Master::RunAlone() {
   for (;;) {
     SetProcessTitle("single process");
     worker::Environment environment = generation_->EnvironmentFor(0, 0);
-    environment.stop_listening = [this] { GiveUpPlace(); };
+    environment.stop_listening = [this] {
+      state_ = State::kQuitting;
+      GiveUpPlace();
+    };
     const int code = worker::Run(environment);
     if (code != worker::kReconfigure) {
       Finish();
@@ -196,10 +199,7 @@ void Master::OpenControl() {
 }
 
 void Master::Loop() {
-  const auto ended = [this] {
-    return (state_ == State::kQuitting || state_ == State::kStopping) && supervisor_->idle();
-  };
-  while (!ended()) {
+  while (!(ends() && supervisor_->idle())) {
     if (const auto signal = wait_->Next(NextDeadline(), control_.fd())) OnSignal(*signal);
     Tick();
   }
@@ -232,7 +232,7 @@ void Master::OnSignal(const Signal& signal) {
 }
 
 void Master::Reload() {
-  if (state_ == State::kQuitting || state_ == State::kStopping) return;
+  if (ends()) return;
   if (handover_.successor_lives()) return ResumeWorkers();
   LIMPET_LOG(log(), LogLevel::kNotice, "reconfiguring");
   service_manager_.Reloading();
@@ -353,17 +353,21 @@ void Master::Tick() {
     supervisor_->Kill();
   }
   supervisor_->Tick(now);
-  // Of two masters at the same zones, the newer one collects and says how full they are.
-  if (!handover_.successor_lives()) {
+  if (IsNewest()) {
     shared_->Tick(now, log());
-    const bool ends = state_ == State::kQuitting || state_ == State::kStopping;
-    if (!ends && generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
+    if (!ends() && generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
     keeper_->Tick(now);
   }
   service_manager_.Tick(now);
   control_.Serve(now);
   if (succeeding_ && !handover_.predecessor_lives()) OnPredecessorGone();
   Settle();
+}
+
+// Of two masters at the same zones, the newer one collects, says how full they are and writes what
+// is kept. It may be a new binary, or one that was started while our last requests end.
+bool Master::IsNewest() const {
+  return !handover_.successor_lives() && !(ends() && pid_file_.IsTaken());
 }
 
 void Master::LookAtWorkers(uint64_t now) {
@@ -386,10 +390,9 @@ std::string Master::StatusLine() const {
 
 uint64_t Master::NextDeadline() const {
   uint64_t next = look_at_ms_;
-  const bool ours = !handover_.successor_lives();
+  const bool ours = IsNewest();
   const auto zones = ours ? shared_->NextDeadline() : std::nullopt;
-  const bool ends = state_ == State::kQuitting || state_ == State::kStopping;
-  const auto names = ours && !ends ? generation_->NextDeadline() : std::nullopt;
+  const auto names = ours && !ends() ? generation_->NextDeadline() : std::nullopt;
   const auto state = ours ? keeper_->NextDeadline() : std::nullopt;
   for (const auto& deadline :
        {retire_at_ms_, stop_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), zones,
@@ -400,13 +403,14 @@ uint64_t Master::NextDeadline() const {
 }
 
 void Master::Finish() {
-  if (handover_.sibling_lives()) {  // they go on with the same sockets and the same zones
+  const bool goes_on = handover_.sibling_lives() || !IsNewest();
+  if (goes_on) {  // they go on with the same sockets and the same zones
     generation_->listeners().LeaveFiles();
     shared_->Leave();
   }
   generation_->listeners().Close();
   control_.Close();
-  keeper_->Finish(!handover_.sibling_lives());
+  keeper_->Finish(!goes_on);
   shared_->SaveAndRemove(log());
   pid_file_.Remove();
   LIMPET_LOG(log(), LogLevel::kNotice, "exit");

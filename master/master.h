@@ -56,6 +56,8 @@ class Master {
   void Rest();
   void End(State state, int signal);
   void GiveUpPlace();
+  bool ends() const { return state_ == State::kQuitting || state_ == State::kStopping; }
+  bool IsNewest() const;
   void StartWorkers();
 
   std::string StatusLine() const;

@@ -106,6 +106,10 @@ void PidFile::Unlock() {
   if (fd_ && owner_ == ::getpid()) Lock(fd_.get(), F_UNLCK);
 }
 
+bool PidFile::IsTaken() const {
+  return !path_.empty() && !SameFile(fd_.get(), path_) && ::access(path_.c_str(), F_OK) == 0;
+}
+
 void PidFile::Remove() {
   if (!path_.empty() && owner_ == ::getpid() && SameFile(fd_.get(), path_)) ::unlink(path_.c_str());
   path_.clear();
