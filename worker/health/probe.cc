@@ -59,7 +59,7 @@ void Probe::Start(const SocketAddress& address) {
   const ConnectOptions options;
   const auto await = [&](auto connecting) {
     if (connecting.transport == nullptr)
-      return Finish({doing_, ErrnoText(connecting.errnum), connecting.ours});
+      return Finish(ProbeResult{doing_, ErrnoText(connecting.errnum), connecting.ours});
     transport_ = std::move(connecting.transport);
     if (connecting.errnum == 0) return OnConnected();
     deadline_.Arm(proxy.connect_timeout);
