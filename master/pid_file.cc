@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/own_file.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
 
@@ -36,7 +37,6 @@ bool Lock(int fd) {
 
 // A new file beside `path`, locked and written.
 Result<UniqueFd> WriteBeside(const std::string& path, const std::string& beside) {
-  ::unlink(beside.c_str());
   UniqueFd fd(::open(beside.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
   Lock(fd.get());
@@ -68,7 +68,7 @@ Place MoveInto(const std::string& beside, const std::string& path) {
 
 Status PidFile::Write(const std::string& path) {
   if (path == path_) return {};
-  const std::string beside = fmt::format("{}.{}", path, ::getpid());
+  const std::string beside = NameBeside(path);
   auto fd = WriteBeside(path, beside);
   if (!fd) return fd.error();
   Place place = Place::kChanged;
