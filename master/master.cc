@@ -138,7 +138,9 @@ int Master::RunAlone() {
   shm::LockPatience::WaitForAll();
   for (;;) {
     SetProcessTitle("single process");
-    const int code = worker::Run(generation_->EnvironmentFor(0, 0));
+    worker::Environment environment = generation_->EnvironmentFor(0, 0);
+    environment.stop_listening = [this] { GiveUpPlace(); };
+    const int code = worker::Run(environment);
     if (code != worker::kReconfigure) {
       Finish();
       return code;
@@ -328,9 +330,16 @@ void Master::End(State state, int signal) {
       keeper_->Write();  // we may not be given the time to end
       if (const auto limit = StopLimitMs()) stop_at_ms_ = MonotonicMs() + *limit;
     }
-    return generation_->listeners().Close();
+    return GiveUpPlace();
   }
+  GiveUpPlace();
   kill_at_ms_ = MonotonicMs() + kStopWithinMs;
+}
+
+// The next one may start while the last requests end here.
+void Master::GiveUpPlace() {
+  generation_->listeners().Close();
+  pid_file_.Unlock();
 }
 
 // Workers are looked at first: what stands still there may keep the rest from its work.
@@ -354,7 +363,8 @@ void Master::Tick() {
   // Of two masters at the same zones, the newer one collects and says how full they are.
   if (!handover_.successor_lives()) {
     shared_->Tick(now, log());
-    if (generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
+    const bool ends = state_ == State::kQuitting || state_ == State::kStopping;
+    if (!ends && generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
     keeper_->Tick(now);
   }
   service_manager_.Tick(now);
@@ -385,7 +395,8 @@ uint64_t Master::NextDeadline() const {
   uint64_t next = look_at_ms_;
   const bool ours = !handover_.successor_lives();
   const auto zones = ours ? shared_->NextDeadline() : std::nullopt;
-  const auto names = ours ? generation_->NextDeadline() : std::nullopt;
+  const bool ends = state_ == State::kQuitting || state_ == State::kStopping;
+  const auto names = ours && !ends ? generation_->NextDeadline() : std::nullopt;
   const auto state = ours ? keeper_->NextDeadline() : std::nullopt;
   for (const auto& deadline :
        {retire_at_ms_, stop_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), zones,

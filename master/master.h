@@ -55,6 +55,7 @@ class Master {
   void Reopen();
   void Rest();
   void End(State state, int signal);
+  void GiveUpPlace();
   void StartWorkers();
 
   std::string StatusLine() const;

@@ -165,9 +165,14 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, SessionTable& 
   return zone;
 }
 
+Status SessionZone::Save(const std::string& snapshot_path) {
+  if (!zone_.IsNamed(name_)) return {};  // what a newer one has is newer
+  return shm::Save(table_, snapshot_path);
+}
+
 Status SessionZone::SaveAndRemove(const std::string& snapshot_path) {
   if (Status saved = Save(snapshot_path); !saved) return saved;
-  Zone::Remove(name_);
+  zone_.RemoveIfAlone(name_);
   return {};
 }
 

@@ -42,9 +42,10 @@ class SessionZone {
   const std::vector<Line>& lines() const { return lines_; }  // what happened, for the master to log
 
   void Remove() { Zone::Remove(name_); }
-  // While it is in use. May throw LockBusy.
-  Status Save(const std::string& snapshot_path) { return shm::Save(table_, snapshot_path); }
-  // A clean stop: writes the snapshot and gives the shared memory back. No worker may be left.
+  // While it is in use; nothing if another zone has taken its name. May throw LockBusy.
+  Status Save(const std::string& snapshot_path);
+  // A clean stop: writes the snapshot and gives the shared memory back. No worker may be left. If
+  // another limpet works with the memory it stays; if its place has been taken nothing is written.
   Status SaveAndRemove(const std::string& snapshot_path);
 
  private:

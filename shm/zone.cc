@@ -30,7 +30,7 @@ Error Failed(const char* call, const std::string& name, int errnum) {
 // so whoever gets it exclusively knows that all others are gone.
 bool TakeFlock(int fd) {
   const bool alone = ::flock(fd, LOCK_EX | LOCK_NB) == 0;
-  ::flock(fd, LOCK_SH | LOCK_NB);
+  ::flock(fd, LOCK_SH);  // held exclusively for an instant only, also by who removes the name
   return alone;
 }
 
@@ -96,6 +96,7 @@ Result<Zone> Zone::Open(const std::string& name) {
     if (status.st_size == 0) return InvalidArgument("shared memory \"" + name + "\" is empty");
     zone.alone_ = TakeFlock(fd);
     if (Status mapped = zone.Map(std::move(object)); !mapped) return mapped.error();
+    if (!zone.IsNamed(name)) return Failed("shm_open()", name, ENOENT);  // removed in this instant
   } catch (const bip::interprocess_exception& e) {
     const int error = e.get_native_error();
     const bool missing = error == ENOENT || error == EMFILE || error == ENFILE || error == ENOMEM;
@@ -155,6 +156,21 @@ Result<Zone> Zone::Anonymous(size_t bytes) {
     return Failed("mmap()", "anonymous", e.get_native_error());
   }
   return zone;
+}
+
+bool Zone::IsNamed(const std::string& name) const {
+  struct stat ours {};
+  struct stat named {};
+  const std::string path = "/dev/shm/" + name;
+  return ::fstat(object_.get_mapping_handle().handle, &ours) == 0 &&
+         ::stat(path.c_str(), &named) == 0 && ours.st_dev == named.st_dev &&
+         ours.st_ino == named.st_ino;
+}
+
+void Zone::RemoveIfAlone(const std::string& name) {
+  const int fd = object_.get_mapping_handle().handle;
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0 && IsNamed(name)) Remove(name);
+  ::flock(fd, LOCK_SH | LOCK_NB);
 }
 
 void Zone::Remove(const std::string& name) { bip::shared_memory_object::remove(name.c_str()); }

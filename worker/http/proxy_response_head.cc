@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "proto/escape.h"
+#include "proto/target.h"
 #include "worker/http/error_page.h"
 #include "worker/http/exchange.h"
 #include "worker/http/features.h"
@@ -78,13 +79,9 @@ void ProxyExchange::OnHead() {
     return Fail(kBadResponse,
                 fmt::format("{} while reading response header from upstream", framing_.reason), 0);
   }
-  // A tunnel nobody asked for would leave client and peer at odds about what follows.
   if (framing_.kind == proto::BodyKind::kTunnel &&
       !exchange_.request().headers().Has(proto::HeaderId::kUpgrade)) {
-    return Fail(kBadResponse,
-                "upstream switched protocols without being asked while reading response header "
-                "from upstream",
-                0);
+    RefuseTunnel();
   }
   if (TryOtherPeerForStatus()) return;
   upstream_->group.Answered(selection_, exchange_.runtime().loop.NowMs());
@@ -92,6 +89,18 @@ void ProxyExchange::OnHead() {
   if (HandleAccelHeaders()) return;
   if (Intercept()) return;
   StartBody();
+}
+
+// A tunnel nobody asked for would leave client and peer at odds about what follows: as in nginx the
+// head is all that the client gets, and both connections end.
+void ProxyExchange::RefuseTunnel() {
+  LogUpstream(LogLevel::kError,
+              "upstream switched protocols without being asked while reading response header "
+              "from upstream",
+              0);
+  framing_ = {};
+  keep_upstream_ = false;
+  exchange_.stream().CloseAfterResponse();
 }
 
 bool ProxyExchange::TryOtherPeerForStatus() {
@@ -161,7 +170,7 @@ void ProxyExchange::FollowAccelRedirect(std::string_view value) {
   const size_t question = target.find('?');
   const std::string path = proto::Unescape(target.substr(0, question));
   if (path.empty() || path[0] != '/' || path.find('\0') != std::string::npos ||
-      path.find("/../") != std::string::npos) {
+      proto::UpwardSegments(path) > 0) {
     exchange_.Log(LogLevel::kError,
                   fmt::format("unsafe URI \"{}\" was detected while reading response header "
                               "from upstream",
@@ -235,7 +244,7 @@ void ProxyExchange::StartBody() {
                          limit_rate_ == 0 && exchange_.writer().CanSplice() &&
                          connection_.transport->can_splice();
     if (splices) pipe_ = exchange_.runtime().pipes.Take();
-    exchange_.stream().Flush();
+    PassOn();
     UpdateReading();
     StartTouching();
   }
