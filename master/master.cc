@@ -202,9 +202,7 @@ void Master::OpenControl() {
 }
 
 void Master::Loop() {
-  const auto ended = [this] {
-    return (state_ == State::kQuitting || state_ == State::kStopping) && supervisor_->idle();
-  };
+  const auto ended = [this] { return ends() && supervisor_->idle(); };
   while (!ended()) {
     if (const auto signal = wait_->Next(NextDeadline(), control_.fd())) OnSignal(*signal);
     Tick();
@@ -239,7 +237,7 @@ void Master::OnSignal(const Signal& signal) {
 }
 
 void Master::Reload() {
-  if (state_ == State::kQuitting || state_ == State::kStopping) return;
+  if (ends()) return;
   if (handover_.successor_lives()) return ResumeWorkers();
   LIMPET_LOG(log(), LogLevel::kNotice, "reconfiguring");
   service_manager_.Reloading();
@@ -342,6 +340,11 @@ void Master::GiveUpPlace() {
   pid_file_.Unlock();
 }
 
+// The newer of two writes down what is to be kept, also if this one only ends late.
+bool Master::KeepsState() const {
+  return !handover_.successor_lives() && (!ends() || pid_file_.IsOurs());
+}
+
 // Workers are looked at first: what stands still there may keep the rest from its work.
 void Master::Tick() {
   const uint64_t now = MonotonicMs();
@@ -363,10 +366,9 @@ void Master::Tick() {
   // Of two masters at the same zones, the newer one collects and says how full they are.
   if (!handover_.successor_lives()) {
     shared_->Tick(now, log());
-    const bool ends = state_ == State::kQuitting || state_ == State::kStopping;
-    if (!ends && generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
-    keeper_->Tick(now);
+    if (!ends() && generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
   }
+  if (KeepsState()) keeper_->Tick(now);
   service_manager_.Tick(now);
   control_.Serve(now);
   if (succeeding_ && !handover_.predecessor_lives()) OnPredecessorGone();
@@ -395,9 +397,8 @@ uint64_t Master::NextDeadline() const {
   uint64_t next = look_at_ms_;
   const bool ours = !handover_.successor_lives();
   const auto zones = ours ? shared_->NextDeadline() : std::nullopt;
-  const bool ends = state_ == State::kQuitting || state_ == State::kStopping;
-  const auto names = ours && !ends ? generation_->NextDeadline() : std::nullopt;
-  const auto state = ours ? keeper_->NextDeadline() : std::nullopt;
+  const auto names = ours && !ends() ? generation_->NextDeadline() : std::nullopt;
+  const auto state = KeepsState() ? keeper_->NextDeadline() : std::nullopt;
   for (const auto& deadline :
        {retire_at_ms_, stop_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), zones,
         service_manager_.NextDeadline(), control_.NextDeadline(), names, state}) {
@@ -413,7 +414,7 @@ void Master::Finish() {
   }
   generation_->listeners().Close();
   control_.Close();
-  keeper_->Finish(!handover_.sibling_lives());
+  keeper_->Finish(!handover_.sibling_lives() && pid_file_.IsOurs());
   shared_->SaveAndRemove(log());
   pid_file_.Remove();
   LIMPET_LOG(log(), LogLevel::kNotice, "exit");

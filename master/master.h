@@ -59,6 +59,8 @@ class Master {
   void StartWorkers();
 
   std::string StatusLine() const;
+  bool ends() const { return state_ == State::kQuitting || state_ == State::kStopping; }
+  bool KeepsState() const;
   void Tick();
   void LookAtWorkers(uint64_t now_ms);
   uint64_t BeatOf(int slot) const;

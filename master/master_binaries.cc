@@ -24,7 +24,7 @@ void Master::ResumeWorkers() {
 }
 
 void Master::ChangeBinary() {
-  if (state_ == State::kQuitting || state_ == State::kStopping) return;
+  if (ends()) return;
   if (handover_.sibling_lives()) {
     LIMPET_LOG(
         log(), LogLevel::kNotice,
@@ -80,7 +80,7 @@ void Master::OnOtherDeath(pid_t pid) {
   if (!handover_.Forget(pid)) return;
   LIMPET_LOG(log(), LogLevel::kNotice, "new binary process {} has ended", pid);
   others_gone_ = true;
-  if (state_ == State::kQuitting || state_ == State::kStopping) return Settle();
+  if (ends()) return Settle();
   if (auto status = pid_file_.Rename(generation_->config().pid_path); !status) {
     LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
   }

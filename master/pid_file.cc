@@ -106,8 +106,12 @@ void PidFile::Unlock() {
   if (fd_ && owner_ == ::getpid()) Lock(fd_.get(), F_UNLCK);
 }
 
+bool PidFile::IsOurs() const {
+  return !path_.empty() && owner_ == ::getpid() && SameFile(fd_.get(), path_);
+}
+
 void PidFile::Remove() {
-  if (!path_.empty() && owner_ == ::getpid() && SameFile(fd_.get(), path_)) ::unlink(path_.c_str());
+  if (IsOurs()) ::unlink(path_.c_str());
   path_.clear();
   fd_.Reset();
 }

@@ -31,7 +31,8 @@ class PidFile {
   // From now on another process may take the file's place. Until then it stays.
   void Unlock();
 
-  void Remove();  // unless it is no longer ours
+  bool IsOurs() const;  // no other process has taken the file's place
+  void Remove();        // unless it is no longer ours
   const std::string& path() const { return path_; }
 
  private:
