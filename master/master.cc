@@ -139,7 +139,10 @@ int Master::RunAlone() {
   for (;;) {
     SetProcessTitle("single process");
     worker::Environment environment = generation_->EnvironmentFor(0, 0);
-    environment.stop_listening = [this] { GiveUpPlace(); };
+    environment.stop_listening = [this] {
+      state_ = State::kQuitting;
+      GiveUpPlace();
+    };
     const int code = worker::Run(environment);
     if (code != worker::kReconfigure) {
       Finish();
@@ -202,8 +205,7 @@ void Master::OpenControl() {
 }
 
 void Master::Loop() {
-  const auto ended = [this] { return ends() && supervisor_->idle(); };
-  while (!ended()) {
+  while (!(ends() && supervisor_->idle())) {
     if (const auto signal = wait_->Next(NextDeadline(), control_.fd())) OnSignal(*signal);
     Tick();
   }
@@ -340,11 +342,6 @@ void Master::GiveUpPlace() {
   pid_file_.Unlock();
 }
 
-// The newer of two writes down what is to be kept, also if this one only ends late.
-bool Master::KeepsState() const {
-  return !handover_.successor_lives() && (!ends() || pid_file_.IsOurs());
-}
-
 // Workers are looked at first: what stands still there may keep the rest from its work.
 void Master::Tick() {
   const uint64_t now = MonotonicMs();
@@ -363,16 +360,21 @@ void Master::Tick() {
     supervisor_->Kill();
   }
   supervisor_->Tick(now);
-  // Of two masters at the same zones, the newer one collects and says how full they are.
-  if (!handover_.successor_lives()) {
+  if (IsNewest()) {
     shared_->Tick(now, log());
     if (!ends() && generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
+    keeper_->Tick(now);
   }
-  if (KeepsState()) keeper_->Tick(now);
   service_manager_.Tick(now);
   control_.Serve(now);
   if (succeeding_ && !handover_.predecessor_lives()) OnPredecessorGone();
   Settle();
+}
+
+// Of two masters at the same zones, the newer one collects, says how full they are and writes what
+// is kept. It may be a new binary, or one that was started while our last requests end.
+bool Master::IsNewest() const {
+  return !handover_.successor_lives() && !(ends() && pid_file_.IsTaken());
 }
 
 void Master::LookAtWorkers(uint64_t now) {
@@ -395,10 +397,10 @@ std::string Master::StatusLine() const {
 
 uint64_t Master::NextDeadline() const {
   uint64_t next = look_at_ms_;
-  const bool ours = !handover_.successor_lives();
+  const bool ours = IsNewest();
   const auto zones = ours ? shared_->NextDeadline() : std::nullopt;
   const auto names = ours && !ends() ? generation_->NextDeadline() : std::nullopt;
-  const auto state = KeepsState() ? keeper_->NextDeadline() : std::nullopt;
+  const auto state = ours ? keeper_->NextDeadline() : std::nullopt;
   for (const auto& deadline :
        {retire_at_ms_, stop_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), zones,
         service_manager_.NextDeadline(), control_.NextDeadline(), names, state}) {
@@ -408,13 +410,14 @@ uint64_t Master::NextDeadline() const {
 }
 
 void Master::Finish() {
-  if (handover_.sibling_lives()) {  // they go on with the same sockets and the same zones
+  const bool goes_on = handover_.sibling_lives() || !IsNewest();
+  if (goes_on) {  // they go on with the same sockets and the same zones
     generation_->listeners().LeaveFiles();
     shared_->Leave();
   }
   generation_->listeners().Close();
   control_.Close();
-  keeper_->Finish(!handover_.sibling_lives() && pid_file_.IsOurs());
+  keeper_->Finish(!goes_on);
   shared_->SaveAndRemove(log());
   pid_file_.Remove();
   LIMPET_LOG(log(), LogLevel::kNotice, "exit");

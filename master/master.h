@@ -56,11 +56,11 @@ class Master {
   void Rest();
   void End(State state, int signal);
   void GiveUpPlace();
+  bool ends() const { return state_ == State::kQuitting || state_ == State::kStopping; }
+  bool IsNewest() const;
   void StartWorkers();
 
   std::string StatusLine() const;
-  bool ends() const { return state_ == State::kQuitting || state_ == State::kStopping; }
-  bool KeepsState() const;
   void Tick();
   void LookAtWorkers(uint64_t now_ms);
   uint64_t BeatOf(int slot) const;

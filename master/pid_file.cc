@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstdio>
 
-#include "base/own_file.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
 
@@ -37,6 +36,7 @@ bool Lock(int fd, short type = F_WRLCK) {
 
 // A new file beside `path`, locked and written.
 Result<UniqueFd> WriteBeside(const std::string& path, const std::string& beside) {
+  ::unlink(beside.c_str());
   UniqueFd fd(::open(beside.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
   Lock(fd.get());
@@ -68,7 +68,7 @@ Place MoveInto(const std::string& beside, const std::string& path) {
 
 Status PidFile::Write(const std::string& path) {
   if (path == path_) return {};
-  const std::string beside = NameBeside(path);
+  const std::string beside = fmt::format("{}.{}", path, ::getpid());
   auto fd = WriteBeside(path, beside);
   if (!fd) return fd.error();
   Place place = Place::kChanged;
@@ -106,12 +106,12 @@ void PidFile::Unlock() {
   if (fd_ && owner_ == ::getpid()) Lock(fd_.get(), F_UNLCK);
 }
 
-bool PidFile::IsOurs() const {
-  return !path_.empty() && owner_ == ::getpid() && SameFile(fd_.get(), path_);
+bool PidFile::IsTaken() const {
+  return !path_.empty() && !SameFile(fd_.get(), path_) && ::access(path_.c_str(), F_OK) == 0;
 }
 
 void PidFile::Remove() {
-  if (IsOurs()) ::unlink(path_.c_str());
+  if (!path_.empty() && owner_ == ::getpid() && SameFile(fd_.get(), path_)) ::unlink(path_.c_str());
   path_.clear();
   fd_.Reset();
 }

@@ -30,9 +30,9 @@ class PidFile {
 
   // From now on another process may take the file's place. Until then it stays.
   void Unlock();
+  bool IsTaken() const;  // by another process: it goes on in our place
 
-  bool IsOurs() const;  // no other process has taken the file's place
-  void Remove();        // unless it is no longer ours
+  void Remove();  // unless it is no longer ours
   const std::string& path() const { return path_; }
 
  private:
