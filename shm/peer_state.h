@@ -9,7 +9,8 @@
 //
 // Connections are counted per worker slot; `conns` is their sum, kept for cheap reading. When a
 // worker has died, the master calls ForgetWorker(slot) and its connections are gone from the sum:
-// max_conns never leaks. Times are CLOCK_MONOTONIC milliseconds.
+// max_conns never leaks. What another binary of this limpet has is in the PeerBook. Times are
+// CLOCK_MONOTONIC milliseconds.
 #pragma once
 
 #include <atomic>
@@ -18,9 +19,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "shm/counters.h"  // kMaxWorkerSlots
+#include "shm/peer_book.h"
 #include "shm/robust_mutex.h"
 
 namespace limpet::shm {
@@ -59,6 +62,7 @@ struct alignas(64) PeerState {
   std::atomic<uint64_t> probes{0};         // active checks made
   std::atomic<uint32_t> failed_probes{0};  // of them
   std::atomic<uint32_t> unhealthy{0};      // times it became unhealthy
+  std::atomic<uint32_t> place{0};          // in the PeerBook; 0: none
 
   // Answers by class (1xx to 5xx), and bytes of their heads and bodies both ways.
   alignas(64) std::atomic<uint64_t> responses[5]{};
@@ -117,8 +121,11 @@ class PeerStates {
   };
 
   // One connection (or request) more or less at a peer. Under the lock.
-  static void AddConn(PeerState& state, int slot);
-  static void DropConn(PeerState& state, int slot);
+  void AddConn(PeerState& state, int slot);
+  void DropConn(PeerState& state, int slot);
+  // How many the other binary has there, for as long as this process lives; null: nobody counts
+  // them. `identity` is the peer's own in its upstream. Under the lock.
+  const PeerBook::Count* ConnsElsewhere(PeerState& state, std::string_view identity);
 
  private:
   friend class PeerStateRegistry;
@@ -126,6 +133,7 @@ class PeerStates {
   void Lock();
   void Unlock();
   void Repair();
+  void SetConns(PeerState& state, uint32_t conns);
 
   std::vector<PeerState*> states_;
   std::unique_ptr<PeerState[]> own_;
@@ -137,6 +145,7 @@ class PeerStates {
   PeerStateRegistry* registry_ = nullptr;
   std::string upstream_;
   std::vector<std::string> identities_;
+  PeerBook* book_ = nullptr;  // null: there is no other binary's
   bool shared_ = false;
 };
 
@@ -158,6 +167,9 @@ class PeerStateRegistry {
                                      const std::vector<std::string>& identities,
                                      const std::vector<ServerName>& names, uint32_t capacity);
 
+  // Where both binaries of a limpet count; before the first Attach.
+  void SetBook(PeerBook* book) { book_ = book; }
+
   // A worker that used this slot has ended: the connections it counted are none.
   void ForgetWorker(int slot);
 
@@ -167,7 +179,9 @@ class PeerStateRegistry {
   struct Entry;
   struct Group;
   void Release(PeerStates& states);
+  void CollectPlaces();
 
+  PeerBook* book_ = nullptr;
   std::unique_ptr<Arena> arena_;
   std::map<std::string, std::unique_ptr<Group>> groups_;  // by upstream name
 };
