@@ -1,6 +1,7 @@
 #include "master/master.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -31,6 +32,9 @@ bool LogsToStderr(const conf::Config& config, const Paths& paths) {
   }
   return false;
 }
+
+// What loading has taken and freed: it would stay, here and once more in each worker.
+void GiveBackMemory() { ::malloc_trim(0); }
 
 struct SignalMeaning {
   int number;
@@ -94,6 +98,8 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
   if (!opened) return opened.error();
   generation_ = std::move(*opened);
   generation_->RecallPeers(handover_.notes());
+  handover_.ForgetNotes();
+  GiveBackMemory();
   UniqueFd terminal;  // where who has started us waits
   if (config->daemon && !handover_.from_master()) {
     auto left = Daemonize(LogsToStderr(*config, start_.paths));
@@ -229,6 +235,7 @@ bool Master::OpenNext() {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", status.error().message);
   }
   shared_->DropUnused(generation_->config());
+  GiveBackMemory();
   return true;
 }
 
