@@ -103,8 +103,8 @@ def test_x_accel_redirect(limpet):
 
 def test_whose_server_field(limpet):
     answer(limpet)
-    assert get(limpet.port).header("server").startswith("nginx/")
+    assert get(limpet.port).header("server").startswith("limpet/")
     assert get(limpet.port, "/server/").header("server") is None  # the upstream has said nothing
     answer(limpet, ("Server", "mine"))
-    assert get(limpet.port).header("server").startswith("nginx/")
+    assert get(limpet.port).header("server").startswith("limpet/")
     assert get(limpet.port, "/server/").header("server") == "mine"
