@@ -27,7 +27,7 @@ struct ProbePlan {
   std::string request;  // "" if an open connection is enough
 
   static ProbePlan For(const conf::Location& location, const conf::Http& http,
-                       const TlsClientContexts* contexts);
+                       const TlsClientContexts* contexts, const Log& log);
 };
 
 struct ProbeResult {

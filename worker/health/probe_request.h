@@ -3,11 +3,14 @@
 
 #include <string>
 
+#include "base/log.h"
 #include "conf/config.h"
 
 namespace limpet::worker {
 
 // Of the variables only $proxy_host and $proxy_port have a value: there is no client.
-std::string ProbeRequest(const conf::Location& location, const conf::VariableTable& variables);
+// A header whose value would end its line is left out, and `log` told.
+std::string ProbeRequest(const conf::Location& location, const conf::VariableTable& variables,
+                         const Log& log);
 
 }  // namespace limpet::worker

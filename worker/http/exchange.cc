@@ -181,6 +181,11 @@ void Exchange::Finish(int status) {
   ReplyWithErrorPage(*this, status);
 }
 
+void Exchange::FinishWithOwnPage(int status) {
+  if (proxy_ != nullptr) proxy_->Stop();
+  ReplyWithErrorPage(*this, status);
+}
+
 bool Exchange::MarkErrorPage(int status) {
   if (error_page_active_) return false;
   error_page_active_ = !location().response.recursive_error_pages;

@@ -116,6 +116,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void Connect();
   void OnConnected();
   void QueueRequest();
+  void RefuseRequest(std::string_view unfit);
   void QueueChunk();
   void QueuePiece(const Slice& piece);
   void FlushRequest();

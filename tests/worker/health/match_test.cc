@@ -71,7 +71,7 @@ TEST(Match, OfNothingIsTwoAndThreeHundreds) {
 TEST(ProbeRequest, HasTheConstantHeadersOfTheLocation) {
   const auto config = Load("status 200;");
   const conf::Location& location = *config->http->upstreams[0]->checks[0];
-  EXPECT_EQ(ProbeRequest(location, config->http->variables),
+  EXPECT_EQ(ProbeRequest(location, config->http->variables, Log()),
             "GET /alive HTTP/1.1\r\nHost: a.example\r\nX-From: u\r\nConnection: close\r\n\r\n");
 }
 
