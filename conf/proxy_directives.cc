@@ -73,6 +73,7 @@ Status Pass(Block& b, const Directive& d) {
   pass.has_variables = !pass.url.is_constant();
   if (!pass.has_variables) {
     if (Status s = ConstantUrl(b, d, &pass); !s) return s;
+    WarnOfSlashes(b, d, pass.uri);
   }
   location.proxy.pass = std::move(pass);
   const bool in_tree = location.kind == LocationKind::kPrefix ||

@@ -112,6 +112,7 @@ worker::Environment Generation::EnvironmentFor(int number, int slot) {
   environment.pulses = pulses_;
   environment.set_title = SetProcessTitle;
   environment.tls = tls_.get();
+  environment.stop_listening = [this] { listeners_.Close(); };
   return environment;
 }
 

@@ -126,7 +126,9 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
 int Master::RunAlone() {
   for (;;) {
     SetProcessTitle("single process");
-    const int code = worker::Run(generation_->EnvironmentFor(0, 0));
+    worker::Environment environment = generation_->EnvironmentFor(0, 0);
+    environment.stop_listening = [this] { GiveUpPlace(); };
+    const int code = worker::Run(environment);
     if (code != worker::kReconfigure) {
       Finish();
       return code;
@@ -139,14 +141,16 @@ int Master::RunAlone() {
 void Master::StartWorkers() {
   if (!supervisor_) {
     const pid_t self = ::getpid();
-    supervisor_.emplace(Supervisor::Hooks{.run =
-                                              [this, self](int number, int slot) {
-                                                control_.Forget();
-                                                return RunWorker(*generation_, number, slot, self);
-                                              },
-                                          .died = [this](int slot) { shared_->ForgetWorker(slot); },
-                                          .log = [this]() -> const Log& { return log(); },
-                                          .other_died = [this](pid_t pid) { OnOtherDeath(pid); }});
+    supervisor_.emplace(
+        Supervisor::Hooks{.run =
+                              [this, self](int number, int slot) {
+                                control_.Forget();
+                                return RunWorker(*generation_, number, slot, self);
+                              },
+                          .had_begun = [this](int slot) { return BeatOf(slot) != 0; },
+                          .died = [this](int slot) { shared_->ForgetWorker(slot); },
+                          .log = [this]() -> const Log& { return log(); },
+                          .other_died = [this](pid_t pid) { OnOtherDeath(pid); }});
   }
   supervisor_->StartGeneration(generation_->number(), generation_->config().worker_processes);
 }
@@ -338,8 +342,15 @@ void Master::End(State state, int signal) {
   service_manager_.Stopping();
   supervisor_->Stop(signal);
   if (handover_.sibling_lives()) generation_->listeners().LeaveFiles();
-  if (state != State::kStopping) return generation_->listeners().Close();
+  GiveUpPlace();
+  if (state != State::kStopping) return;
   kill_at_ms_ = MonotonicMs() + kStopWithinMs;
+}
+
+// The next one may start while the last requests end here.
+void Master::GiveUpPlace() {
+  generation_->listeners().Close();
+  pid_file_.Unlock();
 }
 
 void Master::Tick() {
@@ -356,7 +367,8 @@ void Master::Tick() {
   // Of two masters at the same zones, the newer one collects and says how full they are.
   if (!handover_.successor_lives()) {
     shared_->Tick(now, log());
-    if (generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
+    const bool ends = state_ == State::kQuitting || state_ == State::kStopping;
+    if (!ends && generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
   }
   service_manager_.Tick(now);
   control_.Serve(now);
@@ -366,13 +378,15 @@ void Master::Tick() {
 
 void Master::LookAtWorkers(uint64_t now) {
   look_at_ms_ = now + kLookEveryMs;
-  const shm::WorkerPulses& pulses = *shared_->pulses();
-  const auto beat = [&](int slot) {
-    return pulses.slots[static_cast<size_t>(slot)].beat_ms.load(std::memory_order_relaxed);
-  };
-  supervisor_->Watch(beat, static_cast<uint64_t>(generation_->config().worker_watchdog.count()),
-                     now);
-  alerts_.Check(*shared_->counters(), pulses, now, log());
+  supervisor_->Watch([this](int slot) { return BeatOf(slot); },
+                     static_cast<uint64_t>(generation_->config().worker_watchdog.count()), now);
+  alerts_.Check(*shared_->counters(), *shared_->pulses(), now, log());
+}
+
+// 0: the worker has not begun to serve.
+uint64_t Master::BeatOf(int slot) const {
+  return shared_->pulses()->slots[static_cast<size_t>(slot)].beat_ms.load(
+      std::memory_order_relaxed);
 }
 
 std::string Master::StatusLine() const {
@@ -384,7 +398,8 @@ uint64_t Master::NextDeadline() const {
   uint64_t next = look_at_ms_;
   const bool ours = !handover_.successor_lives();
   const auto zones = ours ? shared_->NextDeadline() : std::nullopt;
-  const auto names = ours ? generation_->NextDeadline() : std::nullopt;
+  const bool ends = state_ == State::kQuitting || state_ == State::kStopping;
+  const auto names = ours && !ends ? generation_->NextDeadline() : std::nullopt;
   for (const auto& deadline : {retire_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), zones,
                                service_manager_.NextDeadline(), control_.NextDeadline(), names}) {
     if (deadline) next = std::min(next, *deadline);

@@ -49,11 +49,13 @@ class Master {
   void Reopen();
   void Rest();
   void End(State state, int signal);
+  void GiveUpPlace();
   void StartWorkers();
 
   std::string StatusLine() const;
   void Tick();
   void LookAtWorkers(uint64_t now_ms);
+  uint64_t BeatOf(int slot) const;
   uint64_t NextDeadline() const;
 
   const Log& log() const { return generation_->log(); }

@@ -27,9 +27,9 @@ bool SameFile(int fd, const std::string& path) {
 }
 
 // False if another process holds it. A file system without locks says nothing: then nobody does.
-bool Lock(int fd) {
+bool Lock(int fd, short type = F_WRLCK) {
   struct flock whole {};
-  whole.l_type = F_WRLCK;
+  whole.l_type = type;
   whole.l_whence = SEEK_SET;
   return ::fcntl(fd, F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN);
 }
@@ -100,6 +100,10 @@ Status PidFile::Rename(const std::string& path) {
   }
   path_ = path;
   return {};
+}
+
+void PidFile::Unlock() {
+  if (fd_ && owner_ == ::getpid()) Lock(fd_.get(), F_UNLCK);
 }
 
 void PidFile::Remove() {

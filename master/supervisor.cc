@@ -15,8 +15,7 @@
 namespace limpet::master {
 namespace {
 
-constexpr uint64_t kYoungMs = 1000;      // who dies younger than this will likely do so again
-constexpr uint64_t kFirstDelayMs = 100;  // doubled with each young death …
+constexpr uint64_t kFirstDelayMs = 100;  // doubled with each death before the beginning …
 constexpr uint64_t kLongestDelayMs = 5000;
 
 std::string DescribeDeath(pid_t pid, int status) {
@@ -29,12 +28,12 @@ std::string DescribeDeath(pid_t pid, int status) {
 
 }  // namespace
 
-uint64_t RespawnDelay::AfterDeath(uint64_t lived_ms) {
-  if (lived_ms >= kYoungMs) {
-    young_deaths_ = 0;
+uint64_t RespawnDelay::AfterDeath(bool had_begun) {
+  if (had_begun) {
+    deaths_before_beginning_ = 0;
     return 0;
   }
-  const int deaths = young_deaths_++;
+  const int deaths = deaths_before_beginning_++;
   if (deaths == 0) return 0;  // once may be an accident
   return std::min(kFirstDelayMs << std::min(deaths - 1, 16), kLongestDelayMs);
 }
@@ -118,12 +117,13 @@ void Supervisor::OnDeath(pid_t pid, int status) {
   const bool by_signal = WIFSIGNALED(status);
   LIMPET_LOG(hooks_.log(), by_signal ? LogLevel::kAlert : LogLevel::kNotice, "{}",
              DescribeDeath(pid, status));
+  const bool had_begun = hooks_.had_begun(dead.slot);
   hooks_.died(dead.slot);
   if (dead.ending || dead.generation != generation_) return;
   if (static_cast<size_t>(dead.number) >= seats_.size()) return;
   const uint64_t now = MonotonicMs();
   Seat& seat = seats_[static_cast<size_t>(dead.number)];
-  const uint64_t delay = seat.delay.AfterDeath(now - dead.started_ms);
+  const uint64_t delay = seat.delay.AfterDeath(had_begun);
   seat.start_at_ms = now + delay;
   if (delay == 0) return;
   LIMPET_LOG(hooks_.log(), LogLevel::kError, "worker {} keeps dying, it is started again in {} ms",

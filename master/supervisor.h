@@ -14,14 +14,15 @@
 
 namespace limpet::master {
 
-// How long to wait before a worker that has died is started again: not at all, unless it keeps
-// dying young.
+// How long to wait before a worker that has died is started again. Not at all if it had begun to
+// serve: a request that crashes workers must not take the service with it. Workers that never begin
+// are started ever more rarely.
 class RespawnDelay {
  public:
-  uint64_t AfterDeath(uint64_t lived_ms);  // milliseconds to wait
+  uint64_t AfterDeath(bool had_begun);  // milliseconds to wait
 
  private:
-  int young_deaths_ = 0;
+  int deaths_before_beginning_ = 0;  // in a row
 };
 
 class Supervisor {
@@ -36,7 +37,9 @@ class Supervisor {
   };
   struct Hooks {
     std::function<int(int number, int slot)> run;  // in the child: returns the exit status
-    std::function<void(int slot)> died;            // in the master: what the worker held is free
+    // In the master: whether the worker that has died had begun to serve; asked before `died`.
+    std::function<bool(int slot)> had_begun;
+    std::function<void(int slot)> died;  // in the master: what the worker held is free
     std::function<const Log&()> log;
     std::function<void(pid_t pid)> other_died = [](pid_t) {};  // a child that is no worker
   };

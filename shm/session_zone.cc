@@ -33,7 +33,7 @@ Result<SessionZone> SessionZone::OpenOrCreate(const Options& options, uint64_t n
   table->SetPolicy(options.policy);
   const bool crashed = opened->alone();  // else others work with it: a reload, or a new binary
   const uint64_t kept = crashed ? table->RepairAll(true, now_ms) : table->Live();
-  SessionZone zone(options.name, *std::move(opened), *table);
+  SessionZone zone(*std::move(opened), *table);
   zone.origin_ = Origin::kReattached;
   zone.kept_ = kept;
   if (crashed) {
@@ -49,7 +49,7 @@ Result<SessionZone> SessionZone::Fresh(const Options& options, uint64_t) {
   if (!created) return created.error();
   SessionTable table = SessionTable::Format(created->data(), created->size());
   table.SetPolicy(options.policy);
-  SessionZone zone(options.name, *std::move(created), table);
+  SessionZone zone(*std::move(created), table);
   if (!options.snapshot_path.empty() && ::access(options.snapshot_path.c_str(), F_OK) == 0) {
     zone.LoadSnapshot(options.snapshot_path);
   }
@@ -86,7 +86,7 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, SessionTable& 
     Zone::Remove(temporary);
     return renamed.error();
   }
-  SessionZone zone(options.name, *std::move(created), table);
+  SessionZone zone(*std::move(created), table);
   zone.origin_ = Origin::kMigrated;
   zone.kept_ = moved.moved;
   zone.Say(moved.moved < moved.of ? LogLevel::kWarn : LogLevel::kNotice,
@@ -96,8 +96,9 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, SessionTable& 
 }
 
 Status SessionZone::SaveAndRemove(const std::string& snapshot_path) {
+  if (!zone_.HasItsName()) return {};  // what a newer one has is newer
   if (Status saved = Save(table_, snapshot_path); !saved) return saved;
-  Zone::Remove(name_);
+  zone_.RemoveIfAlone();
   return {};
 }
 

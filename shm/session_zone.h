@@ -40,19 +40,18 @@ class SessionZone {
   uint64_t kept() const { return kept_; }  // sessions that were found, moved or loaded
   const std::vector<Line>& lines() const { return lines_; }  // what happened, for the master to log
 
-  // A clean stop: writes the snapshot and gives the shared memory back. No worker may be left.
+  // A clean stop: writes the snapshot and gives the shared memory back. No worker may be left. If
+  // another limpet works with the memory it stays; if its place has been taken nothing is written.
   Status SaveAndRemove(const std::string& snapshot_path);
 
  private:
-  SessionZone(std::string name, Zone zone, SessionTable table)
-      : name_(std::move(name)), zone_(std::move(zone)), table_(table) {}
+  SessionZone(Zone zone, SessionTable table) : zone_(std::move(zone)), table_(table) {}
 
   static Result<SessionZone> Fresh(const Options& options, uint64_t now_ms);
   static Result<SessionZone> MoveOver(const Options& options, SessionTable& old, uint64_t now_ms);
   void LoadSnapshot(const std::string& path);
   void Say(LogLevel level, std::string text) { lines_.push_back({level, std::move(text)}); }
 
-  std::string name_;
   Zone zone_;
   SessionTable table_;
   Origin origin_ = Origin::kFresh;

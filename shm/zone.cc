@@ -27,7 +27,7 @@ Error Failed(const char* call, const std::string& name, int errnum) {
 // so whoever gets it exclusively knows that all others are gone.
 bool TakeFlock(int fd) {
   const bool alone = ::flock(fd, LOCK_EX | LOCK_NB) == 0;
-  ::flock(fd, LOCK_SH | LOCK_NB);
+  ::flock(fd, LOCK_SH);  // held exclusively for an instant only, also by who removes the name
   return alone;
 }
 
@@ -86,6 +86,7 @@ Result<Zone> Zone::Open(const std::string& name) {
     if (status.st_size == 0) return InvalidArgument("shared memory \"" + name + "\" is empty");
     zone.alone_ = TakeFlock(fd);
     if (Status mapped = zone.Map(std::move(object)); !mapped) return mapped.error();
+    if (!zone.HasItsName()) return Failed("shm_open()", name, ENOENT);  // removed in this instant
   } catch (const bip::interprocess_exception& e) {
     return Failed("shm_open()", name, e.get_native_error());
   }
@@ -127,6 +128,21 @@ Result<Zone> Zone::Anonymous(size_t bytes) {
     return Failed("mmap()", "anonymous", e.get_native_error());
   }
   return zone;
+}
+
+bool Zone::HasItsName() const {
+  struct stat ours {};
+  struct stat named {};
+  const std::string path = std::string("/dev/shm/") + object_.get_name();
+  return ::fstat(object_.get_mapping_handle().handle, &ours) == 0 &&
+         ::stat(path.c_str(), &named) == 0 && ours.st_dev == named.st_dev &&
+         ours.st_ino == named.st_ino;
+}
+
+void Zone::RemoveIfAlone() {
+  const int fd = object_.get_mapping_handle().handle;
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0 && HasItsName()) Remove(object_.get_name());
+  ::flock(fd, LOCK_SH | LOCK_NB);
 }
 
 void Zone::Remove(const std::string& name) { bip::shared_memory_object::remove(name.c_str()); }

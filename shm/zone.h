@@ -42,6 +42,12 @@ class Zone {
   size_t size() const { return region_.get_size(); }
   int fd() const { return fd_.get(); }  // of a file without a name; -1: there is none
 
+  // Whether the object has its name yet, and no other one has taken it.
+  bool HasItsName() const;
+  // Removes the name, unless it is another object's by now or another process has this one open
+  // (forked children count as this one): that goes on with it.
+  void RemoveIfAlone();
+
   // True if no other process held the object when it was opened or created: nobody can be inside
   // one of its locks.
   bool alone() const { return alone_; }

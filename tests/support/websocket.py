@@ -29,6 +29,11 @@ def frame(opcode, payload):
     return bytes([0x80 | opcode]) + length + mask + masked(payload, mask)
 
 
+def server_frame(opcode, payload):
+    """A server's: not masked; up to 125 bytes."""
+    return bytes([0x80 | opcode, len(payload)]) + payload
+
+
 def read_frame(stream):
     """(opcode, payload) of the next frame; None at the end of the stream."""
     head = stream.read(2)

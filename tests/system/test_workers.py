@@ -113,6 +113,19 @@ def test_a_patience_that_cannot_be(value, message):
         assert message in limpet.run("-t").stderr
 
 
+def test_workers_that_crash_under_requests_are_replaced_at_once():
+    with start(workers=2) as limpet:
+        for crash in range(20):
+            before = limpet.workers()
+            victim = before[crash % 2]
+            os.kill(victim, signal.SIGKILL)
+            wait_until(lambda: victim not in (now := limpet.workers()) and len(now) == 2, "the new worker")
+            (new,) = set(limpet.workers()) - set(before)
+            wait_until(lambda: get(limpet.port).text == str(new), "an answer of the new worker")
+        assert len(limpet.log_lines(r"\[alert\].*exited on signal 9")) == 20
+        assert not limpet.log_lines("keeps dying")
+
+
 def test_a_worker_that_keeps_dying_is_started_ever_more_rarely():
     with Limpet(CONFIG, workers=1, main="working_directory /nowhere;", options="", connections=9, start=False) as limpet:
         limpet._worker_count = lambda: 0  # none lives long enough to be seen

@@ -8,9 +8,10 @@
 
 namespace limpet::worker {
 
-// Of the variables only $proxy_host and $proxy_port have a value: there is no client.
-// A header whose value would end its line is left out, and `log` told.
+// Of the variables only $proxy_host and $proxy_port have a value: there is no client. A header
+// whose value would end its line is left out, and `log` told. *failure says why a value could not
+// be evaluated, as a detail for the log.
 std::string ProbeRequest(const conf::Location& location, const conf::VariableTable& variables,
-                         const Log& log);
+                         const Log& log, std::string* failure);
 
 }  // namespace limpet::worker

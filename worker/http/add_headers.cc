@@ -67,7 +67,7 @@ void LogUnfitField(const Exchange& exchange, std::string_view name) {
                fmt::format("\"{}\" is left out of the head: its value has CR, LF or NUL", name));
 }
 
-bool AddResponseHeaders(Exchange& exchange) {
+bool AddResponseHeaders(Exchange& exchange, bool refused) {
   const conf::ResponseSettings& settings = exchange.location().response;
   Response& response = exchange.response();
   const bool safe = IsSafeStatus(response.status);
@@ -78,11 +78,11 @@ bool AddResponseHeaders(Exchange& exchange) {
   for (const conf::AddHeader& rule : settings.add_headers) {
     if (!safe && !rule.always) continue;
     const std::string_view value = exchange.arena().Copy(exchange.Evaluate(rule.value));
-    if (!proto::IsFieldValue(value) && Protects(rule.name)) {
+    if (proto::IsFieldValue(value) || !Protects(rule.name)) {
+      AddOne(exchange, rule, value);
+    } else if (!refused) {
       LogUnfitField(exchange, rule.name);
       complete = false;
-    } else {
-      AddOne(exchange, rule, value);
     }
   }
   for (const conf::AddHeader& rule : settings.add_trailers) {

@@ -65,6 +65,7 @@ bool ProxyExchange::FindUpstream() {
     return true;
   }
   target_storage_ = exchange_.Evaluate(pass.url);
+  if (FailsMatch()) return false;
   ProxyUrl url;
   if (!ParseProxyUrl(target_storage_, &url)) {
     exchange_.Log(LogLevel::kError, fmt::format("invalid URL prefix in \"{}\"", target_storage_));
@@ -127,6 +128,12 @@ void ProxyExchange::FailWithoutPeer(int status) {
   exchange_.Finish(status);
 }
 
+bool ProxyExchange::FailsMatch() {
+  if (!exchange_.match_failed()) return false;
+  state_ = State::kIdle;
+  return exchange_.AnswersFailedMatch();
+}
+
 void ProxyExchange::Connect() {
   Runtime& runtime = exchange_.runtime();
   TlsTarget tls;
@@ -141,6 +148,7 @@ void ProxyExchange::Connect() {
     connection_.transport->set_handler(this);
     return OnConnected();
   }
+  if (!runtime.loop.places().MakeRoom()) return RefuseConnection();
   ConnectOptions options;
   options.keepalive = location_->proxy.socket_keepalive;
   SocketAddress bind_address;
@@ -159,6 +167,15 @@ void ProxyExchange::Connect() {
   if (!ChooseClientCertificate(exchange_, &tls)) return FailWithoutPeer(500);
   connection_.scope = tls.scope;
   await(TlsTransport::Connect(runtime.loop, peer_->address, options, std::move(tls), this));
+}
+
+// The peer is not to blame.
+void ProxyExchange::RefuseConnection() {
+  exchange_.Log(LogLevel::kAlert,
+                fmt::format("{} worker_connections are not enough while connecting to upstream",
+                            exchange_.runtime().config.worker_connections));
+  EndAttempt(Outcome::kStale, false);
+  FailWithoutPeer(500);
 }
 
 void ProxyExchange::OnReady(int errnum) {
@@ -374,6 +391,7 @@ void ProxyExchange::Reset() {
   held_.clear();
   block_.Reset();
   head_block_.Reset();
+  joiner_.Reset();
   filled_ = head_start_ = 0;
   spool_.Reset();
   ReturnPipe();

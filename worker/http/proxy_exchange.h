@@ -114,6 +114,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void RefusePeers(int code, bool by_policy);
   std::string_view StickyWord() const;
   void Connect();
+  [[gnu::cold]] void RefuseConnection();
   void OnConnected();
   void QueueRequest();
   void RefuseRequest(std::string_view unfit);
@@ -137,6 +138,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void StartTunnel();
   void StartBody();
   void ReadBody();
+  void MakeRoom(BlockSize size);
+  void PassOn();
   bool CanSpool() const;  // what a slow client does not take may wait in a file
   bool SpliceBody();
   void ReturnPipe();
@@ -148,6 +151,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void EndAttempt(Outcome outcome, bool keep);
   [[gnu::cold]] void Fail(const Failure& failure, std::string_view what, int errnum);
   [[gnu::cold]] void FailWithoutPeer(int status);
+  bool FailsMatch();  // a regular expression has failed: nothing is sent, 500 is the answer
   void OnTimer();
   void OnTouchTimer();
   void ArmDeadline();
@@ -186,7 +190,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
 
   // Towards the peer.
   OutputQueue out_;
-  std::vector<Slice> pieces_;   // streamed without a known length: they become one chunk
+  std::vector<Slice> pieces_;  // streamed without a known length: they become one chunk
+  SliceJoiner joiner_;
   bool streamed_ = false;       // the body is passed on as it comes
   bool chunk_body_ = false;     // streamed, without a known length
   bool body_dropped_ = false;   // streamed bytes are gone

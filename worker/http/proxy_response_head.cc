@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "proto/escape.h"
+#include "proto/target.h"
 #include "worker/http/error_page.h"
 #include "worker/http/exchange.h"
 #include "worker/http/features.h"
@@ -161,7 +162,7 @@ void ProxyExchange::FollowAccelRedirect(std::string_view value) {
   const size_t question = target.find('?');
   const std::string path = proto::Unescape(target.substr(0, question));
   if (path.empty() || path[0] != '/' || path.find('\0') != std::string::npos ||
-      path.find("/../") != std::string::npos) {
+      proto::UpwardSegments(path) > 0) {
     exchange_.Log(LogLevel::kError,
                   fmt::format("unsafe URI \"{}\" was detected while reading response header "
                               "from upstream",
@@ -235,7 +236,7 @@ void ProxyExchange::StartBody() {
                          limit_rate_ == 0 && exchange_.writer().CanSplice() &&
                          connection_.transport->can_splice();
     if (splices) pipe_ = exchange_.runtime().pipes.Take();
-    exchange_.stream().Flush();
+    PassOn();
     UpdateReading();
     StartTouching();
   }

@@ -22,7 +22,7 @@ bool Matches(const conf::ServerName& name, std::string_view host) {
       return host.starts_with(name.text + ".");
     case Kind::kRegex: {
       conf::Captures unused;
-      return name.regex->Match(host, &unused);
+      return name.regex->Match(host, &unused).yes();
     }
   }
   return false;
@@ -113,7 +113,10 @@ ServerNames::Match ServerNames::Find(std::string_view host, conf::Captures* capt
   }
   if (!host.empty()) {
     for (const auto& [name, server] : regexes_) {
-      if (name->regex->Match(host, captures)) return {server, true, name};
+      const conf::MatchResult result = name->regex->Match(host, captures);
+      if (result.yes()) return {server, true, name};
+      if (result.failed())
+        return {group_.default_server, false, nullptr, name->regex->Explain(result)};
     }
   }
   return {group_.default_server, false};
