@@ -186,6 +186,7 @@ struct Config {
   int worker_priority = 0;
   int64_t worker_rlimit_nofile = -1;
   int64_t worker_rlimit_core = -1;
+  Ms state_interval = std::chrono::seconds(60);  // 0: sessions are written at the end only
   std::string working_directory;
   std::vector<std::vector<int>>
       worker_cpu_affinity;  // a set of CPUs for each worker; the last one goes on

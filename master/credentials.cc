@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -49,6 +50,11 @@ Status DropPrivileges(const Credentials& who) {
     return InvalidArgument(fmt::format("user \"{}\" may become root again", who.user));
   }
   return {};
+}
+
+void HideMemory(const conf::Config& config) {
+  const bool for_cores = config.worker_rlimit_core < 0 && !config.working_directory.empty();
+  ::prctl(PR_SET_DUMPABLE, config.worker_rlimit_core > 0 || for_cores ? 1 : 0);
 }
 
 }  // namespace limpet::master

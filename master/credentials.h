@@ -24,4 +24,8 @@ Result<std::optional<Credentials>> WorkerCredentials(const conf::Config& config)
 // In the worker, for good. Order matters: groups first, the user last.
 Status DropPrivileges(const Credentials& credentials);
 
+// A process's memory holds keys: other processes of its user may read it (ptrace, /proc, a core
+// file) only where cores are asked for: by worker_rlimit_core, or a working_directory for them.
+void HideMemory(const conf::Config& config);
+
 }  // namespace limpet::master

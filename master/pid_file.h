@@ -30,6 +30,7 @@ class PidFile {
 
   // From now on another process may take the file's place. Until then it stays.
   void Unlock();
+  bool IsTaken() const;  // by another process: it goes on in our place
 
   void Remove();  // unless it is no longer ours
   const std::string& path() const { return path_; }

@@ -1,19 +1,21 @@
 #include "master/session_store.h"
 
 #include <fmt/core.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <set>
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/own_file.h"
 
 namespace limpet::master {
 namespace {
 
-constexpr uint64_t kCheckPeriodMs = 1000;  // fill levels: a look at two counters
+constexpr uint64_t kCheckPeriodMs = 1000;             // fill levels: a look at two counters
+constexpr uint64_t kBusyMs = 100;                     // after a lock that another process keeps
+constexpr std::chrono::milliseconds kPatience{2000};  // at the end, when nothing else is waiting
 
 // The object's name tells apart the limpets of a machine (by pid file, which only one can hold) and
 // their zones.
@@ -49,14 +51,6 @@ void Say(const shm::SessionZone& opened, const std::string& name, const Log& log
                                                            : "loaded from its snapshot";
   LIMPET_LOG(log, LogLevel::kNotice, "session zone \"{}\": {} sessions {}", name, opened.kept(),
              how);
-}
-
-// The directory of a file, made if it is not there. Holds hash secrets: for the master alone.
-void MakeParent(const std::string& path) {
-  const std::string parent = path.substr(0, path.rfind('/'));
-  if (::mkdir(parent.c_str(), 0700) == 0 || errno != ENOENT) return;
-  MakeParent(parent);
-  ::mkdir(parent.c_str(), 0700);
 }
 
 }  // namespace
@@ -114,7 +108,9 @@ void SessionStore::SetServers(const std::vector<std::string>& server_ids, bool c
 
 void SessionStore::Tick(uint64_t now_ms, const Log& log, shm::Counters& shared) {
   if (now_ms >= next_collect_) {
-    next_collect_ = CollectOrSweep() ? now_ms : now_ms + gc_period_ms_;
+    bool more = true;
+    const bool free = shm::IfFree([&] { more = CollectOrSweep(); });
+    next_collect_ = now_ms + (!free ? kBusyMs : more ? 0 : gc_period_ms_);
   }
   if (now_ms >= next_check_) {
     CheckFill(now_ms, log, shared);
@@ -151,14 +147,38 @@ void SessionStore::CheckFill(uint64_t now_ms, const Log& log, shm::Counters& sha
   shared.alerts.Add(line->level, line->text);
 }
 
+bool SessionStore::Save(const Log& log) {
+  return Written([this] { return zone_.Save(options_.snapshot_path); }, log);
+}
+
 void SessionStore::SaveAndRemove(const Log& log) {
-  MakeParent(options_.snapshot_path);
-  if (auto status = zone_.SaveAndRemove(options_.snapshot_path); !status) {
+  const shm::LockPatience patience(kPatience);
+  (void)Written([this] { return zone_.SaveAndRemove(options_.snapshot_path); }, log);
+}
+
+template <class Write>
+bool SessionStore::Written(Write write, const Log& log) {
+  MakeFolderOf(options_.snapshot_path);
+  Status status = InvalidArgument("a process stands still inside the zone");
+  (void)shm::IfFree([&] { status = write(); });
+  if (!status) {
     LIMPET_LOG(log, LogLevel::kWarn, "{}: sessions stay in shared memory only",
                status.error().message);
   }
+  return bool{status};
 }
 
-void SessionStore::Remove() { shm::Zone::Remove(options_.name); }
+// Whatever is said of sessions is counted.
+uint64_t SessionStore::Changes() {
+  const shm::SessionCounters counters = table()->Sum();
+  const uint64_t counted = counters.hits + counters.created + counters.refreshed +
+                           counters.rotated + counters.collected + counters.used;
+  return counted * 31 + table()->Live();
+}
+
+void SessionStore::Remove() {
+  zone_.Remove();
+  ::unlink(options_.snapshot_path.c_str());
+}
 
 }  // namespace limpet::master

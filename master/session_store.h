@@ -34,14 +34,19 @@ class SessionStore {
   void Tick(uint64_t now_ms, const Log& log, shm::Counters& shared);
   uint64_t NextDeadline() const { return std::min(next_collect_, next_check_); }
 
+  bool Save(
+      const Log& log);  // while it is in use; false: it could not be written, and that was said
+  uint64_t Changes();   // another number whenever there is something new to save
   void SaveAndRemove(const Log& log);
-  void Remove();
+  void Remove();  // with what was saved of it
 
   shm::SessionTable* table() { return &zone_.table(); }
 
  private:
   SessionStore(shm::SessionZone zone, shm::SessionZone::Options options,
                const conf::SessionZone& conf);
+  template <class Write>
+  bool Written(Write write, const Log& log);
   bool CollectOrSweep();  // true: there is more
   void CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared);
 

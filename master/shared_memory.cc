@@ -13,6 +13,8 @@
 namespace limpet::master {
 namespace {
 
+constexpr std::chrono::milliseconds kPatience{5};
+
 // Each binary's slots begin where no other's do.
 uint32_t BinaryId(int32_t first_slot) { return static_cast<uint32_t>(first_slot) + 1; }
 
@@ -150,8 +152,8 @@ void SharedMemory::OpenBook(Inheritance* inherited, const Log& log) {
 }
 
 void SharedMemory::ForgetOthers() {
-  limits_.KeepOnlyOwn();
   if (book_ != nullptr) book_->KeepOnlyOwn();
+  limits_.KeepOnlyOwn();
 }
 
 Status SharedMemory::AttachKept(const conf::Http& http, Inheritance* inherited, const Log& log,
@@ -186,7 +188,8 @@ void SharedMemory::FollowNames(const conf::Config& config, View& view, uint64_t 
   const uint64_t version = config.http ? NamesVersion(*config.http, view) : 0;
   if (version == 0) return view.names_deadline.reset();
   view.names_deadline = now_ms + kPeriodMs;
-  if (std::exchange(view.names_version, version) != version) SetServers(config, view);
+  if (version == view.names_version) return;
+  if (shm::IfFree([&] { SetServers(config, view); })) view.names_version = version;
 }
 
 void SharedMemory::DropUnused(const conf::Config& config) {
@@ -217,15 +220,32 @@ std::optional<uint64_t> SharedMemory::NextDeadline() const {
   return next;
 }
 
-void SharedMemory::ForgetWorker(int slot) {
+bool SharedMemory::ForgetWorker(int slot) {
   shm::WorkerCounters& counters = figures_->counters.slots[static_cast<size_t>(slot)];
   for (auto* gauge :
        {&counters.active, &counters.reading, &counters.writing, &counters.waiting, &counters.pid}) {
     gauge->store(0, std::memory_order_relaxed);
   }
   shm::Clear(figures_->pulses.slots[static_cast<size_t>(slot)]);
-  peer_states_.ForgetWorker(slot);
-  limits_.ForgetWorker(slot);
+  const shm::LockPatience patience(kPatience);  // others use them all the time, for microseconds
+  const bool peers = peer_states_.ForgetWorker(slot);
+  return limits_.ForgetWorker(slot) && peers;
+}
+
+bool SharedMemory::Save(const Log& log) {
+  bool saved = true;
+  for (auto& [name, store] : sessions_) {
+    if (store) saved &= store->Save(log);
+  }
+  return saved;
+}
+
+uint64_t SharedMemory::SessionChanges() {
+  uint64_t changes = 0;
+  for (auto& [name, store] : sessions_) {
+    if (store) changes = changes * 31 + store->Changes();
+  }
+  return changes;
 }
 
 void SharedMemory::SaveAndRemove(const Log& log) {

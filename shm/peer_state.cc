@@ -251,22 +251,28 @@ void PeerStateRegistry::Release(PeerStates& states) {
   groups_.erase(found);
 }
 
-void PeerStateRegistry::ForgetWorker(int slot) {
-  for (auto& [name, group] : groups_) {
-    PeerStates all;  // a view of every state of the group, for its lock and repair
-    all.mutex_ = group->mutex;
-    for (auto& [identity, entry] : group->entries) {
-      if (entry.state != nullptr) all.states_.push_back(entry.state);
-    }
-    all.resolved_ = group->names.table();
-    all.book_ = book_;
-    for (PeerState* state : group->names.States()) all.states_.push_back(state);
-    const PeerStates::Guard guard(all);
-    for (PeerState* state : all.states_) {
-      Set(state->conns_of_slot[slot % kMaxWorkerSlots], 0);
-      all.SetConns(*state, SumOfSlots(*state));
-    }
+void PeerStateRegistry::ForgetWorkerIn(Group& group, int slot) {
+  PeerStates all;  // a view of every state of the group, for its lock and repair
+  all.mutex_ = group.mutex;
+  for (auto& [identity, entry] : group.entries) {
+    if (entry.state != nullptr) all.states_.push_back(entry.state);
   }
+  all.resolved_ = group.names.table();
+  all.book_ = book_;
+  for (PeerState* state : group.names.States()) all.states_.push_back(state);
+  const PeerStates::Guard guard(all);
+  for (PeerState* state : all.states_) {
+    Set(state->conns_of_slot[slot % kMaxWorkerSlots], 0);
+    all.SetConns(*state, SumOfSlots(*state));
+  }
+}
+
+bool PeerStateRegistry::ForgetWorker(int slot) {
+  bool done = true;
+  for (auto& [name, group] : groups_) {
+    done &= IfFree([&, &of = *group] { ForgetWorkerIn(of, slot); });
+  }
+  return done;
 }
 
 void PeerStateRegistry::CollectPlaces() {
@@ -277,7 +283,7 @@ void PeerStateRegistry::CollectPlaces() {
     }
     for (const PeerState* state : group->names.States()) used.push_back(&state->place);
   }
-  book_->Collect(used);
+  (void)IfFree([&] { book_->Collect(used); });  // or at the next reload
 }
 
 }  // namespace limpet::shm

@@ -170,14 +170,16 @@ class PeerStateRegistry {
   // Where both binaries of a limpet count; before the first Attach.
   void SetBook(PeerBook* book) { book_ = book; }
 
-  // A worker that used this slot has ended: the connections it counted are none.
-  void ForgetWorker(int slot);
+  // A worker that used this slot has ended: the connections it counted are none. False: a group is
+  // locked by a process that stands still; to be called again.
+  [[nodiscard]] bool ForgetWorker(int slot);
 
  private:
   friend class PeerStates;
   struct Arena;
   struct Entry;
   struct Group;
+  void ForgetWorkerIn(Group& group, int slot);
   void Release(PeerStates& states);
   void CollectPlaces();
 

@@ -142,7 +142,8 @@ class SessionTable {
   void MovePeer(uint16_t from, uint16_t to, uint32_t budget, uint64_t now_ms, PeerWalk* walk);
 
   // Removes expired sessions of one shard, holding its lock for some tens of microseconds at most.
-  // Costs nothing but a glance at each shard while nothing has expired. Call while `more`.
+  // Costs nothing but a glance at each shard while nothing has expired. Call while `more`. Where it
+  // throws LockBusy, the next call goes on with the next shard.
   CollectResult CollectStep(uint64_t now_ms);
 
   uint64_t Capacity() const { return geometry_.Capacity(); }

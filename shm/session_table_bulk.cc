@@ -51,11 +51,10 @@ CollectResult SessionTable::CollectStep(uint64_t now_ms) {
   const uint32_t now = TickOf(now_ms);
   CollectResult result;
   for (uint32_t i = 0; i < geometry_.shards; ++i) {
-    Shard shard = ShardAt(next_collect_);
-    if (!shard.WorthCollecting(policy, now)) {
-      next_collect_ = (next_collect_ + 1) % geometry_.shards;
-      continue;
-    }
+    const uint32_t index = next_collect_;
+    next_collect_ = (index + 1) % geometry_.shards;  // also if its lock cannot be had
+    Shard shard = ShardAt(index);
+    if (!shard.WorthCollecting(policy, now)) continue;
     {
       const ShardLock lock(shard, policy, now, counters_->repaired);
       const auto end = std::chrono::steady_clock::now() + kCollectTime;
@@ -66,7 +65,7 @@ CollectResult SessionTable::CollectStep(uint64_t now_ms) {
       }
     }
     Count(counters_->collected, result.collected);
-    if (!result.more) next_collect_ = (next_collect_ + 1) % geometry_.shards;
+    if (result.more) next_collect_ = index;
     result.more = result.more || i + 1 < geometry_.shards;
     return result;
   }

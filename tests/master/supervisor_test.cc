@@ -33,13 +33,18 @@ class SupervisorTest : public ::testing::Test {
   Log log_;
   std::vector<int> died_;
   bool had_begun_ = false;
+  bool slot_is_locked_ = false;
   Supervisor supervisor_{{.run =
                               [](int, int) {
                                 ::pause();
                                 return 0;
                               },
                           .had_begun = [this](int) { return had_begun_; },
-                          .died = [this](int slot) { died_.push_back(slot); },
+                          .died =
+                              [this](int slot) {
+                                died_.push_back(slot);
+                                return !slot_is_locked_;
+                              },
                           .log = [this]() -> const Log& { return log_; }}};
 };
 
@@ -61,6 +66,20 @@ TEST_F(SupervisorTest, ReplacesWhoDiesAndFreesItsSlot) {
   supervisor_.Tick(*supervisor_.NextDeadline());
   ASSERT_EQ(supervisor_.workers().size(), 2u);
   EXPECT_EQ(supervisor_.workers()[1].number, 0);
+  EXPECT_EQ(supervisor_.workers()[1].slot, 0);
+}
+
+TEST_F(SupervisorTest, KeepsASlotThatCannotBeFreedYet) {
+  supervisor_.StartGeneration(1, 1);
+  slot_is_locked_ = true;
+  ::kill(supervisor_.workers()[0].pid, SIGKILL);
+  ReapUntil([this] { return !died_.empty(); });
+  supervisor_.Tick(MonotonicMs());
+  ASSERT_EQ(supervisor_.workers().size(), 1u);
+  EXPECT_EQ(supervisor_.workers()[0].slot, 1);
+  slot_is_locked_ = false;
+  supervisor_.Tick(MonotonicMs());
+  supervisor_.StartGeneration(2, 1);
   EXPECT_EQ(supervisor_.workers()[1].slot, 0);
 }
 

@@ -30,11 +30,22 @@ def alive(pid):
         return False
 
 
+def is_worker(pid):
+    """True if a child of a master lives and is no process that only writes its state."""
+    try:
+        with open(f"/proc/{pid}/cmdline") as text:
+            return alive(pid) and not text.read().startswith("limpet: state writer")
+    except OSError:
+        return False
+
+
 class Limpet:
     """A limpet in a directory of its own. The configuration runs as it is: where things are is told on the command line.
 
     `port` is where {port} in the configuration points; further values fill further placeholders.
     """
+
+    binary = BINARY
 
     def __init__(self, config, workers=None, log_level="info", start=True, **values):
         self.dir = tempfile.mkdtemp(prefix="limpet-test-")
@@ -81,7 +92,7 @@ class Limpet:
 
     def command(self, *more):
         globals_ = f"pid {self.path('limpet.pid')}; error_log {self.path('error.log')} {self.log_level}; daemon off; {self.extra}"
-        return [BINARY, "-p", self.dir + "/", "-c", "limpet.conf", "-e", "error.log", "-g", globals_, *more]
+        return [self.binary, "-p", self.dir + "/", "-c", "limpet.conf", "-e", "error.log", "-g", globals_, *more]
 
     def run(self, *more):
         """Runs the binary to its end, as -t and -s do."""
@@ -115,7 +126,7 @@ class Limpet:
     def workers(self):
         """The worker processes, as the kernel knows them."""
         with open(f"/proc/{self.pid}/task/{self.pid}/children") as children:
-            return [int(pid) for pid in children.read().split() if alive(int(pid))]
+            return [int(pid) for pid in children.read().split() if is_worker(int(pid))]
 
     def kill(self, number):
         os.kill(self.pid, number)
@@ -157,7 +168,7 @@ class Limpet:
         """Shared memory that a killed master has left, as it should; its name begins with a hash of the pid file's path."""
         mine = hashlib.md5(self.path("limpet.pid").encode()).hexdigest()[:16]
         for path in glob.glob(f"/dev/shm/limpet-{mine}-*"):
-            os.unlink(path)
+            os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
 
     def _end_daemon(self):
         """One that a failed test has left behind: not our child, only its pid file knows it."""

@@ -1,4 +1,5 @@
 """Who ends gives up its place at once: addresses, pid file, zones and sockets are the next one's, however late the last request ends."""
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ CONFIG = """
 events { }
 http {
     upstream app {
+        zone app 256k;
         server 127.0.0.1:{a};
         server 127.0.0.1:{b};
         sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=sessions:1m timeout=1h;
@@ -91,6 +93,11 @@ def start_again(limpet):
     return old
 
 
+def states(limpet):
+    peers = json.loads(limpet.run("servers", "app", "--json").stdout)["peers"]
+    return [peer["state"] for peer in sorted(peers, key=lambda peer: peer["server"] != f"127.0.0.1:{limpet.values['a']}")]
+
+
 def pid_in_file(limpet):
     with open(limpet.path("limpet.pid")) as file:
         return int(file.read())
@@ -107,6 +114,7 @@ def test_the_next_one_starts_while_a_websocket_is_open(backends, number):
         tunnel.echo()
         assert {session: server_of(limpet.port, session) for session in homes} == homes
         homes["late"] = get(limpet.port, "/late").text
+        assert limpet.run("drain", "app", f"127.0.0.1:{backends['a']}").returncode == 0
         tunnel.close()
         old.wait(PATIENCE)
         wait_until(lambda: not any(map(alive, workers)), "the end of the old workers")
@@ -121,6 +129,7 @@ def test_the_next_one_starts_while_a_websocket_is_open(backends, number):
         limpet.process.wait(PATIENCE)  # what it has learned outlives it
         start_again(limpet)
         assert {session: server_of(limpet.port, session) for session in homes} == homes
+        assert states(limpet) == ["draining", "up"], "nor has the first one's end undone what was done since"
         limpet.end()
         assert not os.path.exists(limpet.path("limpet.pid")) and not os.path.exists(limpet.path("http.sock"))
 

@@ -21,12 +21,12 @@ from waiting import PATIENCE, wait_until
 KIB = 1024
 CONFIG = """
 worker_rlimit_nofile 16384;
+worker_shutdown_timeout 1s;
 events { worker_connections 16000; }
 http {
     client_max_body_size 0;
     client_header_timeout 300s;
     client_body_timeout 300s;
-    lingering_timeout 1s;
     client_body_temp_path {dir}/body;
     gzip_types *;
     server {
@@ -108,7 +108,7 @@ def limpet(tmp_path_factory):
     with Origin("gate", respond=gate) as waits, Origin("origin", respond=answer, send_buffer=64 * KIB) as origin, \
             Events("events", respond=lambda request: Reply(raw=event)) as events, \
             socket.create_server(("127.0.0.1", 0), backlog=1000) as deaf, \
-            Limpet(CONFIG, workers=1, log_level="error", proxied=free_port(), tls=free_port(), certs=certs, gate=waits.port,
+            Limpet(CONFIG, workers=1, log_level="notice", proxied=free_port(), tls=free_port(), certs=certs, gate=waits.port,
                    origin=origin.port, events=events.port, deaf=deaf.getsockname()[1], long="b" * 1000) as limpet:
         with open(limpet.path("file"), "wb") as file:
             file.write(NOISE * 4)
@@ -138,6 +138,16 @@ def settled(limpet):
         time.sleep(0.03)
         seen.append(memory(limpet))
     return seen[-1]
+
+
+def fresh_worker(limpet, kind):
+    """One that keeps nothing of other tests, and has what the first connections of each kind need; its memory."""
+    limpet.reload()
+    for client in [*kept(limpet, 5), *tls_kept(limpet, 5)]:
+        client.close()
+    wait_until(lambda: active(limpet) == 0, "an idle worker")
+    settled(limpet)
+    return memory(limpet, kind)
 
 
 def connect(port):
@@ -300,10 +310,7 @@ NAMES = ["silent", "kept", "half a head", "body", "chunked body", "upload", "pro
 
 @pytest.mark.parametrize("make, count, most", COSTS, ids=NAMES)
 def test_what_a_connection_costs(limpet, make, count, most):
-    if make is tls_handshake or make is tls_kept:
-        wrapped(limpet, 1)[0].close()  # what the first one needs is everybody's
-    wait_until(lambda: active(limpet) == 0, "an idle worker")
-    before = settled(limpet)
+    before = fresh_worker(limpet, "RssAnon")
     clients = make(limpet, count)
     wait_until(lambda: active(limpet) == count, "the connections")
     cost = (settled(limpet) - before) / count / KIB
@@ -316,10 +323,7 @@ def test_what_a_connection_costs(limpet, make, count, most):
 @pytest.mark.parametrize("flood", [body, chunked_body, half_a_head, silent], ids=["bodies", "chunked", "heads", "silent"])
 def test_a_flood_leaves_nothing(limpet, flood):
     """Three times, as what stays must not add up; with the memory of a worker at work before it."""
-    kept(limpet, 50)
-    wait_until(lambda: active(limpet) == 0, "an idle worker")
-    settled(limpet)
-    before = memory(limpet, "VmRSS")
+    before = fresh_worker(limpet, "VmRSS")
     for _ in range(3):
         clients = flood(limpet, 1000)
         wait_until(lambda: active(limpet) == 1000, "the connections")

@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -150,6 +151,24 @@ def test_workers_keep_none_of_roots_rights():
             assert status["Groups"].split() in ([], ["65534"]), "root's supplementary groups are gone"
             for name in ("CapPrm", "CapEff", "CapAmb"):
                 assert int(status[name], 16) == 0, name
+
+
+def readable_by_its_user(pid):
+    """Whether another process of the worker's user may look into its memory."""
+    script = f"open('/proc/{pid}/maps').read()"
+    done = subprocess.run(["/usr/bin/python3", "-c", script], user=65534, group=65534, extra_groups=[],
+                          capture_output=True, text=True)
+    assert done.returncode == 0 or "PermissionError" in done.stderr, done.stderr
+    return done.returncode == 0
+
+
+@root_only
+@pytest.mark.parametrize("cores, readable", [("", False), ("worker_rlimit_core 0;", False), ("worker_rlimit_core 1m;", True),
+                                             ("working_directory /tmp;", True)])
+def test_a_workers_memory_is_its_own_unless_cores_are_asked_for(cores, readable):
+    with start(main="user nobody nogroup;" + cores) as limpet:
+        assert get(limpet.port).status == 200
+        assert [readable_by_its_user(pid) for pid in limpet.workers()] == [readable, readable]
 
 
 def test_limits_affinity_priority_and_directory():

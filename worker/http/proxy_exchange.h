@@ -127,6 +127,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
       size_t limit,
       size_t* n);  // into block_, behind filled_; false: nothing now, or the attempt has failed
   void OnHead();
+  void RefuseTunnel();
   bool TryOtherPeerForStatus();
   bool HandleAccelHeaders();
   void FollowAccelRedirect(std::string_view value);

@@ -104,6 +104,8 @@ void ProxyExchange::RefusePeers(int code, bool by_policy) {
                 0);
   } else {
     LogUpstream(LogLevel::kError, "no live upstreams while connecting to upstream", 0);
+    const Runtime& runtime = exchange_.runtime();
+    upstream_->OnNoLivePeers(runtime.counters, runtime.loop.NowMs());
   }
   FailWithoutPeer(code);
 }

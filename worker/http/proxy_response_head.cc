@@ -79,13 +79,9 @@ void ProxyExchange::OnHead() {
     return Fail(kBadResponse,
                 fmt::format("{} while reading response header from upstream", framing_.reason), 0);
   }
-  // A tunnel nobody asked for would leave client and peer at odds about what follows.
   if (framing_.kind == proto::BodyKind::kTunnel &&
       !exchange_.request().headers().Has(proto::HeaderId::kUpgrade)) {
-    return Fail(kBadResponse,
-                "upstream switched protocols without being asked while reading response header "
-                "from upstream",
-                0);
+    RefuseTunnel();
   }
   if (TryOtherPeerForStatus()) return;
   upstream_->group.Answered(selection_, exchange_.runtime().loop.NowMs());
@@ -93,6 +89,18 @@ void ProxyExchange::OnHead() {
   if (HandleAccelHeaders()) return;
   if (Intercept()) return;
   StartBody();
+}
+
+// A tunnel nobody asked for would leave client and peer at odds about what follows: as in nginx the
+// head is all that the client gets, and both connections end.
+void ProxyExchange::RefuseTunnel() {
+  LogUpstream(LogLevel::kError,
+              "upstream switched protocols without being asked while reading response header "
+              "from upstream",
+              0);
+  framing_ = {};
+  keep_upstream_ = false;
+  exchange_.stream().CloseAfterResponse();
 }
 
 bool ProxyExchange::TryOtherPeerForStatus() {

@@ -191,9 +191,15 @@ void RewriteUri(Exchange& exchange, const RewriteStep& step, Run* run) {
   run->stop = step.flag == Flag::kLast || step.flag == Flag::kBreak;
 }
 
+void EnterIf(Request& request, const conf::Location& location) {
+  const bool proxied = request.location->proxy.pass.set || request.proxy_lost;
+  request.proxy_lost = proxied && !location.proxy.pass.set;
+  request.location = &location;
+}
+
 void RunIf(Exchange& exchange, const RewriteStep& step, Run* run) {
   if (!Holds(exchange, step.condition) || exchange.match_failed()) return;
-  if (step.location != nullptr) exchange.request().location = step.location;
+  if (step.location != nullptr) EnterIf(exchange.request(), *step.location);
   RunSteps(exchange, step.then, run);
 }
 

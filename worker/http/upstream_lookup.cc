@@ -66,11 +66,13 @@ std::optional<uint16_t> PortOf(const ProxyUrl& url) {
 }
 
 UpstreamRuntime* FindUpstreamByUrl(Runtime& runtime, const ProxyUrl& url) {
+  const std::string name = NameAndPort(url);
   for (const auto& upstream : runtime.upstreams) {
     const conf::Upstream& conf = upstream->group.conf();
-    if (!conf.implicit && EqualsIgnoreCase(conf.name, url.host_header)) return upstream.get();
+    // Also a group that another proxy_pass has made by naming a host and its port.
+    const std::string_view wanted = conf.implicit ? std::string_view(name) : url.host_header;
+    if (EqualsIgnoreCase(conf.name, wanted)) return upstream.get();
   }
-  const std::string name = NameAndPort(url);
   const auto known = runtime.ad_hoc.find(name);
   if (known != runtime.ad_hoc.end()) return known->second.runtime.get();
 

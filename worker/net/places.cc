@@ -1,6 +1,5 @@
 #include "worker/net/places.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/clock.h"

@@ -33,7 +33,6 @@ class Places {
   bool MakeRoom();
 
   size_t taken() const { return taken_; }
-  size_t most() const { return most_; }
 
  private:
   friend class Place;

@@ -1,6 +1,5 @@
 #include "worker/net/slice.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace limpet::worker {

@@ -65,6 +65,10 @@ StatusReply Obey(const StatusSource& source, std::string_view line) {
   return call.reply();
 }
 
+std::string ReplyLine(const StatusReply& reply) {
+  return OneLine({{"status", reply.status}, {"body", Json::parse(reply.json, nullptr, false)}});
+}
+
 std::string ErrorText(const Json& body) {
   const auto error = body.find("error");
   const std::string text = error != body.end() && error->is_object() ? Text(*error, "text") : "";
@@ -90,8 +94,11 @@ Result<std::string> ControlRequest(const ControlWords& command) {
 }
 
 std::string ControlAnswer(const StatusSource& source, std::string_view line) {
-  const StatusReply reply = Obey(source, line);
-  return OneLine({{"status", reply.status}, {"body", Json::parse(reply.json, nullptr, false)}});
+  return ReplyLine(Obey(source, line));
+}
+
+std::string ControlRefusal(int status, std::string_view text) {
+  return ReplyLine(ApiError(status, text));
 }
 
 ControlText ShowControlReply(const ControlWords& command, std::string_view reply, bool json) {
