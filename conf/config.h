@@ -192,6 +192,7 @@ struct Config {
       worker_cpu_affinity;  // a set of CPUs for each worker; the last one goes on
   bool worker_cpu_affinity_auto = false;
   std::vector<std::string> env;
+  bool binds_transparently = false;  // proxy_bind … transparent, anywhere: workers need a power
   bool tls_objects_inheritable = true;  // what is unchanged on disk is not read again by a reload
   // events
   int worker_connections = 512;
@@ -206,6 +207,7 @@ struct Config {
   std::string folder() const { return file.substr(0, file.rfind('/') + 1); }  // of it
   std::vector<SourceFile> sources;
   std::vector<std::string> warnings;  // "[warn] …" lines of the load, for whoever asked for it
+  std::vector<std::string> notices;   // what -t says beside them: it works, but look at it
 };
 
 struct LoadOptions {

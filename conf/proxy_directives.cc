@@ -98,6 +98,7 @@ Status Bind(Block& b, const Directive& d) {
   if (d.args.size() == 2) {
     if (d.args[1] != "transparent") return InvalidParameter(d.args[1]);
     proxy.bind_transparent = true;
+    b.config.binds_transparently = true;
   }
   if (Status s = Strings{}(b, d, d.args[0], proxy.bind); !s) return s;
   if (!proxy.bind->is_constant()) return {};

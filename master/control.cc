@@ -102,6 +102,7 @@ int TestConfig(const CommandLine& command_line, const Paths& paths, EarlyLog& ea
     return 1;
   }
   if (!command_line.quiet) {
+    for (const std::string& notice : config->notices) early.Report(LogLevel::kNotice, notice);
     fmt::print(stderr, "limpet: the configuration file {} syntax is ok\n", paths.file);
     ShowZones(*config);
     fmt::print(stderr, "limpet: configuration file {} test is successful\n", paths.file);

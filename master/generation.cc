@@ -57,6 +57,7 @@ Status Generation::OpenFiles(const Paths& paths, const worker::TlsStore* before,
   auto credentials = WorkerCredentials(*config_);
   if (!credentials) return credentials.error();
   credentials_ = *credentials;
+  if (auto status = CheckTransparency(*config_); !status) return status;
   auto logs = OpenErrorLogs(*config_, paths.error_log, &log_files_);
   if (!logs) return logs.error();
   logs_ = std::move(*logs);

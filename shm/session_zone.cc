@@ -83,7 +83,7 @@ Result<SessionZone> SessionZone::OpenAt(const Options& options, Result<Zone> ope
     }
     return fresh;
   }
-  if (opened->size() != options.bytes) return MoveOver(options, *table, now_ms);
+  if (opened->size() != options.bytes) return MoveOver(options, *std::move(opened), *table, now_ms);
 
   table->SetPolicy(options.policy);
   const bool crashed = opened->alone();  // else others work with it: a reload, or a new binary
@@ -139,7 +139,7 @@ void SessionZone::LoadSnapshot(const std::string& path) {
 }
 
 // Under another name until it is complete, so that a crash in between loses nothing.
-Result<SessionZone> SessionZone::MoveOver(const Options& options, SessionTable& old,
+Result<SessionZone> SessionZone::MoveOver(const Options& options, Zone old_zone, SessionTable& old,
                                           uint64_t now_ms) {
   std::string temporary = options.name + ".new";
   Zone::Remove(temporary);
@@ -158,6 +158,7 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, SessionTable& 
   }
   SessionZone zone(options.name, *std::move(created), table);
   zone.origin_ = Origin::kMigrated;
+  zone.earlier_ = std::move(old_zone);
   zone.kept_ = moved.moved;
   zone.Say(moved.moved < moved.of ? LogLevel::kWarn : LogLevel::kNotice,
            fmt::format("zone \"{}\" has another size: {} of {} sessions moved, newest first",

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,6 +42,9 @@ class SessionZone {
   uint64_t kept() const { return kept_; }  // sessions that were found, moved or loaded
   const std::vector<Line>& lines() const { return lines_; }  // what happened, for the master to log
 
+  // Where the sessions of kMigrated came from: others may still be using it. Once.
+  std::optional<Zone> TakeEarlier() { return std::exchange(earlier_, std::nullopt); }
+
   void Remove() { Zone::Remove(name_); }
   // While it is in use; nothing if another zone has taken its name. May throw LockBusy.
   Status Save(const std::string& snapshot_path);
@@ -54,13 +58,15 @@ class SessionZone {
 
   static Result<SessionZone> OpenAt(const Options& options, Result<Zone> opened, uint64_t now_ms);
   static Result<SessionZone> Fresh(const Options& options);
-  static Result<SessionZone> MoveOver(const Options& options, SessionTable& old, uint64_t now_ms);
+  static Result<SessionZone> MoveOver(const Options& options, Zone old_zone, SessionTable& old,
+                                      uint64_t now_ms);
   void LoadSnapshot(const std::string& path);
   void Say(LogLevel level, std::string text) { lines_.push_back({level, std::move(text)}); }
 
   std::string name_;
   Zone zone_;
   SessionTable table_;
+  std::optional<Zone> earlier_;
   Origin origin_ = Origin::kFresh;
   uint64_t kept_ = 0;
   std::vector<Line> lines_;

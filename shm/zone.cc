@@ -105,6 +105,8 @@ Result<Zone> Zone::Open(const std::string& name) {
   return zone;
 }
 
+bool Zone::Alone() const { return TakeFlock(object_.get_mapping_handle().handle); }
+
 // On Linux the objects are files.
 std::vector<std::string> Zone::OwnNames(const std::string& prefix) {
   std::vector<std::string> names;

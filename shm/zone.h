@@ -56,6 +56,8 @@ class Zone {
   // True if no other process held the object when it was opened or created: nobody can be inside
   // one of its locks.
   bool alone() const { return alone_; }
+  // The same now; of an object only. Who has inherited it from this process does not count.
+  bool Alone() const;
 
  private:
   Zone() = default;

@@ -6,11 +6,12 @@ import struct
 TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
 
 
-def upgrade(connection, path="/"):
+def upgrade(connection, path="/", cookies=None):
     """Asks for a WebSocket; returns the response to the request."""
     key = base64.b64encode(os.urandom(16)).decode()
+    more = [("Cookie", cookies)] if cookies else []
     return connection.request(path, headers=[("Connection", "Upgrade"), ("Upgrade", "websocket"),
-                                             ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", key)])
+                                             ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", key), *more])
 
 
 def masked(payload, mask):

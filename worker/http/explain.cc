@@ -246,11 +246,11 @@ class Explainer {
       return Say("sticky_policy failback", "the session returns to the server it came from");
     if (was_bound && sticky_.bound->server_id == peer.server_id)
       return Say("server backup", "the backup with the session's server id stands in");
-    if (was_bound) {
-      Say("sticky_policy", sticky_.temporary
-                               ? "another server answers; the session stays where it is"
-                               : "another server takes the session over");
+    if (was_bound && sticky_.temporary) {
+      return Say("sticky_policy",
+                 fmt::format("{} stands in; the session stays where it is", peer.name));
     }
+    if (was_bound) Say("sticky_policy", "another server takes the session over");
     Say(out_.method, fmt::format("{}{} is chosen: {}", peer.backup ? "no primary can: backup " : "",
                                  peer.name, MethodReason(conf_)));
   }

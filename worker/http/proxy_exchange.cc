@@ -76,8 +76,12 @@ bool ProxyExchange::FindUpstream() {
   proxy_port_ = url.port;
   https_ = url.https;
   evaluated_uri_ = url.uri;
-  upstream_ = FindUpstreamByUrl(runtime, url);
+  upstream_ = FindUpstreamBlock(runtime, url);
   if (upstream_ != nullptr) return true;
+  if (auto group = FindAddressGroup(runtime, url)) {
+    UseGroup(std::move(group));
+    return true;
+  }
   if (PortOf(url)) return Resolve(url.host);
   exchange_.Log(LogLevel::kError, fmt::format("invalid port in upstream \"{}\"", url.host_header));
   FailWithoutPeer(500);
@@ -110,10 +114,13 @@ bool ProxyExchange::UseResolved() {
     FailResolving(url.host, answer.error);
     return false;
   }
-  const auto group = FindResolvedGroup(exchange_.runtime(), url, answer);
-  upstream_ = &group->upstream();
-  held_.push_back(group);
+  UseGroup(FindResolvedGroup(exchange_.runtime(), url, answer));
   return true;
+}
+
+void ProxyExchange::UseGroup(std::shared_ptr<UrlGroup> group) {
+  upstream_ = &group->upstream();
+  held_.push_back(std::move(group));
 }
 
 void ProxyExchange::FailResolving(std::string_view host, ResolveError error) {

@@ -33,7 +33,7 @@
 namespace limpet::worker {
 
 class Exchange;
-class ResolvedGroup;
+class UrlGroup;
 struct UpstreamTarget;
 class UpstreamRuntime;
 
@@ -98,6 +98,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnBodyPiece(Slice piece) override;
   void OnBodyPause() override;
 
+  void UseGroup(std::shared_ptr<UrlGroup> group);
   bool FindUpstream();  // false: the exchange has ended, or a name is being resolved
   bool Resolve(std::string_view host);
   void OnResolved();
@@ -169,8 +170,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   const conf::Location* location_ = nullptr;
   UpstreamRuntime* upstream_ = nullptr;
   Lookup lookup_;
-  std::vector<std::shared_ptr<ResolvedGroup>>
-      held_;  // whose peers this exchange and its log line name
+  std::vector<std::shared_ptr<UrlGroup>> held_;  // whose peers this exchange and its log line name
   State state_ = State::kIdle;
   Half request_half_ = Half::kHead;
   Half response_half_ = Half::kHead;

@@ -86,6 +86,7 @@ void ProxyExchange::OnHead() {
   if (TryOtherPeerForStatus()) return;
   upstream_->group.Answered(selection_, exchange_.runtime().loop.NowMs());
   if (upstream_->sticky != nullptr) upstream_->sticky->OnResponseHead(exchange_, sticky_, *peer_);
+  upstream_->group.SessionsHeard(selection_);
   if (HandleAccelHeaders()) return;
   if (Intercept()) return;
   StartBody();
