@@ -212,6 +212,7 @@ Peer* UpstreamGroup::ChooseWithinLimits(PeerSelection& selection, Peer* bound, u
 
 bool UpstreamGroup::GivesWay(PeerSelection& selection, Peer& peer) {
   if (selection.dry || !peer.is_overbooked()) return false;
+  EndOpening(selection);
   states_->DropConn(*peer.state, slot_);
   selection.current = nullptr;
   return true;
