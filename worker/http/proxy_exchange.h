@@ -118,6 +118,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   [[gnu::cold]] void RefuseConnection();
   void OnConnected();
   void QueueRequest();
+  void RefuseRequest(std::string_view unfit);
   void QueueChunk();
   void QueuePiece(const Slice& piece);
   void FlushRequest();
