@@ -1,6 +1,7 @@
 #include "master/master.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -20,8 +21,10 @@ namespace {
 
 constexpr uint64_t kSettleMs =
     100;  // new workers are at work before old ones turn connections away
-constexpr uint64_t kStopWithinMs = 2000;  // then SIGKILL
-constexpr uint64_t kLookEveryMs = 1000;   // at the workers' pulses
+constexpr uint64_t kStopWithinMs = 2000;   // then SIGKILL
+constexpr uint64_t kLossEveryMs = 10'000;  // an alert of a lost worker, on the average
+constexpr uint64_t kLossesAtOnce = 8;      // in a row
+constexpr uint64_t kLookEveryMs = 1000;    // at the workers' pulses
 
 bool LogsToStderr(const conf::Config& config, const Paths& paths) {
   if (paths.error_log == "stderr") return true;
@@ -32,6 +35,9 @@ bool LogsToStderr(const conf::Config& config, const Paths& paths) {
   }
   return false;
 }
+
+// What loading has taken and freed: it would stay, here and once more in each worker.
+void GiveBackMemory() { ::malloc_trim(0); }
 
 // LIMPET_STOP_TIMEOUT: whoever has started us kills us soon after. Only a stop is bounded so:
 // worker_shutdown_timeout would cut off what is open at each reload, too.
@@ -108,6 +114,8 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
   generation_->RecallPeers(handover_.notes());
   keeper_.emplace(KeeperHooks());
   if (!handover_.from_master()) keeper_->RecallServers();
+  handover_.ForgetNotes();
+  GiveBackMemory();
   NoteLoad("");
   UniqueFd terminal;  // where who has started us waits
   if (config->daemon && !handover_.from_master()) {
@@ -181,6 +189,10 @@ StateKeeper::Hooks Master::KeeperHooks() {
 void Master::OnLost(shm::Incidents::Death how, const std::string& text) {
   shm::Counters& counters = *shared_->counters();
   counters.incidents.worker_deaths[how].fetch_add(1, std::memory_order_relaxed);
+  // One after the other they would push all else off the list.
+  const uint64_t now = MonotonicMs();
+  if (losses_told_until_ms_ > now + kLossesAtOnce * kLossEveryMs) return;
+  losses_told_until_ms_ = std::max(losses_told_until_ms_, now) + kLossEveryMs;
   const bool hung = how == shm::Incidents::kByWatchdog;
   counters.alerts.Add(LogLevel::kAlert, text + (hung ? ": its event loop stood still" : ""));
 }
@@ -206,7 +218,8 @@ void Master::Loop() {
 }
 
 void Master::OnSignal(const Signal& signal) {
-  LIMPET_LOG(log(), LogLevel::kNotice, "{}", Describe(signal));
+  const bool routine = signal.number == SIGCHLD && keeper_->IsWriter(signal.sender);
+  LIMPET_LOG(log(), routine ? LogLevel::kInfo : LogLevel::kNotice, "{}", Describe(signal));
   switch (signal.number) {
     case SIGCHLD:
       return supervisor_->Reap();
@@ -280,6 +293,7 @@ bool Master::OpenNext() {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", status.error().message);
   }
   shared_->DropUnused(generation_->config());
+  GiveBackMemory();
   return true;
 }
 

@@ -93,9 +93,8 @@ class Events(Origin):
     """Streams that say one word and then nothing more."""
 
     def _exchange(self, connection, stream):
-        if not super()._exchange(connection, stream):
-            return False
-        stream.read1(1)
+        super()._exchange(connection, stream)
+        stream.read1(1)  # until the other side ends it
         return False
 
 

@@ -27,8 +27,11 @@ std::optional<std::chrono::milliseconds> TimeOf(const Json& value) {
   constexpr double kLongest = 366.0 * 86400;
   std::optional<std::chrono::milliseconds> time;
   if (value.is_string()) time = conf::ParseTime(value.get<std::string>(), false);
-  if (value.is_number() && value.get<double>() <= kLongest)
-    time = std::chrono::milliseconds(static_cast<int64_t>(value.get<double>() * 1000));
+  if (value.is_number()) {
+    const auto seconds = value.get<double>();
+    if (!(seconds > 0 && seconds <= kLongest)) return std::nullopt;  // no integer could hold it
+    time = std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+  }
   return time && time->count() > 0 ? time : std::nullopt;
 }
 
