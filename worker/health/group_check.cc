@@ -106,6 +106,10 @@ void GroupCheck::Sync() {
 }
 
 void GroupCheck::OnResult(PeerCheck& peer, const ProbeResult& result) {
+  if (result.ours) {
+    return Announce(LogLevel::kAlert, fmt::format("check was not made while {}{}{}",
+                                                  result.failed_in, result.detail, Of(peer)));
+  }
   shm::PeerState& state = peer.state;
   Add(state.probes);
   if (!result.good()) Add(state.failed_probes);

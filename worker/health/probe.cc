@@ -58,7 +58,8 @@ void Probe::Start(const SocketAddress& address) {
   const conf::ProxySettings& proxy = plan_.location.proxy;
   const ConnectOptions options;
   const auto await = [&](auto connecting) {
-    if (connecting.transport == nullptr) return Finish(doing_, ErrnoText(connecting.errnum));
+    if (connecting.transport == nullptr)
+      return Finish(ProbeResult{doing_, ErrnoText(connecting.errnum), connecting.ours});
     transport_ = std::move(connecting.transport);
     if (connecting.errnum == 0) return OnConnected();
     deadline_.Arm(proxy.connect_timeout);

@@ -116,6 +116,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   std::string_view StickyWord() const;
   void Connect();
   [[gnu::cold]] void RefuseConnection();
+  [[gnu::cold]] void FailAtHome();
   void OnConnected();
   void QueueRequest();
   void RefuseRequest(std::string_view unfit);
