@@ -204,7 +204,7 @@ def check_logs(limpet):
     for line in Path(limpet.path("error.log")).read_bytes().splitlines():
         assert re.fullmatch(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+: [ -~]*", line), line
     for line in Path(limpet.path("access.log")).read_bytes().splitlines():
-        assert re.fullmatch(rb'\S+ "[ -~]+" \S+|\S* "" -', line), line
+        assert re.fullmatch(rb'[ -~]* "[ -~]*" [ -~]+', line), line
 
 
 def check_origin(origin, names):
@@ -222,7 +222,7 @@ def test_every_directive_is_known():
     assert (tried | CONSTANT) - listed == set(), "no such directive"
     assert tried & CONSTANT == set()
     for name, texts in [*LOCATION.items(), *UPSTREAM.items()]:
-        assert all("$" in text for text in texts) or name.startswith("limit_") or name == "log_format", name
+        assert any("$" in text for text in texts) or name.startswith("limit_") or name == "log_format", name
 
 
 def test_no_value_ends_its_place(origin):
@@ -277,9 +277,8 @@ def test_a_field_that_cannot_be_sent(origin):
         location /policy/ { add_header Content-Security-Policy $uri; error_page 500 /app; return 200 "x"; }
         location /charset/ { default_type text/html; charset $uri; return 200 "x"; }
         location /up/ { proxy_set_header X-User $uri; proxy_pass http://127.0.0.1:{origin}; }
-        location /asked/ { auth_request /ask; return 200 "x"; }
+        location /asked/ { set $mine $uri; auth_request /ask; try_files /none =204; }
         location /ask { internal; proxy_set_header X-Uri $mine; proxy_pass http://127.0.0.1:{origin}; }
-        set $mine $uri;
     """) as limpet:
         left_out = get(limpet.port, "/field/%0a")
         assert (left_out.status, left_out.header("x-test"), left_out.header("x-other")) == (200, None, "other")
