@@ -13,9 +13,9 @@ namespace {
 // An address as a key: groups are found without walking over all of them.
 std::string Key(const SocketAddress& address) { return address.ToString(); }
 
-std::string Conflict(const ServerName& name, const Listen& listen) {
-  return fmt::format("[warn] conflicting server name \"{}\" on {}, ignored", name.source,
-                     listen.address.ToString());
+std::string Conflict(const ServerName& name, const Listen& listen, const std::string& place) {
+  return fmt::format("[warn] conflicting server name \"{}\" on {}, ignored in {}", name.source,
+                     listen.address.ToString(), place);
 }
 
 void WarnAboutNames(Config& config, const ListenGroup& group) {
@@ -23,10 +23,11 @@ void WarnAboutNames(Config& config, const ListenGroup& group) {
   TakenNames taken;
   for (const Server* server : group.servers) {
     if (server->names.empty() && !taken.Take(kNameless)) {
-      config.warnings.push_back(Conflict(kNameless, group.listen));
+      config.warnings.push_back(Conflict(kNameless, group.listen, server->declared_at));
     }
     for (const ServerName& name : server->names) {
-      if (!taken.Take(name)) config.warnings.push_back(Conflict(name, group.listen));
+      if (!taken.Take(name))
+        config.warnings.push_back(Conflict(name, group.listen, name.declared_at));
     }
   }
 }
@@ -121,6 +122,27 @@ Status FinishTls(Http& http) {
   return {};
 }
 
+// nginx refuses this, too: nobody could ever be let in by name.
+Status CheckReferers(const Location& location) {
+  const Referers& referers = location.access.referers;
+  if ((!referers.none && !referers.blocked) || referers.server_names || !referers.names.empty())
+    return {};
+  return InvalidArgument(
+      fmt::format("the \"none\" or \"blocked\" referers are specified in the \"valid_referers\" "
+                  "directive without any valid referer in {}",
+                  referers.declared_at));
+}
+
+Status CheckAllReferers(const Http& http) {
+  for (const auto& server : http.servers) {
+    if (Status s = CheckReferers(*server->root); !s) return s;
+    for (const auto& location : server->locations) {
+      if (Status s = CheckReferers(*location); !s) return s;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Status GroupListens(Loader&, Http& http) {
@@ -145,6 +167,7 @@ Status FinishHttp(Loader& loader, Http& http) {
   if (Status s = GroupListens(loader, http); !s) return s;
   if (Status s = CheckSharedZones(http); !s) return s;
   if (Status s = FinishTls(http); !s) return s;
+  if (Status s = CheckAllReferers(http); !s) return s;
   for (const ListenGroup& group : http.listens) WarnAboutNames(loader.config(), group);
   return {};
 }

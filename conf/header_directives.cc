@@ -106,7 +106,7 @@ Status ServerTokens(Block& b, const Directive& d) {
 
 Status EarlyHints(Block& b, const Directive& d) {
   auto& conditions = b.location->response.early_hints;
-  conditions.clear();
+  if (b.First(&conditions)) conditions.clear();
   for (const std::string& word : d.args) {
     if (Status s = Strings{}(b, d, word, conditions.emplace_back()); !s) return s;
   }
@@ -134,7 +134,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "[modified] TIME | @TIME | epoch | max | off: Expires and Cache-Control"},
     {"server_tokens", kHere, kOneArg, kOnce, ServerTokens, "on",
      "on | off | build | STRING: what the Server header says"},
-    {"early_hints", kHere, AtLeast(1), kOnce, EarlyHints, "",
+    {"early_hints", kHere, AtLeast(1), kMany, EarlyHints, "",
      "VALUE …: 103 of an upstream goes to the client if one is neither empty nor 0"},
     {"etag", kHere, kOneArg, kOnce, Setting<Flag, &Location::response, &R::etag>, "on",
      "ETag of files"},

@@ -59,9 +59,9 @@ enum class BalanceMethod : uint8_t {
 };
 
 struct StickyCookie {
-  struct Attribute {  // any other one, as Angie lets the operator give
-    std::string name;
-    Template value;  // empty: the attribute is left out
+  struct Attribute {   // any other one, as Angie lets the operator give
+    std::string name;  // "": the value is all of it (`Partitioned`, or a variable)
+    Template value;    // empty: the attribute is left out
   };
   std::string name;
   Template lookup;            // $cookie_NAME

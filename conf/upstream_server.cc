@@ -24,14 +24,14 @@ Result<std::vector<SocketAddress>> Addresses(const HostPort& address) {
 
 Status Count(const std::string& parameter, std::string_view value, uint64_t low, int* out) {
   const auto n = ParseDecimal(value);
-  if (!n || *n < low || *n > INT32_MAX) return InvalidParameter(parameter);
+  if (!n || *n < low || *n > INT32_MAX) return InvalidCount(parameter, low, INT32_MAX);
   *out = static_cast<int>(*n);
   return {};
 }
 
 Status Time(const std::string& parameter, std::string_view value, Ms* out) {
   const auto time = ParseTime(value, true);
-  if (!time) return InvalidParameter(parameter);
+  if (!time) return InvalidParameter(parameter, "a time in whole seconds is 30s, 1h30m or 30");
   *out = *time;
   return {};
 }
@@ -81,7 +81,8 @@ Status Parameter(const std::string& text, UpstreamServer* s) {
   if (name == "service") return Service(value, &s->service);
   if (name == "drain") {
     const auto time = ParseTime(value, false);
-    if (!time || time->count() == 0) return InvalidParameter(text);
+    if (!time || time->count() == 0)
+      return InvalidParameter(text, "a time above 0 is 500ms, 30s or 1h30m");
     s->drain_timeout = *time;
     return Word("drain", s);
   }
