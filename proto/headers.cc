@@ -5,7 +5,6 @@
 #include "base/text.h"
 
 namespace limpet::proto {
-namespace {
 
 bool ListHasToken(std::string_view list, std::string_view token) {
   while (!list.empty()) {
@@ -15,8 +14,6 @@ bool ListHasToken(std::string_view list, std::string_view token) {
   }
   return false;
 }
-
-}  // namespace
 
 const Header* HeaderList::Find(HeaderId id) const {
   if (!Has(id)) return nullptr;

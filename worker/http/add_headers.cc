@@ -9,11 +9,20 @@ namespace {
 
 using proto::HeaderId;
 
+// The response has one end, and its writer says where.
+bool IsOurs(Exchange& exchange, const proto::HeaderId id, std::string_view value) {
+  if (id == HeaderId::kConnection && proto::ListHasToken(value, "close"))
+    exchange.stream().CloseAfterResponse();
+  return proto::IsOfTheHop(id);
+}
+
 // These replace what the response has; all others are added to it.
 void AddOne(Exchange& exchange, const conf::AddHeader& rule) {
   Response& response = exchange.response();
   const std::string_view value = exchange.arena().Copy(exchange.Evaluate(rule.value));
-  switch (proto::LookupHeader(rule.name)) {
+  const HeaderId id = proto::LookupHeader(rule.name);
+  if (IsOurs(exchange, id, value)) return;
+  switch (id) {
     case HeaderId::kEtag:
       response.etag = value;
       return;
@@ -22,7 +31,7 @@ void AddOne(Exchange& exchange, const conf::AddHeader& rule) {
       response.last_modified = -1;
       return;
     default:
-      if (!value.empty()) response.headers.Add(rule.name, value);
+      if (!value.empty()) response.headers.Add(id, rule.name, value);
   }
 }
 
@@ -51,7 +60,8 @@ void AddResponseTrailers(Exchange& exchange) {
   for (const conf::AddHeader& rule : rules) {
     if (!safe && !rule.always) continue;
     const std::string_view value = exchange.arena().Copy(exchange.Evaluate(rule.value));
-    if (!value.empty()) response.trailers.Add(rule.name, value);
+    const HeaderId id = proto::LookupHeader(rule.name);
+    if (!value.empty() && !proto::IsOfTheHop(id)) response.trailers.Add(id, rule.name, value);
   }
 }
 

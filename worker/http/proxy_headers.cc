@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 
 #include "proto/escape.h"
 #include "worker/http/features.h"
@@ -43,12 +44,32 @@ bool MustEscape(const Request& request) {
 }
 
 void AddBodyHeaders(const ProxyPlan& plan, const UpstreamBody& body, HeadComposer* head) {
-  if (!plan.sets_length && !body.chunked && body.length >= 0) {
+  const int64_t least = plan.no_zero_length ? 1 : 0;
+  if (!body.chunked && body.length >= least) {
     head->Add("Content-Length: ");
     head->AddNumber(static_cast<uint64_t>(body.length));
     head->Add("\r\n");
   }
-  if (!plan.sets_transfer_encoding && body.chunked) head->Add("Transfer-Encoding: chunked\r\n");
+  if (body.chunked) head->Add("Transfer-Encoding: chunked\r\n");
+}
+
+// Connection names fields that the next hop takes away. What frames the message and whom it is for
+// must arrive: a client may have a say in the value.
+constexpr std::array kKept = {HeaderId::kContentLength, HeaderId::kTransferEncoding,
+                              HeaderId::kHost};
+
+bool TakesAwayWhatMustArrive(std::string_view connection) {
+  return std::ranges::any_of(kKept, [connection](HeaderId id) {
+    return proto::ListHasToken(connection, proto::Name(id));
+  });
+}
+
+void AddSetHeader(const conf::SetHeader& header, conf::VariableReader& reader, HeadComposer* head) {
+  const std::string_view value = EvaluateField(header.value, reader);
+  if (value.empty()) return;
+  if (proto::LookupHeader(header.name) == HeaderId::kConnection && TakesAwayWhatMustArrive(value))
+    return;
+  head->AddHeader(header.name, value);
 }
 
 void AddHost(const ProxyPlan& plan, bool http11, std::string_view proxy_host,
@@ -168,10 +189,7 @@ void WriteUpstreamRequest(conf::VariableReader& reader, const Request& request,
     HeadComposer head(out, uri.size() + request.head_length + 512);
     head.Add(method, " ", uri, http11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
     AddHost(plan, http11, proxy_host, reader, &head);
-    for (const conf::SetHeader* header : plan.set_headers) {
-      const std::string_view value = EvaluateField(header->value, reader);
-      if (!value.empty()) head.AddHeader(header->name, value);
-    }
+    for (const conf::SetHeader* header : plan.set_headers) AddSetHeader(*header, reader, &head);
     AddBodyHeaders(plan, body, &head);
     if (proxy.pass_request_headers) {
       for (const Header& header : request.headers()) {
@@ -222,7 +240,7 @@ void FilterUpstreamTrailers(Exchange& exchange, const proto::HeaderList& trailer
   if (!exchange.location().proxy.pass_trailers) return;
   const ProxyPlan& plan = exchange.runtime().proxy_plans.For(exchange.location());
   for (const Header& trailer : trailers) {
-    if (!plan.hidden.Has(trailer))
+    if (!plan.hidden.Has(trailer) && !proto::IsOfTheHop(trailer.id))
       exchange.response().trailers.Add(trailer.id, trailer.name, trailer.value);
   }
 }
