@@ -80,9 +80,10 @@ Status Parameter(const std::string& text, UpstreamServer* s) {
   if (name == "route" || name == "sid") return Route(value, &s->route);
   if (name == "service") return Service(value, &s->service);
   if (name == "drain") {
-    const auto time = ParseTime(value, false);
-    if (!time || time->count() == 0) return InvalidParameter(text);
-    s->drain_timeout = *time;
+    const auto drain = ParseDrainTime(value);
+    if (!drain) return InvalidParameter(text);
+    s->drain_timeout = drain->time;
+    s->drain_keeps = drain->keeps;
     return Word("drain", s);
   }
   return InvalidParameter(text);
