@@ -36,6 +36,8 @@ class Limpet:
     `port` is where {port} in the configuration points; further values fill further placeholders.
     """
 
+    binary = BINARY
+
     def __init__(self, config, workers=None, log_level="info", start=True, **values):
         self.dir = tempfile.mkdtemp(prefix="limpet-test-")
         os.chmod(self.dir, 0o755)  # workers of a root master are somebody else
@@ -81,7 +83,7 @@ class Limpet:
 
     def command(self, *more):
         globals_ = f"pid {self.path('limpet.pid')}; error_log {self.path('error.log')} {self.log_level}; daemon off; {self.extra}"
-        return [BINARY, "-p", self.dir + "/", "-c", "limpet.conf", "-e", "error.log", "-g", globals_, *more]
+        return [self.binary, "-p", self.dir + "/", "-c", "limpet.conf", "-e", "error.log", "-g", globals_, *more]
 
     def run(self, *more):
         """Runs the binary to its end, as -t and -s do."""
