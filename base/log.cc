@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -50,6 +51,14 @@ class FileTarget final : public LogTarget {
   std::string path_;  // empty: the standard error stream
   UniqueFd fd_;
 };
+
+// A log that has no second name: somebody may have linked another file of ours to this one's. Best
+// effort: what workers cannot reopen is reported when they try.
+void GiveTo(uint32_t uid, int fd) {
+  struct stat found {};
+  if (::fstat(fd, &found) != 0 || !S_ISREG(found.st_mode) || found.st_nlink != 1) return;
+  [[maybe_unused]] const int rc = ::fchown(fd, uid, static_cast<gid_t>(-1));
+}
 
 class SyslogTarget final : public LogTarget {
  public:
@@ -126,8 +135,7 @@ void Log::Write(LogLevel level, uint64_t connection, std::string_view message) c
 struct LogFiles::Entry {
   std::string key;
   std::unique_ptr<LogTarget> target;
-  int fd = -1;  // of a file, for ChangeOwner
-  std::string path;
+  FileTarget* file = nullptr;  // of a path: what ChangeOwner changes
 };
 
 LogFiles::LogFiles() = default;
@@ -139,8 +147,9 @@ Result<LogTarget*> LogFiles::OpenFile(const std::string& path) {
   }
   auto fd = OpenLogPath(path);
   if (!fd) return fd.error();
-  entries_.push_back(std::make_unique<Entry>(Entry{path, nullptr, fd->get(), path}));
-  entries_.back()->target = std::make_unique<FileTarget>(path, std::move(*fd));
+  auto target = std::make_unique<FileTarget>(path, std::move(*fd));
+  FileTarget* const file = IsStandardStream(path) ? nullptr : target.get();
+  entries_.push_back(std::make_unique<Entry>(Entry{path, std::move(target), file}));
   return entries_.back()->target.get();
 }
 
@@ -150,7 +159,7 @@ LogTarget* LogFiles::Stderr() {
   }
   auto target =
       std::make_unique<FileTarget>("", UniqueFd(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)));
-  entries_.push_back(std::make_unique<Entry>(Entry{"stderr", std::move(target), -1, ""}));
+  entries_.push_back(std::make_unique<Entry>(Entry{"stderr", std::move(target)}));
   return entries_.back()->target.get();
 }
 
@@ -158,7 +167,7 @@ Result<LogTarget*> LogFiles::OpenSyslog(const SyslogSpec& spec) {
   auto address = SocketAddress::Parse(spec.server, 514);
   if (!address) return address.error();
   entries_.push_back(
-      std::make_unique<Entry>(Entry{"", std::make_unique<SyslogTarget>(spec, *address), -1, ""}));
+      std::make_unique<Entry>(Entry{"", std::make_unique<SyslogTarget>(spec, *address)}));
   return entries_.back()->target.get();
 }
 
@@ -172,9 +181,7 @@ void LogFiles::ReopenAll(const Log& log) {
 
 void LogFiles::ChangeOwner(uint32_t uid) {
   for (const auto& entry : entries_) {
-    if (entry->path.empty() || IsStandardStream(entry->path)) continue;
-    // Best effort: a log that workers cannot reopen is reported when they try.
-    [[maybe_unused]] const int rc = ::chown(entry->path.c_str(), uid, static_cast<gid_t>(-1));
+    if (entry->file != nullptr) GiveTo(uid, entry->file->fd());
   }
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/log.h"
+#include "base/own_file.h"
 
 namespace limpet {
 namespace {
@@ -22,8 +23,8 @@ bool IsStandardStream(const std::string& path) { return StandardStream(path) >= 
 
 Result<UniqueFd> OpenLogPath(const std::string& path) {
   const int stream = StandardStream(path);
-  UniqueFd fd(stream >= 0 ? ::fcntl(stream, F_DUPFD_CLOEXEC, 3)
-                          : ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
+  if (stream < 0) return OpenThroughOwnLinks(path, O_WRONLY | O_APPEND | O_CREAT, 0644);
+  UniqueFd fd(::fcntl(stream, F_DUPFD_CLOEXEC, 3));
   if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
   return fd;
 }

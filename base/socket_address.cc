@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <netdb.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -12,8 +13,9 @@
 
 namespace limpet {
 
-SocketAddress::SocketAddress(const sockaddr* address, socklen_t size) : size_(size) {
-  std::memcpy(&storage_, address, std::min<size_t>(size, sizeof storage_));
+SocketAddress::SocketAddress(const sockaddr* address, socklen_t size)
+    : size_(std::min<socklen_t>(size, sizeof storage_)) {
+  std::memcpy(&storage_, address, size_);
 }
 
 SocketAddress SocketAddress::Any(int family, uint16_t port) {
@@ -27,8 +29,8 @@ SocketAddress SocketAddress::Any(int family, uint16_t port) {
 SocketAddress SocketAddress::Unix(std::string_view path) {
   SocketAddress out;
   out.storage_.un.sun_family = AF_UNIX;
-  std::memcpy(out.storage_.un.sun_path, path.data(),
-              std::min(path.size(), sizeof out.storage_.un.sun_path - 1));
+  path = path.substr(0, sizeof out.storage_.un.sun_path - 1);
+  std::memcpy(out.storage_.un.sun_path, path.data(), path.size());
   out.size_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
   return out;
 }

@@ -49,12 +49,16 @@ class SocketAddress {
   friend bool operator==(const SocketAddress& a, const SocketAddress& b);
 
  private:
+  // `{}` sets the first member of a union and, by the standard, no byte behind it: the first member
+  // is all of them, as what goes to the kernel and into comparisons may not be what the stack held.
   union Storage {
+    unsigned char bytes[112];
     sockaddr base;
     sockaddr_in v4;
     sockaddr_in6 v6;
     sockaddr_un un;
   };
+  static_assert(sizeof(Storage) == sizeof(Storage::bytes));
   Storage storage_{};
   socklen_t size_ = 0;
 };

@@ -31,6 +31,14 @@ function(limpet_library name)
   endif()
 endfunction()
 
+# What MemorySanitizer cannot see (see the file).
+function(limpet_msan_boundary name)
+  if(LIMPET_SANITIZE STREQUAL "memory")
+    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/support/msan_boundary.cc)
+    target_link_libraries(${name} PRIVATE pcre2-8 sodium)
+  endif()
+endfunction()
+
 # limpet_test(name SOURCES a_test.cc ... DEPS library ...): one GoogleTest binary and its ctest entry.
 function(limpet_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS" ${ARGN})
@@ -41,6 +49,7 @@ function(limpet_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE limpet_flags ${ARG_DEPS} GTest::gmock_main)
   limpet_use_precompiled(${name} limpet_test_pch)
+  limpet_msan_boundary(${name})
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
 endfunction()

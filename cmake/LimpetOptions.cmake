@@ -3,6 +3,8 @@ option(LIMPET_TESTS "Build the tests" ON)
 option(LIMPET_WERROR "Treat warnings as errors" OFF)
 option(LIMPET_LTO "Link-time optimisation" OFF)
 option(LIMPET_PCH "Read the standard library's headers once, not once for each file" OFF)
+option(LIMPET_FUZZ "Build the fuzz targets as libFuzzer programs (clang)" OFF)
+set(LIMPET_FOLDERS base proto shm conf worker master CACHE STRING "Folders to build: with what they need below them")
 set(LIMPET_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, e.g. address,undefined")
 
 set(CMAKE_CXX_STANDARD 20)
@@ -32,14 +34,21 @@ target_include_directories(limpet_flags INTERFACE ${CMAKE_SOURCE_DIR})
 # Of precompiled headers GCC 12 forgets that they are the system's, and warns of what it suspects in std::string.
 target_compile_options(limpet_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wold-style-cast -Wnon-virtual-dtor
-  -Wno-missing-field-initializers -Wno-restrict
-  $<$<BOOL:${LIMPET_PCH}>:-Wno-stringop-overflow$<SEMICOLON>-Wno-array-bounds>
+  -Wno-missing-field-initializers
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${LIMPET_PCH}>>:-Wno-stringop-overflow$<SEMICOLON>-Wno-array-bounds>
   $<$<BOOL:${LIMPET_WERROR}>:-Werror>)
 target_compile_definitions(limpet_flags INTERFACE LIMPET_VERSION="${PROJECT_VERSION}")
 
 if(LIMPET_SANITIZE)
   add_compile_options(-fsanitize=${LIMPET_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
   add_link_options(-fsanitize=${LIMPET_SANITIZE})
+endif()
+# MemorySanitizer wants every library instrumented. fmt can be compiled in; of the standard library as much as its headers
+# have; for what is left see msan_ignore.txt and tests/support/msan_boundary.cc.
+if(LIMPET_SANITIZE STREQUAL "memory")
+  add_compile_options(-fsanitize-memory-track-origins -fsanitize-ignorelist=${CMAKE_SOURCE_DIR}/cmake/msan_ignore.txt)
+  add_compile_definitions(FMT_HEADER_ONLY _GLIBCXX_EXTERN_TEMPLATE=0)
 endif()
 if(LIMPET_LTO AND NOT LIMPET_SANITIZE)
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION_RELWITHDEBINFO ON)

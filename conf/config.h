@@ -185,11 +185,13 @@ struct Config {
   int worker_priority = 0;
   int64_t worker_rlimit_nofile = -1;
   int64_t worker_rlimit_core = -1;
+  Ms state_interval = std::chrono::seconds(60);  // 0: sessions are written at the end only
   std::string working_directory;
   std::vector<std::vector<int>>
       worker_cpu_affinity;  // a set of CPUs for each worker; the last one goes on
   bool worker_cpu_affinity_auto = false;
   std::vector<std::string> env;
+  bool binds_transparently = false;  // proxy_bind … transparent, anywhere: workers need a power
   bool tls_objects_inheritable = true;  // what is unchanged on disk is not read again by a reload
   // events
   int worker_connections = 512;
@@ -204,6 +206,7 @@ struct Config {
   std::string folder() const { return file.substr(0, file.rfind('/') + 1); }  // of it
   std::vector<SourceFile> sources;
   std::vector<std::string> warnings;  // "[warn] …" lines of the load, for whoever asked for it
+  std::vector<std::string> notices;   // what -t says beside them: it works, but look at it
 };
 
 struct LoadOptions {

@@ -16,7 +16,10 @@ Status Use(Block& b, const Directive& d) {
 
 constexpr std::array kRows = std::to_array<Row>({
     {"worker_connections", kEvents, kOneArg, kOnce, Setting<Number<1>, &Config::worker_connections>,
-     "512", "connections of a worker, to clients and upstreams together"},
+     "512",
+     "connections of a worker: to clients, upstreams, name servers and all others; when they are "
+     "all "
+     "taken, the connection that has been idle longest gives way"},
     {"use", kEvents, kOneArg, kOnce, Use, "epoll", "event method; only epoll is there"},
     {"multi_accept", kEvents, kOneArg, kOnce, Setting<Flag, &Config::multi_accept>, "off",
      "accept all waiting connections at once"},

@@ -23,13 +23,6 @@ ErrorLogs StartingErrorLog(const Loader& loader) {
   return {log};
 }
 
-// Beside the pid file: what can be written there can be bound there.
-std::string DefaultControlPath(std::string pid) {
-  constexpr std::string_view kPidSuffix = ".pid";
-  if (pid.ends_with(kPidSuffix)) pid.resize(pid.size() - kPidSuffix.size());
-  return pid + ".sock";
-}
-
 Result<std::unique_ptr<const Config>> Build(SyntaxTree tree, const LoadOptions& options) {
   auto config = std::make_unique<Config>();
   Loader loader(options, *config);

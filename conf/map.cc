@@ -25,6 +25,7 @@ class Map final : public DerivedVariable {
     // Host names are looked up without the dot that may end them.
     const bool rooted = hostnames && key.ends_with('.');
     const Template* value = Find(rooted ? key.substr(0, key.size() - 1) : key, reader);
+    if (reader.match_failed()) return Value::None();
     return Value::Of(value ? value->Evaluate(reader) : std::string_view());
   }
 
@@ -38,9 +39,8 @@ class Map final : public DerivedVariable {
   const Template* Find(std::string_view key, VariableReader& reader) const {
     if (const Template* value = names.Find(key)) return value;
     for (const Pattern& p : patterns) {
-      if (!p.regex->Match(key, &reader.captures())) continue;
-      PublishGroups(reader, *p.regex, p.named);
-      return &p.value;
+      if (MatchGroups(reader, *p.regex, p.named, key)) return &p.value;
+      if (reader.match_failed()) return nullptr;
     }
     return fallback ? &*fallback : nullptr;
   }

@@ -1,17 +1,13 @@
 // Builds the tree: blocks, include, and the list of files for -T.
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <glob.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <set>
 
 #include "base/log.h"
-#include "base/unique_fd.h"
 #include "conf/lexer.h"
+#include "conf/source_files.h"
 #include "conf/syntax.h"
 
 namespace limpet::conf {
@@ -22,39 +18,12 @@ constexpr int kMaxDepth = 100;
 
 std::string Place(const Position& at) { return fmt::format(" in {}:{}", at.file, at.line); }
 
-Result<std::string> ReadFile(const std::string& path) {
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
-  std::string text;
-  char buffer[16384];
-  for (;;) {
-    const ssize_t n = read(fd.get(), buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError(fmt::format("read() \"{}\" failed", path), errno);
-    if (n == 0) return text;
-    text.append(buffer, static_cast<size_t>(n));
-  }
-}
-
-bool HasWildcard(const std::string& path) { return path.find_first_of("*?[") != std::string::npos; }
-
-// The files that a pattern names, sorted; none is no error.
-std::vector<std::string> Expand(const std::string& pattern) {
-  std::vector<std::string> paths;
-  glob_t found{};
-  if (glob(pattern.c_str(), 0, nullptr, &found) == 0) {
-    paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
-  }
-  globfree(&found);
-  return paths;
-}
-
 class Parser {
  public:
   explicit Parser(std::string conf_dir) : conf_dir_(std::move(conf_dir)) {}
 
   Status File(const std::string& path, std::vector<Directive>* out, int depth) {
-    Result<std::string> text = ReadFile(path);
+    Result<std::string> text = ReadSource(path);
     if (!text) return text.error();
     if (seen_.insert(path).second) tree_.files.push_back({path, *text});
     return Text(*text, path, out, depth);

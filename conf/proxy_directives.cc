@@ -73,6 +73,7 @@ Status Pass(Block& b, const Directive& d) {
   pass.has_variables = !pass.url.is_constant();
   if (!pass.has_variables) {
     if (Status s = ConstantUrl(b, d, &pass); !s) return s;
+    WarnOfSlashes(b, d, pass.uri);
   }
   location.proxy.pass = std::move(pass);
   const bool in_tree = location.kind == LocationKind::kPrefix ||
@@ -97,6 +98,7 @@ Status Bind(Block& b, const Directive& d) {
   if (d.args.size() == 2) {
     if (d.args[1] != "transparent") return InvalidParameter(d.args[1]);
     proxy.bind_transparent = true;
+    b.config.binds_transparently = true;
   }
   if (Status s = Strings{}(b, d, d.args[0], proxy.bind); !s) return s;
   if (!proxy.bind->is_constant()) return {};

@@ -14,6 +14,42 @@ struct FreeMatch {
   void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
 };
 
+struct FreeContext {
+  void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
+};
+struct FreeStack {
+  void operator()(pcre2_jit_stack* stack) const { pcre2_jit_stack_free(stack); }
+};
+using MatchData = std::unique_ptr<pcre2_match_data, FreeMatch>;
+
+static_assert(MatchResult::kNoMatch == PCRE2_ERROR_NOMATCH);
+
+// What all matches of a process share, made at the first one; a process has one thread. JIT's own
+// stack of 32 KiB ends at some 1,000 bytes for patterns like ^(?:.|\s)*x. The interpreter takes
+// memory instead, for as long as a match lasts.
+struct Scratch {
+  static constexpr size_t kFirstStack = size_t{32} * 1024;
+  static constexpr size_t kMaxStack = size_t{1024} * 1024;
+  static constexpr uint32_t kMaxHeapKiB = 64 * 1024;
+
+  Scratch() {
+    if (context == nullptr) return;
+    pcre2_set_heap_limit(context.get(), kMaxHeapKiB);
+    if (stack != nullptr) pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
+  }
+
+  std::unique_ptr<pcre2_match_context, FreeContext> context{pcre2_match_context_create(nullptr)};
+  std::unique_ptr<pcre2_jit_stack, FreeStack> stack{
+      pcre2_jit_stack_create(kFirstStack, kMaxStack, nullptr)};
+};
+
+Scratch& ScratchOfProcess() {
+  static Scratch scratch;
+  return scratch;
+}
+
+MatchData NewMatchData() { return MatchData(pcre2_match_data_create(Captures::kMax, nullptr)); }
+
 std::string ErrorText(int error) {
   unsigned char text[128];
   pcre2_get_error_message(error, text, sizeof text);
@@ -24,8 +60,15 @@ std::string ErrorText(int error) {
 
 // The match data is scratch of one call; processes have no threads, so one per pattern is enough.
 struct Regex::Impl {
+  int Run(std::string_view subject, uint32_t options, pcre2_match_data* into) const {
+    if (into == nullptr) return PCRE2_ERROR_NOMEMORY;
+    return pcre2_match(code.get(), reinterpret_cast<PCRE2_SPTR>(subject.data()), subject.size(), 0,
+                       options, into, ScratchOfProcess().context.get());
+  }
+
   std::unique_ptr<pcre2_code, FreeCode> code;
-  std::unique_ptr<pcre2_match_data, FreeMatch> data;
+  MatchData data;  // of a match by JIT
+  bool has_jit = false;
 };
 
 Regex::Regex() : impl_(std::make_unique<Impl>()) {}
@@ -46,8 +89,9 @@ Result<std::shared_ptr<const Regex>> Regex::Compile(std::string_view pattern, bo
     return InvalidArgument(std::move(message));
   }
   pcre2_code* code = regex->impl_->code.get();
-  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // without JIT the interpreter serves: no error
-  regex->impl_->data.reset(pcre2_match_data_create_from_pattern(code, nullptr));
+  // Without JIT the interpreter serves: no error.
+  regex->impl_->has_jit = pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0;
+  regex->impl_->data = NewMatchData();
 
   uint32_t groups = 0;
   pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &groups);
@@ -73,18 +117,31 @@ void Regex::ReadNamedGroups() {
   }
 }
 
-bool Regex::Match(std::string_view subject, Captures* captures) const {
-  const int rc = pcre2_match(impl_->code.get(), reinterpret_cast<PCRE2_SPTR>(subject.data()),
-                             subject.size(), 0, 0, impl_->data.get(), nullptr);
-  if (rc < 0) return false;
-  if (!captures) return true;
-  const size_t* ends = pcre2_get_ovector_pointer(impl_->data.get());
+// The interpreter has no stack to run out of, so it answers where JIT's has ended. A match limit is
+// final: the second try would take several times as long to reach it, too. The interpreter's memory
+// stays with its match data, which therefore lives for one match only.
+MatchResult Regex::Match(std::string_view subject, Captures* captures) const {
+  int rc = PCRE2_ERROR_JIT_STACKLIMIT;
+  if (impl_->has_jit) rc = impl_->Run(subject, 0, impl_->data.get());
+  MatchData interpreted;
+  if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {
+    interpreted = NewMatchData();
+    rc = impl_->Run(subject, PCRE2_NO_JIT, interpreted.get());
+  }
+  const MatchResult result(rc);
+  if (!result.yes() || !captures) return result;
+  const auto& data = interpreted != nullptr ? interpreted : impl_->data;
+  const size_t* ends = pcre2_get_ovector_pointer(data.get());
   captures->subject = subject;
   captures->count = groups_ + 1;
   for (size_t i = 0; i < 2 * static_cast<size_t>(captures->count); ++i) {
     captures->offsets[i] = ends[i] == PCRE2_UNSET ? -1 : static_cast<int32_t>(ends[i]);
   }
-  return true;
+  return result;
+}
+
+std::string Regex::Explain(MatchResult failed) const {
+  return fmt::format("pcre2_match() failed: {} using \"{}\"", ErrorText(failed.code()), pattern_);
 }
 
 }  // namespace limpet::conf

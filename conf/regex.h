@@ -1,5 +1,5 @@
-// A compiled PCRE2 pattern (with JIT). Compiled once at load; matching is const and allocates
-// nothing.
+// A compiled PCRE2 pattern (with JIT). Compiled once at load; matching is const. It allocates only
+// where JIT has given up or is not to be had.
 #pragma once
 
 #include <array>
@@ -29,13 +29,30 @@ struct Captures {
   }
 };
 
+// What a match came to. One that failed (PCRE2 gave up at a limit) is neither yes nor no: whoever
+// asks must not go on as if the answer had been no.
+class [[nodiscard]] MatchResult {
+ public:
+  explicit constexpr MatchResult(int code) : code_(code) {}  // as pcre2_match returns it
+  constexpr bool yes() const { return code_ > 0; }
+  constexpr bool failed() const { return code_ <= 0 && code_ != kNoMatch; }
+  constexpr int code() const { return code_; }
+
+  static constexpr int kNoMatch = -1;
+
+ private:
+  int code_;
+};
+
 class Regex {
  public:
   static Result<std::shared_ptr<const Regex>> Compile(std::string_view pattern, bool ignore_case);
   ~Regex();
 
-  // True if it matches; then *captures (may be null) holds the groups.
-  bool Match(std::string_view subject, Captures* captures) const;
+  // If it matches, *captures (may be null) holds the groups.
+  MatchResult Match(std::string_view subject, Captures* captures) const;
+  // Of a match that failed, for a log: PCRE2's reason and the pattern.
+  std::string Explain(MatchResult failed) const;
 
   struct NamedGroup {
     std::string name;

@@ -57,6 +57,16 @@ void WarnOfDuplicate(Block& block, const Directive& directive, std::string_view 
   block.loader.Warn(directive, fmt::format("duplicate {} \"{}\"", what, value));
 }
 
+void WarnOfSlashes(Block& block, const Directive& directive, std::string_view target) {
+  const Location& location = *block.location;
+  const bool is_prefix =
+      location.kind == LocationKind::kPrefix || location.kind == LocationKind::kPrefixNoRegex;
+  if (!is_prefix || location.name.ends_with('/') || !target.ends_with('/')) return;
+  block.loader.Warn(directive, fmt::format("location \"{0}\" has no slash at its end, but \"{1}\" "
+                                           "has: \"{0}../\" would lead out of it and is refused",
+                                           location.name, target));
+}
+
 Result<int64_t> SizeArgument(const Directive& d, const std::string& text, bool allow_giga) {
   const std::optional<int64_t> n = ParseSizeUnits(text, allow_giga);
   if (!n) return Refuse(d, "invalid value");

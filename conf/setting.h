@@ -149,6 +149,10 @@ struct OneOf {
 void WarnOfDuplicate(Block& block, const Directive& directive, std::string_view what,
                      std::string_view value);
 
+// A location without its final slash beside a target with one: what is left of "/files../x" below
+// "/files" begins with "..".
+void WarnOfSlashes(Block& block, const Directive& directive, std::string_view target);
+
 // Words of a table, or-ed together.
 template <const auto& kTable, auto... Path>
 Status Bits(Block& block, const Directive& directive) {

@@ -51,6 +51,7 @@ Status Alias(Block& b, const Directive& d) {
   }
   Result<Template> alias = FilePath(b, d, d.args[0]);
   if (!alias) return alias.error();
+  WarnOfSlashes(b, d, d.args[0]);
   R& response = b.location->response;
   response.alias = std::move(*alias);
   response.alias_prefix =

@@ -110,7 +110,7 @@ struct StickyLearn {
 struct SessionPolicy {
   enum class Down : uint8_t {
     kRebind,     // another server takes the session over
-    kTemporary,  // another server answers; the session stays bound
+    kTemporary,  // one other server stands in; the session stays bound
     kFail        // the client gets fail_code
   };
   enum class Busy : uint8_t { kRebind, kQueue, kFail };

@@ -39,6 +39,24 @@ Status CheckUpstream(const Upstream& u, const Directive& d) {
   return CheckPolicy(u, d);
 }
 
+// Methods that weigh requests give a form to one server and its answer, which begins the session,
+// to the next: with two servers all sessions begin at the same one.
+void NoticeUnweighedSessions(const Upstream& u, const Directive& d, Config& config) {
+  if (u.sticky.kind != StickyKind::kLearn || u.servers.size() == 1) return;
+  switch (u.method) {
+    case BalanceMethod::kLeastSessions:
+    case BalanceMethod::kHash:
+    case BalanceMethod::kHashConsistent:
+    case BalanceMethod::kIpHash:
+      return;
+    default:
+      config.notices.push_back(
+          fmt::format("upstream \"{}\" learns sessions, but its method spreads requests: "
+                      "\"least_sessions\" spreads sessions in {}",
+                      u.name, Where(d)));
+  }
+}
+
 Status UpstreamBlock(Block& outer, const Directive& d) {
   const Result<HostPort> name = ParseHostPort(d.args[0], 0, false);
   if (name && name->has_port) {
@@ -59,6 +77,7 @@ Status UpstreamBlock(Block& outer, const Directive& d) {
               .upstream = upstream.get()};
   if (Status s = outer.loader.Apply(d.block, block); !s) return s;
   if (Status s = CheckUpstream(*upstream, d); !s) return s;
+  NoticeUnweighedSessions(*upstream, d, outer.config);
   outer.http->upstreams.push_back(std::move(upstream));
   return {};
 }
@@ -162,7 +181,8 @@ constexpr std::array kRows = std::to_array<Row>({
     {"least_conn", kUpstream, kNoArgs, kMany, Method<BalanceMethod::kLeastConn>, "",
      "the server with the fewest connections for its weight"},
     {"least_sessions", kUpstream, kNoArgs, kMany, Method<BalanceMethod::kLeastSessions>, "",
-     "the server with the fewest sticky sessions for its weight"},
+     "the server with the fewest sticky sessions for its weight, those counted that requests under "
+     "way may begin: of this worker, or of all with \"zone\""},
     {"least_time", kUpstream, kOneArg, kMany, LeastTime, "",
      "header | last_byte: the quickest server"},
     {"random", kUpstream, Takes(0, 1, 2), kMany, Random, "",

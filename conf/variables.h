@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -33,6 +34,21 @@ class VariableReader {
   virtual Captures& captures() = 0;  // of the request's last regular expression match ($1 … $9)
   virtual void SetNamed(VariableId id, Value value) = 0;  // named groups of a match
   virtual char* Allocate(size_t size) = 0;                // lives as long as the request
+
+  // A regular expression gave up (`why` says it for a log): what is evaluated now is worth nothing.
+  // Whoever acts on values asks first, and answers with an error instead.
+  void FailMatch(const std::string& why) {
+    match_failed_ = true;
+    OnMatchFailed(why);
+  }
+  bool match_failed() const { return match_failed_; }
+  bool TakeMatchFailure() { return std::exchange(match_failed_, false); }
+
+ protected:
+  virtual void OnMatchFailed(const std::string& /*why*/) {}
+
+ private:
+  bool match_failed_ = false;
 };
 
 // A variable that is a pure function of others: map, geo, split_clients, geoip2. One file each.

@@ -41,10 +41,9 @@ void CapacityAlerts::Check(shm::Counters& counters, const shm::WorkerPulses& pul
                            uint64_t now_ms, const Log& log) {
   using Counters = shm::WorkerCounters;
   using Pulse = shm::WorkerPulse;
-  const auto connections = [](const Counters& c, const Pulse& p) {
-    return shm::FillSample{
-        .live = static_cast<uint64_t>(std::max<int64_t>(c.active.load(kRelaxed), 0)),
-        .capacity = p.connections_max.load(kRelaxed)};
+  const auto connections = [](const Counters&, const Pulse& p) {
+    return shm::FillSample{.live = p.connections.load(kRelaxed),
+                           .capacity = p.connections_max.load(kRelaxed)};
   };
   const auto files = [](const Counters&, const Pulse& p) {
     return shm::FillSample{.live = p.files.load(kRelaxed), .capacity = p.files_max.load(kRelaxed)};

@@ -65,6 +65,10 @@ class Parser {
         if (auto status = CommandWord(word); !status) return status.error();
         continue;
       }
+      if (word == "--socket") {
+        if (auto status = Socket(); !status) return status.error();
+        continue;
+      }
       if (word.size() < 2 || word[0] != '-') {
         return InvalidArgument(fmt::format("invalid option: \"{}\"", word));
       }
@@ -81,6 +85,7 @@ class Parser {
       result_.json = true;
       return {};
     }
+    if (word == "--socket") return Socket();
     if (word != "--deadline") {
       result_.words.emplace_back(word);
       return {};
@@ -89,6 +94,13 @@ class Parser {
     if (!value) return InvalidArgument("option \"--deadline\" requires a time");
     result_.deadline = conf::ParseDrainTime(*value);
     if (!result_.deadline) return InvalidArgument(fmt::format("invalid time \"{}\"", *value));
+    return {};
+  }
+
+  Status Socket() {
+    const auto value = Value({});
+    if (!value) return InvalidArgument("option \"--socket\" requires file name");
+    result_.socket = *value;
     return {};
   }
 
@@ -127,6 +139,10 @@ class Parser {
   Status Signal(std::string_view rest) {
     const auto value = Value(rest);
     if (!value) return InvalidArgument("option \"-s\" requires parameter");
+    if (*value == "upgrade") {
+      result_.order = Order::kUpgrade;
+      return {};
+    }
     const auto signal = SignalNamed(*value);
     if (!signal) return InvalidArgument(fmt::format("invalid option: \"-s {}\"", *value));
     result_.order = Order::kSignal;

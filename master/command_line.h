@@ -19,6 +19,7 @@ enum class Order : uint8_t {
   kVersionAndBuild,
   kHelp,
   kSignal,
+  kUpgrade,
   kControl
 };
 
@@ -34,6 +35,7 @@ struct CommandLine {
   std::vector<std::string> words;
   std::optional<conf::DrainTime> deadline;  // --deadline
   bool json = false;                        // --json
+  std::string socket;                       // --socket: of the master that is asked
 };
 
 // `args`: without the program's name. The error's message is what nginx would say: `invalid option:

@@ -64,7 +64,7 @@ Result<std::string> Talk(const std::string& path, const std::string& line) {
 
 }  // namespace
 
-int AskMaster(const CommandLine& command_line, const Paths& paths, const EarlyLog& early) {
+int AskMaster(const CommandLine& command_line, const Paths& paths) {
   const worker::ControlCommand command{command_line.words, command_line.deadline,
                                        command_line.json};
   const auto fail = [](const std::string& what) {
@@ -73,15 +73,23 @@ int AskMaster(const CommandLine& command_line, const Paths& paths, const EarlyLo
   };
   const auto line = worker::ControlLine(command);
   if (!line) return fail(line.error().message);
-  const auto config = LoadConfig(command_line, paths, early.Reporter());
-  if (!config) return 1;
-  if (config->control_path.empty()) return fail("the configuration says \"control_socket off\"");
-  const auto reply = Talk(config->control_path, *line);
+  const std::string socket =
+      command_line.socket.empty() ? FindPlaces(command_line, paths).control : command_line.socket;
+  if (socket.empty()) return fail("the configuration says \"control_socket off\"");
+  const auto reply = Talk(socket, *line);
   if (!reply) return fail(reply.error().message);
   const worker::ControlOutput shown = worker::ShowReply(command, *reply);
   if (!shown.good && !command.json) return fail(shown.text);
   fmt::print("{}", shown.text);
   return shown.good ? 0 : 1;
+}
+
+bool HasWorkers(const std::string& socket, pid_t master) {
+  const auto line = worker::ControlLine({.words = {"status"}, .deadline = {}, .json = true});
+  const auto reply = line ? Talk(socket, *line) : line;
+  if (!reply) return false;
+  return reply->find(fmt::format("\"master_pid\":{},", master)) != reply->npos &&
+         reply->find("\"workers\":[{") != reply->npos;
 }
 
 int TestConfig(const CommandLine& command_line, const Paths& paths, EarlyLog& early) {
@@ -94,6 +102,7 @@ int TestConfig(const CommandLine& command_line, const Paths& paths, EarlyLog& ea
     return 1;
   }
   if (!command_line.quiet) {
+    for (const std::string& notice : config->notices) early.Report(LogLevel::kNotice, notice);
     fmt::print(stderr, "limpet: the configuration file {} syntax is ok\n", paths.file);
     ShowZones(*config);
     fmt::print(stderr, "limpet: configuration file {} test is successful\n", paths.file);
@@ -103,9 +112,8 @@ int TestConfig(const CommandLine& command_line, const Paths& paths, EarlyLog& ea
 }
 
 int SendSignal(const CommandLine& command_line, const Paths& paths, const EarlyLog& early) {
-  const auto config = LoadConfig(command_line, paths, early.Reporter());
-  if (!config) return 1;
-  const auto pid = ReadPidFile(config->pid_path);
+  if (command_line.signal == SIGHUP && !LoadConfig(command_line, paths, early.Reporter())) return 1;
+  const auto pid = ReadPidFile(FindPlaces(command_line, paths).pid);
   if (!pid) {
     early.Report(LogLevel::kError, pid.error().message);
     return 1;

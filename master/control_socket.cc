@@ -120,11 +120,19 @@ void ControlSocket::Accept(uint64_t now_ms) {
   for (;;) {
     UniqueFd fd(::accept4(listen_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) return;
-    if (clients_.size() >= kMostClients || !MayTalk(fd.get())) continue;
+    if (!MayTalk(fd.get())) continue;
+    if (clients_.size() >= kMostClients) DropOne();
     Watch(poll_.get(), fd.get(), EPOLLIN, EPOLL_CTL_ADD);
     clients_.push_back(std::make_unique<Client>(
         Client{.fd = std::move(fd), .until_ms = now_ms + kClientMs, .in = {}, .out = {}}));
   }
+}
+
+// The oldest of those that have not asked yet gives way: silence keeps nobody out.
+void ControlSocket::DropOne() {
+  const auto silent =
+      std::ranges::find_if(clients_, [](const auto& client) { return client->out.empty(); });
+  clients_.erase(silent == clients_.end() ? clients_.begin() : silent);
 }
 
 bool ControlSocket::Continue(Client& client) {

@@ -41,6 +41,7 @@ class ControlSocket {
 
   bool IsOurs() const;
   void Accept(uint64_t now_ms);
+  void DropOne();
   bool Continue(Client& client);  // false: it is done with
   bool Read(Client& client);
   bool Write(Client& client);

@@ -15,13 +15,23 @@ struct Credentials {
   std::string user;
   uid_t uid = 0;
   gid_t gid = 0;
+  bool net_raw =
+      false;  // may bind to addresses that are not this machine's: proxy_bind … transparent
 };
 
 // Nothing when the master does not run as root: there is nobody else to become. Without a `user`
 // line: nobody.
 Result<std::optional<Credentials>> WorkerCredentials(const conf::Config& config);
 
+// An error where the configuration has `proxy_bind … transparent` and the kernel does not let this
+// process do that.
+Status CheckTransparency(const conf::Config& config);
+
 // In the worker, for good. Order matters: groups first, the user last.
 Status DropPrivileges(const Credentials& credentials);
+
+// A process's memory holds keys: other processes of its user may read it (ptrace, /proc, a core
+// file) only where cores are asked for: by worker_rlimit_core, or a working_directory for them.
+void HideMemory(const conf::Config& config);
 
 }  // namespace limpet::master

@@ -64,7 +64,7 @@ Status CreateAccessLogs(const conf::Config& config, const std::optional<Credenti
     struct stat found {};
     if (!owner || IsStandardStream(path)) continue;
     if (::fstat(fd->get(), &found) != 0 || !S_ISREG(found.st_mode)) continue;
-    if (found.st_uid == owner->uid) continue;
+    if (found.st_uid == owner->uid || found.st_nlink != 1) continue;
     if (::fchown(fd->get(), owner->uid, static_cast<gid_t>(-1)) != 0) {
       return ErrnoError(fmt::format("chown(\"{}\", {}) failed", path, owner->uid), errno);
     }

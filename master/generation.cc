@@ -9,6 +9,8 @@
 namespace limpet::master {
 namespace {
 
+constexpr std::chrono::milliseconds kLockPatience{500};  // with workers that are only slow
+
 // The processors this process may use: in a container often fewer than the machine has.
 int UsableCpus() {
   cpu_set_t set;
@@ -21,17 +23,25 @@ std::string WithoutLevel(std::string text) {
   return text.starts_with(kPrefix) ? text.substr(kPrefix.size()) : text;
 }
 
+conf::LoadOptions OptionsFor(const CommandLine& command_line, const Paths& paths) {
+  return {.prefix = paths.prefix,
+          .file = paths.file,
+          .error_log = paths.error_log,
+          .global_directives = command_line.global_directives,
+          .cpus = UsableCpus(),
+          .default_pid = paths.pid,
+          .default_state = paths.state};
+}
+
 }  // namespace
+
+conf::Places FindPlaces(const CommandLine& command_line, const Paths& paths) {
+  return conf::Glance(OptionsFor(command_line, paths));
+}
 
 std::shared_ptr<const conf::Config> LoadConfig(const CommandLine& command_line, const Paths& paths,
                                                const Reporter& report) {
-  auto loaded = conf::Load({.prefix = paths.prefix,
-                            .file = paths.file,
-                            .error_log = paths.error_log,
-                            .global_directives = command_line.global_directives,
-                            .cpus = UsableCpus(),
-                            .default_pid = paths.pid,
-                            .default_state = paths.state});
+  auto loaded = conf::Load(OptionsFor(command_line, paths));
   if (!loaded) {
     report(LogLevel::kEmerg, loaded.error().message);
     return nullptr;
@@ -47,6 +57,7 @@ Status Generation::OpenFiles(const Paths& paths, const worker::TlsStore* before,
   auto credentials = WorkerCredentials(*config_);
   if (!credentials) return credentials.error();
   credentials_ = *credentials;
+  if (auto status = CheckTransparency(*config_); !status) return status;
   auto logs = OpenErrorLogs(*config_, paths.error_log, &log_files_);
   if (!logs) return logs.error();
   logs_ = std::move(*logs);
@@ -85,13 +96,23 @@ Result<std::shared_ptr<Generation>> Generation::Open(const Inputs& inputs) {
   if (!listeners) return listeners.error();
   made->listeners_ = std::move(*listeners);
   // Last, as this is what the serving generation would notice.
-  auto zones = inputs.shared->Attach(config, made->log());
-  if (!zones) return zones.error();
-  made->zones_ = std::move(*zones);
+  if (auto status = made->AttachZones(*inputs.shared); !status) return status.error();
   if (auto status = worker::ShareTlsSessions(*made->tls_, made->zones_.tls_sessions); !status) {
     return status.error();
   }
   return made;
+}
+
+Status Generation::AttachZones(SharedMemory& shared) {
+  Status status = Error{std::make_error_code(std::errc::device_or_resource_busy),
+                        "a process stands still while it holds a lock of shared memory"};
+  const shm::LockPatience patience(kLockPatience);
+  (void)shm::IfFree([&] {
+    auto zones = shared.Attach(*config_, log());
+    status = zones ? Status() : Status(zones.error());
+    if (zones) zones_ = std::move(*zones);
+  });
+  return status;
 }
 
 worker::Environment Generation::EnvironmentFor(int number, int slot) {
@@ -112,6 +133,7 @@ worker::Environment Generation::EnvironmentFor(int number, int slot) {
   environment.pulses = pulses_;
   environment.set_title = SetProcessTitle;
   environment.tls = tls_.get();
+  environment.stop_listening = [this] { listeners_.Close(); };
   return environment;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "conf/config.h"
+#include "conf/glance.h"
 #include "master/credentials.h"
 #include "master/error_logs.h"
 #include "master/listeners.h"
@@ -25,6 +26,9 @@ using Reporter = std::function<void(LogLevel, const std::string&)>;
 // and errors go to `report`.
 std::shared_ptr<const conf::Config> LoadConfig(const CommandLine& command_line, const Paths& paths,
                                                const Reporter& report);
+
+// Where the running master is, whatever else is wrong with the configuration.
+conf::Places FindPlaces(const CommandLine& command_line, const Paths& paths);
 
 class Generation {
  public:
@@ -50,6 +54,7 @@ class Generation {
   Listeners& listeners() { return listeners_; }
   const std::optional<Credentials>& credentials() const { return credentials_; }
   uint64_t number() const { return number_; }
+  const SharedMemory::View& zones() const { return zones_; }
   const worker::TlsStore* tls() const { return tls_.get(); }
 
   worker::Environment EnvironmentFor(int number, int slot);
@@ -66,6 +71,7 @@ class Generation {
  private:
   Generation() = default;
   Status OpenFiles(const Paths& paths, const worker::TlsStore* before, const Reporter& report);
+  Status AttachZones(SharedMemory& shared);
 
   std::shared_ptr<const conf::Config> config_;
   LogFiles log_files_;

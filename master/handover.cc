@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -31,7 +33,16 @@ std::optional<int> NumberIn(const char* variable) {
   return static_cast<int>(*number);
 }
 
-// "PID:3;4;5;". Descriptors that are not open are left out: a wrong one must not close a log.
+// One that this process can own: a socket, and not named before.
+bool IsSocketFor(const std::vector<int>& fds, uint64_t number) {
+  if (number <= STDERR_FILENO || number >= 1u << 20) return false;
+  const int fd = static_cast<int>(number);
+  struct stat there {};
+  if (::fstat(fd, &there) != 0 || !S_ISSOCK(there.st_mode)) return false;
+  return std::ranges::find(fds, fd) == fds.end();
+}
+
+// "PID:3;4;5;". Descriptors of anything else are left out: a wrong one must not close a log.
 std::vector<int> ParseSockets(std::string_view text, pid_t* from) {
   std::vector<int> fds;
   const size_t colon = text.find(':');
@@ -42,8 +53,7 @@ std::vector<int> ParseSockets(std::string_view text, pid_t* from) {
   while (!text.empty()) {
     const size_t end = text.find(';');
     const auto fd = ParseDecimal(text.substr(0, end));
-    if (fd && *fd > STDERR_FILENO && *fd < 1u << 20 && ::fcntl(static_cast<int>(*fd), F_GETFD) >= 0)
-      fds.push_back(static_cast<int>(*fd));
+    if (fd && IsSocketFor(fds, *fd)) fds.push_back(static_cast<int>(*fd));
     if (end == text.npos) break;
     text.remove_prefix(end + 1);
   }

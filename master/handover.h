@@ -12,11 +12,15 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
 
 namespace limpet::master {
+
+// Of the pid file of a master that has a new binary beside it; nginx's: scripts know it.
+inline constexpr std::string_view kOldPidSuffix = ".oldbin";
 
 class Handover {
  public:

@@ -24,8 +24,11 @@ void LimitZones::DropUnused(const conf::Http* http) {
   connections_.DropUnless(http == nullptr ? nullptr : &http->limit_conn_zones);
 }
 
-void LimitZones::ForgetWorker(int slot) {
-  connections_.ForEach([slot](shm::LimitConnTable& table) { table.ForgetWorker(slot); });
+bool LimitZones::ForgetWorker(int slot) {
+  bool done = true;
+  connections_.ForEach(
+      [&](shm::LimitConnTable& table) { done &= shm::IfFree([&] { table.ForgetWorker(slot); }); });
+  return done;
 }
 
 void LimitZones::AdmitOthers() {

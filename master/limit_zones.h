@@ -18,10 +18,11 @@ class LimitZones {
   Status Attach(const conf::Http& http, int32_t first_slot, Inheritance* inherited, const Log& log,
                 std::vector<shm::LimitReqTable*>* requests,
                 std::vector<shm::LimitConnTable*>* connections);
-  void DropUnused(const conf::Http* http);  // null: none is used
-  void ForgetWorker(int slot);
+  void DropUnused(const conf::Http* http);    // null: none is used
+  [[nodiscard]] bool ForgetWorker(int slot);  // false: a lock is kept; to be called again
 
-  // Another binary beside this one: it is about to be started, or it has gone.
+  // Another binary beside this one: it is about to be started, or it has gone. Both may throw
+  // shm::LockBusy, and be called again.
   void AdmitOthers();
   void KeepOnlyOwn();
   void Bequeath(Bequest* bequest) const;

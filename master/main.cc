@@ -2,12 +2,14 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "master/control.h"
 #include "master/master.h"
 #include "master/process_title.h"
 #include "master/standard_streams.h"
+#include "master/upgrade.h"
 
 namespace limpet::master {
 namespace {
@@ -25,7 +27,10 @@ int Serve(const CommandLine& command_line, const Words& argv, const Paths& paths
 int WithConfig(const CommandLine& command_line, const Words& argv) {
   std::error_code ignored;
   const Paths paths = ResolvePaths(command_line, std::filesystem::current_path(ignored));
-  EarlyLog early(paths.error_log);
+  if (command_line.order == Order::kControl) return AskMaster(command_line, paths);
+  const bool quiet = command_line.order == Order::kUpgrade ||
+                     (command_line.order == Order::kSignal && command_line.signal != SIGHUP);
+  EarlyLog early(quiet ? "stderr" : paths.error_log);
   switch (command_line.order) {
     case Order::kTest:
     case Order::kTestAndDump:
@@ -33,9 +38,8 @@ int WithConfig(const CommandLine& command_line, const Words& argv) {
     case Order::kSignal:
       early.ShowWarnings(false);
       return SendSignal(command_line, paths, early);
-    case Order::kControl:
-      early.ShowWarnings(false);
-      return AskMaster(command_line, paths, early);
+    case Order::kUpgrade:
+      return Upgrade(command_line, paths, early);
     default:
       return Serve(command_line, argv, paths, early);
   }

@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 
 #include "base/clock.h"
+#include "conf/units.h"
 #include "master/process_title.h"
 #include "master/standard_streams.h"
 #include "master/worker_process.h"
@@ -18,9 +20,8 @@ namespace {
 
 constexpr uint64_t kSettleMs =
     100;  // new workers are at work before old ones turn connections away
-constexpr uint64_t kStopWithinMs = 2000;               // then SIGKILL
-constexpr uint64_t kLookEveryMs = 1000;                // at the workers' pulses
-constexpr std::string_view kOldPidSuffix = ".oldbin";  // nginx's: scripts know it
+constexpr uint64_t kStopWithinMs = 2000;  // then SIGKILL
+constexpr uint64_t kLookEveryMs = 1000;   // at the workers' pulses
 
 bool LogsToStderr(const conf::Config& config, const Paths& paths) {
   if (paths.error_log == "stderr") return true;
@@ -30,6 +31,14 @@ bool LogsToStderr(const conf::Config& config, const Paths& paths) {
     }
   }
   return false;
+}
+
+// LIMPET_STOP_TIMEOUT: whoever has started us kills us soon after. Only a stop is bounded so:
+// worker_shutdown_timeout would cut off what is open at each reload, too.
+std::optional<uint64_t> StopLimitMs() {
+  const char* text = std::getenv("LIMPET_STOP_TIMEOUT");
+  const auto time = text == nullptr ? std::nullopt : conf::ParseTime(text, false);
+  return time ? std::optional(static_cast<uint64_t>(time->count())) : std::nullopt;
 }
 
 struct SignalMeaning {
@@ -58,10 +67,12 @@ Master::Master(const Start& start, Handover handover)
       handover_(std::move(handover)),
       service_manager_(ServiceManager::FromEnvironment()),
       control_([this](std::string_view line) {
+        keeper_->LookAtServers();
         return worker::AnswerControl(generation_->EnvironmentFor(0, 0), line);
       }) {}
 
 int Master::Run(std::shared_ptr<const conf::Config> config) {
+  shm::LockPatience::WaitForNone();
   if (auto status = Open(std::move(config)); !status) {
     start_.early.Report(LogLevel::kEmerg, status.error().message);
     return 1;
@@ -80,6 +91,7 @@ int Master::Run(std::shared_ptr<const conf::Config> config) {
 }
 
 Status Master::Open(std::shared_ptr<const conf::Config> config) {
+  HideMemory(*config);
   auto shared = SharedMemory::Create();
   if (!shared) return shared.error();
   shared_ = std::move(*shared);
@@ -94,6 +106,9 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
   if (!opened) return opened.error();
   generation_ = std::move(*opened);
   generation_->RecallPeers(handover_.notes());
+  keeper_.emplace(KeeperHooks());
+  if (!handover_.from_master()) keeper_->RecallServers();
+  NoteLoad("");
   UniqueFd terminal;  // where who has started us waits
   if (config->daemon && !handover_.from_master()) {
     auto left = Daemonize(LogsToStderr(*config, start_.paths));
@@ -118,9 +133,15 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
 }
 
 int Master::RunAlone() {
+  shm::LockPatience::WaitForAll();
   for (;;) {
     SetProcessTitle("single process");
-    const int code = worker::Run(generation_->EnvironmentFor(0, 0));
+    worker::Environment environment = generation_->EnvironmentFor(0, 0);
+    environment.stop_listening = [this] {
+      state_ = State::kQuitting;
+      GiveUpPlace();
+    };
+    const int code = worker::Run(environment);
     if (code != worker::kReconfigure) {
       Finish();
       return code;
@@ -130,18 +151,42 @@ int Master::RunAlone() {
   }
 }
 
+Supervisor::Hooks Master::SupervisorHooks() {
+  return {.run =
+              [this, self = ::getpid()](int number, int slot) {
+                control_.Forget();
+                return RunWorker(*generation_, number, slot, self);
+              },
+          .had_begun = [this](int slot) { return BeatOf(slot) != 0; },
+          .died = [this](int slot) { return shared_->ForgetWorker(slot); },
+          .log = [this]() -> const Log& { return log(); },
+          .lost = [this](auto how, const std::string& text) { OnLost(how, text); },
+          .other_died =
+              [this](pid_t pid, int status) {
+                if (!keeper_->Forget(pid, status)) OnOtherDeath(pid);
+              }};
+}
+
+StateKeeper::Hooks Master::KeeperHooks() {
+  return {.generation = [this]() -> Generation& { return *generation_; },
+          .shared = [this]() -> SharedMemory& { return *shared_; },
+          .forked =
+              [this] {
+                control_.Forget();
+                for (const ListenSocketPtr& socket : generation_->listeners().All())
+                  socket->Close();
+              }};
+}
+
+void Master::OnLost(shm::Incidents::Death how, const std::string& text) {
+  shm::Counters& counters = *shared_->counters();
+  counters.incidents.worker_deaths[how].fetch_add(1, std::memory_order_relaxed);
+  const bool hung = how == shm::Incidents::kByWatchdog;
+  counters.alerts.Add(LogLevel::kAlert, text + (hung ? ": its event loop stood still" : ""));
+}
+
 void Master::StartWorkers() {
-  if (!supervisor_) {
-    const pid_t self = ::getpid();
-    supervisor_.emplace(Supervisor::Hooks{.run =
-                                              [this, self](int number, int slot) {
-                                                control_.Forget();
-                                                return RunWorker(*generation_, number, slot, self);
-                                              },
-                                          .died = [this](int slot) { shared_->ForgetWorker(slot); },
-                                          .log = [this]() -> const Log& { return log(); },
-                                          .other_died = [this](pid_t pid) { OnOtherDeath(pid); }});
-  }
+  if (!supervisor_) supervisor_.emplace(SupervisorHooks());
   supervisor_->StartGeneration(generation_->number(), generation_->config().worker_processes);
 }
 
@@ -154,10 +199,7 @@ void Master::OpenControl() {
 }
 
 void Master::Loop() {
-  const auto ended = [this] {
-    return (state_ == State::kQuitting || state_ == State::kStopping) && supervisor_->idle();
-  };
-  while (!ended()) {
+  while (!(ends() && supervisor_->idle())) {
     if (const auto signal = wait_->Next(NextDeadline(), control_.fd())) OnSignal(*signal);
     Tick();
   }
@@ -190,7 +232,7 @@ void Master::OnSignal(const Signal& signal) {
 }
 
 void Master::Reload() {
-  if (state_ == State::kQuitting || state_ == State::kStopping) return;
+  if (ends()) return;
   if (handover_.successor_lives()) return ResumeWorkers();
   LIMPET_LOG(log(), LogLevel::kNotice, "reconfiguring");
   service_manager_.Reloading();
@@ -207,10 +249,16 @@ void Master::Reload() {
 // The new configuration is opened in full beside the old one; whatever is wrong with it leaves the
 // old one serving.
 bool Master::OpenNext() {
-  auto loaded = LoadConfig(
-      start_.command_line, start_.paths,
-      [this](LogLevel level, const auto& text) { LIMPET_LOG(log(), level, "{}", text); });
-  if (!loaded) return false;
+  std::string refused;
+  auto loaded = LoadConfig(start_.command_line, start_.paths,
+                           [this, &refused](LogLevel level, const std::string& text) {
+                             LIMPET_LOG(log(), level, "{}", text);
+                             if (level <= LogLevel::kError) refused = text;
+                           });
+  if (!loaded) {
+    NoteLoad(refused);
+    return false;
+  }
   if (handover_.sibling_lives()) generation_->listeners().LeaveFiles();
   auto opened = Generation::Open({.config = std::move(loaded),
                                   .paths = &start_.paths,
@@ -222,9 +270,12 @@ bool Master::OpenNext() {
                                   .tls_before = generation_->tls()});
   if (!opened) {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", opened.error().message);
+    NoteLoad(opened.error().message);
     return false;
   }
   generation_ = std::move(*opened);
+  NoteLoad("");
+  HideMemory(generation_->config());
   if (auto status = pid_file_.Write(generation_->config().pid_path); !status) {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", status.error().message);
   }
@@ -232,81 +283,17 @@ bool Master::OpenNext() {
   return true;
 }
 
-// While a new binary runs, the old one's configuration file may be the new one's: it is not read.
-void Master::ResumeWorkers() {
-  if (state_ != State::kResting) {
-    LIMPET_LOG(log(), LogLevel::kNotice, "a new binary runs: nothing is reconfigured here");
-    return;
+// For those who watch: whether what serves is what was wanted last. `why`: it was refused.
+void Master::NoteLoad(const std::string& why) {
+  shm::Counters& counters = *shared_->counters();
+  const bool before = counters.incidents.reload_refused.exchange(!why.empty());
+  if (!why.empty()) {
+    return counters.alerts.Add(
+        LogLevel::kError,
+        fmt::format("the new configuration was refused, the one before goes on: {}", why));
   }
-  LIMPET_LOG(log(), LogLevel::kNotice, "starting workers again beside the new binary");
-  state_ = State::kServing;
-  generation_->Reclaim(*shared_, log());
-  StartWorkers();
-}
-
-void Master::ChangeBinary() {
-  if (state_ == State::kQuitting || state_ == State::kStopping) return;
-  if (handover_.sibling_lives()) {
-    LIMPET_LOG(
-        log(), LogLevel::kNotice,
-        "the changing binary signal is ignored: you should shutdown or terminate before either "
-        "old or new binary's process");
-    return;
-  }
-  // It may have ended just before this signal, and its places in zones be the next one's otherwise.
-  if (succeeding_) OnPredecessorGone();
-  const std::string pid_path = generation_->config().pid_path;
-  if (auto status = pid_file_.Rename(fmt::format("{}{}", pid_path, kOldPidSuffix)); !status) {
-    LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
-    return;
-  }
-  auto status = handover_.Start(start_.argv, WhatToPass(), [this](const Error& error) {
-    LIMPET_LOG(log(), LogLevel::kAlert, "{}", error.message);
-  });
-  if (!status) {
-    LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
-    (void)pid_file_.Rename(pid_path);
-    return;
-  }
-  LIMPET_LOG(log(), LogLevel::kNotice, "start new binary process {}", handover_.successor());
-}
-
-Handover::Passed Master::WhatToPass() {
-  const Bequest bequest = shared_->Bequeath();
-  Handover::Passed passed{.sockets = {},
-                          .others = bequest.descriptors(),
-                          .notes = generation_->TellPeers() + bequest.lines()};
-  for (const ListenSocketPtr& socket : generation_->listeners().All()) {
-    passed.sockets.push_back(socket->fd());
-  }
-  return passed;
-}
-
-// The new binary has gone, by itself or because it was told to: everything is ours again.
-void Master::OnOtherDeath(pid_t pid) {
-  if (!handover_.Forget(pid)) return;
-  LIMPET_LOG(log(), LogLevel::kNotice, "new binary process {} has ended", pid);
-  shared_->ForgetOthers();
-  if (state_ == State::kQuitting || state_ == State::kStopping) return;
-  if (auto status = pid_file_.Rename(generation_->config().pid_path); !status) {
-    LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
-  }
-  generation_->listeners().AdoptFiles();
-  OpenControl();  // the new binary had put its own socket there
-  generation_->Reclaim(*shared_, log());
-  if (state_ != State::kResting) return;
-  state_ = State::kServing;
-  StartWorkers();
-}
-
-// The old binary has gone: from now on it is ours to remove things in the end, and to report.
-void Master::OnPredecessorGone() {
-  succeeding_ = false;
-  shared_->ForgetOthers();
-  generation_->listeners().AdoptFiles();
-  LIMPET_LOG(log(), LogLevel::kNotice, "the old binary has ended, this one goes on alone");
-  service_manager_.BeSilent(false);
-  service_manager_.Ready(StatusLine());
+  counters.incidents.loaded_s.store(Now().seconds, std::memory_order_relaxed);
+  if (before) counters.alerts.Add(LogLevel::kNotice, "a new configuration serves");
 }
 
 void Master::Reopen() {
@@ -331,41 +318,69 @@ void Master::End(State state, int signal) {
   service_manager_.Stopping();
   supervisor_->Stop(signal);
   if (handover_.sibling_lives()) generation_->listeners().LeaveFiles();
-  if (state != State::kStopping) return generation_->listeners().Close();
+  if (state != State::kStopping) {
+    if (!handover_.sibling_lives()) {
+      keeper_->Write();  // we may not be given the time to end
+      if (const auto limit = StopLimitMs()) stop_at_ms_ = MonotonicMs() + *limit;
+    }
+    return GiveUpPlace();
+  }
+  GiveUpPlace();
   kill_at_ms_ = MonotonicMs() + kStopWithinMs;
 }
 
+// The next one may start while the last requests end here.
+void Master::GiveUpPlace() {
+  generation_->listeners().Close();
+  pid_file_.Unlock();
+}
+
+// Workers are looked at first: what stands still there may keep the rest from its work.
 void Master::Tick() {
   const uint64_t now = MonotonicMs();
+  if (now >= look_at_ms_) LookAtWorkers(now);
   if (retire_at_ms_ && now >= *retire_at_ms_) {
     retire_at_ms_.reset();
     supervisor_->QuitOthersThan(generation_->number());
+  }
+  if (stop_at_ms_ && now >= *stop_at_ms_) {
+    stop_at_ms_.reset();
+    LIMPET_LOG(log(), LogLevel::kNotice, "the time to end gracefully is over");
+    End(State::kStopping, SIGTERM);
   }
   if (kill_at_ms_ && now >= *kill_at_ms_) {
     kill_at_ms_.reset();
     supervisor_->Kill();
   }
   supervisor_->Tick(now);
-  // Of two masters at the same zones, the newer one collects and says how full they are.
-  if (!handover_.successor_lives()) {
+  if (IsNewest()) {
     shared_->Tick(now, log());
-    if (generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
+    if (!ends() && generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
+    keeper_->Tick(now);
   }
   service_manager_.Tick(now);
   control_.Serve(now);
   if (succeeding_ && !handover_.predecessor_lives()) OnPredecessorGone();
-  if (now >= look_at_ms_) LookAtWorkers(now);
+  Settle();
+}
+
+// Of two masters at the same zones, the newer one collects, says how full they are and writes what
+// is kept. It may be a new binary, or one that was started while our last requests end.
+bool Master::IsNewest() const {
+  return !handover_.successor_lives() && !(ends() && pid_file_.IsTaken());
 }
 
 void Master::LookAtWorkers(uint64_t now) {
   look_at_ms_ = now + kLookEveryMs;
-  const shm::WorkerPulses& pulses = *shared_->pulses();
-  const auto beat = [&](int slot) {
-    return pulses.slots[static_cast<size_t>(slot)].beat_ms.load(std::memory_order_relaxed);
-  };
-  supervisor_->Watch(beat, static_cast<uint64_t>(generation_->config().worker_watchdog.count()),
-                     now);
-  alerts_.Check(*shared_->counters(), pulses, now, log());
+  supervisor_->Watch([this](int slot) { return BeatOf(slot); },
+                     static_cast<uint64_t>(generation_->config().worker_watchdog.count()), now);
+  alerts_.Check(*shared_->counters(), *shared_->pulses(), now, log());
+}
+
+// 0: the worker has not begun to serve.
+uint64_t Master::BeatOf(int slot) const {
+  return shared_->pulses()->slots[static_cast<size_t>(slot)].beat_ms.load(
+      std::memory_order_relaxed);
 }
 
 std::string Master::StatusLine() const {
@@ -375,23 +390,27 @@ std::string Master::StatusLine() const {
 
 uint64_t Master::NextDeadline() const {
   uint64_t next = look_at_ms_;
-  const bool ours = !handover_.successor_lives();
+  const bool ours = IsNewest();
   const auto zones = ours ? shared_->NextDeadline() : std::nullopt;
-  const auto names = ours ? generation_->NextDeadline() : std::nullopt;
-  for (const auto& deadline : {retire_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), zones,
-                               service_manager_.NextDeadline(), control_.NextDeadline(), names}) {
+  const auto names = ours && !ends() ? generation_->NextDeadline() : std::nullopt;
+  const auto state = ours ? keeper_->NextDeadline() : std::nullopt;
+  for (const auto& deadline :
+       {retire_at_ms_, stop_at_ms_, kill_at_ms_, supervisor_->NextDeadline(), zones,
+        service_manager_.NextDeadline(), control_.NextDeadline(), names, state}) {
     if (deadline) next = std::min(next, *deadline);
   }
   return next;
 }
 
 void Master::Finish() {
-  if (handover_.sibling_lives()) {  // they go on with the same sockets and the same zones
+  const bool goes_on = handover_.sibling_lives() || !IsNewest();
+  if (goes_on) {  // they go on with the same sockets and the same zones
     generation_->listeners().LeaveFiles();
     shared_->Leave();
   }
   generation_->listeners().Close();
   control_.Close();
+  keeper_->Finish(!goes_on);
   shared_->SaveAndRemove(log());
   pid_file_.Remove();
   LIMPET_LOG(log(), LogLevel::kNotice, "exit");

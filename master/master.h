@@ -12,6 +12,7 @@
 #include "master/handover.h"
 #include "master/pid_file.h"
 #include "master/service_manager.h"
+#include "master/state_keeper.h"
 #include "master/supervisor.h"
 
 namespace limpet::master {
@@ -42,18 +43,27 @@ class Master {
   bool OpenNext();
   void ResumeWorkers();
   void ChangeBinary();
-  Handover::Passed WhatToPass();
+  Result<Handover::Passed> WhatToPass();
   void OnOtherDeath(pid_t pid);
   void OnPredecessorGone();
+  void Settle();
+  void OnLost(shm::Incidents::Death how, const std::string& text);
+  void NoteLoad(const std::string& why);
+  Supervisor::Hooks SupervisorHooks();
+  StateKeeper::Hooks KeeperHooks();
   void OpenControl();
   void Reopen();
   void Rest();
   void End(State state, int signal);
+  void GiveUpPlace();
+  bool ends() const { return state_ == State::kQuitting || state_ == State::kStopping; }
+  bool IsNewest() const;
   void StartWorkers();
 
   std::string StatusLine() const;
   void Tick();
   void LookAtWorkers(uint64_t now_ms);
+  uint64_t BeatOf(int slot) const;
   uint64_t NextDeadline() const;
 
   const Log& log() const { return generation_->log(); }
@@ -66,12 +76,16 @@ class Master {
   std::unique_ptr<SharedMemory> shared_;
   std::shared_ptr<Generation> generation_;
   std::optional<Supervisor> supervisor_;
+  std::optional<StateKeeper> keeper_;
   CapacityAlerts alerts_;
   ControlSocket control_;
   State state_ = State::kServing;
   std::optional<uint64_t> retire_at_ms_;  // when workers of older generations are told to end
+  std::optional<uint64_t> stop_at_ms_;    // when a graceful stop has taken too long
   std::optional<uint64_t> kill_at_ms_;    // when those that did not stop are killed
   uint64_t look_at_ms_ = 0;               // when workers are looked at next
+  bool others_gone_ = false;              // to be settled in shared memory
+  bool reclaims_ = false;                 // the same
   bool succeeding_ = false;               // another master lives, whose binary ours shall replace
 };
 

@@ -58,9 +58,10 @@ std::optional<uint64_t> ParseNumber(std::string_view text) {
 std::string TellPeerState(const shm::PeerState& state) {
   std::string out;
   ForEachField(state, [&](const auto& field) {
-    const bool flags = static_cast<const void*>(&field) == &state.flags;
-    const auto value = field.load(std::memory_order_relaxed);
-    const auto told = flags ? static_cast<decltype(value)>(value & kToldFlags) : value;
+    auto told = field.load(std::memory_order_relaxed);
+    if constexpr (std::is_same_v<decltype(told), uint32_t>) {
+      if (&field == &state.flags) told &= kToldFlags;
+    }
     fmt::format_to(std::back_inserter(out), "{}{}", out.empty() ? "" : "\t", told);
   });
   return out;
@@ -77,7 +78,7 @@ void RecallPeerState(std::span<const std::string_view> fields, shm::PeerState& s
   }
   size_t i = 0;
   ForEachField(state, [&](auto& field) {
-    using Number = std::remove_reference_t<decltype(field)>::value_type;
+    using Number = typename std::remove_reference_t<decltype(field)>::value_type;
     if (i < values.size()) field = static_cast<Number>(values[i]);
     ++i;
   });

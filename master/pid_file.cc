@@ -22,14 +22,14 @@ enum class Place : uint8_t { kTaken, kFree, kChanged };
 bool SameFile(int fd, const std::string& path) {
   struct stat open_one {};
   struct stat there {};
-  return ::fstat(fd, &open_one) == 0 && ::stat(path.c_str(), &there) == 0 &&
+  return ::fstat(fd, &open_one) == 0 && ::lstat(path.c_str(), &there) == 0 &&
          open_one.st_dev == there.st_dev && open_one.st_ino == there.st_ino;
 }
 
 // False if another process holds it. A file system without locks says nothing: then nobody does.
-bool Lock(int fd) {
+bool Lock(int fd, short type = F_WRLCK) {
   struct flock whole {};
-  whole.l_type = F_WRLCK;
+  whole.l_type = type;
   whole.l_whence = SEEK_SET;
   return ::fcntl(fd, F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN);
 }
@@ -57,7 +57,7 @@ Place MoveInto(const std::string& beside, const std::string& path) {
   if (errno != EEXIST) {  // a file system without links
     return std::rename(beside.c_str(), path.c_str()) == 0 ? Place::kFree : Place::kChanged;
   }
-  const UniqueFd old(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  const UniqueFd old(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!old && errno == ENOENT) return Place::kChanged;
   if (old && !Lock(old.get())) return Place::kTaken;
   if (old && !SameFile(old.get(), path)) return Place::kChanged;
@@ -102,6 +102,14 @@ Status PidFile::Rename(const std::string& path) {
   return {};
 }
 
+void PidFile::Unlock() {
+  if (fd_ && owner_ == ::getpid()) Lock(fd_.get(), F_UNLCK);
+}
+
+bool PidFile::IsTaken() const {
+  return !path_.empty() && !SameFile(fd_.get(), path_) && ::access(path_.c_str(), F_OK) == 0;
+}
+
 void PidFile::Remove() {
   if (!path_.empty() && owner_ == ::getpid() && SameFile(fd_.get(), path_)) ::unlink(path_.c_str());
   path_.clear();
@@ -109,8 +117,12 @@ void PidFile::Remove() {
 }
 
 Result<pid_t> ReadPidFile(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
+  struct stat found {};
+  if (::fstat(fd.get(), &found) != 0 || !S_ISREG(found.st_mode)) {
+    return InvalidArgument(fmt::format("\"{}\" is no regular file", path));
+  }
   char buffer[32];
   const ssize_t size = ::read(fd.get(), buffer, sizeof buffer);
   if (size < 0) return ErrnoError(fmt::format("read() \"{}\" failed", path), errno);

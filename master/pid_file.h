@@ -28,6 +28,10 @@ class PidFile {
   // For a change of binary: the file gets another name (replacing what has it) and stays ours.
   Status Rename(const std::string& path);
 
+  // From now on another process may take the file's place. Until then it stays.
+  void Unlock();
+  bool IsTaken() const;  // by another process: it goes on in our place
+
   void Remove();  // unless it is no longer ours
   const std::string& path() const { return path_; }
 

@@ -1,20 +1,23 @@
 #include "master/session_store.h"
 
 #include <fmt/core.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <set>
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/own_file.h"
 
 namespace limpet::master {
 namespace {
 
-constexpr uint64_t kCheckPeriodMs = 1000;     // fill levels: a look at two counters
-constexpr uint64_t kTooLongEveryMs = 60'000;  // a line about identifiers that are too long
+constexpr uint64_t kCheckPeriodMs = 1000;             // fill levels: a look at two counters
+constexpr uint64_t kTooLongEveryMs = 60'000;          // a line about identifiers that are too long
+constexpr uint64_t kBusyMs = 100;                     // after a lock that another process keeps
+constexpr uint64_t kLatePeriodMs = 1000;              // between two walks through earlier tables
+constexpr std::chrono::milliseconds kPatience{2000};  // at the end, when nothing else is waiting
 
 // The object's name tells apart the limpets of a machine (by pid file, which only one can hold) and
 // their zones.
@@ -52,14 +55,6 @@ void Say(const shm::SessionZone& opened, const std::string& name, const Log& log
              how);
 }
 
-// The directory of a file, made if it is not there. Holds hash secrets: for the master alone.
-void MakeParent(const std::string& path) {
-  const std::string parent = path.substr(0, path.rfind('/'));
-  if (::mkdir(parent.c_str(), 0700) == 0 || errno != ENOENT) return;
-  MakeParent(parent);
-  ::mkdir(parent.c_str(), 0700);
-}
-
 }  // namespace
 
 SessionStore::SessionStore(shm::SessionZone zone, shm::SessionZone::Options options,
@@ -78,22 +73,36 @@ Result<std::unique_ptr<SessionStore>> SessionStore::Open(const conf::Config& con
                                                          const conf::SessionZone& zone,
                                                          const Log& log) {
   auto options = OptionsFor(config, zone);
-  auto opened = shm::SessionZone::OpenOrCreate(options, BootMs());
+  const uint64_t now = BootMs();
+  auto opened = shm::SessionZone::OpenOrCreate(options, now);
   if (!opened) return opened.error();
   Say(*opened, zone.name, log);
   opened->table().SetFillLimits(LimitsOf(zone));
-  return std::unique_ptr<SessionStore>(
+  std::unique_ptr<SessionStore> store(
       new SessionStore(std::move(*opened), std::move(options), zone));
+  store->KeepEarlier(now);
+  return store;
+}
+
+// The table that the sessions have just come from: its users go on with it until they end.
+void SessionStore::KeepEarlier(uint64_t moved_ms) {
+  if (auto zone = zone_.TakeEarlier()) {
+    if (const auto earlier = shm::SessionTable::Attach(zone->data(), zone->size()))
+      late_.Add(std::move(*zone), *earlier, moved_ms);
+  }
+  table()->set_late(late_.empty() ? nullptr : &late_);
 }
 
 Status SessionStore::Reconfigure(const conf::Config& config, const conf::SessionZone& zone,
                                  const Log& log) {
   auto options = OptionsFor(config, zone);
   if (options.bytes != options_.bytes || options.name != options_.name) {
-    auto opened = shm::SessionZone::OpenOrCreate(options, BootMs());
+    const uint64_t now = BootMs();
+    auto opened = shm::SessionZone::OpenOrCreate(options, now);
     if (!opened) return opened.error();
     Say(*opened, zone.name, log);
     zone_ = std::move(*opened);
+    KeepEarlier(now);
     sweep_ = {};  // indices of peers are another table's now
   }
   options_ = std::move(options);
@@ -118,12 +127,22 @@ void SessionStore::SetServers(const std::vector<std::string>& server_ids, bool c
 
 void SessionStore::Tick(uint64_t now_ms, const Log& log, shm::Counters& shared) {
   if (now_ms >= next_collect_) {
-    next_collect_ = CollectOrSweep() ? now_ms : now_ms + gc_period_ms_;
+    bool more = true;
+    const bool free = shm::IfFree([&] { more = CollectOrSweep(); });
+    next_collect_ = now_ms + (!free ? kBusyMs : more ? 0 : gc_period_ms_);
   }
+  if (!late_.empty() && now_ms >= next_late_) HearEarlier(now_ms);
   if (now_ms >= next_check_) {
     CheckFill(now_ms, log, shared);
     next_check_ = now_ms + kCheckPeriodMs;
   }
+}
+
+void SessionStore::HearEarlier(uint64_t now_ms) {
+  bool more = true;
+  const bool free = shm::IfFree([&] { more = late_.Step(table(), BootMs()); });
+  next_late_ = now_ms + (!free ? kBusyMs : more ? 0 : kLatePeriodMs);
+  if (late_.empty()) table()->set_late(nullptr);
 }
 
 bool SessionStore::CollectOrSweep() {
@@ -171,14 +190,41 @@ void SessionStore::CheckTooLong(uint64_t now_ms, uint64_t too_long, const Log& l
   next_too_long_ = now_ms + kTooLongEveryMs;
 }
 
+bool SessionStore::Save(const Log& log) {
+  return Written([this] { return zone_.Save(options_.snapshot_path); }, log);
+}
+
 void SessionStore::SaveAndRemove(const Log& log) {
-  MakeParent(options_.snapshot_path);
-  if (auto status = zone_.SaveAndRemove(options_.snapshot_path); !status) {
+  const shm::LockPatience patience(kPatience);
+  (void)Written([this] { return zone_.SaveAndRemove(options_.snapshot_path); }, log);
+}
+
+template <class Write>
+bool SessionStore::Written(Write write, const Log& log) {
+  MakeFolderOf(options_.snapshot_path);
+  Status status = InvalidArgument("a process stands still inside the zone");
+  (void)shm::IfFree([&] {
+    late_.BringAll(table(), BootMs());
+    status = write();
+  });
+  if (!status) {
     LIMPET_LOG(log, LogLevel::kWarn, "{}: sessions stay in shared memory only",
                status.error().message);
   }
+  return bool{status};
 }
 
-void SessionStore::Remove() { shm::Zone::Remove(options_.name); }
+// Whatever is said of sessions is counted.
+uint64_t SessionStore::Changes() {
+  const shm::SessionCounters counters = table()->Sum();
+  const uint64_t counted = counters.hits + counters.created + counters.refreshed +
+                           counters.rotated + counters.collected + counters.used;
+  return counted * 31 + table()->Live();
+}
+
+void SessionStore::Remove() {
+  zone_.Remove();
+  ::unlink(options_.snapshot_path.c_str());
+}
 
 }  // namespace limpet::master

@@ -2,6 +2,7 @@
 // level was.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "conf/config.h"
 #include "shm/counters.h"
 #include "shm/fill_level.h"
+#include "shm/late_sessions.h"
 #include "shm/peer_sweep.h"
 #include "shm/session_zone.h"
 
@@ -32,21 +34,31 @@ class SessionStore {
   // Collects or sweeps one step and looks at the fill level, if due; what is logged of that is an
   // alert, too.
   void Tick(uint64_t now_ms, const Log& log, shm::Counters& shared);
-  uint64_t NextDeadline() const { return std::min(next_collect_, next_check_); }
+  uint64_t NextDeadline() const {
+    return std::min({next_collect_, next_check_, late_.empty() ? UINT64_MAX : next_late_});
+  }
 
+  bool Save(
+      const Log& log);  // while it is in use; false: it could not be written, and that was said
+  uint64_t Changes();   // another number whenever there is something new to save
   void SaveAndRemove(const Log& log);
-  void Remove();
+  void Remove();  // with what was saved of it
 
   shm::SessionTable* table() { return &zone_.table(); }
 
  private:
   SessionStore(shm::SessionZone zone, shm::SessionZone::Options options,
                const conf::SessionZone& conf);
+  void KeepEarlier(uint64_t moved_ms);
+  void HearEarlier(uint64_t now_ms);
+  template <class Write>
+  bool Written(Write write, const Log& log);
   bool CollectOrSweep();  // true: there is more
   void CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared);
   void CheckTooLong(uint64_t now_ms, uint64_t too_long, const Log& log, shm::Counters& shared);
 
   shm::SessionZone zone_;
+  shm::LateSessions late_;  // of the zone's earlier sizes
   shm::SessionZone::Options options_;
   std::string name_;
   shm::FillLevel fill_;
@@ -55,6 +67,7 @@ class SessionStore {
   uint64_t gc_period_ms_;
   uint64_t next_collect_;  // both MonotonicMs
   uint64_t next_check_;
+  uint64_t next_late_ = 0;
   uint64_t next_sample_ = 0;  // of the fill history
   size_t cookie_max_size_;
   uint64_t told_too_long_ = 0;  // of the counter

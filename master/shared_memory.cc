@@ -13,6 +13,8 @@
 namespace limpet::master {
 namespace {
 
+constexpr std::chrono::milliseconds kPatience{5};
+
 // The servers whose sessions a zone may hold. Not all are known while a name has given none: it may
 // not have been asked for yet, and sessions from before a restart wait for its servers.
 struct ZoneServers {
@@ -162,7 +164,8 @@ void SharedMemory::FollowNames(const conf::Config& config, View& view, uint64_t 
   const uint64_t version = config.http ? NamesVersion(*config.http, view) : 0;
   if (version == 0) return view.names_deadline.reset();
   view.names_deadline = now_ms + kPeriodMs;
-  if (std::exchange(view.names_version, version) != version) SetServers(config, view);
+  if (version == view.names_version) return;
+  if (shm::IfFree([&] { SetServers(config, view); })) view.names_version = version;
 }
 
 void SharedMemory::DropUnused(const conf::Config& config) {
@@ -193,15 +196,32 @@ std::optional<uint64_t> SharedMemory::NextDeadline() const {
   return next;
 }
 
-void SharedMemory::ForgetWorker(int slot) {
+bool SharedMemory::ForgetWorker(int slot) {
   shm::WorkerCounters& counters = figures_->counters.slots[static_cast<size_t>(slot)];
   for (auto* gauge :
        {&counters.active, &counters.reading, &counters.writing, &counters.waiting, &counters.pid}) {
     gauge->store(0, std::memory_order_relaxed);
   }
   shm::Clear(figures_->pulses.slots[static_cast<size_t>(slot)]);
-  peer_states_.ForgetWorker(slot);
-  limits_.ForgetWorker(slot);
+  const shm::LockPatience patience(kPatience);  // others use them all the time, for microseconds
+  const bool peers = peer_states_.ForgetWorker(slot);
+  return limits_.ForgetWorker(slot) && peers;
+}
+
+bool SharedMemory::Save(const Log& log) {
+  bool saved = true;
+  for (auto& [name, store] : sessions_) {
+    if (store) saved &= store->Save(log);
+  }
+  return saved;
+}
+
+uint64_t SharedMemory::SessionChanges() {
+  uint64_t changes = 0;
+  for (auto& [name, store] : sessions_) {
+    if (store) changes = changes * 31 + store->Changes();
+  }
+  return changes;
 }
 
 void SharedMemory::SaveAndRemove(const Log& log) {

@@ -1,6 +1,10 @@
 // Everything in shared memory, across generations: the session zones that a reload finds again,
 // peer states, counters. Owned by the master; workers inherit the mappings. What runs out of date
 // is collected here, in short steps.
+//
+// The master waits for no lock (shm::LockPatience). What is done now and then is left for the next
+// time where a lock is kept; what has to be done throws shm::LockBusy or says so, and is done
+// again.
 #pragma once
 
 #include <map>
@@ -44,13 +48,13 @@ class SharedMemory {
   // What the old binary has left: zones, which the next Attach takes over as far as they fit, and
   // sums of counters. Before there are workers.
   void Inherit(std::string_view notes);
-  // For the binary that is about to be started beside this one.
+  // For the binary that is about to be started beside this one. May throw shm::LockBusy.
   Bequest Bequeath();
-  // The other binary has gone, with all that its workers counted as theirs.
+  // The other binary has gone, with all that its workers counted as theirs. May throw as above.
   void ForgetOthers() { limits_.KeepOnlyOwn(); }
 
   // Finds or makes what the configuration names. Zones of earlier generations that it no longer
-  // names are given back by DropUnused, once it serves.
+  // names are given back by DropUnused, once it serves. May throw as above.
   Result<View> Attach(const conf::Config& config, const Log& log);
   void DropUnused(const conf::Config& config);
 
@@ -63,11 +67,16 @@ class SharedMemory {
   void Tick(uint64_t now_ms, const Log& log);
   std::optional<uint64_t> NextDeadline() const;
 
-  void ForgetWorker(int slot);         // its gauges and connections are none
+  // Its gauges and connections are none. False: a lock is kept; to be called again before the slot
+  // is used.
+  [[nodiscard]] bool ForgetWorker(int slot);
+  bool Save(const Log& log);           // of sessions, while they are in use; false: not all
+  uint64_t SessionChanges();           // another number whenever there is something new to save
   void SaveAndRemove(const Log& log);  // a clean stop, after the last worker
   void Leave();  // another master goes on with the same memory: nothing is removed
 
-  // After a binary that was tried has gone: the zones follow this configuration again.
+  // After a binary that was tried has gone: the zones follow this configuration again. May throw as
+  // above.
   void Reclaim(const conf::Config& config, const View& view, const Log& log);
 
   shm::Counters* counters() { return &figures_->counters; }

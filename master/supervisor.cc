@@ -15,8 +15,7 @@
 namespace limpet::master {
 namespace {
 
-constexpr uint64_t kYoungMs = 1000;      // who dies younger than this will likely do so again
-constexpr uint64_t kFirstDelayMs = 100;  // doubled with each young death …
+constexpr uint64_t kFirstDelayMs = 100;  // doubled with each death before the beginning …
 constexpr uint64_t kLongestDelayMs = 5000;
 
 std::string DescribeDeath(pid_t pid, int status) {
@@ -29,12 +28,12 @@ std::string DescribeDeath(pid_t pid, int status) {
 
 }  // namespace
 
-uint64_t RespawnDelay::AfterDeath(uint64_t lived_ms) {
-  if (lived_ms >= kYoungMs) {
-    young_deaths_ = 0;
+uint64_t RespawnDelay::AfterDeath(bool had_begun) {
+  if (had_begun) {
+    deaths_before_beginning_ = 0;
     return 0;
   }
-  const int deaths = young_deaths_++;
+  const int deaths = deaths_before_beginning_++;
   if (deaths == 0) return 0;  // once may be an accident
   return std::min(kFirstDelayMs << std::min(deaths - 1, 16), kLongestDelayMs);
 }
@@ -49,6 +48,7 @@ void Supervisor::StartGeneration(uint64_t generation, int count) {
 int Supervisor::FreeSlot() const {
   std::array<bool, shm::kMaxWorkerSlots> taken{};
   for (const Worker& worker : workers_) taken[static_cast<size_t>(worker.slot)] = true;
+  for (const int slot : slots_of_dead_) taken[static_cast<size_t>(slot)] = true;
   const auto free = std::ranges::find(taken, false);
   // More workers than slots: only figures of two of them mix.
   return free == taken.end() ? 0 : static_cast<int>(free - taken.begin());
@@ -68,7 +68,7 @@ void Supervisor::Start(int number, uint64_t now_ms) {
     return;
   }
   LIMPET_LOG(hooks_.log(), LogLevel::kNotice, "start worker process {}", pid);
-  workers_.push_back({pid, number, slot, generation_, now_ms, false});
+  workers_.push_back({pid, number, slot, generation_, now_ms});
 }
 
 void Supervisor::Send(Worker& worker, int signal) {
@@ -97,7 +97,20 @@ void Supervisor::Stop(int signal) {
   }
 }
 
-void Supervisor::Kill() { SignalAll(SIGKILL); }
+void Supervisor::Kill() {
+  for (Worker& worker : workers_) worker.killed = true;
+  SignalAll(SIGKILL);
+}
+
+// Who was killed because it did not stop is no loss, nor is who ended as it should.
+void Supervisor::Mourn(const Worker& dead, int status) {
+  const bool by_signal = WIFSIGNALED(status);
+  const std::string text = DescribeDeath(dead.pid, status);
+  LIMPET_LOG(hooks_.log(), by_signal ? LogLevel::kAlert : LogLevel::kNotice, "{}", text);
+  if (dead.hanging) return hooks_.lost(shm::Incidents::kByWatchdog, text);
+  if (by_signal && !dead.killed) return hooks_.lost(shm::Incidents::kBySignal, text);
+  if (!by_signal && WEXITSTATUS(status) != 0) hooks_.lost(shm::Incidents::kByExit, text);
+}
 
 void Supervisor::Reap() {
   for (;;) {
@@ -112,18 +125,17 @@ void Supervisor::Reap() {
 void Supervisor::OnDeath(pid_t pid, int status) {
   const auto found =
       std::ranges::find_if(workers_, [&](const Worker& worker) { return worker.pid == pid; });
-  if (found == workers_.end()) return hooks_.other_died(pid);
+  if (found == workers_.end()) return hooks_.other_died(pid, status);
   const Worker dead = *found;
   workers_.erase(found);
-  const bool by_signal = WIFSIGNALED(status);
-  LIMPET_LOG(hooks_.log(), by_signal ? LogLevel::kAlert : LogLevel::kNotice, "{}",
-             DescribeDeath(pid, status));
-  hooks_.died(dead.slot);
+  Mourn(dead, status);
+  const bool had_begun = hooks_.had_begun(dead.slot);
+  if (!hooks_.died(dead.slot)) slots_of_dead_.push_back(dead.slot);
   if (dead.ending || dead.generation != generation_) return;
   if (static_cast<size_t>(dead.number) >= seats_.size()) return;
   const uint64_t now = MonotonicMs();
   Seat& seat = seats_[static_cast<size_t>(dead.number)];
-  const uint64_t delay = seat.delay.AfterDeath(now - dead.started_ms);
+  const uint64_t delay = seat.delay.AfterDeath(had_begun);
   seat.start_at_ms = now + delay;
   if (delay == 0) return;
   LIMPET_LOG(hooks_.log(), LogLevel::kError, "worker {} keeps dying, it is started again in {} ms",
@@ -138,6 +150,7 @@ void Supervisor::Watch(const std::function<uint64_t(int slot)>& beat_ms, uint64_
     const auto worker = std::ranges::find(workers_, verdict.pid, &Worker::pid);
     if (worker == workers_.end()) continue;
     const bool abort = verdict.order == Watchdog::Order::kAbort;
+    worker->hanging = true;
     LIMPET_LOG(hooks_.log(), LogLevel::kAlert,
                "the event loop of worker process {} has not turned for {} s, it is ended with {}",
                verdict.pid, verdict.still_ms / 1000, abort ? "SIGABRT" : "SIGKILL");
@@ -148,7 +161,12 @@ void Supervisor::Watch(const std::function<uint64_t(int slot)>& beat_ms, uint64_
   }
 }
 
+void Supervisor::FreeSlotsOfDead() {
+  std::erase_if(slots_of_dead_, [this](int slot) { return hooks_.died(slot); });
+}
+
 void Supervisor::Tick(uint64_t now_ms) {
+  FreeSlotsOfDead();
   for (size_t i = 0; i < seats_.size(); ++i) {
     if (seats_[i].start_at_ms && *seats_[i].start_at_ms <= now_ms) {
       Start(static_cast<int>(i), now_ms);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/log.h"
@@ -14,14 +15,15 @@
 
 namespace limpet::master {
 
-// How long to wait before a worker that has died is started again: not at all, unless it keeps
-// dying young.
+// How long to wait before a worker that has died is started again. Not at all if it had begun to
+// serve: a request that crashes workers must not take the service with it. Workers that never begin
+// are started ever more rarely.
 class RespawnDelay {
  public:
-  uint64_t AfterDeath(uint64_t lived_ms);  // milliseconds to wait
+  uint64_t AfterDeath(bool had_begun);  // milliseconds to wait
 
  private:
-  int young_deaths_ = 0;
+  int deaths_before_beginning_ = 0;  // in a row
 };
 
 class Supervisor {
@@ -32,13 +34,23 @@ class Supervisor {
     int slot = 0;    // unique among the living
     uint64_t generation = 0;
     uint64_t started_ms = 0;
-    bool ending = false;  // told to stop: not replaced
+    bool ending = false;   // told to stop: not replaced
+    bool killed = false;   // by us, as it did not stop
+    bool hanging = false;  // ended by the watchdog
   };
   struct Hooks {
     std::function<int(int number, int slot)> run;  // in the child: returns the exit status
-    std::function<void(int slot)> died;            // in the master: what the worker held is free
+    // In the master: whether the worker that has died had begun to serve; asked before `died`.
+    std::function<bool(int slot)> had_begun;
+    // In the master: frees what the worker held. False: not yet, to be called again before the slot
+    // is another worker's.
+    std::function<bool(int slot)> died;
     std::function<const Log&()> log;
-    std::function<void(pid_t pid)> other_died = [](pid_t) {};  // a child that is no worker
+    // A worker has ended without being told to.
+    std::function<void(shm::Incidents::Death how, const std::string& text)> lost =
+        [](shm::Incidents::Death, const std::string&) {};
+    // A child that is no worker.
+    std::function<void(pid_t pid, int status)> other_died = [](pid_t, int) {};
   };
 
   explicit Supervisor(Hooks hooks) : hooks_(std::move(hooks)) {}
@@ -70,12 +82,15 @@ class Supervisor {
 
   void Start(int number, uint64_t now_ms);
   void OnDeath(pid_t pid, int status);
+  void FreeSlotsOfDead();
   void Send(Worker& worker, int signal);
+  void Mourn(const Worker& dead, int status);
   int FreeSlot() const;
 
   Hooks hooks_;
   std::vector<Worker> workers_;
   std::vector<Seat> seats_;
+  std::vector<int> slots_of_dead_;  // not free yet
   Watchdog watchdog_;
   uint64_t generation_ = 0;
 };

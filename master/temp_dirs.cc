@@ -1,11 +1,14 @@
 #include "master/temp_dirs.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <set>
+
+#include "base/own_file.h"
 
 namespace limpet::master {
 namespace {
@@ -24,6 +27,19 @@ bool MakeDir(const std::string& path) {
   if (errno != ENOENT) return false;
   const std::string parent = path.substr(0, path.rfind('/'));
   return ::mkdir(parent.c_str(), 0755) == 0 && ::mkdir(path.c_str(), 0700) == 0;
+}
+
+// What was another user's is from now on the workers' alone.
+Status GiveTo(const Credentials& owner, const std::string& path) {
+  const auto fd = OpenThroughOwnLinks(path, O_RDONLY | O_DIRECTORY);
+  if (!fd) return fd.error();
+  struct stat found {};
+  if (::fstat(fd->get(), &found) != 0 || found.st_uid == owner.uid) return {};
+  if (::fchown(fd->get(), owner.uid, static_cast<gid_t>(-1)) != 0) {
+    return ErrnoError(fmt::format("chown(\"{}\", {}) failed", path, owner.uid), errno);
+  }
+  if (found.st_uid != ::geteuid()) ::fchmod(fd->get(), 0700);
+  return {};
 }
 
 }  // namespace
@@ -46,11 +62,7 @@ Status CreateTempDirs(const std::vector<std::string>& paths,
       return ErrnoError(fmt::format("mkdir() \"{}\" failed", path), errno);
     }
     if (!owner) continue;
-    struct stat found {};
-    if (::stat(path.c_str(), &found) != 0 || found.st_uid == owner->uid) continue;
-    if (::chown(path.c_str(), owner->uid, static_cast<gid_t>(-1)) != 0) {
-      return ErrnoError(fmt::format("chown(\"{}\", {}) failed", path, owner->uid), errno);
-    }
+    if (auto status = GiveTo(*owner, path); !status) return status;
   }
   return {};
 }

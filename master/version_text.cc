@@ -55,7 +55,8 @@ std::string HelpText() {
       "  -t            : test the configuration and exit\n"
       "  -T            : test the configuration, dump it and exit\n"
       "  -q            : suppress non-error messages during configuration testing\n"
-      "  -s signal     : send signal to the master process: stop, quit, reopen, reload\n"
+      "  -s signal     : send signal to the master process: stop, quit, reopen, reload,\n"
+      "                  or upgrade: change its binary\n"
       "  -p prefix     : set prefix path (default: {})\n"
       "  -e filename   : set error log file (default: {})\n"
       "  -c filename   : set configuration file (default: {})\n"
@@ -67,7 +68,8 @@ std::string HelpText() {
       "  drain upstream server     : new sessions go elsewhere; --deadline time: then all\n"
       "  restore upstream server   : ends that\n"
       "  forget zone key           : ends one session\n"
-      "  --json                    : shows the answer as JSON\n",
+      "  --json                    : shows the answer as JSON\n"
+      "  --socket path             : of the master process, if not as the configuration says\n",
       VersionText(), kDefaultPrefix, kDefaultErrorLog, kDefaultFile);
 }
 

@@ -99,8 +99,8 @@ Status Prepare(const Generation& generation, int number) {
   SetEnvironment(config.env);
   if (generation.credentials()) {
     if (auto status = DropPrivileges(*generation.credentials()); !status) return status;
-    ::prctl(PR_SET_DUMPABLE, 1);  // cleared by the change of user; worker_rlimit_core decides
   }
+  HideMemory(config);
   // Whatever a worker is made to run, it gains nothing by it.
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (config.working_directory.empty() || ::chdir(config.working_directory.c_str()) == 0) return {};
@@ -111,6 +111,7 @@ Status Prepare(const Generation& generation, int number) {
 
 int RunWorker(Generation& generation, int number, int slot, pid_t master) {
   SetProcessTitle("worker process");
+  shm::LockPatience::WaitForAll();
   if (auto status = Prepare(generation, number); !status) {
     LIMPET_LOG(generation.log(), LogLevel::kEmerg, "{}", status.error().message);
     return kCannotBegin;

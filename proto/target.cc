@@ -164,6 +164,16 @@ bool ParsePath(std::string_view text, bool merge_slashes, std::string* storage, 
   return true;
 }
 
+size_t UpwardSegments(std::string_view path) {
+  size_t count = 0;
+  for (size_t at = path.find(".."); at != std::string_view::npos; at = path.find("..", at + 1)) {
+    const bool begins = at == 0 || path[at - 1] == '/';
+    const bool ends = at + 2 == path.size() || path[at + 2] == '/';
+    if (begins && ends) ++count;
+  }
+  return count;
+}
+
 bool ParseTarget(std::string_view text, Method method, bool merge_slashes, std::string* storage,
                  Target* out) {
   *out = {};

@@ -43,6 +43,9 @@ bool ParseTarget(std::string_view text, Method method, bool merge_slashes, std::
 // path[?args].
 bool ParsePath(std::string_view text, bool merge_slashes, std::string* storage, Target* out);
 
+// How many segments of a path are "..". A path that one of the above has made has none.
+size_t UpwardSegments(std::string_view path);
+
 struct HostAndPort {
   std::string_view
       host;  // lower case, without port and without a final dot; an IPv6 literal keeps its brackets

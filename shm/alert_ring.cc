@@ -30,6 +30,17 @@ void AlertRing::Add(LogLevel level, std::string_view text) {
   entry.number.store(number, std::memory_order_release);
 }
 
+bool AlertRing::AddOncePer(std::chrono::milliseconds time, LogLevel level, std::string_view text) {
+  const WallTime now = Now();
+  const int64_t since = now.seconds * 1000 + now.milliseconds - time.count();
+  const std::string_view kept = text.substr(0, kMaxText);
+  const std::vector<Alert> newest = Newest();
+  const bool known = std::ranges::any_of(
+      newest, [&](const Alert& alert) { return alert.wall_ms > since && alert.text == kept; });
+  if (!known) Add(level, text);
+  return !known;
+}
+
 std::vector<Alert> AlertRing::Newest() const {
   std::vector<Alert> alerts;
   for (const Entry& entry : entries_) {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -27,6 +28,8 @@ class AlertRing {
   static constexpr size_t kMaxText = 232;
 
   void Add(LogLevel level, std::string_view text);
+  // Unless the same has been added within so long: of what many requests meet. False: it has.
+  bool AddOncePer(std::chrono::milliseconds time, LogLevel level, std::string_view text);
   std::vector<Alert> Newest() const;  // newest first
 
  private:

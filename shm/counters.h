@@ -28,10 +28,22 @@ struct alignas(64) WorkerCounters {
 };
 static_assert(sizeof(WorkerCounters) == 64);
 
+// What should never happen, and does.
+struct Incidents {
+  enum Death : uint8_t { kBySignal, kByWatchdog, kByExit /* with a code that is not 0 */, kDeaths };
+  static constexpr std::array<const char*, kDeaths> kDeathNames = {"signal", "watchdog", "exit"};
+
+  std::array<std::atomic<uint64_t>, kDeaths> worker_deaths{};
+  std::atomic<uint64_t> no_live_upstreams{0};  // requests that found no server that lives
+  std::atomic<bool> reload_refused{false};     // the last one: an earlier configuration serves
+  std::atomic<int64_t> loaded_s{0};            // wall time at which the one that serves was loaded
+};
+
 struct Counters {
   std::array<WorkerCounters, kMaxWorkerSlots> slots;
   AlertRing alerts;
   FillHistories fill_histories;
+  Incidents incidents;
   std::atomic<int64_t> started_s{0};  // wall time at which the master began
 
   template <class T>

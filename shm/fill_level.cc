@@ -8,11 +8,19 @@ namespace limpet::shm {
 namespace {
 
 constexpr double kBelow = 0.95;  // a level is left at this share of its limit: no flapping
-constexpr uint64_t kLineEveryMs = 60'000;  // while sessions are rotated or refused
-constexpr double kNewRate = 0.3;           // weight of the newest growth in the smoothed one
+constexpr uint64_t kLineEveryMs = 60'000;     // while sessions are rotated or refused
+constexpr double kNewRate = 0.3;              // weight of the newest growth in the smoothed one
+constexpr double kFarSeconds = 30 * 86400.0;  // what the rate of a moment says nothing about
 
 double ShareOf(const FillSample& s) {
   return s.capacity == 0 ? 0 : static_cast<double>(s.live) / static_cast<double>(s.capacity);
+}
+
+// Below one percent with a decimal: a limit of 0.4% is not one of 0%.
+std::string Percent(double share) {
+  const double percent = share * 100;
+  return percent > 0 && percent < 0.95 ? fmt::format("{:.1f}%", percent)
+                                       : fmt::format("{:.0f}%", percent);
 }
 
 std::string Duration(double seconds) {
@@ -80,11 +88,10 @@ FillLine FillLevel::Say(LogLevel log_level, const char* what, Level limit,
                         const FillSample& sample) {
   const std::string whose =
       sample.process > 0 ? fmt::format(" in worker process {}", sample.process) : "";
-  FillLine line{
-      log_level,
-      fmt::format("{} {} {:.0f}%: {:.0f}% full, {} of {} {}{}{}, {}", subject_.name, what,
-                  LimitOf(limit) * 100, ShareOf(sample) * 100, sample.live, sample.capacity,
-                  subject_.unit, whose, Losses(sample), TimeToFull(sample, level_ < limit))};
+  FillLine line{log_level, fmt::format("{} {} {}: {} full, {} of {} {}{}{}, {}", subject_.name,
+                                       what, Percent(LimitOf(limit)), Percent(ShareOf(sample)),
+                                       sample.live, sample.capacity, subject_.unit, whose,
+                                       Losses(sample), TimeToFull(sample, level_ < limit))};
   said_ = sample;
   return line;
 }
@@ -99,8 +106,8 @@ std::string FillLevel::Losses(const FillSample& sample) const {
 std::string FillLevel::TimeToFull(const FillSample& sample, bool has_drained) const {
   const bool suffers = sample.rotated != said_.rotated || sample.refused != said_.refused;
   if (sample.live >= sample.capacity || (suffers && !has_drained)) return "full now";
-  if (per_second_ <= 0) return "not filling up at the present rate";
   const auto room = static_cast<double>(sample.capacity - sample.live);
+  if (room >= per_second_ * kFarSeconds) return "not filling up at the present rate";
   return fmt::format("full in {} at the present rate", Duration(room / per_second_));
 }
 

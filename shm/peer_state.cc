@@ -24,6 +24,12 @@ uint32_t SumOfSlots(const PeerState& state) {
   return sum;
 }
 
+uint32_t SumOfOpening(const PeerState& state) {
+  uint32_t sum = 0;
+  for (const auto& opening : state.opening_of_slot) sum += opening.load(kRelaxed);
+  return sum;
+}
+
 }  // namespace
 
 void BeginDrain(PeerState& state, uint64_t until_ms, bool keeps) {
@@ -157,6 +163,7 @@ void PeerStates::Repair() {
   }
   for (PeerState* state : all) {
     Set(state->conns, SumOfSlots(*state));
+    Set(state->opening, SumOfOpening(*state));
     Set(state->current_weight, 0);
     Set(state->effective_weight, state->weight.load(kRelaxed));
   }
@@ -173,6 +180,21 @@ void PeerStates::DropConn(PeerState& state, int slot) {
   if (mine.load(kRelaxed) == 0) return;  // the slot was forgotten meanwhile
   Set(mine, mine.load(kRelaxed) - 1);
   Set(state.conns, state.conns.load(kRelaxed) - 1);
+}
+
+bool PeerStates::AddOpening(PeerState& state, int slot) {
+  auto& mine = state.opening_of_slot[slot % kMaxWorkerSlots];
+  if (mine.load(kRelaxed) == UINT16_MAX) return false;
+  Set(mine, mine.load(kRelaxed) + 1);
+  Set(state.opening, state.opening.load(kRelaxed) + 1);
+  return true;
+}
+
+void PeerStates::DropOpening(PeerState& state, int slot) {
+  auto& mine = state.opening_of_slot[slot % kMaxWorkerSlots];
+  if (mine.load(kRelaxed) == 0) return;  // the slot was forgotten meanwhile
+  Set(mine, mine.load(kRelaxed) - 1);
+  Set(state.opening, state.opening.load(kRelaxed) - 1);
 }
 
 PeerStateRegistry::PeerStateRegistry() : arena_(std::make_unique<Arena>()) {}
@@ -238,21 +260,29 @@ void PeerStateRegistry::Release(PeerStates& states) {
   groups_.erase(found);
 }
 
-void PeerStateRegistry::ForgetWorker(int slot) {
-  for (auto& [name, group] : groups_) {
-    PeerStates all;  // a view of every state of the group, for its lock and repair
-    all.mutex_ = group->mutex;
-    for (auto& [identity, entry] : group->entries) {
-      if (entry.state != nullptr) all.states_.push_back(entry.state);
-    }
-    all.resolved_ = group->names.table();
-    for (PeerState* state : group->names.States()) all.states_.push_back(state);
-    const PeerStates::Guard guard(all);
-    for (PeerState* state : all.states_) {
-      Set(state->conns_of_slot[slot % kMaxWorkerSlots], 0);
-      Set(state->conns, SumOfSlots(*state));
-    }
+void PeerStateRegistry::ForgetWorkerIn(Group& group, int slot) {
+  PeerStates all;  // a view of every state of the group, for its lock and repair
+  all.mutex_ = group.mutex;
+  for (auto& [identity, entry] : group.entries) {
+    if (entry.state != nullptr) all.states_.push_back(entry.state);
   }
+  all.resolved_ = group.names.table();
+  for (PeerState* state : group.names.States()) all.states_.push_back(state);
+  const PeerStates::Guard guard(all);
+  for (PeerState* state : all.states_) {
+    Set(state->opening_of_slot[slot % kMaxWorkerSlots], 0);
+    Set(state->opening, SumOfOpening(*state));
+    Set(state->conns_of_slot[slot % kMaxWorkerSlots], 0);
+    Set(state->conns, SumOfSlots(*state));
+  }
+}
+
+bool PeerStateRegistry::ForgetWorker(int slot) {
+  bool done = true;
+  for (auto& [name, group] : groups_) {
+    done &= IfFree([&, &of = *group] { ForgetWorkerIn(of, slot); });
+  }
+  return done;
 }
 
 }  // namespace limpet::shm

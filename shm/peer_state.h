@@ -7,9 +7,10 @@
 // group's lock, reading counters does not need it. The lock is robust: if a worker dies in it, the
 // next owner recomputes what may be half done.
 //
-// Connections are counted per worker slot; `conns` is their sum, kept for cheap reading. When a
-// worker has died, the master calls ForgetWorker(slot) and its connections are gone from the sum:
-// max_conns never leaks. Times are CLOCK_MONOTONIC milliseconds.
+// Connections, and requests that may begin a session, are counted per worker slot; `conns` and
+// `opening` are their sums, kept for cheap reading. When a worker has died, the master calls
+// ForgetWorker(slot) and what it counted is gone from the sums: max_conns never leaks. Times are
+// CLOCK_MONOTONIC milliseconds.
 #pragma once
 
 #include <atomic>
@@ -60,6 +61,7 @@ struct alignas(64) PeerState {
   std::atomic<uint64_t> probes{0};         // active checks made
   std::atomic<uint32_t> failed_probes{0};  // of them
   std::atomic<uint32_t> unhealthy{0};      // times it became unhealthy
+  std::atomic<uint32_t> opening{0};        // sum of opening_of_slot
 
   // Answers by class (1xx to 5xx), and bytes of their heads and bodies both ways.
   alignas(64) std::atomic<uint64_t> responses[5]{};
@@ -67,9 +69,11 @@ struct alignas(64) PeerState {
   std::atomic<uint64_t> received{0};
 
   alignas(64) std::atomic<uint32_t> conns_of_slot[kMaxWorkerSlots]{};
+  // Requests under way that may begin a session here, for least_sessions.
+  std::atomic<uint16_t> opening_of_slot[kMaxWorkerSlots]{};
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
-static_assert(sizeof(PeerState) == 192 + 4 * kMaxWorkerSlots);
+static_assert(sizeof(PeerState) == 192 + 6 * kMaxWorkerSlots);
 
 // Takes a peer out of service without breaking its sessions: from now on it gets only requests of
 // sessions that are bound to it, and after `until_ms` (0: never) none at all; what it has in
@@ -122,6 +126,10 @@ class PeerStates {
   // One connection (or request) more or less at a peer. Under the lock.
   static void AddConn(PeerState& state, int slot);
   static void DropConn(PeerState& state, int slot);
+  // One request more or less that may begin a session. Under the lock. False: so many are not
+  // counted.
+  static bool AddOpening(PeerState& state, int slot);
+  static void DropOpening(PeerState& state, int slot);
 
  private:
   friend class PeerStateRegistry;
@@ -161,14 +169,16 @@ class PeerStateRegistry {
                                      const std::vector<std::string>& identities,
                                      const std::vector<ServerName>& names, uint32_t capacity);
 
-  // A worker that used this slot has ended: the connections it counted are none.
-  void ForgetWorker(int slot);
+  // A worker that used this slot has ended: the connections it counted are none. False: a group is
+  // locked by a process that stands still; to be called again.
+  [[nodiscard]] bool ForgetWorker(int slot);
 
  private:
   friend class PeerStates;
   struct Arena;
   struct Entry;
   struct Group;
+  static void ForgetWorkerIn(Group& group, int slot);
   void Release(PeerStates& states);
 
   std::unique_ptr<Arena> arena_;

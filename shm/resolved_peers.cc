@@ -64,7 +64,7 @@ size_t ResolvedPeers::BytesFor(uint32_t capacity) {
 
 ResolvedPeers* ResolvedPeers::Format(std::byte* memory, uint32_t capacity) {
   static_assert(sizeof(ResolvedPeers) <= kHeader);
-  static_assert(alignof(Slot) <= kHeader && sizeof(Slot) <= 1024);
+  static_assert(alignof(Slot) <= kHeader && sizeof(Slot) <= 1280);
   auto* peers = new (memory) ResolvedPeers;
   peers->capacity_ = capacity;
   return peers;
@@ -76,11 +76,12 @@ std::span<ResolvedPeers::Slot> ResolvedPeers::slots() {
 }
 
 // One that has left for good is not found: who comes to its address begins anew, and is not drained
-// because that one was.
-ResolvedPeers::Slot* ResolvedPeers::Find(uint32_t source, const ResolvedPeer& peer) {
+// because that one was. Two equal peers have a place each.
+ResolvedPeers::Slot* ResolvedPeers::Find(uint32_t source, const ResolvedPeer& peer,
+                                         std::span<Slot* const> taken) {
   for (Slot& slot : slots()) {
-    if (slot.idle() || slot.source != source) continue;
-    if (slot.Holds(peer)) return &slot;
+    if (slot.idle() || slot.source != source || !slot.Holds(peer)) continue;
+    if (std::ranges::find(taken, &slot) == taken.end()) return &slot;
   }
   return nullptr;
 }
@@ -100,17 +101,18 @@ ResolvedPeers::Slot* ResolvedPeers::TakePlace() {
 
 size_t ResolvedPeers::Replace(uint32_t source, std::span<const ResolvedPeer> found) {
   bool changed = false;
+  std::vector<Slot*> places;  // of those found; null: it has none yet
+  for (const ResolvedPeer& peer : found) places.push_back(Find(source, peer, places));
   for (Slot& slot : slots()) {
     if (!slot.active() || slot.source != source) continue;
-    const bool stays =
-        std::ranges::any_of(found, [&](const ResolvedPeer& peer) { return slot.Holds(peer); });
-    if (stays) continue;
+    if (std::ranges::find(places, &slot) != places.end()) continue;
     slot.use.store(Use::kLeaving, std::memory_order_release);
     changed = true;
   }
   size_t without_place = 0;
-  for (const ResolvedPeer& peer : found) {
-    Slot* slot = Find(source, peer);
+  for (size_t i = 0; i < found.size(); ++i) {
+    const ResolvedPeer& peer = found[i];
+    Slot* slot = places[i];
     if (slot != nullptr && slot->active() && slot->HoldsAllOf(peer)) continue;
     if (slot == nullptr) slot = Fits(peer) ? TakePlace() : nullptr;
     if (slot == nullptr) {

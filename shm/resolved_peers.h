@@ -72,7 +72,7 @@ class ResolvedPeers {
 
   ResolvedPeers() = default;
   std::span<Slot> slots();
-  Slot* Find(uint32_t source, const ResolvedPeer& peer);
+  Slot* Find(uint32_t source, const ResolvedPeer& peer, std::span<Slot* const> taken);
   Slot* TakePlace();
   void Change() { version_.fetch_add(1, std::memory_order_release); }
 

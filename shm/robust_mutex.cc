@@ -2,8 +2,31 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <ctime>
 
 namespace limpet::shm {
+namespace {
+
+using std::chrono::nanoseconds;
+
+bool g_waits = true;
+nanoseconds g_patience{0};  // where it does not wait: what is left
+
+timespec InTime(nanoseconds time) {
+  timespec end{};
+  ::clock_gettime(CLOCK_MONOTONIC, &end);
+  const nanoseconds until = std::chrono::seconds(end.tv_sec) + nanoseconds(end.tv_nsec) + time;
+  end.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(until).count();
+  end.tv_nsec = (until % std::chrono::seconds(1)).count();
+  return end;
+}
+
+}  // namespace
+
+void LockPatience::WaitForNone() { g_waits = false; }
+void LockPatience::WaitForAll() { g_waits = true; }
+LockPatience::LockPatience(std::chrono::milliseconds time) { g_patience = time; }
+LockPatience::~LockPatience() { g_patience = nanoseconds(0); }
 
 void RobustMutex::Init() {
   pthread_mutexattr_t attributes;
@@ -15,10 +38,22 @@ void RobustMutex::Init() {
 }
 
 RobustMutex::Owner RobustMutex::Lock() {
-  const int error = ::pthread_mutex_lock(&mutex_);
+  const int error = g_waits ? ::pthread_mutex_lock(&mutex_) : LockWithin(g_patience);
   if (error == 0) return Owner::kFine;
   if (error == EOWNERDEAD) return Owner::kDied;
+  if (error == EBUSY || error == ETIMEDOUT) throw LockBusy();
   std::abort();  // not a mutex any more: going on would spread the damage
+}
+
+// What it has waited is no longer there for the next lock.
+int RobustMutex::LockWithin(nanoseconds time) {
+  const int error = ::pthread_mutex_trylock(&mutex_);
+  if (error != EBUSY || time <= nanoseconds(0)) return error;
+  const auto begin = std::chrono::steady_clock::now();
+  const timespec end = InTime(time);
+  const int later = ::pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &end);
+  g_patience = time - (std::chrono::steady_clock::now() - begin);
+  return later;
 }
 
 std::optional<RobustMutex::Owner> RobustMutex::TryLock() {

@@ -6,21 +6,54 @@
 
 #include <pthread.h>
 
+#include <chrono>
 #include <optional>
 
 namespace limpet::shm {
+
+// What Lock() throws in a process that does not wait, when another process keeps the lock. It is an
+// exception because what can give up is far above what locks. Workers never see it.
+struct LockBusy {};
+
+// Workers wait for locks, which are held for microseconds. The master does not: a worker that is
+// stopped inside a lock would stop the master, too, and with it the watchdog that ends that worker.
+class LockPatience {
+ public:
+  static void WaitForNone();  // this process: not at all, but within a LockPatience
+  static void WaitForAll();   // this process: for as long as it takes; the default
+
+  // While it lives, this process waits for all locks together so long, and no longer.
+  explicit LockPatience(std::chrono::milliseconds time);
+  ~LockPatience();
+  LockPatience(const LockPatience&) = delete;
+  LockPatience& operator=(const LockPatience&) = delete;
+};
+
+// Does the work; false: it has broken off because another process keeps a lock that it needs. Such
+// work must be able to begin again.
+template <class Work>
+[[nodiscard]] bool IfFree(Work work) {
+  try {
+    work();
+    return true;
+  } catch (const LockBusy&) {
+    return false;
+  }
+}
 
 class RobustMutex {
  public:
   enum class Owner { kFine, kDied };
 
-  void Init();  // once, before anybody else can see it
-  [[nodiscard]] Owner Lock();
+  void Init();                                   // once, before anybody else can see it
+  [[nodiscard]] Owner Lock();                    // throws LockBusy; see LockPatience
   [[nodiscard]] std::optional<Owner> TryLock();  // nothing: another has it
   void MarkRepaired();                           // by the holder, after kDied
   void Unlock();
 
  private:
+  int LockWithin(std::chrono::nanoseconds time);
+
   pthread_mutex_t mutex_;
 };
 

@@ -51,12 +51,8 @@ PolicyView PolicyView::For(uint64_t timeout_ms, bool norefresh, bool rotate) {
   constexpr uint64_t kLongest = 0x7FFF'FFFF;  // 6.8 years: as good as never
   const uint64_t ticks =
       timeout_ms == 0 ? kLongest : std::min((timeout_ms + kTickMs - 1) / kTickMs, kLongest);
-  // An endless timeout must not make the order coarse: a week of it is kept.
-  const uint64_t reach = std::min<uint64_t>(ticks, 7 * 86400 * 1000 / kTickMs);
-  uint8_t shift = 0;
-  while (uint64_t{kWheelUnits - 16} << shift < reach) ++shift;
   const auto touch = static_cast<uint8_t>(std::clamp<uint64_t>(ticks / 16, 1, 1000 / kTickMs));
-  return {static_cast<uint32_t>(ticks), touch, shift, norefresh, rotate};
+  return {static_cast<uint32_t>(ticks), touch, 0, norefresh, rotate};
 }
 
 }  // namespace limpet::shm

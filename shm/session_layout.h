@@ -23,8 +23,13 @@ namespace limpet::shm {
 inline constexpr uint16_t kNoPeer = 0xFFFF;
 inline constexpr uint32_t kLayoutVersion = 2;
 inline constexpr uint32_t kSlotsPerBucket = 4;
-inline constexpr uint32_t kWheelUnits = 256;         // lists of looked-up sessions, by time of use
-inline constexpr uint32_t kLists = kWheelUnits + 1;  // and one of those never looked up
+// Lists of looked-up sessions, by the tick of their last use: a level for each six bits of it. And
+// one of those never looked up.
+inline constexpr uint32_t kWheelLevels = 4;
+inline constexpr uint32_t kWheelBits = 6;
+inline constexpr uint32_t kWheelDigits = 1u << kWheelBits;
+inline constexpr uint32_t kLists = kWheelLevels * kWheelDigits + 1;
+inline constexpr uint32_t kArrangement = 0x100;  // of those lists
 inline constexpr uint32_t kNil = 0xFFFF'FFFF;
 inline constexpr uint64_t kTickMs = 100;  // 2^32 ticks are 13 years of uptime
 
@@ -98,12 +103,17 @@ struct ShardHead {
   RobustMutex lock;      // guards the whole block but the readers' atomics
   uint32_t live;         // sessions in the buckets (atomic: others read it)
   uint32_t fresh;        // of them, those in the list of the never looked up
-  uint32_t wheel_base;   // the oldest unit that may have sessions in its list
-  uint32_t unit_shift;   // ticks >> unit_shift is the unit the wheel was built for
+  uint32_t wheel_base;   // the tick that the places in the wheel are reckoned from
+  uint32_t arrangement;  // kArrangement; else another binary made the lists: they are made anew
   uint32_t oldest_tick;  // no session here is older (atomic: collectors glance at it)
-  uint32_t newest_unit;  // no session stands at a later unit of the wheel
+  uint32_t newest_tick;  // no session stands at a later tick of the wheel
   alignas(64) uint32_t
       moves;  // grows before a slot is emptied by a move (atomic: lookups that missed compare it)
+  // How fast new sessions come, by samples of them: this line is seldom written.
+  uint32_t pace_samples;  // since pace_tick
+  uint32_t pace_tick;
+  uint32_t touch_ticks;  // instead of the policy's (atomic)
+  uint32_t touch_until;  // until that tick (atomic)
 };
 static_assert(std::is_trivially_copyable_v<ShardHead> && sizeof(ShardHead) == 128);
 
@@ -141,7 +151,7 @@ static_assert(std::is_trivially_copyable_v<Geometry> && sizeof(Geometry) == 48);
 struct PolicyView {
   uint32_t timeout_ticks;
   uint8_t touch_ticks;  // a use is written down only if the last one is at least that old
-  uint8_t unit_shift;   // of the wheel: it reaches over the timeout, at least
+  uint8_t unused;
   bool norefresh;
   bool rotate;
 
@@ -160,6 +170,7 @@ struct ZoneHeader {
   uint32_t crc;  // of geometry and key
   Geometry geometry;
   SipKey key;
+  uint32_t superseded;              // not 0: another table has all of its sessions (atomic)
   alignas(64) uint64_t timeout_ms;  // the policy as it was given (atomic)
   uint64_t policy;                  // and as it is used: PolicyView::Pack() (atomic)
   uint32_t retirements;             // of peers, so far

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "shm/crc32.h"
+#include "shm/late_sessions.h"
 
 namespace limpet::shm {
 namespace {
@@ -40,7 +41,7 @@ SessionTable SessionTable::Format(std::byte* memory, size_t bytes, const SipKey&
   for (uint32_t i = 0; i < table.geometry_.shards; ++i) {
     Shard shard = table.ShardAt(i);
     shard.InitLock();
-    shard.Requeue(table.View(), kFirstTick);
+    shard.Requeue();
   }
   std::memcpy(header->magic, kMagic, sizeof kMagic);  // last: before it, this is no table
   return table;
@@ -96,38 +97,71 @@ Shard SessionTable::ShardOf(const Fingerprint& key) const {
   return ShardAt(Shard::IndexOf(key.tag, geometry_.shards));
 }
 
+Found SessionTable::Judge(uint32_t last_tick, uint16_t peer, uint64_t now_ms) const {
+  const uint32_t now = TickOf(now_ms);
+  const std::chrono::milliseconds idle(PolicyView::Age(last_tick, now) * kTickMs);
+  if (View().Expired(last_tick, now)) return {LookupResult::kExpired, kNoPeer, idle};
+  return {LookupResult::kHit, peer, idle};
+}
+
 Found SessionTable::Peek(const SessionKey& key, uint64_t now_ms) const {
   const Fingerprint fingerprint = Fingerprint::Of(key.hash);
   const Slot slot = ShardOf(fingerprint).Find(fingerprint);
-  if (!slot || !peers_.Active(slot.value.peer())) return {};
-  const uint32_t now = TickOf(now_ms);
-  const std::chrono::milliseconds idle(PolicyView::Age(slot.value.tick(), now) * kTickMs);
-  if (View().Expired(slot.value.tick(), now)) return {LookupResult::kExpired, kNoPeer, idle};
-  return {LookupResult::kHit, slot.value.peer(), idle};
+  Found found;
+  if (slot && peers_.Active(slot.value.peer()))
+    found = Judge(slot.value.tick(), slot.value.peer(), now_ms);
+  if (found.result == LookupResult::kHit || late_ == nullptr) return found;
+  const Found late = late_->Peek(key, *this, now_ms);
+  return late.result == LookupResult::kHit ? late : found;
 }
 
 Found SessionTable::Lookup(const SessionKey& key, uint64_t now_ms, bool touch) {
+  Found found = LookUp(key, now_ms, touch);
+  if (found.result != LookupResult::kHit && late_ != nullptr)
+    found = LookUpLate(key, now_ms, touch, found);
+  switch (found.result) {
+    case LookupResult::kHit:
+      Count(counters_->hits);
+      break;
+    case LookupResult::kMiss:
+      Count(counters_->misses);
+      break;
+    case LookupResult::kExpired:
+      Count(counters_->expired);
+      break;
+  }
+  return found;
+}
+
+// Where nothing is to be written down nothing is brought over: that would take a lock.
+Found SessionTable::LookUpLate(const SessionKey& key, uint64_t now_ms, bool touch, Found here) {
+  if (touch) return late_->Fetch(key, this, now_ms) ? LookUp(key, now_ms, true) : here;
+  const Found late = late_->Peek(key, *this, now_ms);
+  return late.result == LookupResult::kHit ? late : here;
+}
+
+Found SessionTable::LookUp(const SessionKey& key, uint64_t now_ms, bool touch) {
   const PolicyView policy = View();
   const Fingerprint fingerprint = Fingerprint::Of(key.hash);
   const Shard shard = ShardOf(fingerprint);
   const uint32_t now = TickOf(now_ms);
   while (const Slot slot = shard.Find(fingerprint)) {
     const std::chrono::milliseconds idle(PolicyView::Age(slot.value.tick(), now) * kTickMs);
-    if (policy.Expired(slot.value.tick(), now)) {
-      Count(counters_->expired);
-      return {LookupResult::kExpired, kNoPeer, idle};
-    }
+    if (policy.Expired(slot.value.tick(), now)) return {LookupResult::kExpired, kNoPeer, idle};
     if (!peers_.Active(slot.value.peer())) break;
     if (touch && !shard.Use(fingerprint, slot, policy, now))
       continue;  // moved or gone since: look again
-    Count(counters_->hits);
     return {LookupResult::kHit, slot.value.peer(), idle};
   }
-  Count(counters_->misses);
   return {};
 }
 
 bool SessionTable::Touch(const SessionKey& key, uint64_t now_ms) {
+  if (UseLive(key, now_ms)) return true;
+  return late_ != nullptr && late_->Fetch(key, this, now_ms) && UseLive(key, now_ms);
+}
+
+bool SessionTable::UseLive(const SessionKey& key, uint64_t now_ms) {
   const PolicyView policy = View();
   const Fingerprint fingerprint = Fingerprint::Of(key.hash);
   const Shard shard = ShardOf(fingerprint);
@@ -157,7 +191,7 @@ LearnResult SessionTable::Learn(const SessionKey& key, uint16_t peer, uint64_t n
     return LearnResult::kRefreshed;
   }
   const Value value = Value::Of(now, false, fingerprint.extra, peer);
-  const ShardLock lock(shard, policy, now, counters_->repaired);
+  const ShardLock lock(shard, now, counters_->repaired);
   return LearnLocked(shard, fingerprint, value, policy, now);
 }
 
@@ -168,6 +202,11 @@ LearnResult SessionTable::LearnLocked(Shard& shard, const Fingerprint& key, Valu
     const LearnResult result = Renew(shard, slot, value, policy, now, &done);
     if (done) return result;
   }
+  return InsertLocked(shard, key, value, policy, now);
+}
+
+LearnResult SessionTable::InsertLocked(Shard& shard, const Fingerprint& key, Value value,
+                                       const PolicyView& policy, uint32_t now) {
   if (!MakeRoom(shard, policy, now)) {
     Count(counters_->refused);
     return LearnResult::kRefused;
@@ -221,10 +260,11 @@ bool SessionTable::MakeRoom(Shard& shard, const PolicyView& policy, uint32_t now
 }
 
 bool SessionTable::Forget(const SessionKey& key, uint64_t now_ms) {
+  if (late_ != nullptr) late_->Forget(key, now_ms);
   const Fingerprint fingerprint = Fingerprint::Of(key.hash);
   Shard shard = ShardOf(fingerprint);
   if (!shard.Find(fingerprint)) return false;
-  const ShardLock lock(shard, View(), TickOf(now_ms), counters_->repaired);
+  const ShardLock lock(shard, TickOf(now_ms), counters_->repaired);
   while (const Slot slot = shard.Find(fingerprint)) {
     if (shard.Remove(slot)) return true;
   }

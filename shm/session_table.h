@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -72,6 +73,13 @@ struct PeerWalk {
   bool more = true;
 };
 
+// A walk over the slots of a table that others are changing; as PeerWalk.
+struct SlotWalk {
+  uint32_t shard = 0;
+  uint32_t slot = 0;
+  bool more = true;
+};
+
 // A session as it leaves one table for another or for a file. `last_tick`: see TickOf().
 struct SessionRecord {
   uint64_t tag = 0;
@@ -81,6 +89,8 @@ struct SessionRecord {
   uint16_t peer = 0;  // index in the table it comes from
 };
 static_assert(sizeof(SessionRecord) == 16);
+
+class LateSessions;
 
 class SessionTable {
  public:
@@ -123,6 +133,10 @@ class SessionTable {
              uint64_t now_ms);  // keeps the session of a long connection; false: it is gone
   bool Forget(const SessionKey& key, uint64_t now_ms);
 
+  // Of this process's view: where to look for what this table has not heard yet; null: nowhere. It
+  // must outlive the view.
+  void set_late(const LateSessions* late) { late_ = late; }
+
   void CountUsed() { Count(counters_->used); }
   void CountTooLong() { Count(counters_->too_long); }
 
@@ -142,7 +156,8 @@ class SessionTable {
   void MovePeer(uint16_t from, uint16_t to, uint32_t budget, uint64_t now_ms, PeerWalk* walk);
 
   // Removes expired sessions of one shard, holding its lock for some tens of microseconds at most.
-  // Costs nothing but a glance at each shard while nothing has expired. Call while `more`.
+  // Costs nothing but a glance at each shard while nothing has expired. Call while `more`. Where it
+  // throws LockBusy, the next call goes on with the next shard.
   CollectResult CollectStep(uint64_t now_ms);
 
   uint64_t Capacity() const { return geometry_.Capacity(); }
@@ -158,6 +173,17 @@ class SessionTable {
   std::vector<SessionRecord> Export(uint64_t now_ms);  // the unexpired ones, newest first
   // Into a table of our own, newest first, as Export() gives them. False: full. Never rotates.
   bool Import(const SessionRecord& record, uint16_t peer, uint64_t now_ms);
+  // What a session was last told, whether or not it is over; takes no lock.
+  std::optional<SessionRecord> ReadRecord(const SessionKey& key) const;
+  // Those of a piece of the table that were used at that tick or later; takes no lock.
+  std::vector<SessionRecord> UsedSince(uint32_t tick, uint32_t budget, SlotWalk* walk) const;
+  // News of a session from the table of another size that this one took its sessions from at
+  // `moved_tick`. What was not used here since is as the record says, what was keeps its peer.
+  // False: nothing new. May rotate.
+  bool Adopt(const SessionRecord& record, uint16_t peer, uint32_t moved_tick, uint64_t now_ms);
+  Found Judge(uint32_t last_tick, uint16_t peer, uint64_t now_ms) const;  // of such a record
+  void Supersede() { StoreRelease(header_->superseded, 1u); }
+  bool Superseded() const { return LoadAcquire(header_->superseded) != 0; }
   void AdoptKey(const SipKey& key);  // only while the table is empty and nobody else is attached
   const SipKey& secret() const { return key_; }
   // Compares everything derived with the slots; the first contradiction as text, empty if there is
@@ -170,6 +196,11 @@ class SessionTable {
   PolicyView View() const { return PolicyView::Unpack(LoadRelaxed(header_->policy)); }
   Shard ShardAt(uint32_t index) const;
   Shard ShardOf(const Fingerprint& key) const;
+  Found LookUp(const SessionKey& key, uint64_t now_ms, bool touch);
+  Found LookUpLate(const SessionKey& key, uint64_t now_ms, bool touch, Found here);
+  bool UseLive(const SessionKey& key, uint64_t now_ms);
+  LearnResult InsertLocked(Shard& shard, const Fingerprint& key, Value value,
+                           const PolicyView& policy, uint32_t now);
   LearnResult LearnLocked(Shard& shard, const Fingerprint& key, Value value,
                           const PolicyView& policy, uint32_t now);
   LearnResult Renew(Shard& shard, const Slot& slot, Value value, const PolicyView& policy,
@@ -183,6 +214,7 @@ class SessionTable {
   SipKey key_{};
   SessionCounterLine* counters_ = nullptr;
   PeerDirectory peers_;
+  const LateSessions* late_ = nullptr;
   uint32_t next_collect_ = 0;  // the shard CollectStep looks at next
 };
 

@@ -44,6 +44,10 @@ void Add(const SessionCounters& more, SessionCounters* sum) {
   sum->repaired += more.repaired;
 }
 
+SessionRecord RecordOf(uint64_t tag, Value value) {
+  return {tag, value.tick(), static_cast<uint16_t>(value.bits >> 16), value.peer()};
+}
+
 }  // namespace
 
 CollectResult SessionTable::CollectStep(uint64_t now_ms) {
@@ -51,13 +55,12 @@ CollectResult SessionTable::CollectStep(uint64_t now_ms) {
   const uint32_t now = TickOf(now_ms);
   CollectResult result;
   for (uint32_t i = 0; i < geometry_.shards; ++i) {
-    Shard shard = ShardAt(next_collect_);
-    if (!shard.WorthCollecting(policy, now)) {
-      next_collect_ = (next_collect_ + 1) % geometry_.shards;
-      continue;
-    }
+    const uint32_t index = next_collect_;
+    next_collect_ = (index + 1) % geometry_.shards;  // also if its lock cannot be had
+    Shard shard = ShardAt(index);
+    if (!shard.WorthCollecting(policy, now)) continue;
     {
-      const ShardLock lock(shard, policy, now, counters_->repaired);
+      const ShardLock lock(shard, now, counters_->repaired);
       const auto end = std::chrono::steady_clock::now() + kCollectTime;
       for (uint32_t batch = 0; batch < kCollectBatches; ++batch) {
         uint32_t budget = kCollectBatch;
@@ -66,7 +69,7 @@ CollectResult SessionTable::CollectStep(uint64_t now_ms) {
       }
     }
     Count(counters_->collected, result.collected);
-    if (!result.more) next_collect_ = (next_collect_ + 1) % geometry_.shards;
+    if (result.more) next_collect_ = index;
     result.more = result.more || i + 1 < geometry_.shards;
     return result;
   }
@@ -152,7 +155,7 @@ void SessionTable::Walk(PeerWalk* walk, uint32_t budget, uint64_t now_ms, uint16
   if (!walk->more) return;
 
   Shard shard = ShardAt(walk->shard);
-  const ShardLock lock(shard, View(), TickOf(now_ms), counters_->repaired);
+  const ShardLock lock(shard, TickOf(now_ms), counters_->repaired);
   const uint32_t begin = walk->bucket * kSlotsPerBucket;
   const uint32_t end = std::min(shard.SlotCount(), begin + std::max(budget, kSlotsPerBucket));
   for (uint32_t index = begin; index < end;) {
@@ -168,14 +171,13 @@ void SessionTable::Walk(PeerWalk* walk, uint32_t budget, uint64_t now_ms, uint16
 }
 
 uint64_t SessionTable::RepairAll(bool nobody_else_is_here, uint64_t now_ms) {
-  const PolicyView policy = View();
   const uint32_t now = TickOf(now_ms);
   if (nobody_else_is_here) header_->peers_lock.Init();
   for (uint32_t i = 0; i < geometry_.shards; ++i) {
     Shard shard = ShardAt(i);
     if (nobody_else_is_here) shard.InitLock();
-    const ShardLock lock(shard, policy, now, counters_->repaired);
-    shard.Repair(policy, now);
+    const ShardLock lock(shard, now, counters_->repaired);
+    shard.Repair(now);
   }
   return Live();
 }
@@ -187,13 +189,12 @@ std::vector<SessionRecord> SessionTable::Export(uint64_t now_ms) {
   all.reserve(Live() + geometry_.shards);
   for (uint32_t i = 0; i < geometry_.shards; ++i) {
     Shard shard = ShardAt(i);
-    const ShardLock lock(shard, policy, now, counters_->repaired);
+    const ShardLock lock(shard, now, counters_->repaired);
     for (uint32_t index = 0; index < shard.SlotCount(); ++index) {
       const Slot slot = shard.At(index);
       if (!slot || policy.Expired(slot.value.tick(), now)) continue;
       if (!peers_.Active(slot.value.peer())) continue;
-      const auto extra = static_cast<uint16_t>(slot.value.bits >> 16);
-      all.push_back({shard.TagAt(index), slot.value.tick(), extra, slot.value.peer()});
+      all.push_back(RecordOf(shard.TagAt(index), slot.value));
     }
   }
   std::stable_sort(all.begin(), all.end(),
@@ -207,10 +208,55 @@ bool SessionTable::Import(const SessionRecord& record, uint16_t peer, uint64_t n
   if (record.tag == 0 || !peers_.Active(peer)) return false;
   const uint32_t tick = std::clamp<uint32_t>(record.last_tick, 1, now);
   Shard shard = ShardOf(key);
-  const ShardLock lock(shard, View(), now, counters_->repaired);
+  const ShardLock lock(shard, now, counters_->repaired);
   if (shard.Find(key) || shard.Full()) return false;
   const Value value = Value::Of(tick, record.extra >> 15 != 0, key.extra, peer);
   return shard.Insert(key, value, Shard::Age::kOldest) == Shard::Placed::kYes;
+}
+
+std::optional<SessionRecord> SessionTable::ReadRecord(const SessionKey& key) const {
+  const Fingerprint fingerprint = Fingerprint::Of(key.hash);
+  const Slot slot = ShardOf(fingerprint).Find(fingerprint);
+  if (!slot) return std::nullopt;
+  return RecordOf(fingerprint.tag, slot.value);
+}
+
+// A tag that is the same before and after its value was read belongs to that value; see FindIn().
+std::vector<SessionRecord> SessionTable::UsedSince(uint32_t tick, uint32_t budget,
+                                                   SlotWalk* walk) const {
+  std::vector<SessionRecord> used;
+  const Shard shard = ShardAt(walk->shard);
+  const uint32_t end = std::min(shard.SlotCount(), walk->slot + budget);
+  for (; walk->slot < end; ++walk->slot) {
+    const uint64_t tag = shard.TagAt(walk->slot);
+    const Slot slot = shard.At(walk->slot);
+    if (!slot || slot.value.tick() < tick || shard.TagAt(walk->slot) != tag) continue;
+    used.push_back(RecordOf(tag, slot.value));
+  }
+  if (walk->slot < shard.SlotCount()) return used;
+  walk->slot = 0;
+  walk->more = ++walk->shard < geometry_.shards;
+  return used;
+}
+
+bool SessionTable::Adopt(const SessionRecord& record, uint16_t peer, uint32_t moved_tick,
+                         uint64_t now_ms) {
+  const PolicyView policy = View();
+  const uint32_t now = TickOf(now_ms);
+  const Fingerprint key{record.tag, static_cast<uint16_t>(record.extra & 0x7FFF)};
+  if (policy.Expired(record.last_tick, now)) return false;
+  Shard shard = ShardOf(key);
+  if (const Slot slot = shard.Find(key); slot && slot.value.tick() >= record.last_tick)
+    return false;
+  const ShardLock lock(shard, now, counters_->repaired);
+  while (const Slot slot = shard.Find(key)) {
+    if (slot.value.tick() >= record.last_tick) return false;
+    const bool as_moved = slot.value.tick() <= moved_tick || policy.Expired(slot.value.tick(), now);
+    const Value kept = as_moved ? slot.value.BoundTo(peer) : slot.value;
+    if (shard.Rebind(slot, kept.UsedAt(record.last_tick))) return true;
+  }
+  const Value value = Value::Of(record.last_tick, record.extra >> 15 != 0, key.extra, peer);
+  return InsertLocked(shard, key, value, policy, now) == LearnResult::kCreated;
 }
 
 void SessionTable::AdoptKey(const SipKey& key) {
@@ -223,11 +269,10 @@ void SessionTable::AdoptKey(const SipKey& key) {
 }
 
 std::string SessionTable::Check(uint64_t now_ms) {
-  const PolicyView policy = View();
   const uint32_t now = TickOf(now_ms);
   for (uint32_t i = 0; i < geometry_.shards; ++i) {
     Shard shard = ShardAt(i);
-    const ShardLock lock(shard, policy, now, counters_->repaired);
+    const ShardLock lock(shard, now, counters_->repaired);
     std::string wrong = shard.Check(now);
     if (!wrong.empty()) return wrong;
   }

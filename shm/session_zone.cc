@@ -1,34 +1,89 @@
 #include "shm/session_zone.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
 
+#include "base/hash.h"
+
 namespace limpet::shm {
 
-Result<SessionZone> SessionZone::OpenOrCreate(const Options& options, uint64_t now_ms) {
-  if (SessionTable::CapacityFor(options.bytes) == 0) {
-    return InvalidArgument("zone \"" + options.name + "\" is too small");
+namespace {
+
+// Names of one zone begin alike; what follows nobody can guess.
+std::string OtherName(const std::string& name) {
+  uint64_t random = 0;
+  RandomBytes(&random, sizeof random);
+  return fmt::format("{}~{:016x}", name, random);
+}
+
+// There is none, or what has the name is somebody else's.
+bool IsNone(const Error& error) {
+  return error.code == std::errc::no_such_file_or_directory ||
+         error.code == std::errc::permission_denied;
+}
+
+struct Place {
+  std::string name;
+  Result<Zone> zone;
+};
+
+// Where the zone is: under its own name, or under one that it has had to take.
+Place FindPlace(const std::string& name) {
+  Place place{name, Zone::Open(name)};
+  if (place.zone || !IsNone(place.zone.error())) return place;
+  for (const std::string& other : Zone::OwnNames(name + "~")) {
+    if (other.find('.', name.size()) != other.npos) continue;  // set aside, or never completed
+    if (auto zone = Zone::Open(other)) return {other, std::move(zone)};
   }
-  Result<Zone> opened = Zone::Open(options.name);
-  if (!opened && opened.error().code == std::errc::no_such_file_or_directory) {
-    return Fresh(options, now_ms);
+  return place;
+}
+
+// "" if it could not be kept.
+std::string SetAside(const std::string& name) {
+  std::string aside = name + ".bad";
+  if (Zone::Rename(name, aside)) return aside;
+  Zone::Remove(name);
+  return "";
+}
+
+bool IsThere(const std::string& path) {
+  struct stat found {};
+  return ::lstat(path.c_str(), &found) == 0;
+}
+
+}  // namespace
+
+Result<SessionZone> SessionZone::OpenOrCreate(const Options& wanted, uint64_t now_ms) {
+  if (SessionTable::CapacityFor(wanted.bytes) == 0) {
+    return InvalidArgument("zone \"" + wanted.name + "\" is too small");
+  }
+  Place place = FindPlace(wanted.name);
+  Options options = wanted;
+  options.name = place.name;
+  return OpenAt(options, std::move(place.zone), now_ms);
+}
+
+Result<SessionZone> SessionZone::OpenAt(const Options& options, Result<Zone> opened,
+                                        uint64_t now_ms) {
+  if (!opened && opened.error().code != std::errc::invalid_argument) {
+    return IsNone(opened.error()) ? Fresh(options) : opened.error();
   }
   Result<SessionTable> table = opened ? SessionTable::Attach(opened->data(), opened->size())
                                       : Result<SessionTable>(opened.error());
-  if (opened ? !table : opened.error().code == std::errc::invalid_argument) {
-    const std::string aside = options.name + ".bad";
-    if (Status renamed = Zone::Rename(options.name, aside); !renamed) return renamed.error();
-    Result<SessionZone> fresh = Fresh(options, now_ms);
+  if (!table) {
+    const std::string aside = SetAside(options.name);
+    Result<SessionZone> fresh = Fresh(options);
     if (fresh) {
-      fresh->Say(LogLevel::kWarn, fmt::format("shared memory \"{}\" was set aside as \"{}\": {}",
-                                              options.name, aside, table.error().message));
+      const std::string how = aside.empty() ? "removed" : fmt::format("set aside as \"{}\"", aside);
+      fresh->Say(LogLevel::kWarn, fmt::format("shared memory \"{}\" was {}: {}", options.name, how,
+                                              table.error().message));
     }
     return fresh;
   }
-  if (!opened) return opened.error();
-  if (opened->size() != options.bytes) return MoveOver(options, *table, now_ms);
+  if (opened->size() != options.bytes) return MoveOver(options, *std::move(opened), *table, now_ms);
 
   table->SetPolicy(options.policy);
   const bool crashed = opened->alone();  // else others work with it: a reload, or a new binary
@@ -44,13 +99,24 @@ Result<SessionZone> SessionZone::OpenOrCreate(const Options& options, uint64_t n
   return zone;
 }
 
-Result<SessionZone> SessionZone::Fresh(const Options& options, uint64_t) {
-  Result<Zone> created = Zone::Create(options.name, options.bytes);
+Result<SessionZone> SessionZone::Fresh(const Options& options) {
+  std::string name = options.name;
+  Result<Zone> created = Zone::Create(name, options.bytes);
+  const bool taken = !created && created.error().code == std::errc::file_exists;
+  if (taken) {
+    name = OtherName(name);
+    created = Zone::Create(name, options.bytes);
+  }
   if (!created) return created.error();
   SessionTable table = SessionTable::Format(created->data(), created->size());
   table.SetPolicy(options.policy);
-  SessionZone zone(options.name, *std::move(created), table);
-  if (!options.snapshot_path.empty() && ::access(options.snapshot_path.c_str(), F_OK) == 0) {
+  SessionZone zone(name, *std::move(created), table);
+  if (taken) {
+    zone.Say(LogLevel::kWarn, fmt::format("shared memory \"{}\" is not ours alone: \"{}\" is used "
+                                          "instead",
+                                          options.name, name));
+  }
+  if (!options.snapshot_path.empty() && IsThere(options.snapshot_path)) {
     zone.LoadSnapshot(options.snapshot_path);
   }
   return zone;
@@ -60,12 +126,12 @@ void SessionZone::LoadSnapshot(const std::string& path) {
   const Result<Moved> loaded = Load(path, &table_);
   if (!loaded) {
     const std::string aside = path + ".bad";
-    std::rename(path.c_str(), aside.c_str());
-    Say(LogLevel::kWarn, fmt::format("session snapshot \"{}\" was set aside as \"{}\": {}", path,
-                                     aside, loaded.error().message));
+    const bool moved = std::rename(path.c_str(), aside.c_str()) == 0;
+    const std::string how = moved ? fmt::format("set aside as \"{}\"", aside) : "left where it is";
+    Say(LogLevel::kWarn,
+        fmt::format("session snapshot \"{}\" was {}: {}", path, how, loaded.error().message));
     return;
   }
-  ::unlink(path.c_str());  // from now on the shared memory is what counts
   origin_ = Origin::kLoaded;
   kept_ = loaded->moved;
   Say(loaded->moved < loaded->of ? LogLevel::kWarn : LogLevel::kNotice,
@@ -73,11 +139,15 @@ void SessionZone::LoadSnapshot(const std::string& path) {
 }
 
 // Under another name until it is complete, so that a crash in between loses nothing.
-Result<SessionZone> SessionZone::MoveOver(const Options& options, SessionTable& old,
+Result<SessionZone> SessionZone::MoveOver(const Options& options, Zone old_zone, SessionTable& old,
                                           uint64_t now_ms) {
-  const std::string temporary = options.name + ".new";
+  std::string temporary = options.name + ".new";
   Zone::Remove(temporary);
   Result<Zone> created = Zone::Create(temporary, options.bytes);
+  if (!created && created.error().code == std::errc::file_exists) {
+    temporary = OtherName(temporary);
+    created = Zone::Create(temporary, options.bytes);
+  }
   if (!created) return created.error();
   SessionTable table = SessionTable::Format(created->data(), created->size());
   const Moved moved = Migrate(old, &table, now_ms);
@@ -88,6 +158,7 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, SessionTable& 
   }
   SessionZone zone(options.name, *std::move(created), table);
   zone.origin_ = Origin::kMigrated;
+  zone.earlier_ = std::move(old_zone);
   zone.kept_ = moved.moved;
   zone.Say(moved.moved < moved.of ? LogLevel::kWarn : LogLevel::kNotice,
            fmt::format("zone \"{}\" has another size: {} of {} sessions moved, newest first",
@@ -95,9 +166,14 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, SessionTable& 
   return zone;
 }
 
+Status SessionZone::Save(const std::string& snapshot_path) {
+  if (!zone_.IsNamed(name_)) return {};  // what a newer one has is newer
+  return shm::Save(table_, snapshot_path);
+}
+
 Status SessionZone::SaveAndRemove(const std::string& snapshot_path) {
-  if (Status saved = Save(table_, snapshot_path); !saved) return saved;
-  Zone::Remove(name_);
+  if (Status saved = Save(snapshot_path); !saved) return saved;
+  zone_.RemoveIfAlone(name_);
   return {};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,8 +18,9 @@ namespace limpet::shm {
 class SessionZone {
  public:
   struct Options {
-    std::string
-        name;  // of the shared memory object: unique to this limpet (prefix) and zone; no slash
+    // Of the shared memory object: unique to this limpet (prefix) and zone; no slash. Where
+    // somebody else has taken it, the object's name has a tail that nobody can know before.
+    std::string name;
     size_t bytes = 0;
     std::string snapshot_path;  // read if there is no shared memory object; empty: none
     SessionPolicy policy;
@@ -31,8 +33,8 @@ class SessionZone {
 
   // Finds the object of that name and checks it, moves its sessions over if the size is another, or
   // makes a new one and reads the snapshot. What does not fit is set aside, with a warning among
-  // lines(). A snapshot that was read is gone. Fails only if there is no memory to be had, or if
-  // another user owns the name.
+  // lines(). A snapshot stays until the next one takes its place. Fails only if there is no memory
+  // to be had.
   static Result<SessionZone> OpenOrCreate(const Options& options, uint64_t now_ms);
 
   SessionTable& table() { return table_; }
@@ -40,21 +42,31 @@ class SessionZone {
   uint64_t kept() const { return kept_; }  // sessions that were found, moved or loaded
   const std::vector<Line>& lines() const { return lines_; }  // what happened, for the master to log
 
-  // A clean stop: writes the snapshot and gives the shared memory back. No worker may be left.
+  // Where the sessions of kMigrated came from: others may still be using it. Once.
+  std::optional<Zone> TakeEarlier() { return std::exchange(earlier_, std::nullopt); }
+
+  void Remove() { Zone::Remove(name_); }
+  // While it is in use; nothing if another zone has taken its name. May throw LockBusy.
+  Status Save(const std::string& snapshot_path);
+  // A clean stop: writes the snapshot and gives the shared memory back. No worker may be left. If
+  // another limpet works with the memory it stays; if its place has been taken nothing is written.
   Status SaveAndRemove(const std::string& snapshot_path);
 
  private:
   SessionZone(std::string name, Zone zone, SessionTable table)
       : name_(std::move(name)), zone_(std::move(zone)), table_(table) {}
 
-  static Result<SessionZone> Fresh(const Options& options, uint64_t now_ms);
-  static Result<SessionZone> MoveOver(const Options& options, SessionTable& old, uint64_t now_ms);
+  static Result<SessionZone> OpenAt(const Options& options, Result<Zone> opened, uint64_t now_ms);
+  static Result<SessionZone> Fresh(const Options& options);
+  static Result<SessionZone> MoveOver(const Options& options, Zone old_zone, SessionTable& old,
+                                      uint64_t now_ms);
   void LoadSnapshot(const std::string& path);
   void Say(LogLevel level, std::string text) { lines_.push_back({level, std::move(text)}); }
 
   std::string name_;
   Zone zone_;
   SessionTable table_;
+  std::optional<Zone> earlier_;
   Origin origin_ = Origin::kFresh;
   uint64_t kept_ = 0;
   std::vector<Line> lines_;

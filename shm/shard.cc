@@ -1,5 +1,7 @@
 #include "shm/shard.h"
 
+#include <algorithm>
+
 #include "shm/death_points.h"
 
 namespace limpet::shm {
@@ -43,12 +45,19 @@ Slot Shard::Find(const Fingerprint& key) const {
   }
 }
 
+// Where sessions are given up soon after their last use, that use has to be known closely.
+uint32_t Shard::TouchTicks(const PolicyView& policy, uint32_t now) const {
+  if (LoadRelaxed(head_->touch_until) <= now) return policy.touch_ticks;
+  return std::min<uint32_t>(policy.touch_ticks, LoadRelaxed(head_->touch_ticks));
+}
+
 bool Shard::Use(const Fingerprint& key, const Slot& slot, const PolicyView& policy,
                 uint32_t now) const {
   std::atomic_ref val(ValOf(slot.index));
   Value seen = slot.value;
+  const uint32_t touch_ticks = TouchTicks(policy, now);
   for (;;) {
-    const bool recent = policy.norefresh || PolicyView::Age(seen.tick(), now) < policy.touch_ticks;
+    const bool recent = policy.norefresh || PolicyView::Age(seen.tick(), now) < touch_ticks;
     if (seen.referenced() && recent) return true;
     const Value used = seen.UsedAt(recent ? seen.tick() : now);
     if (val.compare_exchange_weak(seen.bits, used.bits, std::memory_order_acq_rel)) return true;
@@ -75,6 +84,7 @@ Shard::Placed Shard::Insert(const Fingerprint& key, Value value, Age age) {
   if (slot == kNil) slot = MakeRoom(key.tag);
   if (slot == kNil) return Placed::kFull;
   Fill(slot, key, value, age);
+  if (age == Age::kNewest) NotePace(key.tag, value.tick());
   return Placed::kYes;
 }
 
@@ -126,14 +136,13 @@ void Shard::Renew(const Slot& slot) {
   LinkFresh(slot.index, FreshList());
 }
 
-ShardLock::ShardLock(Shard& shard, const PolicyView& policy, uint32_t now, uint64_t& repaired)
-    : shard_(shard) {
+ShardLock::ShardLock(Shard& shard, uint32_t now, uint64_t& repaired) : shard_(shard) {
   if (shard.head().lock.Lock() == RobustMutex::Owner::kDied) {
-    shard.Repair(policy, now);
+    shard.Repair(now);
     shard.head().lock.MarkRepaired();
     Count(repaired);
-  } else if (shard.head().unit_shift != policy.unit_shift) {
-    shard.Requeue(policy, now);
+  } else if (shard.head().arrangement != kArrangement) {
+    shard.Requeue();
   }
   MayDie(DeathPoint::kLocked);
 }

@@ -6,8 +6,9 @@
 // or to a table of another size, without its key.
 //
 // Queues: sessions never looked up stand in one list, in order of creation; the others in a wheel
-// of lists, one per unit of time. A use does not move a session: it stands where it stood, at its
-// unit or an earlier one, until it gets to the front and is put where it belongs then.
+// of lists, by the tick of their last use: coarser the later they are, and to the tick at the front
+// (shard_wheel.cc). A use does not move a session: it stands where it stood, at its place or an
+// earlier one, until it gets to the front and is put where it belongs then.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +54,7 @@ class Shard {
   Slot Find(const Fingerprint& key) const;
   // Writes down that the session was used now. False: it is not in that slot any more.
   bool Use(const Fingerprint& key, const Slot& slot, const PolicyView& policy, uint32_t now) const;
+  uint32_t TouchTicks(const PolicyView& policy, uint32_t now) const;
   uint32_t Live() const { return LoadRelaxed(head_->live); }
   uint32_t Live(uint16_t peer) const { return LoadRelaxed(per_peer_[peer]); }
   // False if nothing can have expired: not worth a lock.
@@ -96,8 +98,8 @@ class Shard {
 
   // Makes everything that follows from the buckets anew, and the buckets consistent, whatever they
   // were.
-  void Repair(const PolicyView& policy, uint32_t now);
-  void Requeue(const PolicyView& policy, uint32_t now);  // the queues only: another unit of time
+  void Repair(uint32_t now);
+  void Requeue();  // the queues only
   void InitLock() const { head_->lock.Init(); }
 
   ShardHead& head() const { return *head_; }
@@ -138,26 +140,40 @@ class Shard {
 
   // shard_queue.cc
   uint32_t FreshList() const { return slot_count_; }
-  uint32_t WheelList(uint32_t unit) const { return slot_count_ + 1 + unit % kWheelUnits; }
   bool Empty(uint32_t list) const { return Link(list).next() == list; }
-  void ResetQueues(const PolicyView& policy);
+  void ResetQueues();
   void Unlink(uint32_t slot);
   void LinkBefore(uint32_t slot, uint32_t next);
   void TakeOver(uint32_t from, uint32_t to);  // `to` stands where `from` stood
-  void PushWheel(uint32_t slot, uint32_t tick);
-  void LinkAt(uint32_t slot, uint32_t unit);
   void LinkFresh(uint32_t slot, uint32_t next);
   Slot OldestFresh(uint32_t* budget);
   Slot NewestFresh() const;
   void PrefetchFront(uint32_t list) const;
-  Slot OldestUsed(uint32_t* budget);
+  void NotePace(uint64_t tag, uint32_t now);
   void NoteOldest(const PolicyView& policy, uint32_t now, uint32_t* budget);
   bool CollectOne(const PolicyView& policy, uint32_t now, uint32_t* budget);
+
+  // shard_wheel.cc
+  uint32_t WheelList(uint32_t level, uint32_t digit) const {
+    return slot_count_ + 1 + level * kWheelDigits + digit % kWheelDigits;
+  }
+  void BeginWheel(uint32_t tick);
+  void PushWheel(uint32_t slot, uint32_t tick);
+  void LinkAt(uint32_t slot, uint32_t tick);
+  uint32_t PlaceOf(uint32_t tick) const;
+  void TurnBack(uint32_t tick);
+  void Splice(uint32_t list, uint32_t to);
+  uint32_t FrontList();
+  uint32_t NextList(uint32_t level, uint32_t from);
+  uint32_t NextAhead(uint32_t level, uint32_t from) const;
+  Slot OldestSpread() const;
+  Slot OldestUsed(uint32_t* budget);
 
   // shard_repair.cc
   void CheckSlots(uint32_t now);
   void DropDuplicates(uint32_t slot);
   void Recount();
+  uint32_t OldestTick() const;
 
   const Geometry* geometry_;
   ShardHead* head_;
@@ -168,11 +184,11 @@ class Shard {
   uint32_t slot_count_;
 };
 
-// Holds a shard's lock. If its owner had died, or the unit of time is another now, the shard is set
-// right first.
+// Holds a shard's lock. If its owner had died, or another binary arranged the queues, the shard is
+// set right first.
 class ShardLock {
  public:
-  ShardLock(Shard& shard, const PolicyView& policy, uint32_t now, uint64_t& repaired);
+  ShardLock(Shard& shard, uint32_t now, uint64_t& repaired);
   ~ShardLock() { shard_.head().lock.Unlock(); }
   ShardLock(const ShardLock&) = delete;
   ShardLock& operator=(const ShardLock&) = delete;

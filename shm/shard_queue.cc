@@ -1,6 +1,7 @@
 // Which session of a shard goes next: the lists of a shard, and what is given up or collected from
 // their fronts.
 #include <algorithm>
+#include <bit>
 
 #include "shm/death_points.h"
 #include "shm/shard.h"
@@ -12,18 +13,20 @@ namespace {
 // shard with room.
 constexpr uint32_t kLooks = 512;
 constexpr uint32_t kTidy = 4;
-constexpr uint32_t kNewest = 8;  // looked at from the other end then
+constexpr uint32_t kNewest = 8;         // looked at from the other end then
+constexpr uint32_t kPaceSamples = 256;  // of new sessions, for each time that they fill the shard
+constexpr uint32_t kPaceShare = 32;     // the pace is taken so often in that time
 constexpr uint32_t kFreshShare =
     16;  // those never looked up may keep one in that many places against older ones
 
 }  // namespace
 
-void Shard::ResetQueues(const PolicyView& policy) {
+void Shard::ResetQueues() {
   for (uint32_t list = slot_count_; list < slot_count_ + kLists; ++list)
     Link(list) = QueueLink::Of(list, list);
   head_->fresh = 0;
-  head_->wheel_base = head_->newest_unit = 0;
-  head_->unit_shift = policy.unit_shift;
+  head_->arrangement = kArrangement;
+  BeginWheel(0);
   StoreRelaxed(head_->oldest_tick, kNil);
 }
 
@@ -56,28 +59,6 @@ void Shard::LinkFresh(uint32_t slot, uint32_t next) {
   ++head_->fresh;
 }
 
-// Never beyond the wheel's reach: too early a place is put right when its turn comes. The base goes
-// back for a session older than it; if that would be too far for those at the other end, it goes to
-// the very front instead.
-void Shard::PushWheel(uint32_t slot, uint32_t tick) {
-  const uint32_t unit = tick >> head_->unit_shift;
-  if (head_->live == head_->fresh + 1) {  // only this one is counted but in no list
-    head_->wheel_base = head_->newest_unit = unit;
-  }
-  if (unit < head_->wheel_base && head_->newest_unit - unit < kWheelUnits) head_->wheel_base = unit;
-  if (unit < head_->wheel_base) {
-    LinkBefore(slot, Link(WheelList(head_->wheel_base)).next());
-  } else {
-    LinkAt(slot, unit);
-  }
-}
-
-void Shard::LinkAt(uint32_t slot, uint32_t unit) {
-  const uint32_t place = std::min(unit, head_->wheel_base + kWheelUnits - 1);
-  head_->newest_unit = std::max(head_->newest_unit, place);
-  LinkBefore(slot, WheelList(place));
-}
-
 // The front of the list of the never looked up, after those that were have left it.
 Slot Shard::OldestFresh(uint32_t* budget) {
   while (!Empty(FreshList()) && *budget > 0) {
@@ -101,24 +82,6 @@ Slot Shard::NewestFresh() const {
   return {};
 }
 
-// The front of the wheel, after those used since they were put there have left it; where there are
-// too many of them, the one of those idle longest.
-Slot Shard::OldestUsed(uint32_t* budget) {
-  if (head_->live == head_->fresh) return {};
-  Slot best;
-  for (;;) {
-    while (Empty(WheelList(head_->wheel_base))) ++head_->wheel_base;
-    const Slot slot = At(Link(WheelList(head_->wheel_base)).next());
-    const uint32_t unit = slot.value.tick() >> head_->unit_shift;
-    if (unit <= head_->wheel_base) return slot;
-    if (!best || slot.value.tick() < best.value.tick()) best = slot;
-    if (*budget == 0) return best;
-    Unlink(slot.index);
-    LinkAt(slot.index, unit);
-    --*budget;
-  }
-}
-
 // Long before it matters: a table that fills while its sessions are used must not find itself full
 // and unsorted.
 void Shard::Tidy() {
@@ -135,6 +98,18 @@ void Shard::Tidy() {
   const uint32_t after = Link(next).next();
   __builtin_prefetch(&Link(after), 1);
   if (after < slot_count_) __builtin_prefetch(&ValOf(after), 1);
+}
+
+// One in so many new sessions counts, so that the line which lookups read is seldom written. Of how
+// long the shard lasts at this pace, uses are known to a sixtieth.
+void Shard::NotePace(uint64_t tag, uint32_t now) {
+  const uint32_t one_in = std::bit_floor(geometry_->shard_capacity / kPaceSamples | 1u);
+  if (tag % one_in != 0 || ++head_->pace_samples < kPaceSamples / kPaceShare) return;
+  const uint32_t took = PolicyView::Age(head_->pace_tick, now);
+  StoreRelaxed(head_->touch_ticks, std::max(took / 2, 1u));
+  StoreRelaxed(head_->touch_until, now + 2 * took + 2);
+  head_->pace_samples = 0;
+  head_->pace_tick = now;
 }
 
 Shard::Gave Shard::GiveUp(const PolicyView& policy, uint32_t now, bool only_expired) {
@@ -155,7 +130,7 @@ Shard::Gave Shard::GiveUp(const PolicyView& policy, uint32_t now, bool only_expi
                              (fresh && fresh.value.tick() < used.value.tick());
     const bool take_used = used_expired || !fresh || (!fresh_expired && !fresh_first);
     if (Remove(take_used ? used : fresh)) {
-      PrefetchFront(take_used ? WheelList(head_->wheel_base) : FreshList());
+      PrefetchFront(take_used ? PlaceOf(head_->wheel_base) : FreshList());
       return used_expired || fresh_expired ? Gave::kExpired : Gave::kLive;
     }
   }
@@ -198,8 +173,7 @@ void Shard::NoteOldest(const PolicyView& policy, uint32_t now, uint32_t* budget)
   uint32_t oldest = kNil;
   if (const Slot fresh = OldestFresh(budget)) oldest = fresh.value.tick();
   if (const Slot used = OldestUsed(budget)) {
-    const uint32_t unit_begin = head_->wheel_base << head_->unit_shift;
-    oldest = std::min({oldest, used.value.tick(), unit_begin});
+    oldest = std::min({oldest, used.value.tick(), head_->wheel_base});
   }
   if (*budget == 0 || policy.Expired(oldest, now)) return;
   StoreRelaxed(head_->oldest_tick, oldest);

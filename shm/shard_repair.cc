@@ -1,6 +1,7 @@
 // Setting a shard right after the owner of its lock died: the buckets are made consistent, and
 // everything else is made anew from them. Readers go on meanwhile. Dying in here only means that
 // the next one begins again.
+#include <algorithm>
 #include <string>
 
 #include "shm/death_points.h"
@@ -8,11 +9,11 @@
 
 namespace limpet::shm {
 
-void Shard::Repair(const PolicyView& policy, uint32_t now) {
+void Shard::Repair(uint32_t now) {
   CheckSlots(now);
   for (uint32_t slot = 0; slot < slot_count_; ++slot) DropDuplicates(slot);
   Recount();
-  Requeue(policy, now);
+  Requeue();
 }
 
 // A slot is a session, or empty in both its words; a session is where a lookup finds it, and bound
@@ -68,36 +69,38 @@ void Shard::Recount() {
   StoreRelaxed(head_->live, live);
 }
 
-// All sessions are spread over the wheel by their last use; then it is emptied in order of time,
-// those never looked up going to their list and the others back to the wheel: sorted, without
-// memory to sort in.
-void Shard::Requeue(const PolicyView& policy, uint32_t now) {
-  ResetQueues(policy);
-  const uint32_t unit_now = (now + 1) >> policy.unit_shift;
-  const uint32_t base = unit_now >= kWheelUnits ? unit_now - kWheelUnits + 1 : 0;
-  uint32_t oldest = kNil;
+// Those never looked up go to the wheel first and leave it for their list, oldest first: sorted,
+// without memory to sort in. Then the others go to the wheel. Lookups go on meanwhile, so that the
+// links say which are which the second time.
+void Shard::Requeue() {
+  ResetQueues();
+  const uint32_t oldest = OldestTick();
+  StoreRelaxed(head_->oldest_tick, oldest);
+  BeginWheel(oldest);
   for (uint32_t index = 0; index < slot_count_; ++index) {
     const Slot slot = At(index);
-    if (!slot) continue;
-    if (slot.value.tick() < oldest) oldest = slot.value.tick();
-    const uint32_t unit = slot.value.tick() >> policy.unit_shift;
-    LinkBefore(index, WheelList(unit < base ? base : unit > unit_now ? unit_now : unit));
+    Link(index) = QueueLink::Of(index, index);
+    if (slot && !slot.value.referenced()) LinkAt(index, slot.value.tick());
   }
   MayDie(DeathPoint::kRepairing);
-  head_->wheel_base = base;
-  head_->newest_unit = unit_now;
-  StoreRelaxed(head_->oldest_tick, oldest);
-  for (uint32_t unit = base; unit <= unit_now; ++unit) {
-    const uint32_t list = WheelList(unit);
-    for (uint32_t slot = Link(list).next(); slot != list;) {
-      const uint32_t next = Link(slot).next();
-      if (!At(slot).value.referenced()) {
-        Unlink(slot);
-        LinkFresh(slot, FreshList());
-      }
-      slot = next;
-    }
+  uint32_t budget = UINT32_MAX;
+  while (const Slot slot = OldestUsed(&budget)) {
+    Unlink(slot.index);
+    LinkFresh(slot.index, FreshList());
   }
+  BeginWheel(oldest);
+  for (uint32_t index = 0; index < slot_count_; ++index) {
+    const Slot slot = At(index);
+    if (slot && !Link(index).fresh()) LinkAt(index, slot.value.tick());
+  }
+}
+
+uint32_t Shard::OldestTick() const {
+  uint32_t oldest = kNil;
+  for (uint32_t index = 0; index < slot_count_; ++index) {
+    if (const Slot slot = At(index)) oldest = std::min(oldest, slot.value.tick());
+  }
+  return oldest;
 }
 
 std::string Shard::Check(uint32_t now) const {

@@ -1,18 +1,16 @@
 #include "shm/snapshot.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/own_file.h"
 #include "base/unique_fd.h"
 #include "shm/crc32.h"
 
@@ -118,24 +116,6 @@ void ImportAged(SessionRecord record, uint64_t age, const PeerMap& map, SessionT
   if (table->Import(record, map[record.peer], now.boot_ms)) ++result->moved;
 }
 
-Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError("write() to \"" + path + "\" failed", errno);
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  return {};
-}
-
-// So that the new name is on the disk too. Best effort: the data is there already.
-void SyncDirectoryOf(const std::string& path) {
-  std::string directory = std::filesystem::path(path).parent_path().string();
-  if (directory.empty()) directory = ".";
-  const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fd) (void)::fsync(fd.get());
-}
-
 }  // namespace
 
 SnapshotTime SnapshotTime::Now() {
@@ -195,29 +175,18 @@ Result<Moved> Decode(std::string_view bytes, SessionTable* table, const Snapshot
 }
 
 Status Save(SessionTable& table, const std::string& path, const SnapshotTime& now) {
-  const std::string bytes = Encode(table, now);
-  const std::string temporary = path + ".new";
-  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!fd) return ErrnoError("open() \"" + temporary + "\" failed", errno);
-  if (Status written = WriteAll(fd.get(), bytes, temporary); !written) return written;
-  if (::fsync(fd.get()) != 0) return ErrnoError("fsync() \"" + temporary + "\" failed", errno);
-  fd.Reset();
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
-    return ErrnoError("rename() \"" + temporary + "\" to \"" + path + "\" failed", errno);
-  }
-  SyncDirectoryOf(path);
-  return {};
+  return ReplaceFile(path, Encode(table, now));
 }
 
 Result<Moved> Load(const std::string& path, SessionTable* table, const SnapshotTime& now) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return ErrnoError("open() \"" + path + "\" failed", errno);
+  const Result<UniqueFd> fd = OpenOwnFile(path);
+  if (!fd) return fd.error();
   struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) return ErrnoError("fstat() \"" + path + "\" failed", errno);
+  if (::fstat(fd->get(), &status) != 0) return ErrnoError("fstat() \"" + path + "\" failed", errno);
   std::string bytes(static_cast<size_t>(status.st_size), '\0');
   size_t have = 0;
   while (have < bytes.size()) {
-    const ssize_t n = ::read(fd.get(), bytes.data() + have, bytes.size() - have);
+    const ssize_t n = ::read(fd->get(), bytes.data() + have, bytes.size() - have);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return ErrnoError("read() \"" + path + "\" failed", errno);
     if (n == 0) break;

@@ -18,7 +18,8 @@ struct alignas(64) WorkerPulse {
   std::atomic<uint64_t> beat_ms{0};  // CLOCK_MONOTONIC of the last beat; 0: it has not begun
   // The generation whose connections the worker accepts; 0: it accepts none (not begun, draining).
   std::atomic<uint64_t> accepts_for{0};
-  std::atomic<uint64_t> connections_max{0};  // worker_connections; WorkerCounters::active has them
+  std::atomic<uint64_t> connections{0};  // to clients, upstreams and all others, at the last beat
+  std::atomic<uint64_t> connections_max{0};  // worker_connections
   std::atomic<uint64_t> files{0};            // open descriptors, at the last beat
   std::atomic<uint64_t> files_max{0};        // RLIMIT_NOFILE
 };
@@ -30,8 +31,8 @@ struct WorkerPulses {
 };
 
 inline void Clear(WorkerPulse& pulse) {
-  for (auto* figure : {&pulse.beat_ms, &pulse.accepts_for, &pulse.connections_max, &pulse.files,
-                       &pulse.files_max}) {
+  for (auto* figure : {&pulse.beat_ms, &pulse.accepts_for, &pulse.connections,
+                       &pulse.connections_max, &pulse.files, &pulse.files_max}) {
     figure->store(0, std::memory_order_relaxed);
   }
 }

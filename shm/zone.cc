@@ -1,5 +1,6 @@
 #include "shm/zone.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -10,6 +11,7 @@
 #include <boost/interprocess/exceptions.hpp>
 #include <cerrno>
 #include <cstdio>
+#include <memory>
 #include <utility>
 
 namespace limpet::shm {
@@ -18,6 +20,7 @@ namespace {
 namespace bip = boost::interprocess;
 
 constexpr mode_t kMode = 0600;
+constexpr const char* kFolder = "/dev/shm/";
 
 Error Failed(const char* call, const std::string& name, int errnum) {
   return ErrnoError(std::string(call) + " \"" + name + "\" failed", errnum);
@@ -27,8 +30,18 @@ Error Failed(const char* call, const std::string& name, int errnum) {
 // so whoever gets it exclusively knows that all others are gone.
 bool TakeFlock(int fd) {
   const bool alone = ::flock(fd, LOCK_EX | LOCK_NB) == 0;
-  ::flock(fd, LOCK_SH | LOCK_NB);
+  ::flock(fd, LOCK_SH);  // held exclusively for an instant only, also by who removes the name
   return alone;
+}
+
+bool IsOurs(const struct stat& status) {
+  return S_ISREG(status.st_mode) && status.st_uid == ::geteuid() && (status.st_mode & 0077) == 0 &&
+         status.st_nlink == 1;
+}
+
+Error NotOurs(const std::string& name) {
+  return Error{std::make_error_code(std::errc::permission_denied),
+               "shared memory \"" + name + "\" is not ours alone"};
 }
 
 // What Boost maps: something that has a descriptor.
@@ -79,17 +92,35 @@ Result<Zone> Zone::Open(const std::string& name) {
     const int fd = object.get_mapping_handle().handle;
     struct stat status {};
     if (::fstat(fd, &status) != 0) return Failed("fstat()", name, errno);
-    if (status.st_uid != ::geteuid() || (status.st_mode & 0077) != 0) {
-      return Error{std::make_error_code(std::errc::permission_denied),
-                   "shared memory \"" + name + "\" is not ours alone (owner or mode)"};
-    }
+    if (!IsOurs(status)) return NotOurs(name);
     if (status.st_size == 0) return InvalidArgument("shared memory \"" + name + "\" is empty");
     zone.alone_ = TakeFlock(fd);
     if (Status mapped = zone.Map(std::move(object)); !mapped) return mapped.error();
+    if (!zone.IsNamed(name)) return Failed("shm_open()", name, ENOENT);  // removed in this instant
   } catch (const bip::interprocess_exception& e) {
-    return Failed("shm_open()", name, e.get_native_error());
+    const int error = e.get_native_error();
+    const bool missing = error == ENOENT || error == EMFILE || error == ENFILE || error == ENOMEM;
+    return missing ? Failed("shm_open()", name, error) : NotOurs(name);
   }
   return zone;
+}
+
+bool Zone::Alone() const { return TakeFlock(object_.get_mapping_handle().handle); }
+
+// On Linux the objects are files.
+std::vector<std::string> Zone::OwnNames(const std::string& prefix) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(kFolder), ::closedir);
+  if (folder == nullptr) return names;
+  while (const dirent* const entry = ::readdir(folder.get())) {
+    const std::string name = entry->d_name;
+    struct stat status {};
+    if (!name.starts_with(prefix)) continue;
+    const bool found =
+        ::fstatat(::dirfd(folder.get()), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+    if (found && IsOurs(status)) names.push_back(name);
+  }
+  return names;
 }
 
 Result<Zone> Zone::Nameless(size_t bytes) {
@@ -129,11 +160,26 @@ Result<Zone> Zone::Anonymous(size_t bytes) {
   return zone;
 }
 
+bool Zone::IsNamed(const std::string& name) const {
+  struct stat ours {};
+  struct stat named {};
+  const std::string path = "/dev/shm/" + name;
+  return ::fstat(object_.get_mapping_handle().handle, &ours) == 0 &&
+         ::stat(path.c_str(), &named) == 0 && ours.st_dev == named.st_dev &&
+         ours.st_ino == named.st_ino;
+}
+
+void Zone::RemoveIfAlone(const std::string& name) {
+  const int fd = object_.get_mapping_handle().handle;
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0 && IsNamed(name)) Remove(name);
+  ::flock(fd, LOCK_SH | LOCK_NB);
+}
+
 void Zone::Remove(const std::string& name) { bip::shared_memory_object::remove(name.c_str()); }
 
-// POSIX has no call for it; on Linux the objects are files.
+// POSIX has no call for it.
 Status Zone::Rename(const std::string& from, const std::string& to) {
-  if (std::rename(("/dev/shm/" + from).c_str(), ("/dev/shm/" + to).c_str()) == 0) return {};
+  if (std::rename((kFolder + from).c_str(), (kFolder + to).c_str()) == 0) return {};
   return Failed("rename()", from, errno);
 }
 

@@ -10,6 +10,7 @@
 #include <boost/interprocess/shared_memory_object.hpp>
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -22,9 +23,13 @@ class Zone {
   // SIGBUS later). Fails if the name is taken.
   static Result<Zone> Create(const std::string& name, size_t bytes);
 
-  // The object of that name. Fails with no_such_file_or_directory if there is none; refuses one
-  // that belongs to another user or that others may open.
+  // The object of that name. Fails with no_such_file_or_directory if there is none, and with
+  // permission_denied if it is not ours alone: another user's, or open to others, or no file at
+  // all.
   static Result<Zone> Open(const std::string& name);
+
+  // Our objects whose names begin so, whatever else stands there.
+  static std::vector<std::string> OwnNames(const std::string& prefix);
 
   // A file in memory, all zero and really there, closed on exec. Whoever is given its descriptor
   // can map it again.
@@ -42,9 +47,17 @@ class Zone {
   size_t size() const { return region_.get_size(); }
   int fd() const { return fd_.get(); }  // of a file without a name; -1: there is none
 
+  // Whether the object stands under this name, and no other one has taken it.
+  bool IsNamed(const std::string& name) const;
+  // Removes the name, unless it is another object's by now or another process has this one open
+  // (forked children count as this one): that goes on with it.
+  void RemoveIfAlone(const std::string& name);
+
   // True if no other process held the object when it was opened or created: nobody can be inside
   // one of its locks.
   bool alone() const { return alone_; }
+  // The same now; of an object only. Who has inherited it from this process does not count.
+  bool Alone() const;
 
  private:
   Zone() = default;

@@ -3,7 +3,9 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <iterator>
 #include <string>
 
 #include "proto/proxy_protocol.h"
@@ -35,12 +37,19 @@ class Acceptor::PendingProxy final : public Deletable {
       : owner_(owner),
         fd_(std::move(fd)),
         info_(std::move(info)),
+        active_(owner.runtime_.own_counters.active),
+        place_(owner.runtime_.loop.places()),
         watch_(owner.runtime_.loop, fd_.get(), Callback::To<&PendingProxy::OnReadable>(this)),
         timer_(owner.runtime_.loop, Callback::To<&PendingProxy::OnTimeout>(this)) {
+    ++active_;
+    place_.SetIdle(Callback::To<&PendingProxy::End>(this));
     watch_.Start();
     timer_.Arm(
         static_cast<uint64_t>(info_.listen->default_server->head.client_header_timeout.count()));
   }
+  ~PendingProxy() override { --active_; }
+
+  std::list<std::unique_ptr<PendingProxy>>::iterator at;  // in the owner's
 
  private:
   void OnReadable() {
@@ -61,13 +70,10 @@ class Acceptor::PendingProxy final : public Deletable {
     SetWakeUp(1);
     if (::recv(fd_.get(), bytes.data(), consumed, 0) != static_cast<ssize_t>(consumed))
       return End();
-    watch_.Stop();
     info_.has_proxy_info = true;
-    Acceptor& owner = owner_;
     UniqueFd fd = std::move(fd_);
-    ClientInfo info = std::move(info_);
-    owner.Forget(this);
-    owner.Proceed(std::move(fd), std::move(info));
+    End();
+    owner_.Proceed(std::move(fd), std::move(info_));
   }
 
   // Bytes that are only peeked at stay readable: the kernel is to wake us when there are more.
@@ -94,6 +100,8 @@ class Acceptor::PendingProxy final : public Deletable {
 
   void End() {
     watch_.Stop();
+    place_.Release();
+    fd_.Reset();
     owner_.Forget(this);
   }
 
@@ -102,6 +110,8 @@ class Acceptor::PendingProxy final : public Deletable {
   Acceptor& owner_;
   UniqueFd fd_;
   ClientInfo info_;
+  std::atomic<int64_t>& active_;
+  Place place_;
   size_t seen_ = 0;  // bytes of an incomplete header
   FdWatch watch_;
   Timer timer_;
@@ -135,12 +145,9 @@ void Acceptor::Stop() {
 }
 
 void Acceptor::Forget(PendingProxy* pending) {
-  for (auto it = pending_.begin(); it != pending_.end(); ++it) {
-    if (it->get() != pending) continue;
-    runtime_.loop.DeleteLater(std::move(*it));
-    pending_.erase(it);
-    return;
-  }
+  std::unique_ptr<PendingProxy> owned = std::move(*pending->at);
+  pending_.erase(pending->at);
+  runtime_.loop.DeleteLater(std::move(owned));
 }
 
 bool Acceptor::MayAccept(Listener& /*listener*/) {
@@ -149,6 +156,11 @@ bool Acceptor::MayAccept(Listener& /*listener*/) {
 
 void Acceptor::OnAccepted(Listener& /*listener*/, UniqueFd fd, const SocketAddress& client) {
   runtime_.own_counters.accepted.fetch_add(1, std::memory_order_relaxed);
+  if (!runtime_.loop.places().MakeRoom()) {
+    LIMPET_LOG(runtime_.logs[0], LogLevel::kAlert, "{} worker_connections are not enough",
+               runtime_.config.worker_connections);
+    return listener_.Pause();
+  }
   ClientInfo info;
   info.number = runtime_.next_connection_number();
   info.remote = client;
@@ -162,6 +174,7 @@ void Acceptor::OnAccepted(Listener& /*listener*/, UniqueFd fd, const SocketAddre
   info.ssl = info.listen->listen.ssl;
   if (info.listen->listen.proxy_protocol) {
     pending_.push_back(std::make_unique<PendingProxy>(*this, std::move(fd), std::move(info)));
+    pending_.back()->at = std::prev(pending_.end());
     return;
   }
   Proceed(std::move(fd), std::move(info));
@@ -177,12 +190,7 @@ void Acceptor::Proceed(UniqueFd fd, ClientInfo info) {
     transport = PlainTransport::Adopt(runtime_.loop, std::move(fd));
   }
   if (transport == nullptr) return;
-  if (!connections_.Add(std::move(transport), std::move(info))) {
-    LIMPET_LOG(runtime_.logs[0], LogLevel::kAlert, "{} worker_connections are not enough",
-               runtime_.config.worker_connections);
-    listener_.Pause();
-    return;
-  }
+  connections_.Add(std::move(transport), std::move(info));
   runtime_.own_counters.handled.fetch_add(1, std::memory_order_relaxed);
 }
 

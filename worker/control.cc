@@ -10,11 +10,11 @@
 namespace limpet::worker {
 namespace {
 
+constexpr std::chrono::milliseconds kLockPatience{200};  // with workers that are only slow
+
 ControlWords WordsOf(const ControlCommand& command) { return {command.words, command.deadline}; }
 
-}  // namespace
-
-std::string AnswerControl(const Environment& environment, std::string_view line) {
+std::string Answer(const Environment& environment, std::string_view line) {
   static const conf::Http empty;
   const conf::Http& http = environment.config->http ? *environment.config->http : empty;
   std::vector<std::unique_ptr<UpstreamGroup>> groups;
@@ -34,6 +34,16 @@ std::string AnswerControl(const Environment& environment, std::string_view line)
     source.upstreams.push_back(groups.back().get());
   }
   return ControlAnswer(source, line);
+}
+
+}  // namespace
+
+// Not all is lost where a worker stands still: whoever asks is told, and may ask again.
+std::string AnswerControl(const Environment& environment, std::string_view line) {
+  std::string answer = ControlRefusal(503, "a worker stands still inside shared memory");
+  const shm::LockPatience patience(kLockPatience);
+  (void)shm::IfFree([&] { answer = Answer(environment, line); });
+  return answer;
 }
 
 Result<std::string> ControlLine(const ControlCommand& command) {

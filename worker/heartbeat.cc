@@ -46,6 +46,7 @@ void Heartbeat::Start() { Beat(); }
 
 void Heartbeat::Beat() {
   CountFiles();
+  pulse_.connections.store(loop_.places().taken(), kRelaxed);
   ++beats_;
   pulse_.beat_ms.store(loop_.NowMs(), kRelaxed);
   timer_.Arm(kBeatMs);

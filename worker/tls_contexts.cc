@@ -3,7 +3,12 @@
 namespace limpet::worker {
 
 const TlsContext* TlsListen::ChooseTls(std::string_view name) {
-  const auto it = contexts_.find(names_.FindForTls(name).server);
+  const ServerNames::Match match = names_.FindForTls(name);
+  if (!match.failure.empty()) {
+    LIMPET_LOG(log_, LogLevel::kAlert, "{} while SSL handshaking", match.failure);
+    return nullptr;
+  }
+  const auto it = contexts_.find(match.server);
   return it != contexts_.end() ? it->second.get() : &default_context_;
 }
 
@@ -12,7 +17,8 @@ TlsContexts::TlsContexts(const Runtime& runtime, const ServerTlsContexts& contex
     const conf::ListenGroup& group = runtime.http.listens[i];
     const auto it = contexts.find(group.default_server);
     if (!group.listen.ssl || it == contexts.end()) continue;
-    listens_.emplace(&group, std::make_unique<TlsListen>(*runtime.names[i], *it->second, contexts));
+    listens_.emplace(&group, std::make_unique<TlsListen>(*runtime.names[i], *it->second, contexts,
+                                                         runtime.logs[0]));
   }
 }
 

@@ -16,8 +16,8 @@ namespace limpet::worker {
 class TlsListen final : public SniSelector {
  public:
   TlsListen(const ServerNames& names, const TlsContext& default_context,
-            const ServerTlsContexts& contexts)
-      : names_(names), default_context_(default_context), contexts_(contexts) {}
+            const ServerTlsContexts& contexts, const Log& log)
+      : names_(names), default_context_(default_context), contexts_(contexts), log_(log) {}
 
   const TlsContext& default_context() const { return default_context_; }
   const TlsContext* ChooseTls(std::string_view name) override;
@@ -26,6 +26,7 @@ class TlsListen final : public SniSelector {
   const ServerNames& names_;
   const TlsContext& default_context_;
   const ServerTlsContexts& contexts_;
+  const Log& log_;
 };
 
 class TlsContexts {

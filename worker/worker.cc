@@ -15,6 +15,7 @@
 #include "worker/http/server_names.h"
 #include "worker/http/upstream_lookup.h"
 #include "worker/http/upstream_runtime.h"
+#include "worker/memory_return.h"
 #include "worker/net/loop.h"
 #include "worker/stapler.h"
 
@@ -41,6 +42,7 @@ class Worker {
     return environment_.pulses->slots[static_cast<size_t>(environment_.slot)];
   }
   void OnQuit();
+  void BeginEnd();
   void OnHangup();
   void OnTerminate();
   void OnReopen();
@@ -58,6 +60,7 @@ class Worker {
   std::unique_ptr<Watch> watch_;
   Stapler stapler_;
   Heartbeat heartbeat_;
+  MemoryReturn memory_return_;
   Timer turn_timer_;
   uint64_t waiting_since_ms_ = 0;
   Timer shutdown_timer_;
@@ -93,6 +96,7 @@ Worker::Worker(const Environment& environment)
               .generation = environment.generation}),
       stapler_(runtime_, *environment.tls),
       heartbeat_(loop_, pulse(), *environment.config),
+      memory_return_(loop_, blocks_, connections_),
       turn_timer_(loop_, Callback::To<&Worker::AcceptInTurn>(this)),
       shutdown_timer_(loop_, Callback::To<&Worker::OnShutdownTimeout>(this)),
       quit_(loop_, SIGQUIT, Callback::To<&Worker::OnQuit>(this)),
@@ -100,6 +104,7 @@ Worker::Worker(const Environment& environment)
       interrupt_(loop_, SIGINT, Callback::To<&Worker::OnTerminate>(this)),
       reopen_(loop_, SIGUSR1, Callback::To<&Worker::OnReopen>(this)) {
   runtime_.own_counters.pid = ::getpid();
+  loop_.places().Limit(static_cast<size_t>(runtime_.config.worker_connections), runtime_.logs[0]);
   for (const conf::ListenGroup& group : runtime_.http.listens) {
     runtime_.names.push_back(std::make_unique<ServerNames>(group));
   }
@@ -181,6 +186,7 @@ int Worker::Run() {
   sigset_t before;
   ::sigprocmask(SIG_UNBLOCK, &ours, &before);
   heartbeat_.Start();
+  memory_return_.Start();
   waiting_since_ms_ = loop_.NowMs();
   AcceptInTurn();
   MakeWatch();
@@ -219,8 +225,15 @@ void Worker::AcceptInTurn() {
   turn_timer_.Arm(kLookEveryMs);
 }
 
+// Clients are refused from now on: who would be left waiting in our sockets had better go to
+// whoever takes this address over.
 void Worker::OnQuit() {
   reconfigures_ = false;  // whatever was wanted before
+  BeginEnd();
+  environment_.stop_listening();
+}
+
+void Worker::BeginEnd() {
   if (runtime_.stopping) return;
   runtime_.stopping = true;
   LIMPET_LOG(runtime_.logs[0], LogLevel::kNotice, "gracefully shutting down");
@@ -243,7 +256,7 @@ void Worker::OnQuit() {
 
 void Worker::OnHangup() {
   if (runtime_.stopping) return;
-  OnQuit();
+  BeginEnd();
   reconfigures_ = true;
 }
 

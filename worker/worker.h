@@ -47,6 +47,7 @@ struct Environment {
   shm::WorkerPulses* pulses = nullptr;
   void (*set_title)(std::string_view title) = [](std::string_view) {};  // what ps shows
   const TlsStore* tls = nullptr;
+  std::function<void()> stop_listening = [] {};  // closes listen_fds, when no more are accepted
 };
 
 // Reads certificates and keys, with the rights of the caller; an error names the file.

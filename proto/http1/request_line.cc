@@ -72,6 +72,8 @@ LineError ParseRequestLine(std::string_view line, RequestHead* head) {
 
   const size_t version = SkipSpaces(line, i);
   if (version == line.size()) {
+    // HTTP/0.9 knows paths only: "GET HTTP/1.1" is a request of today that lacks its target.
+    if (head->target[0] != '/') return LineError::kRequest;
     head->version_major = 0;
     head->version_minor = 9;
     return head->method == Method::kGet ? LineError::kNone : LineError::kHttp09Method;

@@ -274,8 +274,8 @@ def rotate_logs():
 def install_again():
     before = main_pid()
     run("dpkg", "-i", *[f"/check/{name}" for name in os.listdir("/check") if name.endswith(".deb")])
-    wait_until(lambda: main_pid() not in (0, before) and is_active(), "the restart by an upgrade")
-    check_sessions("after an upgrade of the package, which restarts it")
+    wait_until(lambda: main_pid() not in (0, before) and is_active(), "the new binary")
+    check_sessions("after an upgrade of the package, which changes the binary")
 
 
 def remove():

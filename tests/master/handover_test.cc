@@ -44,6 +44,13 @@ TEST(Handover, DoesNotBelieveRubbish) {
   }
 }
 
+TEST(Handover, ASocketThatIsNamedTwiceHasOneOwner) {
+  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM, 0));
+  const std::string number = std::to_string(fd.get());
+  ::setenv("LIMPET_SOCKETS", ("1:" + number + ";" + number + ";0" + number + ";").c_str(), 1);
+  EXPECT_EQ(Handover::FromEnvironment().sockets(), std::vector<int>{fd.get()});
+}
+
 TEST(Handover, SystemdsSocketsAreThoseOfTheNamedProcessOnly) {
   ::setenv("LISTEN_FDS", "2", 1);
   ::setenv("LISTEN_PID", "1", 1);

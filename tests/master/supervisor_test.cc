@@ -32,12 +32,19 @@ class SupervisorTest : public ::testing::Test {
 
   Log log_;
   std::vector<int> died_;
+  bool had_begun_ = false;
+  bool slot_is_locked_ = false;
   Supervisor supervisor_{{.run =
                               [](int, int) {
                                 ::pause();
                                 return 0;
                               },
-                          .died = [this](int slot) { died_.push_back(slot); },
+                          .had_begun = [this](int) { return had_begun_; },
+                          .died =
+                              [this](int slot) {
+                                died_.push_back(slot);
+                                return !slot_is_locked_;
+                              },
                           .log = [this]() -> const Log& { return log_; }}};
 };
 
@@ -62,6 +69,20 @@ TEST_F(SupervisorTest, ReplacesWhoDiesAndFreesItsSlot) {
   EXPECT_EQ(supervisor_.workers()[1].slot, 0);
 }
 
+TEST_F(SupervisorTest, KeepsASlotThatCannotBeFreedYet) {
+  supervisor_.StartGeneration(1, 1);
+  slot_is_locked_ = true;
+  ::kill(supervisor_.workers()[0].pid, SIGKILL);
+  ReapUntil([this] { return !died_.empty(); });
+  supervisor_.Tick(MonotonicMs());
+  ASSERT_EQ(supervisor_.workers().size(), 1u);
+  EXPECT_EQ(supervisor_.workers()[0].slot, 1);
+  slot_is_locked_ = false;
+  supervisor_.Tick(MonotonicMs());
+  supervisor_.StartGeneration(2, 1);
+  EXPECT_EQ(supervisor_.workers()[1].slot, 0);
+}
+
 TEST_F(SupervisorTest, DoesNotReplaceWhoWasToldToEnd) {
   supervisor_.StartGeneration(1, 1);
   supervisor_.StartGeneration(2, 1);
@@ -73,15 +94,45 @@ TEST_F(SupervisorTest, DoesNotReplaceWhoWasToldToEnd) {
   EXPECT_FALSE(supervisor_.NextDeadline());
 }
 
-TEST(RespawnDelay, GrowsWhileWorkersDieYoungAndForgives) {
+TEST_F(SupervisorTest, ReplacesAtOnceWhoHadBegunToServe) {
+  had_begun_ = true;
+  supervisor_.StartGeneration(1, 1);
+  for (size_t deaths = 1; deaths <= 5; ++deaths) {
+    ::kill(supervisor_.workers()[0].pid, SIGKILL);
+    ReapUntil([&] { return died_.size() == deaths; });
+    supervisor_.Tick(MonotonicMs());
+    ASSERT_EQ(supervisor_.workers().size(), 1u) << deaths;
+  }
+}
+
+TEST_F(SupervisorTest, WaitsForWhoNeverBegan) {
+  supervisor_.StartGeneration(1, 1);
+  for (size_t deaths = 1; deaths <= 2; ++deaths) {
+    ::kill(supervisor_.workers()[0].pid, SIGKILL);
+    ReapUntil([&] { return died_.size() == deaths; });
+    ASSERT_TRUE(supervisor_.NextDeadline());
+    const uint64_t due = *supervisor_.NextDeadline();
+    if (deaths == 2) supervisor_.Tick(due - 1);
+    EXPECT_EQ(supervisor_.workers().size(), 0u);
+    supervisor_.Tick(due);
+    ASSERT_EQ(supervisor_.workers().size(), 1u);
+  }
+}
+
+TEST(RespawnDelay, GrowsWhileWorkersNeverBeginAndForgives) {
   RespawnDelay delay;
-  EXPECT_EQ(delay.AfterDeath(10), 0u);
-  EXPECT_EQ(delay.AfterDeath(10), 100u);
-  EXPECT_EQ(delay.AfterDeath(10), 200u);
-  for (int i = 0; i < 50; ++i) EXPECT_LE(delay.AfterDeath(10), 5000u);
-  EXPECT_EQ(delay.AfterDeath(10), 5000u);
-  EXPECT_EQ(delay.AfterDeath(60'000), 0u);
-  EXPECT_EQ(delay.AfterDeath(10), 0u);
+  EXPECT_EQ(delay.AfterDeath(false), 0u);
+  EXPECT_EQ(delay.AfterDeath(false), 100u);
+  EXPECT_EQ(delay.AfterDeath(false), 200u);
+  for (int i = 0; i < 50; ++i) EXPECT_LE(delay.AfterDeath(false), 5000u);
+  EXPECT_EQ(delay.AfterDeath(false), 5000u);
+  EXPECT_EQ(delay.AfterDeath(true), 0u);
+  EXPECT_EQ(delay.AfterDeath(false), 0u);
+}
+
+TEST(RespawnDelay, IsNoneForWhoHadBegun) {
+  RespawnDelay delay;
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(delay.AfterDeath(true), 0u);
 }
 
 }  // namespace

@@ -180,6 +180,15 @@ TEST(Host, AcceptsNamesAndLiterals) {
   EXPECT_EQ(Host("under_score"), "under_score");
 }
 
+TEST(UpwardSegments, CountsWholeSegments) {
+  const std::pair<const char*, size_t> cases[] = {
+      {"", 0},        {"/", 0},      {"/a..b/..c/d..", 0}, {"/...", 0},
+      {"/a/./b", 0},  {"..", 1},     {"/..", 1},           {"../a", 1},
+      {"/a/../b", 1}, {"/a/..", 1},  {"/../..", 2},        {"/....//../", 1},
+      {"/.../", 0},   {"/a/...", 0}, {"..../..", 1},       {"/..a/../", 1}};
+  for (const auto& [path, count] : cases) EXPECT_EQ(UpwardSegments(path), count) << path;
+}
+
 TEST(Host, RefusesTheRest) {
   for (const char* bad :
        {"",        ".",      ":80",   "a..b", "..a",   "a:1.2", "a:98777", "a:65536",

@@ -52,6 +52,29 @@ TEST(FillLevel, ALevelIsWithdrawnOnceAndOnlyClearlyBelow) {
   EXPECT_EQ(zone.At(760)->level, LogLevel::kWarn);  // and again
 }
 
+TEST(FillLevel, RatesThatAreAlmostNoneSayNoNumberOfDays) {
+  FillLevel level("one", {.minor = 0.5});
+  FillSample sample{.live = 400, .capacity = 1000};
+  level.Update(sample);
+  sample.now_ms = 1000;
+  sample.live = 401;
+  level.Update(sample);
+  for (int i = 0; i < 200; ++i) level.Update((sample.now_ms += 1000, sample));  // decays to 1e-32
+  sample.now_ms += uint64_t{3650} * 86400 * 1000;
+  sample.live = 500;
+  EXPECT_THAT(level.Update(sample)->text, HasSubstr("not filling up at the present rate"));
+}
+
+TEST(FillLevel, SharesBelowOnePercentHaveADecimal) {
+  FillLevel level("one", {.minor = 0.004, .major = 0.5, .crit = 0.9});
+  FillSample sample{.capacity = 1000};
+  level.Update(sample);
+  sample = {.live = 4, .capacity = 1000, .now_ms = 1000};
+  EXPECT_THAT(level.Update(sample)->text, HasSubstr("reached 0.4%: 0.4% full, 4 of 1000"));
+  sample = {.live = 0, .capacity = 1000, .now_ms = 2000};
+  EXPECT_THAT(level.Update(sample)->text, HasSubstr("is below 0.4%: 0% full"));
+}
+
 TEST(FillLevel, WhileItSuffersALineAMinuteWithTheFigures) {
   Zone zone;
   zone.At(0);

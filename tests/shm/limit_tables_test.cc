@@ -185,7 +185,7 @@ TEST(EmptyingGuard, ThrowsAwayWhatADeadOwnerHasLeft) {
   KeyTable<Plain, None> table(memory.data(), memory.size());
   ASSERT_NO_FATAL_FAILURE(DieInside(table));
   {
-    const EmptyingGuard guard(table);
+    const EmptyingGuard<KeyTable<Plain, None>> guard(table);
     EXPECT_EQ(table.used(), 0u);
     EXPECT_EQ(table.Find({1, 1}), table.kNone);
   }

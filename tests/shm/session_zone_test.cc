@@ -10,6 +10,9 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <utility>
+#include <vector>
 
 namespace limpet::shm {
 namespace {
@@ -25,9 +28,10 @@ class SessionZoneTest : public testing::Test {
   }
   ~SessionZoneTest() override {
     for (const char* suffix : {"", ".bad", ".new"}) {
-      Zone::Remove(options_.name + suffix);
-      ::unlink((options_.snapshot_path + suffix).c_str());
+      std::filesystem::remove_all("/dev/shm/" + options_.name + suffix);
+      std::filesystem::remove_all(options_.snapshot_path + suffix);
     }
+    for (const std::string& other : Zone::OwnNames(options_.name)) Zone::Remove(other);
   }
   SessionZone Open() {
     Result<SessionZone> zone = SessionZone::OpenOrCreate(options_, now_);
@@ -122,7 +126,19 @@ TEST_F(SessionZoneTest, ACleanStopIsReadBack) {
   EXPECT_EQ(zone.origin(), Origin::kLoaded);
   EXPECT_EQ(zone.kept(), 100u);
   EXPECT_TRUE(Has(zone, 42));
-  EXPECT_FALSE(std::filesystem::exists(options_.snapshot_path));
+  EXPECT_TRUE(std::filesystem::exists(options_.snapshot_path)) << "until the next takes its place";
+}
+
+TEST_F(SessionZoneTest, IsSavedWhileItIsInUse) {
+  SessionZone zone = Open();
+  Learn(zone, 0, 100);
+  ASSERT_TRUE(zone.Save(options_.snapshot_path));
+  Learn(zone, 100, 150);
+  EXPECT_TRUE(Has(zone, 149));
+  Zone::Remove(options_.name);  // as with a container that was killed
+  SessionZone next = Open();
+  EXPECT_EQ(next.origin(), Origin::kLoaded);
+  EXPECT_EQ(next.kept(), 100u);
 }
 
 TEST_F(SessionZoneTest, ADamagedFileIsSetAside) {
@@ -147,15 +163,109 @@ TEST_F(SessionZoneTest, DamagedMemoryIsSetAside) {
   EXPECT_TRUE(Zone::Open(options_.name + ".bad"));
 }
 
-TEST_F(SessionZoneTest, MemoryThatOthersMayOpenIsRefused) {
+// What somebody else may have put where the zone should be.
+using Squat = void (*)(const std::string& path);
+class SquattedZoneTest : public SessionZoneTest, public testing::WithParamInterface<Squat> {
+ protected:
+  const std::string path_ = "/dev/shm/" + options_.name;
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    All, SquattedZoneTest,
+    testing::Values([](const std::string& path) { std::ofstream(path) << "theirs"; },
+                    [](const std::string& path) { (void)!::symlink("/etc/passwd", path.c_str()); },
+                    [](const std::string& path) { (void)!::symlink("/nowhere", path.c_str()); },
+                    [](const std::string& path) { ::mkfifo(path.c_str(), 0600); },
+                    [](const std::string& path) { ::mkdir(path.c_str(), 0700); }));
+
+TEST_P(SquattedZoneTest, TakesAnotherNameAndIsFoundThere) {
+  GetParam()(path_);
+  const auto before = std::filesystem::symlink_status(path_).type();
   {
-    Result<Zone> zone = Zone::Create(options_.name, options_.bytes);
-    ASSERT_TRUE(zone);
+    SessionZone zone = Open();
+    EXPECT_EQ(zone.origin(), Origin::kFresh);
+    ASSERT_EQ(zone.lines().size(), 1u);
+    EXPECT_EQ(zone.lines()[0].level, LogLevel::kWarn);
+    EXPECT_NE(zone.lines()[0].text.find("is not ours alone"), std::string::npos);
+    Learn(zone, 0, 100);
+    SessionZone reload = Open();
+    EXPECT_EQ(reload.kept(), 100u);
   }
-  const int fd = ::shm_open(("/" + options_.name).c_str(), O_RDWR, 0);
-  ::fchmod(fd, 0644);
-  ::close(fd);
-  EXPECT_FALSE(SessionZone::OpenOrCreate(options_, now_));
+  EXPECT_EQ(std::filesystem::symlink_status(path_).type(), before) << "it is left alone";
+  SessionZone found = Open();
+  EXPECT_EQ(found.origin(), Origin::kReattached);
+  EXPECT_TRUE(Has(found, 42));
+  options_.bytes = 128 * 1024;
+  SessionZone moved = Open();
+  EXPECT_EQ(moved.origin(), Origin::kMigrated);
+  EXPECT_TRUE(Has(moved, 42));
+}
+
+TEST_P(SquattedZoneTest, IsFoundWhenTheNameIsFreeAgain) {
+  GetParam()(path_);
+  {
+    SessionZone zone = Open();
+    Learn(zone, 0, 100);
+  }
+  std::filesystem::remove_all(path_);
+  SessionZone zone = Open();
+  EXPECT_EQ(zone.kept(), 100u);
+  ASSERT_TRUE(zone.SaveAndRemove(options_.snapshot_path));
+  EXPECT_TRUE(Zone::OwnNames(options_.name).empty());
+}
+
+TEST_F(SessionZoneTest, OfAnotherUserIsLeftToThem) {
+  const std::string path = "/dev/shm/" + options_.name;
+  { ASSERT_TRUE(Zone::Create(options_.name, options_.bytes)); }
+  if (::chown(path.c_str(), 65534, 65534) != 0) GTEST_SKIP() << "only root gives files away";
+  SessionZone zone = Open();
+  EXPECT_EQ(zone.origin(), Origin::kFresh);
+  EXPECT_EQ(zone.lines().size(), 1u);
+}
+
+TEST_F(SessionZoneTest, MovesWhereTheNameOnTheWayIsTaken) {
+  {
+    SessionZone zone = Open();
+    Learn(zone, 0, 100);
+  }
+  ::mkdir(("/dev/shm/" + options_.name + ".new").c_str(), 0700);
+  options_.bytes = 128 * 1024;
+  SessionZone zone = Open();
+  EXPECT_EQ(zone.origin(), Origin::kMigrated);
+  EXPECT_TRUE(Has(zone, 42));
+}
+
+TEST_F(SessionZoneTest, ASnapshotThatIsNotOursIsSetAside) {
+  {
+    SessionZone zone = Open();
+    Learn(zone, 0, 100);
+    ASSERT_TRUE(zone.SaveAndRemove(options_.snapshot_path));
+  }
+  const std::string path = options_.snapshot_path, elsewhere = path + ".elsewhere";
+  const std::vector<std::pair<const char*, std::function<void()>>> ways = {
+      {"writable", [&] { ::chmod(path.c_str(), 0666); }},
+      {"a link",
+       [&] {
+         std::filesystem::rename(path, elsewhere);
+         std::filesystem::create_symlink(elsewhere, path);
+       }},
+      {"a FIFO", [&] {
+         std::filesystem::remove(path);
+         ::mkfifo(path.c_str(), 0600);
+       }}};
+  for (const auto& [name, change] : ways) {
+    const std::string saved = path + ".saved";
+    std::filesystem::copy_file(path, saved);
+    change();
+    SessionZone zone = Open();
+    EXPECT_EQ(zone.origin(), Origin::kFresh) << name;
+    ASSERT_EQ(zone.lines().size(), 1u) << name;
+    EXPECT_NE(zone.lines()[0].text.find("was set aside"), std::string::npos) << name;
+    zone.Remove();
+    std::filesystem::remove(path + ".bad");
+    std::filesystem::rename(saved, path);
+  }
+  std::filesystem::remove(elsewhere);
 }
 
 TEST_F(SessionZoneTest, AZoneIsOursAloneByMode) {

@@ -2,7 +2,7 @@
 import os
 import signal
 
-from daemon import alive
+from daemon import alive, is_worker
 from waiting import wait_until
 
 
@@ -16,7 +16,7 @@ def read_pid(limpet, suffix=""):
 
 def children(pid):
     with open(f"/proc/{pid}/task/{pid}/children") as text:
-        return [int(child) for child in text.read().split() if alive(int(child))]
+        return [int(child) for child in text.read().split() if is_worker(int(child))]
 
 
 class Binaries:

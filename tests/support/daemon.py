@@ -30,6 +30,15 @@ def alive(pid):
         return False
 
 
+def is_worker(pid):
+    """True if a child of a master lives and is no process that only writes its state."""
+    try:
+        with open(f"/proc/{pid}/cmdline") as text:
+            return alive(pid) and not text.read().startswith("limpet: state writer")
+    except OSError:
+        return False
+
+
 class Limpet:
     """A limpet in a directory of its own. The configuration runs as it is: where things are is told on the command line.
 
@@ -117,7 +126,7 @@ class Limpet:
     def workers(self):
         """The worker processes, as the kernel knows them."""
         with open(f"/proc/{self.pid}/task/{self.pid}/children") as children:
-            return [int(pid) for pid in children.read().split() if alive(int(pid))]
+            return [int(pid) for pid in children.read().split() if is_worker(int(pid))]
 
     def kill(self, number):
         os.kill(self.pid, number)
@@ -159,7 +168,7 @@ class Limpet:
         """Shared memory that a killed master has left, as it should; its name begins with a hash of the pid file's path."""
         mine = hashlib.md5(self.path("limpet.pid").encode()).hexdigest()[:16]
         for path in glob.glob(f"/dev/shm/limpet-{mine}-*"):
-            os.unlink(path)
+            os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
 
     def _end_daemon(self):
         """One that a failed test has left behind: not our child, only its pid file knows it."""

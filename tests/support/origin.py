@@ -117,7 +117,7 @@ class Origin:
         with self._lock:
             self.requests.append(request)
         if (request.header("upgrade") or "").lower() == "websocket":
-            return _echo(connection, stream, request)
+            return self.tunnel(connection, stream, request)
         reply = self.respond(request)
         if reply.delay:
             time.sleep(reply.delay)
@@ -125,6 +125,13 @@ class Origin:
             connection.sendall(piece)
         return not reply.close and request.version == "HTTP/1.1" and (
             request.header("connection", "").lower() != "close")
+
+    def tunnel(self, connection, stream, request):
+        """After 101: whatever comes goes back, bytes as they are."""
+        switch(connection, request)
+        while (data := stream.read1(65536)):
+            connection.sendall(data)
+        return False
 
 
 def _read_request(stream):
@@ -167,12 +174,9 @@ def _render(reply, request):
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
 
 
-def _echo(connection, stream, request):
-    """A tunnel after 101: whatever comes goes back, bytes as they are."""
+def switch(connection, request):
+    """Answers a request for a WebSocket with 101."""
     key = request.header("sec-websocket-key", "") + _WEBSOCKET_MAGIC
     accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
     connection.sendall(("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                         f"Sec-WebSocket-Accept: {accept}\r\n\r\n").encode())
-    while (data := stream.read1(65536)):
-        connection.sendall(data)
-    return False

@@ -1,75 +1,145 @@
-"""A backend that takes each message apart by the strictest reading, and keeps it."""
+"""A backend that takes each request apart by the strictest reading and keeps it; what it cannot read so, it keeps apart."""
 import re
 import socket
 import threading
+from dataclasses import dataclass
 
 from ports import free_port
 
+_REQUEST_LINE = re.compile(rb"[A-Z][A-Z0-9_-]* [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]")
+_FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+: ?[^\x00-\x08\x0a-\x1f\x7f]*")
+_FRAMING = (b"content-length", b"transfer-encoding")
+
+
+class Loose(Exception):
+    """Something that another server could read in another way."""
+
+
+@dataclass
+class Message:
+    lines: list  # of the head, without line ends
+    body: bytes
+    whole: bool  # False: the connection ended within the body
+
 
 class Recorder:
-    """Takes each message apart by the strictest reading and keeps its bytes; what it cannot read it keeps as it is."""
+    """`messages` that came; `loose` says what was not strict, and nothing may be there."""
 
-    LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\x00-\x08\x0a-\x1f\x7f]*")
+    ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-    def __init__(self):
+    def __init__(self, answer=ANSWER):
+        self.answer = answer
         self.port = free_port()
-        self.messages = []
-        self.listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
+        self.messages, self.loose = [], []
+        self._busy, self._lock = 0, threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def clear(self):
+        self.messages, self.loose = [], []
+
+    def is_quiet(self):
+        """No message is on its way on a connection that is there."""
+        return self._busy == 0
+
+    def stop(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
     def _accept(self):
         while True:
             try:
-                connection, _ = self.listener.accept()
+                connection, _ = self._listener.accept()
             except OSError:
                 return
+            self._count(1)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
-        with connection:
-            stream = connection.makefile("rb")
-            while (message := self._read(stream)) is not None:
-                self.messages.append(message)
-                try:
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-                except OSError:
-                    return
+        with connection, connection.makefile("rb") as stream:
+            try:
+                while (message := read_strictly(stream)) is not None:
+                    self.messages.append(message)
+                    head, end, body = self.answer.partition(b"\r\n\r\n")
+                    connection.sendall(head + end + (b"" if message.lines[0].startswith(b"HEAD ") else body))
+                    self._wait(stream)
+            except Loose as error:
+                self.loose.append(str(error))
+            except OSError:
+                pass
+            finally:
+                self._count(-1)
 
-    def _read(self, stream):
-        head = []
-        while (line := stream.readline()) not in (b"", b"\r\n"):
-            assert line.endswith(b"\r\n") and b"\r" not in line[:-2], line
-            head.append(line[:-2])
-        if not line:
+    def _wait(self, stream):
+        """For the next message, or the end."""
+        self._count(-1)
+        try:
+            stream.peek(1)
+        finally:
+            self._count(1)
+
+    def _count(self, more):
+        with self._lock:
+            self._busy += more
+
+
+def read_strictly(stream):
+    """The next message, None at the end. A head that breaks off is nobody's request."""
+    lines = []
+    while (line := stream.readline()) != b"\r\n":
+        if not line.endswith(b"\n"):
             return None
-        assert re.fullmatch(rb"[A-Z]+ [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]", head[0]), head[0]
-        for line in head[1:]:
-            assert self.LINE.fullmatch(line), line
-        fields = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in head[1:])]
-        framing = [field for field in fields if field[0] in (b"content-length", b"transfer-encoding")]
-        assert len(framing) <= 1, framing
-        assert sum(name == b"host" for name, _ in fields) == 1
-        return head, self._body(stream, framing)
+        if not line.endswith(b"\r\n") or b"\r" in line[:-2]:
+            raise Loose(f"line end {line!r}")
+        lines.append(line[:-2])
+    if not lines or not _REQUEST_LINE.fullmatch(lines[0]):
+        raise Loose(f"request line {lines[:1]!r}")
+    for line in lines[1:]:
+        if not _FIELD.fullmatch(line):
+            raise Loose(f"field {line!r}")
+    return Message(lines, *_body(stream, _framing(lines[1:])))
 
-    @staticmethod
-    def _body(stream, framing):
-        if not framing:
-            return b""
-        if framing[0][0] == b"content-length":
-            return stream.read(int(framing[0][1]))
-        assert framing[0][1] == b"chunked"
-        body = b""
-        while True:
-            line = stream.readline()
-            assert re.fullmatch(rb"[0-9a-f]+\r\n", line), line
-            size = int(line, 16)
-            if size == 0:
-                break
-            body += stream.read(size)
-            assert stream.readline() == b"\r\n"
-        assert stream.readline() == b"\r\n"  # no trailers: nobody asked for them
-        return body
 
-    def stop(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+def _framing(lines):
+    fields = [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
+    framing = [field for field in fields if field[0] in _FRAMING]
+    if len(framing) > 1:
+        raise Loose(f"two lengths {framing!r}")
+    if sum(name == b"host" for name, _ in fields) != 1:
+        raise Loose(f"not one Host {fields!r}")
+    return framing
+
+
+def _body(stream, framing):
+    """The body, and whether it came to its end."""
+    if not framing:
+        return b"", True
+    name, value = framing[0]
+    if name == b"transfer-encoding":
+        if value != b"chunked":
+            raise Loose(f"coding {value!r}")
+        return _chunks(stream)
+    if not value.isdigit():
+        raise Loose(f"length {value!r}")
+    body = stream.read(int(value))
+    return body, len(body) == int(value)
+
+
+def _chunks(stream):
+    body = b""
+    while (size := int(_line(stream, rb"([0-9a-f]+)\r\n", "0"), 16)) > 0:
+        body += stream.read(size)
+        if _line(stream, rb"(\r\n)", None) is None:
+            return body, False
+    return body, _line(stream, rb"(\r\n)", None) is not None  # no trailers: nobody asked for them
+
+
+def _line(stream, pattern, at_end):
+    """What the pattern finds in the next line; `at_end` where the connection has ended."""
+    line = stream.readline()
+    if not line.endswith(b"\n"):
+        return at_end
+    found = re.fullmatch(pattern, line)
+    if not found:
+        raise Loose(f"line of chunks {line!r}")
+    return found[1]

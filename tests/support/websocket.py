@@ -6,11 +6,12 @@ import struct
 TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
 
 
-def upgrade(connection, path="/"):
+def upgrade(connection, path="/", cookies=None):
     """Asks for a WebSocket; returns the response to the request."""
     key = base64.b64encode(os.urandom(16)).decode()
+    more = [("Cookie", cookies)] if cookies else []
     return connection.request(path, headers=[("Connection", "Upgrade"), ("Upgrade", "websocket"),
-                                             ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", key)])
+                                             ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", key), *more])
 
 
 def masked(payload, mask):
@@ -27,6 +28,11 @@ def frame(opcode, payload):
     else:
         length = struct.pack("!BQ", 0x80 | 127, len(payload))
     return bytes([0x80 | opcode]) + length + mask + masked(payload, mask)
+
+
+def server_frame(opcode, payload):
+    """A server's: not masked; up to 125 bytes."""
+    return bytes([0x80 | opcode, len(payload)]) + payload
 
 
 def read_frame(stream):

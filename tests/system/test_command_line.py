@@ -127,6 +127,7 @@ def test_signals_by_name():
 
 def test_a_signal_to_nobody_is_an_error():
     with prepared() as limpet:
+        limpet.run("-t")  # makes the log, which a signal does not
         result = limpet.run("-s", "stop")
         assert result.returncode == 1
         assert f'open() "{limpet.path("limpet.pid")}" failed (2: No such file or directory)' in result.stderr

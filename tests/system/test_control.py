@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from client import get
-from daemon import Limpet
+from daemon import BINARY, Limpet
 from sessions import LEARNING_UPSTREAM, opens_sessions
 from waiting import wait_until
 
@@ -193,3 +193,62 @@ def test_it_can_be_elsewhere_or_not_be(limpet):
 def test_t_says_how_many_sessions_a_zone_holds(limpet):
     capacity = ask_json(limpet, "sessions", "one")["capacity"]
     assert re.search(rf'session zone "one" of 1048576 bytes holds {capacity} sessions', limpet.run("-t").stderr)
+
+
+def test_silent_clients_keep_no_operator_out(limpet):
+    silent = []
+    try:
+        for _ in range(40):
+            silent.append(socket.socket(socket.AF_UNIX))
+            silent[-1].connect(limpet.path("limpet.sock"))
+            if len(silent) >= 16:
+                assert len(ask_json(limpet, "status")["workers"]) == 2
+    finally:
+        for client in silent:
+            client.close()
+
+
+BROKEN = """
+worker_processes 2
+events { }
+http {
+    upstream app { server nobody.invalid:80; }
+    retour 200;
+"""
+
+
+@pytest.mark.parametrize("text", [BROKEN, "", "{", None])
+def test_commands_need_no_good_configuration(limpet, text):
+    path = limpet.path("limpet.conf")
+    if text is None:
+        os.unlink(path)
+    else:
+        limpet.write(text)
+    before = limpet.log()
+    server = f"127.0.0.1:{limpet.values['a']}"
+    assert "drain" in ask(limpet, "drain", "app", server)
+    assert ask_json(limpet, "servers", "app")["peers"][0]["state"] == "draining"
+    assert limpet.run("-s", "reopen").returncode == 0
+    limpet.wait_log("reopening logs")
+    assert not [line for line in limpet.log()[len(before):].splitlines() if "[emerg]" in line]
+    assert limpet.run("-s", "reload").returncode == (0 if text == "" else 1), "whoever asks for it wants to know"
+
+
+def test_a_master_is_found_by_its_socket_alone(limpet):
+    def elsewhere(*words):
+        return subprocess.run([BINARY, "-p", limpet.path("nowhere"), *words], capture_output=True, text=True, timeout=20)
+
+    socket_path = limpet.path("limpet.sock")
+    for words in (["--socket", socket_path, "status", "--json"], ["status", "--json", "--socket", socket_path]):
+        done = elsewhere(*words)
+        assert done.returncode == 0 and json.loads(done.stdout)["master_pid"] == limpet.pid
+    assert elsewhere("status").returncode == 1
+    assert 'option "--socket" requires file name' in elsewhere("status", "--socket").stderr
+
+
+def test_commands_make_no_log(limpet):
+    log = limpet.path("never.log")
+    command = [word if word != "error.log" else log for word in limpet.command()]
+    for words in (["status"], ["-s", "reopen"]):
+        done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0 and not os.path.exists(log)

@@ -16,6 +16,7 @@ http {
     log_format short '$request_method $uri "$args" $status $body_bytes_sent $request_length $upstream_status $sent_http_location';
     log_format json escape=json '{"agent":"$http_user_agent","cookie":"$cookie_a"}';
     log_format pieces '$uri' 'x|$unset|$one|$two';
+    log_format types '$uri|$content_type';
     log_format plain escape=none '$http_user_agent';
     map $status $loggable { ~^2 0; default 1; }
     server {
@@ -29,6 +30,7 @@ http {
         location /plain { access_log {dir}/plain.log plain; return 200 ok; }
         location ~ ^/pieces/(?<one>a)?(?<two>b)?$ { access_log {dir}/pieces.log pieces; return 200 ok; }
         location ~ ^/never(?<unset>.)$ { return 200; }
+        location /types { access_log {dir}/types.log types; return 200 "$content_type"; }
         location /both { access_log {dir}/short.log short; access_log {dir}/json.log json; return 200 ok; }
         location /buffered { access_log {dir}/buffered.log short buffer=64k flush=1h; return 200 ok; }
         location /syslog { access_log syslog:server=127.0.0.1:{syslog},tag=mine,severity=notice short; return 200 ok; }
@@ -119,6 +121,23 @@ def test_header_lines_that_are_ignored_or_come_twice():
             assert connection.response().status == 400
         limpet.wait_log("client sent duplicate header line while reading client request headers, ")
         assert not limpet.log_lines("s3cret")
+
+
+def test_a_target_that_was_refused_has_an_empty_uri_and_a_request_without_one_has_none():
+    with Limpet(CONFIG, workers=1, origin=9, syslog=9) as limpet:
+        for line in ("GET /../up HTTP/1.1", "G\x01T / HTTP/1.1"):
+            with Connection(limpet.port) as connection:
+                connection.send(f"{line}\r\nHost: x\r\n\r\n")
+                assert connection.response().status == 400
+        found = lines(limpet, "short.log", 2)
+        assert [line.split()[1] for line in found] == ['"-"', "-"] and found[0].startswith("GET  ")
+
+
+def test_a_content_type_that_came_twice_is_joined():
+    with Limpet(CONFIG, workers=1, origin=9, syslog=9) as limpet, Connection(limpet.port) as connection:
+        response = connection.request("/types", headers=[("Content-Type", "a/b"), ("Content-Type", "c/d")])
+        assert response.text == "a/b, c/d"
+        lines(limpet, "types.log", 1)
 
 
 def test_strings_of_a_format_stand_for_themselves_and_groups_without_a_match_are_empty():

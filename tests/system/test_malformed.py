@@ -21,6 +21,9 @@ HOST = b"Host: x\r\n"
 
 REQUESTS = {
     "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
+    "no target": (b"GET HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "no target in HTTP/1.0": (b"GET HTTP/1.0\r\n\r\n", 400),
+    "no target and no version": (b"GET foo\r\n", 400),
     "two hosts": (b"GET / HTTP/1.1\r\n" + HOST + b"Host: y\r\n\r\n", 400),
     "a host with a space": (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
     "a host with a slash": (b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),

@@ -29,6 +29,8 @@ http {
         location @second { proxy_pass http://alone; proxy_intercept_errors on; error_page 500 =200 @third; }
         location @third { proxy_pass http://127.0.0.1:{good}; proxy_set_header X-Before "$upstream_status $upstream_addr"; }
         location /tls { proxy_pass https://alone; proxy_connect_timeout 200ms; }
+        location /implicit { proxy_pass http://localhost:{good}; }
+        location /byname { proxy_pass http://$arg_to; }
         location /sorry { return 200 "sorry $upstream_status"; }
         location /head { proxy_pass http://alone; proxy_method HEAD; }
         location /old { proxy_pass http://alone; proxy_http_version 1.0; proxy_request_buffering off; }
@@ -84,6 +86,11 @@ def test_the_table(limpet, path, method, reply, status, second):
     assert len(response.header("x-tried").split(", ")) == (2 if second else 1)
     if second:
         assert limpet.good.requests[-1].body == (b"text" if method != "GET" else b"")
+
+
+def test_a_name_that_another_proxy_pass_has_made_a_group_is_that_group(limpet):
+    assert get(limpet.port, f"/byname?to=LocalHost:{limpet.good.port}").text == "good"
+    assert get(limpet.port, f"/byname?to=localhost:{limpet.bad.port}").status == 502  # another port: no resolver knows it
 
 
 def test_pages_for_failures(limpet):

@@ -128,7 +128,7 @@ def test_completion(origins):
         assert complete(*command, "sessions", "") == ["one"]
         assert complete(*command, "drain", "") == ["app"]
         assert complete(*command, "drain", "app", "127") == [f"127.0.0.1:{origin.port}"]
-        assert complete(*command, "drain", "app", "x", "--") == ["--json", "--deadline"]
+        assert complete(*command, "drain", "app", "x", "--") == ["--json", "--deadline", "--socket"]
 
 
 def test_the_manual_page_names_every_command_and_formats():

@@ -97,8 +97,14 @@ def test_x_accel_redirect(limpet):
     assert get(limpet.port, "/off/").text == "body"
     answer(limpet, ("X-Accel-Redirect", "@named"))
     assert get(limpet.port, "/x").text == "named /x"
-    answer(limpet, ("X-Accel-Redirect", "/../files/a.html"))
+
+
+@pytest.mark.parametrize("target", ["/../files/a.html", "/files/..", "/files/.%2e", "/files/%2e%2e/", "/files/../files/a.html",
+                                    "/..", "..", "/files/%2E./a.html", "files/a.html", "/files/a%00.html", ""])
+def test_x_accel_redirect_to_nowhere(limpet, target):
+    answer(limpet, ("X-Accel-Redirect", target))
     assert get(limpet.port).status == 404
+    assert limpet.log_lines("unsafe URI .* was detected while reading response header from upstream")
 
 
 def test_whose_server_field(limpet):

@@ -77,6 +77,10 @@ http {
         location /bare204 { return 204; }
         location /bare418 { return 418; }
         location /bare301 { return 301; }
+        location /lostproxy {
+            if ($arg_a) { proxy_pass http://127.0.0.1:{origin}; }
+            if ($arg_b) { }
+        }
         location /go { return 307 /there?$args; }
     }
 }
@@ -145,6 +149,9 @@ TABLE = {
     "/bare204": (204, ""),
     "/bare418": (418, ""),
     "/bare301": (301, None),
+    "/lostproxy?a=1": (203, "origin"),
+    "/lostproxy?b=1": (404, None),
+    "/lostproxy?a=1&b=1": (500, None),  # as in nginx: who has the request is said by the first, and nothing by the second
     "/go?a=b": (307, "/there?a=b"),
 }
 

@@ -5,16 +5,16 @@ the status, the fields in their order, and where the session is afterwards under
 server that answered last (`here`), at the other one (`there`), or nowhere (two groups have zones of their own). `srv` is the
 cookie of `sticky cookie`, and only there; it names a server, too. A row that begins with `again` is of the second walk.
 
-The cells were taken from nginx, which is asked again where it is installed (tests/support/nginx.py).
+The cells were taken from nginx, which is asked again where it is installed (tests/support/oracle.py).
 """
 import hashlib
 import socket
 
 import pytest
 
-import nginx
 from client import Connection, get
 from daemon import Limpet
+from oracle import Nginx, oracle
 from origin import Reply
 from ports import free_port
 
@@ -342,8 +342,8 @@ def test_limpet_has_the_table(kind, origins):
     assert table(Limpet, kind, origins) == expected(kind)
 
 
-@pytest.mark.skipif(nginx.find() is None, reason="no nginx that knows `sticky`")
+@pytest.mark.skipif(oracle() is None, reason="no nginx that is new enough")
 @pytest.mark.parametrize("kind", STICKY)
 def test_nginx_has_the_table(kind, origins):
-    said, wanted = table(nginx.Nginx, kind, origins), expected(kind)
+    said, wanted = table(Nginx, kind, origins), expected(kind)
     assert {way: said[way] for way in said if way not in EXCEPT} == {way: wanted[way] for way in wanted if way not in EXCEPT}

@@ -181,3 +181,38 @@ def test_what_is_known_of_servers_goes_along(pair):
     assert {get(pair.limpet.port).text for _ in range(6)} == {"b"}
     assert pair.limpet.run("restore", "app", a).returncode == 0
     assert {get(pair.limpet.port).text for _ in range(6)} == {"a", "b"}
+
+
+def upgraded(pair):
+    """`limpet -s upgrade`, and who serves then."""
+    done = pair.limpet.run("-s", "upgrade")
+    pair.new = pid if (pid := read_pid(pair.limpet)) != pair.old else None
+    return done
+
+
+def test_one_command_changes_the_binary(pair):
+    with pair.load() as load:
+        load.more()
+        done = upgraded(pair)
+        assert done.returncode == 0, done.stderr
+        load.more()
+    pair.wait_end(pair.old)
+    assert alive(pair.new) and read_pid(pair.limpet, ".oldbin") is None
+    pair.check_sessions()
+
+
+def test_one_command_leaves_the_old_binary_if_the_new_one_cannot_start(pair):
+    pair.limpet.write("worker_processes 2; rubbish;")
+    with pair.load() as load:
+        done = upgraded(pair)
+        assert done.returncode == 1 and f"process {pair.old}, which goes on" in done.stderr
+        load.more()
+    assert read_pid(pair.limpet) == pair.old
+    pair.check_sessions()
+
+
+def test_one_command_needs_a_running_limpet(pair):
+    pair.limpet.end()
+    done = pair.limpet.run("-s", "upgrade")
+    assert done.returncode == 1 and "limpet.pid" in done.stderr
+    pair.limpet.start()

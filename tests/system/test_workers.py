@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -113,6 +114,19 @@ def test_a_patience_that_cannot_be(value, message):
         assert message in limpet.run("-t").stderr
 
 
+def test_workers_that_crash_under_requests_are_replaced_at_once():
+    with start(workers=2) as limpet:
+        for crash in range(20):
+            before = limpet.workers()
+            victim = before[crash % 2]
+            os.kill(victim, signal.SIGKILL)
+            wait_until(lambda: victim not in (now := limpet.workers()) and len(now) == 2, "the new worker")
+            (new,) = set(limpet.workers()) - set(before)
+            wait_until(lambda: get(limpet.port).text == str(new), "an answer of the new worker")
+        assert len(limpet.log_lines(r"\[alert\].*exited on signal 9")) == 20
+        assert not limpet.log_lines("keeps dying")
+
+
 def test_a_worker_that_keeps_dying_is_started_ever_more_rarely():
     with Limpet(CONFIG, workers=1, main="working_directory /nowhere;", options="", connections=9, start=False) as limpet:
         limpet._worker_count = lambda: 0  # none lives long enough to be seen
@@ -137,6 +151,24 @@ def test_workers_keep_none_of_roots_rights():
             assert status["Groups"].split() in ([], ["65534"]), "root's supplementary groups are gone"
             for name in ("CapPrm", "CapEff", "CapAmb"):
                 assert int(status[name], 16) == 0, name
+
+
+def readable_by_its_user(pid):
+    """Whether another process of the worker's user may look into its memory."""
+    script = f"open('/proc/{pid}/maps').read()"
+    done = subprocess.run(["/usr/bin/python3", "-c", script], user=65534, group=65534, extra_groups=[],
+                          capture_output=True, text=True)
+    assert done.returncode == 0 or "PermissionError" in done.stderr, done.stderr
+    return done.returncode == 0
+
+
+@root_only
+@pytest.mark.parametrize("cores, readable", [("", False), ("worker_rlimit_core 0;", False), ("worker_rlimit_core 1m;", True),
+                                             ("working_directory /tmp;", True)])
+def test_a_workers_memory_is_its_own_unless_cores_are_asked_for(cores, readable):
+    with start(main="user nobody nogroup;" + cores) as limpet:
+        assert get(limpet.port).status == 200
+        assert [readable_by_its_user(pid) for pid in limpet.workers()] == [readable, readable]
 
 
 def test_limits_affinity_priority_and_directory():

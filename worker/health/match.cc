@@ -17,8 +17,17 @@ bool StatusFits(const conf::Match* match, int status) {
   return listed != match->statuses_negated;
 }
 
+// Why a regular expression gave up, as a detail for the log; "" if none did.
+using Detail = std::string;
+
+bool Matches(const conf::Regex& regex, std::string_view text, Detail* failure) {
+  const conf::MatchResult result = regex.Match(text, nullptr);
+  if (result.failed()) *failure = " (" + regex.Explain(result) + ")";
+  return result.yes();
+}
+
 // Of a header that is there several times, one line that fits is enough.
-bool HeaderFits(const conf::HeaderMatch& test, const proto::HeaderList& headers) {
+bool HeaderFits(const conf::HeaderMatch& test, const proto::HeaderList& headers, Detail* failure) {
   using Test = conf::HeaderMatch::Test;
   const auto any = [&](const auto& fits) {
     return std::any_of(headers.begin(), headers.end(), [&](const proto::Header& header) {
@@ -26,7 +35,7 @@ bool HeaderFits(const conf::HeaderMatch& test, const proto::HeaderList& headers)
     });
   };
   const auto equal = [&](std::string_view value) { return value == test.value; };
-  const auto matches = [&](std::string_view value) { return test.regex->Match(value, nullptr); };
+  const auto matches = [&](std::string_view value) { return Matches(*test.regex, value, failure); };
   const auto there = [](std::string_view) { return true; };
   switch (test.test) {
     case Test::kPresent:
@@ -47,18 +56,23 @@ bool HeaderFits(const conf::HeaderMatch& test, const proto::HeaderList& headers)
 
 }  // namespace
 
-std::string_view JudgeHead(const conf::Match* match, const proto::ResponseHead& head) {
-  if (!StatusFits(match, head.status)) return "checking status code";
+ProbeResult JudgeHead(const conf::Match* match, const proto::ResponseHead& head) {
+  if (!StatusFits(match, head.status)) return {"checking status code", {}};
   if (match == nullptr) return {};
   for (const conf::HeaderMatch& test : match->headers) {
-    if (!HeaderFits(test, head.headers)) return "checking header";
+    Detail failure;
+    const bool fits = HeaderFits(test, head.headers, &failure);
+    if (!fits || !failure.empty()) return {"checking header", failure};
   }
   return {};
 }
 
-std::string_view JudgeBody(const conf::Match& match, std::string_view body) {
-  if (match.body == nullptr || match.body->Match(body, nullptr) != match.body_negated) return {};
-  return "checking body";
+ProbeResult JudgeBody(const conf::Match& match, std::string_view body) {
+  if (match.body == nullptr) return {};
+  Detail failure;
+  const bool matches = Matches(*match.body, body, &failure);
+  if (failure.empty() && matches != match.body_negated) return {};
+  return {"checking body", failure};
 }
 
 }  // namespace limpet::worker

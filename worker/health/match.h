@@ -1,6 +1,7 @@
 // Whether an answer to a health check is a good one. Pure.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "conf/health_check.h"
@@ -8,9 +9,15 @@
 
 namespace limpet::worker {
 
-// What the answer failed in, in the words of the log: "checking status code". "": it is good.
-// `match` null: any status from 200 to 399.
-std::string_view JudgeHead(const conf::Match* match, const proto::ResponseHead& head);
-std::string_view JudgeBody(const conf::Match& match, std::string_view body);
+struct ProbeResult {
+  std::string_view failed_in;  // what was being done, as the log says it; "": the peer is well
+  std::string detail;          // " (111: Connection refused)", or ""
+  bool good() const { return failed_in.empty(); }
+};
+
+// What the answer failed in: "checking status code". `match` null: any status from 200 to 399. A
+// regular expression that gives up makes a bad answer of any, with `!~`, too.
+ProbeResult JudgeHead(const conf::Match* match, const proto::ResponseHead& head);
+ProbeResult JudgeBody(const conf::Match& match, std::string_view body);
 
 }  // namespace limpet::worker

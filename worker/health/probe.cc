@@ -34,7 +34,7 @@ ProbePlan ProbePlan::For(const conf::Location& location, const conf::Http& http,
   if (check.match >= 0) plan.match = &http.matches[static_cast<size_t>(check.match)];
   if (location.proxy.pass.https && contexts != nullptr) plan.tls = contexts->For(location);
   plan.tls_name = TlsName(location.proxy);
-  if (!check.tcp) plan.request = ProbeRequest(location, http.variables);
+  if (!check.tcp) plan.request = ProbeRequest(location, http.variables, &plan.failure);
   return plan;
 }
 
@@ -83,7 +83,8 @@ void Probe::OnReady(int errnum) {
 }
 
 void Probe::OnConnected() {
-  if (plan_.request.empty()) return Finish({});
+  if (!plan_.failure.empty()) return Finish(kSending, plan_.failure);
+  if (plan_.request.empty()) return Finish(ProbeResult{});
   doing_ = kSending;
   head_ = std::make_unique<char[]>(kMaxHead);
   deadline_.Arm(plan_.location.proxy.read_timeout);
@@ -153,9 +154,9 @@ void Probe::ParseHead() {
     if (head_start_ == head_filled_) return;
   }
   has_head_ = true;
-  const std::string_view failed = JudgeHead(plan_.match, parser_.head());
-  if (!failed.empty() || plan_.match == nullptr || plan_.match->body == nullptr)
-    return Finish(failed);
+  ProbeResult result = JudgeHead(plan_.match, parser_.head());
+  if (!result.good() || plan_.match == nullptr || plan_.match->body == nullptr)
+    return Finish(std::move(result));
   framing_ = proto::ResponseFraming(proto::Method::kGet, parser_.head());
   if (!framing_.ok()) return Finish(doing_, " (invalid framing)");
   doing_ = kReadingBody;
@@ -193,8 +194,12 @@ void Probe::JudgeWhole() {
 void Probe::OnTimer() { Finish(doing_, ErrnoText(ETIMEDOUT)); }
 
 void Probe::Finish(std::string_view failed_in, std::string detail) {
+  Finish(ProbeResult{failed_in, std::move(detail)});
+}
+
+void Probe::Finish(ProbeResult result) {
   running_ = false;
-  result_ = {failed_in, std::move(detail)};
+  result_ = std::move(result);
   deadline_.Disarm();
   Transport::Discard(std::move(transport_));
   head_.reset();

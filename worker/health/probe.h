@@ -11,6 +11,7 @@
 #include "proto/http1/chunked.h"
 #include "proto/http1/framing.h"
 #include "proto/http1/response_parser.h"
+#include "worker/health/match.h"
 #include "worker/net/callback.h"
 #include "worker/net/loop.h"
 #include "worker/net/transport.h"
@@ -25,15 +26,10 @@ struct ProbePlan {
   const TlsContext* tls = nullptr;  // null: plain
   std::string tls_name;
   std::string request;  // "" if an open connection is enough
+  std::string failure;  // why there is no request, as a detail for the log; "": there is
 
   static ProbePlan For(const conf::Location& location, const conf::Http& http,
                        const TlsClientContexts* contexts);
-};
-
-struct ProbeResult {
-  std::string_view failed_in;  // what was being done, as the log says it; "": the peer is well
-  std::string detail;          // " (111: Connection refused)", or ""
-  bool good() const { return failed_in.empty(); }
 };
 
 class Probe final : public TransportHandler {
@@ -64,6 +60,7 @@ class Probe final : public TransportHandler {
   void OnEof();
   void JudgeWhole();
   void Finish(std::string_view failed_in, std::string detail = {});
+  void Finish(ProbeResult result);
 
   Loop& loop_;
   const ProbePlan& plan_;

@@ -31,10 +31,15 @@ class ProbeVariables final : public conf::VariableReader {
     return memory_.emplace_back(std::make_unique<char[]>(size)).get();
   }
 
+  const std::string& failure() const { return failure_; }
+
  private:
+  void OnMatchFailed(const std::string& why) override { failure_ = " (" + why + ")"; }
+
   const conf::ProxyPass& pass_;
   const conf::VariableTable& variables_;
   conf::Captures captures_;
+  std::string failure_;
   std::deque<std::unique_ptr<char[]>> memory_;
 };
 
@@ -54,7 +59,8 @@ std::string OneLine(std::string_view value) {
 
 }  // namespace
 
-std::string ProbeRequest(const conf::Location& location, const conf::VariableTable& variables) {
+std::string ProbeRequest(const conf::Location& location, const conf::VariableTable& variables,
+                         std::string* failure) {
   const conf::ProxySettings& proxy = location.proxy;
   ProbeVariables reader(proxy.pass, variables);
   std::string host = proxy.pass.host_header;
@@ -69,6 +75,7 @@ std::string ProbeRequest(const conf::Location& location, const conf::VariableTab
       fields += fmt::format("{}: {}\r\n", header.name, value);
     }
   }
+  *failure = reader.failure();
   return fmt::format("GET {} HTTP/1.{}\r\nHost: {}\r\n{}Connection: close\r\n\r\n",
                      location.health_check->uri, proxy.http_version >= 11 ? 1 : 0, host, fields);
 }

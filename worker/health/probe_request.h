@@ -7,7 +7,9 @@
 
 namespace limpet::worker {
 
-// Of the variables only $proxy_host and $proxy_port have a value: there is no client.
-std::string ProbeRequest(const conf::Location& location, const conf::VariableTable& variables);
+// Of the variables only $proxy_host and $proxy_port have a value: there is no client. *failure says
+// why a value could not be evaluated, as a detail for the log.
+std::string ProbeRequest(const conf::Location& location, const conf::VariableTable& variables,
+                         std::string* failure);
 
 }  // namespace limpet::worker

@@ -89,7 +89,7 @@ void GroupWatch::WatchDrains() {
 }
 
 Watch::Watch(Loop& loop, std::vector<std::unique_ptr<GroupWatch>> groups)
-    : loop_(loop), groups_(std::move(groups)), timer_(loop, Callback::To<&Watch::OnTimer>(this)) {
+    : groups_(std::move(groups)), timer_(loop, Callback::To<&Watch::OnTimer>(this)) {
   const bool checks = std::any_of(groups_.begin(), groups_.end(),
                                   [](const auto& group) { return group->has_checks(); });
   interval_ms_ = checks ? shm::Lease::kRetryMs : kWithoutChecksMs;

@@ -47,7 +47,6 @@ class Watch {
  private:
   void OnTimer();
 
-  Loop& loop_;
   std::vector<std::unique_ptr<GroupWatch>> groups_;
   uint64_t interval_ms_;
   Timer timer_;

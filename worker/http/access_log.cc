@@ -27,7 +27,12 @@ std::string SyslogKey(const conf::AccessLog& log) {
                      spec.tag, spec.hostname);
 }
 
-bool IsFalse(std::string_view value) { return value.empty() || value == "0"; }
+// A condition that cannot be evaluated hides no request.
+bool IsWanted(Exchange& exchange, const conf::Template& condition) {
+  exchange.TakeMatchFailure();  // of what was evaluated before
+  const std::string_view value = exchange.Evaluate(condition);
+  return exchange.TakeMatchFailure() || (!value.empty() && value != "0");
+}
 
 }  // namespace
 
@@ -57,7 +62,7 @@ void AccessLogs::Write(Exchange& exchange) {
   const conf::LogSettings& settings = exchange.location().log;
   if (settings.access_off) return;
   for (const conf::AccessLog& log : settings.access_logs) {
-    if (log.condition && IsFalse(exchange.Evaluate(*log.condition))) continue;
+    if (log.condition && !IsWanted(exchange, *log.condition)) continue;
     WriteTo(exchange, log, settings);
   }
 }

@@ -31,8 +31,10 @@ int FinishAuthRequest(Exchange& exchange) {
   Subrequest& subrequest = *exchange.subrequest();
   const int status = subrequest.status();
   SetVariables(exchange, subrequest.exchange());
+  const bool failed = subrequest.exchange().match_failed();  // which has been told
   if (status == 401) CopyChallenges(exchange, subrequest.exchange().response().headers);
   exchange.set_subrequest(nullptr);
+  if (failed) return 500;
   if (status >= 200 && status < 300) return 0;
   if (status == 401 || status == 403) return status;
   exchange.Log(LogLevel::kError, fmt::format("auth request unexpected status: {}", status));

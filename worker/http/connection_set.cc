@@ -10,26 +10,13 @@ ConnectionSet::ConnectionSet(Runtime& runtime) : runtime_(runtime) {}
 
 ConnectionSet::~ConnectionSet() { CloseAll(); }
 
-bool ConnectionSet::Add(std::unique_ptr<Transport> transport, ClientInfo info) {
-  if (connections_.size() >= static_cast<size_t>(runtime_.config.worker_connections) &&
-      !CloseAnIdleOne())
-    return false;
+void ConnectionSet::Add(std::unique_ptr<Transport> transport, ClientInfo info) {
   auto connection =
       std::make_unique<Http1Connection>(*this, runtime_, std::move(transport), std::move(info));
   Http1Connection* const raw =
       connection.release();  // owned by the set; Remove hands it to the loop
   connections_.insert(raw);
   raw->Start();
-  return true;
-}
-
-bool ConnectionSet::CloseAnIdleOne() {
-  for (Http1Connection* connection : connections_) {
-    if (!connection->idle()) continue;
-    connection->CloseNow();
-    return true;
-  }
-  return false;
 }
 
 void ConnectionSet::Remove(Http1Connection* connection) {
@@ -49,6 +36,11 @@ void ConnectionSet::Drain(std::function<void()> done) {
 void ConnectionSet::CloseAll() {
   const std::vector<Http1Connection*> all(connections_.begin(), connections_.end());
   for (Http1Connection* connection : all) connection->CloseNow();
+}
+
+void ConnectionSet::Trim() {
+  free_exchanges_.clear();
+  free_readers_.clear();
 }
 
 template <class T>

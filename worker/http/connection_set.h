@@ -1,6 +1,5 @@
-// All client connections of a worker: makes them, keeps their number within worker_connections, and
-// ends them all when the worker stops. What reads and what serves a request is lent out from here,
-// so that idle connections hold neither.
+// All client connections of a worker: makes them, and ends them all when the worker stops. What
+// reads and what serves a request is lent out from here, so that idle connections hold neither.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +29,8 @@ class ConnectionSet {
   explicit ConnectionSet(Runtime& runtime);
   ~ConnectionSet();
 
-  // Takes over an accepted connection. At the limit an idle connection gives way (nginx does so);
-  // false if none could.
-  bool Add(std::unique_ptr<Transport> transport, ClientInfo info);
+  // Takes over an accepted connection.
+  void Add(std::unique_ptr<Transport> transport, ClientInfo info);
   size_t size() const { return connections_.size(); }
 
   // Graceful stop; `done` is called when the last one has gone, maybe at once.
@@ -44,10 +42,9 @@ class ConnectionSet {
   std::unique_ptr<RequestReader> TakeReader();
   void ReturnReader(std::unique_ptr<RequestReader> reader);  // null: nothing happens
   void Remove(Http1Connection* connection);                  // by the connection, at its end
+  void Trim();                                               // frees what is kept to be lent out
 
  private:
-  bool CloseAnIdleOne();
-
   template <class T>
   static std::unique_ptr<T> Take(std::vector<std::unique_ptr<T>>& kept);  // null if there is none
   template <class T>

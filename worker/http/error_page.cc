@@ -98,7 +98,7 @@ void StartOver(Exchange& exchange, int status) {
     response.headers.Add(header.id, header.name, header.value);
 }
 
-void GoToPage(Exchange& exchange, std::string_view uri) {
+void GoToPage(Exchange& exchange, std::string_view uri, std::string_view written) {
   Request& request = exchange.request();
   if (request.method != proto::Method::kHead) {
     request.method = proto::Method::kGet;
@@ -107,7 +107,7 @@ void GoToPage(Exchange& exchange, std::string_view uri) {
   const size_t question = uri.find('?');
   const bool has_args = question != std::string_view::npos;
   exchange.InternalRedirect(uri.substr(0, question),
-                            has_args ? uri.substr(question + 1) : std::string_view());
+                            has_args ? uri.substr(question + 1) : std::string_view(), written);
 }
 
 }  // namespace
@@ -137,7 +137,7 @@ bool TakeErrorPage(Exchange& exchange, int status) {
   StartOver(exchange, status);
   const std::string_view uri = exchange.arena().Copy(exchange.Evaluate(page->uri));
   if (uri.starts_with('/')) {
-    GoToPage(exchange, uri);
+    GoToPage(exchange, uri, page->uri.source());
   } else if (uri.starts_with('@')) {
     exchange.GoToNamed(uri);
   } else {

@@ -2,9 +2,11 @@
 
 #include <array>
 #include <cassert>
+#include <utility>
 
 #include "worker/http/error_page.h"
 #include "worker/http/features.h"
+#include "worker/http/file_path.h"
 #include "worker/http/proxy_exchange.h"
 #include "worker/http/response_writer.h"
 #include "worker/http/steps.h"
@@ -43,6 +45,7 @@ constexpr bool CanFollow(Phase from, Phase to) {
 Exchange::Exchange(Runtime& runtime)
     : runtime_(runtime),
       timer_(runtime.loop, Callback::To<&Exchange::Resume>(this)),
+      refill_(runtime.loop, Callback::To<&Exchange::Refill>(this)),
       body_(*this),
       variables_(runtime.http.variables.size()),
       writer_(std::make_unique<ResponseWriter>(*this)) {}
@@ -64,7 +67,7 @@ void Exchange::set_subrequest(std::unique_ptr<Subrequest> subrequest) {
 
 void Exchange::Run(size_t step) {
   const auto steps = Steps();
-  while (step < steps.size()) {
+  while (step < steps.size() && !AnswersFailedMatch()) {
     next_step_ = step + 1;
     switch (steps[step].run(*this)) {
       case Step::kNext:
@@ -107,12 +110,40 @@ void Exchange::StartProxy() {
 }
 
 void Exchange::OnOutputDrained() {
+  if (writer_->BodyHoldsBack()) return Refill();
   if (phase_ == Phase::kProxying) proxy_->OnClientDrained();
+}
+
+void Exchange::Flush() {
+  stream_->Flush();
+  if (writer_->BodyHoldsBack() && !stream_->blocked()) refill_.Schedule();
+}
+
+void Exchange::Refill() {
+  if (phase_ == Phase::kIdle || phase_ == Phase::kDone) return;
+  writer_->PumpBody();
+  if (writer_->BodyHoldsBack()) return Flush();
+  switch (std::exchange(ending_, Ending::kNone)) {
+    case Ending::kComplete:
+      return Complete();
+    case Ending::kBroken:
+      return AbandonAfterFlush();
+    case Ending::kNone:
+      stream_->Flush();
+      if (phase_ == Phase::kProxying) proxy_->OnClientDrained();
+  }
+}
+
+void Exchange::EndLater(Ending ending) {
+  ending_ = ending;
+  if (phase_ != Phase::kReplying) Enter(Phase::kReplying);
+  Flush();
 }
 
 void Exchange::OnClientGone() {
   if (phase_ == Phase::kProxying && !proxy_->OnClientGone()) return;
-  if (phase_ != Phase::kProxying && phase_ != Phase::kDelayed) return;
+  const bool waits = phase_ == Phase::kProxying || phase_ == Phase::kDelayed;
+  if (!waits && ending_ == Ending::kNone) return;
   Log(LogLevel::kInfo, "client prematurely closed connection");
   Abandon(499);
 }
@@ -125,7 +156,14 @@ void Exchange::OnBodyError(int status) {
   Finish(status);
 }
 
-void Exchange::InternalRedirect(std::string_view uri, std::string_view args) {
+bool Exchange::IsUnsafe(std::string_view uri, std::string_view written) const {
+  if (!Climbs(uri, written)) return false;
+  Log(LogLevel::kError, fmt::format("unsafe URI \"{}\" was detected", uri));
+  return true;
+}
+
+void Exchange::InternalRedirect(std::string_view uri, std::string_view args,
+                                std::string_view written) {
   if (--request_.uri_changes <= 0) {
     Log(LogLevel::kError,
         fmt::format("rewrite or internal redirection cycle while internally redirecting to \"{}\"",
@@ -133,6 +171,7 @@ void Exchange::InternalRedirect(std::string_view uri, std::string_view args) {
     uri_cycle_ = true;
     return Finish(500);
   }
+  if (IsUnsafe(uri, written)) return Finish(404);
   request_.uri = uri;
   request_.args = args;
   request_.uri_is_original = false;
@@ -180,6 +219,18 @@ void Exchange::Finish(int status) {
   ReplyWithErrorPage(*this, status);
 }
 
+bool Exchange::AnswersFailedMatch() {
+  if (!TakeMatchFailure()) return false;
+  Finish(500);
+  return true;
+}
+
+// Once for an exchange: an error page or a log line may evaluate it again.
+void Exchange::OnMatchFailed(const std::string& why) {
+  if (!match_failure_told_) Log(LogLevel::kAlert, why);
+  match_failure_told_ = true;
+}
+
 bool Exchange::MarkErrorPage(int status) {
   if (error_page_active_) return false;
   error_page_active_ = !location().response.recursive_error_pages;
@@ -198,8 +249,8 @@ void Exchange::Reply(int status, std::string_view content_type, std::string_view
   response_.status = status;
   response_.content_type = content_type;
   response_.content_length = static_cast<int64_t>(body.size());
-  if (phase_ != Phase::kReplying) Enter(Phase::kReplying);
   if (!writer_->SendHead()) return;
+  if (phase_ != Phase::kReplying) Enter(Phase::kReplying);
   writer_->WriteBody({}, body);
   writer_->EndBody();
   Complete();
@@ -213,11 +264,13 @@ void Exchange::Redirect(int status, std::string_view location_value) {
 // All that could call back into routing, or start another answer.
 void Exchange::LetGo() {
   timer_.Disarm();
+  refill_.Cancel();
   subrequest_.reset();  // its answer must not wake us any more
   body_.LetGo();
 }
 
 void Exchange::Complete() {
+  if (writer_->BodyHoldsBack()) return EndLater(Ending::kComplete);
   Enter(Phase::kDone);
   LetGo();
   completed_ = true;
@@ -239,6 +292,7 @@ void Exchange::Abandon(int status) {
 
 void Exchange::AbandonAfterFlush() {
   if (phase_ == Phase::kDone) return;
+  if (writer_->BodyHoldsBack()) return EndLater(Ending::kBroken);
   LetGo();
   Enter(Phase::kDone);
   stream_->CloseAfterResponse();
@@ -264,8 +318,10 @@ void Exchange::Reset() {
   writer_->Reset();
   arena_.Reset();
   error_status_ = 0;
-  error_page_active_ = uri_cycle_ = completed_ = false;
+  error_page_active_ = uri_cycle_ = completed_ = match_failure_told_ = false;
+  TakeMatchFailure();
   holds_ = 0;
+  ending_ = Ending::kNone;
   limit_rate_ = 0;
   limit_rate_set_ = false;
   limit_req_status = limit_conn_status = {};
@@ -275,8 +331,9 @@ void Exchange::Reset() {
 }
 
 bool Exchange::quiet() const {
-  return phase_ == Phase::kIdle && !timer_.armed() && subrequest_ == nullptr && body_.quiet() &&
-         at_end_.empty() && (proxy_ == nullptr || proxy_->quiet());
+  return phase_ == Phase::kIdle && !timer_.armed() && !refill_.scheduled() &&
+         subrequest_ == nullptr && body_.quiet() && at_end_.empty() &&
+         (proxy_ == nullptr || proxy_->quiet());
 }
 
 const limpet::Log& Exchange::error_log() const {
@@ -328,7 +385,7 @@ conf::Value Exchange::Get(conf::VariableId id) {
       value = GetPrefixed(*this, variable);
       break;
   }
-  if (IsCacheable(variable)) variables_.Set(id, value);
+  if (IsCacheable(variable) && !match_failed()) variables_.Set(id, value);
   return value;
 }
 

@@ -111,7 +111,8 @@ class Exchange final : public conf::VariableReader {
   // A whole response from memory that outlives the exchange's end (arena or static).
   void Reply(int status, std::string_view content_type, std::string_view body);
   void Redirect(int status, std::string_view location);
-  void InternalRedirect(std::string_view uri, std::string_view args);
+  // `written`: the text of the configuration that `uri` was made from; "": it is of foreign origin.
+  void InternalRedirect(std::string_view uri, std::string_view args, std::string_view written = {});
   void GoToNamed(std::string_view name);
   // Nobody is to be answered any more: the connection closes. `status` is for the access log (499,
   // 408, 400…).
@@ -119,13 +120,19 @@ class Exchange final : public conf::VariableReader {
   // The response broke off in its middle: what is queued still goes out, then the connection closes
   // without a proper end.
   void AbandonAfterFlush();
-  // The response has been handed to the stream completely.
+  // The response has been handed to the writer completely.
   void Complete();
+  // To the client, now, what can be written. What filters hold back follows as the client takes
+  // what is before it; who makes the response hears OnOutputDrained after that.
+  void Flush();
 
   // While held, a complete response goes out but does not end the exchange: something that it
   // started is under way (mirror).
   void Hold() { ++holds_; }
   void Release();
+
+  // Whether a URI made for this exchange climbs (file_path.h); the log is told.
+  bool IsUnsafe(std::string_view uri, std::string_view written) const;
 
   // Whether an error_page may be taken for this status now; remembers that it was.
   bool MarkErrorPage(int status);
@@ -140,6 +147,11 @@ class Exchange final : public conf::VariableReader {
   conf::Captures& captures() override { return captures_; }
   void SetNamed(conf::VariableId id, conf::Value value) override;
   char* Allocate(size_t size) override { return arena_.Allocate(size); }
+
+  // True if a regular expression has failed since the last call; then 500 is the answer. Asked
+  // between the steps and before a head goes out, so that nobody acts on what was evaluated
+  // meanwhile. After the head, in trailers and logs, such a value is absent.
+  bool AnswersFailedMatch();
 
   // Facts that filters and variables need.
   void set_error_status(int status) { error_status_ = status; }
@@ -160,18 +172,23 @@ class Exchange final : public conf::VariableReader {
   void AtEnd(std::function<void()> release) { at_end_.push_back(std::move(release)); }
 
  private:
+  void OnMatchFailed(const std::string& why) override;
   void Enter(Phase next);
   void Run(size_t step);
   bool Prepare(const proto::RequestHead& head);
   bool ChooseServer();
   void Restart(size_t step);
   void LetGo();
+  enum class Ending : uint8_t { kNone, kComplete, kBroken };
+  void EndLater(Ending ending);
+  void Refill();
 
   Runtime& runtime_;
   ClientStream* stream_ = nullptr;
   Phase phase_ = Phase::kIdle;
   size_t next_step_ = 0;
   Timer timer_;
+  Deferred refill_;  // filters hold something back, and the client takes more
   Request request_;
   Response response_;
   Arena arena_;
@@ -190,8 +207,10 @@ class Exchange final : public conf::VariableReader {
   std::vector<std::function<void()>> at_end_;
   uint64_t limit_rate_ = 0;
   bool limit_rate_set_ = false;
+  bool match_failure_told_ = false;
   bool completed_ = false;  // the response is; what holds the exchange is not
   uint16_t holds_ = 0;
+  Ending ending_ = Ending::kNone;  // once filters hold nothing back
 };
 
 }  // namespace limpet::worker

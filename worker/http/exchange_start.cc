@@ -183,6 +183,10 @@ bool Exchange::ChooseServer() {
   const conf::ListenGroup& listen = *client().listen;
   const auto index = static_cast<size_t>(&listen - runtime_.http.listens.data());
   const ServerNames::Match match = runtime_.names[index]->Find(request_.host, &captures_);
+  if (!match.failure.empty()) {
+    FailMatch(match.failure);
+    return true;
+  }
   if (match.server->tls.verify_client != conf::TlsSettings::VerifyClient::kOff &&
       !WasNegotiated(*stream_, request_.host)) {
     return false;

@@ -34,8 +34,10 @@ class ImaginedRequest final : public conf::VariableReader {
   conf::Captures& captures() override { return captures_; }
   void SetNamed(conf::VariableId, conf::Value) override {}
   char* Allocate(size_t size) override { return memory_.emplace_back(size, '\0').data(); }
+  const std::string& failure() const { return failure_; }
 
  private:
+  void OnMatchFailed(const std::string& why) override { failure_ = why; }
   conf::Value Keep(std::string text) {
     return conf::Value::Of(memory_.emplace_back(std::move(text)));
   }
@@ -44,6 +46,7 @@ class ImaginedRequest final : public conf::VariableReader {
   std::string_view args_;
   std::deque<std::string> memory_;
   conf::Captures captures_;
+  std::string failure_;
 };
 
 std::string MethodName(const conf::Upstream& upstream) {
@@ -141,6 +144,7 @@ class Explainer {
     if (!ReadKey() || !ReadClient()) return ApiError(400, problem_);
     upstream_.group.Begin(selection_, key_, has_client_ ? &client_ : nullptr);
     if (upstream_.sticky != nullptr) ExplainSession();
+    if (request_.match_failed()) return ExplainFailure();
     const bool was_bound = sticky_.bound != nullptr;
     const StickyStatus found = sticky_.status;
     const PeerChoice choice = ChoosePeer(upstream_, selection_, sticky_, now_ms_);
@@ -158,6 +162,7 @@ class Explainer {
     if (!upstream_.group.needs_key()) return true;
     const auto given = Argument(args_, "key");
     key_ = given ? *given : std::string(conf_.hash_key.Evaluate(request_));
+    if (request_.match_failed()) return true;
     if (key_.empty()) problem_ = "the upstream hashes a key: \"key=\" is missing";
     return !key_.empty();
   }
@@ -173,6 +178,15 @@ class Explainer {
     if (!given && conf_.method == conf::BalanceMethod::kIpHash)
       problem_ = "the upstream hashes the client's address: \"client=\" is missing";
     return problem_.empty();
+  }
+
+  // Such a request is answered before a server is chosen.
+  StatusReply ExplainFailure() {
+    out_.decision = "refuse";
+    out_.code = 500;
+    Say("variables", request_.failure());
+    AddServers();
+    return ExplanationPage(out_);
   }
 
   void ExplainSession() {
@@ -232,11 +246,11 @@ class Explainer {
       return Say("sticky_policy failback", "the session returns to the server it came from");
     if (was_bound && sticky_.bound->server_id == peer.server_id)
       return Say("server backup", "the backup with the session's server id stands in");
-    if (was_bound) {
-      Say("sticky_policy", sticky_.temporary
-                               ? "another server answers; the session stays where it is"
-                               : "another server takes the session over");
+    if (was_bound && sticky_.temporary) {
+      return Say("sticky_policy",
+                 fmt::format("{} stands in; the session stays where it is", peer.name));
     }
+    if (was_bound) Say("sticky_policy", "another server takes the session over");
     Say(out_.method, fmt::format("{}{} is chosen: {}", peer.backup ? "no primary can: backup " : "",
                                  peer.name, MethodReason(conf_)));
   }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "proto/target.h"
+
 namespace limpet::worker {
 namespace {
 
@@ -15,7 +17,21 @@ std::string_view Absolute(Exchange& exchange, std::string_view path) {
   return exchange.arena().Concat(exchange.runtime().config.prefix, path);
 }
 
+// Whether ".." stands where `root` and `rest` meet.
+bool MeetInDotDot(std::string_view root, std::string_view rest) {
+  const std::string_view head = rest.substr(0, rest.find('/'));
+  if (head != "." && head != "..") return false;
+  const std::string_view tail = root.substr(root.rfind('/') + 1);
+  return tail.size() + head.size() == 2 && (tail.empty() || tail == ".");
+}
+
 }  // namespace
+
+bool Climbs(std::string_view path, std::string_view written) {
+  const size_t segments = proto::UpwardSegments(path);
+  return segments > 0 && segments > proto::UpwardSegments(written) &&
+         written.find("request_uri") == std::string_view::npos;
+}
 
 size_t AliasedPrefix(const conf::Location& location) {
   if (!location.response.alias) return 0;
@@ -36,7 +52,7 @@ std::string_view DocumentRoot(Exchange& exchange) {
   return Absolute(exchange, root);
 }
 
-std::optional<FilePath> MapUriToPath(Exchange& exchange, std::string_view more) {
+FilePath MapUriToPath(Exchange& exchange, std::string_view more) {
   const Request& request = exchange.request();
   const conf::Location& location = exchange.location();
   size_t prefix = AliasedPrefix(location);
@@ -44,12 +60,19 @@ std::optional<FilePath> MapUriToPath(Exchange& exchange, std::string_view more) 
     exchange.Log(LogLevel::kAlert,
                  fmt::format("\"alias\" cannot be used in location \"{}\" where URI was rewritten",
                              location.name));
-    return std::nullopt;
+    return {.status = 500};
   }
   if (prefix == std::string_view::npos && request.uri_under_alias) prefix = 0;
   const std::string_view root = DocumentRoot(exchange);
   const std::string_view rest = request.uri.substr(std::min(prefix, request.uri.size()));
   const std::string_view path = exchange.arena().Concat(root, rest, more, std::string_view("", 1));
+  const conf::ResponseSettings& settings = location.response;
+  const conf::Template& written = settings.alias ? *settings.alias : settings.root;
+  if ((!written.is_constant() && Climbs(root, written.source())) || MeetInDotDot(root, rest)) {
+    exchange.Log(LogLevel::kError,
+                 fmt::format("unsafe path \"{}\" was detected", path.substr(0, path.size() - 1)));
+    return {.status = 404};
+  }
   return FilePath{.path = path.substr(0, path.size() - 1), .root_size = root.size()};
 }
 

@@ -18,45 +18,51 @@ class GunzipFilter final : public ZlibFilter {
   }
   ~GunzipFilter() override { inflateEnd(&zlib_); }
 
-  void Write(BlockRef /*block*/, std::string_view bytes) override {
+ private:
+  size_t Take(std::string_view bytes) override {
     SetInput(bytes);
-    while (!broken_ && (zlib_.avail_in > 0 || (block_ && zlib_.avail_out == 0))) Inflate();
+    Inflate();
     PassOn();
+    return bytes.size() - zlib_.avail_in;
   }
 
-  void Flush() override { next_->Flush(); }
+  // The block at hand is full, and there may be more in zlib.
+  bool Owes() const override { return owes_; }
 
   // A body that breaks off must not look complete.
-  void End() override {
-    if (!broken_ && !at_end_) Break("inflate() returned before the end of the response");
+  bool GiveEnd() override {
     block_.Reset();
-    if (!broken_) next_->End();
+    if (at_end_) return true;
+    Fail("inflate() returned before the end of the response");
+    return false;
   }
 
- private:
   void Inflate() {
     if (at_end_) {  // several members in a row are one body (RFC 1952 2.2)
       inflateReset(&zlib_);
       at_end_ = false;
     }
-    if (!HasRoom()) NewBlock();
+    if (!BlockHasRoom()) NewBlock();
     const int result = inflate(&zlib_, Z_NO_FLUSH);
     at_end_ = result == Z_STREAM_END;
-    if (at_end_ && zlib_.avail_in == 0 && zlib_.avail_out == 0) NewBlock();  // nothing is held back
-    if (result == Z_BUF_ERROR && zlib_.avail_in == 0) return NewBlock();
-    if (result != Z_OK && result != Z_STREAM_END)
-      Break(fmt::format("inflate() failed: {}, {}", static_cast<int>(Z_NO_FLUSH), result));
+    const bool nothing_left = result == Z_BUF_ERROR && zlib_.avail_in == 0;
+    owes_ = !at_end_ && !nothing_left && zlib_.avail_out == 0;
+    if (result != Z_OK && !at_end_ && !nothing_left) {
+      PassOn();
+      Fail(fmt::format("inflate() failed: {}, {}", static_cast<int>(Z_NO_FLUSH), result));
+    }
   }
 
-  void Break(std::string_view why) {
-    broken_ = true;
+  void Fail(std::string_view why) {
+    owes_ = false;
     exchange_.Log(LogLevel::kError, why);
     exchange_.stream().CloseAfterResponse();
+    Break();
   }
 
   Exchange& exchange_;
   bool at_end_ = false;
-  bool broken_ = false;
+  bool owes_ = false;
 };
 
 }  // namespace
@@ -67,7 +73,7 @@ bool Unpacks(Exchange& exchange) {
   if (!settings.gunzip || response.is_upgrade) return false;
   if (response.headers.Value(proto::HeaderId::kContentEncoding) != "gzip") return false;
   response.vary_gzip = settings.gzip.vary;
-  if (ClientTakesGzip(settings.gzip, *exchange.request().head, response,
+  if (ClientTakesGzip(exchange, settings.gzip, *exchange.request().head, response,
                       exchange.runtime().WallSeconds()))
     return false;
   response.headers.RemoveAll(proto::HeaderId::kContentEncoding);

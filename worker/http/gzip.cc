@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "conf/named_groups.h"
 #include "proto/negotiation.h"
 #include "worker/http/browsers.h"
 #include "worker/http/features.h"
@@ -21,10 +22,12 @@ constexpr int kMemoryLevel = 8;
 constexpr int kGzipFormat = 16;  // zlib: added to the window bits
 
 // gzip_disable: browsers that cannot take what they ask for.
-bool IsDisabledFor(const conf::GzipSettings& settings, std::string_view agent) {
+bool IsDisabledFor(conf::VariableReader& reader, const conf::GzipSettings& settings,
+                   std::string_view agent) {
   if (settings.disabled_for_msie6 && IsOldMsie(agent)) return true;
-  return std::any_of(settings.disabled_for.begin(), settings.disabled_for.end(),
-                     [agent](const auto& regex) { return regex->Match(agent, nullptr); });
+  return std::any_of(
+      settings.disabled_for.begin(), settings.disabled_for.end(),
+      [&](const auto& regex) { return conf::Matches(reader, *regex, agent, nullptr); });
 }
 
 bool HasExpired(std::string_view expires, const Response& response, int64_t now) {
@@ -68,14 +71,14 @@ bool IsGzipCandidate(const conf::GzipSettings& settings, const Response& respons
   return IsOneOfTypes(settings.types, settings.any_type, response.content_type);
 }
 
-bool ClientTakesGzip(const conf::GzipSettings& settings, const proto::RequestHead& request,
-                     const Response& response, int64_t now) {
+bool ClientTakesGzip(conf::VariableReader& reader, const conf::GzipSettings& settings,
+                     const proto::RequestHead& request, const Response& response, int64_t now) {
   const proto::Header* accept = request.headers.Find(HeaderId::kAcceptEncoding);
   if (accept == nullptr || !proto::AcceptsGzip(accept->value)) return false;
   const int version = request.version_major * 10 + std::min(request.version_minor, 1);
   if (version < settings.http_version) return false;
   const proto::Header* agent = request.headers.Find(HeaderId::kUserAgent);
-  if (agent != nullptr && IsDisabledFor(settings, agent->value)) return false;
+  if (agent != nullptr && IsDisabledFor(reader, settings, agent->value)) return false;
   if (!request.headers.Has(HeaderId::kVia)) return true;
   return TakenThroughProxy(settings.proxied, request.headers, response, now);
 }
@@ -102,33 +105,33 @@ GzipFilter::~GzipFilter() { deflateEnd(&zlib_); }
 void GzipFilter::Deflate(std::string_view bytes, int flush) {
   SetInput(bytes);
   for (;;) {
-    if (!HasRoom()) NewBlock();
+    if (!BlockHasRoom()) NewBlock();
     const int result = deflate(&zlib_, flush);
     if (result == Z_STREAM_END || result == Z_STREAM_ERROR) return;
     if (zlib_.avail_in == 0 && zlib_.avail_out != 0) return;
   }
 }
 
-void GzipFilter::Write(BlockRef /*block*/, std::string_view bytes) {
-  if (!bytes.empty()) Deflate(bytes, Z_NO_FLUSH);
+size_t GzipFilter::Take(std::string_view bytes) {
+  Deflate(bytes, Z_NO_FLUSH);
+  return bytes.size();
 }
 
-void GzipFilter::Flush() {
+void GzipFilter::GiveAll() {
   Deflate({}, Z_SYNC_FLUSH);
   PassOn();
-  next_->Flush();
 }
 
-void GzipFilter::End() {
+bool GzipFilter::GiveEnd() {
   Deflate({}, Z_FINISH);
   PassOn();
   block_.Reset();
-  ended_ = true;
-  next_->End();
+  complete_ = true;
+  return true;
 }
 
 std::string GzipFilter::Ratio() const {
-  if (!ended_ || zlib_.total_out == 0) return "";
+  if (!complete_ || zlib_.total_out == 0) return "";
   const uint64_t hundredths = zlib_.total_in * 1000 / zlib_.total_out;
   const uint64_t rounded = (hundredths + 5) / 10;
   return fmt::format("{}.{:02}", rounded / 100, rounded % 100);
@@ -139,7 +142,7 @@ std::unique_ptr<BodyFilter> MakeGzipFilter(Exchange& exchange, BodyFilter* next)
   Response& response = exchange.response();
   if (!IsGzipCandidate(settings, response)) return nullptr;
   response.vary_gzip = settings.vary;
-  if (!ClientTakesGzip(settings, *exchange.request().head, response,
+  if (!ClientTakesGzip(exchange, settings, *exchange.request().head, response,
                        exchange.runtime().WallSeconds())) {
     return nullptr;
   }

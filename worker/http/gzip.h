@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "conf/response.h"
+#include "conf/variables.h"
 #include "proto/http1/message.h"
 #include "worker/http/arena.h"
 #include "worker/http/response.h"
@@ -17,8 +18,8 @@ namespace limpet::worker {
 // Whether the response is of the kind that gets compressed, for any client (Vary), and for this
 // one.
 bool IsGzipCandidate(const conf::GzipSettings& settings, const Response& response);
-bool ClientTakesGzip(const conf::GzipSettings& settings, const proto::RequestHead& request,
-                     const Response& response, int64_t now);
+bool ClientTakesGzip(conf::VariableReader& reader, const conf::GzipSettings& settings,
+                     const proto::RequestHead& request, const Response& response, int64_t now);
 
 // The tag of a changed representation is weak; one that is no tag is dropped. In `arena` if it is
 // new.
@@ -30,16 +31,15 @@ class GzipFilter final : public ZlibFilter {
   GzipFilter(BlockPool& pool, BodyFilter* next, int level, int64_t length);
   ~GzipFilter() override;
 
-  void Write(BlockRef block, std::string_view bytes) override;
-  void Flush() override;
-  void End() override;
-
   std::string Ratio() const;  // $gzip_ratio: "3.14"; "" before the end
 
  private:
+  size_t Take(std::string_view bytes) override;
+  void GiveAll() override;
+  bool GiveEnd() override;
   void Deflate(std::string_view bytes, int flush);
 
-  bool ended_ = false;
+  bool complete_ = false;
 };
 
 }  // namespace limpet::worker

@@ -54,36 +54,44 @@ void Http1Connection::DeliverBuffered() {
   if (state_ == State::kExchange && !body_done_) exchange_->OnBodyPause();
 }
 
+// Small at first: most bodies are, and one that trickles in is not to cost more than it is.
+BlockSize Http1Connection::BodyBlock() const {
+  const bool by_length = framing_.kind == proto::BodyKind::kLength && !tunnel_;
+  if (by_length && body_remaining_ <= 4000) return BlockSize::k4K;
+  return body_comes_fast_ ? BlockSize::k64K : BlockSize::k16K;
+}
+
 void Http1Connection::ReadBody() {
   if (body_done_ || !body_wanted_) return transport_->WantRead(false);
   const bool by_length = framing_.kind == proto::BodyKind::kLength && !tunnel_;
-  const bool small = by_length && body_remaining_ <= 4000;
-  BlockRef block = runtime_.blocks.Get(small                                   ? BlockSize::k4K
-                                       : by_length && body_remaining_ <= 16000 ? BlockSize::k16K
-                                                                               : BlockSize::k64K);
-  const size_t limit =
-      by_length ? std::min<uint64_t>(body_remaining_, block.capacity()) : block.capacity();
+  const std::span<char> room = body_block_.Room(runtime_.blocks, BodyBlock());
+  const size_t limit = by_length ? std::min<uint64_t>(body_remaining_, room.size()) : room.size();
   size_t n = 0;
-  switch (transport_->Read(block.data(), limit, &n)) {
+  switch (transport_->Read(room.data(), limit, &n)) {
     case Io::kOk:
       break;
     case Io::kWouldBlock:
-      return;
+      return body_block_.ReleaseUnlessUsed();
     case Io::kEof:
     case Io::kError:
       if (tunnel_) return exchange_->OnClientGone();
       exchange_->Log(LogLevel::kInfo, "client prematurely closed connection");
       return exchange_->Abandon(400);
   }
-  const size_t used = ConsumeBody(block, {block.data(), n});
-  if (state_ == State::kExchange && !body_done_) exchange_->OnBodyPause();
-  if (used < n && body_done_ &&
-      state_ == State::kExchange) {  // a pipelined request behind a chunked body
-    next_block_ = std::move(block);
-    next_begin_ = used;
-    next_end_ = n;
-  }
+  body_comes_fast_ = n == room.size();
+  TakeBody(body_block_.Took(n));
   UpdateReading();
+}
+
+void Http1Connection::TakeBody(Slice read) {
+  const size_t used = ConsumeBody(read.block, read.bytes);
+  if (state_ == State::kExchange && !body_done_) return exchange_->OnBodyPause();
+  body_block_.Release();
+  if (used == read.bytes.size() || state_ != State::kExchange) return;
+  // A pipelined request behind a chunked body.
+  next_begin_ = static_cast<size_t>(read.bytes.data() - read.block.data()) + used;
+  next_end_ = next_begin_ + read.bytes.size() - used;
+  next_block_ = std::move(read.block);
 }
 
 // Takes the body's part of `bytes` and hands it on; how many bytes that were.

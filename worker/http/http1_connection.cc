@@ -1,7 +1,5 @@
 #include "worker/http/http1_connection.h"
 
-#include <netinet/tcp.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -10,7 +8,6 @@
 #include "worker/http/browsers.h"
 #include "worker/http/connection_log.h"
 #include "worker/http/connection_set.h"
-#include "worker/http/limit_rate.h"
 #include "worker/http/response_writer.h"
 #include "worker/http/server_names.h"
 
@@ -82,6 +79,7 @@ void Http1Connection::Start() {
   ++runtime_.own_counters.active;
   const int status = transport_->Start();
   if (status == EINPROGRESS) {
+    transport_->SetIdle(true);
     timer_.Arm(info_.listen->default_server->head.client_header_timeout);
     return;
   }
@@ -128,6 +126,12 @@ void Http1Connection::CountState(State from, State to) {
 void Http1Connection::Enter(State next) {
   CountState(state_, next);
   state_ = next;
+  transport_->SetIdle(next == State::kIdle || next == State::kLinger);
+}
+
+void Http1Connection::OnPlaceNeeded() {
+  if (state_ == State::kIdle && transport_->HasUnread()) return;  // its request has come
+  Close(false);
 }
 
 const conf::ClientSettings& Http1Connection::settings() const {
@@ -217,6 +221,8 @@ void Http1Connection::ReadHead() {
       return ProcessInput();
     case Io::kWouldBlock:
       if (buffered() == 0) block_.Reset();
+      // It was something, but no request: a part of a TLS record.
+      if (state_ == State::kIdle && !transport_->is_idle()) transport_->SetIdle(true);
       return;
     case Io::kEof:
     case Io::kError:
@@ -300,7 +306,7 @@ void Http1Connection::StartExchange() {
   body_remaining_ = framing_.length;
   body_received_ = 0;
   body_done_ = !framing_.ok() || framing_.kind == proto::BodyKind::kNone;
-  body_wanted_ = continue_sent_ = finished_ = false;
+  body_wanted_ = continue_sent_ = finished_ = body_comes_fast_ = false;
   const proto::Header* expect = head.headers.Find(proto::HeaderId::kExpect);
   const bool announces_body = !body_done_ || head.headers.Has(proto::HeaderId::kContentLength);
   expects_continue_ = announces_body && head.is_http11() && expect != nullptr &&
@@ -335,84 +341,6 @@ bool Http1Connection::keep_alive() const {
   return runtime_.loop.NowMs() - info_.started_ms <= Ms(conf.keepalive_time);
 }
 
-// --- Output ---
-
-uint64_t Http1Connection::SendBudget() {
-  const uint64_t rate = exchange_ != nullptr && !tunnel_ ? ClientRate(*exchange_) : 0;
-  if (rate == 0) return UINT64_MAX;
-  const uint64_t elapsed_ms = runtime_.loop.NowMs() - exchange_->request().started_ms;
-  return RateAllowance(rate, ClientRateAfter(*exchange_), elapsed_ms, bytes_sent());
-}
-
-void Http1Connection::Flush() {
-  if (state_ == State::kClosed || out_.empty()) return;
-  const uint64_t budget = SendBudget();
-  if (budget == 0) {
-    blocked_ = true;
-    return rate_timer_.Arm(100);
-  }
-  switch (out_.Flush(*transport_, false, budget)) {
-    case FlushResult::kDrained:
-      blocked_ = false;
-      send_timer_.Disarm();
-      if (finished_) process_.Schedule();
-      return;
-    case FlushResult::kBlocked:
-      blocked_ = true;
-      if (out_.stopped_by_budget()) {
-        rate_timer_.Arm(100);
-        return;
-      }
-      transport_->WantWrite(true);
-      send_timer_.Arm(settings().send_timeout);
-      return;
-    case FlushResult::kError:
-      return OnWriteError();
-  }
-}
-
-void Http1Connection::OnWriteError() {
-  out_.Clear();
-  keep_alive_ = false;
-  if (state_ != State::kExchange) return Close(false);
-  if (finished_) return Close(false);
-  exchange_->OnClientGone();
-  if (state_ == State::kExchange && !finished_)
-    blocked_ = false;  // proxy_ignore_client_abort: the peer is heard to its end
-}
-
-void Http1Connection::OnWritable() {
-  Flush();
-  if (state_ == State::kExchange && !finished_ && out_.memory() == 0) exchange_->OnOutputDrained();
-}
-
-void Http1Connection::OnRateTimer() { OnWritable(); }
-
-void Http1Connection::OnSendTimeout() {
-  if (exchange_ != nullptr)
-    exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
-  const bool reset = settings().reset_timedout_connection;
-  if (exchange_ != nullptr && state_ == State::kExchange && !finished_) exchange_->Abandon(408);
-  Close(reset);
-}
-
-void Http1Connection::FinishResponse() {
-  finished_ = true;
-  if (state_ == State::kClosed) return;
-  Flush();
-  if (out_.empty()) process_.Schedule();
-}
-
-void Http1Connection::Abort(bool reset) {
-  finished_ = true;
-  Close(reset);
-}
-
-bool Http1Connection::TcpInfo(tcp_info* out) const {
-  socklen_t size = sizeof *out;
-  return ::getsockopt(transport_->fd(), IPPROTO_TCP, TCP_INFO, out, &size) == 0;
-}
-
 // --- Ends ---
 
 void Http1Connection::OnHangup() {
@@ -427,6 +355,7 @@ void Http1Connection::EndExchange() {
   rate_timer_.Disarm();
   if (state_ != State::kClosed) keep_alive_ = keep_alive();
   last_settings_ = &settings();
+  body_block_.Release();
   exchange_->Reset();
   set_.ReturnExchange(std::move(exchange_));
 }

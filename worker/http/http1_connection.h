@@ -33,9 +33,8 @@ class Http1Connection final : public ClientStream,
   void Start();
   // Graceful stop: an idle connection closes now, a busy one after its response.
   void CloseWhenIdle();
-  // worker_shutdown_timeout has passed, or more connections are needed: an idle one gives way.
+  // worker_shutdown_timeout has passed.
   void CloseNow();
-  bool idle() const { return state_ == State::kIdle; }
 
   // ClientStream
   const ClientInfo& client() const override { return info_; }
@@ -74,6 +73,7 @@ class Http1Connection final : public ClientStream,
   void OnReadable() override;
   void OnWritable() override;
   void OnHangup() override;
+  void OnPlaceNeeded() override;
 
   // CertificateGiver
   bool GiveCertificates(TlsTransport& transport, const TlsContext& context) override;
@@ -89,6 +89,8 @@ class Http1Connection final : public ClientStream,
   void StartExchange();
   [[gnu::cold]] void RefuseHead(const proto::HeadError& error, bool silent = false);
   void ReadBody();
+  BlockSize BodyBlock() const;
+  void TakeBody(Slice read);
   void DeliverBuffered();
   size_t ConsumeBody(const BlockRef& block, std::string_view bytes);
   size_t ConsumeChunked(const BlockRef& block, std::string_view bytes);
@@ -144,6 +146,8 @@ class Http1Connection final : public ClientStream,
   bool tunnel_ = false;
 
   // Request body.
+  ReadBlock body_block_;
+  bool body_comes_fast_ = false;
   proto::Framing framing_;
   uint64_t body_remaining_ = 0;
   uint64_t body_received_ = 0;

@@ -29,6 +29,7 @@ bool Http1Connection::GiveCertificates(TlsTransport& transport, const TlsContext
     });
     status = pair ? transport.GiveCertificate(*pair) : pair.error();
   }
+  if (status && exchange->match_failed()) status = InvalidArgument("no certificate is chosen");
   if (!status) {
     exchange->Log(LogLevel::kError, status.error().message + " while SSL handshaking");
   }

@@ -28,11 +28,11 @@ Step IndexFailed(Exchange& exchange, std::string_view path, int errnum) {
   return Refuse(exchange, 404);
 }
 
-Step Serve(Exchange& exchange, std::string_view name) {
+Step Serve(Exchange& exchange, std::string_view name, std::string_view written) {
   const Request& request = exchange.request();
   const std::string_view uri =
       name.starts_with('/') ? name : exchange.arena().Concat(request.uri, name);
-  exchange.InternalRedirect(uri, request.args);
+  exchange.InternalRedirect(uri, request.args, written);
   return Step::kDone;
 }
 
@@ -48,25 +48,27 @@ std::optional<Step> TestDirectory(Exchange& exchange, std::string_view index_pat
 }
 
 // Nothing: there is no such file.
-std::optional<Step> TryIndex(Exchange& exchange, std::string_view name, bool* directory_tested) {
-  if (name.starts_with('/')) return Serve(exchange, name);
-  const std::optional<FilePath> mapped = MapUriToPath(exchange, name);
-  if (!mapped) return Refuse(exchange, 500);
-  const FileFacts facts = TestFile(mapped->path);
-  if (facts.errnum == 0) return Serve(exchange, name);
+std::optional<Step> TryIndex(Exchange& exchange, std::string_view name, std::string_view written,
+                             bool* directory_tested) {
+  if (name.starts_with('/')) return Serve(exchange, name, written);
+  if (Climbs(name, written)) return std::nullopt;
+  const FilePath mapped = MapUriToPath(exchange, name);
+  if (!mapped) return Refuse(exchange, mapped.status);
+  const FileFacts facts = TestFile(mapped.path);
+  if (facts.errnum == 0) return Serve(exchange, name, written);
   if (facts.errnum != ENOENT && (MeansMissing(facts.errnum) || facts.errnum == EACCES)) {
-    return IndexFailed(exchange, mapped->path, facts.errnum);
+    return IndexFailed(exchange, mapped.path, facts.errnum);
   }
   if (!*directory_tested) {
     *directory_tested = true;
-    const std::string_view directory = mapped->path.substr(0, mapped->path.size() - name.size());
+    const std::string_view directory = mapped.path.substr(0, mapped.path.size() - name.size());
     const auto answered =
-        TestDirectory(exchange, mapped->path, WithZero(exchange.arena(), directory));
+        TestDirectory(exchange, mapped.path, WithZero(exchange.arena(), directory));
     if (answered) return answered;
   }
   if (facts.errnum == ENOENT) return std::nullopt;
   exchange.Log(LogLevel::kCrit,
-               fmt::format("stat() \"{}\" failed{}", mapped->path, ErrnoText(facts.errnum)));
+               fmt::format("stat() \"{}\" failed{}", mapped.path, ErrnoText(facts.errnum)));
   return Refuse(exchange, 500);
 }
 
@@ -76,19 +78,19 @@ Step IndexContent(Exchange& exchange) {
   const auto& names = exchange.location().response.index;
   bool directory_tested = false;
   if (names.empty()) {
-    if (const auto done = TryIndex(exchange, kDefaultIndex, &directory_tested)) return *done;
+    if (const auto done = TryIndex(exchange, kDefaultIndex, {}, &directory_tested)) return *done;
   }
   for (const conf::Template& name : names) {
-    const auto done = TryIndex(exchange, exchange.Evaluate(name), &directory_tested);
+    const auto done = TryIndex(exchange, exchange.Evaluate(name), name.source(), &directory_tested);
     if (done) return *done;
   }
-  const std::optional<FilePath> mapped = MapUriToPath(exchange);
-  if (!mapped) return Refuse(exchange, 500);
+  const FilePath mapped = MapUriToPath(exchange);
+  if (!mapped) return Refuse(exchange, mapped.status);
   if (exchange.location().response.auto_index.on &&
       exchange.request().method != proto::Method::kPost)
-    return AutoIndexContent(exchange, mapped->path);
+    return AutoIndexContent(exchange, mapped.path);
   exchange.Log(LogLevel::kError,
-               fmt::format("directory index of \"{}\" is forbidden", mapped->path));
+               fmt::format("directory index of \"{}\" is forbidden", mapped.path));
   return Refuse(exchange, 403);
 }
 

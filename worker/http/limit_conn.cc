@@ -9,13 +9,13 @@ constexpr size_t kMaxKey = 255;  // nginx's
 
 using Verdict = shm::LimitConnTable::Verdict;
 
-struct Place {
+struct Counted {
   shm::LimitConnTable* table;
   Digest128 key;
 };
 
-void GiveBack(const std::vector<Place>& places, int slot) {
-  for (const Place& place : places) place.table->Release(place.key, slot);
+void GiveBack(const std::vector<Counted>& places, int slot) {
+  for (const Counted& place : places) place.table->Release(place.key, slot);
 }
 
 std::optional<std::string_view> KeyOf(Exchange& exchange, const conf::LimitConnZone& zone) {
@@ -50,7 +50,7 @@ Step LimitConnStep(Exchange& exchange) {
   if (settings.limits.empty() || !exchange.limit_conn_status.empty()) return Step::kNext;
   Runtime& runtime = exchange.runtime();
   const int slot = runtime.slot;
-  std::vector<Place> taken;
+  std::vector<Counted> taken;
   for (const conf::LimitConn& limit : settings.limits) {
     const auto zone_index = static_cast<size_t>(limit.zone);
     const conf::LimitConnZone& zone = runtime.http.limit_conn_zones[zone_index];
@@ -58,7 +58,7 @@ Step LimitConnStep(Exchange& exchange) {
     if (!key) continue;
     exchange.limit_conn_status = "PASSED";
     shm::LimitConnTable* const table = runtime.limit_conn[zone_index];
-    const Place place{table, table->KeyOf(*key)};
+    const Counted place{table, table->KeyOf(*key)};
     const Verdict verdict = table->Take(place.key, limit.connections, slot);
     if (verdict != Verdict::kTaken) {
       GiveBack(taken, slot);  // who is refused by one zone does not count in the others

@@ -60,6 +60,7 @@ LocationMatch FindLocation(const conf::Location& outer, std::string_view uri,
     no_regex = prefix->kind == conf::LocationKind::kPrefixNoRegex;
     found.location = prefix;
     const LocationMatch inner = FindLocation(*prefix, uri, reader);
+    if (reader.match_failed()) return {};
     if (inner.auto_redirect || inner.by_regex) return inner;
     if (inner.location != nullptr) {
       if (inner.location->kind == conf::LocationKind::kExact) return inner;
@@ -68,8 +69,9 @@ LocationMatch FindLocation(const conf::Location& outer, std::string_view uri,
   }
   if (no_regex) return found;
   for (const conf::Location* location : tree.regexes) {
-    if (!location->regex->Match(uri, &reader.captures())) continue;
-    conf::PublishGroups(reader, *location->regex, location->named);
+    const bool matches = conf::MatchGroups(reader, *location->regex, location->named, uri);
+    if (reader.match_failed()) return {};
+    if (!matches) continue;
     found = FindLocation(*location, uri, reader);
     if (found.location == nullptr) found.location = location;
     found.by_regex = true;

@@ -16,7 +16,7 @@ struct LocationMatch {
 };
 
 // `reader` gets the groups of the regular expressions that match: those of the innermost in
-// captures(), the named ones of all.
+// captures(), the named ones of all; it is told if one of them fails, and nothing is found.
 LocationMatch FindLocation(const conf::Location& outer, std::string_view uri,
                            conf::VariableReader& reader);
 

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "base/own_file.h"
 #include "worker/http/log_file.h"
 
 namespace limpet::worker {
@@ -17,10 +18,10 @@ int LogFileCache::Write(const std::string& path, std::string_view line,
       return 0;
     }
   }
-  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
-  if (!fd) return errno;
-  WriteLogBytes(fd.get(), line);
-  if (settings.max > 0) Remember(path, std::move(fd), settings, now_ms);
+  Result<UniqueFd> fd = OpenThroughOwnLinks(path, O_WRONLY | O_APPEND | O_CREAT, 0644);
+  if (!fd) return fd.error().code.value();
+  WriteLogBytes(fd->get(), line);
+  if (settings.max > 0) Remember(path, std::move(*fd), settings, now_ms);
   return 0;
 }
 

@@ -31,12 +31,13 @@ class Mirrors final : public RequestBodySink {
 
   void OnBodyReady() override {
     started_ = true;
-    for (const conf::Template& uri : settings_.uris) {
+    for (const conf::Template& written : settings_.uris) {
+      const std::string_view uri = exchange_.arena().Copy(exchange_.Evaluate(written));
+      if (exchange_.IsUnsafe(uri, written.source())) continue;
       copies_.push_back(
           std::make_unique<Subrequest>(exchange_, Callback::To<&Exchange::Release>(&exchange_)));
       exchange_.Hold();
-      copies_.back()->StartCopy(exchange_.arena().Copy(exchange_.Evaluate(uri)),
-                                settings_.request_body);
+      copies_.back()->StartCopy(uri, settings_.request_body);
     }
     if (!starting_) exchange_.Resume();
   }

@@ -21,20 +21,18 @@ class Chooser {
     // Between a look at the session's server and its use another worker may take the last place.
     for (int look = 0; look < 2; ++look) {
       const SessionPlan plan = PlanSession(conf, Home());
-      sticky_.temporary = plan.action == SessionAction::kBalanceTemporarily;
+      sticky_.temporary = plan.action == SessionAction::kStandIn;
       switch (plan.action) {
         case SessionAction::kUseHome:
           if (Peer* peer = UseHome(conf)) return {Kind::kPeer, peer};
           continue;
         case SessionAction::kWait:
-          sticky_.status = plan.status;
-          return {Kind::kWait};
         case SessionAction::kRefuse:
-          sticky_.status = plan.status;
-          return {.code = plan.code, .by_policy = true};
+          return WaitOrRefuse(plan);
         case SessionAction::kBalance:
-        case SessionAction::kBalanceTemporarily:
           return Balance(plan.status);
+        case SessionAction::kStandIn:
+          return StandIn(conf, plan.status);
       }
     }
     return Balance(StickyStatus::kBusy);
@@ -101,6 +99,32 @@ class Chooser {
     const bool is_home = peer->server_id == sticky_.bound->server_id;
     sticky_.status = is_home ? StickyStatus::kHit : StickyStatus::kRebound;
     return peer;
+  }
+
+  PeerChoice WaitOrRefuse(const SessionPlan& plan) {
+    sticky_.status = plan.status;
+    if (plan.action == SessionAction::kWait) return {Kind::kWait};
+    return {.code = plan.code, .by_policy = true};
+  }
+
+  // The same server for all requests of the session, whoever chooses it.
+  PeerChoice StandIn(const conf::Sticky& conf, StickyStatus status) {
+    const UpstreamGroup& group = upstream_.group;
+    const Peer& home = *sticky_.bound;
+    Peer* peer = group.StandIn(selection_, sticky_.id, home, false, now_ms_);
+    if (peer != nullptr && IsFull(*peer)) {
+      const SessionPlan plan = PlanFullStandIn(conf);
+      if (plan.action != SessionAction::kStandIn) return WaitOrRefuse(plan);
+      peer = group.StandIn(selection_, sticky_.id, home, true, now_ms_);
+    }
+    sticky_.status = status;
+    if (peer != nullptr && upstream_.group.TryPeer(selection_, peer, now_ms_) != nullptr)
+      return {Kind::kPeer, peer};
+    return Balance(status);
+  }
+
+  bool IsFull(const Peer& peer) const {
+    return upstream_.group.Condition(selection_, peer, false, now_ms_) == PeerCondition::kFull;
   }
 
   PeerChoice Balance(StickyStatus status) {

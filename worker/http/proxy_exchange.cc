@@ -98,6 +98,7 @@ bool ProxyExchange::FindUpstream() {
     return true;
   }
   target_storage_ = exchange_.Evaluate(pass.url);
+  if (FailsMatch()) return false;
   ProxyUrl url;
   if (!ParseProxyUrl(target_storage_, &url)) {
     exchange_.Log(LogLevel::kError, fmt::format("invalid URL prefix in \"{}\"", target_storage_));
@@ -108,8 +109,12 @@ bool ProxyExchange::FindUpstream() {
   proxy_port_ = url.port;
   https_ = url.https;
   evaluated_uri_ = url.uri;
-  upstream_ = FindUpstreamByUrl(runtime, url);
+  upstream_ = FindUpstreamBlock(runtime, url);
   if (upstream_ != nullptr) return true;
+  if (auto group = FindAddressGroup(runtime, url)) {
+    UseGroup(std::move(group));
+    return true;
+  }
   if (PortOf(url)) return Resolve(url.host);
   exchange_.Log(LogLevel::kError, fmt::format("invalid port in upstream \"{}\"", url.host_header));
   FailWithoutPeer(500);
@@ -142,10 +147,13 @@ bool ProxyExchange::UseResolved() {
     FailResolving(url.host, answer.error);
     return false;
   }
-  const auto group = FindResolvedGroup(exchange_.runtime(), url, answer);
-  upstream_ = &group->upstream();
-  held_.push_back(group);
+  UseGroup(FindResolvedGroup(exchange_.runtime(), url, answer));
   return true;
+}
+
+void ProxyExchange::UseGroup(std::shared_ptr<UrlGroup> group) {
+  upstream_ = &group->upstream();
+  held_.push_back(std::move(group));
 }
 
 void ProxyExchange::FailResolving(std::string_view host, ResolveError error) {
@@ -158,6 +166,12 @@ void ProxyExchange::FailWithoutPeer(int status) {
   state_ = State::kIdle;
   GiveStickyCookie();
   exchange_.Finish(status);
+}
+
+bool ProxyExchange::FailsMatch() {
+  if (!exchange_.match_failed()) return false;
+  state_ = State::kIdle;
+  return exchange_.AnswersFailedMatch();
 }
 
 void ProxyExchange::Connect() {
@@ -174,6 +188,7 @@ void ProxyExchange::Connect() {
     connection_.transport->set_handler(this);
     return OnConnected();
   }
+  if (!runtime.loop.places().MakeRoom()) return RefuseConnection();
   ConnectOptions options;
   options.keepalive = location_->proxy.socket_keepalive;
   SocketAddress bind_address;
@@ -192,6 +207,15 @@ void ProxyExchange::Connect() {
   if (!ChooseClientCertificate(exchange_, &tls)) return FailWithoutPeer(500);
   connection_.scope = tls.scope;
   await(TlsTransport::Connect(runtime.loop, peer_->address, options, std::move(tls), this));
+}
+
+// The peer is not to blame.
+void ProxyExchange::RefuseConnection() {
+  exchange_.Log(LogLevel::kAlert,
+                fmt::format("{} worker_connections are not enough while connecting to upstream",
+                            exchange_.runtime().config.worker_connections));
+  EndAttempt(Outcome::kStale, false);
+  FailWithoutPeer(500);
 }
 
 void ProxyExchange::OnReady(int errnum) {
@@ -391,6 +415,7 @@ void ProxyExchange::Reset() {
   held_.clear();
   block_.Reset();
   head_block_.Reset();
+  joiner_.Reset();
   filled_ = 0;
   spool_.Reset();
   ReturnPipe();

@@ -39,7 +39,7 @@
 namespace limpet::worker {
 
 class Exchange;
-class ResolvedGroup;
+class UrlGroup;
 struct UpstreamTarget;
 class UpstreamRuntime;
 
@@ -105,6 +105,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnBodyPiece(Slice piece) override;
   void OnBodyPause() override;
 
+  void UseGroup(std::shared_ptr<UrlGroup> group);
   bool FindUpstream();  // false: the exchange has ended, or a name is being resolved
   bool Resolve(std::string_view host);
   void OnResolved();
@@ -123,6 +124,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void RefusePeers(int code, bool by_policy);
   std::string_view StickyWord() const;
   void Connect();
+  [[gnu::cold]] void RefuseConnection();
   void OnConnected();
   void QueueRequest();
   void QueueChunk();
@@ -134,6 +136,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
       size_t limit,
       size_t* n);  // into block_, behind filled_; false: nothing now, or the attempt has failed
   void OnHead();
+  void RefuseTunnel();
   bool TryOtherPeerForStatus();
   bool HandleAccelHeaders();
   void FollowAccelRedirect(std::string_view value);
@@ -141,6 +144,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   uint64_t RateBudget();
   bool Intercept();
   void GiveStickyCookie();
+  void EnterSession();
   void StartTunnel();
   void StartBody();
   bool IsStream() const;
@@ -148,6 +152,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool LeaveTunnel(std::string_view bytes);
   void EndTunnel();
   void ReadBody();
+  void MakeRoom(BlockSize size);
+  void PassOn();
   bool CanSpool() const;  // what a slow client does not take may wait in a file
   bool SpliceBody();
   void ReturnPipe();
@@ -160,6 +166,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void LetGoOfAttempt();
   [[gnu::cold]] void Fail(const Failure& failure, std::string_view what, int errnum);
   [[gnu::cold]] void FailWithoutPeer(int status);
+  bool FailsMatch();  // a regular expression has failed: nothing is sent, 500 is the answer
   void OnTimer();
   void ArmDeadline();
   void UpdateReading();
@@ -175,8 +182,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   const conf::Location* location_ = nullptr;
   UpstreamRuntime* upstream_ = nullptr;
   Lookup lookup_;
-  std::vector<std::shared_ptr<ResolvedGroup>>
-      held_;  // whose peers this exchange and its log line name
+  std::vector<std::shared_ptr<UrlGroup>> held_;  // whose peers this exchange and its log line name
   State state_ = State::kIdle;
   Half request_half_ = Half::kHead;
   Half response_half_ = Half::kHead;
@@ -197,7 +203,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
 
   // Towards the peer.
   OutputQueue out_;
-  std::vector<Slice> pieces_;   // streamed without a known length: they become one chunk
+  std::vector<Slice> pieces_;  // streamed without a known length: they become one chunk
+  SliceJoiner joiner_;
   bool streamed_ = false;       // the body is passed on as it comes
   bool chunk_body_ = false;     // streamed, without a known length
   bool body_dropped_ = false;   // streamed bytes are gone

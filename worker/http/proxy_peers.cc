@@ -8,12 +8,17 @@ namespace limpet::worker {
 
 void ProxyExchange::FirstPeer() {
   UpstreamGroup& group = upstream_->group;
-  request_uri_ = UpstreamUri(exchange_.request(), Target(), exchange_.arena());
+  const UpstreamTarget target = Target();
+  request_uri_ = UpstreamUri(exchange_.request(), target, exchange_.arena());
+  const std::string_view written = pass().has_variables ? pass().url.source() : pass().uri;
+  const std::string_view path = request_uri_.substr(0, request_uri_.find('?'));
+  if (!target.uri.empty() && exchange_.IsUnsafe(path, written)) return FailWithoutPeer(404);
   std::string_view key;
   if (group.needs_key()) key = exchange_.Evaluate(group.conf().hash_key);
   group.Begin(selection_, key, &exchange_.request().remote);
   selection_.LimitTries(location_->proxy.next_upstream_tries);
   session_.Find(upstream_->sticky.get());
+  if (FailsMatch()) return;
   queued_ms_ = 0;
   // Who comes later does not overtake.
   if (upstream_->queue.size() > 0) upstream_->queue.GiveTurns();
@@ -99,6 +104,8 @@ void ProxyExchange::RefusePeers(int code, bool by_policy) {
                 0);
   } else {
     LogUpstream(LogLevel::kError, "no live upstreams while connecting to upstream", 0);
+    const Runtime& runtime = exchange_.runtime();
+    upstream_->OnNoLivePeers(runtime.counters, runtime.loop.NowMs());
   }
   FailWithoutPeer(code);
 }

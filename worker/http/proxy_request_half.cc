@@ -70,7 +70,9 @@ void ProxyExchange::OnBodyPause() {
 void ProxyExchange::OnBodyPiece(Slice piece) {
   if (state_ == State::kIdle) return;  // answered early: the rest is of no use
   if (chunk_body_ && state_ != State::kTunnel) {
-    pieces_.push_back(std::move(piece));
+    Slice* const last = pieces_.empty() ? nullptr : &pieces_.back();
+    if (!joiner_.Join(exchange_.runtime().blocks, last, &piece))
+      pieces_.push_back(std::move(piece));
   } else {
     QueuePiece(piece);
   }
@@ -105,6 +107,7 @@ void ProxyExchange::QueueRequest() {
     upstream_method_ = UpstreamMethod(exchange_);
     BuildUpstreamRequest(exchange_, proxy_host_, request_uri_, framing, &out_);
   }
+  if (FailsMatch()) return;
   if (streamed_) {
     request_half_ = Half::kBody;
     if (exchange_.body().mode() == RequestBody::Mode::kIdle)

@@ -51,7 +51,7 @@ bool ProxyExchange::SpliceBody() {
     FinishResponse();
     return true;
   }
-  exchange_.stream().Flush();
+  exchange_.Flush();
   UpdateReading();
   return true;
 }
@@ -65,19 +65,38 @@ void ProxyExchange::ReadBody() {
   if (SpliceBody()) return;
   const bool is_short = framing_.kind == proto::BodyKind::kLength && remaining_ < 16000;
   const bool stays_in_memory = client_is_slow_ && !CanSpool();
-  const BlockSize size = is_short || stays_in_memory ? BlockSize::k16K : BlockSize::k64K;
-  if (!block_ || !block_.unique() || block_ == head_block_ || block_.capacity() + 64 < Bytes(size))
-    block_ = exchange_.runtime().blocks.Get(size);
-  filled_ = 0;
+  MakeRoom(is_short || stays_in_memory ? BlockSize::k16K : BlockSize::k64K);
   size_t n = 0;
-  size_t limit = block_.capacity();
+  size_t limit = block_.capacity() - filled_;
   if (limit_rate_ > 0) limit = std::min<size_t>(limit, RateBudget());
-  if (limit == 0 || !ReadMore(limit, &n)) return;
-  filled_ = n;
-  OnBodyBytes({block_.data(), n});
+  if (limit == 0 || !ReadMore(limit, &n)) {
+    if (block_ && block_.unique()) block_.Reset();  // who waits holds no empty block
+    return;
+  }
+  const std::string_view bytes(block_.data() + filled_, n);
+  filled_ += n;
+  OnBodyBytes(bytes);
   if (state_ == State::kIdle || response_half_ != Half::kBody) return;
-  exchange_.stream().Flush();
+  PassOn();
   UpdateReading();
+}
+
+// Behind what has been read, if that is still held; what trickles in must not hold a block for each
+// read.
+void ProxyExchange::MakeRoom(BlockSize size) {
+  constexpr size_t kLeastRoom = 4096;
+  if (block_ && block_.unique()) filled_ = 0;
+  const bool is_free = !block_ || filled_ == 0;
+  if (!is_free && block_.capacity() - filled_ >= kLeastRoom) return;
+  if (is_free && block_ && block_.capacity() + 64 >= Bytes(size)) return;
+  block_ = exchange_.runtime().blocks.Get(size);
+  filled_ = 0;
+}
+
+// To the client. Without buffering it is not to wait for more: neither here nor in a filter.
+void ProxyExchange::PassOn() {
+  if (!buffering_) exchange_.writer().FlushBody();
+  exchange_.Flush();
 }
 
 void ProxyExchange::OnBodyBytes(std::string_view bytes) {
@@ -159,8 +178,9 @@ bool ProxyExchange::CanSpool() const {
 void ProxyExchange::UpdateReading() {
   if (state_ != State::kTalking && state_ != State::kTunnel) return;
   if (response_half_ != Half::kBody) return;
-  const bool full = exchange_.stream().output().memory() >=
-                    (CanSpool() ? 4 * kMostInMemory : HighWater(location_->proxy));
+  const bool full = exchange_.writer().BodyHoldsBack() ||
+                    exchange_.stream().output().memory() >=
+                        (CanSpool() ? 4 * kMostInMemory : HighWater(location_->proxy));
   const bool rate_reached = limit_rate_ > 0 && RateBudget() == 0;
   // A client that is behind for a moment is waited for: its bytes stay where the processor has them
   // at hand.
@@ -213,8 +233,7 @@ void ProxyExchange::BreakResponse(std::string_view why) {
   response_half_ = Half::kDone;  // whoever reads must not go on: the connection is gone
   if (!why.empty()) LogUpstream(LogLevel::kError, why, 0);
   EndAttempt(Outcome::kOk, false);
-  exchange_.stream()
-      .Flush();  // what came is passed on; the end is missing, and the client sees that
+  exchange_.Flush();  // what came is passed on; the end is missing, and the client sees that
   exchange_.AbandonAfterFlush();
 }
 

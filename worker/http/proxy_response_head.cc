@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "proto/escape.h"
+#include "proto/target.h"
 #include "worker/http/error_page.h"
 #include "worker/http/exchange.h"
 #include "worker/http/features.h"
@@ -78,13 +79,9 @@ void ProxyExchange::OnHead() {
     return Fail(kBadResponse,
                 fmt::format("{} while reading response header from upstream", framing_.reason), 0);
   }
-  // A tunnel nobody asked for would leave client and peer at odds about what follows.
   if (framing_.kind == proto::BodyKind::kTunnel &&
       !exchange_.request().headers().Has(proto::HeaderId::kUpgrade)) {
-    return Fail(kBadResponse,
-                "upstream switched protocols without being asked while reading response header "
-                "from upstream",
-                0);
+    RefuseTunnel();
   }
   if (TryOtherPeerForStatus()) return;
   upstream_->group.Answered(selection_, exchange_.runtime().loop.NowMs());
@@ -93,6 +90,18 @@ void ProxyExchange::OnHead() {
   session_.OnResponseHead(*peer_);
   if (HandleAccelHeaders()) return;
   StartBody();
+}
+
+// A tunnel nobody asked for would leave client and peer at odds about what follows: as in nginx the
+// head is all that the client gets, and both connections end.
+void ProxyExchange::RefuseTunnel() {
+  LogUpstream(LogLevel::kError,
+              "upstream switched protocols without being asked while reading response header "
+              "from upstream",
+              0);
+  framing_ = {};
+  keep_upstream_ = false;
+  exchange_.stream().CloseAfterResponse();
 }
 
 bool ProxyExchange::TryOtherPeerForStatus() {
@@ -162,7 +171,7 @@ void ProxyExchange::FollowAccelRedirect(std::string_view value) {
   const size_t question = target.find('?');
   const std::string path = proto::Unescape(target.substr(0, question));
   if (path.empty() || path[0] != '/' || path.find('\0') != std::string::npos ||
-      path.find("/../") != std::string::npos) {
+      proto::UpwardSegments(path) > 0) {
     exchange_.Log(LogLevel::kError,
                   fmt::format("unsafe URI \"{}\" was detected while reading response header "
                               "from upstream",
@@ -197,6 +206,12 @@ void ProxyExchange::GiveStickyCookie() {
                                    std::exchange(sticky_cookie_, {}));
 }
 
+// The head is composed, and nothing of it has left.
+void ProxyExchange::EnterSession() {
+  session_.OnHeadLeaves(*peer_, buffering_);
+  upstream_->group.SessionsHeard(selection_);
+}
+
 void ProxyExchange::StartBody() {
   Response& response = exchange_.response();
   const proto::ResponseHead& head = parser_.head();
@@ -216,7 +231,7 @@ void ProxyExchange::StartBody() {
   }
   if (framing_.kind == proto::BodyKind::kTunnel) return StartTunnel();
   if (!exchange_.writer().SendHead()) return;
-  session_.OnHeadLeaves(*peer_, buffering_);
+  EnterSession();
   response_half_ = Half::kBody;
   remaining_ = framing_.length;
   limit_rate_ = EvaluateSize(exchange_, location_->proxy.limit_rate);
@@ -239,7 +254,7 @@ void ProxyExchange::StartBody() {
     if (splices) pipe_ = exchange_.runtime().pipes.Take();
     if (framing_.kind != proto::BodyKind::kLength) session_.Renew();
     if (IsStream()) upstream_->endless.Join(endless_, *peer_);
-    exchange_.stream().Flush();
+    PassOn();
     UpdateReading();
   }
 }

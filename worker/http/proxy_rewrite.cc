@@ -25,9 +25,7 @@ std::string_view Join(conf::VariableReader& reader, std::initializer_list<std::s
 // The replacement may use the groups of the match, by number and by name.
 template <class Rule>
 bool MatchRegex(conf::VariableReader& reader, const Rule& rule, std::string_view text) {
-  if (!rule.regex->Match(text, &reader.captures())) return false;
-  conf::PublishGroups(reader, *rule.regex, rule.named);
-  return true;
+  return conf::MatchGroups(reader, *rule.regex, rule.named, text);
 }
 
 std::optional<std::string_view> ApplyRedirectRule(conf::VariableReader& reader,

@@ -23,7 +23,7 @@ void ProxyExchange::StartTunnel() {
   response.is_upgrade = true;
   response.content_length = -1;
   if (!exchange_.writer().SendHead()) return;
-  session_.OnHeadLeaves(*peer_, buffering_);
+  EnterSession();
   session_.Renew();
   state_ = State::kTunnel;
   const auto* protocol = parser_.head().headers.Find(proto::HeaderId::kUpgrade);

@@ -1,5 +1,6 @@
 // $invalid_referer: whether Referer names none of valid_referers.
 #include "base/text.h"
+#include "conf/named_groups.h"
 #include "worker/http/variable_getters.h"
 
 namespace limpet::worker {
@@ -32,7 +33,8 @@ bool IsValid(Exchange& exchange, const conf::Referers& valid) {
   if (valid.server_names && IsServerName(*exchange.request().server, host)) return true;
   if (const std::string* prefix = valid.names.Find(host)) return path.starts_with(*prefix);
   for (const auto& regex : valid.patterns) {
-    if (regex->Match(*rest, nullptr)) return true;
+    if (conf::Matches(exchange, *regex, *rest, nullptr)) return true;
+    if (exchange.match_failed()) return false;
   }
   return false;
 }

@@ -45,6 +45,8 @@ struct Request {
   std::string_view host;         // lower case, without the port; "" if the request named none
   uint16_t host_port = 0;
   proto::Framing framing;
+  // An `if` has named where to send the request, and a later one nothing: nobody can have it.
+  bool proxy_lost = false;
   bool internal = false;       // came by an internal redirect
   bool is_subrequest = false;  // made by us: no log line, no access control
   int uri_changes = 10;        // internal redirects left before we call it a cycle

@@ -66,23 +66,25 @@ void RequestBody::OnData(Slice data) {
     WriteFile(data.bytes);
     return;
   }
-  memory_ += data.bytes.size();
-  pieces_.push_back(std::move(data));
+  Keep(std::move(data));
   const conf::ClientSettings& settings = exchange_.location().client;
   const bool to_file = settings.body_in_file_only != conf::ClientSettings::InFileOnly::kOff;
   if (to_file || memory_ > settings.body_buffer_size) Spool();
 }
 
 // A streamed body is forgotten as it goes, but a small one stays for $request_body.
-void RequestBody::KeepForVariables(const Slice& data) {
-  if (size_ > exchange_.location().client.body_buffer_size) {
-    pieces_.clear();
-    memory_ = 0;
-    lost_ = true;
-    return;
-  }
+void RequestBody::KeepForVariables(Slice data) {
+  if (size_ <= exchange_.location().client.body_buffer_size) return Keep(std::move(data));
+  pieces_.clear();
+  joiner_.Reset();
+  memory_ = 0;
+  lost_ = true;
+}
+
+void RequestBody::Keep(Slice data) {
   memory_ += data.bytes.size();
-  pieces_.push_back(data);
+  Slice* const last = pieces_.empty() ? nullptr : &pieces_.back();
+  if (!joiner_.Join(exchange_.runtime().blocks, last, &data)) pieces_.push_back(std::move(data));
 }
 
 void RequestBody::OnEnd() {
@@ -133,6 +135,7 @@ bool RequestBody::Spool() {
     if (!WriteFile(piece.bytes)) return false;
   }
   pieces_.clear();
+  joiner_.Reset();
   memory_ = 0;
   return true;
 }
@@ -166,6 +169,7 @@ void RequestBody::Reset() {
   complete_ = lost_ = remove_file_ = false;
   size_ = memory_ = file_size_ = 0;
   pieces_.clear();
+  joiner_.Reset();
   file_.reset();
   path_.clear();
   joined_ = {};

@@ -11,18 +11,12 @@
 #include <vector>
 
 #include "base/unique_fd.h"
-#include "worker/net/buffer.h"
+#include "worker/net/slice.h"
 
 namespace limpet::worker {
 
 class Exchange;
 class OutputQueue;
-
-// Bytes inside a block that is kept alive by it.
-struct Slice {
-  BlockRef block;
-  std::string_view bytes;
-};
 
 class RequestBodySink {
  public:
@@ -78,7 +72,8 @@ class RequestBody {
   void Reset();
 
  private:
-  void KeepForVariables(const Slice& data);
+  void KeepForVariables(Slice data);
+  void Keep(Slice data);
   bool Spool();  // moves what is in memory to the file; false after an error (the exchange has been
                  // ended)
   bool WriteFile(std::string_view bytes);
@@ -93,6 +88,7 @@ class RequestBody {
   uint64_t memory_ = 0;     // of size_: in pieces_
   uint64_t file_size_ = 0;  // and in the file
   std::vector<Slice> pieces_;
+  SliceJoiner joiner_;
   std::shared_ptr<const UniqueFd> file_;
   std::string path_;
   bool remove_file_ = false;

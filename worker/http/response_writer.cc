@@ -114,12 +114,21 @@ bool ResponseWriter::SendHead() {
   if (text_filter_ != nullptr) first_ = text_filter_.get();
   if (unpacks && !response.hides_body) unpacker_ = MakeGunzipFilter(exchange_, first_);
   if (unpacker_ != nullptr) first_ = unpacker_.get();
+  if (IsReplacedAfterFailedMatch()) return false;
   DecideFraming();
   const uint64_t queued = exchange_.stream().output().size();
   ComposeHead();
   head_bytes_ = exchange_.stream().output().size() - queued;
   head_sent_ = true;
   return true;
+}
+
+// An answer of 500 goes out without the field that failed: what would replace it is no other.
+bool ResponseWriter::IsReplacedAfterFailedMatch() {
+  if (exchange_.response().status == 500) exchange_.TakeMatchFailure();
+  if (!exchange_.match_failed()) return false;
+  Reset();
+  return exchange_.AnswersFailedMatch();
 }
 
 // nginx: only what a client may keep says when it was changed, and 204 tells nothing of a body.
@@ -215,8 +224,7 @@ void ResponseWriter::Write(BlockRef block, std::string_view bytes) {
     char header[proto::kMaxChunkHeader];
     out.Append({header, proto::ChunkHeader(header, bytes.size())});
   }
-  constexpr size_t kCopied = 1024;  // smaller pieces join the head's block: one piece less to write
-  if (!block || bytes.size() <= kCopied) {
+  if (!block) {
     out.Append(bytes);
   } else {
     const auto offset = static_cast<size_t>(bytes.data() - block.data());
@@ -249,7 +257,11 @@ void ResponseWriter::WriteBodyPipe(std::shared_ptr<const UniqueFd> read_end, uin
   exchange_.stream().output().AppendPipe(std::move(read_end), size);
 }
 
-void ResponseWriter::Flush() { exchange_.stream().Flush(); }
+// Bytes in memory that wait for the client; what filters make is added while there are fewer.
+bool ResponseWriter::HasRoom() const {
+  constexpr uint64_t kMost = 32 * 1024;
+  return exchange_.stream().output().memory() < kMost;
+}
 
 void ResponseWriter::End() {
   if (ended_) return;

@@ -15,7 +15,7 @@ class Exchange;
 
 // A link of the body chain: what comes in may be changed and goes on to `next`. Bytes of `Write`
 // inside `block` are kept alive by it; an empty block means that they outlive the exchange's end
-// (arena, static).
+// (arena, static). A link may hold back what comes in while who comes after it has no room.
 class BodyFilter {
  public:
   virtual ~BodyFilter() = default;
@@ -23,6 +23,9 @@ class BodyFilter {
   virtual void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) = 0;
   virtual void Flush() = 0;  // all that came in so far should reach the client soon
   virtual void End() = 0;    // after the last byte; exactly once
+  virtual bool HasRoom() const { return true; }     // for more bytes in memory
+  virtual bool HoldsBack() const { return false; }  // something has not gone on yet
+  virtual void Pump() {}  // goes on with what is held back, as far as there is room
 };
 
 class ResponseWriter final : public BodyFilter {
@@ -47,6 +50,10 @@ class ResponseWriter final : public BodyFilter {
   bool CanSplice() const;
   void FlushBody() { first_->Flush(); }
   void EndBody() { first_->End(); }
+  // The client has taken some: filters go on with what they hold back. BodyHoldsBack(): they hold
+  // something back, and more of a body would only wait with it.
+  void PumpBody() { first_->Pump(); }
+  bool BodyHoldsBack() const { return first_->HoldsBack(); }
 
   uint64_t head_bytes() const { return head_bytes_; }
   bool ended() const { return ended_; }                // all of the response has been handed over
@@ -57,11 +64,13 @@ class ResponseWriter final : public BodyFilter {
   // BodyFilter: the chain's end, which frames.
   void Write(BlockRef block, std::string_view bytes) override;
   void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
-  void Flush() override;
+  void Flush() override {}  // the exchange's Flush() writes
   void End() override;
+  bool HasRoom() const override;
 
  private:
   void DropWhatStatusForbids();
+  bool IsReplacedAfterFailedMatch();
   void DecideFraming();
   void ComposeHead();
 

@@ -37,7 +37,7 @@ void Tell(Exchange& exchange, fmt::format_string<Args...> format, const Args&...
 bool Match(Exchange& exchange, const conf::Regex& regex, const std::vector<conf::VariableId>& named,
            std::string_view subject) {
   conf::Captures captures;
-  const bool matches = regex.Match(exchange.arena().Copy(subject), &captures);
+  const bool matches = conf::Matches(exchange, regex, exchange.arena().Copy(subject), &captures);
   exchange.captures() = matches ? captures : conf::Captures{};
   Tell(exchange, "\"{}\" {} \"{}\"", regex.pattern(), matches ? "matches" : "does not match",
        subject);
@@ -176,6 +176,11 @@ void RewriteUri(Exchange& exchange, const RewriteStep& step, Run* run) {
     run->answered = run->stop = true;
     return;
   }
+  if (exchange.IsUnsafe(path, step.value.source())) {
+    exchange.Finish(404);
+    run->answered = run->stop = true;
+    return;
+  }
   request.uri = path;
   request.args = args;
   request.uri_is_original = false;
@@ -186,15 +191,21 @@ void RewriteUri(Exchange& exchange, const RewriteStep& step, Run* run) {
   run->stop = step.flag == Flag::kLast || step.flag == Flag::kBreak;
 }
 
+void EnterIf(Request& request, const conf::Location& location) {
+  const bool proxied = request.location->proxy.pass.set || request.proxy_lost;
+  request.proxy_lost = proxied && !location.proxy.pass.set;
+  request.location = &location;
+}
+
 void RunIf(Exchange& exchange, const RewriteStep& step, Run* run) {
-  if (!Holds(exchange, step.condition)) return;
-  if (step.location != nullptr) exchange.request().location = step.location;
+  if (!Holds(exchange, step.condition) || exchange.match_failed()) return;
+  if (step.location != nullptr) EnterIf(exchange.request(), *step.location);
   RunSteps(exchange, step.then, run);
 }
 
 void RunSteps(Exchange& exchange, const conf::RewriteScript& script, Run* run) {
   for (const RewriteStep& step : script) {
-    if (run->stop) return;
+    if (run->stop || exchange.match_failed()) return;  // the exchange answers a failed match
     switch (step.kind) {
       case RewriteStep::Kind::kSet:
         exchange.SetVariable(step.variable, exchange.arena().Copy(exchange.Evaluate(step.value)));

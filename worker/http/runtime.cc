@@ -9,7 +9,7 @@
 namespace limpet::worker {
 
 Runtime::~Runtime() {
-  resolved.clear();
+  url_groups.Clear();
   loop.RunDead();  // their kept connections need what we own
 }
 

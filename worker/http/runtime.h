@@ -12,6 +12,7 @@
 #include "conf/config.h"
 #include "shm/counters.h"
 #include "worker/http/proxy_plan.h"
+#include "worker/http/url_groups.h"
 #include "worker/net/buffer.h"
 #include "worker/net/loop.h"
 #include "worker/net/splice_pipe.h"
@@ -29,9 +30,7 @@ class SessionTable;
 namespace limpet::worker {
 
 class AccessLogs;
-class ResolvedGroup;
 class ServerNames;
-class UpstreamRuntime;
 
 struct Runtime {
   const conf::Config& config;
@@ -61,18 +60,9 @@ struct Runtime {
   }  // $connection, within the worker
   uint64_t connections_made = 0;
 
-  // Groups made at run time for the literal addresses that a proxy_pass with variables has named.
-  struct AdHoc {
-    std::unique_ptr<const conf::Upstream> conf;
-    std::unique_ptr<UpstreamRuntime> runtime;
-  };
-  static constexpr size_t kMaxAdHoc = 10'000;  // a client must not fill our memory with addresses
-  std::unordered_map<std::string, AdHoc> ad_hoc;
-
-  // Names of a proxy_pass with variables, resolved at run time. The group of a name and port (the
-  // key) is replaced when the addresses change; exchanges that use the old one keep it alive.
+  // Of a proxy_pass with variables.
+  UrlGroups url_groups{loop, slot};
   std::unordered_map<const conf::Resolver*, std::unique_ptr<Resolver>> resolvers;
-  std::unordered_map<std::string, std::shared_ptr<ResolvedGroup>> resolved;
 
   // Wall time in the forms that heads and logs need, rendered at most once a second.
   std::string_view HttpDate();

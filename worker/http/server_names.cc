@@ -85,7 +85,10 @@ ServerNames::Match ServerNames::Find(std::string_view host, conf::Captures* capt
   }
   if (!host.empty()) {
     for (const auto& [name, server] : regexes_) {
-      if (name->regex->Match(host, captures)) return {server, true, name};
+      const conf::MatchResult result = name->regex->Match(host, captures);
+      if (result.yes()) return {server, true, name};
+      if (result.failed())
+        return {group_.default_server, false, nullptr, name->regex->Explain(result)};
     }
   }
   return {group_.default_server, false};

@@ -26,7 +26,8 @@ class ServerNames {
     const conf::Server* server = nullptr;
     bool named = true;  // false: nobody has this name, it is the default server
     const conf::ServerName* regex =
-        nullptr;  // set if a regular expression matched: its groups are in *captures
+        nullptr;               // set if a regular expression matched: its groups are in *captures
+    std::string failure = {};  // why a regular expression gave up: no server may have the request
   };
   // `host`: lower case, without the port.
   Match Find(std::string_view host, conf::Captures* captures) const;

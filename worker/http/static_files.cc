@@ -50,8 +50,8 @@ OpenedFile OpenCompressed(Exchange& exchange, std::string_view path) {
   const conf::GzipSettings& settings = exchange.location().response.gzip;
   if (settings.from_files == FromFiles::kOff) return {};
   const bool is_taken = settings.from_files == FromFiles::kAlways ||
-                        ClientTakesGzip(settings, *exchange.request().head, exchange.response(),
-                                        exchange.runtime().WallSeconds());
+                        ClientTakesGzip(exchange, settings, *exchange.request().head,
+                                        exchange.response(), exchange.runtime().WallSeconds());
   const bool varies = settings.vary && settings.from_files == FromFiles::kOn;
   if (!is_taken && !varies) return {};
   OpenedFile file = OpenFile(WithZero(exchange.arena(), exchange.arena().Concat(path, ".gz")));
@@ -95,15 +95,15 @@ Step StaticContent(Exchange& exchange) {
   if (request.uri.ends_with('/') && reading) return IndexContent(exchange);
   if (!reading) return Refuse(exchange, 405);
 
-  const std::optional<FilePath> mapped = MapUriToPath(exchange);
-  if (!mapped) return Refuse(exchange, 500);
+  const FilePath mapped = MapUriToPath(exchange);
+  if (!mapped) return Refuse(exchange, mapped.status);
   OpenedFile file;
-  if (request.method != proto::Method::kPost) file = OpenCompressed(exchange, mapped->path);
-  if (file.fd == nullptr) file = OpenFile(mapped->path);
-  if (file.fd == nullptr) return OpenFailed(exchange, mapped->path, file);
+  if (request.method != proto::Method::kPost) file = OpenCompressed(exchange, mapped.path);
+  if (file.fd == nullptr) file = OpenFile(mapped.path);
+  if (file.fd == nullptr) return OpenFailed(exchange, mapped.path, file);
   if (file.is_directory) return RedirectToDirectory(exchange);
   if (!file.is_regular) {
-    exchange.Log(LogLevel::kCrit, fmt::format("\"{}\" is not a regular file", mapped->path));
+    exchange.Log(LogLevel::kCrit, fmt::format("\"{}\" is not a regular file", mapped.path));
     return Refuse(exchange, 404);
   }
   if (request.method == proto::Method::kPost) return Refuse(exchange, 405);

@@ -60,6 +60,7 @@ Step FindLocationStep(Exchange& exchange) {
 Step LimitExceptStep(Exchange& exchange) {
   Request& request = exchange.request();
   const conf::Location& location = *request.location;
+  request.proxy_lost = false;
   if (location.limit_except == nullptr) return Step::kNext;
   const uint32_t bit = 1u << static_cast<unsigned>(request.method);
   if ((location.limit_except_methods & bit) == 0) request.location = location.limit_except;
@@ -75,6 +76,11 @@ Step LocationRewriteStep(Exchange& exchange) {
 
 Step ContentStepRun(Exchange& exchange) {
   const conf::Location& location = exchange.location();
+  if (exchange.request().proxy_lost) {
+    exchange.Log(LogLevel::kAlert, "no upstream configuration");
+    exchange.Finish(500);
+    return Step::kDone;
+  }
   if (location.proxy.pass.set) {
     exchange.StartProxy();
     return Step::kDone;

@@ -35,9 +35,12 @@ SubFilter::Match SubFilter::Find(std::string_view rest, Pair** found) {
   return best;
 }
 
+// Up to what cannot be decided without more bytes, or until enough has been given on.
 void SubFilter::Scan(bool at_end) {
+  constexpr size_t kEnough = 16 * 1024;
   const std::string_view text = held_;
-  size_t begin = 0, at = 0;
+  size_t begin = 0, at = 0, given = 0;
+  owes_ = false;
   while (at < text.size()) {
     if (!starts_[static_cast<unsigned char>(text[at])]) {
       ++at;
@@ -55,6 +58,9 @@ void SubFilter::Scan(bool at_end) {
     pair->done = once_;
     at += pair->match.size();
     begin = at;
+    given += pair->replacement.size();
+    owes_ = given >= kEnough;
+    if (owes_) break;
   }
   Emit(text.substr(begin, at - begin));
   held_.erase(0, at);
@@ -80,19 +86,19 @@ void SubFilter::PassOn() {
   passed_ = filled_;
 }
 
-void SubFilter::Write(BlockRef /*block*/, std::string_view bytes) {
+size_t SubFilter::Take(std::string_view bytes) {
   held_.append(bytes);
   Scan(false);
   PassOn();
+  return bytes.size();
 }
 
-void SubFilter::Flush() { next_->Flush(); }
-
-void SubFilter::End() {
+bool SubFilter::GiveEnd() {
   Scan(true);
   PassOn();
+  if (owes_) return false;
   block_.Reset();
-  next_->End();
+  return true;
 }
 
 bool ChangesText(Exchange& exchange) {

@@ -23,14 +23,13 @@ class SubFilter final : public ByteFilter {
   // `once`: each text is replaced where it is found first. The pool must outlive the filter.
   SubFilter(BlockPool& pool, BodyFilter* next, std::vector<Pair> pairs, bool once);
 
-  void Write(BlockRef block, std::string_view bytes) override;
-  void Flush() override;
-  void End() override;
-
  private:
   enum class Match : uint8_t { kNo, kYes, kMaybe };  // kMaybe: the text may go on in the next piece
 
   Match Find(std::string_view rest, Pair** found);
+  size_t Take(std::string_view bytes) override;
+  bool Owes() const override { return owes_; }
+  bool GiveEnd() override;
   void Scan(bool at_end);
   void Emit(std::string_view bytes);
   void PassOn();
@@ -39,6 +38,7 @@ class SubFilter final : public ByteFilter {
   bool once_;
   std::array<bool, 256> starts_{};  // bytes that a text may begin with
   std::string held_;                // what has come and is not decided yet
+  bool owes_ = false;               // of it, more can be decided now
   BlockRef block_;                  // being filled
   size_t filled_ = 0, passed_ = 0;
 };

@@ -45,7 +45,7 @@ Step Fallback(Exchange& exchange, const conf::TryFiles& settings) {
   }
   const size_t question = std::min(target.find('?'), target.size());
   const std::string_view args = target.substr(std::min(question + 1, target.size()));
-  exchange.InternalRedirect(target.substr(0, question), args);
+  exchange.InternalRedirect(target.substr(0, question), args, settings.fallback.source());
   return Step::kDone;
 }
 
@@ -57,6 +57,7 @@ Step TryFilesStep(Exchange& exchange) {
   for (const conf::TryFiles::Candidate& candidate : settings->candidates) {
     const std::string_view name =
         BelowRoot(exchange, candidate.path, exchange.Evaluate(candidate.path));
+    if (Climbs(name, candidate.path.source())) continue;  // no file
     const std::string_view path =
         WithZero(exchange.arena(), exchange.arena().Concat(DocumentRoot(exchange), name));
     const FileFacts facts = TestFile(path);

@@ -15,17 +15,22 @@ std::string NameAndPort(const ProxyUrl& url) {
   return name;
 }
 
-// One peer for each address. Their failures are forgotten with the request, as in nginx: the next
-// answer may name others.
-conf::Upstream MakeResolvedConf(const ProxyUrl& url, std::vector<SocketAddress> addresses) {
+conf::Upstream MakeConf(const ProxyUrl& url, std::vector<SocketAddress> addresses) {
   conf::Upstream conf;
   conf.name = NameAndPort(url);
   conf.implicit = true;
   conf::UpstreamServer server;
   server.name = conf.name;
   server.addresses = std::move(addresses);
-  server.max_fails = 0;
   conf.servers.push_back(std::move(server));
+  return conf;
+}
+
+// One peer for each address. Their failures are forgotten with the request, as in nginx: the next
+// answer may name others.
+conf::Upstream MakeResolvedConf(const ProxyUrl& url, std::vector<SocketAddress> addresses) {
+  conf::Upstream conf = MakeConf(url, std::move(addresses));
+  conf.servers.front().max_fails = 0;
   return conf;
 }
 
@@ -65,64 +70,37 @@ std::optional<uint16_t> PortOf(const ProxyUrl& url) {
   return static_cast<uint16_t>(*port);
 }
 
-UpstreamRuntime* FindUpstreamByUrl(Runtime& runtime, const ProxyUrl& url) {
+UpstreamRuntime* FindUpstreamBlock(Runtime& runtime, const ProxyUrl& url) {
+  const std::string name = NameAndPort(url);
   for (const auto& upstream : runtime.upstreams) {
     const conf::Upstream& conf = upstream->group.conf();
-    if (!conf.implicit && EqualsIgnoreCase(conf.name, url.host_header)) return upstream.get();
+    // Also a group that another proxy_pass has made by naming a host and its port.
+    const std::string_view wanted = conf.implicit ? std::string_view(name) : url.host_header;
+    if (EqualsIgnoreCase(conf.name, wanted)) return upstream.get();
   }
-  const std::string name = NameAndPort(url);
-  const auto known = runtime.ad_hoc.find(name);
-  if (known != runtime.ad_hoc.end()) return known->second.runtime.get();
+  return nullptr;
+}
 
+std::shared_ptr<UrlGroup> FindAddressGroup(Runtime& runtime, const ProxyUrl& url) {
+  const std::string name = NameAndPort(url);
+  if (auto known = runtime.url_groups.Find(name)) return known;
   const auto port = ParseDecimal(url.port);
   auto address = url.host.starts_with("unix:")
                      ? SocketAddress::Parse(url.host, 0)
                      : SocketAddress::ParseIp(url.host, port ? static_cast<uint16_t>(*port) : 80);
   if (!address || (port && (*port == 0 || *port > 65535))) return nullptr;
-  if (runtime.ad_hoc.size() >= Runtime::kMaxAdHoc) return nullptr;
-  auto conf = std::make_unique<conf::Upstream>();
-  conf->name = name;
-  conf->implicit = true;
-  conf::UpstreamServer server;
-  server.name = name;
-  server.addresses = {*address};
-  conf->servers.push_back(std::move(server));
-  auto made = std::make_unique<UpstreamRuntime>(runtime.loop, *conf, nullptr, runtime.slot, nullptr,
-                                                nullptr);
-  UpstreamRuntime* result = made.get();
-  runtime.ad_hoc.emplace(name, Runtime::AdHoc{std::move(conf), std::move(made)});
-  return result;
+  return runtime.url_groups.Make(name, MakeConf(url, {*address}));
 }
 
-ResolvedGroup::ResolvedGroup(Runtime& runtime, const ProxyUrl& url,
-                             std::vector<SocketAddress> addresses)
-    : conf_(MakeResolvedConf(url, std::move(addresses))),
-      upstream_(runtime.loop, conf_, nullptr, runtime.slot, nullptr, nullptr) {}
-
-// In any order: servers of names like to turn the list with every answer.
-bool ResolvedGroup::HasAddresses(const std::vector<SocketAddress>& addresses) const {
-  const std::vector<SocketAddress>& own = conf_.servers.front().addresses;
-  return std::is_permutation(own.begin(), own.end(), addresses.begin(), addresses.end());
-}
-
-std::shared_ptr<ResolvedGroup> FindResolvedGroup(Runtime& runtime, const ProxyUrl& url,
-                                                 const ResolveAnswer& answer) {
+std::shared_ptr<UrlGroup> FindResolvedGroup(Runtime& runtime, const ProxyUrl& url,
+                                            const ResolveAnswer& answer) {
   std::vector<SocketAddress> addresses = answer.addresses;
   for (SocketAddress& address : addresses) address.set_port(*PortOf(url));
-  const std::string key = ToLower(NameAndPort(url));
-  const auto known = runtime.resolved.find(key);
-  if (known != runtime.resolved.end() && known->second->HasAddresses(addresses))
-    return known->second;
-  if (runtime.resolved.size() >= Runtime::kMaxAdHoc)
-    runtime.resolved.erase(runtime.resolved.begin());
-  Loop& loop = runtime.loop;
-  const auto free_later = [&loop](ResolvedGroup* group) {
-    loop.DeleteLater(std::unique_ptr<Deletable>(group));
-  };
-  std::shared_ptr<ResolvedGroup> made(new ResolvedGroup(runtime, url, std::move(addresses)),
-                                      free_later);
-  runtime.resolved.insert_or_assign(key, made);
-  return made;
+  const std::string name = "resolved " + ToLower(NameAndPort(url));
+  if (auto known = runtime.url_groups.Find(name);
+      known != nullptr && known->HasAddresses(addresses))
+    return known;
+  return runtime.url_groups.Make(name, MakeResolvedConf(url, std::move(addresses)));
 }
 
 Resolver* FindResolver(Runtime& runtime, const conf::Location& location) {

@@ -30,26 +30,13 @@ bool ParseProxyUrl(std::string_view text, ProxyUrl* out);
 // Nothing: what the URL says is no port, or it has none (unix:).
 std::optional<uint16_t> PortOf(const ProxyUrl& url);
 
-// An upstream block of that name, else a group of its own for a literal address, kept for the life
-// of the worker. Null: the host is a name that only a resolver could find.
-UpstreamRuntime* FindUpstreamByUrl(Runtime& runtime, const ProxyUrl& url);
-
-// The addresses of one name, as a group: made from an answer of the resolver.
-class ResolvedGroup final : public Deletable {
- public:
-  ResolvedGroup(Runtime& runtime, const ProxyUrl& url, std::vector<SocketAddress> addresses);
-
-  bool HasAddresses(const std::vector<SocketAddress>& addresses) const;
-  UpstreamRuntime& upstream() { return upstream_; }
-
- private:
-  conf::Upstream conf_;
-  UpstreamRuntime upstream_;
-};
-
-// The URL's port must be one (PortOf). Freed by the loop when the last exchange lets go of it.
-std::shared_ptr<ResolvedGroup> FindResolvedGroup(Runtime& runtime, const ProxyUrl& url,
-                                                 const ResolveAnswer& answer);
+// The upstream block of that name, or null.
+UpstreamRuntime* FindUpstreamBlock(Runtime& runtime, const ProxyUrl& url);
+// The group of a literal address. Null: the host is a name that only a resolver could find.
+std::shared_ptr<UrlGroup> FindAddressGroup(Runtime& runtime, const ProxyUrl& url);
+// The addresses of one name, from an answer of the resolver. The URL's port must be one (PortOf).
+std::shared_ptr<UrlGroup> FindResolvedGroup(Runtime& runtime, const ProxyUrl& url,
+                                            const ResolveAnswer& answer);
 
 // The resolver of a location, or null if it has none.
 Resolver* FindResolver(Runtime& runtime, const conf::Location& location);

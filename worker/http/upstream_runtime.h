@@ -2,8 +2,12 @@
 // sessions stick to it.
 #pragma once
 
+#include <fmt/core.h>
+
+#include <chrono>
 #include <memory>
 
+#include "shm/counters.h"
 #include "worker/http/endless.h"
 #include "worker/http/request_queue.h"
 #include "worker/sticky/sticky.h"
@@ -32,11 +36,26 @@ class UpstreamRuntime {
   EndlessExchanges endless;              // those that only the end of a drain ends
   std::unique_ptr<NameWatch> names;      // null: no server is resolved at run time
 
+  // A request has found no server that lives: counted each time, told now and then.
+  void OnNoLivePeers(shm::Counters& counters, uint64_t now_ms);
+
  private:
+  uint64_t tell_again_ms_ = 0;
+
   void OnPeersChanged() {
     pool.KeepOnly(group.peers());
     if (sticky != nullptr) sticky->OnPeersChanged();
   }
 };
+
+inline void UpstreamRuntime::OnNoLivePeers(shm::Counters& counters, uint64_t now_ms) {
+  constexpr std::chrono::minutes kTellEvery{1};
+  counters.incidents.no_live_upstreams.fetch_add(1, std::memory_order_relaxed);
+  if (now_ms < tell_again_ms_) return;
+  tell_again_ms_ = now_ms + static_cast<uint64_t>(std::chrono::milliseconds(kTellEvery).count());
+  counters.alerts.AddOncePer(
+      kTellEvery, LogLevel::kError,
+      fmt::format("no live upstreams in upstream \"{}\"", group.conf().name));
+}
 
 }  // namespace limpet::worker

@@ -23,7 +23,7 @@ Value GetRealpathRoot(Exchange& exchange) {
 
 Value GetRequestFilename(Exchange& exchange) {
   const auto mapped = MapUriToPath(exchange);
-  return mapped ? Value::Of(mapped->path) : Value::None();
+  return mapped ? Value::Of(mapped.path) : Value::None();
 }
 
 }  // namespace limpet::worker

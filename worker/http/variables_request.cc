@@ -8,18 +8,13 @@ namespace limpet::worker {
 
 using conf::Value;
 
-namespace {
-
-Value FieldOrNone(const proto::HeaderList& fields, proto::HeaderId id) {
-  const proto::Header* field = fields.Find(id);
-  return field != nullptr ? Value::Of(field->value) : Value::None();
-}
-
-}  // namespace
-
 // What a request does not have logs as "-".
 Value GetArgs(Exchange& exchange) { return TextOrNone(exchange.request().args); }
-Value GetUri(Exchange& exchange) { return TextOrNone(exchange.request().uri); }
+// Of a target that was refused it is there, and empty.
+Value GetUri(Exchange& exchange) {
+  const Request& request = exchange.request();
+  return request.head->target.empty() ? TextOrNone(request.uri) : Value::Of(request.uri);
+}
 Value GetRequestUri(Exchange& exchange) { return TextOrNone(exchange.request().unparsed_uri); }
 Value GetRequest(Exchange& exchange) { return Value::Of(exchange.request().head->request_line); }
 Value GetServerName(Exchange& exchange) { return Value::Of(exchange.request().server->name); }
@@ -40,7 +35,7 @@ Value GetContentLength(Exchange& exchange) {
 }
 
 Value GetContentType(Exchange& exchange) {
-  return FieldOrNone(exchange.request().headers(), proto::HeaderId::kContentType);
+  return JoinFields(exchange, exchange.request().headers(), "content_type", ", ");
 }
 
 Value GetHost(Exchange& exchange) {

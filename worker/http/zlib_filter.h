@@ -19,7 +19,7 @@ class ZlibFilter : public ByteFilter {
   using ByteFilter::ByteFilter;
 
   void SetInput(std::string_view bytes);  // they must stay until zlib has read them
-  bool HasRoom() const { return block_ && zlib_.avail_out > 0; }
+  bool BlockHasRoom() const { return block_ && zlib_.avail_out > 0; }
   void NewBlock();  // after what is in the present one has been handed on
   void PassOn();
 

@@ -9,11 +9,15 @@ void BlockRef::Reset() {
   if (block != nullptr && --block->references == 0) block->pool->Put(block);
 }
 
-BlockPool::~BlockPool() {
+BlockPool::~BlockPool() { Trim(); }
+
+void BlockPool::Trim() {
   for (FreeList& list : free_) {
     while (list.first != nullptr)
       ::operator delete(std::exchange(list.first, list.first->next_free));
+    list.count = 0;
   }
+  most_ = in_use_;
 }
 
 BlockRef BlockPool::Get(BlockSize size) {
@@ -27,6 +31,7 @@ BlockRef BlockPool::Get(BlockSize size) {
   }
   block->references = 1;
   in_use_ += Bytes(size);
+  if (in_use_ > most_) most_ = in_use_;
   return BlockRef(block);
 }
 

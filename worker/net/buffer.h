@@ -59,7 +59,9 @@ class BlockPool {
 
   BlockRef Get(BlockSize size);
 
-  size_t in_use() const { return in_use_; }  // bytes of blocks that somebody refers to
+  size_t in_use() const { return in_use_; }     // bytes of blocks that somebody refers to
+  size_t most_in_use() const { return most_; }  // since Trim
+  void Trim();                                  // frees what is kept for reuse
 
  private:
   friend class BlockRef;
@@ -73,6 +75,7 @@ class BlockPool {
   static constexpr size_t kKeptBytes = 4 * 1024 * 1024;  // per size; more goes back to the system
   std::array<FreeList, 4> free_{};
   size_t in_use_ = 0;
+  size_t most_ = 0;
 };
 
 }  // namespace limpet::worker

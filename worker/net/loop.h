@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "worker/net/callback.h"
+#include "worker/net/places.h"
 
 namespace limpet::worker {
 
@@ -165,6 +166,9 @@ class Loop {
   // Milliseconds of CLOCK_MONOTONIC, read at most once a pass.
   uint64_t NowMs();
 
+  // Of the connections whose events it delivers.
+  Places& places() { return places_; }
+
   event_base* base() { return base_; }  // for worker/net only
 
  private:
@@ -173,6 +177,7 @@ class Loop {
   void FreeDead();
 
   event_base* base_;
+  Places places_;
   ListLink deferred_;  // the list's head
   std::vector<std::unique_ptr<Deletable>> dead_;
   uint64_t now_ms_ = 0;  // 0: not read yet in this pass

@@ -7,6 +7,13 @@
 
 namespace limpet::worker {
 
+namespace {
+
+constexpr size_t kCopied = 1024;  // they join what is before them: one piece less to write
+constexpr size_t kKeptSegments = 64;
+
+}  // namespace
+
 OutputQueue::Segment& OutputQueue::Push() {
   constexpr size_t kCompactAt = 64;  // a stream that never drains must not grow the vector
   if (first_ >= kCompactAt && first_ * 2 >= segments_.size()) {
@@ -67,7 +74,7 @@ void OutputQueue::AppendStatic(std::string_view bytes) {
 }
 
 void OutputQueue::AppendBlock(BlockRef block, size_t offset, size_t size) {
-  if (size == 0) return;
+  if (size <= kCopied) return Append({block.data() + offset, size});
   Segment& segment = Push();
   segment.data = block.data() + offset;
   segment.size = size;
@@ -113,6 +120,7 @@ Io OutputQueue::SendFrom(Transport& transport, const Segment& segment, uint64_t 
 }
 
 void OutputQueue::Clear() {
+  if (segments_.capacity() > kKeptSegments) segments_ = {};
   segments_.clear();
   first_ = 0;
   size_ = in_files_ = 0;

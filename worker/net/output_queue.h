@@ -29,7 +29,7 @@ class OutputQueue {
 
   void Append(std::string_view bytes);        // copies
   void AppendStatic(std::string_view bytes);  // refers: the bytes must outlive the queue's content
-  void AppendBlock(BlockRef block, size_t offset, size_t size);
+  void AppendBlock(BlockRef block, size_t offset, size_t size);  // small pieces are copied
   // `size` bytes that wait in a pipe: they are spliced, not copied. The transport must be one that
   // can.
   void AppendPipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size);

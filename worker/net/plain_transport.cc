@@ -23,11 +23,14 @@ size_t Total(const iovec* pieces, int count) {
   return total;
 }
 
+int SetTransparent(int fd, bool v6) {
+  const int on = 1;
+  const int level = v6 ? SOL_IPV6 : SOL_IP;
+  const int name = v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT;
+  return ::setsockopt(fd, level, name, &on, sizeof on) == 0 ? 0 : errno;
+}
+
 int BindTo(int fd, const ConnectOptions& options) {
-  const bool v6 = options.bind->family() == AF_INET6;
-  if (options.transparent) {
-    SetOption(fd, v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, 1);
-  }
   // The port is chosen at connect, when the destination is known: more connections per address.
   if (options.bind->port() == 0) SetOption(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1);
   return ::bind(fd, options.bind->get(), options.bind->size()) == 0 ? 0 : errno;
@@ -52,6 +55,10 @@ ConnectingSocket StartConnect(const SocketAddress& address, const ConnectOptions
   if (!fd) return {{}, errno, "socket()"};
   SetConnectOptions(fd.get(), address.family(), options);
   if (options.bind != nullptr) {
+    const bool v6 = options.bind->family() == AF_INET6;
+    const int refused = options.transparent ? SetTransparent(fd.get(), v6) : 0;
+    if (refused != 0)
+      return {{}, refused, v6 ? "setsockopt(IPV6_TRANSPARENT)" : "setsockopt(IP_TRANSPARENT)"};
     if (const int error = BindTo(fd.get(), options); error != 0) return {{}, error, "bind()"};
   }
   const bool done = ::connect(fd.get(), address.get(), address.size()) == 0;

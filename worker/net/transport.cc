@@ -20,6 +20,7 @@ constexpr uint64_t kProbeMs = 50;
 Transport::Transport(Loop& loop, UniqueFd fd)
     : loop_(loop),
       fd_(std::move(fd)),
+      place_(loop.places()),
       redeliver_(loop, Callback::To<&Transport::Deliver>(this)),
       probe_(loop, Callback::To<&Transport::Probe>(this)) {}
 
@@ -48,6 +49,21 @@ void Transport::Close() {
   redeliver_.Cancel();
   probe_.Disarm();
   fd_.Reset();
+  place_.Release();
+}
+
+void Transport::SetIdle(bool idle) {
+  if (!fd_) return;
+  idle ? place_.SetIdle(Callback::To<&Transport::GiveWay>(this)) : place_.SetBusy();
+}
+
+void Transport::GiveWay() {
+  if (handler_ != nullptr) handler_->OnPlaceNeeded();
+}
+
+bool Transport::HasUnread() const {
+  char byte;
+  return ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void Transport::SetReset() {

@@ -47,6 +47,9 @@ class TransportHandler {
   // Comes at most once; unread bytes may still be there. This is how a client that goes away is
   // noticed while its request is served.
   virtual void OnHangup() {}
+  // The connection is idle (Transport::SetIdle), and its place is needed for another: it is to be
+  // closed now, unless there is something to do.
+  virtual void OnPlaceNeeded() {}
 
  protected:
   ~TransportHandler() = default;
@@ -65,6 +68,10 @@ class Transport : public Deletable {
   void WantRead(bool wanted);
   void WantWrite(bool wanted);
   bool wants_read() const { return want_read_; }
+  // An idle connection may have to give way to others (places.h), longest idle first.
+  void SetIdle(bool idle);
+  bool is_idle() const { return place_.idle(); }
+  bool HasUnread() const;  // bytes wait in the socket; asks the system
 
   // For an accepted descriptor: what must happen before the first byte. 0: ready; EINPROGRESS:
   // OnReady follows.
@@ -128,10 +135,12 @@ class Transport : public Deletable {
   void DeliverRead();
   void NoticeHangup();
   void Probe();
+  void GiveWay();
   bool HasUndelivered() const;
 
   Loop& loop_;
   UniqueFd fd_;
+  Place place_;
   TransportHandler* handler_ = nullptr;
   Deferred redeliver_;
   Timer probe_;

@@ -63,6 +63,10 @@ StatusReply Obey(const StatusSource& source, const Json& request) {
   return call.reply();
 }
 
+std::string ReplyLine(const StatusReply& reply) {
+  return OneLine({{"status", reply.status}, {"body", Json::parse(reply.json, nullptr, false)}});
+}
+
 std::string ErrorText(const Json& body) {
   const auto error = body.find("error");
   const std::string text = error != body.end() && error->is_object() ? Text(*error, "text") : "";
@@ -89,8 +93,11 @@ Result<std::string> ControlRequest(const ControlWords& command) {
 }
 
 std::string ControlAnswer(const StatusSource& source, std::string_view line) {
-  const StatusReply reply = Obey(source, Json::parse(line, nullptr, false));
-  return OneLine({{"status", reply.status}, {"body", Json::parse(reply.json, nullptr, false)}});
+  return ReplyLine(Obey(source, Json::parse(line, nullptr, false)));
+}
+
+std::string ControlRefusal(int status, std::string_view text) {
+  return ReplyLine(ApiError(status, text));
 }
 
 ControlText ShowControlReply(const ControlWords& command, std::string_view reply, bool json) {

@@ -27,6 +27,9 @@ Result<std::string> ControlRequest(const ControlWords& command);
 // The line that answers a line, newline included. Whatever comes, an answer goes.
 std::string ControlAnswer(const StatusSource& source, std::string_view line);
 
+// The line that refuses whatever was asked.
+std::string ControlRefusal(int status, std::string_view text);
+
 struct ControlText {
   bool good = false;
   std::string text;  // for the terminal, newline included; of a failure: what is wrong, without one

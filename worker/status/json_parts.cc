@@ -91,6 +91,20 @@ Json WorkersJson(const StatusSource& source) {
   return workers;
 }
 
+Json DeathsJson(const shm::Incidents& incidents) {
+  Json deaths = Json::object();
+  for (size_t i = 0; i < shm::Incidents::kDeaths; ++i)
+    deaths[shm::Incidents::kDeathNames[i]] = incidents.worker_deaths[i].load(kRelaxed);
+  return deaths;
+}
+
+Json IncidentsJson(const shm::Incidents& incidents) {
+  return {{"reload_refused", incidents.reload_refused.load(kRelaxed)},
+          {"loaded", FormatIso8601(incidents.loaded_s.load(kRelaxed))},
+          {"worker_deaths", DeathsJson(incidents)},
+          {"no_live_upstreams", incidents.no_live_upstreams.load(kRelaxed)}};
+}
+
 size_t Queued(const StatusSource& source, const UpstreamGroup& group) {
   const auto at = std::ranges::find(source.upstreams, &group) - source.upstreams.begin();
   const auto index = static_cast<size_t>(at);
@@ -237,6 +251,7 @@ Json RootJson(const StatusSource& source) {
           {"time", FormatIso8601(now)},
           {"uptime_s", started > 0 ? now - started : 0},
           {"write", source.may_write},
+          {"incidents", IncidentsJson(source.counters.incidents)},
           {"connections", std::move(connections)},
           {"workers", WorkersJson(source)}};
 }

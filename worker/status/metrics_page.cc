@@ -91,6 +91,23 @@ void AddProcesses(const StatusSource& source, Page& page) {
               }));
 }
 
+void AddIncidents(const shm::Incidents& incidents, Page& page) {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  page.Begin("limpet_config_last_reload_successful", false,
+             "1, or 0 if the last configuration was refused and an earlier one serves");
+  page.Sample("", incidents.reload_refused.load(kRelaxed) ? 0 : 1);
+  page.Begin("limpet_config_last_reload_success_timestamp_seconds", false,
+             "when the configuration that serves was loaded, since 1970");
+  page.Sample("", incidents.loaded_s.load(kRelaxed));
+  page.Begin("limpet_worker_deaths", true, "workers that ended without being told to");
+  for (size_t i = 0; i < shm::Incidents::kDeaths; ++i) {
+    page.Sample(fmt::format("{{reason=\"{}\"}}", shm::Incidents::kDeathNames[i]),
+                incidents.worker_deaths[i].load(kRelaxed));
+  }
+  page.Begin("limpet_no_live_upstreams", true, "requests that found no server that lives");
+  page.Sample("", incidents.no_live_upstreams.load(kRelaxed));
+}
+
 void AddConnections(const StatusSource& source, Page& page) {
   for (const ConnectionField& field : kConnectionFields) {
     page.Begin(fmt::format("limpet_connections_{}", field.name), field.grows, field.help);
@@ -185,6 +202,7 @@ void AddBoundSessions(const StatusSource& source, Page& page) {
 std::string MetricsPage(const StatusSource& source) {
   Page page;
   AddProcesses(source, page);
+  AddIncidents(source.counters.incidents, page);
   AddConnections(source, page);
   AddZones(source, page);
   AddPeers(source, page);

@@ -64,6 +64,17 @@ std::string Percent(const Json& object, const char* name) {
   return fmt::format("{:.1f}%", found->get<double>() * 100);
 }
 
+// Of whatever an answer is: what has another type is not there.
+bool Flag(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_boolean() && found->get<bool>();
+}
+
+Json List(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_array() ? *found : Json::array();
+}
+
 // One of a collection comes alone, all of them come by name.
 Json ByName(const std::vector<std::string>& command, const Json& body) {
   return command.size() > 1 ? Json{{command[1], body}} : body;
@@ -85,9 +96,9 @@ std::string Servers(const Json& upstreams) {
   Table table({"UPSTREAM", "SERVER", "STATE", "WEIGHT", "CONNS", "REQUESTS", "FAILS", "SESSIONS"});
   bool unknown = false;
   for (const auto& [name, upstream] : upstreams.items()) {
-    const bool shared = upstream.value("shared", false);
+    const bool shared = Flag(upstream, "shared");
     unknown = unknown || !shared;
-    for (const Json& peer : upstream.value("peers", Json::array())) {
+    for (const Json& peer : List(upstream, "peers")) {
       const auto figure = [&](const char* field) { return shared ? Number(peer, field) : "-"; };
       table.Add({name, Text(peer, "server"), shared ? Text(peer, "state") : "-",
                  Number(peer, "weight"), figure("conns"), figure("requests"), figure("fails"),

@@ -11,7 +11,7 @@ using Action = SessionAction;
 Action Elsewhere(const conf::Sticky& conf, bool temporary) {
   const bool comes_back = conf.policy.failback == SessionPolicy::Failback::kImmediate &&
                           conf.kind != conf::StickyKind::kLearn;
-  return temporary || comes_back ? Action::kBalanceTemporarily : Action::kBalance;
+  return temporary || comes_back ? Action::kStandIn : Action::kBalance;
 }
 
 SessionPlan WhenDown(const conf::Sticky& conf) {
@@ -55,6 +55,12 @@ SessionPlan PlanSession(const conf::Sticky& conf, HomeState home) {
       return conf.strict ? kStrict : SessionPlan{Action::kBalance, StickyStatus::kDrained};
   }
   return {};
+}
+
+SessionPlan PlanFullStandIn(const conf::Sticky& conf) {
+  SessionPlan plan = WhenFull(conf);
+  if (plan.action == Action::kBalance) plan.action = Action::kStandIn;
+  return plan;
 }
 
 bool ReturnsHome(const conf::SessionPolicy& policy, uint64_t idle_ms, uint64_t timeout_ms) {

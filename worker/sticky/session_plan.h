@@ -20,11 +20,11 @@ enum class HomeState : uint8_t {
 };
 
 enum class SessionAction : uint8_t {
-  kBalance,             // any server, which takes the session over
-  kBalanceTemporarily,  // any server; the session stays where it is
-  kUseHome,             // the session's server and no other
-  kWait,                // until the session's server has a free place
-  kRefuse               // the client gets `code`
+  kBalance,  // any server, which takes the session over
+  kStandIn,  // the one that stands in for the session's server; the session stays there
+  kUseHome,  // the session's server and no other
+  kWait,     // until the session's server has a free place
+  kRefuse    // the client gets `code`
 };
 
 struct SessionPlan {
@@ -36,6 +36,9 @@ struct SessionPlan {
 };
 
 SessionPlan PlanSession(const conf::Sticky& conf, HomeState home);
+// The same where the server that stands in for the session's own is at max_conns: kStandIn is
+// another one then.
+SessionPlan PlanFullStandIn(const conf::Sticky& conf);
 
 // Whether a session that was moved off its server goes back to it, which can take it again.
 // `timeout_ms` 0: sessions do not end by being idle.

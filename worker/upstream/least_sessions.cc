@@ -3,8 +3,8 @@
 namespace limpet::worker {
 namespace {
 
-// New clients go where the fewest sessions are bound, per weight. Without a session table all are
-// equal: round robin.
+// New clients go where the fewest sessions are bound, or may be bound soon, per weight. Without a
+// session table all are equal: round robin.
 class LeastSessions final : public Balancer {
  public:
   explicit LeastSessions(const SessionCounts* const* counts) : counts_(counts) {}
@@ -12,7 +12,8 @@ class LeastSessions final : public Balancer {
   Peer* Pick(const Tier& tier, PeerSelection& selection, Peer* bound, uint64_t now_ms) override {
     const SessionCounts* counts = *counts_;
     return PickLeastLoaded(tier, selection, bound, now_ms, [counts](const Peer& peer) -> uint64_t {
-      return counts == nullptr ? 0 : counts->BoundTo(peer);
+      if (counts == nullptr) return 0;
+      return counts->BoundTo(peer) + peer.state->opening.load(std::memory_order_relaxed);
     });
   }
 

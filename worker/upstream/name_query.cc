@@ -2,75 +2,56 @@
 
 #include <ares.h>
 #include <arpa/nameser.h>
-#include <netinet/in.h>
 
 #include <algorithm>
-#include <cstring>
-#include <optional>
 #include <utility>
 
-#include "base/text.h"
+#include "base/hash.h"
 
 namespace limpet::worker {
 namespace {
 
-constexpr int kMaxAliases = 50;  // as nginx: a chain of CNAMEs may be a ring
+constexpr uint64_t kRetryMs = 500;  // after a server that could not be reached
+constexpr int kMaxAliases = 50;     // as nginx: a chain of CNAMEs may be a ring
 
-ResolveError ErrorOf(int status) {
-  switch (status) {
-    case ARES_SUCCESS:
-    case ARES_ENODATA:  // nothing but a CNAME, perhaps
+// Of an answer's code.
+ResolveError ErrorOf(int code) {
+  switch (code) {
+    case ns_r_noerror:
       return ResolveError::kNone;
-    case ARES_EFORMERR:
-    case ARES_EBADRESP:
+    case ns_r_formerr:
+    case -1:
       return ResolveError::kFormat;
-    case ARES_ENOTFOUND:
-    case ARES_EBADNAME:
+    case ns_r_nxdomain:
       return ResolveError::kNotFound;
-    case ARES_ENOTIMP:
+    case ns_r_notimpl:
       return ResolveError::kUnimplemented;
-    case ARES_EREFUSED:
+    case ns_r_refused:
       return ResolveError::kRefused;
-    case ARES_ETIMEOUT:
-      return ResolveError::kTimeout;
     default:
       return ResolveError::kServer;
   }
 }
 
-SocketAddress AddressOf(const ns_rr& record) {
-  SocketAddress address = SocketAddress::Any(ns_rr_type(record) == ns_t_a ? AF_INET : AF_INET6, 0);
-  if (address.family() == AF_INET) {
-    std::memcpy(&reinterpret_cast<sockaddr_in*>(address.get())->sin_addr, ns_rr_rdata(record), 4);
-  } else {
-    std::memcpy(&reinterpret_cast<sockaddr_in6*>(address.get())->sin6_addr, ns_rr_rdata(record),
-                16);
-  }
-  return address;
+uint16_t RandomId() {
+  uint16_t id = 0;
+  RandomBytes(&id, sizeof id);
+  return id;
 }
 
 }  // namespace
 
-struct NameQuery::Message {
-  const unsigned char* begin;
-  const unsigned char* end;
-  ns_msg parsed{};
-
-  // The name at `at`, in lower case; nothing if it is broken.
-  std::optional<std::string> NameAt(const unsigned char* at) const {
-    char text[NS_MAXDNAME];
-    if (ns_name_uncompress(begin, end, at, text, sizeof text) < 0) return std::nullopt;
-    return ToLower(text);
-  }
-};
-
 NameQuery::NameQuery(Resolver& resolver, std::string key)
-    : resolver_(resolver), key_(std::move(key)), is_service_(key_.starts_with(kServiceKey)) {
+    : resolver_(resolver),
+      key_(std::move(key)),
+      is_service_(key_.starts_with(kServiceKey)),
+      retry_(resolver.loop_, Callback::To<&NameQuery::OnRetry>(this)) {
   target_ = is_service_ ? key_.substr(kServiceKey.size()) : key_;
 }
 
 void NameQuery::Ask() {
   a_ = aaaa_ = srv_ = {};
+  error_ = ResolveError::kNone;
   if (is_service_) {
     unanswered_ = 1;
     return Send(srv_, ns_t_srv);
@@ -82,11 +63,17 @@ void NameQuery::Ask() {
   if (resolver_.conf_.ipv6) Send(aaaa_, ns_t_aaaa);
 }
 
+// By ares_send(): ares_query() refuses names that nginx asks for.
 void NameQuery::Send(Question& question, int type) {
   question.query = this;
   question.type = type;
-  if (resolver_.channel_ == nullptr) return OnReply(&question, ARES_ENOMEM, 0, nullptr, 0);
-  ares_query(resolver_.channel_, target_.c_str(), ns_c_in, type, &NameQuery::OnReply, &question);
+  const auto message = DnsQuestion(target_, type, RandomId());
+  if (!message || resolver_.channel_ == nullptr) {
+    error_ = std::max(error_, message ? ResolveError::kServer : ResolveError::kNotFound);
+    return OneAnswered();
+  }
+  ares_send(resolver_.channel_, reinterpret_cast<const unsigned char*>(message->data()),
+            static_cast<int>(message->size()), &NameQuery::OnReply, &question);
 }
 
 void NameQuery::OnReply(void* question_ptr, int status, int, unsigned char* bytes,
@@ -94,59 +81,50 @@ void NameQuery::OnReply(void* question_ptr, int status, int, unsigned char* byte
   if (status == ARES_EDESTRUCTION) return;  // the resolver goes, and we with it
   auto& question = *static_cast<Question*>(question_ptr);
   NameQuery& self = *question.query;
-  const ResolveError error = ErrorOf(status);
-  if (error != ResolveError::kNone) {
-    self.error_ = std::max(self.error_, error);
-  } else if (bytes != nullptr) {
-    self.Read(question, bytes, size);
-  }
-  if (--self.unanswered_ == 0) self.AllAnswered();
-}
-
-void NameQuery::Read(Question& question, const unsigned char* bytes, int size) {
-  Message message{.begin = bytes, .end = bytes + size};
-  bool good = ns_initparse(bytes, size, &message.parsed) == 0;
-  const int records = good ? ns_msg_count(message.parsed, ns_s_an) : 0;
-  for (int i = 0; good && i < records; ++i) good = ReadRecord(question, message, i);
-  if (!good) error_ = ResolveError::kFormat;
-}
-
-// False if it is broken. Records of other types are none of ours.
-bool NameQuery::ReadRecord(Question& question, Message& message, int number) {
-  ns_rr record;
-  if (ns_parserr(&message.parsed, ns_s_an, number, &record) != 0) return false;
-  const int type = ns_rr_type(record);
-  const unsigned char* const data = ns_rr_rdata(record);
-  if (type == ns_t_cname) {
-    const auto alias = message.NameAt(data);
-    if (!alias) return false;
-    question.alias = *alias;
-  } else if (type != question.type) {
-    return true;
-  } else if (type == ns_t_srv) {
-    if (ns_rr_rdlen(record) < 7) return false;
-    const auto target = message.NameAt(data + 6);
-    if (!target) return false;
-    const auto number_at = [data](int at) { return static_cast<uint16_t>(ns_get16(data + at)); };
-    question.services.push_back({.target = *target,
-                                 .port = number_at(4),
-                                 .priority = number_at(0),
-                                 .weight = number_at(2)});
+  if (status == ARES_SUCCESS) {
+    self.Read(question, {reinterpret_cast<const char*>(bytes), static_cast<size_t>(size)});
+  } else if (status == ARES_ECONNREFUSED) {
+    self.unreachable_ = true;
   } else {
-    if (ns_rr_rdlen(record) != (type == ns_t_a ? 4 : 16)) return true;
-    question.addresses.push_back(AddressOf(record));
+    self.error_ = std::max(
+        self.error_, status == ARES_ETIMEOUT ? ResolveError::kTimeout : ResolveError::kServer);
   }
-  ttl_ = std::min(ttl_, static_cast<uint32_t>(ns_rr_ttl(record)));
-  return true;
+  self.OneAnswered();
+}
+
+void NameQuery::OneAnswered() {
+  if (--unanswered_ > 0) return;
+  if (!std::exchange(unreachable_, false)) return AllAnswered();
+  // Nobody listens there now: whoever waits may see it come back.
+  retry_.Arm(kRetryMs);
+}
+
+void NameQuery::OnRetry() {
+  if (!waiting.empty()) return Ask();
+  error_ = ResolveError::kServer;
+  resolver_.OnQueryEnd(*this);
+}
+
+void NameQuery::Read(Question& question, std::string_view message) {
+  const ResolveError error = ErrorOf(DnsCode(message));
+  auto answer = error == ResolveError::kNone ? ReadDnsAnswer(message, question.type) : std::nullopt;
+  if (!answer) {
+    error_ = std::max(error_, error == ResolveError::kNone ? ResolveError::kFormat : error);
+    return;
+  }
+  question.answer = std::move(*answer);
+  ttl_ = std::min(ttl_, question.answer.ttl);
 }
 
 // A server that knows the addresses sends them along with the CNAME; one that does not leaves us to
 // ask for them.
 void NameQuery::AllAnswered() {
-  const bool found = !a_.addresses.empty() || !aaaa_.addresses.empty() || !srv_.services.empty();
-  const std::string& alias = is_service_            ? srv_.alias
-                             : resolver_.conf_.ipv6 ? aaaa_.alias
-                                                    : a_.alias;  // as nginx: the later one decides
+  const bool found = !a_.answer.addresses.empty() || !aaaa_.answer.addresses.empty() ||
+                     !srv_.answer.services.empty();
+  const std::string& alias = is_service_ ? srv_.answer.alias
+                             : resolver_.conf_.ipv6
+                                 ? aaaa_.answer.alias
+                                 : a_.answer.alias;  // as nginx: the later one decides
   if (error_ == ResolveError::kNone && !found) {
     if (!alias.empty() && alias != "." && aliases_followed_ < kMaxAliases) {
       ++aliases_followed_;
@@ -162,9 +140,10 @@ std::shared_ptr<ResolveAnswer> NameQuery::MakeAnswer() const {
   auto answer = std::make_shared<ResolveAnswer>();
   answer->error = error_;
   if (error_ != ResolveError::kNone) return answer;
-  answer->services = srv_.services;
-  answer->addresses = a_.addresses;
-  answer->addresses.insert(answer->addresses.end(), aaaa_.addresses.begin(), aaaa_.addresses.end());
+  answer->services = srv_.answer.services;
+  answer->addresses = a_.answer.addresses;
+  const auto& v6 = aaaa_.answer.addresses;
+  answer->addresses.insert(answer->addresses.end(), v6.begin(), v6.end());
   return answer;
 }
 

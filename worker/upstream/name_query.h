@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "worker/upstream/dns_message.h"
 #include "worker/upstream/resolver.h"
 
 namespace limpet::worker {
@@ -30,16 +32,14 @@ class NameQuery {
   struct Question {
     NameQuery* query = nullptr;
     int type = 0;
-    std::vector<SocketAddress> addresses{};
-    std::vector<ServiceRecord> services{};
-    std::string alias{};
+    DnsAnswer answer{};
   };
   static void OnReply(void* question, int status, int timeouts, unsigned char* bytes,
                       int size) noexcept;
   void Send(Question& question, int type);
-  struct Message;
-  void Read(Question& question, const unsigned char* bytes, int size);
-  bool ReadRecord(Question& question, Message& message, int number);
+  void Read(Question& question, std::string_view message);
+  void OneAnswered();
+  void OnRetry();
   void AllAnswered();
 
   Resolver& resolver_;
@@ -48,6 +48,8 @@ class NameQuery {
   std::string target_;  // what is being asked: the name, or what it is an alias of
   Question a_, aaaa_, srv_;
   int unanswered_ = 0;
+  bool unreachable_ = false;  // by one of the questions: none of their answers counts
+  Timer retry_;
   int aliases_followed_ = 0;
   uint32_t ttl_ = UINT32_MAX;  // seconds
   ResolveError error_ = ResolveError::kNone;

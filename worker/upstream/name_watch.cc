@@ -84,7 +84,7 @@ class NameWatch::Name {
     std::vector<shm::ResolvedPeer> peers;
     for (SocketAddress address : answer.addresses) {
       address.set_port(server_.port);
-      AddOnce(peers, {.address = address});
+      peers.push_back({.address = address});
     }
     Use(peers, answer.until_ms);
   }
@@ -105,7 +105,8 @@ class NameWatch::Name {
     if (all) UseTargets();
   }
 
-  // The records of the first priority are primaries, all others backups.
+  // The records of the first priority are primaries, all others backups. Each is a peer, as in
+  // nginx, also where two say the same.
   void UseTargets() {
     const ResolveAnswer& answer = main_.answer();
     uint16_t first = UINT16_MAX;
@@ -122,10 +123,10 @@ class NameWatch::Name {
     for (const ServiceRecord& record : answer.services) {
       const Target& target = TargetOf(record);
       for (const SocketAddress& address : AddressesOf(target, record, known)) {
-        AddOnce(peers, {.address = address,
-                        .target = record.target,
-                        .weight = std::max<uint32_t>(record.weight, 1),
-                        .backup = record.priority != first});
+        peers.push_back({.address = address,
+                         .target = record.target,
+                         .weight = std::max<uint32_t>(record.weight, 1),
+                         .backup = record.priority != first});
       }
     }
     Use(peers, until_ms);
@@ -151,19 +152,14 @@ class NameWatch::Name {
       addresses = target.lookup.answer().addresses;
     } else if (error != ResolveError::kNotFound) {
       for (const auto& [peer, state] : known) {
-        if (peer.target == record.target) addresses.push_back(peer.address);
+        if (peer.target != record.target) continue;
+        SocketAddress address = peer.address;
+        address.set_port(record.port);
+        if (std::ranges::find(addresses, address) == addresses.end()) addresses.push_back(address);
       }
     }
     for (SocketAddress& address : addresses) address.set_port(record.port);
     return addresses;
-  }
-
-  // A peer per address: the first record that gives it counts.
-  static void AddOnce(std::vector<shm::ResolvedPeer>& peers, shm::ResolvedPeer peer) {
-    const bool known = std::ranges::any_of(peers, [&](const shm::ResolvedPeer& other) {
-      return other.address == peer.address && other.target == peer.target;
-    });
-    if (!known) peers.push_back(std::move(peer));
   }
 
   void Use(const std::vector<shm::ResolvedPeer>& peers, uint64_t until_ms) {

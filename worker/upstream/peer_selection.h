@@ -73,6 +73,7 @@ struct PeerSelection {
   // State of the methods.
   TriedSet tried;
   Peer* current = nullptr;  // chosen and not yet given to Done
+  bool opening = false;     // `current` counts this request as one that may begin a session
   int tries = 0;            // attempts left; 0: no next upstream
   bool on_backup = false;   // the primaries have been given up
   int lookups = 0;          // of hash, ip_hash, random: beyond 20 it is round robin's turn

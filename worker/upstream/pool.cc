@@ -16,6 +16,7 @@ class UpstreamPool::Slot final : public TransportHandler {
     if (!connection.transport->StillIdle()) pool_.Drop(*this);
   }
   void OnWritable() override {}
+  void OnPlaceNeeded() override { pool_.Drop(*this); }
 
   PooledConnection connection;
   int address_id = 0;
@@ -45,6 +46,7 @@ PooledConnection UpstreamPool::Take(const Peer& peer, const void* tag, std::stri
     if (slot->connection.scope != scope) continue;
     Unlink(*slot);
     slot->older = std::exchange(free_, slot);
+    slot->connection.transport->SetIdle(false);
     return std::move(slot->connection);
   }
   return {};
@@ -70,6 +72,7 @@ void UpstreamPool::Put(const Peer& peer, PooledConnection connection, const void
   slot.connection.transport->set_handler(&slot);
   slot.connection.transport->WantWrite(false);
   slot.connection.transport->WantRead(true);
+  slot.connection.transport->SetIdle(true);
   Link(slot);
   if (!timer_.armed()) ArmTimer();
 }

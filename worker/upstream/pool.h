@@ -1,7 +1,8 @@
 // Connections to a group's peers that are kept between requests, per worker and generation. The
 // most recently used one of an address is given out first; when more than the configured number are
-// idle, the least recently used is closed. A kept connection that is closed, or on which bytes
-// arrive unasked, is dropped. Keeping and taking make no system call.
+// idle, the least recently used is closed; so it is when others need its place (places.h). A kept
+// connection that is closed, or on which bytes arrive unasked, is dropped. Keeping and taking make
+// no system call.
 #pragma once
 
 #include <cstdint>

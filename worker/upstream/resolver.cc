@@ -71,6 +71,7 @@ class Resolver::Socket final : public Deletable {
   Socket(Resolver& resolver, int fd)
       : resolver_(resolver),
         fd_(fd),
+        place_(resolver.loop_.places()),
         read_(resolver.loop_, fd, Callback::To<&Socket::OnReadable>(this)),
         write_(resolver.loop_, fd, Callback::To<&Socket::OnWritable>(this),
                FdWatch::Interest::kWrite) {}
@@ -87,6 +88,7 @@ class Resolver::Socket final : public Deletable {
 
   Resolver& resolver_;
   int fd_;
+  Place place_;
   FdWatch read_;
   FdWatch write_;
 };

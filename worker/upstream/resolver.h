@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "conf/config.h"
 #include "worker/net/loop.h"
+#include "worker/upstream/dns_message.h"
 
 struct ares_channeldata;
 
@@ -34,14 +35,6 @@ enum class ResolveError : uint8_t {
   kTimeout = 110,
 };
 std::string_view Name(ResolveError error);  // "Host not found"
-
-// An SRV record, RFC 2782.
-struct ServiceRecord {
-  std::string target;  // lower case, without a dot at the end
-  uint16_t port = 0;
-  uint16_t priority = 0;  // the least is asked first
-  uint16_t weight = 0;
-};
 
 struct ResolveAnswer {
   std::vector<SocketAddress> addresses;      // IPv4 before IPv6, with port 0

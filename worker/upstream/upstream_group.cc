@@ -7,6 +7,8 @@
 #include <map>
 #include <utility>
 
+#include "worker/upstream/stand_in.h"
+
 namespace limpet::worker {
 namespace {
 
@@ -208,7 +210,29 @@ Peer* UpstreamGroup::ChooseFrom(PeerSelection& selection, Peer* bound, uint64_t 
     return Account(selection, &peer, now_ms);
   }
   Peer* peer = PickFromTiers(selection, bound, now_ms);
-  return peer == nullptr ? nullptr : Account(selection, peer, now_ms);
+  if (peer == nullptr) return nullptr;
+  Account(selection, peer, now_ms);
+  BeginOpening(selection, bound);
+  return peer;
+}
+
+// A request without a session, or of one that moves, may bind a session to this peer. Until that is
+// known it counts as one, or all that come at the same moment would go to the same peer.
+void UpstreamGroup::BeginOpening(PeerSelection& selection, const Peer* bound) {
+  if (conf_.method != conf::BalanceMethod::kLeastSessions || selection.dry) return;
+  if (selection.current == bound) return;
+  selection.opening = shm::PeerStates::AddOpening(*selection.current->state, slot_);
+}
+
+void UpstreamGroup::EndOpening(PeerSelection& selection) {
+  if (!std::exchange(selection.opening, false)) return;
+  shm::PeerStates::DropOpening(*selection.current->state, slot_);
+}
+
+void UpstreamGroup::SessionsHeard(PeerSelection& selection) {
+  if (!selection.opening) return;
+  const shm::PeerStates::Guard guard(*states_);
+  EndOpening(selection);
 }
 
 Peer* UpstreamGroup::PickFromTiers(PeerSelection& selection, Peer* bound, uint64_t now_ms) {
@@ -242,6 +266,25 @@ Peer* UpstreamGroup::TryPeer(PeerSelection& selection, Peer* peer, uint64_t now_
   // The method sees it as a bound one, so that it counts in round robin's weights.
   set.balancer->Pick(peer->backup ? set.backups : set.primaries, selection, peer, now_ms);
   return Account(selection, peer, now_ms);
+}
+
+Peer* UpstreamGroup::StandIn(const PeerSelection& selection, std::string_view session,
+                             const Peer& home, bool only_ready, uint64_t now_ms) const {
+  Peer* best = nullptr;
+  double best_score = 0;
+  for (Peer& peer : selection.set->peers) {
+    if (best != nullptr && peer.backup && !best->backup) break;
+    if (peer.server_id == home.server_id) continue;
+    const PeerCondition condition = ConditionIn(selection, peer, false, now_ms);
+    if (condition != PeerCondition::kReady && (only_ready || condition != PeerCondition::kFull))
+      continue;
+    const double score = StandInScore(session, peer.server_id, peer.weight());
+    if (score > best_score) {
+      best = &peer;
+      best_score = score;
+    }
+  }
+  return best;
 }
 
 Peer* UpstreamGroup::Account(PeerSelection& selection, Peer* peer, uint64_t now_ms) {
@@ -297,9 +340,10 @@ void UpstreamGroup::RequireChecks(uint64_t generation) {
 
 bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now_ms,
                          const AttemptResult& result) {
-  Peer* const peer = std::exchange(selection.current, nullptr);
-  assert(peer != nullptr);
+  assert(selection.current != nullptr);
   const shm::PeerStates::Guard guard(*states_);
+  EndOpening(selection);
+  Peer* const peer = std::exchange(selection.current, nullptr);
   shm::PeerStates::DropConn(*peer->state, slot_);
   CountResult(*peer->state, result);
   Average(peer->state->header_time_ms, result.header_ms);

@@ -76,6 +76,12 @@ class UpstreamGroup {
   // Exactly this peer whatever its tier, or null if it cannot take the request now.
   Peer* TryPeer(PeerSelection& selection, Peer* peer, uint64_t now_ms);
 
+  // The peer that has a session's requests for as long as `home` is away; see stand_in.h. One in
+  // service that the selection has not tried, a primary if there is one; at max_conns, too, unless
+  // `only_ready`. Null: there is none.
+  Peer* StandIn(const PeerSelection& selection, std::string_view session, const Peer& home,
+                bool only_ready, uint64_t now_ms) const;
+
   // Whether a peer can take this request, of a session bound to it or of any other; one that the
   // selection has tried counts as down.
   PeerCondition Condition(const PeerSelection& selection, const Peer& peer, bool bound_session,
@@ -86,6 +92,9 @@ class UpstreamGroup {
   // Its response has begun and is going to be used. It is in service again at once, not only when
   // a response that may be long has ended: other requests of its sessions are to find it.
   void Answered(const PeerSelection& selection, uint64_t now_ms);
+  // What its response had to say of sessions has been heard: least_sessions counts the session
+  // itself from now on, if there is one.
+  void SessionsHeard(PeerSelection& selection);
   // The attempt with selection.current has ended. True if the peer is over max_fails now (log it:
   // "upstream server temporarily disabled").
   bool Done(PeerSelection& selection, Outcome outcome, uint64_t now_ms,
@@ -118,6 +127,8 @@ class UpstreamGroup {
   Peer* Account(PeerSelection& selection, Peer* peer, uint64_t now_ms);
   static PeerCondition ConditionIn(const PeerSelection& selection, const Peer& peer,
                                    bool bound_session, uint64_t now_ms);
+  void BeginOpening(PeerSelection& selection, const Peer* bound);
+  void EndOpening(PeerSelection& selection);
   bool CountFailure(Peer& peer, uint64_t now_ms);
   void CountSuccess(Peer& peer, uint64_t now_ms);
 

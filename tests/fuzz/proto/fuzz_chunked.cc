@@ -1,8 +1,8 @@
 // A chunked body: read whole and byte by byte it must be the same.
-#include <cstdlib>
 #include <string>
 
 #include "proto/http1/chunked.h"
+#include "tests/fuzz/fuzz.h"
 
 using limpet::proto::ChunkedDecoder;
 
@@ -21,8 +21,7 @@ std::string Decode(const std::string& bytes, size_t step) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string bytes(reinterpret_cast<const char*>(data), size);
-  if (Decode(bytes, 1) != Decode(bytes, bytes.size() + 1)) std::abort();
-  return 0;
+FUZZ_TARGET(chunked, input) {
+  const std::string bytes(input);
+  FUZZ_CHECK(Decode(bytes, 1) == Decode(bytes, bytes.size() + 1), "pieces are read otherwise");
 }

@@ -1,19 +1,19 @@
 // A response head and its framing.
-#include <cstdlib>
 #include <string>
 
 #include "proto/cookie.h"
 #include "proto/http1/framing.h"
 #include "proto/http1/response_parser.h"
+#include "tests/fuzz/fuzz.h"
 
 using namespace limpet::proto;
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
-  const std::string head(reinterpret_cast<const char*>(bytes), size);
+FUZZ_TARGET(response, input) {
+  const std::string head(input);
   ResponseParser parser;
-  if (parser.Parse(head.data(), head.size(), 4096) != HeadStatus::kComplete) return 0;
-  if (parser.consumed() > head.size() || parser.head().status < 100) std::abort();
+  if (parser.Parse(head.data(), head.size(), 4096) != HeadStatus::kComplete) return;
+  FUZZ_CHECK(parser.consumed() <= head.size(), "the head ends behind the bytes");
+  FUZZ_CHECK(parser.head().status >= 100 && parser.head().status <= 999, "a code has three digits");
   ResponseFraming(Method::kGet, parser.head());
   FindSetCookie(parser.head().headers, "session");
-  return 0;
 }

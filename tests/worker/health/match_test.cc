@@ -11,7 +11,8 @@ namespace limpet::worker {
 namespace {
 
 constexpr std::string_view kAnswer =
-    "HTTP/1.1 301 Moved\r\nServer: one\r\nX-State: ready\r\nX-State: really\r\n\r\n";
+    "HTTP/1.1 301 Moved\r\nServer: one\r\nX-State: ready\r\nX-State: really\r\n"
+    "X-Bomb: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\r\n\r\n";
 
 std::unique_ptr<const conf::Config> Load(const std::string& match) {
   const std::string text = "events{}http{match m{" + match +
@@ -28,8 +29,9 @@ std::string Judge(const std::string& match, std::string_view body = {}) {
   proto::ResponseParser parser;
   parser.Parse(kAnswer.data(), kAnswer.size(), 4096);
   const conf::Match& m = config->http->matches[0];
-  const std::string_view failed = JudgeHead(&m, parser.head());
-  return std::string(failed.empty() ? JudgeBody(m, body) : failed);
+  ProbeResult result = JudgeHead(&m, parser.head());
+  if (result.good()) result = JudgeBody(m, body);
+  return std::string(result.failed_in) + result.detail;
 }
 
 TEST(Match, JudgesTheStatus) {
@@ -59,20 +61,33 @@ TEST(Match, JudgesTheBody) {
   EXPECT_EQ(Judge("body !~ bad;", "too bad"), "checking body");
 }
 
+// Whatever is asked of it, an answer that cannot be judged is a bad one, and the log says why.
+TEST(Match, FailsWhereARegularExpressionGivesUp) {
+  const std::string bomb = std::string(40, 'a') + "b";
+  const std::string why = " (pcre2_match() failed: match limit exceeded using \"^(a+)+$\")";
+  EXPECT_EQ(Judge("body ~ ^(a+)+$;", bomb), "checking body" + why);
+  EXPECT_EQ(Judge("body !~ ^(a+)+$;", bomb), "checking body" + why);
+  EXPECT_EQ(Judge("header X-Bomb ~ ^(a+)+$;"), "checking header" + why);
+  EXPECT_EQ(Judge("header X-Bomb !~ ^(a+)+$;"), "checking header" + why);
+  EXPECT_EQ(Judge("body ~ ^(?:.|\\s)*well;", std::string(200'000, ' ') + "well"), "");
+}
+
 TEST(Match, OfNothingIsTwoAndThreeHundreds) {
   proto::ResponseHead head;
   for (const auto& [status, good] :
        {std::pair{199, false}, {200, true}, {399, true}, {400, false}}) {
     head.status = status;
-    EXPECT_EQ(JudgeHead(nullptr, head).empty(), good) << status;
+    EXPECT_EQ(JudgeHead(nullptr, head).good(), good) << status;
   }
 }
 
 TEST(ProbeRequest, HasTheConstantHeadersOfTheLocation) {
   const auto config = Load("status 200;");
   const conf::Location& location = *config->http->upstreams[0]->checks[0];
-  EXPECT_EQ(ProbeRequest(location, config->http->variables),
+  std::string failure;
+  EXPECT_EQ(ProbeRequest(location, config->http->variables, &failure),
             "GET /alive HTTP/1.1\r\nHost: a.example\r\nX-From: u\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(failure, "");
 }
 
 TEST(CheckCounter, CountsInARow) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <string>
 
@@ -26,7 +27,9 @@ class Collector final : public BodyFilter {
   }
   void Flush() override { ++flushes; }
   void End() override { ++ends; }
+  bool HasRoom() const override { return text.size() < room; }
 
+  size_t room = SIZE_MAX;
   std::string text;
   int flushes = 0;
   int ends = 0;
@@ -133,6 +136,53 @@ TEST(SubFilter, LongBodiesAndReplacements) {
     expected += std::string(5000, 'n') + longer;
   }
   EXPECT_EQ(Replaced(text, {{"match", longer}}, false, 4093), expected);
+}
+
+TEST(SubFilter, MakesNoMoreThanThereIsRoomFor) {
+  BlockPool pool;
+  Collector end;
+  const std::string longer(1000, 'r');
+  const std::string text(50'000, 'x');
+  SubFilter filter(pool, &end, {{"x", longer}}, false);
+  end.room = 1000;
+  filter.Write({}, text);
+  filter.End();
+  EXPECT_LT(end.text.size(), 64u * 1024);
+  EXPECT_TRUE(filter.HoldsBack());
+  for (int i = 0; i < 10; ++i) filter.Pump();
+  EXPECT_LT(end.text.size(), 64u * 1024) << "without room nothing goes on";
+  size_t before = 0;
+  while (filter.HoldsBack()) {
+    before = end.text.size();
+    end.room = before + 1;
+    filter.Pump();
+    ASSERT_LT(end.text.size() - before, 64u * 1024);
+    ASSERT_GT(end.text.size(), before);
+  }
+  EXPECT_EQ(end.text, std::string(50'000 * 1000, 'r'));
+  EXPECT_EQ(end.ends, 1);
+}
+
+TEST(GzipFilter, KeepsWhatThereIsNoRoomForAndItsFlushAndEnd) {
+  BlockPool pool;
+  Collector end;
+  GzipFilter gzip(pool, &end, 1, -1);
+  const std::string noise = Noise(200'000);
+  end.room = 0;
+  gzip.WriteFile(FileOf(noise), 0, noise.size());
+  for (int i = 0; i < 100; ++i) gzip.Write({}, "tail!");
+  gzip.Flush();
+  EXPECT_EQ(end.text, "");
+  EXPECT_EQ(end.flushes, 0);
+  end.room = SIZE_MAX;
+  gzip.Pump();
+  EXPECT_EQ(end.flushes, 1);
+  std::string want = noise;
+  for (int i = 0; i < 100; ++i) want += "tail!";
+  EXPECT_EQ(Inflate(end.text), want);
+  EXPECT_FALSE(gzip.HoldsBack());
+  gzip.End();
+  EXPECT_EQ(end.ends, 1);
 }
 
 TEST(GzipFilter, TellsItsRatioAtTheEnd) {

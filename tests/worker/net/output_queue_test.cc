@@ -139,10 +139,16 @@ TEST_F(OutputQueueTest, SaysMoreBeforeAFile) {
   EXPECT_EQ(transport_.got, "headbody");
 }
 
+TEST_F(OutputQueueTest, SmallPiecesOfBlocksShareOne) {
+  for (int i = 0; i < 100; ++i) queue_.AppendBlock(pool_.Get(BlockSize::k16K), 0, 10);
+  EXPECT_EQ(queue_.size(), 1000u);
+  EXPECT_EQ(pool_.in_use(), Bytes(BlockSize::k4K));
+}
+
 TEST_F(OutputQueueTest, ReleasesBlocksAsTheyAreSent) {
-  for (int i = 0; i < 3; ++i) queue_.AppendBlock(pool_.Get(BlockSize::k16K), 0, 1000);
+  for (int i = 0; i < 3; ++i) queue_.AppendBlock(pool_.Get(BlockSize::k16K), 0, 2000);
   EXPECT_EQ(pool_.in_use(), 3 * Bytes(BlockSize::k16K));
-  transport_.budget = 1500;
+  transport_.budget = 3000;
   EXPECT_EQ(queue_.Flush(transport_), FlushResult::kBlocked);
   EXPECT_EQ(pool_.in_use(), 2 * Bytes(BlockSize::k16K));
   queue_.Clear();

@@ -37,7 +37,7 @@ const Row kRows[] = {
     {.what = "down, temporary",
      .on_down = Down::kTemporary,
      .home = HomeState::kDown,
-     .plan = {Action::kBalanceTemporarily, Status::kRebound}},
+     .plan = {Action::kStandIn, Status::kRebound}},
     {.what = "down, fail",
      .on_down = Down::kFail,
      .home = HomeState::kDown,
@@ -68,12 +68,12 @@ const Row kRows[] = {
      .kind = Kind::kCookie,
      .failback = Failback::kImmediate,
      .home = HomeState::kDown,
-     .plan = {Action::kBalanceTemporarily, Status::kRebound}},
+     .plan = {Action::kStandIn, Status::kRebound}},
     {.what = "so it does when its home is full",
      .kind = Kind::kCookie,
      .failback = Failback::kImmediate,
      .home = HomeState::kFull,
-     .plan = {Action::kBalanceTemporarily, Status::kBusy}},
+     .plan = {Action::kStandIn, Status::kBusy}},
     {.what = "a learned one is moved, and moved back",
      .failback = Failback::kImmediate,
      .home = HomeState::kDown,
@@ -117,6 +117,16 @@ TEST(SessionPlan, IsWhatTheTableSays) {
       EXPECT_EQ(plan.code, row.plan.code) << row.what;
     }
   }
+}
+
+TEST(SessionPlan, OfAFullStandInFollowsOnBusy) {
+  conf::Sticky conf;
+  EXPECT_EQ(PlanFullStandIn(conf), (SessionPlan{Action::kStandIn, Status::kBusy}));
+  conf.policy.on_busy = Busy::kQueue;
+  EXPECT_EQ(PlanFullStandIn(conf), (SessionPlan{Action::kWait, Status::kBusy}));
+  conf.policy.on_busy = Busy::kFail;
+  conf.policy.busy_code = 429;
+  EXPECT_EQ(PlanFullStandIn(conf), (SessionPlan{Action::kRefuse, Status::kBusy, 429}));
 }
 
 TEST(ReturnsHome, NeverWhenIdleOrAtOnce) {

@@ -176,6 +176,18 @@ TEST(Distribution, HashSharesKeysByWeight) {
   }
 }
 
+// Where round robin goes on after the requests of sessions, number by number as nginx 1.31.5 does:
+// a session's requests count, but of those in a row only so many as a turn allows.
+TEST(Distribution, RoundRobinGoesOnAfterSessionsAsNginxDoes) {
+  Fixture f(Servers({Server(8081), Server(8082), Server(8083), Server(8084)}));
+  EXPECT_EQ(f.Sequence(4), "1234");
+  for (const int session : {2, 1, 3, 4}) {
+    Peer* const bound = &f.group.peers()[static_cast<size_t>(session - 1)];
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(f.Request({}, bound), session);
+  }
+  EXPECT_EQ(f.Sequence(6), "212312");
+}
+
 TEST(Distribution, IpHashSharesNetworksByWeightAndKeepsThemTogether) {
   Fixture f(Servers(Five(), Method::kIpHash));
   const auto visit = [&](int network, int host) {

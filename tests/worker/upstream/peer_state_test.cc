@@ -78,7 +78,7 @@ TEST(PeerStates, ConnectionsOfADeadWorkerAreForgotten) {
   });
   hold(4);
   EXPECT_EQ((*states)[0].conns, 3u);
-  registry.ForgetWorker(3);
+  EXPECT_TRUE(registry.ForgetWorker(3));
   EXPECT_EQ((*states)[0].conns, 1u);
 }
 

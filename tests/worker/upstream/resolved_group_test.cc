@@ -171,6 +171,22 @@ TEST(ResolvedGroup, AnotherTargetAtAnAddressIsAnotherServer) {
   EXPECT_EQ(n.group->FindByServerId(before), nullptr);
 }
 
+TEST(ResolvedGroup, TwoEqualRecordsAreTwoPeers) {
+  auto service = Resolved();
+  service.service = "http";
+  Names n({service});
+  n.Give({At(1, 80, "a.test"), At(1, 80, "a.test")});
+  EXPECT_EQ(n.Peers(), "10.0.0.1:80 10.0.0.1:80 ");
+  n.group->peers()[0].state->failed = 7;
+  n.group->peers()[1].state->failed = 8;
+  n.Give({At(1, 80, "a.test"), At(1, 80, "a.test"), At(2, 80, "a.test")});
+  EXPECT_EQ(n.Peers(), "10.0.0.1:80 10.0.0.1:80 10.0.0.2:80 ");
+  EXPECT_EQ(n.group->peers()[0].state->failed + n.group->peers()[1].state->failed, 15u);
+  n.Give({At(1, 80, "a.test")});
+  EXPECT_EQ(n.Peers(), "10.0.0.1:80 ");
+  EXPECT_EQ(n.group->peers()[0].state->failed, 7u);
+}
+
 TEST(ResolvedGroup, ANewWeightKeepsTheState) {
   auto service = Resolved();
   service.service = "http";

@@ -47,10 +47,10 @@ std::string Srv(unsigned priority, unsigned weight, unsigned port, std::string_v
 
 class NameServer {
  public:
-  explicit NameServer(Loop& loop)
+  explicit NameServer(Loop& loop, const SocketAddress& at = *SocketAddress::ParseIp("127.0.0.1", 0))
       : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)),
         watch_(loop, fd_.get(), Callback::To<&NameServer::OnReadable>(this)) {
-    address_ = *SocketAddress::ParseIp("127.0.0.1", 0);
+    address_ = at;
     EXPECT_EQ(::bind(fd_.get(), address_.get(), address_.size()), 0);
     socklen_t size = address_.capacity();
     EXPECT_EQ(::getsockname(fd_.get(), address_.get(), &size), 0);
@@ -188,6 +188,39 @@ TEST_F(ResolverTest, ARingOfAliasesEnds) {
   server_.Give("a.test", ns_t_cname, EncodeName("b.test"));
   server_.Give("b.test", ns_t_cname, EncodeName("a.test"));
   EXPECT_NE(Resolve("a.test").error, ResolveError::kNone);
+}
+
+// As nginx takes them.
+TEST_F(ResolverTest, AnAliasMayBeLongerThanNamesAre) {
+  conf_.ipv6 = false;
+  const std::string label(63, 'a');
+  const std::string name = label + "." + label + "." + label + "." + label;
+  server_.Give("web.test", ns_t_cname, EncodeName(name));
+  server_.Give(name, ns_t_a, V4("10.0.0.9"));
+  EXPECT_EQ(Text(Resolve("web.test")), "10.0.0.9 ");
+}
+
+TEST_F(ResolverTest, WhatIsNoNameIsNotFound) {
+  for (const char* name : {"", ".", "a..b", ".a"}) {
+    EXPECT_EQ(Resolve(name).error, ResolveError::kNotFound) << name;
+  }
+  EXPECT_EQ(Resolve(std::string(64, 'a') + ".test").error, ResolveError::kNotFound);
+  EXPECT_TRUE(server_.asked.empty());
+}
+
+TEST_F(ResolverTest, AsksAgainWhereNobodyListensYet) {
+  conf_.ipv6 = false;
+  const SocketAddress place = NameServer(loop_).address();  // and nobody there any more
+  conf_.servers = {place};
+  Lookup lookup(Callback::To<&ResolverTest::OnAnswer>(this));
+  ASSERT_FALSE(lookup.Start(resolver(), "web.test"));
+  loop_.RunOnce();  // it has been refused
+  loop_.RunOnce();
+  EXPECT_TRUE(lookup.waiting());
+  NameServer late(loop_, place);
+  late.Give("web.test", ns_t_a, V4("10.0.0.1"));
+  Wait(1);
+  EXPECT_EQ(Text(lookup.answer()), "10.0.0.1 ");
 }
 
 TEST_F(ResolverTest, TellsErrorsApart) {

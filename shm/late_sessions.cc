@@ -1,0 +1,83 @@
+#include "shm/late_sessions.h"
+
+#include <utility>
+
+namespace limpet::shm {
+namespace {
+
+constexpr uint32_t kSlotsPerStep = 2048;  // some microseconds where there is no news
+
+// The peer of that name there; kNoPeer if it is none of the servers any more.
+uint16_t PeerIn(const SessionTable& to, const SessionTable& from, uint16_t peer) {
+  const uint16_t there = to.peers().Find(from.PeerName(peer));
+  return there != kNoPeer && to.peers().Active(there) ? there : kNoPeer;
+}
+
+}  // namespace
+
+void LateSessions::Add(Zone zone, const SessionTable& table, uint64_t moved_ms) {
+  earlier_.insert(earlier_.begin(), Earlier{std::move(zone), table, TickOf(moved_ms), {}});
+}
+
+bool LateSessions::Fetch(const SessionKey& key, SessionTable* to, uint64_t now_ms) const {
+  bool brought = false;
+  for (const Earlier& from : earlier_) {
+    if (from.table.Superseded()) continue;
+    const auto news = from.table.ReadRecord(key);
+    brought = (news && Bring(from, *news, to, now_ms)) || brought;
+  }
+  return brought;
+}
+
+Found LateSessions::Peek(const SessionKey& key, const SessionTable& to, uint64_t now_ms) const {
+  for (const Earlier& from : earlier_) {
+    if (from.table.Superseded()) continue;
+    const auto news = from.table.ReadRecord(key);
+    if (!news || news->last_tick < from.moved_tick) continue;
+    const uint16_t peer = PeerIn(to, from.table, news->peer);
+    if (peer != kNoPeer) return to.Judge(news->last_tick, peer, now_ms);
+  }
+  return {};
+}
+
+void LateSessions::Forget(const SessionKey& key, uint64_t now_ms) const {
+  for (const Earlier& from : earlier_) {
+    SessionTable table = from.table;
+    table.Forget(key, now_ms);
+  }
+}
+
+bool LateSessions::Bring(const Earlier& from, const SessionRecord& news, SessionTable* to,
+                         uint64_t now_ms) {
+  if (news.last_tick < from.moved_tick) return false;
+  const uint16_t peer = PeerIn(*to, from.table, news.peer);
+  return peer != kNoPeer && to->Adopt(news, peer, from.moved_tick, now_ms);
+}
+
+bool LateSessions::Step(SessionTable* to, uint64_t now_ms) {
+  for (size_t i = 0; i < earlier_.size(); ++i) {
+    Earlier& from = earlier_[i];
+    if (!from.walk.more) continue;  // of this round
+    if (from.walk.shard == 0 && from.walk.slot == 0) from.last = from.zone.Alone();
+    SlotWalk next = from.walk;
+    for (const SessionRecord& news : from.table.UsedSince(from.moved_tick, kSlotsPerStep, &next)) {
+      Bring(from, news, to, now_ms);  // may give up here, and this piece is walked once more
+    }
+    from.walk = next;
+    if (!from.walk.more && from.last) {
+      from.table.Supersede();
+      earlier_.erase(earlier_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    return true;
+  }
+  for (Earlier& from : earlier_) from.walk = {};
+  return false;
+}
+
+void LateSessions::BringAll(SessionTable* to, uint64_t now_ms) {
+  for (Earlier& from : earlier_) from.walk = {};
+  while (Step(to, now_ms)) {
+  }
+}
+
+}  // namespace limpet::shm

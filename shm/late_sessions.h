@@ -1,0 +1,51 @@
+// What the tables of a zone's earlier sizes still hear. Processes of the old configuration go on
+// with the old table until they end: what they learn and touch there reaches the table that took
+// its place when somebody looks for it, at once, and anyway from time to time until the last of
+// them has ended.
+//
+// Made by the master before it forks: workers have a copy of it, over the same memory. A session
+// that the new table had from the beginning and lost since (forgotten, rotated) does not come back:
+// only what the old one heard after the move counts.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "shm/session_table.h"
+#include "shm/zone.h"
+
+namespace limpet::shm {
+
+class LateSessions {
+ public:
+  // `table` is in `zone`, and its sessions were moved at that time.
+  void Add(Zone zone, const SessionTable& table, uint64_t moved_ms);
+  bool empty() const { return earlier_.empty(); }
+
+  // Any process. Whether an earlier table has news of this session, which `to` has now.
+  bool Fetch(const SessionKey& key, SessionTable* to, uint64_t now_ms) const;
+  Found Peek(const SessionKey& key, const SessionTable& to, uint64_t now_ms) const;
+  void Forget(const SessionKey& key, uint64_t now_ms) const;
+
+  // The master. A bounded piece of a walk through the earlier tables that brings their news over;
+  // true: there is more of this walk. A table that nobody else used when its walk began is let go
+  // at the end of it.
+  bool Step(SessionTable* to, uint64_t now_ms);
+  void BringAll(SessionTable* to,
+                uint64_t now_ms);  // all that they have heard so far
+
+ private:
+  struct Earlier {
+    Zone zone;
+    SessionTable table;
+    uint32_t moved_tick;
+    SlotWalk walk;
+    bool last = false;  // the walk began when nobody else used it
+  };
+  static bool Bring(const Earlier& from, const SessionRecord& news, SessionTable* to,
+                    uint64_t now_ms);
+
+  std::vector<Earlier> earlier_;
+};
+
+}  // namespace limpet::shm

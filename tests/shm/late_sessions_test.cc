@@ -1,0 +1,163 @@
+// A zone changes its size while others use it: what the old table hears reaches the new one.
+#include "shm/late_sessions.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "shm/session_zone.h"
+
+namespace limpet::shm {
+namespace {
+
+using namespace std::chrono_literals;
+
+class LateSessionsTest : public testing::Test {
+ protected:
+  LateSessionsTest() {
+    options_.name = "limpet-late-" + std::to_string(::getpid());
+    options_.bytes = 256 * 1024;
+    options_.policy.timeout = 60s;
+    old_.emplace(Open());
+    a_ = old_->table().PeerIndex("a");
+    old_->table().PeerIndex("b");
+  }
+  ~LateSessionsTest() override { Zone::Remove(options_.name); }
+
+  SessionZone Open() { return *SessionZone::OpenOrCreate(options_, now_); }
+
+  // The zone gets another size; the old one is still used.
+  void Resize(size_t bytes = 512 * 1024) {
+    options_.bytes = bytes;
+    new_.emplace(Open());
+    Zone earlier = *new_->TakeEarlier();
+    const SessionTable table = *SessionTable::Attach(earlier.data(), earlier.size());
+    late_.Add(std::move(earlier), table, now_);
+    new_->table().set_late(&late_);
+  }
+  uint16_t Peer(SessionZone& zone, const char* name) { return zone.table().peers().Find(name); }
+  void Learn(SessionZone& zone, const std::string& id, const char* peer) {
+    zone.table().Learn(zone.table().KeyOf(id), Peer(zone, peer), now_);
+  }
+  bool Touch(SessionZone& zone, const std::string& id) {
+    return zone.table().Touch(zone.table().KeyOf(id), now_);
+  }
+  // The name of a session's server in the new table; "" if there is none.
+  std::string Where(const std::string& id) {
+    SessionTable& table = new_->table();
+    const Found found = table.Lookup(table.KeyOf(id), now_, false);
+    return found.result == LookupResult::kHit ? table.PeerName(found.peer) : "";
+  }
+  // The same without asking the old one.
+  std::string WhereHere(const std::string& id) {
+    new_->table().set_late(nullptr);
+    const std::string where = Where(id);
+    new_->table().set_late(&late_);
+    return where;
+  }
+  void Walk() {
+    while (late_.Step(&new_->table(), now_)) {
+    }
+  }
+
+  SessionZone::Options options_;
+  uint64_t now_ = 1'000'000;
+  std::optional<SessionZone> old_, new_;
+  LateSessions late_;
+  uint16_t a_ = 0;
+};
+
+TEST_F(LateSessionsTest, ASessionThatBeginsAtTheOldTableIsFoundAtOnce) {
+  Resize();
+  now_ += 200;
+  Learn(*old_, "late", "b");
+  EXPECT_EQ(Where("late"), "b");
+  EXPECT_EQ(WhereHere("late"), "");  // looking takes no lock
+  EXPECT_TRUE(Touch(*new_, "late"));
+  EXPECT_EQ(WhereHere("late"), "b");
+  EXPECT_EQ(new_->table().Check(now_), "");
+}
+
+TEST_F(LateSessionsTest, OneThatIsOnlyTouchedThereDoesNotEnd) {
+  Learn(*old_, "tunnel", "a");
+  Learn(*old_, "idle", "a");
+  Resize();
+  for (int i = 0; i < 5; ++i) {
+    now_ += 30'000;
+    EXPECT_TRUE(Touch(*old_, "tunnel"));
+  }
+  EXPECT_EQ(WhereHere("tunnel"), "");
+  EXPECT_EQ(Where("tunnel"), "a");
+  EXPECT_EQ(Where("idle"), "");
+  Walk();
+  EXPECT_EQ(WhereHere("tunnel"), "a");
+  EXPECT_EQ(new_->table().Live(), 1u + 1u);  // `idle` is not collected yet
+}
+
+TEST_F(LateSessionsTest, WhatTheNewTableKnowsBetterStays) {
+  for (const char* id : {"moved", "forgotten", "untouched"}) Learn(*old_, id, "a");
+  now_ += 5000;
+  Resize();
+  now_ += 5000;
+  Learn(*new_, "moved", "b");
+  new_->table().Forget(new_->table().KeyOf("forgotten"), now_);
+  now_ += 5000;
+  Touch(*old_, "moved");
+  Learn(*old_, "untouched", "b");
+  Walk();
+  EXPECT_EQ(Where("moved"), "b");
+  EXPECT_EQ(Where("forgotten"), "");
+  EXPECT_EQ(Where("untouched"), "b");
+}
+
+TEST_F(LateSessionsTest, SessionsOfServersThatAreGoneAreNone) {
+  Resize();
+  now_ += 200;
+  Learn(*old_, "late", "b");
+  new_->table().RetirePeer(Peer(*new_, "b"));
+  Walk();
+  EXPECT_EQ(Where("late"), "");
+  EXPECT_EQ(new_->table().Live(), 0u);
+}
+
+TEST_F(LateSessionsTest, TheOldTableIsLetGoWhenItsLastUserHasEnded) {
+  const pid_t user = ::fork();  // has inherited the old zone, as a worker has
+  if (user == 0) {
+    for (;;) ::pause();
+  }
+  Resize();
+  now_ += 200;
+  Learn(*old_, "late", "b");
+  old_.reset();  // the master's own
+  Walk();
+  EXPECT_FALSE(late_.empty());
+  ::kill(user, SIGKILL);
+  ::waitpid(user, nullptr, 0);
+  Walk();
+  EXPECT_TRUE(late_.empty());
+  EXPECT_EQ(WhereHere("late"), "b");
+}
+
+TEST_F(LateSessionsTest, ThroughTwoSizesAtOnce) {
+  Resize();
+  std::optional<SessionZone> first = std::move(old_);
+  old_ = std::move(new_);
+  Resize(1024 * 1024);
+  now_ += 200;
+  Learn(*first, "first", "a");
+  Learn(*old_, "second", "b");
+  EXPECT_EQ(Where("first"), "a");
+  EXPECT_EQ(Where("second"), "b");
+  late_.BringAll(&new_->table(), now_);
+  EXPECT_EQ(WhereHere("first"), "a");
+  EXPECT_EQ(WhereHere("second"), "b");
+}
+
+}  // namespace
+}  // namespace limpet::shm

@@ -1,0 +1,104 @@
+"""A prefix and what is left behind it: nothing leads out of the folder, or of the upstream's path, that was given."""
+import os
+
+import pytest
+
+from client import Connection, get
+from daemon import Limpet
+from origin import Origin, Reply
+
+CONFIG = r"""
+events { }
+http {
+    default_type text/plain;
+    server {
+        listen {port};
+        root {dir}/srv/pub/deep;
+        location /files { alias {dir}/srv/pub/; autoindex on; }
+        location ^~ /strong { alias {dir}/srv/pub/; }
+        location /dotted { alias {dir}/srv/pub/.; }
+        location /tried { alias {dir}/srv/pub/; try_files $uri $uri/ =404; }
+        location ~ ^/caught(.*)$ { alias {dir}/srv/pub/$1; }
+        location /var { alias {dir}/srv/$arg_d/; }
+        location /rooted/ { root {dir}/srv/$arg_d; }
+        location /names/ { alias {dir}/srv/pub/; index $arg_i; }
+        location /any { try_files /$arg_f =404; }
+        location /rewritten { rewrite ^/rewritten(.*)$ /deep/$1 last; }
+        location /broken { rewrite ^/broken(.*)$ /$1 break; root {dir}/srv/pub; }
+        location /deep/ { alias {dir}/srv/pub/deep/; }
+        location /page { error_page 404 /deep/$arg_p; return 404; }
+        location /fallback { try_files /none /deep/$arg_p; }
+        location /accel { proxy_pass http://127.0.0.1:{origin}/accel; }
+        location /proxied { proxy_pass http://127.0.0.1:{origin}/v1/; }
+        location ~ ^/matched(.*)$ { proxy_pass http://127.0.0.1:{origin}/v1/$1; }
+        location /changed { rewrite ^/changed(.*)$ /v1/$1 break; proxy_pass http://127.0.0.1:{origin}; }
+        location /asis { proxy_pass http://127.0.0.1:{origin}$request_uri; }
+        location /whole { rewrite ^ $request_uri; rewrite ^/whole(.*)$ $1 break; proxy_pass http://127.0.0.1:{origin}; }
+        location /mirrored { mirror /copy/$arg_p; mirror_request_body off; proxy_pass http://127.0.0.1:{origin}/m/; }
+        location /copy/ { proxy_pass http://127.0.0.1:{origin}; }
+        location /own/ { rewrite ^/own/(.*)$ /deep/../deep/$1 last; }
+    }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def origin():
+    with Origin(respond=lambda request: Reply(request.target.encode())) as origin:
+        yield origin
+
+
+@pytest.fixture(scope="module")
+def limpet(origin):
+    with Limpet(CONFIG, origin=origin.port, start=False) as limpet:
+        for name in ("srv/secret", "srv/pub/file", "srv/pub/deep/file", "srv/pub/deep/rooted/file", "srv/pub/index.html"):
+            os.makedirs(os.path.dirname(limpet.path(name)), exist_ok=True)
+            with open(limpet.path(name), "w") as out:
+                out.write(name)
+        limpet.start()
+        yield limpet
+
+
+@pytest.mark.parametrize("path", [
+    "/files../secret", "/files%2e./secret", "/files..", "/files../", "/files..%2fsecret", "/strong../secret",
+    "/dotted./secret", "/tried../secret", "/tried..", "/caught../secret", "/var/secret?d=pub/..", "/rooted/?d=..",
+    "/names/?i=../secret", "/any?f=../../secret", "/rewritten../../secret", "/rewritten../file", "/broken../secret",
+    "/page?p=../file", "/page?p=../../secret", "/fallback?p=../file", "/proxied../x", "/proxied..", "/matched../x",
+    "/changed../x"])
+def test_what_would_climb_is_404(limpet, origin, path):
+    hits = origin.hits
+    answer = get(limpet.port, path)
+    assert answer.status == 404 and b"404 Not Found" in answer.body
+    assert origin.hits == hits
+
+
+@pytest.mark.parametrize("path, body", [
+    ("/files/file", "srv/pub/file"), ("/filesfile", "srv/pub/file"), ("/files/", "srv/pub/index.html"),
+    ("/strongdeep/../file", "404"), ("/tried/file", "srv/pub/file"), ("/caught/file", "srv/pub/file"),
+    ("/var/file?d=pub", "srv/pub/file"), ("/rooted/file?d=pub/deep", "srv/pub/deep/rooted/file"),
+    ("/names/?i=file", "srv/pub/file"), ("/any?f=file", "srv/pub/deep/file"), ("/rewritten/file", "srv/pub/deep/file"),
+    ("/broken/file", "srv/pub/file"), ("/page?p=file", "srv/pub/deep/file"), ("/fallback?p=file", "srv/pub/deep/file"),
+    ("/own/file", "srv/pub/deep/file"),
+    ("/proxied/x", "/v1//x"), ("/proxied..x", "/v1/..x"), ("/matched/x", "/v1//x"), ("/changed/x", "/v1//x"),
+    ("/asis/a/../b", "/asis/a/../b"), ("/whole/a/../b", "/a/../b"), ("/whole?a=../b", "?a=../b"),
+    ("/matched/x?a=/../b", "/v1//x?a=/../b")])
+def test_what_does_not_climb_goes_on(limpet, path, body):
+    connection = Connection(limpet.port)
+    answer = connection.request(path)
+    assert answer.text == body or (answer.status == 404 and body == "404")
+
+
+def test_no_copy_of_it_is_made(limpet, origin):
+    get(limpet.port, "/mirrored?p=x")
+    get(limpet.port, "/mirrored?p=../x")
+    get(limpet.port, "/mirrored?p=y")
+    assert [r.target for r in origin.requests if r.target.startswith("/copy/")] == ["/copy/x?p=x", "/copy/y?p=y"]
+
+
+def test_the_pair_of_slashes_is_warned_of(limpet):
+    warned = limpet.run("-t").stderr
+    lines = [line for line in warned.splitlines() if "has no slash at its end" in line]
+    assert len(lines) == 7
+    assert '[warn] location "/files" has no slash at its end, but "' in warned
+    assert f'"/files../" would lead out of it and is refused in {limpet.path("limpet.conf")}:8' in warned
+    assert 'location "/proxied" has no slash at its end, but "/v1/" has' in warned
