@@ -59,6 +59,13 @@ Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
     if (n < 0) return Failed("write()", path, errno);
     bytes.remove_prefix(static_cast<size_t>(n));
   }
+  return {};
+}
+
+Status WriteAndSync(int fd, std::span<const std::string_view> pieces, const std::string& path) {
+  for (const std::string_view piece : pieces) {
+    if (auto status = WriteAll(fd, piece, path); !status) return status;
+  }
   return ::fsync(fd) == 0 ? Status() : Status(Failed("fsync()", path, errno));
 }
 
@@ -70,9 +77,7 @@ Result<UniqueFd> CreateBeside(const std::string& path, std::string* name) {
     UniqueFd fd(::open(name->c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (fd) return fd;
     if (errno != EEXIST || i == kMostNames) return Failed("open()", *name, errno);
-    uint64_t random = 0;
-    RandomBytes(&random, sizeof random);
-    *name = fmt::format("{}.new{:016x}", path, random);
+    *name = NameBeside(path);
   }
 }
 
@@ -121,11 +126,21 @@ void MakeFolderOf(const std::string& path) {
   ::mkdir(folder.c_str(), 0700);
 }
 
+std::string NameBeside(const std::string& path) {
+  uint32_t random = 0;
+  RandomBytes(&random, sizeof random);
+  return fmt::format("{}.{:08x}", path, random);
+}
+
 Status ReplaceFile(const std::string& path, std::string_view bytes) {
+  return ReplaceFile(path, std::span(&bytes, 1));
+}
+
+Status ReplaceFile(const std::string& path, std::span<const std::string_view> pieces) {
   std::string name;
   auto fd = CreateBeside(path, &name);
   if (!fd) return fd.error();
-  Status done = WriteAll(fd->get(), bytes, name);
+  Status done = WriteAndSync(fd->get(), pieces, name);
   if (done && std::rename(name.c_str(), path.c_str()) != 0) {
     done = ErrnoError(fmt::format("rename() \"{}\" to \"{}\" failed", name, path), errno);
   }

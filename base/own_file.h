@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,7 +23,11 @@ Result<UniqueFd> OpenOwnFile(const std::string& path);
 
 // Makes the file's content exactly that, mode 0600: as a whole or not at all, over a power cut,
 // too. What stands at the path is replaced, not followed.
+Status ReplaceFile(const std::string& path, std::span<const std::string_view> pieces);
 Status ReplaceFile(const std::string& path, std::string_view bytes);
+
+// A name beside `path` that nobody can know before.
+std::string NameBeside(const std::string& path);
 
 // The folder of a file, with those that it is in, mode 0700. Best effort: what fails is said by
 // whoever opens the file.

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/own_file.h"
 #include "base/socket_address.h"
 
 namespace limpet::master {
@@ -24,7 +25,6 @@ Result<UniqueFd> ListenAt(const std::string& path) {
   const SocketAddress address = SocketAddress::Unix(path);
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return ErrnoError("socket() failed", errno);
-  ::unlink(path.c_str());
   const mode_t before = ::umask(0177);  // nobody else can connect, not even for a moment
   const int bound = ::bind(fd.get(), address.get(), address.size());
   const int error = errno;
@@ -70,7 +70,7 @@ Status ControlSocket::Open(const std::string& path) {
   if (path.size() + 12 > sizeof(sockaddr_un::sun_path)) {
     return InvalidArgument(fmt::format("the path of the control socket \"{}\" is too long", path));
   }
-  const std::string beside = fmt::format("{}.{}", path, ::getpid());
+  const std::string beside = NameBeside(path);
   auto fd = ListenAt(beside);
   if (!fd) return fd.error();
   struct stat made {};

@@ -20,8 +20,10 @@ namespace {
 
 constexpr uint64_t kSettleMs =
     100;  // new workers are at work before old ones turn connections away
-constexpr uint64_t kStopWithinMs = 2000;  // then SIGKILL
-constexpr uint64_t kLookEveryMs = 1000;   // at the workers' pulses
+constexpr uint64_t kStopWithinMs = 2000;   // then SIGKILL
+constexpr uint64_t kLossEveryMs = 10'000;  // an alert of a lost worker, on the average
+constexpr uint64_t kLossesAtOnce = 8;      // in a row
+constexpr uint64_t kLookEveryMs = 1000;    // at the workers' pulses
 
 bool LogsToStderr(const conf::Config& config, const Paths& paths) {
   if (paths.error_log == "stderr") return true;
@@ -181,6 +183,10 @@ StateKeeper::Hooks Master::KeeperHooks() {
 void Master::OnLost(shm::Incidents::Death how, const std::string& text) {
   shm::Counters& counters = *shared_->counters();
   counters.incidents.worker_deaths[how].fetch_add(1, std::memory_order_relaxed);
+  // One after the other they would push all else off the list.
+  const uint64_t now = MonotonicMs();
+  if (losses_told_until_ms_ > now + kLossesAtOnce * kLossEveryMs) return;
+  losses_told_until_ms_ = std::max(losses_told_until_ms_, now) + kLossEveryMs;
   const bool hung = how == shm::Incidents::kByWatchdog;
   counters.alerts.Add(LogLevel::kAlert, text + (hung ? ": its event loop stood still" : ""));
 }
@@ -206,7 +212,8 @@ void Master::Loop() {
 }
 
 void Master::OnSignal(const Signal& signal) {
-  LIMPET_LOG(log(), LogLevel::kNotice, "{}", Describe(signal));
+  const bool routine = signal.number == SIGCHLD && keeper_->IsWriter(signal.sender);
+  LIMPET_LOG(log(), routine ? LogLevel::kInfo : LogLevel::kNotice, "{}", Describe(signal));
   switch (signal.number) {
     case SIGCHLD:
       return supervisor_->Reap();

@@ -83,6 +83,7 @@ class Master {
   std::optional<uint64_t> retire_at_ms_;  // when workers of older generations are told to end
   std::optional<uint64_t> stop_at_ms_;    // when a graceful stop has taken too long
   std::optional<uint64_t> kill_at_ms_;    // when those that did not stop are killed
+  uint64_t losses_told_until_ms_ = 0;     // see OnLost
   uint64_t look_at_ms_ = 0;               // when workers are looked at next
   bool others_gone_ = false;              // to be settled in shared memory
   bool reclaims_ = false;                 // the same

@@ -32,6 +32,7 @@ class StateKeeper {
   void LookAtServers() { look_at_ms_ = 0; }  // an operator may have changed something
   void Write();                              // all of it, now
 
+  bool IsWriter(pid_t child) const { return writer_.Is(child); }
   bool Forget(pid_t dead, int status);  // true if it was the child that writes
   void Finish(bool ours);               // the last word, after the last worker; ours: nobody else's
 

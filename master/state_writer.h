@@ -27,6 +27,7 @@ class StateWriter {
   // Starts a child unless one is at work.
   void Start(uint64_t now_ms);
   bool busy() const { return child_ > 0; }
+  bool Is(pid_t child) const { return busy() && child == child_; }
 
   void Tick(uint64_t now_ms);
   std::optional<uint64_t> NextDeadline() const { return end_at_ms_; }

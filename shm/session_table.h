@@ -170,7 +170,8 @@ class SessionTable {
 
   // For snapshots, migration and the check after a crash; slow.
   uint64_t RepairAll(bool nobody_else_is_here, uint64_t now_ms);  // sessions found
-  std::vector<SessionRecord> Export(uint64_t now_ms);  // the unexpired ones, newest first
+  // The unexpired ones, newest first; one that moves at that moment may be there twice.
+  std::vector<SessionRecord> Export(uint64_t now_ms) const;
   // Into a table of our own, newest first, as Export() gives them. False: full. Never rotates.
   bool Import(const SessionRecord& record, uint16_t peer, uint64_t now_ms);
   // What a session was last told, whether or not it is over; takes no lock.
@@ -206,6 +207,8 @@ class SessionTable {
   LearnResult Renew(Shard& shard, const Slot& slot, Value value, const PolicyView& policy,
                     uint32_t now, bool* done);
   bool MakeRoom(Shard& shard, const PolicyView& policy, uint32_t now);
+  void ExportShard(Shard shard, uint64_t now_ms, std::vector<SessionRecord>* all) const;
+  void CopyShard(const Shard& shard, uint32_t now, std::vector<SessionRecord>* all) const;
   void Walk(PeerWalk* walk, uint32_t budget, uint64_t now_ms, uint16_t from, uint16_t to);
 
   std::byte* memory_ = nullptr;

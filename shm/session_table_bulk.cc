@@ -182,21 +182,41 @@ uint64_t SessionTable::RepairAll(bool nobody_else_is_here, uint64_t now_ms) {
   return Live();
 }
 
-std::vector<SessionRecord> SessionTable::Export(uint64_t now_ms) {
-  const PolicyView policy = View();
+// Without the lock, as lookups do: nobody waits for a copy of the table. What is filled anew at
+// that moment is left out. A session that was moved may have been missed, which the count of moves
+// shows; only where that goes on and on the lock is taken.
+void SessionTable::ExportShard(Shard shard, uint64_t now_ms,
+                               std::vector<SessionRecord>* all) const {
+  constexpr int kTries = 8;
   const uint32_t now = TickOf(now_ms);
+  const size_t before = all->size();
+  for (int i = 0; i < kTries; ++i) {
+    all->resize(before);
+    const uint32_t moves = LoadAcquire(shard.head().moves);
+    CopyShard(shard, now, all);
+    if (LoadAcquire(shard.head().moves) == moves) return;
+  }
+  const ShardLock lock(shard, now, counters_->repaired);
+  all->resize(before);
+  CopyShard(shard, now, all);
+}
+
+void SessionTable::CopyShard(const Shard& shard, uint32_t now,
+                             std::vector<SessionRecord>* all) const {
+  const PolicyView policy = View();
+  for (uint32_t index = 0; index < shard.SlotCount(); ++index) {
+    const uint64_t tag = shard.TagAt(index);
+    const Slot slot = shard.At(index);
+    if (!slot || shard.TagAt(index) != tag) continue;
+    if (policy.Expired(slot.value.tick(), now) || !peers_.Active(slot.value.peer())) continue;
+    all->push_back(RecordOf(tag, slot.value));
+  }
+}
+
+std::vector<SessionRecord> SessionTable::Export(uint64_t now_ms) const {
   std::vector<SessionRecord> all;
   all.reserve(Live() + geometry_.shards);
-  for (uint32_t i = 0; i < geometry_.shards; ++i) {
-    Shard shard = ShardAt(i);
-    const ShardLock lock(shard, now, counters_->repaired);
-    for (uint32_t index = 0; index < shard.SlotCount(); ++index) {
-      const Slot slot = shard.At(index);
-      if (!slot || policy.Expired(slot.value.tick(), now)) continue;
-      if (!peers_.Active(slot.value.peer())) continue;
-      all.push_back(RecordOf(shard.TagAt(index), slot.value));
-    }
-  }
+  for (uint32_t i = 0; i < geometry_.shards; ++i) ExportShard(ShardAt(i), now_ms, &all);
   std::stable_sort(all.begin(), all.end(),
                    [](const auto& a, const auto& b) { return a.last_tick > b.last_tick; });
   return all;

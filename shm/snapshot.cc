@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -116,6 +117,53 @@ void ImportAged(SessionRecord record, uint64_t age, const PeerMap& map, SessionT
   if (table->Import(record, map[record.peer], now.boot_ms)) ++result->moved;
 }
 
+std::string PeersOf(const PeerDirectory& peers) {
+  std::string bytes;
+  for (uint16_t i = 0; i < peers.size(); ++i) {
+    if (!peers.Active(i)) continue;
+    PeerRecord peer{};
+    const std::string name = peers.Name(i);
+    peer.index = i;
+    peer.name_size = static_cast<uint32_t>(name.size());
+    std::memcpy(peer.name, name.data(), name.size());
+    bytes += BytesOf(peer);
+  }
+  return bytes;
+}
+
+// The file's content in pieces, so that of a big table there is one copy in memory and no more.
+class Snapshot {
+ public:
+  Snapshot(SessionTable& table, const SnapshotTime& now)
+      : peers_(PeersOf(table.peers())), sessions_(table.Export(now.boot_ms)) {
+    std::memcpy(header_.magic, kMagic, sizeof kMagic);
+    header_.version = kVersion;
+    header_.peers = static_cast<uint32_t>(peers_.size() / sizeof(PeerRecord));
+    header_.sessions = sessions_.size();
+    header_.boot_ms = now.boot_ms;
+    header_.wall_seconds = now.wall_seconds;
+    now.boot_id.copy(header_.boot_id, sizeof header_.boot_id - 1);
+    header_.key = table.secret();
+    Crc32Stream crc;
+    crc.Add(peers_);
+    crc.Add(Sessions());
+    header_.body_crc = crc.value();
+    header_.header_crc = HeaderCrc(header_);
+  }
+
+  std::array<std::string_view, 3> Pieces() const { return {BytesOf(header_), peers_, Sessions()}; }
+
+ private:
+  std::string_view Sessions() const {
+    return {reinterpret_cast<const char*>(sessions_.data()),
+            sessions_.size() * sizeof(SessionRecord)};
+  }
+
+  FileHeader header_{};
+  std::string peers_;
+  std::vector<SessionRecord> sessions_;
+};
+
 }  // namespace
 
 SnapshotTime SnapshotTime::Now() {
@@ -125,33 +173,10 @@ SnapshotTime SnapshotTime::Now() {
 }
 
 std::string Encode(SessionTable& table, const SnapshotTime& now) {
-  std::string body;
-  FileHeader header{};
-  const PeerDirectory& peers = table.peers();
-  for (uint16_t i = 0; i < peers.size(); ++i) {
-    if (!peers.Active(i)) continue;
-    PeerRecord peer{};
-    const std::string name = peers.Name(i);
-    peer.index = i;
-    peer.name_size = static_cast<uint32_t>(name.size());
-    std::memcpy(peer.name, name.data(), name.size());
-    body += BytesOf(peer);
-    ++header.peers;
-  }
-  const std::vector<SessionRecord> sessions = table.Export(now.boot_ms);
-  body.append(reinterpret_cast<const char*>(sessions.data()),
-              sessions.size() * sizeof(SessionRecord));
-
-  std::memcpy(header.magic, kMagic, sizeof kMagic);
-  header.version = kVersion;
-  header.sessions = sessions.size();
-  header.boot_ms = now.boot_ms;
-  header.wall_seconds = now.wall_seconds;
-  now.boot_id.copy(header.boot_id, sizeof header.boot_id - 1);
-  header.key = table.secret();
-  header.body_crc = Crc32(body);
-  header.header_crc = HeaderCrc(header);
-  return std::string(BytesOf(header)) + body;
+  const Snapshot snapshot(table, now);
+  std::string bytes;
+  for (const std::string_view piece : snapshot.Pieces()) bytes += piece;
+  return bytes;
 }
 
 Result<Moved> Decode(std::string_view bytes, SessionTable* table, const SnapshotTime& now) {
@@ -175,7 +200,8 @@ Result<Moved> Decode(std::string_view bytes, SessionTable* table, const Snapshot
 }
 
 Status Save(SessionTable& table, const std::string& path, const SnapshotTime& now) {
-  return ReplaceFile(path, Encode(table, now));
+  const Snapshot snapshot(table, now);
+  return ReplaceFile(path, snapshot.Pieces());
 }
 
 Result<Moved> Load(const std::string& path, SessionTable* table, const SnapshotTime& now) {

@@ -114,5 +114,18 @@ TEST_F(RobustMutexTest, OfATableKeepsNobodyFromCollectingTheOtherShards) {
   EXPECT_EQ(table.Live(), 0u);
 }
 
+TEST_F(RobustMutexTest, OfATableKeepsNobodyFromACopyOfIt) {
+  const size_t bytes = 64 << 10;
+  const Zone memory = *Zone::Anonymous(bytes);
+  SessionTable table = SessionTable::Format(memory.data(), bytes);
+  const uint16_t peer = table.PeerIndex("a");
+  for (uint64_t i = 0; i < 100; ++i) {
+    table.Learn({{i * 0x9E37'79B9'7F4A'7C15 + 1, i}}, peer, 1'000'000);
+  }
+  const Geometry geometry = Geometry::For(bytes);
+  const StoppedHolder holder(Shard(memory.data() + geometry.shards_offset, geometry).head().lock);
+  EXPECT_EQ(table.Export(1'000'000).size(), 100u);
+}
+
 }  // namespace
 }  // namespace limpet::shm

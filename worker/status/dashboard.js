@@ -269,6 +269,7 @@ function draw([root, zoneData, upstreamData, alertData]) {
   workers.update(new Map(root.workers.map(w => [w.pid, w])));
   alerts.update(new Map(alertData.map(a => [a.number, a])));
   $('no-alerts').hidden = alertData.length > 0;
+  $('refused').hidden = !root.incidents.reload_refused;
   performance.measure('draw', 'draw');
 }
 function redraw() { if (last) upstreams.update(new Map(Object.entries(last[2]))); }
