@@ -114,6 +114,21 @@ std::optional<LogLevel> ParseLogLevel(std::string_view name) {
   return std::nullopt;
 }
 
+std::string EscapeForLog(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  out.reserve(text.size());
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= ' ' && byte < 0x7F) {
+      out += c;
+    } else {
+      out.append("\\x").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
+    }
+  }
+  return out;
+}
+
 void Log::Add(LogTarget* target, LogLevel level) {
   sinks_.push_back({target, level});
   targets_.push_back(target);
@@ -126,7 +141,7 @@ void Log::Write(LogLevel level, uint64_t connection, std::string_view message) c
   std::string line =
       fmt::format("{} [{}] {}#{}: ", FormatErrorLogTime(Now().seconds), Name(level), pid, pid);
   if (connection != 0) line += fmt::format("*{} ", connection);
-  line += message;
+  line += EscapeForLog(message);
   for (const Sink& sink : sinks_) {
     if (level <= sink.level) sink.target->Write(level, line);
   }

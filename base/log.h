@@ -62,6 +62,10 @@ class Log {
     if ((log).Enabled(level)) (log).Write((level), 0, fmt::format(__VA_ARGS__)); \
   } while (false)
 
+// A message as a line shows it: every byte but printable ASCII as \xHH. What clients and upstreams
+// say can then neither begin a line nor command a terminal.
+std::string EscapeForLog(std::string_view text);
+
 // " (111: Connection refused)", nginx's way to show errno.
 std::string ErrnoText(int errnum);
 
@@ -70,7 +74,7 @@ struct SyslogSpec {
   std::string server;                   // address[:port] or unix:/path
   int facility = 23;                    // local7
   LogLevel severity = LogLevel::kInfo;  // of access log lines
-  std::string tag = "nginx";            // nginx's default: users' filters expect it
+  std::string tag = "limpet";
   bool hostname = true;
 };
 

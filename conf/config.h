@@ -174,8 +174,9 @@ struct Config {
   bool daemon = true;
   bool master_process = true;
   int worker_processes = 1;
-  std::string pid_path;     // absolute
-  std::string user, group;  // empty: not set
+  bool compatible_nginx = false;  // calls itself nginx: see worker/http/version.h
+  std::string pid_path;           // absolute
+  std::string user, group;        // empty: not set
   std::string lock_file;
   std::string control_path;           // socket of the command line's talk with the master; absolute
   std::string state_path;             // where sessions are kept over a restart; absolute
@@ -215,7 +216,7 @@ struct LoadOptions {
   std::string error_log;          // -e; relative to the prefix; "stderr"
   std::string global_directives;  // -g
   int cpus = 1;                   // for worker_processes auto
-  std::string default_pid;    // where the configuration names none; absolute; empty: logs/nginx.pid
+  std::string default_pid;  // where the configuration names none; absolute; empty: logs/limpet.pid
   std::string default_state;  // the same for state_path
 };
 

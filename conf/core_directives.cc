@@ -104,6 +104,12 @@ Status Events(Block& outer, const Directive& d) {
   return outer.loader.Apply(d.block, block);
 }
 
+Status Compatible(Block& b, const Directive& d) {
+  if (d.args[0] != "nginx") return InvalidValue(d.args[0]);
+  b.config.compatible_nginx = true;
+  return {};
+}
+
 constexpr std::array kRows = std::to_array<Row>({
     {"daemon", kMain, kOneArg, kOnce, Setting<Flag, &Config::daemon>, "on",
      "leave the terminal and go on in the background"},
@@ -112,18 +118,22 @@ constexpr std::array kRows = std::to_array<Row>({
     {"worker_processes", kMain, kOneArg, kOnce, WorkerProcesses, "1",
      "number of workers; auto: one for each CPU"},
     {"user", kMain, Takes(1, 2), kOnce, User, "", "user and group of the workers"},
-    {"pid", kMain, kOneArg, kOnce, Setting<PrefixPath, &Config::pid_path>, "logs/nginx.pid",
+    {"pid", kMain, kOneArg, kOnce, Setting<PrefixPath, &Config::pid_path>, "/run/limpet.pid",
      "file that holds the master's process id"},
+    {"compatible", kMain, kOneArg, kOnce | kEarly, Compatible, "",
+     "nginx: Server, error pages, syslog's tag and -V name nginx, for tools that look for it"},
     {"lock_file", kMain, kOneArg, kOnce, Setting<PrefixPath, &Config::lock_file>, "",
      "accepted; nothing is locked with it"},
-    {"state_path", kMain, kOneArg, kOnce, Setting<PrefixPath, &Config::state_path>, "",
+    {"state_path", kMain, kOneArg, kOnce, Setting<PrefixPath, &Config::state_path>,
+     "/var/lib/limpet/",
      "folder in which sessions, drained and downed servers are kept over a restart"},
     {"state_interval", kMain, kOneArg, kOnce, Setting<Duration, &Config::state_interval>, "60s",
      "how often sessions are written there while limpet runs; 0: only when it ends"},
     {"worker_shutdown_timeout", kMain, kOneArg, kOnce,
      Setting<Duration, &Config::worker_shutdown_timeout>, "",
      "how long a graceful stop waits for requests in flight"},
-    {"control_socket", kMain, kOneArg, kOnce, Setting<SocketPath, &Config::control_path>, "",
+    {"control_socket", kMain, kOneArg, kOnce, Setting<SocketPath, &Config::control_path>,
+     "/run/limpet.sock",
      "Unix socket for limpet's own commands, beside the pid file if not given; or off"},
     {"worker_watchdog", kMain, kOneArg, kOnce, Watchdog, "30s",
      "a worker whose event loop stands still for so long is ended and replaced; or off"},

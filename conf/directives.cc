@@ -94,7 +94,9 @@ std::span<const Group> DirectiveGroups() {
 std::string DirectivesMarkdown() {
   std::string page =
       "# Directives\n\n"
-      "Written from the tables in conf/ that parse them; a test fails when this page is stale.\n";
+      "Written from the tables in conf/ that parse them; a test fails when this page is stale.\n"
+      "Paths are an installation's. With `-p PREFIX` they are beneath it: logs/limpet.pid, "
+      "logs/limpet.sock,\nlogs/error.log, state/, client_body_temp/, proxy_temp/.\n";
   for (const Group& group : DirectiveGroups()) {
     page += fmt::format(
         "\n## {}\n\n| directive | arguments | default | contexts | |\n|---|---|---|---|---|\n",

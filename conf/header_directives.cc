@@ -28,8 +28,9 @@ template <auto List, auto Mode>
 Status AddHeaderRow(Block& b, const Directive& d) {
   R& response = b.location->response;
   std::vector<AddHeader>& headers = response.*List;
-  AddHeader header{.name = d.args[0]};
-  if (Status s = Strings{}(b, d, d.args[1], header.value); !s) return s;
+  AddHeader header;
+  if (Status s = FieldName{}(b, d, d.args[0], header.name); !s) return s;
+  if (Status s = FieldValue{}(b, d, d.args[1], header.value); !s) return s;
   if (d.args.size() == 3) {
     if (d.args[2] != "always") return InvalidParameter(d.args[2]);
     header.always = true;
@@ -128,10 +129,11 @@ constexpr uint32_t kHereOrIf = kHttpServerLocation | kLocationIf;
 constexpr std::array kRows = std::to_array<Row>({
     {"add_header", kHereOrIf, Takes(2, 3), kMany,
      AddHeaderRow<&R::add_headers, &R::add_header_inherit>, "",
-     "NAME VALUE [always]: a header field of the response"},
+     "NAME VALUE [always]: a header field of the response; left out, or 500, if VALUE has CR or "
+     "LF"},
     {"add_trailer", kHereOrIf, Takes(2, 3), kMany,
      AddHeaderRow<&R::add_trailers, &R::add_trailer_inherit>, "",
-     "NAME VALUE [always]: a field after a chunked response"},
+     "NAME VALUE [always]: a field after a chunked response; left out if VALUE has CR or LF"},
     {"add_header_inherit", kHere, kOneArg, kEarly,
      InheritMode<&R::add_headers, &R::add_header_inherit>, "on",
      "on | off | merge: what happens to the outer level's add_header"},

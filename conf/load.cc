@@ -9,7 +9,7 @@ namespace limpet::conf {
 namespace {
 
 constexpr std::string_view kDefaultErrorLog = "logs/error.log";
-constexpr std::string_view kDefaultPid = "logs/nginx.pid";
+constexpr std::string_view kDefaultPid = "logs/limpet.pid";
 
 // -e names the error log until the configuration names another.
 ErrorLogs StartingErrorLog(const Loader& loader) {

@@ -18,6 +18,10 @@ std::optional<LogLevel> ErrorLevel(const std::string& word) {
   return ParseLogLevel(word);
 }
 
+std::string_view SyslogTag(const Config& config) {
+  return config.compatible_nginx ? "nginx" : "limpet";
+}
+
 Status ErrorLogRow(Block& b, const Directive& d) {
   auto& levels = b.config.error_logs;
   int main_level = 0;
@@ -35,12 +39,12 @@ Status ErrorLogRow(Block& b, const Directive& d) {
   if (target == "stderr") {
     log.target = ErrorLog::Target::kStderr;
   } else if (target.starts_with("syslog:")) {
-    Result<SyslogSpec> spec = ParseSyslog(target);
+    Result<SyslogSpec> spec = ParseSyslog(target, SyslogTag(b.config));
     if (!spec) return spec.error();
     log.target = ErrorLog::Target::kSyslog;
     log.syslog = std::move(*spec);
   } else if (target.starts_with("memory:")) {
-    return InvalidArgument("nginx was built without debug support");
+    return InvalidArgument("\"memory:\" is not supported: name a file");
   } else {
     log.path = b.loader.FromPrefix(target);
   }
@@ -102,7 +106,7 @@ int FileIndex(Block& b, const std::string& path) {
 Status Target(Block& b, const Directive& d, AccessLog* log) {
   const std::string& target = d.args[0];
   if (target.starts_with("syslog:")) {
-    Result<SyslogSpec> spec = ParseSyslog(target);
+    Result<SyslogSpec> spec = ParseSyslog(target, SyslogTag(b.config));
     if (!spec) return spec.error();
     log->syslog = std::move(*spec);
     return {};
@@ -214,7 +218,7 @@ Status FileCache(Block& b, const Directive& d) {
 constexpr uint32_t kHere = kHttpServerLocation;
 
 constexpr std::array kRows = std::to_array<Row>({
-    {"error_log", kMain | kHere, AtLeast(1), kMany, ErrorLogRow, "logs/error.log error",
+    {"error_log", kMain | kHere, AtLeast(1), kMany, ErrorLogRow, "/var/log/limpet/error.log error",
      "FILE | stderr | syslog:… [LEVEL]; several lines of one level all get every message"},
     {"log_format", kHttp, AtLeast(2), kMany | kEarly, LogFormatRow, "combined …",
      "NAME [escape=default|json|none] TEXT …: a form for access log lines"},

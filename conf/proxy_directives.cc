@@ -169,7 +169,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "how much of a response may wait in a file; 0: none"},
     {"proxy_temp_file_write_size", kHere, kOneArg, kOnce,
      Setting<Size, kProxy, &P::temp_file_write_size>, "8k", "bytes written to the file at a time"},
-    {"proxy_temp_path", kHere, Takes(1, 2, 3, 4), kOnce, TempPath, "proxy_temp",
+    {"proxy_temp_path", kHere, Takes(1, 2, 3, 4), kOnce, TempPath, "/var/cache/limpet/proxy_temp",
      "folder for responses that wait"},
     {"proxy_limit_rate", kHere, kOneArg, kOnce, Setting<SizeTemplate, kProxy, &P::limit_rate>, "0",
      "bytes a second from an upstream server; 0: no limit"},

@@ -26,9 +26,10 @@ constexpr std::array kIgnoreWords = std::to_array<Choice<uint32_t>>({
 Status SetHeaderRow(Block& b, const Directive& d) {
   auto& headers = b.location->proxy.set_headers;
   if (b.First(&headers)) headers.clear();
-  SetHeader header{.name = d.args[0]};
+  SetHeader header;
+  if (Status s = FieldName{}(b, d, d.args[0], header.name); !s) return s;
   if (proto::IsFraming(proto::LookupHeader(header.name))) header.declared_at = Where(d);
-  if (Status s = Strings{}(b, d, d.args[1], header.value); !s) return s;
+  if (Status s = FieldValue{}(b, d, d.args[1], header.value); !s) return s;
   headers.push_back(std::move(header));
   return {};
 }
@@ -149,8 +150,8 @@ constexpr auto kProxy = &Location::proxy;
 
 constexpr std::array kRows = std::to_array<Row>({
     {"proxy_set_header", kHere, Takes(2), kMany, SetHeaderRow, "Host $proxy_host; Connection \"\"",
-     "NAME VALUE: a header field of the request to the upstream; an empty value removes it. "
-     "Content-Length and Transfer-Encoding follow from the body"},
+     "NAME VALUE: a header field of the request to the upstream; an empty value removes it, "
+     "one with CR or LF is a 500. Content-Length and Transfer-Encoding follow from the body"},
     {"proxy_hide_header", kHere, kOneArg, kMany, AddName<&P::hide_headers>, "",
      "a header field that clients do not see"},
     {"proxy_pass_header", kHere, kOneArg, kMany, AddName<&P::pass_headers>, "",

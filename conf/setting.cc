@@ -86,6 +86,29 @@ Status Strings::operator()(Block& b, const Directive& d, const std::string& text
   return (*this)(b, d, text, out.emplace());
 }
 
+Status FieldValue::operator()(Block& b, const Directive& d, const std::string& text,
+                              Template& out) const {
+  std::string line;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find_first_of("\r\n", at), text.size());
+    line.append(text, at, end - at);
+    at = std::min(text.find_first_not_of(" \t\r\n", end), text.size());
+    if (end == text.size()) break;
+    line.erase(line.find_last_not_of(" \t") + 1);
+    if (!line.empty() && at < text.size()) line += ' ';
+  }
+  if (line.find('\0') != std::string::npos) return InvalidArgument("a header's value holds a NUL");
+  return Strings{}(b, d, line, out);
+}
+
+Status FieldName::operator()(Block&, const Directive&, const std::string& text,
+                             std::string& out) const {
+  if (text.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos)
+    return InvalidArgument("invalid header name");
+  out = text;
+  return {};
+}
+
 Status SizeTemplate::operator()(Block& b, const Directive& d, const std::string& text,
                                 Template& out) const {
   if (Status s = Strings{}(b, d, text, out); !s) return s;

@@ -113,6 +113,16 @@ struct Strings {  // a Template
                     std::optional<Template>& out) const;
 };
 
+// A header's value: a line break and the blanks around it become one space, as a reader would take
+// nginx's folded line (RFC 9112 5.2), so that a long policy may be written on several lines.
+struct FieldValue {
+  Status operator()(Block& b, const Directive& d, const std::string& text, Template& out) const;
+};
+
+struct FieldName {  // of a header
+  Status operator()(Block& b, const Directive& d, const std::string& text, std::string& out) const;
+};
+
 struct SizeTemplate {  // a size with units, or variables that give one
   Status operator()(Block& b, const Directive& d, const std::string& text, Template& out) const;
 };

@@ -61,7 +61,7 @@ Status Cookie(Block& b, const Directive& d) {
   if (d.args.size() < 2)
     return InvalidArgument("invalid number of arguments in \"sticky\" directive");
   if (d.args[1].empty()) return Refuse(d, "empty cookie name");
-  cookie.name = d.args[1];
+  if (Status s = FieldName{}(b, d, d.args[1], cookie.name); !s) return s;
   std::vector<std::string> seen;
   for (size_t i = 2; i < d.args.size(); ++i) {
     const std::string& text = d.args[i];

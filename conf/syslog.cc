@@ -71,8 +71,9 @@ Status Parameter(std::string_view text, SyslogSpec* spec) {
 
 }  // namespace
 
-Result<SyslogSpec> ParseSyslog(std::string_view text) {
+Result<SyslogSpec> ParseSyslog(std::string_view text, std::string_view tag) {
   SyslogSpec spec;
+  spec.tag = tag;
   text.remove_prefix(std::string_view("syslog:").size());
   for (const std::string_view part : Split(text, ',')) {
     if (Status s = Parameter(part, &spec); !s) return s.error();

@@ -8,6 +8,7 @@
 
 namespace limpet::conf {
 
-Result<SyslogSpec> ParseSyslog(std::string_view text);  // "syslog:" included
+// "syslog:" included. `tag` is the one that lines have where none is given.
+Result<SyslogSpec> ParseSyslog(std::string_view text, std::string_view tag);
 
 }  // namespace limpet::conf

@@ -44,6 +44,8 @@ Result<CommandLine> ParseCommandLine(std::span<const char* const> args);
 
 std::string HelpText();
 std::string VersionText();  // -v; ends in a newline
-std::string BuildText();    // -V; the words that nginx's test harness looks for are in it
+// -V. For a configuration with `compatible nginx;` also what nginx says there, which test suites
+// look for.
+std::string BuildText(bool compatible);
 
 }  // namespace limpet::master

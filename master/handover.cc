@@ -88,7 +88,9 @@ UniqueFd WriteNotes(std::string_view notes) {
 std::string ReadNotes(int fd) {
   if (fd <= STDERR_FILENO || !IsFileInMemory(fd)) return "";
   const UniqueFd file(fd);
-  std::string notes(kLongestNotes, '\0');
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || info.st_size <= 0) return "";
+  std::string notes(std::min(static_cast<size_t>(info.st_size), kLongestNotes), '\0');
   const ssize_t n = ::pread(fd, notes.data(), notes.size(), 0);
   notes.resize(n > 0 ? static_cast<size_t>(n) : 0);
   return notes;

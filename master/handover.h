@@ -32,6 +32,7 @@ class Handover {
     return sockets_;
   }                                                      // left to us; their owner closes them
   const std::string& notes() const { return notes_; }    // "" if there are none
+  void ForgetNotes() { notes_ = {}; }                    // all have read them
   bool from_master() const { return predecessor_ > 0; }  // we are the new binary of a running one
 
   bool predecessor_lives() const;

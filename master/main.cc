@@ -2,9 +2,11 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 
+#include "conf/syntax.h"
 #include "master/control.h"
 #include "master/master.h"
 #include "master/process_title.h"
@@ -45,6 +47,14 @@ int WithConfig(const CommandLine& command_line, const Words& argv) {
   }
 }
 
+// -V reads no file; what a test suite gives with -g it obeys.
+bool NamesNginx(const std::string& global_directives) {
+  const auto tree = conf::ParseText(global_directives, "command line");
+  return tree && std::ranges::any_of(tree->directives, [](const conf::Directive& directive) {
+           return directive.name == "compatible";
+         });
+}
+
 int Main(const Words& argv) {
   std::vector<const char*> args;
   for (size_t i = 1; i < argv.size(); ++i) args.push_back(argv[i].c_str());
@@ -61,7 +71,7 @@ int Main(const Words& argv) {
       fmt::print(stderr, "{}", VersionText());
       return 0;
     case Order::kVersionAndBuild:
-      fmt::print(stderr, "{}", BuildText());
+      fmt::print(stderr, "{}", BuildText(NamesNginx(command_line->global_directives)));
       return 0;
     default:
       return WithConfig(*command_line, argv);

@@ -1,6 +1,7 @@
 #include "master/master.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -34,6 +35,9 @@ bool LogsToStderr(const conf::Config& config, const Paths& paths) {
   }
   return false;
 }
+
+// What loading has taken and freed: it would stay, here and once more in each worker.
+void GiveBackMemory() { ::malloc_trim(0); }
 
 // LIMPET_STOP_TIMEOUT: whoever has started us kills us soon after. Only a stop is bounded so:
 // worker_shutdown_timeout would cut off what is open at each reload, too.
@@ -110,6 +114,8 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
   generation_->RecallPeers(handover_.notes());
   keeper_.emplace(KeeperHooks());
   if (!handover_.from_master()) keeper_->RecallServers();
+  handover_.ForgetNotes();
+  GiveBackMemory();
   NoteLoad("");
   UniqueFd terminal;  // where who has started us waits
   if (config->daemon && !handover_.from_master()) {
@@ -287,6 +293,7 @@ bool Master::OpenNext() {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", status.error().message);
   }
   shared_->DropUnused(generation_->config());
+  GiveBackMemory();
   return true;
 }
 

@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kPatience{5};
 
+// Each binary's slots begin where no other's do.
+uint32_t BinaryId(int32_t first_slot) { return static_cast<uint32_t>(first_slot) + 1; }
+
 // The servers whose sessions a zone may hold. Not all are known while a name has given none: it may
 // not have been asked for yet, and sessions from before a restart wait for its servers.
 struct ZoneServers {
@@ -88,7 +91,9 @@ Bequest SharedMemory::Bequeath() {
   using C = shm::WorkerCounters;
   const shm::Counters& all = figures_->counters;
   limits_.AdmitOthers();
+  if (book_ != nullptr) book_->Admit(BinaryId(next_first_slot_));
   Bequest bequest;
+  books_.Bequeath(&bequest);
   limits_.Bequeath(&bequest);
   tls_sessions_.Bequeath(&bequest);
   // Never the same twice: workers of a binary that was killed may still be there.
@@ -114,6 +119,7 @@ Result<SharedMemory::View> SharedMemory::Attach(const conf::Config& config, cons
     }
     view.sessions.push_back(store->table());
   }
+  OpenBook(inherited ? &*inherited : nullptr, log);
   for (const auto& upstream : http.upstreams) {
     view.peer_states.push_back(
         upstream->zone.empty()
@@ -130,6 +136,24 @@ Result<SharedMemory::View> SharedMemory::Attach(const conf::Config& config, cons
   if (auto status = AttachKept(http, inherited ? &*inherited : nullptr, log, &view); !status)
     return status.error();
   return view;
+}
+
+// Without it everything else works: what another binary has is not counted here.
+void SharedMemory::OpenBook(Inheritance* inherited, const Log& log) {
+  if (book_ != nullptr) return;
+  auto book = books_.Find({"connections", shm::PeerBook::Bytes(), ""}, inherited, log);
+  if (!book) {
+    LIMPET_LOG(log, LogLevel::kError, "{}", book.error().message);
+    return;
+  }
+  book_ = *book;
+  book_->Join(BinaryId(first_slot_));
+  peer_states_.SetBook(book_);
+}
+
+void SharedMemory::ForgetOthers() {
+  if (book_ != nullptr) book_->KeepOnlyOwn();
+  limits_.KeepOnlyOwn();
 }
 
 Status SharedMemory::AttachKept(const conf::Http& http, Inheritance* inherited, const Log& log,

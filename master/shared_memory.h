@@ -20,6 +20,7 @@
 #include "master/limit_zones.h"
 #include "master/session_store.h"
 #include "shm/counters.h"
+#include "shm/peer_book.h"
 #include "shm/peer_state.h"
 #include "shm/tls_session_table.h"
 #include "shm/worker_pulse.h"
@@ -51,7 +52,7 @@ class SharedMemory {
   // For the binary that is about to be started beside this one. May throw shm::LockBusy.
   Bequest Bequeath();
   // The other binary has gone, with all that its workers counted as theirs. May throw as above.
-  void ForgetOthers() { limits_.KeepOnlyOwn(); }
+  void ForgetOthers();
 
   // Finds or makes what the configuration names. Zones of earlier generations that it no longer
   // names are given back by DropUnused, once it serves. May throw as above.
@@ -84,6 +85,7 @@ class SharedMemory {
 
  private:
   void SetServers(const conf::Config& config, const View& view);
+  void OpenBook(Inheritance* inherited, const Log& log);
   Status AttachKept(const conf::Http& http, Inheritance* inherited, const Log& log, View* view);
   struct Figures {
     shm::Counters counters;
@@ -93,6 +95,8 @@ class SharedMemory {
 
   shm::Zone figures_zone_;
   Figures* figures_;
+  KeptZones<shm::PeerBook> books_{"upstream zone"};  // one, once an upstream has a zone
+  shm::PeerBook* book_ = nullptr;
   shm::PeerStateRegistry peer_states_;
   std::map<std::string, std::unique_ptr<SessionStore>> sessions_;  // by zone name
   LimitZones limits_;

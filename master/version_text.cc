@@ -8,9 +8,8 @@
 namespace limpet::master {
 namespace {
 
-// The mainline version whose language and behaviour are followed. Test suites skip checks by this
-// line.
-constexpr std::string_view kCompatibleVersion = "1.31.5";
+// The mainline version whose language and behaviour are followed.
+constexpr std::string_view kLanguageVersion = "1.31.5";
 
 // Only what is built is claimed, and what nginx builds by default but limpet has not is disclaimed.
 constexpr std::string_view kConfigureArguments =
@@ -28,20 +27,23 @@ constexpr std::string_view kConfigureArguments =
 
 std::string VersionText() { return "limpet version: limpet/" LIMPET_VERSION "\n"; }
 
-std::string BuildText() {
-  return fmt::format(
-      "{}nginx version: nginx/{} (compatible)\n"
+std::string BuildText(bool compatible) {
+  std::string text = VersionText();
+  if (compatible) text += fmt::format("nginx version: nginx/{} (compatible)\n", kLanguageVersion);
+  text += fmt::format(
+      "configuration language: nginx {}\n"
       "built by {} {}\n"
       "built with {}\n"
-      "TLS SNI support enabled\n"
-      "configure arguments: {}\n",
-      VersionText(), kCompatibleVersion,
+      "TLS SNI support enabled\n",
+      kLanguageVersion,
 #ifdef __clang__
       "clang", __clang_version__,
 #else
       "gcc", __VERSION__,
 #endif
-      OpenSSL_version(OPENSSL_VERSION), kConfigureArguments);
+      OpenSSL_version(OPENSSL_VERSION));
+  if (compatible) text += fmt::format("configure arguments: {}\n", kConfigureArguments);
+  return text;
 }
 
 std::string HelpText() {

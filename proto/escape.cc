@@ -37,6 +37,13 @@ constexpr CharSet ComponentSet() {
   return set;
 }
 
+constexpr CharSet LineSet() {
+  CharSet set{};
+  for (size_t c = 0; c <= ' '; ++c) set[c] = true;
+  set[0x7F] = true;
+  return set;
+}
+
 constexpr CharSet LogSet() {
   CharSet set = ControlsAnd8Bit();
   set['"'] = set['\\'] = true;
@@ -57,9 +64,9 @@ constexpr CharSet HtmlSet() {
 }
 
 // In the order of EscapeKind.
-constexpr std::array<CharSet, 8> kSets = {UriSet("#%?"), UriSet("#%&+;?"), ComponentSet(),
-                                          UriSet("#%'"), UriSet("'"),      HtmlSet(),
-                                          JsonSet(),     LogSet()};
+constexpr std::array<CharSet, 9> kSets = {UriSet("#%?"), UriSet("#%&+;?"), ComponentSet(),
+                                          UriSet("#%'"), UriSet("'"),      LineSet(),
+                                          HtmlSet(),     JsonSet(),        LogSet()};
 
 const CharSet& SetOf(EscapeKind kind) { return kSets[static_cast<size_t>(kind)]; }
 

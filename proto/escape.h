@@ -14,6 +14,8 @@ enum class EscapeKind : uint8_t {
   kUriComponent,  // all but unreserved characters
   kHtmlUri,       // a URI that goes into an HTML attribute: also quotes
   kRedirect,  // a whole URI that is already escaped: only what may never stand in one (no %, #, ?)
+  kLine,      // a whole URI that becomes part of a head: what would end its place (controls, space,
+              // DEL)
   kHtml,      // &lt; &gt; &amp; &quot;
   kJson,      // \" \\ \n \u001F
   kLog,       // access log: \x22 for ", \ and everything outside printable ASCII

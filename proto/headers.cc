@@ -1,10 +1,26 @@
 #include "proto/headers.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 #include "base/text.h"
 
 namespace limpet::proto {
+namespace {
+
+constexpr bool EndsLine(char c) { return c == '\r' || c == '\n' || c == '\0'; }
+
+// Whether one of the eight bytes is below 0x0E: the three are, and of what a value has only the
+// tab.
+bool HasLowByte(const char* bytes) {
+  uint64_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  constexpr uint64_t kOnes = ~uint64_t{0} / 255;
+  return ((word - kOnes * 0x0E) & ~word & (kOnes * 0x80)) != 0;
+}
+
+}  // namespace
 
 bool ListHasToken(std::string_view list, std::string_view token) {
   while (!list.empty()) {
@@ -13,6 +29,30 @@ bool ListHasToken(std::string_view list, std::string_view token) {
     list.remove_prefix(std::min(comma + 1, list.size()));
   }
   return false;
+}
+
+bool IsFieldValue(std::string_view text) {
+  while (text.size() >= sizeof(uint64_t)) {
+    if (HasLowByte(text.data()) &&
+        std::any_of(text.begin(), text.begin() + sizeof(uint64_t), EndsLine))
+      return false;
+    text.remove_prefix(sizeof(uint64_t));
+  }
+  return std::none_of(text.begin(), text.end(), EndsLine);
+}
+
+bool AppendField(std::string* head, std::string_view name, std::string_view value) {
+  if (!IsFieldValue(value)) return false;
+  head->append(name).append(": ").append(value).append("\r\n");
+  return true;
+}
+
+bool IsToken(std::string_view text) {
+  constexpr std::string_view kSigns = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(), [=](char c) {
+    const char l = AsciiLower(c);
+    return IsDigit(c) || (l >= 'a' && l <= 'z') || kSigns.find(c) != kSigns.npos;
+  });
 }
 
 const Header* HeaderList::Find(HeaderId id) const {

@@ -6,12 +6,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "proto/header_id.h"
 
 namespace limpet::proto {
+
+// Whether a text may be the value of a field that is composed: CR, LF or NUL would end its line or
+// what a peer takes for it (RFC 9110 5.5). Eight bytes a step: every composed value is asked.
+bool IsFieldValue(std::string_view text);
+// Adds "NAME: VALUE" and a line end. False, and nothing is added, if the value is none.
+[[nodiscard]] bool AppendField(std::string* head, std::string_view name, std::string_view value);
+// RFC 9110 5.6.2: what a method may be made of.
+bool IsToken(std::string_view text);
 
 struct Header {
   std::string_view name;   // as sent

@@ -42,8 +42,9 @@ build() {
 
 # The archive this machine's packages come from.
 debian_mirror() {
-  local found
-  found=$(awk '/^(URIs:|deb )/ { for (i = 2; i <= NF; i++) if ($i ~ /^https?:.*debian$/) { print $i; exit } }' \
-          /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true)
-  echo "${found:-http://deb.debian.org/debian}"
+  local found apt=${APT_CONFIG_DIR:-/etc/apt}
+  found=$(cat "$apt"/sources.list "$apt"/sources.list.d/*.{list,sources} 2>/dev/null |
+          awk '/^(URIs:|deb )/ { for (i = 2; i <= NF; i++) if ($i ~ /^https?:.*\/debian\/?$/) { print $i; exit } }')
+  [ -n "$found" ] || die "no Debian archive is configured in $apt: name one there, as deb or URIs:, that ends in /debian"
+  echo "$found"
 }

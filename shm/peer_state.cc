@@ -3,9 +3,11 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <utility>
 
+#include "base/hash.h"
 #include "shm/name_book.h"
 
 namespace limpet::shm {
@@ -162,24 +164,42 @@ void PeerStates::Repair() {
     resolved_->OnRepair();
   }
   for (PeerState* state : all) {
-    Set(state->conns, SumOfSlots(*state));
+    SetConns(*state, SumOfSlots(*state));
     Set(state->opening, SumOfOpening(*state));
     Set(state->current_weight, 0);
     Set(state->effective_weight, state->weight.load(kRelaxed));
   }
 }
 
+void PeerStates::SetConns(PeerState& state, uint32_t conns) {
+  Set(state.conns, conns);
+  if (book_ != nullptr) book_->Publish(state.place.load(kRelaxed), conns);
+}
+
+const PeerBook::Count* PeerStates::ConnsElsewhere(PeerState& state, std::string_view identity) {
+  if (book_ == nullptr) return nullptr;
+  uint32_t place = state.place.load(kRelaxed);
+  if (place == 0) {
+    const auto digest = Md5(upstream_ + '\0' + std::string(identity));
+    uint64_t key = 0;
+    std::memcpy(&key, digest.data(), sizeof key);
+    place = book_->Find(key, state.place);
+    SetConns(state, state.conns.load(kRelaxed));
+  }
+  return &book_->Elsewhere(place);
+}
+
 void PeerStates::AddConn(PeerState& state, int slot) {
   auto& mine = state.conns_of_slot[slot % kMaxWorkerSlots];
   Set(mine, mine.load(kRelaxed) + 1);
-  Set(state.conns, state.conns.load(kRelaxed) + 1);
+  SetConns(state, state.conns.load(kRelaxed) + 1);
 }
 
 void PeerStates::DropConn(PeerState& state, int slot) {
   auto& mine = state.conns_of_slot[slot % kMaxWorkerSlots];
   if (mine.load(kRelaxed) == 0) return;  // the slot was forgotten meanwhile
   Set(mine, mine.load(kRelaxed) - 1);
-  Set(state.conns, state.conns.load(kRelaxed) - 1);
+  SetConns(state, state.conns.load(kRelaxed) - 1);
 }
 
 bool PeerStates::AddOpening(PeerState& state, int slot) {
@@ -202,6 +222,7 @@ PeerStateRegistry::~PeerStateRegistry() = default;
 
 std::unique_ptr<PeerStates> PeerStateRegistry::Attach(const std::string& upstream,
                                                       const std::vector<std::string>& identities) {
+  if (book_ != nullptr && book_->crowded()) CollectPlaces();
   std::unique_ptr<Group>& group = groups_[upstream];
   if (!group) group = std::make_unique<Group>();
   for (RobustMutex** mutex : {&group->mutex, &group->watch, &group->resolving}) {
@@ -215,6 +236,7 @@ std::unique_ptr<PeerStates> PeerStateRegistry::Attach(const std::string& upstrea
   states->watch_ = group->watch;
   states->resolving_ = group->resolving;
   states->registry_ = this;
+  states->book_ = book_;
   states->upstream_ = upstream;
   ++group->users;
   for (const std::string& identity : identities) {
@@ -250,6 +272,7 @@ void PeerStateRegistry::Release(PeerStates& states) {
   for (const std::string& identity : states.identities_) {
     const auto entry = group.entries.find(identity);
     if (entry == group.entries.end() || --entry->second.users > 0) continue;
+    if (book_ != nullptr) book_->Publish(entry->second.state->place.load(kRelaxed), 0);
     arena_->free_states.push_back(entry->second.state);
     group.entries.erase(entry);
   }
@@ -267,13 +290,14 @@ void PeerStateRegistry::ForgetWorkerIn(Group& group, int slot) {
     if (entry.state != nullptr) all.states_.push_back(entry.state);
   }
   all.resolved_ = group.names.table();
+  all.book_ = book_;
   for (PeerState* state : group.names.States()) all.states_.push_back(state);
   const PeerStates::Guard guard(all);
   for (PeerState* state : all.states_) {
     Set(state->opening_of_slot[slot % kMaxWorkerSlots], 0);
     Set(state->opening, SumOfOpening(*state));
     Set(state->conns_of_slot[slot % kMaxWorkerSlots], 0);
-    Set(state->conns, SumOfSlots(*state));
+    all.SetConns(*state, SumOfSlots(*state));
   }
 }
 
@@ -283,6 +307,17 @@ bool PeerStateRegistry::ForgetWorker(int slot) {
     done &= IfFree([&, &of = *group] { ForgetWorkerIn(of, slot); });
   }
   return done;
+}
+
+void PeerStateRegistry::CollectPlaces() {
+  std::vector<const std::atomic<uint32_t>*> used;
+  for (const auto& [name, group] : groups_) {
+    for (const auto& [identity, entry] : group->entries) {
+      if (entry.state != nullptr) used.push_back(&entry.state->place);
+    }
+    for (const PeerState* state : group->names.States()) used.push_back(&state->place);
+  }
+  (void)IfFree([&] { book_->Collect(used); });  // or at the next reload
 }
 
 }  // namespace limpet::shm

@@ -9,7 +9,8 @@
 //
 // Connections, and requests that may begin a session, are counted per worker slot; `conns` and
 // `opening` are their sums, kept for cheap reading. When a worker has died, the master calls
-// ForgetWorker(slot) and what it counted is gone from the sums: max_conns never leaks. Times are
+// ForgetWorker(slot) and what it counted is gone from the sums: max_conns never leaks.
+// What another binary of this limpet has at a peer is in the PeerBook. Times are
 // CLOCK_MONOTONIC milliseconds.
 #pragma once
 
@@ -19,9 +20,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "shm/counters.h"  // kMaxWorkerSlots
+#include "shm/peer_book.h"
 #include "shm/robust_mutex.h"
 
 namespace limpet::shm {
@@ -67,6 +70,7 @@ struct alignas(64) PeerState {
   alignas(64) std::atomic<uint64_t> responses[5]{};
   std::atomic<uint64_t> sent{0};
   std::atomic<uint64_t> received{0};
+  std::atomic<uint32_t> place{0};  // in the PeerBook; 0: none
 
   alignas(64) std::atomic<uint32_t> conns_of_slot[kMaxWorkerSlots]{};
   // Requests under way that may begin a session here, for least_sessions.
@@ -124,8 +128,11 @@ class PeerStates {
   };
 
   // One connection (or request) more or less at a peer. Under the lock.
-  static void AddConn(PeerState& state, int slot);
-  static void DropConn(PeerState& state, int slot);
+  void AddConn(PeerState& state, int slot);
+  void DropConn(PeerState& state, int slot);
+  // How many the other binary has there, for as long as this process lives; null: nobody counts
+  // them. `identity` is the peer's own in its upstream. Under the lock.
+  const PeerBook::Count* ConnsElsewhere(PeerState& state, std::string_view identity);
   // One request more or less that may begin a session. Under the lock. False: so many are not
   // counted.
   static bool AddOpening(PeerState& state, int slot);
@@ -137,6 +144,7 @@ class PeerStates {
   void Lock();
   void Unlock();
   void Repair();
+  void SetConns(PeerState& state, uint32_t conns);
 
   std::vector<PeerState*> states_;
   std::unique_ptr<PeerState[]> own_;
@@ -148,6 +156,7 @@ class PeerStates {
   PeerStateRegistry* registry_ = nullptr;
   std::string upstream_;
   std::vector<std::string> identities_;
+  PeerBook* book_ = nullptr;  // null: there is no other binary's
   bool shared_ = false;
 };
 
@@ -169,6 +178,9 @@ class PeerStateRegistry {
                                      const std::vector<std::string>& identities,
                                      const std::vector<ServerName>& names, uint32_t capacity);
 
+  // Where both binaries of a limpet count; before the first Attach.
+  void SetBook(PeerBook* book) { book_ = book; }
+
   // A worker that used this slot has ended: the connections it counted are none. False: a group is
   // locked by a process that stands still; to be called again.
   [[nodiscard]] bool ForgetWorker(int slot);
@@ -178,9 +190,11 @@ class PeerStateRegistry {
   struct Arena;
   struct Entry;
   struct Group;
-  static void ForgetWorkerIn(Group& group, int slot);
+  void ForgetWorkerIn(Group& group, int slot);
   void Release(PeerStates& states);
+  void CollectPlaces();
 
+  PeerBook* book_ = nullptr;
   std::unique_ptr<Arena> arena_;
   std::map<std::string, std::unique_ptr<Group>> groups_;  // by upstream name
 };

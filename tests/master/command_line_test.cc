@@ -62,10 +62,12 @@ TEST(CommandLine, SaysWhatIsWrong) {
 }
 
 TEST(BuildText, NamesAVersionThatTestSuitesUnderstandAndOnlyWhatIsBuilt) {
-  EXPECT_THAT(BuildText(),
+  EXPECT_THAT(BuildText(true),
               ::testing::ContainsRegex("nginx version: nginx/[0-9]+\\.[0-9]+\\.[0-9]+"));
-  EXPECT_THAT(BuildText(), HasSubstr("--with-http_stub_status_module"));
-  EXPECT_THAT(BuildText(), Not(HasSubstr("--with-stream")));
+  EXPECT_THAT(BuildText(true), HasSubstr("--with-http_stub_status_module"));
+  EXPECT_THAT(BuildText(true), Not(HasSubstr("--with-stream")));
+  EXPECT_THAT(BuildText(false), HasSubstr("limpet version: limpet/"));
+  EXPECT_THAT(BuildText(false), Not(HasSubstr("nginx/")));
 }
 
 }  // namespace

@@ -43,5 +43,10 @@ TEST(Unescape, KeepsRedirectsSafe) {
   EXPECT_EQ(UnescapeRedirect("%20%25%7F%41"), "%20%25%7FA");
 }
 
+TEST(Escape, ALineKeepsAllButWhatEndsIt) {
+  EXPECT_EQ(EscapeUri(std::string_view("/%41?a=\"<\xC3\xA9#+ \r\n\0\x7F", 18), EscapeKind::kLine),
+            "/%41?a=\"<\xC3\xA9#+%20%0D%0A%00%7F");
+}
+
 }  // namespace
 }  // namespace limpet::proto

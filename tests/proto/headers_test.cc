@@ -84,5 +84,28 @@ TEST(HeaderList, FindsTokensInLists) {
   EXPECT_FALSE(headers.HasToken(HeaderId::kTe, "trailers"));
 }
 
+TEST(FieldValue, EndsAtNoByte) {
+  const std::string text = "a value of more than eight bytes\twith a tab and \xC3\xA9\x01\x7F";
+  EXPECT_TRUE(IsFieldValue(""));
+  EXPECT_TRUE(IsFieldValue(text));
+  for (size_t at = 0; at < text.size(); ++at) {
+    for (const char bad : {'\r', '\n', '\0'}) {
+      std::string changed = text;
+      changed[at] = bad;
+      EXPECT_FALSE(IsFieldValue(changed)) << at;
+    }
+  }
+  std::string head = "H";
+  EXPECT_TRUE(AppendField(&head, "A", "b c"));
+  EXPECT_FALSE(AppendField(&head, "A", "b\nc"));
+  EXPECT_EQ(head, "HA: b c\r\n");
+}
+
+TEST(Token, IsWhatAMethodMayBe) {
+  EXPECT_TRUE(IsToken("M-SEARCH"));
+  for (const std::string_view text : {"", "GET ", "GE\tT", "A/B", "A\n", "\xC3\xA9"})
+    EXPECT_FALSE(IsToken(text)) << text;
+}
+
 }  // namespace
 }  // namespace limpet::proto

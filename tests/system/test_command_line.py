@@ -102,7 +102,10 @@ def test_versions_and_help():
     assert "limpet version: limpet/" in plain("-v").stderr
     build = plain("-V").stderr
     assert build.startswith("limpet version: limpet/")
+    assert "nginx/" not in build and "configure arguments" not in build
+    build = plain("-V", "-g", "compatible nginx;").stderr
     assert re.search(r"^nginx version: nginx/\d+\.\d+\.\d+", build, re.M)
+    assert re.search(r"^configure arguments: --with-", build, re.M)
     assert "Usage: limpet" in plain("-h").stderr
 
 

@@ -147,8 +147,10 @@ def test_connections_to_upstreams_are_counted(origins):
             assert other.request("/up/").status == 500
             limpet.wait_log(r"\[alert\].*: \*\d+ 3 worker_connections are not enough while connecting to upstream, client")
             assert origin.hits == 1
-            other.send("GET")  # half a head is not idle: nobody can give way
-            wait_until(lambda: is_closed(silent(limpet.port, 1)[0]), "a connection that is refused")
+            third = Connection(limpet.port)
+            third.send("GET")  # half a head is not idle: nobody can give way
+            wait_closed(silent(limpet.port, 1), 1)
+            third.close()
             limpet.wait_log(r"\[alert\].*: 3 worker_connections are not enough$")
             gate.opened.set()
             assert busy.response().text == "late"

@@ -14,6 +14,7 @@ events { }
 http {
     upstream app { server 127.0.0.1:{a} route=a max_fails=0; server 127.0.0.1:{b} route=b max_fails=0; sticky cookie srv; }
     upstream alone { server 127.0.0.1:{a}; }
+    upstream pair { zone pair 64k; server 127.0.0.1:{a} route=a; server 127.0.0.1:{b} route=b; sticky cookie srv; }
     upstream dead { server 127.0.0.1:{dead}; server 127.0.0.1:{gone}; }
     server {
         listen {port};
@@ -25,6 +26,8 @@ http {
         location /own { proxy_pass http://app; proxy_intercept_errors on; }
         location /page { return 200 "a page"; }
         location /alone { proxy_pass http://alone; }
+        location /pair { proxy_pass http://pair; }
+        location /pair/unbound { proxy_pass http://pair; proxy_bind 203.0.113.1; }
         location /dead/ { proxy_pass http://dead/x/; }
         location /named { proxy_pass http://$arg_to; }
     }
@@ -101,3 +104,14 @@ def test_a_session_stays_where_a_kept_connection_had_been_closed(limpet):
                 assert response.header("x-tried") == f"127.0.0.1:{fresh.port}, 127.0.0.1:{fresh.port}"
                 assert other.hits == 0
                 assert not limpet.log_lines("temporarily disabled")
+
+
+@pytest.mark.parametrize("session", ["a", "b"])
+def test_what_fails_at_home_is_no_fault_of_a_peers(limpet, session):
+    """A socket that cannot be had or bound: 500 as in nginx, no peer is taken for failed, no session moves."""
+    for _ in range(3):
+        assert get(limpet.port, "/pair/unbound", cookies={"srv": session}).status == 500
+        answer = get(limpet.port, "/pair", cookies={"srv": session})
+        assert (answer.status, answer.text, answer.cookie("srv")) == (200, session, None)
+    limpet.wait_log(r"\[alert\] .*bind\(\) failed \(99: .*\) while connecting to upstream")
+    assert not limpet.log_lines("temporarily disabled.*/pair")

@@ -151,3 +151,32 @@ def test_the_alert_examples_read_the_lines_as_they_are_documented():
     assert [match["subject"] for match in found] == ['session zone "sessions"', "worker_connections",
                                                      'session zone "sessions"']
     assert [match["severity"] for match in found] == ["warn", "error", "notice"]
+
+
+def archive(folder):
+    """What the scripts take for Debian's archive."""
+    script = f"source {os.path.join(ROOT, 'scripts/lib.sh')}; name=$(debian_mirror); echo $name"
+    return subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=dict(os.environ, APT_CONFIG_DIR=str(folder)))
+
+
+def test_packages_come_from_where_this_machine_gets_them(tmp_path):
+    lists = tmp_path / "sources.list.d"
+    lists.mkdir()
+    none = archive(tmp_path)
+    assert none.returncode != 0 and none.stdout == "" and "no Debian archive is configured" in none.stderr
+    (lists / "old.list.disabled").write_text("deb http://disabled.example/debian bookworm main\n")
+    (lists / "other.list").write_text("deb https://other.example/tools bookworm main\n")
+    assert archive(tmp_path).returncode != 0
+    (lists / "own.sources").write_text("Types: deb\nURIs: http://own.example/debian/\nSuites: bookworm\n")
+    assert archive(tmp_path).stdout == "http://own.example/debian/\n"
+    (tmp_path / "sources.list").write_text("deb [signed-by=/x] http://first.example/debian bookworm main\n")
+    assert archive(tmp_path).stdout == "http://first.example/debian\n"
+
+
+def test_no_archive_is_named_here():
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, text=True)
+    if listed.returncode != 0:
+        pytest.skip("no checkout")
+    names = [name for name in listed.stdout.split("\0") if name and os.path.isfile(os.path.join(ROOT, name))]
+    host = re.compile(r"\b(?:deb|security|snapshot|archive|ftp|ports)\.(?:debian|ubuntu)\.(?:org|com)\b")
+    assert [name for name in names if host.search(open(os.path.join(ROOT, name), errors="replace").read())] == []

@@ -51,9 +51,12 @@ pytestmark = pytest.mark.skipif(not NODE or not has_websockets(), reason="no nod
 class Chat(Origin):
     """Says its name with whatever it has heard."""
 
+    heard = {}  # how many words of each session
+
     def tunnel(self, connection, stream, request):
         switch(connection, request)
         while (frame := websocket.read_frame(stream)) and frame[0] != websocket.CLOSE:
+            self.heard[request.target] = self.heard.get(request.target, 0) + 1
             connection.sendall(websocket.server_frame(frame[0], f"{self.name} ".encode() + frame[1]))
         return False
 
@@ -64,7 +67,7 @@ class Clients:
                                          str(port), str(CLIENTS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def stop(self):
-        output, _ = self.process.communicate("stop\n", timeout=PATIENCE)
+        output, _ = self.process.communicate("stop\n", timeout=3 * PATIENCE)
         return json.loads(output)
 
     def __enter__(self):
@@ -77,8 +80,16 @@ class Clients:
 
 @pytest.fixture
 def backends():
+    Chat.heard.clear()
     with Chat("a") as a, Chat("b") as b:
         yield a, b
+
+
+def wait_for_words():
+    """Until each of them has had an answer since, and said something again."""
+    before = dict(Chat.heard)
+    wait_until(lambda: len(Chat.heard) == CLIENTS and all(n >= before.get(name, 0) + 2 for name, n in Chat.heard.items()),
+               "words of all chats", patience=3 * PATIENCE)
 
 
 def tunnels(*backends):
@@ -88,12 +99,14 @@ def tunnels(*backends):
 def test_chats_go_on_over_reloads_and_the_end_of_their_limpet(backends):
     a, b = backends
     with Limpet(CONFIG, workers=2, a=a.port, b=b.port) as limpet, Clients(limpet.port) as clients:
-        wait_until(lambda: a.hits + b.hits == CLIENTS, "all chats")
+        wait_until(lambda: a.hits + b.hits == CLIENTS, "all chats", patience=3 * PATIENCE)
+        wait_for_words()
         for _ in range(3):
             started = len(limpet.log_lines("start worker processes"))
             limpet.kill(signal.SIGHUP)
             wait_until(lambda: len(limpet.log_lines("start worker processes")) > started, "the reload")
             limpet.wait_log("gracefully shutting down", count=2 * started)
+            wait_for_words()
         assert tunnels(a, b) == CLIENTS and a.hits + b.hits == CLIENTS, "nobody had to connect again"
         old = limpet.process
         limpet.kill(signal.SIGQUIT)
@@ -101,6 +114,7 @@ def test_chats_go_on_over_reloads_and_the_end_of_their_limpet(backends):
         with open(limpet.path("output"), "ab") as output:
             limpet.process = subprocess.Popen(limpet.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         wait_until(lambda: limpet._started() and int(open(limpet.path("limpet.pid")).read()) == limpet.pid, "the next limpet")
+        wait_for_words()
         assert a.hits + b.hits == CLIENTS, "still the same"
         for backend in (a, b):  # all of them end at once: they connect again
             with backend._lock:
@@ -108,6 +122,7 @@ def test_chats_go_on_over_reloads_and_the_end_of_their_limpet(backends):
                     connection.shutdown(2)
         old.wait(PATIENCE)
         wait_until(lambda: a.hits + b.hits == 2 * CLIENTS and tunnels(a, b) == CLIENTS, "new chats")
+        wait_for_words()
         heard = clients.stop()
         assert heard["wrong"] == [] and heard["closed"] == CLIENTS and heard["refused"] == 0, heard
         assert all(len(homes) == 1 for homes in heard["homes"].values()) and len(heard["homes"]) == CLIENTS, heard

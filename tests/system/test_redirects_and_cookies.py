@@ -109,8 +109,8 @@ def test_x_accel_redirect_to_nowhere(limpet, target):
 
 def test_whose_server_field(limpet):
     answer(limpet)
-    assert get(limpet.port).header("server").startswith("nginx/")
+    assert get(limpet.port).header("server").startswith("limpet/")
     assert get(limpet.port, "/server/").header("server") is None  # the upstream has said nothing
     answer(limpet, ("Server", "mine"))
-    assert get(limpet.port).header("server").startswith("nginx/")
+    assert get(limpet.port).header("server").startswith("limpet/")
     assert get(limpet.port, "/server/").header("server") == "mine"

@@ -235,3 +235,71 @@ def test_bodies_are_bounded_and_typed(limpet):
                         "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
         assert connection.response("PATCH").status == 411
     assert call(limpet, "GET", path)["state"] == "up"
+
+
+NAMED = """
+worker_processes 1;
+events { }
+http {
+    upstream app { zone app 256k; server 127.0.0.1:{a}; }
+    server { listen {port}; server_name default.example;
+             location / { proxy_pass http://app; }
+             location /status/ { api /status/; } }
+    server { listen {port}; server_name admin.example *.ops.example ~^r\\d+$;
+             location /status/ { api /status/ write=on; } }
+}
+"""
+
+
+def refused(limpet, host, method="GET", headers=()):
+    body = b'{"drain": true}' if method == "PATCH" else b""
+    path = f"/status/upstreams/app/peers/{address(limpet, 'a')}" if body else "/status/upstreams"
+    fields = [*headers, *([("Content-Type", "application/json")] if body else [])]
+    answer = get(limpet.port, path, host=host, method=method, headers=fields, body=body)
+    if answer.status == 200:
+        return None
+    assert answer.status == 403, answer
+    return json.loads(answer.text)["error"]["text"]
+
+
+def test_only_under_a_name_of_its_own(servers):
+    with Limpet(NAMED, a=servers[0].port) as limpet:
+        for host in ("127.0.0.1", f"127.0.0.1:{limpet.port}", "[::1]", "localhost", "LOCALHOST:1", "10.0.0.1", "admin.example",
+                     "Admin.Example:81", "a.b.ops.example", "r7", "default.example"):
+            assert refused(limpet, host) is None, host
+        for host in ("evil.example", "admin.example.evil", "ops.example", "127.0.0.1.evil.example", "r7x", "localhost.evil"):
+            assert "neither an address nor localhost nor a \"server_name\"" in refused(limpet, host), host
+            assert "server_name" in refused(limpet, host, "PATCH"), host
+        assert get(limpet.port, "/status/explain?upstream=app", host="evil.example").status == 403
+        with Connection(limpet.port) as connection:  # no browser
+            connection.send("GET /status/ HTTP/1.0\r\n\r\n")
+            assert connection.response().status == 200
+
+
+def test_no_other_page_changes_anything(servers):
+    with Limpet(NAMED, a=servers[0].port) as limpet:
+        def patch(**fields):
+            return refused(limpet, "admin.example:8081", "PATCH", [(n.replace("_", "-"), v) for n, v in fields.items()])
+
+        assert patch() is None
+        assert patch(Origin="https://admin.example:8081", Sec_Fetch_Site="same-origin") is None
+        for origin in ("https://admin.example", "http://evil.example", "null", "http://admin.example:8081.evil.example"):
+            assert "Origin and Host differ" in patch(Origin=origin), origin
+        assert "another site" in patch(Sec_Fetch_Site="cross-site")
+        assert refused(limpet, "admin.example", headers=[("Sec-Fetch-Site", "cross-site"), ("Origin", "null")]) is None
+
+
+@pytest.mark.parametrize("body", [
+    b"\xef\xbb\xbf{\"drain\": true}", b"{\"drain\": true}\0", b"{\"drain\": true}\0{}", b"{\"drain\": false, \"drain\": true}",
+    b"{\"drain\": true, \"deadline\": " + b"[" * 8000 + b"]" * 8000 + b"}", b"[" * 16000, b"{\"drain\": true} x"])
+def test_a_body_that_two_would_read_differently(limpet, body):
+    path = f"upstreams/app/peers/{address(limpet, 'a')}"
+    call(limpet, "PATCH", path, body, 400)
+    assert call(limpet, "GET", path)["state"] == "up"
+
+
+@pytest.mark.parametrize("deadline", [-1e300, -1e18, 1e18, 1e300, -1, 0, 9223372036854775807, 18446744073709551615])
+def test_a_deadline_beyond_all_numbers(limpet, deadline):
+    path = f"upstreams/app/peers/{address(limpet, 'a')}"
+    call(limpet, "PATCH", path, {"drain": True, "deadline": deadline}, 400)
+    assert call(limpet, "GET", path)["state"] == "up"

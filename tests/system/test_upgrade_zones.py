@@ -6,11 +6,12 @@ import signal
 
 import pytest
 
-from binaries import Binaries
+from binaries import Binaries, children
 from client import Connection, get
 from daemon import Limpet
 from gate import Gate
 from waiting import wait_until
+from websocket import TEXT, frame, read_frame, upgrade
 
 CONFIG = """
 events { }
@@ -18,6 +19,7 @@ http {
     limit_conn_zone $arg_key zone=places:1m;
     limit_req_zone $arg_key zone=rate:{size} rate=1r/m;
     upstream app { zone app 64k; server 127.0.0.1:{origin} weight=3; }
+    upstream one { zone one 64k; server 127.0.0.1:{origin} max_conns=1; }
     server {
         listen {port};
         location /conn { limit_conn places 1; limit_conn_status 429; proxy_pass http://app; }
@@ -25,8 +27,10 @@ http {
         location /probe { limit_conn places 1; limit_conn_status 429; try_files /none @passed; }
         location @passed { return 200 ok; }
         location /app { proxy_pass http://app; }
+        location /one { proxy_pass http://one; }
+        location /ws { proxy_pass http://app; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; }
         location /stub { stub_status; }
-        location /status/ { api /status/; }
+        location /status/ { api /status/ write=on; }
     }
 }
 """
@@ -181,3 +185,104 @@ def test_counters_go_on(both, gate):
     assert peer() == served and served["requests"] == 10
     stub = [int(number) for number in re.findall(r"\d+", get(both.limpet.port, "/stub").text)]
     assert stub[1] > after["accepted"] and stub[3] > after["requests"]
+
+
+def one(both):
+    return get(both.limpet.port, "/one").status
+
+
+def peer_of(both, upstream="app"):
+    (peer,) = json.loads(get(both.limpet.port, f"/status/upstreams/{upstream}").text)["peers"]
+    return peer
+
+
+def hold_one(both, gate):
+    """A request that has the only connection to its server."""
+    connection = Connection(both.limpet.port)
+    connection.send(b"GET /one HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert gate.waiting.acquire(timeout=20)
+    return connection
+
+
+def drain(both, upstream):
+    address = f"127.0.0.1:{both.limpet.values['origin']}"
+    for body in (b'{"drain": false}', b'{"drain": true}'):
+        assert get(both.limpet.port, f"/status/upstreams/{upstream}/peers/{address}", method="PATCH", body=body,
+                   headers=[("Content-Type", "application/json")]).status == 200
+
+
+@pytest.mark.parametrize("holder", ["old", "new"])
+def test_max_conns_is_one_limit_of_both(both, gate, holder):
+    if holder == "old":
+        held = hold_one(both, gate)
+        both.upgrade()
+    else:
+        both.upgrade()
+        both.rest()
+        held = hold_one(both, gate)
+        os.kill(both.old, signal.SIGHUP)  # its workers are back, beside the new ones
+        wait_until(lambda: len(both.old_workers()) == 2, "the old workers")
+    assert [one(both) for _ in range(12)] == 12 * [502]
+    assert peer_of(both, "one")["conns"] == 1
+    gate.opened.set()
+    assert held.response().status == 200
+    wait_until(lambda: one(both) == 200, "the connection to be free")
+    both.end_old()
+    assert one(both) == 200 and peer_of(both, "one")["conns"] == 0
+
+
+@pytest.mark.parametrize("victim", ["old", "new"])
+def test_a_killed_binary_has_no_connections(both, gate, victim):
+    if victim == "old":
+        held = hold_one(both, gate)
+        both.upgrade()
+    else:
+        both.upgrade()
+        both.rest()
+        held = hold_one(both, gate)
+    assert one(both) == 502
+    both.crash(getattr(both, victim))
+    if victim == "new":
+        wait_until(lambda: len(both.old_workers()) == 2, "the old workers to be back")
+    gate.opened.set()
+    wait_until(lambda: one(both) == 200, "the connection to be free")
+    held.close()
+
+
+def test_a_server_is_drained_when_the_old_binary_has_no_connection_left(both):
+    with Connection(both.limpet.port) as socket:
+        assert upgrade(socket, "/ws").status == 101
+        both.upgrade()
+        os.kill(both.old, signal.SIGQUIT)
+        wait_until(lambda: len(both.old_workers()) == 1, "the idle worker to end")
+        drain(both, "app")
+        for count in (1, 2):  # of a server without connections: so often draining servers have been looked at
+            drain(both, "one")
+            both.limpet.wait_log('in upstream "one" is drained', count)
+        peer = peer_of(both)
+        assert (peer["state"], peer["conns"]) == ("draining", 1)
+        assert not both.limpet.log_lines('in upstream "app" is drained')
+        socket.send(frame(TEXT, b"still here"))
+        assert read_frame(socket.stream) == (TEXT, b"still here")
+    both.limpet.wait_log('in upstream "app" is drained: its last session and its last connection have ended')
+    assert peer_of(both)["state"] == "drained"
+
+
+def own_memory(pid):
+    """KiB that are written and have no file: what each process has for itself."""
+    dirty, counts = 0, False
+    with open(f"/proc/{pid}/smaps") as maps:
+        for line in maps:
+            if re.match("[0-9a-f]+-", line):
+                name = line.split()[5:]
+                counts = name in ([], ["[heap]"])
+            elif counts and line.startswith(("Private_Dirty:", "Shared_Dirty:")):
+                dirty += int(line.split()[1])
+    return dirty
+
+
+def test_a_new_binary_has_no_more_memory_than_the_old_one(both):
+    before, worker = own_memory(both.old), own_memory(both.old_workers()[0])
+    both.upgrade()
+    assert own_memory(both.new) < before + 512
+    assert max(own_memory(pid) for pid in children(both.new)) < worker + 512

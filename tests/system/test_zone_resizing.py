@@ -23,7 +23,11 @@ http {
     }
     server {
         listen {port};
-        location / { proxy_pass http://app; }
+        location / {
+            proxy_pass http://app;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $http_connection;
+        }
         location /status/ { api /status/; }
     }
 }
@@ -34,7 +38,7 @@ class Opener:
     """Opens a session at /login?NAME, and waits before that at /slow?NAME."""
 
     def __init__(self, origin):
-        self.name = origin.name
+        self.origin, self.name = origin, origin.name
         self.asked, self.open = threading.Event(), threading.Event()
         origin.respond = self.respond
 

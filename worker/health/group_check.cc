@@ -82,7 +82,8 @@ GroupCheck::GroupCheck(const Env& env, UpstreamGroup& group, size_t place, Passe
       group_(group),
       location_(*group.conf().checks[place]),
       check_(*location_.health_check),
-      plan_(ProbePlan::For(location_, env.http, env.tls)),
+      plan_(ProbePlan::For(location_, env.http, env.tls,
+                           env.logs[static_cast<size_t>(location_.log.error_log)])),
       bit_(uint32_t{1} << place),
       passed_(passed),
       random_(static_cast<uint32_t>(::getpid())) {}
@@ -105,6 +106,10 @@ void GroupCheck::Sync() {
 }
 
 void GroupCheck::OnResult(PeerCheck& peer, const ProbeResult& result) {
+  if (result.ours) {
+    return Announce(LogLevel::kAlert, fmt::format("check was not made while {}{}{}",
+                                                  result.failed_in, result.detail, Of(peer)));
+  }
   shm::PeerState& state = peer.state;
   Add(state.probes);
   if (!result.good()) Add(state.failed_probes);

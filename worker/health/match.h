@@ -12,6 +12,7 @@ namespace limpet::worker {
 struct ProbeResult {
   std::string_view failed_in;  // what was being done, as the log says it; "": the peer is well
   std::string detail;          // " (111: Connection refused)", or ""
+  bool ours = false;           // it was not asked: says nothing about the peer
   bool good() const { return failed_in.empty(); }
 };
 

@@ -28,13 +28,13 @@ std::string TlsName(const conf::ProxySettings& proxy) {
 }  // namespace
 
 ProbePlan ProbePlan::For(const conf::Location& location, const conf::Http& http,
-                         const TlsClientContexts* contexts) {
+                         const TlsClientContexts* contexts, const Log& log) {
   const conf::HealthCheck& check = *location.health_check;
   ProbePlan plan{.location = location, .tls_name = {}, .request = {}};
   if (check.match >= 0) plan.match = &http.matches[static_cast<size_t>(check.match)];
   if (location.proxy.pass.https && contexts != nullptr) plan.tls = contexts->For(location);
   plan.tls_name = TlsName(location.proxy);
-  if (!check.tcp) plan.request = ProbeRequest(location, http.variables, &plan.failure);
+  if (!check.tcp) plan.request = ProbeRequest(location, http.variables, log, &plan.failure);
   return plan;
 }
 
@@ -58,7 +58,8 @@ void Probe::Start(const SocketAddress& address) {
   const conf::ProxySettings& proxy = plan_.location.proxy;
   const ConnectOptions options;
   const auto await = [&](auto connecting) {
-    if (connecting.transport == nullptr) return Finish(doing_, ErrnoText(connecting.errnum));
+    if (connecting.transport == nullptr)
+      return Finish(ProbeResult{doing_, ErrnoText(connecting.errnum), connecting.ours});
     transport_ = std::move(connecting.transport);
     if (connecting.errnum == 0) return OnConnected();
     deadline_.Arm(proxy.connect_timeout);

@@ -29,7 +29,7 @@ struct ProbePlan {
   std::string failure;  // why there is no request, as a detail for the log; "": there is
 
   static ProbePlan For(const conf::Location& location, const conf::Http& http,
-                       const TlsClientContexts* contexts);
+                       const TlsClientContexts* contexts, const Log& log);
 };
 
 class Probe final : public TransportHandler {

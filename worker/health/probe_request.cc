@@ -2,11 +2,11 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <deque>
 #include <memory>
 #include <string_view>
 
+#include "proto/escape.h"
 #include "proto/headers.h"
 
 namespace limpet::worker {
@@ -50,34 +50,29 @@ bool IsOwn(proto::HeaderId id) {
          id == HeaderId::kTransferEncoding || id == HeaderId::kUpgrade || id == HeaderId::kExpect;
 }
 
-std::string OneLine(std::string_view value) {
-  std::string line(value);
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
-  return line;
-}
-
 }  // namespace
 
 std::string ProbeRequest(const conf::Location& location, const conf::VariableTable& variables,
-                         std::string* failure) {
+                         const Log& log, std::string* failure) {
   const conf::ProxySettings& proxy = location.proxy;
   ProbeVariables reader(proxy.pass, variables);
   std::string host = proxy.pass.host_header;
   std::string fields;
   for (const conf::SetHeader& header : proxy.set_headers) {
-    const std::string value = OneLine(header.value.Evaluate(reader));
+    const std::string_view value = header.value.Evaluate(reader);
     const proto::HeaderId id = proto::LookupHeader(header.name);
     if (value.empty() || IsOwn(id)) continue;
-    if (id == proto::HeaderId::kHost) {
+    if (id == proto::HeaderId::kHost && proto::IsFieldValue(value)) {
       host = value;
-    } else {
-      fields += fmt::format("{}: {}\r\n", header.name, value);
+    } else if (!proto::AppendField(&fields, header.name, value)) {
+      LIMPET_LOG(log, LogLevel::kError,
+                 "\"{}\" is left out of health checks: its value has CR, LF or NUL", header.name);
     }
   }
   *failure = reader.failure();
   return fmt::format("GET {} HTTP/1.{}\r\nHost: {}\r\n{}Connection: close\r\n\r\n",
-                     location.health_check->uri, proxy.http_version >= 11 ? 1 : 0, host, fields);
+                     proto::EscapeUri(location.health_check->uri, proto::EscapeKind::kLine),
+                     proxy.http_version >= 11 ? 1 : 0, host, fields);
 }
 
 }  // namespace limpet::worker

@@ -12,6 +12,9 @@ namespace limpet::worker {
 // take trailers.
 void AddResponseTrailers(Exchange& exchange);
 
+// The error log's line for a field that is left out of a head: its value could end its line.
+[[gnu::cold]] void LogUnfitField(const Exchange& exchange, std::string_view name);
+
 // Whether add_header without `always` applies.
 constexpr bool IsSafeStatus(int status) {
   switch (status) {

@@ -1,4 +1,5 @@
 // charset: text says in which encoding it is, unless its type has parameters of its own.
+#include "worker/http/add_headers.h"
 #include "worker/http/features.h"
 #include "worker/http/mime.h"
 
@@ -14,6 +15,7 @@ void AddCharset(Exchange& exchange) {
   if (!response.headers.Value(proto::HeaderId::kContentEncoding).empty()) return;
   const std::string_view name = exchange.Evaluate(*settings.name);
   if (name.empty() || name == "off") return;
+  if (!proto::IsFieldValue(name)) return LogUnfitField(exchange, "charset");
   response.content_type = exchange.arena().Concat(response.content_type, "; charset=", name);
 }
 

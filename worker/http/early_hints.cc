@@ -1,6 +1,7 @@
 // early_hints: 103 of an upstream (RFC 8297) on its way to the client.
 #include <string>
 
+#include "worker/http/add_headers.h"
 #include "worker/http/features.h"
 #include "worker/http/proxy_plan.h"
 
@@ -27,7 +28,7 @@ void PassEarlyHints(Exchange& exchange, const proto::ResponseHead& head) {
                             header.id == HeaderId::kTransferEncoding ||
                             header.id == HeaderId::kConnection || header.id == HeaderId::kKeepAlive;
     if (is_framing || plan.hidden.Has(header)) continue;
-    text.append(header.name).append(": ").append(header.value).append("\r\n");
+    if (!proto::AppendField(&text, header.name, header.value)) LogUnfitField(exchange, header.name);
   }
   exchange.stream().SendInterim(text.append("\r\n"));
 }

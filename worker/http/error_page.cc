@@ -110,6 +110,24 @@ void GoToPage(Exchange& exchange, std::string_view uri, std::string_view written
                             has_args ? uri.substr(question + 1) : std::string_view(), written);
 }
 
+// Tools that know nginx's pages look at their form, too.
+std::string_view NginxPage(Exchange& exchange, int status, std::string_view title) {
+  return exchange.arena().Concat(
+      "<html>\r\n<head><title>", title, "</title></head>\r\n<body>\r\n<center><h1>",
+      status >= 494 && status <= 497 ? "400 Bad Request" : title, "</h1></center>\r\n",
+      Detail(status), "<hr><center>", ServerToken(exchange), "</center>\r\n</body>\r\n</html>\r\n",
+      Padding(exchange, status));
+}
+
+std::string_view OwnPage(Exchange& exchange, int status, std::string_view title) {
+  std::string_view detail = status >= 494 && status <= 497 ? title.substr(4) : "";
+  return exchange.arena().Concat(
+      "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>", title,
+      "</title></head>\n<body>\n<h1>", detail.empty() ? title : "400 Bad Request", "</h1>\n",
+      detail.empty() ? "" : "<p>", detail, detail.empty() ? "" : "</p>\n", "<hr>\n<p>",
+      ServerToken(exchange), "</p>\n</body>\n</html>\n", Padding(exchange, status));
+}
+
 }  // namespace
 
 void CopyChallenges(Exchange& exchange, const proto::HeaderList& from) {
@@ -125,7 +143,7 @@ std::string_view ServerToken(Exchange& exchange) {
   const conf::ResponseSettings& settings = exchange.location().response;
   if (settings.server_tokens == Tokens::kTemplate)
     return exchange.Evaluate(settings.server_tokens_text);
-  return settings.server_tokens == Tokens::kOff ? kServerName : kServerNameAndVersion;
+  return ServerName(exchange.runtime().config, settings.server_tokens != Tokens::kOff);
 }
 
 bool TakeErrorPage(Exchange& exchange, int status) {
@@ -155,11 +173,9 @@ void ReplyWithErrorPage(Exchange& exchange, int status) {
   if (status < 300 || status == 304 || title.empty()) {
     return exchange.Reply(status, "", "");
   }
-  const std::string_view page = exchange.arena().Concat(
-      "<html>\r\n<head><title>", title, "</title></head>\r\n<body>\r\n<center><h1>",
-      status >= 494 && status <= 497 ? "400 Bad Request" : title, "</h1></center>\r\n",
-      Detail(status), "<hr><center>", ServerToken(exchange), "</center>\r\n</body>\r\n</html>\r\n",
-      Padding(exchange, status));
+  const std::string_view page = exchange.runtime().config.compatible_nginx
+                                    ? NginxPage(exchange, status, title)
+                                    : OwnPage(exchange, status, title);
   exchange.Reply(VisibleStatus(status), "text/html", page);
 }
 

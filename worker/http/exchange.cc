@@ -219,6 +219,11 @@ void Exchange::Finish(int status) {
   ReplyWithErrorPage(*this, status);
 }
 
+void Exchange::FinishWithOwnPage(int status) {
+  if (proxy_ != nullptr) proxy_->Stop();
+  ReplyWithErrorPage(*this, status);
+}
+
 bool Exchange::AnswersFailedMatch() {
   if (!TakeMatchFailure()) return false;
   Finish(500);

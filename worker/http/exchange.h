@@ -108,6 +108,7 @@ class Exchange final : public conf::VariableReader {
   // The response for a status code: the location's error_page if there is one, else a page of our
   // own.
   void Finish(int status);
+  void FinishWithOwnPage(int status);  // whatever error_page says
   // A whole response from memory that outlives the exchange's end (arena or static).
   void Reply(int status, std::string_view content_type, std::string_view body);
   void Redirect(int status, std::string_view location);

@@ -44,8 +44,10 @@ Step StaticContent(Exchange& exchange);      // static_files.cc: root, alias, in
 // --- Response head, in this order ---
 // 304 and 412 (conditional.cc). False: the response was replaced.
 bool ApplyConditions(Exchange& exchange);
-void AddResponseHeaders(Exchange& exchange);  // add_headers.cc: add_header, expires
-void AddCharset(Exchange& exchange);          // charset.cc: Content-Type
+// add_headers.cc: add_header, expires. False: one that protects cannot be sent as it is (CR, LF or
+// NUL in its value), so the response must not be sent either, unless it is the answer to that.
+bool AddResponseHeaders(Exchange& exchange, bool refused);
+void AddCharset(Exchange& exchange);  // charset.cc: Content-Type
 // Makes the gzip filter if this response is to be compressed (gzip.cc); null otherwise. Sets
 // response fields.
 std::unique_ptr<BodyFilter> MakeGzipFilter(Exchange& exchange, BodyFilter* next);

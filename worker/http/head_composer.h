@@ -1,5 +1,6 @@
 // Writes a head straight into an output queue, without a string in between. What does not fit into
-// the room at hand goes on in new room.
+// the room at hand goes on in new room. AddField is the door for values: what goes in by Add is our
+// own text, or has been encoded for its place.
 #pragma once
 
 #include <charconv>
@@ -7,6 +8,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "proto/headers.h"
 #include "worker/net/output_queue.h"
 
 namespace limpet::worker {
@@ -29,7 +31,12 @@ class HeadComposer {
     Add(first);
     (Add(std::string_view(rest)), ...);
   }
-  void AddHeader(std::string_view name, std::string_view value) { Add(name, ": ", value, "\r\n"); }
+  // False, and nothing is added, if the value would not end where it ends.
+  [[nodiscard]] bool AddField(std::string_view name, std::string_view value) {
+    if (!proto::IsFieldValue(value)) return false;
+    Add(name, ": ", value, "\r\n");
+    return true;
+  }
   void AddNumber(uint64_t n) {
     char digits[20];
     const auto [end, error] = std::to_chars(digits, digits + sizeof digits, n);

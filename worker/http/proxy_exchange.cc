@@ -179,7 +179,7 @@ void ProxyExchange::Connect() {
   TlsTarget tls;
   if (https_) {
     tls = MakeTlsTarget(exchange_, proxy_host_, *peer_);
-    if (tls.context == nullptr) return FailWithoutPeer(500);
+    if (tls.context == nullptr) return FailAtHome();
   }
   connection_ = upstream_->pool.Take(*peer_, location_, tls.scope);
   from_pool_ = connection_.transport != nullptr;
@@ -192,11 +192,13 @@ void ProxyExchange::Connect() {
   ConnectOptions options;
   options.keepalive = location_->proxy.socket_keepalive;
   SocketAddress bind_address;
-  if (!ChooseBindAddress(exchange_, location_->proxy, &bind_address, &options))
-    return FailWithoutPeer(500);
+  if (!ChooseBindAddress(exchange_, location_->proxy, &bind_address, &options)) return FailAtHome();
   const auto await = [&](auto connecting) {
     if (connecting.transport == nullptr) {
-      return Fail(kConnectionFailed, fmt::format("{} failed", connecting.what), connecting.errnum);
+      const std::string what = fmt::format("{} failed", connecting.what);
+      if (!connecting.ours) return Fail(kConnectionFailed, what, connecting.errnum);
+      LogUpstream(LogLevel::kAlert, fmt::format("{}{}", what, Doing()), connecting.errnum);
+      return FailAtHome();
     }
     connection_.transport = std::move(connecting.transport);
     connection_.created_ms = runtime.loop.NowMs();
@@ -204,16 +206,20 @@ void ProxyExchange::Connect() {
     deadline_.Arm(location_->proxy.connect_timeout);
   };
   if (!https_) return await(PlainTransport::Connect(runtime.loop, peer_->address, options, this));
-  if (!ChooseClientCertificate(exchange_, &tls)) return FailWithoutPeer(500);
+  if (!ChooseClientCertificate(exchange_, &tls)) return FailAtHome();
   connection_.scope = tls.scope;
   await(TlsTransport::Connect(runtime.loop, peer_->address, options, std::move(tls), this));
 }
 
-// The peer is not to blame.
 void ProxyExchange::RefuseConnection() {
   exchange_.Log(LogLevel::kAlert,
                 fmt::format("{} worker_connections are not enough while connecting to upstream",
                             exchange_.runtime().config.worker_connections));
+  FailAtHome();
+}
+
+// The peer is not to blame, and another one would do no better.
+void ProxyExchange::FailAtHome() {
   EndAttempt(Outcome::kStale, false);
   FailWithoutPeer(500);
 }

@@ -125,8 +125,10 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   std::string_view StickyWord() const;
   void Connect();
   [[gnu::cold]] void RefuseConnection();
+  [[gnu::cold]] void FailAtHome();
   void OnConnected();
   void QueueRequest();
+  void RefuseRequest(std::string_view unfit);
   void QueueChunk();
   void QueuePiece(const Slice& piece);
   void FlushRequest();

@@ -15,25 +15,10 @@ namespace {
 using proto::Header;
 using proto::HeaderId;
 
-constexpr bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\t'; }
-
-// A value made of variables may hold anything, a decoded line end for one: it must not become a
-// line of its own.
-std::string_view WithoutControls(std::string_view value, conf::VariableReader& reader) {
-  if (std::none_of(value.begin(), value.end(), IsControl)) return value;
-  char* const copy = reader.Allocate(value.size());
-  std::transform(value.begin(), value.end(), copy, [](char c) { return IsControl(c) ? ' ' : c; });
-  return {copy, value.size()};
-}
-
-std::string_view EvaluateField(const conf::Template& text, conf::VariableReader& reader) {
-  const std::string_view value = text.Evaluate(reader);
-  return text.is_constant() ? value : WithoutControls(value, reader);
-}
-
-bool BreaksRequestLine(std::string_view uri) {
-  return std::any_of(uri.begin(), uri.end(),
-                     [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7F; });
+// As it can stand in a request line: what would end the URI is encoded, wherever it came from.
+std::string_view ForRequestLine(std::string_view uri, Arena& arena) {
+  if (!proto::NeedsEscape(uri, proto::EscapeKind::kLine)) return uri;
+  return arena.Copy(proto::EscapeUri(uri, proto::EscapeKind::kLine));
 }
 
 // nginx escapes a changed URI only if it had been sent escaped, or came from an internal redirect.
@@ -64,19 +49,35 @@ bool TakesAwayWhatMustArrive(std::string_view connection) {
   });
 }
 
-void AddSetHeader(const conf::SetHeader& header, conf::VariableReader& reader, HeadComposer* head) {
-  const std::string_view value = EvaluateField(header.value, reader);
-  if (value.empty()) return;
+bool AddSetHeader(const conf::SetHeader& header, std::string_view value, HeadComposer* head) {
+  if (value.empty()) return true;
   if (proto::LookupHeader(header.name) == HeaderId::kConnection && TakesAwayWhatMustArrive(value))
-    return;
-  head->AddHeader(header.name, value);
+    return true;
+  return head->AddField(header.name, value);
 }
 
-void AddHost(const ProxyPlan& plan, bool http11, std::string_view proxy_host,
+bool AddHost(const ProxyPlan& plan, bool http11, std::string_view proxy_host,
              conf::VariableReader& reader, HeadComposer* head) {
-  std::string_view host = plan.host != nullptr ? EvaluateField(*plan.host, reader) : proxy_host;
+  std::string_view host = plan.host != nullptr ? plan.host->Evaluate(reader) : proxy_host;
   if (host.empty() && http11) host = proxy_host;  // HTTP/1.1 has no request without Host
-  if (!host.empty()) head->AddHeader("Host", host);
+  return host.empty() || head->AddField("Host", host);
+}
+
+// The name of the field that cannot be sent, or "".
+std::string_view AddFields(conf::VariableReader& reader, const ProxyPlan& plan,
+                           HeadComposer* head) {
+  for (const conf::SetHeader* header : plan.set_headers) {
+    if (!AddSetHeader(*header, header->value.Evaluate(reader), head)) return header->name;
+  }
+  return {};
+}
+
+std::string_view PassFields(const Request& request, const ProxyPlan& plan, HeadComposer* head) {
+  for (const Header& header : request.headers()) {
+    if (!plan.overridden.Has(header) && !head->AddField(header.name, header.value))
+      return header.name;
+  }
+  return {};
 }
 
 // Of these an upstream may send one; the first counts (nginx's rule).
@@ -154,64 +155,64 @@ void CopyField(Exchange& exchange, int status, const Header& header) {
 }  // namespace
 
 std::string_view UpstreamUri(const Request& request, const UpstreamTarget& target, Arena& arena) {
-  if (target.uri_is_whole && !target.uri.empty()) {
-    if (!BreaksRequestLine(target.uri)) return target.uri;
-    return arena.Copy(proto::EscapeUri(target.uri, proto::EscapeKind::kRedirect));
-  }
+  if (target.uri_is_whole && !target.uri.empty()) return ForRequestLine(target.uri, arena);
   if (target.uri.empty() && request.uri_is_original) return request.unparsed_uri;
 
   const bool replaces = request.under_location && !target.uri.empty();
   const size_t matched = replaces ? std::min(request.location->name.size(), request.uri.size()) : 0;
   std::string_view rest = request.uri.substr(matched);
   std::string escaped;
-  if (BreaksRequestLine(rest) ||
-      (MustEscape(request) && proto::NeedsEscape(rest, proto::EscapeKind::kUri))) {
+  if (MustEscape(request) && proto::NeedsEscape(rest, proto::EscapeKind::kUri)) {
     escaped = proto::EscapeUri(rest, proto::EscapeKind::kUri);
     rest = escaped;
   }
-  return arena.Concat(request.under_location ? target.uri : std::string_view(), rest,
-                      std::string_view(request.args.empty() ? "" : "?"), request.args);
+  const std::string_view uri =
+      arena.Concat(request.under_location ? target.uri : std::string_view(), rest,
+                   std::string_view(request.args.empty() ? "" : "?"), request.args);
+  return ForRequestLine(uri, arena);
 }
 
-void WriteUpstreamRequest(conf::VariableReader& reader, const Request& request,
-                          const conf::ProxySettings& proxy, const ProxyPlan& plan,
-                          std::string_view proxy_host, std::string_view uri, UpstreamBody body,
-                          OutputQueue* out) {
+std::string_view WriteUpstreamRequest(conf::VariableReader& reader, const Request& request,
+                                      const conf::ProxySettings& proxy, const ProxyPlan& plan,
+                                      std::string_view proxy_host, std::string_view uri,
+                                      UpstreamBody body, OutputQueue* out) {
   std::string_view own_body;
   if (proxy.set_body) {
     own_body = proxy.set_body->Evaluate(reader);
     body = {.length = static_cast<int64_t>(own_body.size()), .chunked = false};
   }
   const bool http11 = proxy.http_version >= 11;
-  std::string_view method = EvaluateField(proxy.method, reader);
+  std::string_view method = proxy.method.Evaluate(reader);
   if (method.empty()) method = request.method_name;
+  if (!proto::IsToken(method)) return "proxy_method";
   {
     HeadComposer head(out, uri.size() + request.head_length + 512);
     head.Add(method, " ", uri, http11 ? " HTTP/1.1\r\n" : " HTTP/1.0\r\n");
-    AddHost(plan, http11, proxy_host, reader, &head);
-    for (const conf::SetHeader* header : plan.set_headers) AddSetHeader(*header, reader, &head);
+    if (!AddHost(plan, http11, proxy_host, reader, &head)) return "Host";
+    if (const auto unfit = AddFields(reader, plan, &head); !unfit.empty()) return unfit;
     AddBodyHeaders(plan, body, &head);
     if (proxy.pass_request_headers) {
-      for (const Header& header : request.headers()) {
-        if (!plan.overridden.Has(header)) head.AddHeader(header.name, header.value);
-      }
+      if (const auto unfit = PassFields(request, plan, &head); !unfit.empty()) return unfit;
     }
     head.Add("\r\n");
   }
   if (!own_body.empty()) out->Append(own_body);
+  return {};
 }
 
 proto::Method UpstreamMethod(Exchange& exchange) {
-  const std::string_view method = EvaluateField(exchange.location().proxy.method, exchange);
+  const std::string_view method = exchange.Evaluate(exchange.location().proxy.method);
   if (method.empty()) return exchange.request().method;
   return method == "HEAD" ? proto::Method::kHead : proto::Method::kGet;
 }
 
-void BuildUpstreamRequest(Exchange& exchange, std::string_view proxy_host, std::string_view uri,
-                          const UpstreamBody& body, OutputQueue* out) {
+std::string_view BuildUpstreamRequest(Exchange& exchange, std::string_view proxy_host,
+                                      std::string_view uri, const UpstreamBody& body,
+                                      OutputQueue* out) {
   const conf::Location& location = exchange.location();
-  WriteUpstreamRequest(exchange, exchange.request(), location.proxy,
-                       exchange.runtime().proxy_plans.For(location), proxy_host, uri, body, out);
+  return WriteUpstreamRequest(exchange, exchange.request(), location.proxy,
+                              exchange.runtime().proxy_plans.For(location), proxy_host, uri, body,
+                              out);
 }
 
 void FilterUpstreamHead(Exchange& exchange, const proto::ResponseHead& head) {

@@ -31,18 +31,21 @@ struct UpstreamBody {
 std::string_view UpstreamUri(const Request& request, const UpstreamTarget& target, Arena& arena);
 
 // Queues request line and headers, and the whole body if proxy_set_body gives one. May be called
-// again for another peer. `uri` is of UpstreamUri.
-void BuildUpstreamRequest(Exchange& exchange, std::string_view proxy_host, std::string_view uri,
-                          const UpstreamBody& body, OutputQueue* out);
+// again for another peer. `uri` is of UpstreamUri. Returns "", or the name of a field whose value
+// cannot be sent (CR, LF or NUL; "proxy_method": no token): then `out` holds a piece of a head that
+// must go nowhere. A request is not sent without a field: the peer may decide by it.
+[[nodiscard]] std::string_view BuildUpstreamRequest(Exchange& exchange, std::string_view proxy_host,
+                                                    std::string_view uri, const UpstreamBody& body,
+                                                    OutputQueue* out);
 
 // The method the upstream is asked with, as far as it matters to the body of its response.
 proto::Method UpstreamMethod(Exchange& exchange);
 
 // The same without an exchange: `uri` and `proxy_host` have been worked out.
-void WriteUpstreamRequest(conf::VariableReader& reader, const Request& request,
-                          const conf::ProxySettings& proxy, const ProxyPlan& plan,
-                          std::string_view proxy_host, std::string_view uri, UpstreamBody body,
-                          OutputQueue* out);
+[[nodiscard]] std::string_view WriteUpstreamRequest(
+    conf::VariableReader& reader, const Request& request, const conf::ProxySettings& proxy,
+    const ProxyPlan& plan, std::string_view proxy_host, std::string_view uri, UpstreamBody body,
+    OutputQueue* out);
 
 // Copies what the client may see of an upstream's head into exchange.response(): status, headers
 // and their special fields, rewritten where the location says so. Not framing: content_length is

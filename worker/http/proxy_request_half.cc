@@ -84,6 +84,17 @@ UpstreamTarget ProxyExchange::Target() const {
           .uri_is_whole = pass().has_variables && !evaluated_uri_.empty()};
 }
 
+// Nothing was sent: neither the peer nor the connection is to blame, but the latter is not kept.
+void ProxyExchange::RefuseRequest(std::string_view unfit) {
+  LogUpstream(LogLevel::kError,
+              fmt::format("the request is not sent: \"{}\" has a value that cannot be in a head "
+                          "while sending request to upstream",
+                          unfit),
+              0);
+  exchange_.upstream_trace().last().status = 500;
+  exchange_.Finish(500);
+}
+
 void ProxyExchange::QueueRequest() {
   const Request& request = exchange_.request();
   RequestBody& body = exchange_.body();
@@ -102,12 +113,14 @@ void ProxyExchange::QueueRequest() {
   out_.Clear();
   pieces_.clear();
   body_complete_ = false;
+  std::string_view unfit;
   {
     const WithoutThisGroup scope(exchange_.upstream_trace());
     upstream_method_ = UpstreamMethod(exchange_);
-    BuildUpstreamRequest(exchange_, proxy_host_, request_uri_, framing, &out_);
+    unfit = BuildUpstreamRequest(exchange_, proxy_host_, request_uri_, framing, &out_);
   }
   if (FailsMatch()) return;
+  if (!unfit.empty()) return RefuseRequest(unfit);
   if (streamed_) {
     request_half_ = Half::kBody;
     if (exchange_.body().mode() == RequestBody::Mode::kIdle)

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "conf/named_groups.h"
+#include "proto/escape.h"
 #include "worker/http/features.h"
 
 namespace limpet::worker {
@@ -246,7 +247,7 @@ std::optional<std::string_view> RewriteRefresh(conf::VariableReader& reader,
   const size_t url = at + kUrl.size();
   const auto changed = RewriteRedirectUrl(reader, proxy, plan, value.substr(url));
   if (!changed) return std::nullopt;
-  return Join(reader, {value.substr(0, url), *changed});
+  return Join(reader, {value.substr(0, url), proto::EscapeUri(*changed, proto::EscapeKind::kLine)});
 }
 
 std::optional<std::string_view> RewriteSetCookie(conf::VariableReader& reader,

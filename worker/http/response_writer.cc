@@ -1,64 +1,20 @@
 #include "worker/http/response_writer.h"
 
-#include <charconv>
-#include <cstring>
-
 #include "base/clock.h"
+#include "proto/escape.h"
 #include "proto/http1/chunked.h"
 #include "proto/status.h"
 #include "worker/http/add_headers.h"
 #include "worker/http/error_page.h"
 #include "worker/http/exchange.h"
 #include "worker/http/features.h"
+#include "worker/http/head_composer.h"
 #include "worker/http/ranges.h"
 
 namespace limpet::worker {
 namespace {
 
-// Composes a head straight into the output queue, piece by piece: its copied pieces share a block.
-class HeadText {
- public:
-  explicit HeadText(OutputQueue& out) : out_(out), at_(out.Reserve(kRoom)), begin_(at_) {}
-  ~HeadText() { out_.Commit(static_cast<size_t>(at_ - begin_)); }
-  HeadText(const HeadText&) = delete;
-  HeadText& operator=(const HeadText&) = delete;
-
-  HeadText& operator<<(std::string_view text) {
-    if (static_cast<size_t>(at_ - begin_) + text.size() > kRoom) MakeRoom(text.size());
-    if (text.size() > kRoom) {
-      out_.Append(text);
-      at_ = begin_ = out_.Reserve(kRoom);
-      return *this;
-    }
-    if (!text.empty()) std::memcpy(at_, text.data(), text.size());
-    at_ += text.size();
-    return *this;
-  }
-  HeadText& operator<<(uint64_t number) {
-    char digits[20];
-    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-    return *this << std::string_view(digits, static_cast<size_t>(end - digits));
-  }
-  void Field(std::string_view name, std::string_view value) {
-    *this << name << ": " << value << "\r\n";
-  }
-
- private:
-  static constexpr size_t kRoom = 2048;
-
-  void MakeRoom(size_t size) {
-    out_.Commit(static_cast<size_t>(at_ - begin_));
-    if (size > kRoom) {
-      at_ = begin_ = nullptr;
-      return;
-    }
-    at_ = begin_ = out_.Reserve(kRoom);
-  }
-
-  OutputQueue& out_;
-  char* at_;
-  char* begin_;
-};
+constexpr size_t kUsualHead = 2048;
 
 // A relative Location becomes absolute, unless the configuration says otherwise.
 std::string_view AbsoluteLocation(Exchange& exchange) {
@@ -77,6 +33,19 @@ std::string_view AbsoluteLocation(Exchange& exchange) {
                                  shows_port ? fmt::format(":{}", port) : "", location);
 }
 
+// A field whose value cannot stand in a head is left out.
+void PutField(const Exchange& exchange, HeadComposer& out, std::string_view name,
+              std::string_view value) {
+  if (!out.AddField(name, value)) LogUnfitField(exchange, name);
+}
+
+// A URL made of variables may hold what a client has encoded: here it is encoded again.
+std::string_view LocationToSend(Exchange& exchange) {
+  const std::string_view url = AbsoluteLocation(exchange);
+  if (!proto::NeedsEscape(url, proto::EscapeKind::kLine)) return url;
+  return exchange.arena().Copy(proto::EscapeUri(url, proto::EscapeKind::kLine));
+}
+
 }  // namespace
 
 ResponseWriter::ResponseWriter(Exchange& exchange) : exchange_(exchange) {}
@@ -87,7 +56,7 @@ void ResponseWriter::Reset() {
   text_filter_.reset();
   filter_.reset();
   first_ = this;
-  head_sent_ = ended_ = false;
+  head_sent_ = ended_ = refused_ = false;
   head_bytes_ = body_bytes_ = 0;
 }
 
@@ -98,7 +67,11 @@ bool ResponseWriter::SendHead() {
     response.status_line = {};
   }
   if (!ApplyConditions(exchange_)) return false;
-  AddResponseHeaders(exchange_);
+  if (!AddResponseHeaders(exchange_, refused_)) {
+    refused_ = true;
+    exchange_.FinishWithOwnPage(500);
+    return false;
+  }
   DropWhatStatusForbids();
   response.hides_body =
       !response.is_upgrade && (exchange_.request().method == proto::Method::kHead ||
@@ -168,51 +141,57 @@ void ResponseWriter::ComposeHead() {
   ClientStream& stream = exchange_.stream();
   if (head.is_http09()) return stream.CloseAfterResponse();
 
-  HeadText out(stream.output());
-  out << "HTTP/1.1 ";
+  HeadComposer out(&stream.output(), kUsualHead);
+  const auto put = [&](std::string_view name, std::string_view value) {
+    PutField(exchange_, out, name, value);
+  };
+  out.Add("HTTP/1.1 ");
   if (!response.status_line.empty()) {
-    out << response.status_line;
+    out.Add(response.status_line);
   } else if (const std::string_view text = proto::StatusText(response.status); !text.empty()) {
-    out << text;
+    out.Add(text);
   } else {
-    out << fmt::format("{:03} ", response.status);
+    out.Add(fmt::format("{:03} ", response.status));
   }
-  out << "\r\n";
+  out.Add("\r\n");
   const bool own_server = response.server.empty() && response.own_server;
   const bool own_date = response.date.empty() && response.own_date;
   const std::string_view server = own_server ? ServerToken(exchange_) : response.server;
-  if (!server.empty()) out.Field("Server", server);
+  if (!server.empty()) put("Server", server);
   if (own_date || !response.date.empty())
-    out.Field("Date", own_date ? exchange_.runtime().HttpDate() : response.date);
-  if (!response.content_type.empty()) out.Field("Content-Type", response.content_type);
+    put("Date", own_date ? exchange_.runtime().HttpDate() : response.date);
+  if (!response.content_type.empty()) put("Content-Type", response.content_type);
   if (response.content_length >= 0) {
-    out << "Content-Length: " << static_cast<uint64_t>(response.content_length) << "\r\n";
+    out.Add("Content-Length: ");
+    out.AddNumber(static_cast<uint64_t>(response.content_length));
+    out.Add("\r\n");
   }
   if (!response.last_modified_text.empty()) {
-    out.Field("Last-Modified", response.last_modified_text);
+    put("Last-Modified", response.last_modified_text);
   } else if (response.last_modified >= 0) {
-    out.Field("Last-Modified", FormatHttpDate(response.last_modified));
+    put("Last-Modified", FormatHttpDate(response.last_modified));
   }
-  if (response.location.data() != nullptr) {          // "" is a Location, too
-    response.location = AbsoluteLocation(exchange_);  // $sent_http_location shows what was sent
-    out.Field("Location", response.location);
+  if (response.location.data() != nullptr) {        // "" is a Location, too
+    response.location = LocationToSend(exchange_);  // $sent_http_location shows what was sent
+    put("Location", response.location);
   }
-  if (response.chunked) out << "Transfer-Encoding: chunked\r\n";
+  if (response.chunked) out.Add("Transfer-Encoding: chunked\r\n");
   if (response.is_upgrade) {
-    out << "Connection: upgrade\r\n";
+    out.Add("Connection: upgrade\r\n");
   } else if (stream.keep_alive()) {
-    out << "Connection: keep-alive\r\n";
+    out.Add("Connection: keep-alive\r\n");
     if (location.client.keepalive_header_timeout > 0) {
-      out << "Keep-Alive: timeout="
-          << static_cast<uint64_t>(location.client.keepalive_header_timeout) << "\r\n";
+      out.Add("Keep-Alive: timeout=");
+      out.AddNumber(static_cast<uint64_t>(location.client.keepalive_header_timeout));
+      out.Add("\r\n");
     }
   } else {
-    out << "Connection: close\r\n";
+    out.Add("Connection: close\r\n");
   }
-  if (response.vary_gzip) out << "Vary: Accept-Encoding\r\n";
-  if (!response.etag.empty()) out.Field("ETag", response.etag);
-  for (const proto::Header& header : response.headers) out.Field(header.name, header.value);
-  out << "\r\n";
+  if (response.vary_gzip) out.Add("Vary: Accept-Encoding\r\n");
+  if (!response.etag.empty()) put("ETag", response.etag);
+  for (const proto::Header& header : response.headers) put(header.name, header.value);
+  out.Add("\r\n");
 }
 
 void ResponseWriter::Write(BlockRef block, std::string_view bytes) {
@@ -270,11 +249,11 @@ void ResponseWriter::End() {
   if (!response.chunked || response.hides_body) return;
   OutputQueue& out = exchange_.stream().output();
   AddResponseTrailers(exchange_);
-  out.Append("0\r\n");
-  for (const proto::Header& trailer : response.trailers) {
-    out.Append(exchange_.arena().Concat(trailer.name, ": ", trailer.value, "\r\n"));
-  }
-  out.Append("\r\n");
+  HeadComposer last(&out, 64);
+  last.Add("0\r\n");
+  for (const proto::Header& trailer : response.trailers)
+    PutField(exchange_, last, trailer.name, trailer.value);
+  last.Add("\r\n");
 }
 
 }  // namespace limpet::worker

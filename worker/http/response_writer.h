@@ -81,6 +81,7 @@ class ResponseWriter final : public BodyFilter {
   BodyFilter* first_ = this;
   bool head_sent_ = false;
   bool ended_ = false;
+  bool refused_ = false;  // this is the 500 for a head that could not be as it was meant
   uint64_t head_bytes_ = 0;
   uint64_t body_bytes_ = 0;
 };

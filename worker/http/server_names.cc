@@ -7,6 +7,34 @@
 
 namespace limpet::worker {
 
+namespace {
+
+bool Matches(const conf::ServerName& name, std::string_view host) {
+  using Kind = conf::ServerName::Kind;
+  switch (name.kind) {
+    case Kind::kExact:
+      return host == name.text;
+    case Kind::kDotted:
+      return host == name.text || host.ends_with("." + name.text);
+    case Kind::kWildcardHead:
+      return host.ends_with("." + name.text);
+    case Kind::kWildcardTail:
+      return host.starts_with(name.text + ".");
+    case Kind::kRegex: {
+      conf::Captures unused;
+      return name.regex->Match(host, &unused).yes();
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+bool IsNameOf(const conf::Server& server, std::string_view host) {
+  return std::any_of(server.names.begin(), server.names.end(),
+                     [host](const conf::ServerName& name) { return Matches(name, host); });
+}
+
 ServerNames::ServerNames(const conf::ListenGroup& group) : group_(group) {
   const conf::HeadSettings& own = group.default_server->head;
   head_limits_ = {0, 0, static_cast<size_t>(own.max_headers), own.ignore_invalid_headers,

@@ -18,6 +18,9 @@ class TakenNames;
 
 namespace limpet::worker {
 
+// Whether `host` (lower case, without the port) is one of the names that the server has been given.
+bool IsNameOf(const conf::Server& server, std::string_view host);
+
 class ServerNames {
  public:
   explicit ServerNames(const conf::ListenGroup& group);

@@ -6,8 +6,10 @@
 #include "base/text.h"
 #include "worker/http/explain.h"
 #include "worker/http/features.h"
+#include "worker/http/server_names.h"
 #include "worker/http/upstream_runtime.h"
 #include "worker/status/api.h"
+#include "worker/status/caller.h"
 #include "worker/status/dashboard.h"
 #include "worker/status/status.h"
 
@@ -112,6 +114,14 @@ void StartWriting(Exchange& exchange, std::string_view path) {
   exchange.body().Start(RequestBody::Mode::kBuffered, writer.get());
 }
 
+std::string_view RefusedCaller(const Exchange& exchange) {
+  const Request& request = exchange.request();
+  return RefuseCaller({.host = request.host,
+                       .is_our_name = IsNameOf(*request.server, request.host),
+                       .changes = !Reads(exchange),
+                       .headers = request.headers()});
+}
+
 }  // namespace
 
 Step ApiContent(Exchange& exchange) {
@@ -122,6 +132,10 @@ Step ApiContent(Exchange& exchange) {
     path = PathBelow(location.name, exchange.request().uri);
   if (!path) {
     Send(exchange, ApiError(404, "not below the prefix of \"api\""));
+    return Step::kDone;
+  }
+  if (const std::string_view why = RefusedCaller(exchange); !why.empty()) {
+    Send(exchange, ApiError(403, why));
     return Step::kDone;
   }
   if (*path == "explain" && Reads(exchange)) {

@@ -52,14 +52,15 @@ std::unique_ptr<PlainTransport> PlainTransport::Adopt(Loop& loop, UniqueFd fd) {
 
 ConnectingSocket StartConnect(const SocketAddress& address, const ConnectOptions& options) {
   UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return {{}, errno, "socket()"};
+  if (!fd) return {{}, errno, "socket()", true};
   SetConnectOptions(fd.get(), address.family(), options);
   if (options.bind != nullptr) {
     const bool v6 = options.bind->family() == AF_INET6;
     const int refused = options.transparent ? SetTransparent(fd.get(), v6) : 0;
     if (refused != 0)
-      return {{}, refused, v6 ? "setsockopt(IPV6_TRANSPARENT)" : "setsockopt(IP_TRANSPARENT)"};
-    if (const int error = BindTo(fd.get(), options); error != 0) return {{}, error, "bind()"};
+      return {
+          {}, refused, v6 ? "setsockopt(IPV6_TRANSPARENT)" : "setsockopt(IP_TRANSPARENT)", true};
+    if (const int error = BindTo(fd.get(), options); error != 0) return {{}, error, "bind()", true};
   }
   const bool done = ::connect(fd.get(), address.get(), address.size()) == 0;
   if (!done && errno != EINPROGRESS) return {{}, errno, "connect()"};
@@ -70,7 +71,7 @@ PlainTransport::Connecting PlainTransport::Connect(Loop& loop, const SocketAddre
                                                    const ConnectOptions& options,
                                                    TransportHandler* handler) {
   ConnectingSocket socket = StartConnect(address, options);
-  if (!socket.fd) return {nullptr, socket.errnum, socket.what};
+  if (!socket.fd) return {nullptr, socket.errnum, socket.what, socket.ours};
   Connecting result;
   const bool done = socket.errnum == 0;
   result.errnum = socket.errnum;

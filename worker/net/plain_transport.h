@@ -19,6 +19,7 @@ struct ConnectingSocket {
   UniqueFd fd;
   int errnum = 0;  // 0: connected; EINPROGRESS; else why it has failed
   const char* what = "connect()";
+  bool ours = false;  // it failed before the peer was asked: no descriptor is left, no such address
 };
 ConnectingSocket StartConnect(const SocketAddress& address, const ConnectOptions& options);
 
@@ -35,6 +36,7 @@ class PlainTransport final : public Transport {
     std::unique_ptr<PlainTransport> transport;
     int errnum = 0;
     const char* what = "connect()";
+    bool ours = false;  // the peer is not to blame: as of ConnectingSocket
   };
   static Connecting Connect(Loop& loop, const SocketAddress& address, const ConnectOptions& options,
                             TransportHandler* handler);

@@ -1,6 +1,6 @@
 #include "worker/status/api.h"
 
-#include "worker/status/json_parts.h"
+#include "worker/status/json_input.h"
 #include "worker/status/state_changes.h"
 
 namespace limpet::worker {
@@ -78,9 +78,10 @@ StatusReply Change(const StatusSource& source, const ApiRequest& request,
   const bool patches = target.resource == Resource::kPeer || target.resource == Resource::kZone;
   if (patch ? !patches : target.resource != Resource::kZone) return NotAllowed(target.resource);
 
-  const Json body = Json::parse(request.body, nullptr, false);
-  if (body.is_discarded() || !body.is_object())
-    return ApiError(400, "the body must be a JSON object");
+  const Result<Json> parsed = ParseJson(request.body);
+  if (!parsed) return ApiError(400, parsed.error().message);
+  const Json& body = *parsed;
+  if (!body.is_object()) return ApiError(400, "the body must be a JSON object");
   if (target.resource == Resource::kPeer) return PatchPeer(source, target.peer, body);
   return patch ? PatchZone(source, target.zone, body)
                : MoveSessions(source, target.zone, body, sweep);

@@ -6,7 +6,7 @@
 #include <array>
 
 #include "worker/status/api.h"
-#include "worker/status/json_parts.h"
+#include "worker/status/json_input.h"
 #include "worker/status/tables.h"
 
 namespace limpet::worker {
@@ -52,11 +52,14 @@ std::string OneLine(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-StatusReply Obey(const StatusSource& source, const Json& request) {
+StatusReply Obey(const StatusSource& source, std::string_view line) {
+  const Result<Json> parsed = ParseJson(line, "the request");
+  if (!parsed) return ApiError(400, parsed.error().message);
+  const Json& request = *parsed;
   if (!request.is_object()) return ApiError(400, "the request must be a JSON object");
   const std::string method = Text(request, "method"), path = Text(request, "path");
   if (method.empty()) return ApiError(400, "the request has no \"method\"");
-  const std::string body = request.contains("body") ? OneLine(request["body"]) : "";
+  const std::string body = request.contains("body") ? OneLine(request.at("body")) : "";
   ApiCall call(source,
                {.method = method, .path = path, .args = {}, .body = body, .may_write = true});
   while (!call.done()) call.Step();
@@ -93,7 +96,7 @@ Result<std::string> ControlRequest(const ControlWords& command) {
 }
 
 std::string ControlAnswer(const StatusSource& source, std::string_view line) {
-  return ReplyLine(Obey(source, Json::parse(line, nullptr, false)));
+  return ReplyLine(Obey(source, line));
 }
 
 std::string ControlRefusal(int status, std::string_view text) {

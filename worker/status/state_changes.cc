@@ -26,8 +26,10 @@ std::optional<std::string> UnknownKey(const Json& object,
 std::optional<conf::DrainTime> DrainTimeOf(const Json& value) {
   constexpr double kLongest = 366.0 * 86400;
   if (value.is_string()) return conf::ParseDrainTime(value.get<std::string>());
-  if (!value.is_number() || value.get<double>() > kLongest) return std::nullopt;
-  const std::chrono::milliseconds time(static_cast<int64_t>(value.get<double>() * 1000));
+  if (!value.is_number()) return std::nullopt;
+  const auto seconds = value.get<double>();
+  if (!(seconds > 0 && seconds <= kLongest)) return std::nullopt;  // no integer could hold it
+  const std::chrono::milliseconds time(static_cast<int64_t>(seconds * 1000));
   if (time.count() <= 0) return std::nullopt;
   return conf::DrainTime{.time = time};
 }

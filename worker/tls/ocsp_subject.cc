@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "conf/host_port.h"
 #include "proto/escape.h"
+#include "proto/headers.h"
 
 namespace limpet::worker {
 namespace {
@@ -94,6 +95,7 @@ Status OcspSubject::FindResponder() {
   host_ = place->host;
   port_ = place->port;
   uri_ = place->uri.starts_with('/') ? place->uri : "/" + place->uri;
+  if (!proto::IsFieldValue(host_)) return wrong("invalid host");
   auto addresses = SocketAddress::Resolve(host_, port_);
   if (!addresses) return wrong("host not found");
   addresses_ = std::move(*addresses);
@@ -108,7 +110,8 @@ std::string OcspSubject::Request() const {
   std::string text(reinterpret_cast<const char*>(der), size > 0 ? static_cast<size_t>(size) : 0);
   OPENSSL_free(der);
   text = proto::EscapeUri(Base64Encode(text), proto::EscapeKind::kUriComponent);
-  return fmt::format("GET {}{}{} HTTP/1.0\r\nHost: {}\r\n\r\n", uri_,
+  return fmt::format("GET {}{}{} HTTP/1.0\r\nHost: {}\r\n\r\n",
+                     proto::EscapeUri(uri_, proto::EscapeKind::kLine),
                      uri_.ends_with('/') ? "" : "/", text, host_);
 }
 

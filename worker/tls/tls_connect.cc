@@ -16,7 +16,7 @@ TlsTransport::Connecting TlsTransport::Connect(Loop& loop, const SocketAddress& 
                                                const ConnectOptions& options, TlsTarget target,
                                                TransportHandler* handler) {
   ConnectingSocket socket = StartConnect(address, options);
-  if (!socket.fd) return {nullptr, socket.errnum, socket.what};
+  if (!socket.fd) return {nullptr, socket.errnum, socket.what, socket.ours};
   Connecting result;
   result.errnum = EINPROGRESS;
   result.transport.reset(new TlsTransport(loop, std::move(socket.fd), *target.context, nullptr));

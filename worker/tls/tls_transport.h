@@ -43,6 +43,7 @@ class TlsTransport final : public Transport {
     std::unique_ptr<TlsTransport> transport;
     int errnum = 0;
     const char* what = "connect()";
+    bool ours = false;
   };
   // `selector` may be null: `context` serves every name. Both must outlive the handshake.
   static std::unique_ptr<TlsTransport> Accept(Loop& loop, UniqueFd fd, const TlsContext& context,

@@ -20,7 +20,8 @@ struct Peer {
   std::string server_id{};  // what cookies and session tables hold; see ServerId
   const conf::UpstreamServer* conf = nullptr;
   shm::PeerState* state = nullptr;
-  int index = 0;  // in the group: primaries first, then backups
+  const shm::PeerBook::Count* elsewhere = nullptr;  // the other binary's connections; or null
+  int index = 0;                                    // in the group: primaries first, then backups
   int address_id =
       0;  // equal for peers of the group with equal addresses: kept connections match by it
   bool backup = false;
@@ -50,7 +51,15 @@ struct Peer {
     const uint64_t until = state->drain_until_ms.load(std::memory_order_relaxed);
     return until != 0 && now_ms >= until && !HasFlag(shm::kPeerDrainKeeps);
   }
-  uint32_t conns() const { return state->conns.load(std::memory_order_relaxed); }
+  uint32_t conns() const {
+    const uint32_t own = state->conns.load(std::memory_order_relaxed);
+    return elsewhere == nullptr ? own : own + elsewhere->load(std::memory_order_relaxed);
+  }
+  // The other binary has taken the last place in the same moment as this one.
+  bool is_overbooked() const {
+    return conf->max_conns > 0 && elsewhere != nullptr && elsewhere->load() > 0 &&
+           conns() > static_cast<uint32_t>(conf->max_conns);
+  }
 
  private:
   bool HasFlag(uint32_t mask) const {

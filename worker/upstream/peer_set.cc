@@ -90,7 +90,7 @@ PeerSet::PeerSet(const conf::Upstream& conf, shm::PeerStates& states, AddressIds
   AddServers(conf, states, false);
   const size_t first_backup = peers.size();
   AddServers(conf, states, true);
-  AttachStates();
+  AttachStates(states);
   primaries = MakeTier(0, first_backup);
   backups = MakeTier(first_backup, peers.size());
   balancer = MakeBalancer(conf, primaries, counts);
@@ -142,9 +142,13 @@ void PeerSet::Add(const conf::UpstreamServer& server, Peer peer) {
   peers.push_back(std::move(peer));
 }
 
-void PeerSet::AttachStates() {
+void PeerSet::AttachStates(shm::PeerStates& states) {
+  std::unordered_map<std::string, int> seen;  // an address that is there twice is two peers
   for (Peer& peer : peers) {
     shm::PeerState& state = *peer.state;
+    const std::string identity = peer.target + "/" + peer.name;
+    peer.elsewhere =
+        states.ConnsElsewhere(state, identity + "#" + std::to_string(seen[identity]++));
     AdoptDrain(*peer.conf, state);
     const int weight = peer.weight();
     if (state.weight.exchange(weight) == weight) continue;  // kept from what was before

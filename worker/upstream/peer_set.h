@@ -66,7 +66,7 @@ class PeerSet {
   friend class PeerSetRef;
   void AddServers(const conf::Upstream& conf, shm::PeerStates& states, bool backups);
   void Add(const conf::UpstreamServer& server, Peer peer);
-  void AttachStates();
+  void AttachStates(shm::PeerStates& states);
   Tier MakeTier(size_t begin, size_t end);
 
   AddressIds& ids_;

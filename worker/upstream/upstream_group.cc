@@ -188,14 +188,34 @@ Peer* UpstreamGroup::Choose(PeerSelection& selection, Peer* bound, uint64_t now_
   {
     const shm::PeerStates::Guard guard(*states_);
     Take();
-    peer = ChooseFrom(selection, bound, now_ms);
+    peer = ChooseWithinLimits(selection, bound, now_ms);
     if (peer == nullptr && selection.set.get() != current_.get()) {
       Restart(selection);
-      peer = ChooseFrom(selection, bound, now_ms);
+      peer = ChooseWithinLimits(selection, bound, now_ms);
     }
   }
   Announce();
   return peer;
+}
+
+// One that the other binary has filled in the same moment counts as tried.
+Peer* UpstreamGroup::ChooseWithinLimits(PeerSelection& selection, Peer* bound, uint64_t now_ms) {
+  for (;;) {
+    Peer* peer = ChooseFrom(selection, bound, now_ms);
+    if (peer == nullptr || GivesWay(selection, *peer)) {
+      if (peer == nullptr || selection.set->single()) return nullptr;
+      continue;
+    }
+    return peer;
+  }
+}
+
+bool UpstreamGroup::GivesWay(PeerSelection& selection, Peer& peer) {
+  if (selection.dry || !peer.is_overbooked()) return false;
+  EndOpening(selection);
+  states_->DropConn(*peer.state, slot_);
+  selection.current = nullptr;
+  return true;
 }
 
 Peer* UpstreamGroup::ChooseFrom(PeerSelection& selection, Peer* bound, uint64_t now_ms) {
@@ -262,10 +282,11 @@ Peer* UpstreamGroup::TryPeer(PeerSelection& selection, Peer* peer, uint64_t now_
   peer = set.Own(peer);
   if (peer == nullptr) return nullptr;
   if (ConditionIn(selection, *peer, true, now_ms) != PeerCondition::kReady) return nullptr;
-  if (set.single()) return Account(selection, peer, now_ms);
   // The method sees it as a bound one, so that it counts in round robin's weights.
-  set.balancer->Pick(peer->backup ? set.backups : set.primaries, selection, peer, now_ms);
-  return Account(selection, peer, now_ms);
+  if (!set.single())
+    set.balancer->Pick(peer->backup ? set.backups : set.primaries, selection, peer, now_ms);
+  Account(selection, peer, now_ms);
+  return GivesWay(selection, *peer) ? nullptr : peer;
 }
 
 Peer* UpstreamGroup::StandIn(const PeerSelection& selection, std::string_view session,
@@ -290,7 +311,7 @@ Peer* UpstreamGroup::StandIn(const PeerSelection& selection, std::string_view se
 Peer* UpstreamGroup::Account(PeerSelection& selection, Peer* peer, uint64_t now_ms) {
   if (selection.dry) return selection.current = peer;
   shm::PeerState& state = *peer->state;
-  shm::PeerStates::AddConn(state, slot_);
+  states_->AddConn(state, slot_);
   Increment(state.requests);
   selection.current = peer;
   if (selection.set->single()) return peer;
@@ -344,7 +365,7 @@ bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now
   const shm::PeerStates::Guard guard(*states_);
   EndOpening(selection);
   Peer* const peer = std::exchange(selection.current, nullptr);
-  shm::PeerStates::DropConn(*peer->state, slot_);
+  states_->DropConn(*peer->state, slot_);
   CountResult(*peer->state, result);
   Average(peer->state->header_time_ms, result.header_ms);
   Average(peer->state->response_time_ms, result.response_ms);

@@ -122,6 +122,8 @@ class UpstreamGroup {
   void Take();
   void Announce();
   void Restart(PeerSelection& selection);
+  Peer* ChooseWithinLimits(PeerSelection& selection, Peer* bound, uint64_t now_ms);
+  bool GivesWay(PeerSelection& selection, Peer& peer);
   Peer* ChooseFrom(PeerSelection& selection, Peer* bound, uint64_t now_ms);
   Peer* PickFromTiers(PeerSelection& selection, Peer* bound, uint64_t now_ms);
   Peer* Account(PeerSelection& selection, Peer* peer, uint64_t now_ms);

@@ -85,7 +85,7 @@ TEST(ProbeRequest, HasTheConstantHeadersOfTheLocation) {
   const auto config = Load("status 200;");
   const conf::Location& location = *config->http->upstreams[0]->checks[0];
   std::string failure;
-  EXPECT_EQ(ProbeRequest(location, config->http->variables, &failure),
+  EXPECT_EQ(ProbeRequest(location, config->http->variables, Log(), &failure),
             "GET /alive HTTP/1.1\r\nHost: a.example\r\nX-From: u\r\nConnection: close\r\n\r\n");
   EXPECT_EQ(failure, "");
 }

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <string>
 
+#include "tests/conf/support.h"
 #include "worker/http/gzip.h"
 #include "worker/http/ranges.h"
 #include "worker/http/sub_filter.h"
@@ -216,21 +217,23 @@ TEST(Gzip, CandidatesAreOfTheTypesStatusesAndSizesConfigured) {
 }
 
 TEST(Gzip, AsksWhetherTheClientTakesIt) {
+  const conf::VariableTable none;
+  conf::FakeReader reader(none);
   conf::GzipSettings settings{.on = true};
   Response response;
   proto::RequestHead request;
   request.version_minor = 1;
-  EXPECT_FALSE(ClientTakesGzip(settings, request, response, 0));
+  EXPECT_FALSE(ClientTakesGzip(reader, settings, request, response, 0));
   request.headers.Add("Accept-Encoding", "deflate, gzip");
-  EXPECT_TRUE(ClientTakesGzip(settings, request, response, 0));
+  EXPECT_TRUE(ClientTakesGzip(reader, settings, request, response, 0));
   request.version_minor = 0;
-  EXPECT_FALSE(ClientTakesGzip(settings, request, response, 0)) << "gzip_http_version 1.1";
+  EXPECT_FALSE(ClientTakesGzip(reader, settings, request, response, 0)) << "gzip_http_version 1.1";
   request.version_minor = 1;
   request.headers.Add("Via", "1.1 cache");
-  EXPECT_FALSE(ClientTakesGzip(settings, request, response, 0)) << "gzip_proxied off";
+  EXPECT_FALSE(ClientTakesGzip(reader, settings, request, response, 0)) << "gzip_proxied off";
   settings.proxied = conf::kGzipProxiedNoCache;
   response.headers.Add("Cache-Control", "private, no-cache");
-  EXPECT_TRUE(ClientTakesGzip(settings, request, response, 0));
+  EXPECT_TRUE(ClientTakesGzip(reader, settings, request, response, 0));
 }
 
 TEST(Gzip, AChangedBodyHasAWeakTag) {

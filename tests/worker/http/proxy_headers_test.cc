@@ -54,8 +54,9 @@ class ProxyHeadersTest : public testing::Test {
     reader.values = values_;
     const conf::ProxySettings& proxy = request_.location->proxy;
     OutputQueue queue(pool_);
-    WriteUpstreamRequest(reader, request_, proxy, ProxyPlan(*request_.location), "up:81", "/u",
-                         body, &queue);
+    const std::string_view unfit = WriteUpstreamRequest(
+        reader, request_, proxy, ProxyPlan(*request_.location), "up:81", "/u", body, &queue);
+    if (!unfit.empty()) return "unfit: " + std::string(unfit);
     Recorder recorder(loop_);
     queue.Flush(recorder);
     return recorder.text;
@@ -111,6 +112,9 @@ TEST_F(ProxyHeadersTest, NoUriCanAddALineToTheRequest) {
   EXPECT_EQ(UriFor(""), "/app/x%0D%0AEvil:%201");
   EXPECT_EQ(UpstreamUri(request_, {.host = "up", .uri = "/a\r\nb", .uri_is_whole = true}, arena_),
             "/a%0D%0Ab");
+  request_.uri = "/app/x";
+  request_.args = "q=/a HTTP/1.1\r\nEvil: \x7f\xC3\xA9";  // set $args …$uri
+  EXPECT_EQ(UriFor(""), "/app/x?q=/a%20HTTP/1.1%0D%0AEvil:%20%7F\xC3\xA9");
 }
 
 TEST_F(ProxyHeadersTest, CopiesWhatIsNotHopByHop) {
@@ -183,7 +187,17 @@ TEST_F(ProxyHeadersTest, ConnectionCannotTakeAwayWhatFramesTheMessage) {
 TEST_F(ProxyHeadersTest, AValueCannotBecomeALine) {
   Load("location / { proxy_pass http://127.0.0.1:81; proxy_set_header X $uri; }");
   values_ = {{"uri", "/a\r\nEvil: 1"}};
-  EXPECT_EQ(Write(), "GET /u HTTP/1.1\r\nHost: up:81\r\nX: /a  Evil: 1\r\n\r\n");
+  EXPECT_EQ(Write(), "unfit: X");
+  values_ = {{"uri", "/a\tb\x01"}};
+  EXPECT_EQ(Write(), "GET /u HTTP/1.1\r\nHost: up:81\r\nX: /a\tb\x01\r\n\r\n");
+}
+
+TEST_F(ProxyHeadersTest, AMethodIsAToken) {
+  Load("location / { proxy_pass http://127.0.0.1:81; proxy_method $arg_m; }");
+  for (const char* method : {"GET /evil", "GET\r\n", "GE\tT"}) {
+    values_ = {{"arg_m", method}};
+    EXPECT_EQ(Write(), "unfit: proxy_method") << method;
+  }
 }
 
 TEST_F(ProxyHeadersTest, FramesTheBodyThatIsSent) {

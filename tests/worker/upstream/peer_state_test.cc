@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "shm/zone.h"
 #include "tests/worker/upstream/group_fixture.h"
 
 namespace limpet::worker {
@@ -106,6 +107,127 @@ TEST(PeerStates, AnotherWeightAtReloadStartsAfresh) {
   EXPECT_EQ((*states)[0].effective_weight, 3);
   const std::string ids = after.Sequence(40);
   EXPECT_NEAR(static_cast<double>(std::count(ids.begin(), ids.end(), '1')), 30, 1);
+}
+
+// An old and a new binary: each has states, locks and slots of its own, and both one book.
+class TwoBinaries : public testing::Test {
+ protected:
+  static constexpr uint32_t kOld = 1, kNew = 65, kThird = 129;
+
+  struct Binary {
+    Binary(std::byte* memory, uint32_t id) : book(memory, shm::PeerBook::Bytes()) {
+      book.Join(id);
+      registry.SetBook(&book);
+    }
+    shm::PeerBook book;
+    PeerStateRegistry registry;
+  };
+
+  std::byte* Memory() { return memory_.data(); }
+  void StartNew() {
+    old_.book.Admit(kNew);
+    new_ = std::make_unique<Binary>(Memory(), kNew);
+  }
+  std::unique_ptr<PeerStates> Attach(Binary& binary, const conf::Upstream& upstream) {
+    return binary.registry.Attach("app", UpstreamGroup::PeerIdentities(upstream));
+  }
+  // One more request at that peer, for as long as the fixture lives; false: it takes none.
+  static bool Hold(Fixture& f, size_t peer) {
+    PeerSelection selection;
+    f.group.Begin(selection);
+    return f.group.TryPeer(selection, &f.group.peers()[peer], f.now) != nullptr;
+  }
+
+  shm::Zone memory_ = std::move(*shm::Zone::Nameless(shm::PeerBook::Bytes()));
+  Binary old_{Memory(), kOld};
+  std::unique_ptr<Binary> new_;
+};
+
+TEST_F(TwoBinaries, HaveOneLimit) {
+  auto upstream = Servers({Server(8081), Server(8082)});
+  upstream.servers[0].max_conns = 2;
+  const auto states = Attach(old_, upstream);
+  Fixture before(upstream, states.get(), 1);
+  EXPECT_TRUE(Hold(before, 0));  // and what begins before there is another binary
+  StartNew();
+  const auto new_states = Attach(*new_, upstream);
+  Fixture after(upstream, new_states.get(), 1);
+  EXPECT_EQ(after.group.peers()[0].conns(), 1u);
+  EXPECT_TRUE(Hold(after, 0));
+  EXPECT_FALSE(Hold(after, 0));
+  EXPECT_FALSE(Hold(before, 0));
+  EXPECT_EQ(before.Sequence(3), "222");
+  EXPECT_EQ(before.group.peers()[0].conns(), 2u);
+  EXPECT_EQ((*new_states)[0].conns, 1u);
+
+  old_.registry.ForgetWorker(1);
+  EXPECT_EQ(after.group.peers()[0].conns(), 1u);
+  EXPECT_TRUE(Hold(after, 0));
+}
+
+TEST_F(TwoBinaries, CountForLeastConn) {
+  auto upstream = Servers({Server(8081), Server(8082)});
+  upstream.method = conf::BalanceMethod::kLeastConn;
+  const auto states = Attach(old_, upstream);
+  Fixture before(upstream, states.get(), 1);
+  EXPECT_TRUE(Hold(before, 0));
+  EXPECT_TRUE(Hold(before, 0));
+  StartNew();
+  const auto new_states = Attach(*new_, upstream);
+  Fixture after(upstream, new_states.get(), 1);
+  EXPECT_EQ(after.Sequence(3), "222");
+}
+
+TEST_F(TwoBinaries, OneThatHasGoneHasNone) {
+  const auto upstream = Servers({Server(8081), Server(8082)});
+  const auto states = Attach(old_, upstream);
+  Fixture before(upstream, states.get(), 1);
+  EXPECT_TRUE(Hold(before, 0));
+  StartNew();
+  const auto new_states = Attach(*new_, upstream);
+  Fixture after(upstream, new_states.get(), 1);
+  new_->book.KeepOnlyOwn();
+  EXPECT_EQ(after.group.peers()[0].conns(), 0u);
+  EXPECT_TRUE(Hold(before, 0));  // a worker without a master goes on for a while
+  EXPECT_EQ(after.group.peers()[0].conns(), 0u);
+  EXPECT_TRUE(Hold(after, 0));
+
+  new_->book.Admit(kThird);  // on the side that the first one had
+  Binary third(Memory(), kThird);
+  const auto third_states = Attach(third, upstream);
+  Fixture last(upstream, third_states.get(), 1);
+  EXPECT_EQ(last.group.peers()[0].conns(), 1u);
+  EXPECT_TRUE(Hold(before, 0));
+  EXPECT_EQ(after.group.peers()[0].conns(), 1u);
+  EXPECT_TRUE(Hold(last, 0));
+  EXPECT_EQ(after.group.peers()[0].conns(), 2u);
+}
+
+TEST_F(TwoBinaries, PeersOfOneAddressHavePlacesOfTheirOwn) {
+  const auto upstream = Servers({Server(8081), Server(8081)});
+  const auto states = Attach(old_, upstream);
+  Fixture before(upstream, states.get(), 1);
+  EXPECT_NE((*states)[0].place, (*states)[1].place);
+  EXPECT_NE((*states)[0].place, 0u);
+}
+
+TEST_F(TwoBinaries, PlacesThatNobodyHasAreGivenAgain) {
+  std::atomic<uint32_t> kept{0}, other{0};
+  EXPECT_NE(old_.book.Find(7, kept), 0u);
+  uint64_t key = 100;
+  while (old_.book.Find(key++, other) != 0) {
+  }
+  EXPECT_EQ(key, 100 + shm::PeerBook::kPlaces);
+  EXPECT_TRUE(old_.book.crowded());
+  old_.book.Admit(kNew);
+  old_.book.Collect({&kept});
+  EXPECT_EQ(old_.book.Find(key, other), 0u) << "another binary may know them";
+  old_.book.KeepOnlyOwn();
+  old_.book.Collect({&kept});
+  EXPECT_FALSE(old_.book.crowded());
+  EXPECT_NE(old_.book.Find(key, other), 0u);
+  const uint32_t before = kept;
+  EXPECT_EQ(old_.book.Find(7, kept), before);
 }
 
 }  // namespace
