@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <map>
+#include <set>
 
 #include "conf/loader.h"
 #include "conf/session_zone.h"
@@ -29,6 +30,27 @@ void WarnAboutNames(Config& config, const ListenGroup& group) {
       if (!taken.Take(name))
         config.warnings.push_back(Conflict(name, group.listen, name.declared_at));
     }
+  }
+}
+
+// Once for each line of the configuration, however many locations inherit it.
+void WarnAboutFraming(Config& config, const Location& location, std::set<std::string>* told) {
+  const ProxySettings& proxy = location.proxy;
+  if (!proxy.pass.set || (!proxy.pass_request_body && !proxy.set_body)) return;
+  for (const SetHeader& header : proxy.set_headers) {
+    if (header.declared_at.empty() || !told->insert(header.declared_at).second) continue;
+    config.warnings.push_back(
+        fmt::format("[warn] \"proxy_set_header {}\" has no effect on requests with a body: it says "
+                    "how the body is framed in {}",
+                    header.name, header.declared_at));
+  }
+}
+
+void WarnAboutFraming(Config& config, const Http& http) {
+  std::set<std::string> told;
+  for (const auto& server : http.servers) {
+    WarnAboutFraming(config, *server->root, &told);
+    for (const auto& location : server->locations) WarnAboutFraming(config, *location, &told);
   }
 }
 
@@ -169,6 +191,7 @@ Status FinishHttp(Loader& loader, Http& http) {
   if (Status s = FinishTls(http); !s) return s;
   if (Status s = CheckAllReferers(http); !s) return s;
   for (const ListenGroup& group : http.listens) WarnAboutNames(loader.config(), group);
+  WarnAboutFraming(loader.config(), http);
   return {};
 }
 

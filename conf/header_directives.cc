@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <array>
 
+#include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
+#include "proto/header_id.h"
 
 namespace limpet::conf {
 namespace {
@@ -13,6 +15,13 @@ using Inherit = R::HeaderInherit;
 
 constexpr std::array kInherit = std::to_array<Choice<Inherit>>(
     {{"on", Inherit::kOn}, {"off", Inherit::kOff}, {"merge", Inherit::kMerge}});
+
+void WarnOfTheHop(Block& b, const Directive& d) {
+  if (!proto::IsOfTheHop(proto::LookupHeader(d.args[0]))) return;
+  b.loader.Warn(d, fmt::format("\"{} {}\" is ignored: it says how the response is framed, which "
+                               "follows from the body",
+                               d.name, d.args[0]));
+}
 
 // With `merge`, a block's own headers stand before the inherited ones.
 template <auto List, auto Mode>
@@ -26,6 +35,7 @@ Status AddHeaderRow(Block& b, const Directive& d) {
     if (d.args[2] != "always") return InvalidParameter(d.args[2]);
     header.always = true;
   }
+  WarnOfTheHop(b, d);
   const auto own = std::count(b.seen.begin(), b.seen.end(), &headers);
   b.seen.push_back(&headers);
   if (own == 0 && response.*Mode != Inherit::kMerge) headers.clear();

@@ -58,7 +58,8 @@ struct ProxyPass {
 
 struct SetHeader {
   std::string name;
-  Template value;  // empty when evaluated: the header is not sent
+  Template value;           // empty when evaluated: the header is not sent
+  std::string declared_at;  // "FILE:LINE" of one that frames a body, for the warning
 };
 
 struct RedirectRule {  // proxy_redirect

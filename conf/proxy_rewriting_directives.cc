@@ -4,6 +4,7 @@
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
+#include "proto/header_id.h"
 
 namespace limpet::conf {
 namespace {
@@ -27,6 +28,7 @@ Status SetHeaderRow(Block& b, const Directive& d) {
   if (b.First(&headers)) headers.clear();
   SetHeader header;
   if (Status s = FieldName{}(b, d, d.args[0], header.name); !s) return s;
+  if (proto::IsFraming(proto::LookupHeader(header.name))) header.declared_at = Where(d);
   if (Status s = FieldValue{}(b, d, d.args[1], header.value); !s) return s;
   headers.push_back(std::move(header));
   return {};
@@ -154,7 +156,7 @@ constexpr auto kProxy = &Location::proxy;
 constexpr std::array kRows = std::to_array<Row>({
     {"proxy_set_header", kHere, Takes(2), kMany, SetHeaderRow, "Host $proxy_host; Connection \"\"",
      "NAME VALUE: a header field of the request to the upstream; an empty value removes it, "
-     "one with CR or LF is a 500"},
+     "one with CR or LF is a 500. Content-Length and Transfer-Encoding follow from the body"},
     {"proxy_hide_header", kHere, kOneArg, kMany, AddName<&P::hide_headers>, "",
      "a header field that clients do not see"},
     {"proxy_pass_header", kHere, kOneArg, kMany, AddName<&P::pass_headers>, "",

@@ -238,7 +238,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "cookie NAME [expires=] [domain=] [path=] [httponly] [secure] [samesite=] [ATTRIBUTE[=]] | "
      "route $VARIABLE … | "
      "learn create= lookup= "
-     "zone=NAME:SIZE [timeout=10m] [header] [norefresh] [cookie_max_size=256] [gc_period=5m] "
+     "zone=NAME:SIZE [timeout=10m] [header] [norefresh] [cookie_max_size=SIZE] [gc_period=5m] "
      "[session_rotate=on|off] "
      "[fill_limit_minor_log=75%] [fill_limit_major_log=85%] [fill_limit_crit_log=95%]"},
     {"sticky_policy", kUpstream, Takes(1, 2, 3), kOnce, Policy, "",

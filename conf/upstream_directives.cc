@@ -172,7 +172,8 @@ constexpr std::array kRows = std::to_array<Row>({
     {"upstream", kHttp, kOneArg, kBlock | kMany | kEarly, UpstreamBlock, "",
      "a group of servers under one name"},
     {"server", kUpstream, AtLeast(1), kMany, Server, "",
-     "ADDRESS [weight=] [max_conns=] [max_fails=] [fail_timeout=] [backup] [down] [drain[=TIME]] "
+     "ADDRESS [weight=] [max_conns=] [max_fails=] [fail_timeout=] [backup] [down] "
+     "[drain[=TIME[,keep]]] "
      "[route=|sid=] [slow_start=] "
      "[resolve] [service=]"},
     {"zone", kUpstream, Takes(1, 2), kMany, Zone, "",

@@ -80,10 +80,10 @@ Status Parameter(const std::string& text, UpstreamServer* s) {
   if (name == "route" || name == "sid") return Route(value, &s->route);
   if (name == "service") return Service(value, &s->service);
   if (name == "drain") {
-    const auto time = ParseTime(value, false);
-    if (!time || time->count() == 0)
-      return InvalidParameter(text, "a time above 0 is 500ms, 30s or 1h30m");
-    s->drain_timeout = *time;
+    const auto drain = ParseDrainTime(value);
+    if (!drain) return InvalidParameter(text, "it is a time above 0, as 30m, or 30m,keep");
+    s->drain_timeout = drain->time;
+    s->drain_keeps = drain->keeps;
     return Word("drain", s);
   }
   return InvalidParameter(text);
