@@ -163,3 +163,19 @@ def test_closed_standard_streams_do_no_harm():
         limpet.process = subprocess.Popen(["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command])
         wait_until(limpet._started, "the pid file")
         assert get(limpet.port).text == "ok"
+
+
+def test_what_it_calls_itself():
+    config = """
+        %s
+        events { }
+        http { server { listen {port}; location /off { server_tokens off; } } }
+    """
+    for directive, name in (("", "limpet/"), ("compatible nginx;", "nginx/")):
+        with Limpet(config % directive, workers=1) as limpet:
+            page = get(limpet.port, "/none")
+            assert page.header("server").startswith(name) and name.encode() in page.body
+            assert get(limpet.port, "/off").header("server") == name.rstrip("/")
+            assert b"404 Not Found" in page.body and (b"<center>" in page.body) == (name == "nginx/")
+    with Limpet(config % "compatible apache;", start=False) as limpet:
+        assert 'invalid value "apache"' in limpet.run("-t").stderr

@@ -125,7 +125,7 @@ ssl_certificate_compression ssl_ciphers ssl_client_certificate ssl_conf_command 
 ssl_ecdh_curve ssl_ech_file ssl_engine ssl_object_cache_inheritable ssl_ocsp ssl_ocsp_cache ssl_ocsp_responder
 ssl_password_file ssl_prefer_server_ciphers ssl_protocols ssl_reject_handshake ssl_session_cache ssl_session_ticket_key
 ssl_session_tickets ssl_session_timeout ssl_stapling ssl_stapling_file ssl_stapling_responder ssl_stapling_verify
-ssl_trusted_certificate ssl_verify_client ssl_verify_depth state_path sticky_policy sticky_strict stub_status
+ssl_trusted_certificate ssl_verify_client ssl_verify_depth state_interval state_path sticky_policy sticky_strict stub_status
 sub_filter_last_modified sub_filter_once sub_filter_types subrequest_output_buffer_size tcp_nodelay tcp_nopush
 timer_resolution types types_hash_bucket_size types_hash_max_size underscores_in_headers uninitialized_variable_warn
 upstream use user valid_referers variables_hash_bucket_size variables_hash_max_size worker_aio_requests worker_connections
@@ -204,7 +204,7 @@ def check_logs(limpet):
     for line in Path(limpet.path("error.log")).read_bytes().splitlines():
         assert re.fullmatch(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+: [ -~]*", line), line
     for line in Path(limpet.path("access.log")).read_bytes().splitlines():
-        assert re.fullmatch(rb'\S+ "[ -~]+" \S+|\S* "" -', line), line
+        assert re.fullmatch(rb'[ -~]* "[ -~]*" [ -~]+', line), line
 
 
 def check_origin(origin, names):
@@ -222,7 +222,7 @@ def test_every_directive_is_known():
     assert (tried | CONSTANT) - listed == set(), "no such directive"
     assert tried & CONSTANT == set()
     for name, texts in [*LOCATION.items(), *UPSTREAM.items()]:
-        assert all("$" in text for text in texts) or name.startswith("limit_") or name == "log_format", name
+        assert any("$" in text for text in texts) or name.startswith("limit_") or name == "log_format", name
 
 
 def test_no_value_ends_its_place(origin):
@@ -277,9 +277,8 @@ def test_a_field_that_cannot_be_sent(origin):
         location /policy/ { add_header Content-Security-Policy $uri; error_page 500 /app; return 200 "x"; }
         location /charset/ { default_type text/html; charset $uri; return 200 "x"; }
         location /up/ { proxy_set_header X-User $uri; proxy_pass http://127.0.0.1:{origin}; }
-        location /asked/ { auth_request /ask; return 200 "x"; }
+        location /asked/ { set $mine $uri; auth_request /ask; try_files /none =204; }
         location /ask { internal; proxy_set_header X-Uri $mine; proxy_pass http://127.0.0.1:{origin}; }
-        set $mine $uri;
     """) as limpet:
         left_out = get(limpet.port, "/field/%0a")
         assert (left_out.status, left_out.header("x-test"), left_out.header("x-other")) == (200, None, "other")

@@ -231,7 +231,7 @@ def test_bodies_are_bounded_and_typed(limpet):
     call(limpet, "PATCH", path, {"drain": True}, 415, headers=[("Content-Type", "text/plain")])
     call(limpet, "PATCH", path, {"drain": True}, 415, headers=[("X-Other", "1")])
     with Connection(limpet.port) as connection:
-        connection.send("PATCH /status/upstreams/app/peers/one HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        connection.send("PATCH /status/upstreams/app/peers/one HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                         "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
         assert connection.response("PATCH").status == 411
     assert call(limpet, "GET", path)["state"] == "up"

@@ -114,7 +114,7 @@ def test_a_zone_of_another_size_begins_anew(both):
     both.limpet.write(CONFIG)
     both.upgrade()
     both.limpet.wait_log(r'\[notice\].* limit_req "rate" begins anew: the old binary\'s has 1048576 bytes, not 2097152')
-    assert len(zone_files(both.new)) == 2, "what was not taken is closed"
+    assert len(zone_files(both.new)) == 3, "what was not taken is closed"  # rate, places, connections
     both.end_old()
     assert [rated(both, "a"), rated(both, "a")] == [200, 503]
     assert not both.limpet.log_lines("places.*begins anew")
