@@ -99,6 +99,7 @@ struct Referers {
   WildcardMap<std::string> names;  // of hosts; the value: how the path must begin
   std::vector<std::shared_ptr<const Regex>> patterns;  // of what follows http://
   bool set = false;
+  std::string declared_at;  // "FILE:LINE"
 };
 
 struct AccessSettings {

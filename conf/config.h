@@ -9,10 +9,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
 #include "conf/access.h"
+#include "conf/browsers.h"
 #include "conf/health_check.h"
 #include "conf/listen.h"
 #include "conf/logging.h"
@@ -42,7 +44,6 @@ struct ClientSettings {
   Ms body_timeout = 60s;
   std::string body_temp_path = "client_body_temp";
   enum class InFileOnly : uint8_t { kOff, kOn, kClean } body_in_file_only = InFileOnly::kOff;
-  bool body_in_single_buffer = false;
   Ms send_timeout = 60s;
   Ms keepalive_timeout = 75s;
   int64_t keepalive_header_timeout = 0;  // seconds in the Keep-Alive header; 0: none
@@ -55,7 +56,6 @@ struct ClientSettings {
   enum class Lingering : uint8_t { kOff, kOn, kAlways } lingering_close = Lingering::kOn;
   bool reset_timedout_connection = false;
   bool tcp_nodelay = true;
-  bool tcp_nopush = false;
   Template limit_rate;  // bytes a second to the client; 0 or empty: no limit
   Template limit_rate_after;
 };
@@ -108,6 +108,7 @@ struct Location {
 
   ClientSettings client;
   RedirectSettings redirect;
+  BrowserSettings browsers;
   ProxySettings proxy;
   AccessSettings access;
   ResponseSettings response;
@@ -127,8 +128,6 @@ struct HeadSettings {
   bool ignore_invalid_headers = true;
   bool underscores_in_headers = false;
   bool merge_slashes = true;
-  size_t connection_pool_size = 512;
-  size_t request_pool_size = 4096;
 };
 
 struct Server {
@@ -174,10 +173,9 @@ struct Config {
   bool daemon = true;
   bool master_process = true;
   int worker_processes = 1;
-  bool compatible_nginx = false;  // calls itself nginx: see worker/http/version.h
-  std::string pid_path;           // absolute
-  std::string user, group;        // empty: not set
-  std::string lock_file;
+  bool compatible_nginx = false;      // calls itself nginx: see worker/http/version.h
+  std::string pid_path;               // absolute
+  std::string user, group;            // empty: not set
   std::string control_path;           // socket of the command line's talk with the master; absolute
   std::string state_path;             // where sessions are kept over a restart; absolute
   std::vector<ErrorLogs> error_logs;  // 0: of the main context; others by LogSettings::error_log
@@ -196,9 +194,6 @@ struct Config {
   bool tls_objects_inheritable = true;  // what is unchanged on disk is not read again by a reload
   // events
   int worker_connections = 512;
-  bool multi_accept = false;
-  bool accept_mutex = false;
-  std::string use;  // event method
   // http
   std::unique_ptr<Http> http;  // null without an http block
 
@@ -208,7 +203,13 @@ struct Config {
   std::vector<SourceFile> sources;
   std::vector<std::string> warnings;  // "[warn] …" lines of the load, for whoever asked for it
   std::vector<std::string> notices;   // what -t says beside them: it works, but look at it
+  // Where a file was named first, by the name as it is opened: for errors that come later.
+  std::unordered_map<std::string, std::string> named_at;
+  std::string user_at;  // where `user` stands: "FILE:LINE"
 };
+
+// `error` with the place where the file that it names was configured, if there is one.
+Error WithPlace(const Config& config, Error error);
 
 struct LoadOptions {
   std::string prefix;             // -p; ends in /

@@ -24,6 +24,7 @@ Status WorkerProcesses(Block& b, const Directive& d) {
 }
 
 Status User(Block& b, const Directive& d) {
+  b.config.user_at = Where(d);
   b.config.user = d.args[0];
   b.config.group = d.args.back();
   return {};
@@ -122,7 +123,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "file that holds the master's process id"},
     {"compatible", kMain, kOneArg, kOnce | kEarly, Compatible, "",
      "nginx: Server, error pages, syslog's tag and -V name nginx, for tools that look for it"},
-    {"lock_file", kMain, kOneArg, kOnce, Setting<PrefixPath, &Config::lock_file>, "",
+    {"lock_file", kMain, kOneArg, kInert, Checked<PrefixPath, std::string>, "",
      "accepted; nothing is locked with it"},
     {"state_path", kMain, kOneArg, kOnce, Setting<PrefixPath, &Config::state_path>,
      "/var/lib/limpet/",
@@ -141,7 +142,7 @@ constexpr std::array kRows = std::to_array<Row>({
      Setting<Flag, &Config::tls_objects_inheritable>, "on",
      "certificates and keys whose files have not changed are not read again by a reload"},
     {"ssl_engine", kMain, kOneArg, kOnce, Engine, "", "refused: OpenSSL 3 has providers instead"},
-    {"worker_priority", kMain, kOneArg, kOnce, WorkerPriority, "0",
+    {"worker_priority", kMain, kOneArg, kMany, WorkerPriority, "0",
      "scheduling priority of the workers (nice)"},
     {"worker_rlimit_nofile", kMain, kOneArg, kOnce,
      Setting<Number<>, &Config::worker_rlimit_nofile>, "", "limit of open files of a worker"},
@@ -153,10 +154,16 @@ constexpr std::array kRows = std::to_array<Row>({
      "", "the workers' current folder"},
     {"env", kMain, kOneArg, kMany, Env, "",
      "keeps or sets an environment variable for the workers"},
-    {"timer_resolution", kMain, kOneArg, kOnce, Checked<Duration, Ms>, "",
+    {"timer_resolution", kMain, kOneArg, kInert, Checked<Duration, Ms>, "",
      "accepted; time is read at each wake-up"},
-    {"pcre_jit", kMain, kOneArg, kOnce, Checked<Flag, bool>, "on",
+    {"pcre_jit", kMain, kOneArg, kInert, Checked<Flag, bool>, "on",
      "accepted; patterns are always compiled to machine code"},
+    {"thread_pool", kMain, AtLeast(1), kMany | kUndone, Accepted, "default threads=32",
+     "accepted with a warning; workers have no threads"},
+    {"load_module", kMain, kOneArg, kMany | kUndone, Accepted, "",
+     "accepted with a warning; what is not in limpet cannot be loaded"},
+    {"debug_points", kMain, kOneArg, kInert, Accepted, "",
+     "accepted; faults of our own are in the log"},
     {"events", kMain, kNoArgs, kBlock, Events, "", "how connections are handled"},
 });
 

@@ -52,6 +52,8 @@ enum Trait : uint32_t {
   kEarly = 1u << 2,    // defines what others name: applied before the other directives of its block
   kOrdered = 1u << 3,  // applied after the plain settings of its block, in the order written: the
                        // rewrite script
+  kInert = 1u << 4,    // nginx's, with nothing to do here: -t has a notice of it (see WhyInert)
+  kUndone = 1u << 5,   // nginx's, and not done here, without harm to what is answered: a warning
 };
 
 // A block being loaded: where it is, and what its directives may fill. What does not exist in a
@@ -94,6 +96,17 @@ struct Group {
 
 // All tables, in the order of DIRECTIVES.md.
 std::span<const Group> DirectiveGroups();
+
+// Of an inert or undone row, from its documentation "accepted; WHY" or "accepted with a warning;
+// WHY".
+std::string_view WhyInert(const Row& row);
+
+// What the row takes, as its documentation has it in front of a colon: "KEY [consistent]"; "" if it
+// does not say.
+std::string_view Usage(const Row& row);
+
+// "main, http, server", as the pages and messages name contexts.
+std::string ContextNames(uint32_t contexts);
 
 // "FILE:LINE", and an error with it at its end.
 std::string Where(const Directive& directive);

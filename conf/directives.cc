@@ -25,16 +25,6 @@ constexpr std::array kContextNames = std::to_array<ContextName>({
     {kLimitExcept, "limit_except"},
 });
 
-std::string ContextNames(uint32_t contexts) {
-  std::string names;
-  for (const ContextName& c : kContextNames) {
-    if (!(contexts & c.bit)) continue;
-    if (!names.empty()) names += ", ";
-    names += c.name;
-  }
-  return names;
-}
-
 std::string ArityText(const Row& row) {
   std::string text;
   for (size_t n = 0; n < 32; ++n) {
@@ -61,6 +51,30 @@ std::string DefaultText(std::string_view text) {
 
 }  // namespace
 
+std::string ContextNames(uint32_t contexts) {
+  std::string names;
+  for (const ContextName& c : kContextNames) {
+    if (!(contexts & c.bit)) continue;
+    if (!names.empty()) names += ", ";
+    names += c.name;
+  }
+  return names;
+}
+
+std::string_view Usage(const Row& row) {
+  const std::string_view taken = row.doc.substr(0, row.doc.find(": "));
+  const bool is_syntax =
+      (taken.find(" | ") != std::string_view::npos || taken.find('[') != std::string_view::npos ||
+       taken.find("…") != std::string_view::npos) &&
+      taken.find(';') == std::string_view::npos;
+  return is_syntax ? taken : std::string_view();
+}
+
+std::string_view WhyInert(const Row& row) {
+  const size_t at = row.doc.find("; ");
+  return at == std::string_view::npos ? row.doc : row.doc.substr(at + 2);
+}
+
 std::span<const Group> DirectiveGroups() {
   static const std::array kGroups = std::to_array<Group>({
       {"Processes", kCoreDirectives},
@@ -78,6 +92,7 @@ std::span<const Group> DirectiveGroups() {
       {"Variables", kVariableDirectives},
       {"Access", kAccessDirectives},
       {"Referers", kRefererDirectives},
+      {"Browsers", kBrowserDirectives},
       {"Limits", kLimitDirectives},
       {"Real client addresses", kRealIpDirectives},
       {"Response headers", kHeaderDirectives},

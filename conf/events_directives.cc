@@ -7,10 +7,9 @@
 namespace limpet::conf {
 namespace {
 
-Status Use(Block& b, const Directive& d) {
+Status Use(Block&, const Directive& d) {
   if (d.args[0] != "epoll")
-    return InvalidArgument(fmt::format("invalid event type \"{}\"", d.args[0]));
-  b.config.use = d.args[0];
+    return InvalidArgument(fmt::format("invalid event type \"{}\": it is epoll", d.args[0]));
   return {};
 }
 
@@ -21,17 +20,17 @@ constexpr std::array kRows = std::to_array<Row>({
      "all "
      "taken, the connection that has been idle longest gives way"},
     {"use", kEvents, kOneArg, kOnce, Use, "epoll", "event method; only epoll is there"},
-    {"multi_accept", kEvents, kOneArg, kOnce, Setting<Flag, &Config::multi_accept>, "off",
-     "accept all waiting connections at once"},
-    {"accept_mutex", kEvents, kOneArg, kOnce, Setting<Flag, &Config::accept_mutex>, "off",
+    {"multi_accept", kEvents, kOneArg, kInert, Checked<Flag, bool>, "off",
+     "accepted; workers take connections in turn"},
+    {"accept_mutex", kEvents, kOneArg, kInert, Checked<Flag, bool>, "off",
      "accepted; the kernel shares connections out"},
-    {"accept_mutex_delay", kEvents, kOneArg, kOnce, Checked<Duration, Ms>, "500ms",
-     "accepted; see accept_mutex"},
-    {"worker_aio_requests", kEvents, kOneArg, kOnce, Checked<Number<1>, int>, "32",
+    {"accept_mutex_delay", kEvents, kOneArg, kInert, Checked<Duration, Ms>, "500ms",
+     "accepted; the kernel shares connections out"},
+    {"worker_aio_requests", kEvents, kOneArg, kInert, Checked<Number<1>, int>, "32",
      "accepted; files are not read with AIO"},
-    {"epoll_events", kEvents, kOneArg, kOnce, Checked<Number<>, int>, "512",
+    {"epoll_events", kEvents, kOneArg, kInert, Checked<Number<>, int>, "512",
      "accepted; events are taken as they come"},
-    {"debug_connection", kEvents, kOneArg, kMany, Accepted, "",
+    {"debug_connection", kEvents, kOneArg, kMany | kInert, Accepted, "",
      "accepted; debug lines come from error_log … debug"},
 });
 

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <map>
+#include <set>
 
 #include "conf/loader.h"
 #include "conf/session_zone.h"
@@ -13,9 +14,9 @@ namespace {
 // An address as a key: groups are found without walking over all of them.
 std::string Key(const SocketAddress& address) { return address.ToString(); }
 
-std::string Conflict(const ServerName& name, const Listen& listen) {
-  return fmt::format("[warn] conflicting server name \"{}\" on {}, ignored", name.source,
-                     listen.address.ToString());
+std::string Conflict(const ServerName& name, const Listen& listen, const std::string& place) {
+  return fmt::format("[warn] conflicting server name \"{}\" on {}, ignored in {}", name.source,
+                     listen.address.ToString(), place);
 }
 
 void WarnAboutNames(Config& config, const ListenGroup& group) {
@@ -23,11 +24,33 @@ void WarnAboutNames(Config& config, const ListenGroup& group) {
   TakenNames taken;
   for (const Server* server : group.servers) {
     if (server->names.empty() && !taken.Take(kNameless)) {
-      config.warnings.push_back(Conflict(kNameless, group.listen));
+      config.warnings.push_back(Conflict(kNameless, group.listen, server->declared_at));
     }
     for (const ServerName& name : server->names) {
-      if (!taken.Take(name)) config.warnings.push_back(Conflict(name, group.listen));
+      if (!taken.Take(name))
+        config.warnings.push_back(Conflict(name, group.listen, name.declared_at));
     }
+  }
+}
+
+// Once for each line of the configuration, however many locations inherit it.
+void WarnAboutFraming(Config& config, const Location& location, std::set<std::string>* told) {
+  const ProxySettings& proxy = location.proxy;
+  if (!proxy.pass.set || (!proxy.pass_request_body && !proxy.set_body)) return;
+  for (const SetHeader& header : proxy.set_headers) {
+    if (header.declared_at.empty() || !told->insert(header.declared_at).second) continue;
+    config.warnings.push_back(
+        fmt::format("[warn] \"proxy_set_header {}\" has no effect on requests with a body: it says "
+                    "how the body is framed in {}",
+                    header.name, header.declared_at));
+  }
+}
+
+void WarnAboutFraming(Config& config, const Http& http) {
+  std::set<std::string> told;
+  for (const auto& server : http.servers) {
+    WarnAboutFraming(config, *server->root, &told);
+    for (const auto& location : server->locations) WarnAboutFraming(config, *location, &told);
   }
 }
 
@@ -121,6 +144,27 @@ Status FinishTls(Http& http) {
   return {};
 }
 
+// nginx refuses this, too: nobody could ever be let in by name.
+Status CheckReferers(const Location& location) {
+  const Referers& referers = location.access.referers;
+  if ((!referers.none && !referers.blocked) || referers.server_names || !referers.names.empty())
+    return {};
+  return InvalidArgument(
+      fmt::format("the \"none\" or \"blocked\" referers are specified in the \"valid_referers\" "
+                  "directive without any valid referer in {}",
+                  referers.declared_at));
+}
+
+Status CheckAllReferers(const Http& http) {
+  for (const auto& server : http.servers) {
+    if (Status s = CheckReferers(*server->root); !s) return s;
+    for (const auto& location : server->locations) {
+      if (Status s = CheckReferers(*location); !s) return s;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Status GroupListens(Loader&, Http& http) {
@@ -145,7 +189,9 @@ Status FinishHttp(Loader& loader, Http& http) {
   if (Status s = GroupListens(loader, http); !s) return s;
   if (Status s = CheckSharedZones(http); !s) return s;
   if (Status s = FinishTls(http); !s) return s;
+  if (Status s = CheckAllReferers(http); !s) return s;
   for (const ListenGroup& group : http.listens) WarnAboutNames(loader.config(), group);
+  WarnAboutFraming(loader.config(), http);
   return {};
 }
 

@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <array>
 
+#include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
+#include "proto/header_id.h"
 
 namespace limpet::conf {
 namespace {
@@ -13,6 +15,13 @@ using Inherit = R::HeaderInherit;
 
 constexpr std::array kInherit = std::to_array<Choice<Inherit>>(
     {{"on", Inherit::kOn}, {"off", Inherit::kOff}, {"merge", Inherit::kMerge}});
+
+void WarnOfTheHop(Block& b, const Directive& d) {
+  if (!proto::IsOfTheHop(proto::LookupHeader(d.args[0]))) return;
+  b.loader.Warn(d, fmt::format("\"{} {}\" is ignored: it says how the response is framed, which "
+                               "follows from the body",
+                               d.name, d.args[0]));
+}
 
 // With `merge`, a block's own headers stand before the inherited ones.
 template <auto List, auto Mode>
@@ -26,6 +35,7 @@ Status AddHeaderRow(Block& b, const Directive& d) {
     if (d.args[2] != "always") return InvalidParameter(d.args[2]);
     header.always = true;
   }
+  WarnOfTheHop(b, d);
   const auto own = std::count(b.seen.begin(), b.seen.end(), &headers);
   b.seen.push_back(&headers);
   if (own == 0 && response.*Mode != Inherit::kMerge) headers.clear();
@@ -106,7 +116,7 @@ Status ServerTokens(Block& b, const Directive& d) {
 
 Status EarlyHints(Block& b, const Directive& d) {
   auto& conditions = b.location->response.early_hints;
-  conditions.clear();
+  if (b.First(&conditions)) conditions.clear();
   for (const std::string& word : d.args) {
     if (Status s = Strings{}(b, d, word, conditions.emplace_back()); !s) return s;
   }
@@ -134,7 +144,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "[modified] TIME | @TIME | epoch | max | off: Expires and Cache-Control"},
     {"server_tokens", kHere, kOneArg, kOnce, ServerTokens, "on",
      "on | off | build | STRING: what the Server header says"},
-    {"early_hints", kHere, AtLeast(1), kOnce, EarlyHints, "",
+    {"early_hints", kHere, AtLeast(1), kMany, EarlyHints, "",
      "VALUE …: 103 of an upstream goes to the client if one is neither empty nor 0"},
     {"etag", kHere, kOneArg, kOnce, Setting<Flag, &Location::response, &R::etag>, "on",
      "ETag of files"},

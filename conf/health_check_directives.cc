@@ -10,28 +10,30 @@ namespace {
 
 Status Positive(const std::string& parameter, std::string_view value, int* out) {
   const auto n = ParseDecimal(value);
-  if (!n || *n < 1 || *n > INT32_MAX) return InvalidParameter(parameter);
+  if (!n || *n < 1 || *n > INT32_MAX) return InvalidCount(parameter, 1, INT32_MAX);
   *out = static_cast<int>(*n);
   return {};
 }
 
 Status Time(const std::string& parameter, std::string_view value, bool may_be_zero, Ms* out) {
   const auto time = ParseTime(value, false);
-  if (!time || (time->count() == 0 && !may_be_zero)) return InvalidParameter(parameter);
+  if (!time || (time->count() == 0 && !may_be_zero))
+    return InvalidParameter(parameter, "a time is 500ms, 30s or 1h30m");
   *out = *time;
   return {};
 }
 
 Status Port(const std::string& parameter, std::string_view value, HealthCheck* check) {
   const auto port = ParseDecimal(value);
-  if (!port || *port < 1 || *port > 65535) return InvalidParameter(parameter);
+  if (!port || *port < 1 || *port > 65535) return InvalidCount(parameter, 1, 65535);
   check->port = static_cast<uint16_t>(*port);
   return {};
 }
 
 Status Type(const std::string& parameter, std::string_view value, HealthCheck* check) {
   check->tcp = value == "tcp";
-  return check->tcp || value == "http" ? Status{} : InvalidParameter(parameter);
+  return check->tcp || value == "http" ? Status{}
+                                       : InvalidParameter(parameter, "it is http or tcp");
 }
 
 Status MatchName(const Http& http, std::string_view value, HealthCheck* check) {
@@ -57,7 +59,7 @@ Status Parameter(const Http& http, const std::string& text, HealthCheck* check) 
   if (name == "type") return Type(text, value, check);
   if (name == "match") return MatchName(http, value, check);
   if (name == "uri") {
-    if (!value.starts_with('/')) return InvalidParameter(text);
+    if (!value.starts_with('/')) return InvalidParameter(text, "a path begins with /");
     check->uri = value;
     return {};
   }

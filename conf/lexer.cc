@@ -9,9 +9,9 @@ constexpr bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\r' || c 
 
 Error Unexpected(char c) { return InvalidArgument(fmt::format("unexpected \"{}\"", c)); }
 
-Error UnexpectedEnd() {
-  return InvalidArgument("unexpected end of file, expecting \";\" or \"}\"");
-}
+constexpr std::string_view kUnexpectedEnd = "unexpected end of file, expecting \";\" or \"}\"";
+
+Error UnexpectedEnd() { return InvalidArgument(std::string(kUnexpectedEnd)); }
 
 }  // namespace
 
@@ -19,6 +19,14 @@ char Lexer::Take() {
   const char c = text_[at_++];
   if (c == '\n') ++line_;
   return c;
+}
+
+// A sign that may not follow words: they lack their `;`, and who wrote them looks for it where they
+// stand.
+Error Lexer::MissingSemicolon(const std::string& what) {
+  if (word_lines_.back() == line_) return InvalidArgument(what);
+  error_line_ = word_lines_.back();
+  return InvalidArgument(what + ": a \";\" is missing");
 }
 
 // A backslash before a quote or a backslash stands for that character, before t, r or n for the
@@ -65,7 +73,7 @@ Status Lexer::SkipToWord(bool have_words, Ending* ending, bool* at_word) {
       *ending = c == ';' ? Ending::kSemicolon : Ending::kBlockStart;
       return {};
     } else if (c == '}') {
-      if (have_words) return Unexpected(c);
+      if (have_words) return MissingSemicolon(Unexpected(c).message);
       Take();
       *ending = Ending::kBlockEnd;
       return {};
@@ -74,7 +82,7 @@ Status Lexer::SkipToWord(bool have_words, Ending* ending, bool* at_word) {
       return {};
     }
   }
-  if (have_words) return UnexpectedEnd();
+  if (have_words) return MissingSemicolon(std::string(kUnexpectedEnd));
   *ending = Ending::kEndOfText;
   return {};
 }
@@ -97,6 +105,7 @@ Status Lexer::ReadBare(std::string* word) {
 }
 
 Status Lexer::ReadQuoted(char quote, std::string* word) {
+  const int began = line_;
   Take();
   while (at_ < text_.size()) {
     const char c = Take();
@@ -107,7 +116,9 @@ Status Lexer::ReadQuoted(char quote, std::string* word) {
       word->push_back(c);
     }
   }
-  return UnexpectedEnd();
+  error_line_ = began;
+  return InvalidArgument(fmt::format("{}: the {} that begins here is not closed", kUnexpectedEnd,
+                                     quote == '"' ? "double quote" : "quote"));
 }
 
 // A quoted word must be followed by a blank, a sign, or the parenthesis of `if ($x = "y")`.
@@ -120,11 +131,13 @@ Status Lexer::AfterQuoted() {
 
 Result<Ending> Lexer::Next(std::vector<std::string>* words) {
   words->clear();
+  word_lines_.clear();
   for (;;) {
     Ending ending{};
     bool at_word = false;
     if (Status s = SkipToWord(!words->empty(), &ending, &at_word); !s) return s.error();
     if (!at_word) return ending;
+    word_lines_.push_back(line_);
     std::string word;
     const char c = text_[at_];
     if (Status s = c == '"' || c == '\'' ? ReadQuoted(c, &word) : ReadBare(&word); !s)

@@ -19,9 +19,13 @@ class Lexer {
   explicit Lexer(std::string_view text) : text_(text) {}
 
   // Reads words up to the next sign. kBlockEnd and kEndOfText come without words. The error has no
-  // file and line: the caller adds them from line().
+  // file and line: the caller adds them from error_line().
   Result<Ending> Next(std::vector<std::string>* words);
   int line() const { return line_; }  // of the character read last, from 1
+  // Where each word of the last Next() began.
+  const std::vector<int>& word_lines() const { return word_lines_; }
+  // Of the quote that is not closed, of the line before which a `;` must be missing, else line().
+  int error_line() const { return error_line_ > 0 ? error_line_ : line_; }
 
  private:
   Status SkipToWord(bool have_words, Ending* ending, bool* at_word);
@@ -30,10 +34,13 @@ class Lexer {
   Status AfterQuoted();
   void Escape(std::string* word);
   char Take();
+  Error MissingSemicolon(const std::string& what);
 
   std::string_view text_;
   size_t at_ = 0;
   int line_ = 1;
+  int error_line_ = 0;
+  std::vector<int> word_lines_;
 };
 
 }  // namespace limpet::conf

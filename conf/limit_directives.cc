@@ -2,6 +2,7 @@
 #include <array>
 #include <limits>
 
+#include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
 
@@ -71,6 +72,8 @@ Status ReqZone(Block& b, const Directive& d) {
       const auto rate = ParseRate(*text);
       if (!rate) return InvalidArgument(fmt::format("invalid rate \"{}\"", d.args[i]));
       zone.rate = *rate;
+    } else if (d.args[i] == "sync") {
+      b.loader.Warn(d, "\"sync\" is left out: requests are counted by each machine");
     } else {
       return InvalidParameter(d.args[i]);
     }
@@ -152,7 +155,7 @@ using A = AccessSettings;
 constexpr uint32_t kHere = kHttpServerLocation;
 
 constexpr std::array kRows = std::to_array<Row>({
-    {"limit_req_zone", kHttp, Takes(3), kMany | kEarly, ReqZone, "",
+    {"limit_req_zone", kHttp, Takes(3, 4), kMany | kEarly, ReqZone, "",
      "KEY zone=NAME:SIZE rate=Nr/s|Nr/m: counts requests"},
     {"limit_req", kHere, Takes(1, 2, 3), kMany, Req, "", "zone=NAME [burst=N] [nodelay | delay=N]"},
     {"limit_req_status", kHere, kOneArg, kOnce,

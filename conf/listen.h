@@ -48,6 +48,7 @@ struct ServerName {
   std::string source;  // lower case, as written: $server_name if it is the first
   std::shared_ptr<const Regex> regex;
   std::vector<VariableId> named;
+  std::string declared_at;  // "FILE:LINE"
 };
 
 enum TlsProtocol : uint32_t {

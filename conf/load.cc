@@ -45,6 +45,15 @@ LoadOptions Complete(LoadOptions options) {
 
 }  // namespace
 
+Error WithPlace(const Config& config, Error error) {
+  for (const auto& [file, place] : config.named_at) {
+    if (error.message.find(fmt::format("\"{}\"", file)) == std::string::npos) continue;
+    error.message += " in " + place;
+    return error;
+  }
+  return error;
+}
+
 Result<std::unique_ptr<const Config>> Load(const LoadOptions& given) {
   const LoadOptions options = Complete(given);
   Config paths;

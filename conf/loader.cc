@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "conf/foreign.h"
 #include "conf/setting.h"
 
 namespace limpet::conf {
@@ -15,6 +16,22 @@ constexpr uint32_t kStages = kEarly | kOrdered;
 uint32_t StageOf(const Row& row) {
   if (row.traits & kStages) return row.traits & kStages;
   return row.traits & kBlock ? kOrdered : 0u;
+}
+
+// A word that is not one of those that are allowed: they are named. A parameter that is there, but
+// with a wrong value, says so itself.
+std::string WithUsage(const Row& row, std::string message) {
+  const std::string_view usage = Usage(row);
+  const size_t quote = message.find('"');
+  const bool about_words = message.starts_with("invalid parameter \"") ||
+                           message.starts_with("unknown parameter \"") ||
+                           message.starts_with("invalid number of arguments");
+  if (usage.empty() || !about_words || message.find("\": ") != std::string::npos) return message;
+  const std::string_view word = std::string_view(message).substr(quote + 1);
+  const size_t equals = word.find('=');
+  const bool known = equals != std::string_view::npos && equals > 0 &&
+                     usage.find(word.substr(0, equals + 1)) != std::string_view::npos;
+  return known ? message : fmt::format("{}: {} takes {}", message, row.name, usage);
 }
 
 }  // namespace
@@ -57,7 +74,17 @@ void Loader::Warn(const Directive& directive, std::string_view message) {
   config_.warnings.push_back(fmt::format("[warn] {} in {}", message, Where(directive)));
 }
 
+void Loader::Notice(const Directive& directive, std::string_view message) {
+  config_.notices.push_back(fmt::format("{} in {}", message, Where(directive)));
+}
+
+void Loader::NoteFile(const Directive& directive, const std::string& path) {
+  config_.named_at.emplace(path, Where(directive));
+}
+
 Error Loader::Unknown(const Directive& directive) const {
+  if (const Foreign* foreign = FindForeign(directive.name))
+    return At(directive, WhyForeign(*foreign, directive));
   const Row* nearest = nullptr;
   size_t distance = directive.name.size() > 4 ? 3 : 2;  // nearer than this is a likely slip
   for (const auto& [name, row] : rows_) {
@@ -71,6 +98,32 @@ Error Loader::Unknown(const Directive& directive) const {
   return At(directive, message);
 }
 
+// All places where the rows of that name belong.
+Error Loader::Misplaced(const Directive& directive) const {
+  uint32_t contexts = 0;
+  const auto [begin, end] = rows_.equal_range(directive.name);
+  for (auto it = begin; it != end; ++it) contexts |= it->second->contexts;
+  return At(directive, fmt::format("\"{}\" directive is not allowed here: it belongs into {}",
+                                   directive.name, ContextNames(contexts)));
+}
+
+// A word that begins a line and is a directive's name: the line before it lacks its `;`.
+std::optional<int> Loader::LineWithoutSemicolon(const Directive& directive) const {
+  for (size_t i = 1; i < directive.lines.size(); ++i) {
+    if (directive.lines[i] == directive.lines[i - 1] || !rows_.contains(directive.args[i - 1]))
+      continue;
+    return directive.lines[i - 1];
+  }
+  return std::nullopt;
+}
+
+Error Loader::AtWord(const Directive& directive, std::string_view message) const {
+  const std::optional<int> line = LineWithoutSemicolon(directive);
+  if (!line) return At(directive, message);
+  return InvalidArgument(
+      fmt::format("{}: a \";\" is missing in {}:{}", message, directive.at.file, *line));
+}
+
 Result<const Row*> Loader::FindRow(const Directive& directive, const Block& block) const {
   const auto [begin, end] = rows_.equal_range(directive.name);
   if (begin == end) return Unknown(directive);
@@ -78,19 +131,19 @@ Result<const Row*> Loader::FindRow(const Directive& directive, const Block& bloc
   for (auto it = begin; it != end; ++it) {
     if (it->second->contexts & block.context) row = it->second;
   }
-  if (!row)
-    return At(directive, fmt::format("\"{}\" directive is not allowed here", directive.name));
+  if (!row) return Misplaced(directive);
   const bool is_block = (row->traits & kBlock) != 0;
   if (is_block && !directive.has_block) {
-    return At(directive, fmt::format("directive \"{}\" has no opening \"{{\"", directive.name));
+    return AtWord(directive, fmt::format("directive \"{}\" has no opening \"{{\"", directive.name));
   }
   if (!is_block && directive.has_block) {
-    return At(directive,
-              fmt::format("directive \"{}\" is not terminated by \";\"", directive.name));
+    return AtWord(directive,
+                  fmt::format("directive \"{}\" is not terminated by \";\"", directive.name));
   }
   if (!row->arity.Allows(directive.args.size())) {
-    return At(directive,
-              fmt::format("invalid number of arguments in \"{}\" directive", directive.name));
+    return AtWord(directive, WithUsage(*row, fmt::format("invalid number of arguments in \"{}\" "
+                                                         "directive",
+                                                         directive.name)));
   }
   return row;
 }
@@ -99,21 +152,37 @@ Status Loader::ApplyOne(const Row& row, const Directive& directive, Block& block
   const bool first = (row.traits & kMany) || block.First(&row);
   if (!first) return At(directive, fmt::format("\"{}\" directive is duplicate", directive.name));
   Status s = row.handler(block, directive);
-  if (!s && !(row.traits & kBlock)) return At(directive, s.error().message);
+  if (!s && !(row.traits & kBlock)) return AtWord(directive, WithUsage(row, s.error().message));
+  if (s) TellOfInert(row, directive);
   return s;
+}
+
+// What is switched off is as it would be anyway.
+void Loader::TellOfInert(const Row& row, const Directive& directive) {
+  if (directive.args.size() == 1 && directive.args[0] == "off") return;
+  const bool is_default = directive.args.size() == 1 && directive.args[0] == row.default_value;
+  if ((row.traits & kUndone) && !is_default)
+    Warn(directive, fmt::format("\"{}\" is left out: {}", row.name, WhyInert(row)));
+  if (row.traits & kInert)
+    Notice(directive, fmt::format("\"{}\" has no effect: {}", row.name, WhyInert(row)));
 }
 
 Status Loader::Apply(const std::vector<Directive>& directives, Block& block) {
   std::vector<const Row*> rows;
   rows.reserve(directives.size());
   for (const Directive& directive : directives) {
+    const bool is_off = directive.args.size() == 1 && directive.args[0] == "off";
+    if (is_off && !rows_.contains(directive.name) && FindForeign(directive.name)) {
+      rows.push_back(nullptr);
+      continue;
+    }
     const Result<const Row*> row = FindRow(directive, block);
     if (!row) return row.error();
     rows.push_back(*row);
   }
   for (const uint32_t stage : {uint32_t{kEarly}, 0u, uint32_t{kOrdered}}) {
     for (size_t i = 0; i < directives.size(); ++i) {
-      if (StageOf(*rows[i]) != stage) continue;
+      if (rows[i] == nullptr || StageOf(*rows[i]) != stage) continue;
       if (Status s = ApplyOne(*rows[i], directives[i], block); !s) return s;
     }
   }
@@ -127,6 +196,7 @@ std::unique_ptr<Location> Inherit(const Location& outer, LocationKind kind) {
   location->internal = outer.internal;
   location->client = outer.client;
   location->redirect = outer.redirect;
+  location->browsers = outer.browsers;
   location->proxy = outer.proxy;
   location->access = outer.access;
   location->response = outer.response;

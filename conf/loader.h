@@ -2,6 +2,7 @@
 // afterwards.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,6 +27,9 @@ class Loader {
   std::string FromConfDir(std::string_view path) const;
 
   void Warn(const Directive& directive, std::string_view message);
+  void Notice(const Directive& directive, std::string_view message);
+  // Errors with this file, whenever they are found, name the directive's place.
+  void NoteFile(const Directive& directive, const std::string& path);
 
   Config& config() { return config_; }
   const LoadOptions& options() const { return options_; }
@@ -42,6 +46,10 @@ class Loader {
   Status ApplyOne(const Row& row, const Directive& directive, Block& block);
   Result<const Row*> FindRow(const Directive& directive, const Block& block) const;
   Error Unknown(const Directive& directive) const;
+  Error Misplaced(const Directive& directive) const;
+  std::optional<int> LineWithoutSemicolon(const Directive& directive) const;
+  Error AtWord(const Directive& directive, std::string_view message) const;
+  void TellOfInert(const Row& row, const Directive& directive);
 
   LoadOptions options_;
   std::string conf_dir_;

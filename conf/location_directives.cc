@@ -277,7 +277,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "our own redirects use the first server_name instead of Host"},
     {"resolver", kHere | kUpstream, AtLeast(1), kOnce, ResolverRow, "",
      "ADDRESS … [valid=] [ipv4=on|off] [ipv6=on|off]: name servers for names met at run time"},
-    {"resolver_timeout", kHere | kUpstream, kOneArg, kMany, ResolverTimeout, "30s",
+    {"resolver_timeout", kHere | kUpstream, kOneArg, kOnce, ResolverTimeout, "30s",
      "time allowed to resolve a name"},
 });
 

@@ -47,6 +47,7 @@ Status ErrorLogRow(Block& b, const Directive& d) {
     return InvalidArgument("\"memory:\" is not supported: name a file");
   } else {
     log.path = b.loader.FromPrefix(target);
+    b.loader.NoteFile(d, log.path);
   }
   for (size_t i = 1; i < d.args.size(); ++i) {
     const auto level = ErrorLevel(d.args[i]);
@@ -75,6 +76,7 @@ Status LogFormatRow(Block& b, const Directive& d) {
     }
   }
   for (size_t i = first; i < d.args.size(); ++i) {  // a variable's name ends with its string
+    WarnOfMisread(b, d, d.args[i]);
     Result<std::vector<Template>> parts = SplitLogFormat(d.args[i], b.http->variables, Where(d));
     if (!parts) return parts.error();
     std::move(parts->begin(), parts->end(), std::back_inserter(format.parts));
@@ -112,7 +114,9 @@ Status Target(Block& b, const Directive& d, AccessLog* log) {
     return {};
   }
   if (Status s = Strings{}(b, d, b.loader.FromPrefix(target), log->path); !s) return s;
-  if (log->path.is_constant()) log->file = FileIndex(b, log->path.source());
+  if (!log->path.is_constant()) return {};
+  log->file = FileIndex(b, log->path.source());
+  b.loader.NoteFile(d, log->path.source());
   return {};
 }
 

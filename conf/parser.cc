@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "conf/foreign.h"
 #include "conf/lexer.h"
 #include "conf/source_files.h"
 #include "conf/syntax.h"
@@ -44,7 +45,8 @@ class Parser {
     for (;;) {
       Result<Ending> ending = lexer.Next(&words);
       const Position at{file, lexer.line()};
-      if (!ending) return InvalidArgument(ending.error().message + Place(at));
+      if (!ending)
+        return InvalidArgument(ending.error().message + Place({file, lexer.error_line()}));
       if (*ending == Ending::kBlockEnd) {
         if (inside) return {};
         return InvalidArgument("unexpected \"}\"" + Place(at));
@@ -67,8 +69,12 @@ class Parser {
     directive.args.assign(std::make_move_iterator(words.begin() + 1),
                           std::make_move_iterator(words.end()));
     directive.at = at;
+    directive.lines = lexer.word_lines();
     directive.has_block = ending == Ending::kBlockStart;
     if (directive.has_block) {
+      // Its text is of another language: the parser would find its faults before anybody else.
+      if (const Foreign* foreign = FindForeign(directive.name); foreign && foreign->is_code)
+        return InvalidArgument(WhyForeign(*foreign, directive) + Place(at));
       if (Status s = Directives(lexer, at.file, &directive.block, depth + 1, true); !s) return s;
     }
     out->push_back(std::move(directive));

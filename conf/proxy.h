@@ -58,7 +58,8 @@ struct ProxyPass {
 
 struct SetHeader {
   std::string name;
-  Template value;  // empty when evaluated: the header is not sent
+  Template value;           // empty when evaluated: the header is not sent
+  std::string declared_at;  // "FILE:LINE" of one that frames a body, for the warning
 };
 
 struct RedirectRule {  // proxy_redirect
@@ -96,7 +97,6 @@ struct ProxySettings {
       set_headers;  // proxy_set_header of this level or the nearest outer one that has any
   std::vector<std::string> hide_headers;
   std::vector<std::string> pass_headers;
-  std::vector<std::string> trailers_passed;
   bool pass_request_headers = true;
   bool pass_request_body = true;
   bool pass_trailers = false;
@@ -107,9 +107,7 @@ struct ProxySettings {
   size_t buffer_size = 4096;  // of the response head; nginx's page size default
   int buffers_count = 8;
   size_t buffers_size = 4096;
-  size_t busy_buffers_size = 8192;
   size_t max_temp_file_size = size_t{1} << 30;
-  size_t temp_file_write_size = 8192;
   std::string temp_path = "proxy_temp";
   Template limit_rate;  // bytes a second from the upstream; 0 or empty: no limit
   bool intercept_errors = false;

@@ -112,13 +112,6 @@ Status Bind(Block& b, const Directive& d) {
   return {};
 }
 
-// Responses are not kept. Configurations name that on the way all the same: `proxy_cache_bypass
-// $http_upgrade` stands beside every second WebSocket.
-Status OnlyOff(Block&, const Directive& d) {
-  if (d.args[0] == "off") return {};
-  return InvalidArgument(fmt::format("responses are not kept: \"{}\" may only be off", d.name));
-}
-
 // Values that would be asked for at each request: their variables must be known.
 Status Conditions(Block& b, const Directive& d) {
   for (const std::string& text : d.args) {
@@ -130,7 +123,8 @@ Status Conditions(Block& b, const Directive& d) {
 constexpr uint32_t kHere = kHttpServerLocation;
 constexpr auto kProxy = &Location::proxy;
 
-constexpr std::string_view kNothing = "accepted; nothing is kept";
+constexpr std::string_view kNothing = "accepted; responses are not kept";
+constexpr std::string_view kLeftOut = "accepted with a warning; responses are not kept";
 
 constexpr std::array kRows = std::to_array<Row>({
     {"proxy_pass", kLocation | kLocationIf | kLimitExcept, kOneArg, kOnce, Pass, "",
@@ -144,7 +138,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "60s", "time allowed between two writes to an upstream server"},
     {"proxy_read_timeout", kHere, kOneArg, kOnce, Setting<Duration, kProxy, &P::read_timeout>,
      "60s", "time allowed between two reads from an upstream server"},
-    {"proxy_next_upstream", kHere, AtLeast(1), kOnce, Bits<kNextWords, kProxy, &P::next_upstream>,
+    {"proxy_next_upstream", kHere, AtLeast(1), kMany, Bits<kNextWords, kProxy, &P::next_upstream>,
      "error timeout",
      "error | timeout | invalid_header | http_CODE | non_idempotent | off …: when another server "
      "is tried"},
@@ -162,13 +156,13 @@ constexpr std::array kRows = std::to_array<Row>({
      "buffer for the response head"},
     {"proxy_buffers", kHere, Takes(2), kOnce, Buffers, "8 4k",
      "COUNT SIZE: buffers for a response"},
-    {"proxy_busy_buffers_size", kHere, kOneArg, kOnce, Setting<Size, kProxy, &P::busy_buffers_size>,
-     "8k", "part of the buffers that may wait for the client"},
+    {"proxy_busy_buffers_size", kHere, kOneArg, kInert, Checked<Size, size_t>, "8k",
+     "accepted; what waits for the client is bounded by proxy_buffers"},
     {"proxy_max_temp_file_size", kHere, kOneArg, kOnce,
      Setting<Offset, kProxy, &P::max_temp_file_size>, "1024m",
      "how much of a response may wait in a file; 0: none"},
-    {"proxy_temp_file_write_size", kHere, kOneArg, kOnce,
-     Setting<Size, kProxy, &P::temp_file_write_size>, "8k", "bytes written to the file at a time"},
+    {"proxy_temp_file_write_size", kHere, kOneArg, kInert, Checked<Size, size_t>, "8k",
+     "accepted; files are written as their bytes come"},
     {"proxy_temp_path", kHere, Takes(1, 2, 3, 4), kOnce, TempPath, "/var/cache/limpet/proxy_temp",
      "folder for responses that wait"},
     {"proxy_limit_rate", kHere, kOneArg, kOnce, Setting<SizeTemplate, kProxy, &P::limit_rate>, "0",
@@ -183,33 +177,38 @@ constexpr std::array kRows = std::to_array<Row>({
      "byte ranges of responses whatever Accept-Ranges says"},
     {"proxy_bind", kHere, Takes(1, 2), kOnce, Bind, "",
      "ADDRESS [transparent] | off: the local address of upstream connections"},
-    {"proxy_socket_rcvbuf", kHere, kOneArg, kOnce, Checked<Size, size_t>, "",
+    {"proxy_socket_rcvbuf", kHere, kOneArg, kInert, Checked<Size, size_t>, "",
      "accepted; the kernel sizes socket buffers"},
-    {"proxy_socket_sndbuf", kHere, kOneArg, kOnce, Checked<Size, size_t>, "",
+    {"proxy_socket_sndbuf", kHere, kOneArg, kInert, Checked<Size, size_t>, "",
      "accepted; the kernel sizes socket buffers"},
-    {"proxy_send_lowat", kHere, kOneArg, kOnce, Checked<Size, size_t>, "0",
+    {"proxy_send_lowat", kHere, kOneArg, kInert, Checked<Size, size_t>, "0",
      "accepted; nginx ignores it on Linux, too"},
-    {"proxy_headers_hash_max_size", kHere, kOneArg, kOnce, Checked<Number<>, int>, "512",
+    {"proxy_headers_hash_max_size", kHere, kOneArg, kInert, Checked<Number<>, int>, "512",
      "accepted; hashes grow by themselves"},
-    {"proxy_headers_hash_bucket_size", kHere, kOneArg, kOnce, Checked<Number<>, int>, "64",
+    {"proxy_headers_hash_bucket_size", kHere, kOneArg, kInert, Checked<Number<>, int>, "64",
      "accepted; hashes grow by themselves"},
-    {"proxy_cache", kHere, kOneArg, kOnce, OnlyOff, "off", "off: responses are not kept"},
-    {"proxy_cache_background_update", kHere, kOneArg, kOnce, Checked<Flag, bool>, "off", kNothing},
-    {"proxy_cache_bypass", kHere, AtLeast(1), kOnce, Conditions, "", kNothing},
-    {"proxy_cache_convert_head", kHere, kOneArg, kOnce, Checked<Flag, bool>, "on", kNothing},
-    {"proxy_cache_key", kHere, kOneArg, kOnce, Conditions, "$scheme$proxy_host$request_uri",
+    {"proxy_cache", kHere, kOneArg, kUndone, Accepted, "off", kLeftOut},
+    {"proxy_cache_background_update", kHere, kOneArg, kInert, Checked<Flag, bool>, "off", kNothing},
+    {"proxy_cache_bypass", kHere, AtLeast(1), kMany | kInert, Conditions, "", kNothing},
+    {"proxy_cache_convert_head", kHere, kOneArg, kInert, Checked<Flag, bool>, "on", kNothing},
+    {"proxy_cache_key", kHere, kOneArg, kInert, Conditions, "$scheme$proxy_host$request_uri",
      kNothing},
-    {"proxy_cache_lock", kHere, kOneArg, kOnce, Checked<Flag, bool>, "off", kNothing},
-    {"proxy_cache_lock_age", kHere, kOneArg, kOnce, Checked<Duration, Ms>, "5s", kNothing},
-    {"proxy_cache_lock_timeout", kHere, kOneArg, kOnce, Checked<Duration, Ms>, "5s", kNothing},
-    {"proxy_cache_max_range_offset", kHere, kOneArg, kOnce, Checked<Offset, int64_t>, "", kNothing},
-    {"proxy_cache_methods", kHere, AtLeast(1), kOnce, Accepted, "GET HEAD", kNothing},
-    {"proxy_cache_min_uses", kHere, kOneArg, kOnce, Checked<Number<>, int>, "1", kNothing},
-    {"proxy_cache_revalidate", kHere, kOneArg, kOnce, Checked<Flag, bool>, "off", kNothing},
-    {"proxy_cache_use_stale", kHere, AtLeast(1), kOnce, Accepted, "off", kNothing},
-    {"proxy_cache_valid", kHere, AtLeast(1), kMany, Accepted, "", kNothing},
-    {"proxy_no_cache", kHere, AtLeast(1), kOnce, Conditions, "", kNothing},
-    {"proxy_store", kHere, kOneArg, kOnce, OnlyOff, "off", "off: responses are not kept"},
+    {"proxy_cache_lock", kHere, kOneArg, kInert, Checked<Flag, bool>, "off", kNothing},
+    {"proxy_cache_lock_age", kHere, kOneArg, kInert, Checked<Duration, Ms>, "5s", kNothing},
+    {"proxy_cache_lock_timeout", kHere, kOneArg, kInert, Checked<Duration, Ms>, "5s", kNothing},
+    {"proxy_cache_max_range_offset", kHere, kOneArg, kInert, Checked<Offset, int64_t>, "",
+     kNothing},
+    {"proxy_cache_methods", kHere, AtLeast(1), kMany | kInert, Accepted, "GET HEAD", kNothing},
+    {"proxy_cache_min_uses", kHere, kOneArg, kInert, Checked<Number<>, int>, "1", kNothing},
+    {"proxy_cache_revalidate", kHere, kOneArg, kInert, Checked<Flag, bool>, "off", kNothing},
+    {"proxy_cache_use_stale", kHere, AtLeast(1), kMany | kInert, Accepted, "off", kNothing},
+    {"proxy_cache_valid", kHere, AtLeast(1), kMany | kInert, Accepted, "", kNothing},
+    {"proxy_no_cache", kHere, AtLeast(1), kMany | kInert, Conditions, "", kNothing},
+    {"proxy_cache_path", kHttp, AtLeast(2), kMany | kUndone, Accepted, "", kLeftOut},
+    {"proxy_store", kHere, kOneArg, kUndone, Accepted, "off", kLeftOut},
+    {"proxy_store_access", kHere, Takes(1, 2, 3), kInert, Accepted, "user:rw", kNothing},
+    {"slice", kHere, kOneArg, kUndone, Checked<Size, size_t>, "0",
+     "accepted with a warning; responses are not kept, so there is nothing to keep in slices"},
 });
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
+#include "proto/header_id.h"
 
 namespace limpet::conf {
 namespace {
@@ -27,6 +28,7 @@ Status SetHeaderRow(Block& b, const Directive& d) {
   if (b.First(&headers)) headers.clear();
   SetHeader header;
   if (Status s = FieldName{}(b, d, d.args[0], header.name); !s) return s;
+  if (proto::IsFraming(proto::LookupHeader(header.name))) header.declared_at = Where(d);
   if (Status s = FieldValue{}(b, d, d.args[1], header.value); !s) return s;
   headers.push_back(std::move(header));
   return {};
@@ -53,13 +55,13 @@ Status PatternOrText(Block& b, const Directive& d, const std::string& text, Temp
   return {};
 }
 
-Status OffOrDefault(Block& b, const std::string& word, bool only) {
+Status OffOrDefault(Block& b, const Directive& d, bool only) {
   P& proxy = b.location->proxy;
+  const std::string& word = d.args[0];
   if (word == "off") {
     proxy.redirect_off = true;
     proxy.redirect_default = false;
-    if (!only) return InvalidArgument("cannot mix \"off\" with other proxy_redirect parameters");
-    return {};
+    return only ? Status{} : Refuse(d, "is duplicate");
   }
   if (word != "default") return InvalidParameter(word);
   if (!proxy.pass.set)
@@ -83,7 +85,7 @@ Status Redirect(Block& b, const Directive& d) {
     return Refuse(d, "is duplicate");
   }
   if (d.args.size() == 1)
-    return OffOrDefault(b, d.args[0], proxy.redirects.empty() && !proxy.redirect_default);
+    return OffOrDefault(b, d, proxy.redirects.empty() && !proxy.redirect_default);
   RedirectRule rule;
   if (Status s = PatternOrText(b, d, d.args[0], &rule.prefix, &rule.regex, &rule.named, false); !s)
     return s;
@@ -92,15 +94,23 @@ Status Redirect(Block& b, const Directive& d) {
   return {};
 }
 
+// The rules of one kind in a block: inherited ones go at the first line; `off` stands alone.
+template <class Rules>
+Status StartRules(Block& b, const Directive& d, Rules& rules, bool* is_off) {
+  const bool first = b.First(&rules);
+  *is_off = d.args.size() == 1;
+  if (*is_off && d.args[0] != "off") return InvalidParameter(d.args[0]);
+  if (!first && (rules.empty() || *is_off)) return Refuse(d, "is duplicate");
+  if (first) rules.clear();
+  return {};
+}
+
 // Domains are compared without regard to case; paths with.
 template <auto Field, bool kIgnoreCase>
 Status Cookie(Block& b, const Directive& d) {
   auto& rules = b.location->proxy.*Field;
-  if (b.First(&rules)) rules.clear();
-  if (d.args.size() == 1) {
-    if (d.args[0] == "off") return {};
-    return InvalidParameter(d.args[0]);
-  }
+  bool is_off = false;
+  if (Status s = StartRules(b, d, rules, &is_off); !s || is_off) return s;
   CookieRule rule;
   std::string match = d.args[0];
   std::string replacement = d.args[1];
@@ -125,11 +135,8 @@ bool IsCookieFlag(std::string_view text) {
 
 Status Flags(Block& b, const Directive& d) {
   auto& rules = b.location->proxy.cookie_flags;
-  if (b.First(&rules)) rules.clear();
-  if (d.args.size() == 1) {
-    if (d.args[0] == "off") return {};
-    return InvalidParameter(d.args[0]);
-  }
+  bool is_off = false;
+  if (Status s = StartRules(b, d, rules, &is_off); !s || is_off) return s;
   CookieFlags rule;
   if (Status s = PatternOrText(b, d, d.args[0], &rule.cookie, &rule.regex, &rule.named, true); !s)
     return s;
@@ -149,7 +156,7 @@ constexpr auto kProxy = &Location::proxy;
 constexpr std::array kRows = std::to_array<Row>({
     {"proxy_set_header", kHere, Takes(2), kMany, SetHeaderRow, "Host $proxy_host; Connection \"\"",
      "NAME VALUE: a header field of the request to the upstream; an empty value removes it, "
-     "one with CR or LF is a 500"},
+     "one with CR or LF is a 500. Content-Length and Transfer-Encoding follow from the body"},
     {"proxy_hide_header", kHere, kOneArg, kMany, AddName<&P::hide_headers>, "",
      "a header field that clients do not see"},
     {"proxy_pass_header", kHere, kOneArg, kMany, AddName<&P::pass_headers>, "",
@@ -165,7 +172,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "a request body of our own"},
     {"proxy_method", kHere, kOneArg, kOnce, Setting<Strings, kProxy, &P::method>, "",
      "the method of requests to the upstream"},
-    {"proxy_ignore_headers", kHere, AtLeast(1), kOnce,
+    {"proxy_ignore_headers", kHere, AtLeast(1), kMany,
      Bits<kIgnoreWords, kProxy, &P::ignore_headers>, "",
      "header fields of the upstream that have no effect here"},
     {"proxy_redirect", kHere, Takes(1, 2), kMany, Redirect, "default",

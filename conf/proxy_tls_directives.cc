@@ -43,7 +43,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "the upstream server's name, for SNI and verification"},
     {"proxy_ssl_session_reuse", kHere, kOneArg, kOnce, Setting<Flag, kProxy, &P::ssl_session_reuse>,
      "on", "resume TLS sessions with upstream servers"},
-    {"proxy_ssl_protocols", kHere, AtLeast(1), kOnce,
+    {"proxy_ssl_protocols", kHere, AtLeast(1), kMany,
      Bits<kTlsProtocols, kProxy, kTls, &T::protocols>, "TLSv1.2 TLSv1.3",
      "TLSv1 | TLSv1.1 | TLSv1.2 | TLSv1.3 …"},
     {"proxy_ssl_ciphers", kHere, kOneArg, kOnce, Setting<Text, kProxy, kTls, &T::ciphers>,

@@ -22,6 +22,7 @@ Status ValidReferers(Block& b, const Directive& d) {
   Referers& referers = b.location->access.referers;
   if (b.First(&referers)) referers = {};
   referers.set = true;
+  referers.declared_at = Where(d);
   for (const std::string& word : d.args) {
     if (word == "none") {
       referers.none = true;
@@ -43,9 +44,9 @@ Status ValidReferers(Block& b, const Directive& d) {
 constexpr std::array kRows = std::to_array<Row>({
     {"valid_referers", kServer | kLocation, AtLeast(1), kMany, ValidReferers, "",
      "none | blocked | server_names | NAME[/PATH] | ~PATTERN …: makes $invalid_referer empty"},
-    {"referer_hash_max_size", kServer | kLocation, kOneArg, kOnce, Checked<Number<>, int>, "2048",
+    {"referer_hash_max_size", kServer | kLocation, kOneArg, kInert, Checked<Number<>, int>, "2048",
      "accepted; hashes grow by themselves"},
-    {"referer_hash_bucket_size", kServer | kLocation, kOneArg, kOnce, Checked<Number<>, int>, "64",
+    {"referer_hash_bucket_size", kServer | kLocation, kOneArg, kInert, Checked<Number<>, int>, "64",
      "accepted; hashes grow by themselves"},
 });
 

@@ -155,6 +155,7 @@ Status OneName(Block& b, const Directive& d, const std::string& text) {
     b.loader.Warn(d, fmt::format("server name \"{}\" has suspicious symbols", text));
   }
   ServerName name;
+  name.declared_at = Where(d);
   Status s;
   if (text.starts_with('~')) {
     s = RegexName(b, d, text, &name);
@@ -206,18 +207,17 @@ constexpr std::array kRows = std::to_array<Row>({
      "whether an underscore is allowed in a header name"},
     {"merge_slashes", kHttp | kServer, kOneArg, kOnce, Setting<Flag, &H::merge_slashes>, "on",
      "treat several slashes in a path as one"},
-    {"connection_pool_size", kHttp | kServer, kOneArg, kOnce,
-     Setting<Size, &H::connection_pool_size>, "512",
+    {"connection_pool_size", kHttp | kServer, kOneArg, kInert, Checked<Size, size_t>, "512",
      "accepted; memory is not pooled by connection"},
-    {"request_pool_size", kHttp | kServer, kOneArg, kOnce, Setting<Size, &H::request_pool_size>,
-     "4k", "memory set aside for a request's strings"},
-    {"server_names_hash_bucket_size", kHttp, kOneArg, kOnce, Checked<Number<>, int>, "64",
+    {"request_pool_size", kHttp | kServer, kOneArg, kInert, Checked<Size, size_t>, "4k",
+     "accepted; memory for a request's strings comes in blocks that are shared"},
+    {"server_names_hash_bucket_size", kHttp, kOneArg, kInert, Checked<Number<>, int>, "64",
      "accepted; hashes grow by themselves"},
-    {"server_names_hash_max_size", kHttp, kOneArg, kOnce, Checked<Number<>, int>, "512",
+    {"server_names_hash_max_size", kHttp, kOneArg, kInert, Checked<Number<>, int>, "512",
      "accepted; hashes grow by themselves"},
-    {"variables_hash_bucket_size", kHttp, kOneArg, kOnce, Checked<Number<>, int>, "64",
+    {"variables_hash_bucket_size", kHttp, kOneArg, kInert, Checked<Number<>, int>, "64",
      "accepted; hashes grow by themselves"},
-    {"variables_hash_max_size", kHttp, kOneArg, kOnce, Checked<Number<>, int>, "1024",
+    {"variables_hash_max_size", kHttp, kOneArg, kInert, Checked<Number<>, int>, "1024",
      "accepted; hashes grow by themselves"},
 });
 

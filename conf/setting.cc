@@ -1,5 +1,7 @@
 #include "conf/setting.h"
 
+#include <algorithm>
+
 #include "conf/loader.h"
 
 namespace limpet::conf {
@@ -12,8 +14,26 @@ Error InvalidValue(std::string_view value) {
   return InvalidArgument(fmt::format("invalid value \"{}\"", value));
 }
 
+Error InvalidWord(const Directive& directive, std::string_view value, const std::string& allowed) {
+  return InvalidArgument(fmt::format(
+      "invalid value \"{}\" in \"{}\" directive, it must be {}{}", value, directive.name,
+      allowed.find(',') == std::string::npos ? "" : "one of ", allowed));
+}
+
+Error InvalidForm(const Directive& directive, std::string_view value, std::string_view what) {
+  return Refuse(directive, fmt::format("invalid value \"{}\": {}", value, what));
+}
+
 Error InvalidParameter(std::string_view parameter) {
   return InvalidArgument(fmt::format("invalid parameter \"{}\"", parameter));
+}
+
+Error InvalidParameter(std::string_view parameter, std::string_view what) {
+  return InvalidArgument(fmt::format("invalid parameter \"{}\": {}", parameter, what));
+}
+
+Error InvalidCount(std::string_view parameter, uint64_t low, uint64_t high) {
+  return InvalidParameter(parameter, fmt::format("the number is {} to {}", low, high));
 }
 
 Status Flag::operator()(Block&, const Directive& d, const std::string& text, bool& out) const {
@@ -28,14 +48,14 @@ Status Flag::operator()(Block&, const Directive& d, const std::string& text, boo
 
 Status Duration::operator()(Block&, const Directive& d, const std::string& text, Ms& out) const {
   const std::optional<Ms> time = ParseTime(text, false);
-  if (!time) return Refuse(d, "invalid value");
+  if (!time) return InvalidForm(d, text, "a time is 500ms, 30s, 1h30m or 30 for seconds");
   out = *time;
   return {};
 }
 
 Status Seconds::operator()(Block&, const Directive& d, const std::string& text, Ms& out) const {
   const std::optional<Ms> time = ParseTime(text, true);
-  if (!time) return Refuse(d, "invalid value");
+  if (!time) return InvalidForm(d, text, "a time in whole seconds is 30s, 1h30m or 30");
   out = *time;
   return {};
 }
@@ -43,12 +63,16 @@ Status Seconds::operator()(Block&, const Directive& d, const std::string& text, 
 Result<int64_t> NumberArgument(const Directive& d, const std::string& text, int64_t low,
                                int64_t high) {
   const std::optional<uint64_t> n = ParseDecimal(text);
-  if (!n || *n > static_cast<uint64_t>(INT64_MAX)) return Refuse(d, "invalid number");
+  const auto no_number = [&] {
+    return Refuse(d, fmt::format("invalid number \"{}\": it is {} to {}", text, low,
+                                 std::min<int64_t>(high, INT32_MAX)));
+  };
+  if (!n || *n > static_cast<uint64_t>(INT64_MAX)) return no_number();
   const auto value = static_cast<int64_t>(*n);
   if (value >= low && value <= high) return value;
   if (high < INT32_MAX)
     return InvalidArgument(fmt::format("value must be between {} and {}", low, high));
-  if (value > high) return Refuse(d, "invalid number");
+  if (value > high) return no_number();
   return InvalidArgument(fmt::format("value must be equal to or greater than {}", low));
 }
 
@@ -69,7 +93,10 @@ void WarnOfSlashes(Block& block, const Directive& directive, std::string_view ta
 
 Result<int64_t> SizeArgument(const Directive& d, const std::string& text, bool allow_giga) {
   const std::optional<int64_t> n = ParseSizeUnits(text, allow_giga);
-  if (!n) return Refuse(d, "invalid value");
+  if (!n) {
+    return InvalidForm(d, text,
+                       allow_giga ? "a size is 100, 10k, 1m or 1g" : "a size is 100, 10k or 1m");
+  }
   return *n;
 }
 
@@ -112,7 +139,8 @@ Status FieldName::operator()(Block&, const Directive&, const std::string& text,
 Status SizeTemplate::operator()(Block& b, const Directive& d, const std::string& text,
                                 Template& out) const {
   if (Status s = Strings{}(b, d, text, out); !s) return s;
-  if (out.is_constant() && !ParseSizeUnits(text, false)) return Refuse(d, "invalid value");
+  if (out.is_constant() && !ParseSizeUnits(text, false))
+    return InvalidForm(d, text, "a size is 100, 10k or 1m");
   return {};
 }
 
@@ -120,18 +148,31 @@ Status ConfDirPath::operator()(Block& b, const Directive& d, const std::string& 
                                std::string& out) const {
   if (text.find('$') != std::string::npos) return Refuse(d, "cannot have variables");
   out = text.empty() ? std::string() : b.loader.FromConfDir(text);
+  b.loader.NoteFile(d, out);
   return {};
 }
 
-Status PrefixPath::operator()(Block& b, const Directive&, const std::string& text,
+Status PrefixPath::operator()(Block& b, const Directive& d, const std::string& text,
                               std::string& out) const {
   out = b.loader.FromPrefix(text);
+  b.loader.NoteFile(d, out);
   return {};
 }
 
 Status Accepted(Block&, const Directive&) { return {}; }
 
+void WarnOfMisread(Block& block, const Directive& directive, std::string_view text) {
+  const std::string_view misread = MisreadCookie(text);
+  if (misread.empty()) return;
+  const size_t end = misread.find_first_of(".-");
+  block.loader.Warn(directive,
+                    fmt::format("\"{}\" is \"{}\" with \"{}\" behind it, as the name of a variable "
+                                "ends there: a map of $http_cookie finds that cookie",
+                                misread, misread.substr(0, end), misread.substr(end)));
+}
+
 Result<Template> CompileTemplate(Block& block, const Directive& directive, std::string_view text) {
+  WarnOfMisread(block, directive, text);
   return Template::Compile(text, block.http->variables, Where(directive));
 }
 

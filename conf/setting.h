@@ -51,7 +51,16 @@ Status Setting(Block& block, const Directive& directive) {
 // `"name" directive WHY`, nginx's form for a value that does not parse.
 Error Refuse(const Directive& directive, std::string_view why);
 Error InvalidValue(std::string_view value);
+// The same with what would have been right: `invalid value "x" in "gzip_static" directive: it is
+// one of on, off, always`.
+Error InvalidWord(const Directive& directive, std::string_view value, const std::string& allowed);
+// `"x" directive invalid value "5y": WHAT`
+Error InvalidForm(const Directive& directive, std::string_view value, std::string_view what);
 Error InvalidParameter(std::string_view parameter);
+// `invalid parameter "weight=0": WHAT`
+Error InvalidParameter(std::string_view parameter, std::string_view what);
+// The same for a number, by its bounds.
+Error InvalidCount(std::string_view parameter, uint64_t low, uint64_t high);
 
 struct Flag {
   Status operator()(Block&, const Directive& d, const std::string& text, bool& out) const;
@@ -145,13 +154,16 @@ struct Choice {
 template <const auto& kTable>
 struct OneOf {
   template <class E>
-  Status operator()(Block&, const Directive&, const std::string& text, E& out) const {
+  Status operator()(Block&, const Directive& d, const std::string& text, E& out) const {
     for (const auto& choice : kTable) {
       if (choice.name != text) continue;
       out = choice.value;
       return {};
     }
-    return InvalidValue(text);
+    std::string allowed;
+    for (const auto& choice : kTable)
+      allowed.append(allowed.empty() ? "" : ", ").append(choice.name);
+    return InvalidWord(d, text, allowed);
   }
 };
 
@@ -163,10 +175,11 @@ void WarnOfDuplicate(Block& block, const Directive& directive, std::string_view 
 // "/files" begins with "..".
 void WarnOfSlashes(Block& block, const Directive& directive, std::string_view target);
 
-// Words of a table, or-ed together.
+// Words of a table, or-ed together; a second line of a block adds its own (rows: kMany).
 template <const auto& kTable, auto... Path>
 Status Bits(Block& block, const Directive& directive) {
-  uint32_t bits = 0;
+  uint32_t& bits = Field<Path...>(block);
+  if (block.First(&bits)) bits = 0;
   for (const std::string& word : directive.args) {
     uint32_t bit = 0;
     const Status s = OneOf<kTable>{}(block, directive, word, bit);
@@ -174,7 +187,6 @@ Status Bits(Block& block, const Directive& directive) {
     if ((bits & bit) != 0) WarnOfDuplicate(block, directive, "value", word);
     bits |= bit;
   }
-  Field<Path...>(block) = bits;
   return {};
 }
 
@@ -191,7 +203,10 @@ constexpr bool IsNameChar(char c) {
 
 Status Accepted(Block& block, const Directive& directive);
 
-// Whose value is all arguments in order, e.g. index.
+// A warning if `text` has a cookie's variable whose name ends too early.
+void WarnOfMisread(Block& block, const Directive& directive, std::string_view text);
+
+// A string with variables.
 Result<Template> CompileTemplate(Block& block, const Directive& directive, std::string_view text);
 
 // Compiles and defines the named groups.

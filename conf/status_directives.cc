@@ -12,12 +12,18 @@ Status StubStatus(Block& b, const Directive&) {
   return {};
 }
 
+// Without a prefix it is the location's own.
 Status Api(Block& b, const Directive& d) {
-  b.location->api = d.args[0];
-  if (!b.location->api->starts_with('/')) return InvalidParameter(d.args[0]);
-  if (d.args.size() == 1 || d.args[1] == "write=off") return {};
-  if (d.args[1] != "write=on") return InvalidParameter(d.args[1]);
-  b.location->api_write = true;
+  const bool has_prefix = !d.args.empty() && d.args[0].starts_with('/');
+  b.location->api = has_prefix ? d.args[0] : b.location->name;
+  if (!b.location->api->starts_with('/'))
+    return InvalidArgument("\"api\" needs a prefix in a location that has no path");
+  for (size_t i = has_prefix ? 1 : 0; i < d.args.size(); ++i) {
+    const std::string& word = d.args[i];
+    if ((word != "write=on" && word != "write=off") || i + 1 < d.args.size())
+      return InvalidParameter(word);
+    b.location->api_write = word == "write=on";
+  }
   return {};
 }
 
@@ -33,13 +39,15 @@ Status Prometheus(Block& b, const Directive& d) {
 }
 
 constexpr std::array kRows = std::to_array<Row>({
-    {"stub_status", kServer | kLocation, Takes(0, 1), kOnce, StubStatus, "",
+    {"stub_status", kServer | kLocation, Takes(0, 1), kMany, StubStatus, "",
      "numbers of connections and requests"},
-    {"api", kLocation, Takes(1, 2), kOnce, Api, "",
-     "PREFIX [write=on|off]: the state of upstreams and session zones as JSON; on: to be changed, "
-     "too"},
+    {"api", kLocation, Takes(0, 1, 2), kOnce, Api, "",
+     "[PREFIX] [write=on|off]: the state of upstreams and session zones as JSON, below the "
+     "location's path if no prefix is given; on: to be changed, too"},
     {"dashboard", kLocation, Takes(1, 1), kOnce, Dashboard, "",
      "PREFIX: a page that shows what the api with that prefix says"},
+    {"status_zone", kServer | kLocation, kOneArg, kUndone, Accepted, "",
+     "accepted with a warning; requests are counted by upstream only"},
     {"prometheus", kLocation, Takes(0, 1), kOnce, Prometheus, "",
      "the same numbers as metrics for Prometheus"},
 });

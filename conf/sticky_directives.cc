@@ -4,6 +4,7 @@
 #include <cctype>
 #include <limits>
 
+#include "conf/foreign.h"
 #include "conf/loader.h"
 #include "conf/session_zone.h"
 #include "conf/setting.h"
@@ -35,7 +36,12 @@ Status CookieExpires(const Directive& d, const std::string& value, StickyCookie*
 Status CookieValue(Block& b, const Directive& d, std::string_view name, const std::string& value,
                    StickyCookie* cookie) {
   if (name == "expires") return CookieExpires(d, value, cookie);
-  if (name == "path") return Strings{}(b, d, value, cookie->path);
+  if (name != "samesite" && value.empty())
+    return Refuse(d, fmt::format("no value for \"{}\"", name));
+  if (name == "path") {  // nginx's is no string with variables: "$" stands for itself
+    cookie->path = Template::Literal(value);
+    return {};
+  }
   if (name == "domain") return Strings{}(b, d, value, cookie->domain);
   if (Status s = Strings{}(b, d, value, cookie->samesite); !s) return s;
   if (cookie->samesite.is_constant() && !IsSameSite(value))
@@ -43,14 +49,17 @@ Status CookieValue(Block& b, const Directive& d, std::string_view name, const st
   return {};
 }
 
-// NAME=VALUE that nginx does not know: Angie's users write `max-age=3600` or `partitioned=1`.
+// An attribute that nginx does not know: `max-age=3600`, `Partitioned`, or a variable that gives
+// such a word or nothing.
 Status OtherAttribute(Block& b, const Directive& d, const std::string& text, StickyCookie* cookie) {
   const size_t equals = text.find('=');
   const auto may_be_named_with = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-'; };
-  if (equals == 0 || equals == std::string::npos ||
-      !std::ranges::all_of(text.substr(0, equals), may_be_named_with))
+  const bool is_variable = text.starts_with('$');
+  if (equals == 0 || text.empty() ||
+      (!is_variable && !std::ranges::all_of(text.substr(0, equals), may_be_named_with)))
     return UnknownParameter(text);
   StickyCookie::Attribute& added = cookie->others.emplace_back();
+  if (is_variable || equals == std::string::npos) return Strings{}(b, d, text, added.value);
   added.name = text.substr(0, equals);
   return Strings{}(b, d, text.substr(equals + 1), added.value);
 }
@@ -90,7 +99,17 @@ Status Cookie(Block& b, const Directive& d) {
   return {};
 }
 
-// nginx takes bare variables; any string is a superset.
+// A variable alone is named by the rest of the word, dots and dashes included: Express calls its
+// cookie connect.sid. Anything else is a string with variables, which nginx does not take.
+Status KeyVariable(Block& b, const Directive& d, const std::string& value, Template* out) {
+  const bool is_alone = value.size() > 1 && value[0] == '$' && value[1] != '{' &&
+                        !(value[1] >= '1' && value[1] <= '9') &&
+                        value.find('$', 1) == std::string::npos;
+  if (!is_alone) return Strings{}(b, d, value, *out);
+  *out = Template::OfVariable(b.http->variables.Mention(value.substr(1), Where(d)));
+  return {};
+}
+
 Status Route(Block& b, const Directive& d) {
   b.upstream->sticky.kind = StickyKind::kRoute;
   if (d.args.size() < 2)
@@ -99,8 +118,8 @@ Status Route(Block& b, const Directive& d) {
     if (d.args[i].find('$') == std::string::npos) {
       return InvalidArgument(fmt::format("invalid variable name \"{}\"", d.args[i]));
     }
-    if (Status s = Strings{}(b, d, d.args[i], b.upstream->sticky.route.routes.emplace_back()); !s)
-      return s;
+    auto& routes = b.upstream->sticky.route.routes;
+    if (Status s = KeyVariable(b, d, d.args[i], &routes.emplace_back()); !s) return s;
   }
   return {};
 }
@@ -110,7 +129,20 @@ Status LearnKey(Block& b, const Directive& d, std::string_view name, const std::
   if (value.find('$') == std::string::npos) {
     return Refuse(d, fmt::format("missing variable in the \"{}\" parameter", name));
   }
-  return Strings{}(b, d, value, keys->emplace_back());
+  return KeyVariable(b, d, value, &keys->emplace_back());
+}
+
+// At the lookup no upstream has answered yet.
+void WarnOfLookup(Block& b, const Directive& d, const std::string& value) {
+  for (const std::string_view family : {"cookie_", "http_", "trailer_"}) {
+    for (const std::string_view begin : {"$upstream_", "${upstream_"}) {
+      if (value.find(fmt::format("{}{}", begin, family)) == std::string::npos) continue;
+      return b.loader.Warn(d,
+                           fmt::format("\"lookup={}\" is empty for every request, as no upstream "
+                                       "has answered: are \"create\" and \"lookup\" exchanged?",
+                                       value));
+    }
+  }
 }
 
 Status Learn(Block& b, const Directive& d) {
@@ -123,8 +155,11 @@ Status Learn(Block& b, const Directive& d) {
       if (Status s = LearnKey(b, d, "create", *create, &learn.create); !s) return s;
     } else if (const auto lookup = After(text, "lookup=")) {
       if (Status s = LearnKey(b, d, "lookup", *lookup, &learn.lookup); !s) return s;
+      WarnOfLookup(b, d, *lookup);
     } else if (text == "header") {
       learn.header = true;
+    } else if (text == "sync") {
+      b.loader.Warn(d, "\"sync\" is left out: sessions are of one machine");
     } else {
       const Result<bool> known = zone.Take(text);
       if (!known) return known.error();
@@ -140,6 +175,9 @@ Status Learn(Block& b, const Directive& d) {
 }
 
 Status Sticky(Block& b, const Directive& d) {
+  if (const std::string line = StickyInstead(d); !line.empty())
+    return InvalidArgument(
+        fmt::format("\"sticky\" is of another module here, write instead: {}", line));
   if (d.args[0] == "cookie") return Cookie(b, d);
   if (d.args[0] == "route") return Route(b, d);
   if (d.args[0] == "learn") return Learn(b, d);
@@ -196,11 +234,11 @@ Status Policy(Block& b, const Directive& d) {
 constexpr auto kSticky = &Upstream::sticky;
 
 constexpr std::array kRows = std::to_array<Row>({
-    {"sticky", kUpstream, AtLeast(1), kOnce, Sticky, "",
-     "cookie NAME [expires=] [domain=] [path=] [httponly] [secure] [samesite=] [ATTRIBUTE=] | "
-     "route VALUE … | "
+    {"sticky", kUpstream, AtLeast(0), kOnce, Sticky, "",
+     "cookie NAME [expires=] [domain=] [path=] [httponly] [secure] [samesite=] [ATTRIBUTE[=]] | "
+     "route $VARIABLE … | "
      "learn create= lookup= "
-     "zone=NAME:SIZE [timeout=10m] [header] [norefresh] [cookie_max_size=256] [gc_period=5m] "
+     "zone=NAME:SIZE [timeout=10m] [header] [norefresh] [cookie_max_size=SIZE] [gc_period=5m] "
      "[session_rotate=on|off] "
      "[fill_limit_minor_log=75%] [fill_limit_major_log=85%] [fill_limit_crit_log=95%]"},
     {"sticky_policy", kUpstream, Takes(1, 2, 3), kOnce, Policy, "",

@@ -21,7 +21,8 @@ struct Directive {
   std::vector<std::string> args;  // unquoted and unescaped, nginx's rules
   std::vector<Directive> block;   // the directives between { and }; includes are already expanded
   bool has_block = false;
-  Position at;  // of the terminating ; or {, as nginx counts
+  Position at;             // of the terminating ; or {, as nginx counts
+  std::vector<int> lines;  // where each word began: the name, then the arguments
 };
 
 struct SourceFile {

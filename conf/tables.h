@@ -28,6 +28,7 @@ extern const std::span<const Row> kStaticDirectives;
 extern const std::span<const Row> kGzipDirectives;
 extern const std::span<const Row> kTextDirectives;
 extern const std::span<const Row> kRefererDirectives;
+extern const std::span<const Row> kBrowserDirectives;
 extern const std::span<const Row> kLogDirectives;
 extern const std::span<const Row> kTlsDirectives;
 extern const std::span<const Row> kStatusDirectives;

@@ -8,10 +8,26 @@
 namespace limpet::conf {
 namespace {
 
-// The name after a dollar sign at text[*at]; moves *at behind it.
 constexpr bool IsNameChar(char c) {
   return IsDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
+
+constexpr bool JoinsNames(char c) { return c == '.' || c == '-'; }
+
+// The word from `begin` on, if it is a name with odd characters in it and stands alone.
+std::string_view OddName(std::string_view text, size_t begin, size_t name) {
+  size_t end = name;
+  while (end < text.size() && IsNameChar(text[end])) ++end;
+  const bool goes_on =
+      end > name && end + 1 < text.size() && JoinsNames(text[end]) && IsNameChar(text[end + 1]);
+  if (!goes_on) return {};
+  while (end < text.size() && (IsNameChar(text[end]) || JoinsNames(text[end]))) ++end;
+  constexpr std::string_view kAfterWord = " \t\"'`;,|)]}>";
+  if (end < text.size() && kAfterWord.find(text[end]) == std::string_view::npos) return {};
+  return text.substr(begin, end - begin);
+}
+
+// The name after a dollar sign at text[*at]; moves *at behind it.
 
 Result<std::string_view> TakeName(std::string_view text, size_t* at) {
   const bool braced = *at < text.size() && text[*at] == '{';
@@ -28,6 +44,18 @@ Result<std::string_view> TakeName(std::string_view text, size_t* at) {
 }
 
 }  // namespace
+
+std::string_view MisreadCookie(std::string_view text) {
+  for (size_t at = text.find('$'); at != std::string_view::npos; at = text.find('$', at + 1)) {
+    const char before = at > 0 ? text[at - 1] : ' ';
+    if (IsNameChar(before) || JoinsNames(before) || before == '/') continue;
+    for (const std::string_view family : {"$cookie_", "$upstream_cookie_"}) {
+      if (!text.substr(at).starts_with(family)) continue;
+      if (const auto odd = OddName(text, at, at + family.size()); !odd.empty()) return odd;
+    }
+  }
+  return {};
+}
 
 Template Template::Literal(std::string text) {
   Template t;

@@ -50,4 +50,8 @@ class Template {
   std::vector<Part> parts_;  // empty if constant
 };
 
+// A cookie's variable in `text` that cannot have been meant to end where it does: "$cookie_a.sid"
+// is $cookie_a with ".sid" behind it. "" if there is none.
+std::string_view MisreadCookie(std::string_view text);
+
 }  // namespace limpet::conf

@@ -54,8 +54,10 @@ Status SharedCache(Block& b, const std::string& text) {
 
 Status SessionCache(Block& b, const Directive& d) {
   T& tls = *b.tls;
-  tls.session_zone = -1;
-  tls.session_cache = T::SessionCache::kNone;
+  if (b.First(&tls.session_cache)) {
+    tls.session_zone = -1;
+    tls.session_cache = T::SessionCache::kNone;
+  }
   for (const std::string& text : d.args) {
     if (text == "off") {
       tls.session_cache = T::SessionCache::kOff;
@@ -125,13 +127,13 @@ constexpr std::array kRows = std::to_array<Row>({
      "the key of the certificate: a PEM file, data:PEM, or store:URI"},
     {"ssl_certificate_cache", kHere, Takes(1, 2, 3), kOnce, CertificateCache, "off",
      "off | max=N [inactive=10s] [valid=60s]: keeps what was read at handshakes, in each worker"},
-    {"ssl_protocols", kHere, AtLeast(1), kOnce, Bits<kTlsProtocols, &T::protocols>,
+    {"ssl_protocols", kHere, AtLeast(1), kMany, Bits<kTlsProtocols, &T::protocols>,
      "TLSv1.2 TLSv1.3", "TLSv1 | TLSv1.1 | TLSv1.2 | TLSv1.3 …"},
     {"ssl_ciphers", kHere, kOneArg, kOnce, Setting<Text, &T::ciphers>, "HIGH:!aNULL:!MD5",
      "ciphers, as OpenSSL names them"},
     {"ssl_prefer_server_ciphers", kHere, kOneArg, kOnce, Setting<Flag, &T::prefer_server_ciphers>,
      "off", "the server's order of ciphers counts"},
-    {"ssl_session_cache", kHere, Takes(1, 2), kOnce, SessionCache, "none",
+    {"ssl_session_cache", kHere, Takes(1, 2), kMany, SessionCache, "none",
      "off | none | builtin[:N] | shared:NAME:SIZE"},
     {"ssl_session_tickets", kHere, kOneArg, kOnce, Setting<Flag, &T::session_tickets>, "on",
      "sessions kept by the client"},
@@ -173,8 +175,10 @@ constexpr std::array kRows = std::to_array<Row>({
      "verify the status with the CAs of ssl_trusted_certificate"},
     {"ssl_ocsp", kHere, kOneArg, kOnce, OnlyTheWordOff, "off",
      "off; asking for the status of clients' certificates is refused: use ssl_crl"},
-    {"ssl_ocsp_responder", kHere, kOneArg, kOnce, Accepted, "", "accepted; see ssl_ocsp"},
-    {"ssl_ocsp_cache", kHere, kOneArg, kOnce, Accepted, "off", "accepted; see ssl_ocsp"},
+    {"ssl_ocsp_responder", kHere, kOneArg, kInert, Accepted, "",
+     "accepted; nobody is asked about clients' certificates"},
+    {"ssl_ocsp_cache", kHere, kOneArg, kInert, Accepted, "off",
+     "accepted; nobody is asked about clients' certificates"},
     {"ssl_certificate_compression", kHere, kOneArg, kOnce, CertificateCompression, "off",
      "accepted with a warning: OpenSSL 3.0 has none"},
     {"ssl_ech_file", kHere, kOneArg, kMany, EchFile, "",

@@ -91,6 +91,15 @@ std::optional<std::chrono::milliseconds> ParseTime(std::string_view text, bool w
   return std::chrono::milliseconds(total);
 }
 
+std::optional<DrainTime> ParseDrainTime(std::string_view text) {
+  constexpr std::string_view kKeep = ",keep";
+  const bool keeps = text.ends_with(kKeep);
+  if (keeps) text.remove_suffix(kKeep.size());
+  const auto time = ParseTime(text, false);
+  if (!time || time->count() == 0) return std::nullopt;
+  return DrainTime{*time, keeps};
+}
+
 std::optional<double> ParseShare(std::string_view text) {
   const bool percent = text.ends_with('%');
   if (percent) text.remove_suffix(1);

@@ -16,6 +16,14 @@ std::optional<int64_t> ParseSizeUnits(std::string_view text, bool allow_giga);
 // ms; a number without a unit is seconds and stands last. With `whole_seconds`, ms is refused.
 std::optional<std::chrono::milliseconds> ParseTime(std::string_view text, bool whole_seconds);
 
+// How long a server is drained, which is not 0: "30m", or "30m,keep", after which connections
+// without a foreseeable end are kept.
+struct DrainTime {
+  std::chrono::milliseconds time{0};
+  bool keeps = false;
+};
+std::optional<DrainTime> ParseDrainTime(std::string_view text);
+
 // "80%", "0.8" and "80" are the same share, 0.8; a plain number up to 1 is a fraction. Nothing if
 // it is above the whole.
 std::optional<double> ParseShare(std::string_view text);

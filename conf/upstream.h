@@ -39,6 +39,7 @@ struct UpstreamServer {
   bool down = false;
   bool drain = false;
   Ms drain_timeout = 0ms;  // `drain=TIME`: its own sessions are served so long; 0: while they last
+  bool drain_keeps = false;  // `drain=TIME,keep`: its tunnels and streams even longer
   bool resolve = false;
   std::string service;  // `service=`: looked up as an SRV record; empty: addresses of `host`
   std::string route;    // `route=` or `sid=`, at most 32 bytes; empty: MD5 of "ip:port"
@@ -59,9 +60,9 @@ enum class BalanceMethod : uint8_t {
 };
 
 struct StickyCookie {
-  struct Attribute {  // any other one, as Angie lets the operator give
-    std::string name;
-    Template value;  // empty: the attribute is left out
+  struct Attribute {   // any other one, as Angie lets the operator give
+    std::string name;  // "": the value is all of it (`Partitioned`, or a variable)
+    Template value;    // empty: the attribute is left out
   };
   std::string name;
   Template lookup;            // $cookie_NAME
@@ -90,9 +91,9 @@ struct SessionZone {
   std::string upstream;  // the first that names it
   size_t size = 0;       // bytes
   Ms timeout = 10min;
-  bool norefresh = false;        // timeout is the session's whole life, not its idle time
-  bool rotate = true;            // a full table gives up its oldest session
-  size_t cookie_max_size = 256;  // a longer key is not learned
+  bool norefresh = false;      // timeout is the session's whole life, not its idle time
+  bool rotate = true;          // a full table gives up its oldest session
+  size_t cookie_max_size = 0;  // a longer key is not learned; 0: any length will do
   Ms gc_period = 5min;
   FillLimits fill;
 };

@@ -116,7 +116,10 @@ Status Random(Block& b, const Directive& d) {
   return {};
 }
 
+// `inflight` counts the time of requests that run, which every choice here counts.
 Status LeastTime(Block& b, const Directive& d) {
+  if (!b.First(&b.upstream->least_time_last_byte)) return Refuse(d, "is duplicate");
+  if (d.args.size() == 2 && d.args[1] != "inflight") return InvalidParameter(d.args[1]);
   Choose(b, d, BalanceMethod::kLeastTime);
   if (d.args[0] != "header" && d.args[0] != "last_byte") return InvalidParameter(d.args[0]);
   b.upstream->least_time_last_byte = d.args[0] == "last_byte";
@@ -157,7 +160,8 @@ Status QueueRow(Block& b, const Directive& d) {
   if (d.args.size() == 1) return {};
   const auto timeout = After(d.args[1], "timeout=");
   const auto time = timeout ? ParseTime(*timeout, false) : std::nullopt;
-  if (!time || time->count() == 0) return InvalidParameter(d.args[1]);
+  if (!time || time->count() == 0)
+    return InvalidParameter(d.args[1], "it is timeout=TIME, such as timeout=60s");
   queue.timeout = *time;
   return {};
 }
@@ -168,10 +172,11 @@ constexpr std::array kRows = std::to_array<Row>({
     {"upstream", kHttp, kOneArg, kBlock | kMany | kEarly, UpstreamBlock, "",
      "a group of servers under one name"},
     {"server", kUpstream, AtLeast(1), kMany, Server, "",
-     "ADDRESS [weight=] [max_conns=] [max_fails=] [fail_timeout=] [backup] [down] [drain[=TIME]] "
+     "ADDRESS [weight=] [max_conns=] [max_fails=] [fail_timeout=] [backup] [down] "
+     "[drain[=TIME[,keep]]] "
      "[route=|sid=] [slow_start=] "
      "[resolve] [service=]"},
-    {"zone", kUpstream, Takes(1, 2), kOnce, Zone, "",
+    {"zone", kUpstream, Takes(1, 2), kMany, Zone, "",
      "NAME [SIZE]: the peers' state is shared by all workers"},
     {"hash", kUpstream, Takes(1, 2), kMany, Hash, "",
      "KEY [consistent]: the key's hash names the server"},
@@ -182,8 +187,8 @@ constexpr std::array kRows = std::to_array<Row>({
     {"least_sessions", kUpstream, kNoArgs, kMany, Method<BalanceMethod::kLeastSessions>, "",
      "the server with the fewest sticky sessions for its weight, those counted that requests under "
      "way may begin: of this worker, or of all with \"zone\""},
-    {"least_time", kUpstream, kOneArg, kMany, LeastTime, "",
-     "header | last_byte: the quickest server"},
+    {"least_time", kUpstream, Takes(1, 2), kMany, LeastTime, "",
+     "header | last_byte [inflight]: the quickest server"},
     {"random", kUpstream, Takes(0, 1, 2), kMany, Random, "",
      "[two [least_conn]]: a random server, or the better of two"},
     {"queue", kUpstream, Takes(1, 2), kOnce, QueueRow, "",

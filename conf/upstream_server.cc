@@ -24,14 +24,14 @@ Result<std::vector<SocketAddress>> Addresses(const HostPort& address) {
 
 Status Count(const std::string& parameter, std::string_view value, uint64_t low, int* out) {
   const auto n = ParseDecimal(value);
-  if (!n || *n < low || *n > INT32_MAX) return InvalidParameter(parameter);
+  if (!n || *n < low || *n > INT32_MAX) return InvalidCount(parameter, low, INT32_MAX);
   *out = static_cast<int>(*n);
   return {};
 }
 
 Status Time(const std::string& parameter, std::string_view value, Ms* out) {
   const auto time = ParseTime(value, true);
-  if (!time) return InvalidParameter(parameter);
+  if (!time) return InvalidParameter(parameter, "a time in whole seconds is 30s, 1h30m or 30");
   *out = *time;
   return {};
 }
@@ -80,9 +80,10 @@ Status Parameter(const std::string& text, UpstreamServer* s) {
   if (name == "route" || name == "sid") return Route(value, &s->route);
   if (name == "service") return Service(value, &s->service);
   if (name == "drain") {
-    const auto time = ParseTime(value, false);
-    if (!time || time->count() == 0) return InvalidParameter(text);
-    s->drain_timeout = *time;
+    const auto drain = ParseDrainTime(value);
+    if (!drain) return InvalidParameter(text, "it is a time above 0, as 30m, or 30m,keep");
+    s->drain_timeout = drain->time;
+    s->drain_keeps = drain->keeps;
     return Word("drain", s);
   }
   return InvalidParameter(text);

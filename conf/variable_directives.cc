@@ -17,9 +17,9 @@ constexpr std::array kRows = std::to_array<Row>({
      "[$ADDRESS] $NAME { NETWORK VALUE; … }: also ranges, default, delete, proxy, proxy_recursive"},
     {"split_clients", kHttp, Takes(2), kBlock | kMany | kEarly, SplitClientsBlock, "",
      "KEY $NAME { 10% VALUE; … * VALUE; }: shares of a key's hash"},
-    {"map_hash_bucket_size", kHttp, kOneArg, kOnce, Checked<Number<>, int>, "64",
+    {"map_hash_bucket_size", kHttp, kOneArg, kInert, Checked<Number<>, int>, "64",
      "accepted; hashes grow by themselves"},
-    {"map_hash_max_size", kHttp, kOneArg, kOnce, Checked<Number<>, int>, "2048",
+    {"map_hash_max_size", kHttp, kOneArg, kInert, Checked<Number<>, int>, "2048",
      "accepted; hashes grow by themselves"},
 });
 

@@ -126,6 +126,9 @@ constexpr std::array kBuiltinVariables = std::to_array<BuiltinVariable>({
     {"ssl_ech_status", Builtin::kSslEchStatus},
     {"ssl_ech_outer_server_name", Builtin::kSslEchOuterServerName},
     {"gzip_ratio", Builtin::kGzipRatio},
+    {"msie", Builtin::kMsie},
+    {"modern_browser", Builtin::kModernBrowser},
+    {"ancient_browser", Builtin::kAncientBrowser},
 });
 
 constexpr bool InEnumOrder() {
@@ -168,7 +171,8 @@ VariableId VariableTable::Mention(std::string_view raw, std::string_view where) 
   if (const auto it = ids_.find(name); it != ids_.end()) return it->second;
   Variable v;
   v.first_used_at = where;
-  if (const BuiltinVariable* builtin = FindBuiltin(name)) {
+  const bool of_cache = name.starts_with("upstream_cache_");  // nothing is kept: all are empty
+  if (const BuiltinVariable* builtin = FindBuiltin(of_cache ? "upstream_cache_status" : name)) {
     v.kind = VariableKind::kBuiltin;
     v.builtin = builtin->id;
     v.settable = builtin->settable;

@@ -172,6 +172,9 @@ enum class Builtin : uint8_t {
   kSslEchStatus,
   kSslEchOuterServerName,
   kGzipRatio,
+  kMsie,
+  kModernBrowser,
+  kAncientBrowser,
   kCount
 };
 

@@ -46,6 +46,8 @@ class WildcardMap {
     return heads_.emplace(key.substr(1), std::move(value)).second;
   }
 
+  bool empty() const { return exact_.empty() && heads_.empty() && tails_.empty(); }
+
   const T* Find(std::string_view name) const {
     if (const T* value = Get(exact_, name)) return value;
     if (!heads_.empty()) {

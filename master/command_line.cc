@@ -92,7 +92,7 @@ class Parser {
     }
     const auto value = Value({});
     if (!value) return InvalidArgument("option \"--deadline\" requires a time");
-    result_.deadline = conf::ParseTime(*value, false);
+    result_.deadline = conf::ParseDrainTime(*value);
     if (!result_.deadline) return InvalidArgument(fmt::format("invalid time \"{}\"", *value));
     return {};
   }

@@ -1,13 +1,13 @@
 // The command line: nginx's options, understood without touching the system.
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "conf/units.h"
 
 namespace limpet::master {
 
@@ -33,9 +33,9 @@ struct CommandLine {
   int signal = 0;                 // -s: what to send to the running master
   // Words without a dash ask the running master: {"drain", "app", "10.0.0.1:80"}.
   std::vector<std::string> words;
-  std::optional<std::chrono::milliseconds> deadline;  // --deadline
-  bool json = false;                                  // --json
-  std::string socket;                                 // --socket: of the master that is asked
+  std::optional<conf::DrainTime> deadline;  // --deadline
+  bool json = false;                        // --json
+  std::string socket;                       // --socket: of the master that is asked
 };
 
 // `args`: without the program's name. The error's message is what nginx would say: `invalid option:

@@ -69,15 +69,19 @@ Status CheckTransparency(const conf::Config& config) {
 Result<std::optional<Credentials>> WorkerCredentials(const conf::Config& config) {
   if (::geteuid() != 0) return std::optional<Credentials>();
   const std::string name = config.user.empty() ? kDefaultUser : config.user;
+  const auto placed = [&config](Error error) {
+    if (!config.user_at.empty()) error.message += " in " + config.user_at;
+    return error;
+  };
   errno = 0;
   const passwd* user = ::getpwnam(name.c_str());
   if (user == nullptr) {
     const std::string what = fmt::format("getpwnam(\"{}\") failed", name);
-    return errno == 0 ? InvalidArgument(what) : ErrnoError(what, errno);
+    return placed(errno == 0 ? InvalidArgument(what) : ErrnoError(what, errno));
   }
   Credentials credentials{name, user->pw_uid, 0, config.binds_transparently};
   auto gid = GroupOf(config, *user);
-  if (!gid) return gid.error();
+  if (!gid) return placed(gid.error());
   credentials.gid = *gid;
   return std::optional(credentials);
 }

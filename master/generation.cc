@@ -59,11 +59,12 @@ Status Generation::OpenFiles(const Paths& paths, const worker::TlsStore* before,
   credentials_ = *credentials;
   if (auto status = CheckTransparency(*config_); !status) return status;
   auto logs = OpenErrorLogs(*config_, paths.error_log, &log_files_);
-  if (!logs) return logs.error();
+  if (!logs) return conf::WithPlace(*config_, logs.error());
   logs_ = std::move(*logs);
-  if (auto status = CreateAccessLogs(*config_, credentials_); !status) return status;
+  if (auto status = CreateAccessLogs(*config_, credentials_); !status)
+    return conf::WithPlace(*config_, status.error());
   auto tls = worker::LoadTls(*config_, before);
-  if (!tls) return tls.error();
+  if (!tls) return conf::WithPlace(*config_, tls.error());
   tls_ = std::move(*tls);
   for (const std::string& warning : worker::TlsWarnings(*tls_)) report(LogLevel::kWarn, warning);
   if (credentials_) log_files_.ChangeOwner(credentials_->uid);

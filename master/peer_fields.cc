@@ -12,8 +12,8 @@
 namespace limpet::master {
 namespace {
 
-constexpr uint32_t kToldFlags =
-    shm::kPeerDown | shm::kPeerDraining | shm::kPeerUnhealthy | shm::kPeerDrained;
+constexpr uint32_t kToldFlags = shm::kPeerDown | shm::kPeerDraining | shm::kPeerUnhealthy |
+                                shm::kPeerDrained | shm::kPeerDrainKeeps;
 
 // The fields in their order, which never changes: new ones come last. Connections are not told:
 // they are of the processes that have them; nor is the generation of checks, as each binary counts

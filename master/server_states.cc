@@ -17,14 +17,17 @@ namespace {
 
 constexpr std::string_view kHead = "limpet servers 1\n";
 constexpr size_t kFields = 5;
-constexpr uint32_t kKept = shm::kPeerDown | shm::kPeerDraining | shm::kPeerDrained;
+constexpr uint32_t kKept =
+    shm::kPeerDown | shm::kPeerDraining | shm::kPeerDrained | shm::kPeerDrainKeeps;
 
 struct Word {
   uint32_t flag;
   std::string_view word;
 };
-constexpr std::array kWords = std::to_array<Word>(
-    {{shm::kPeerDown, "down"}, {shm::kPeerDraining, "draining"}, {shm::kPeerDrained, "drained"}});
+constexpr std::array kWords = std::to_array<Word>({{shm::kPeerDown, "down"},
+                                                   {shm::kPeerDraining, "draining"},
+                                                   {shm::kPeerDrained, "drained"},
+                                                   {shm::kPeerDrainKeeps, "keeps"}});
 
 std::string WordsOf(uint32_t flags) {
   std::string text;

@@ -14,6 +14,7 @@ namespace limpet::master {
 namespace {
 
 constexpr uint64_t kCheckPeriodMs = 1000;             // fill levels: a look at two counters
+constexpr uint64_t kTooLongEveryMs = 60'000;          // a line about identifiers that are too long
 constexpr uint64_t kBusyMs = 100;                     // after a lock that another process keeps
 constexpr uint64_t kLatePeriodMs = 1000;              // between two walks through earlier tables
 constexpr std::chrono::milliseconds kPatience{2000};  // at the end, when nothing else is waiting
@@ -64,7 +65,9 @@ SessionStore::SessionStore(shm::SessionZone zone, shm::SessionZone::Options opti
       fill_(conf.name, LimitsOf(conf)),
       gc_period_ms_(static_cast<uint64_t>(std::max<int64_t>(conf.gc_period.count(), 1))),
       next_collect_(MonotonicMs() + gc_period_ms_),
-      next_check_(MonotonicMs()) {}
+      next_check_(MonotonicMs()),
+      cookie_max_size_(conf.cookie_max_size),
+      told_too_long_(table()->Sum().too_long) {}
 
 Result<std::unique_ptr<SessionStore>> SessionStore::Open(const conf::Config& config,
                                                          const conf::SessionZone& zone,
@@ -105,6 +108,7 @@ Status SessionStore::Reconfigure(const conf::Config& config, const conf::Session
   options_ = std::move(options);
   table()->SetPolicy(options_.policy);
   table()->SetFillLimits(LimitsOf(zone));
+  cookie_max_size_ = zone.cookie_max_size;
   gc_period_ms_ = static_cast<uint64_t>(std::max<int64_t>(zone.gc_period.count(), 1));
   next_collect_ = std::min(next_collect_, MonotonicMs() + gc_period_ms_);
   return {};
@@ -153,6 +157,7 @@ bool SessionStore::CollectOrSweep() {
 void SessionStore::CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared) {
   fill_.SetLimits(table()->GetFillLimits());  // an operator may have set others
   const shm::SessionCounters counters = table()->Sum();
+  CheckTooLong(now_ms, counters.too_long, log, shared);
   const auto line = fill_.Update({.live = table()->Live(),
                                   .capacity = table()->Capacity(),
                                   .rotated = counters.rotated,
@@ -168,6 +173,21 @@ void SessionStore::CheckFill(uint64_t now_ms, const Log& log, shm::Counters& sha
   if (!line) return;
   LIMPET_LOG(log, line->level, "{}", line->text);
   shared.alerts.Add(line->level, line->text);
+}
+
+// Whoever set cookie_max_size must hear that it shuts out sessions: they are balanced like others.
+void SessionStore::CheckTooLong(uint64_t now_ms, uint64_t too_long, const Log& log,
+                                shm::Counters& shared) {
+  if (too_long < told_too_long_) told_too_long_ = too_long;  // another table by now
+  if (too_long == told_too_long_ || now_ms < next_too_long_) return;
+  const std::string line = fmt::format(
+      "session zone \"{}\": {} identifiers longer than cookie_max_size={} were not looked up or "
+      "learned",
+      name_, too_long - told_too_long_, cookie_max_size_);
+  LIMPET_LOG(log, LogLevel::kWarn, "{}", line);
+  shared.alerts.Add(LogLevel::kWarn, line);
+  told_too_long_ = too_long;
+  next_too_long_ = now_ms + kTooLongEveryMs;
 }
 
 bool SessionStore::Save(const Log& log) {

@@ -55,6 +55,7 @@ class SessionStore {
   bool Written(Write write, const Log& log);
   bool CollectOrSweep();  // true: there is more
   void CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared);
+  void CheckTooLong(uint64_t now_ms, uint64_t too_long, const Log& log, shm::Counters& shared);
 
   shm::SessionZone zone_;
   shm::LateSessions late_;  // of the zone's earlier sizes
@@ -68,6 +69,9 @@ class SessionStore {
   uint64_t next_check_;
   uint64_t next_late_ = 0;
   uint64_t next_sample_ = 0;  // of the fill history
+  size_t cookie_max_size_;
+  uint64_t told_too_long_ = 0;  // of the counter
+  uint64_t next_too_long_ = 0;  // when the next line may be written
 };
 
 }  // namespace limpet::master

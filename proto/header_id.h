@@ -79,4 +79,11 @@ static_assert(static_cast<int>(HeaderId::kCount_) <= 64, "HeaderList keeps one b
 HeaderId LookupHeader(std::string_view name);  // any case
 std::string_view Name(HeaderId id);            // as RFCs spell it, "Content-Length"; "" for kOther
 
+// These say where a message ends, and what becomes of its connection: whoever writes the message
+// writes them, and nobody else may.
+constexpr bool IsFraming(HeaderId id) {
+  return id == HeaderId::kContentLength || id == HeaderId::kTransferEncoding;
+}
+constexpr bool IsOfTheHop(HeaderId id) { return IsFraming(id) || id == HeaderId::kConnection; }
+
 }  // namespace limpet::proto

@@ -21,6 +21,8 @@ bool HasLowByte(const char* bytes) {
   return ((word - kOnes * 0x0E) & ~word & (kOnes * 0x80)) != 0;
 }
 
+}  // namespace
+
 bool ListHasToken(std::string_view list, std::string_view token) {
   while (!list.empty()) {
     const size_t comma = std::min(list.find(','), list.size());
@@ -29,8 +31,6 @@ bool ListHasToken(std::string_view list, std::string_view token) {
   }
   return false;
 }
-
-}  // namespace
 
 bool IsFieldValue(std::string_view text) {
   while (text.size() >= sizeof(uint64_t)) {

@@ -32,6 +32,9 @@ struct Header {
   HeaderId id = HeaderId::kOther;
 };
 
+// Whether a comma-separated list has this token (any case).
+bool ListHasToken(std::string_view list, std::string_view token);
+
 class HeaderList {
  public:
   void Add(std::string_view name, std::string_view value) { Add(LookupHeader(name), name, value); }

@@ -34,14 +34,24 @@ uint32_t SumOfOpening(const PeerState& state) {
 
 }  // namespace
 
-void BeginDrain(PeerState& state, uint64_t until_ms) {
+void BeginDrain(PeerState& state, uint64_t until_ms, bool keeps) {
+  SetDrainKeeps(state, keeps);
   state.drain_until_ms.store(until_ms, kRelaxed);
   state.flags.fetch_and(~uint32_t{kPeerDrained}, kRelaxed);
   state.flags.fetch_or(kPeerDraining, std::memory_order_release);
 }
 
+void SetDrainKeeps(PeerState& state, bool keeps) {
+  if (keeps) {
+    state.flags.fetch_or(kPeerDrainKeeps, kRelaxed);
+  } else {
+    state.flags.fetch_and(~uint32_t{kPeerDrainKeeps}, kRelaxed);
+  }
+}
+
 void EndDrain(PeerState& state) {
-  state.flags.fetch_and(~uint32_t{kPeerDraining | kPeerDrained}, std::memory_order_release);
+  state.flags.fetch_and(~uint32_t{kPeerDraining | kPeerDrained | kPeerDrainKeeps},
+                        std::memory_order_release);
   state.drain_until_ms.store(0, kRelaxed);
 }
 

@@ -30,10 +30,11 @@
 namespace limpet::shm {
 
 enum PeerFlag : uint32_t {
-  kPeerDown = 1u << 0,       // set at run time: takes nothing
-  kPeerDraining = 1u << 1,   // set at run time: bound sessions only
-  kPeerUnhealthy = 1u << 2,  // by active checks: failing_checks is not 0
-  kPeerDrained = 1u << 3,    // it drains, and its last session and connection have ended
+  kPeerDown = 1u << 0,        // set at run time: takes nothing
+  kPeerDraining = 1u << 1,    // set at run time: bound sessions only
+  kPeerUnhealthy = 1u << 2,   // by active checks: failing_checks is not 0
+  kPeerDrained = 1u << 3,     // it drains, and its last session and connection have ended
+  kPeerDrainKeeps = 1u << 4,  // tunnels and streams outlive its drain's deadline
 };
 
 struct alignas(64) PeerState {
@@ -79,8 +80,10 @@ static_assert(std::atomic<uint64_t>::is_always_lock_free);
 static_assert(sizeof(PeerState) == 192 + 6 * kMaxWorkerSlots);
 
 // Takes a peer out of service without breaking its sessions: from now on it gets only requests of
-// sessions that are bound to it, and after `until_ms` (0: never) none at all. Any process may call.
-void BeginDrain(PeerState& state, uint64_t until_ms);
+// sessions that are bound to it, and after `until_ms` (0: never) none at all; what it has in
+// tunnels and streams ends then, too, unless it `keeps` them. Any process may call.
+void BeginDrain(PeerState& state, uint64_t until_ms, bool keeps = false);
+void SetDrainKeeps(PeerState& state, bool keeps);
 // Back into service; ends a drain at any point.
 void EndDrain(PeerState& state);
 

@@ -3,12 +3,12 @@
 // shared memory.
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "conf/units.h"
 #include "worker/worker.h"
 
 namespace limpet::worker {
@@ -18,9 +18,9 @@ namespace limpet::worker {
 std::string AnswerControl(const Environment& environment, std::string_view line);
 
 struct ControlCommand {
-  std::vector<std::string> words;                     // {"drain", "app", "10.0.0.1:80"}
-  std::optional<std::chrono::milliseconds> deadline;  // --deadline
-  bool json = false;                                  // --json: the reply as it comes
+  std::vector<std::string> words;           // {"drain", "app", "10.0.0.1:80"}
+  std::optional<conf::DrainTime> deadline;  // --deadline
+  bool json = false;                        // --json: the reply as it comes
 };
 
 // The line to send; an error says how the command is used.

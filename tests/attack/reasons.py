@@ -17,7 +17,7 @@ REASONS = {
     "no HTTP/0.9": "what does not begin with a status line of HTTP/1 is no answer: nobody gets bytes of another protocol",
     "status line": "RFC 9112 4: a status has three digits and begins with 1 to 9; without one it is no answer",
     "interim": "RFC 9110 15.2: the answer is still to come behind 1xx; they end with this hop",
-    "no upgrade": "RFC 9110 7.8: nobody changes the protocol who was not asked to",
+    "no upgrade": "RFC 9110 7.8: behind a change of protocol that nobody asked for come no bytes; the connection ends",
     "head first": "the head leaves before the body is looked at; either way the client sees that it breaks off",
     "order": "the order of fields with different names means nothing (RFC 9110 5.3)",
     "no parts": "what is changed on its way has no length beforehand: no parts of it are promised",

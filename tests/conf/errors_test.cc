@@ -18,6 +18,12 @@ TEST(Errors, Syntax) {
       {"daemon \"off\"x;", "unexpected \"x\" in t.conf:1"},
       {"daemon off }", "unexpected \"}\" in t.conf:1"},
       {"\n\n}", "unexpected \"}\" in t.conf:3"},
+      {"daemon\noff\n\n}", "unexpected \"}\": a \";\" is missing in t.conf:2"},
+      {"daemon off\n\n",
+       "unexpected end of file, expecting \";\" or \"}\": a \";\" is missing in t.conf:1"},
+      {"daemon\n\"off;\n\n",
+       "unexpected end of file, expecting \";\" or \"}\": the double quote that begins here is not "
+       "closed in t.conf:2"},
       {"include /nowhere/at/all;",
        "open() \"/nowhere/at/all\" failed (2: No such file or directory) in t.conf:1"},
   };
@@ -28,7 +34,17 @@ TEST(Errors, Rows) {
   const Case cases[] = {
       {"deamon off;", "unknown directive \"deamon\" (did you mean \"daemon\"?) in t.conf:1"},
       {"qwertyuiop off;", "unknown directive \"qwertyuiop\" in t.conf:1"},
-      {"listen 80;", "\"listen\" directive is not allowed here in t.conf:1"},
+      {"listen 80;",
+       "\"listen\" directive is not allowed here: it belongs into server in t.conf:1"},
+      {"server 127.0.0.1;",
+       "\"server\" directive is not allowed here: it belongs into http, upstream in t.conf:1"},
+      {"daemon off\n\nevents {}",
+       "directive \"daemon\" is not terminated by \";\": a \";\" is missing in t.conf:1"},
+      {"http {\nroot /a\nindex b;\n}",
+       "invalid number of arguments in \"root\" directive: a \";\" is missing in t.conf:2"},
+      {"http {\ngzip on\ngzip_vary on;\n}",
+       "invalid number of arguments in \"gzip\" directive: a \";\" is missing in t.conf:2"},
+      {"http { root\na\nb; }", "invalid number of arguments in \"root\" directive in t.conf:3"},
       {"daemon;", "invalid number of arguments in \"daemon\" directive in t.conf:1"},
       {"daemon maybe;",
        "invalid value \"maybe\" in \"daemon\" directive, it must be \"on\" or \"off\" in t.conf:1"},
@@ -46,7 +62,22 @@ TEST(Errors, Http) {
        "duplicate upstream \"a\" in t.conf:1"},
       {"upstream a { server no.such.host.invalid; }",
        "host not found in upstream \"no.such.host.invalid\" in t.conf:1"},
-      {"upstream a { server 127.0.0.1 weight=0; }", "invalid parameter \"weight=0\" in t.conf:1"},
+      {"upstream a { server 127.0.0.1 weight=0; }",
+       "invalid parameter \"weight=0\": the number is 1 to 2147483647 in t.conf:1"},
+      {"upstream a { server 127.0.0.1; hash $uri steady; }",
+       "invalid parameter \"steady\": hash takes KEY [consistent] in t.conf:1"},
+      {"gzip_static maybe;",
+       "invalid value \"maybe\" in \"gzip_static\" directive, it must be one of off, on, always in "
+       "t.conf:1"},
+      {"send_timeout 1q;",
+       "\"send_timeout\" directive invalid value \"1q\": a time is 500ms, 30s, 1h30m or 30 for "
+       "seconds in t.conf:1"},
+      {"keepalive_requests many;",
+       "\"keepalive_requests\" directive invalid number \"many\": it is 0 to 2147483647 in "
+       "t.conf:1"},
+      {"valid_referers none;",
+       "\"valid_referers\" directive is not allowed here: it belongs into server, location in "
+       "t.conf:1"},
       {"server { location /a/ { location /b { } } }",
        "location \"/b\" is outside location \"/a/\" in t.conf:1"},
       {"server { location /a { } location /a { } }", "duplicate location \"/a\" in t.conf:1"},
@@ -74,7 +105,12 @@ TEST(Errors, Http) {
       {"upstream a { server 127.0.0.1; sticky learn create=$arg_a lookup=$arg_a zone=z:1m; } "
        "upstream b { server 127.0.0.1; sticky learn create=$arg_a lookup=$arg_a zone=z:2m; }",
        "sticky zone \"z\" has another size than in upstream \"a\" in t.conf:1"},
-      {"client_max_body_size 1x;", "\"client_max_body_size\" directive invalid value in t.conf:1"},
+      {"client_max_body_size 1x;",
+       "\"client_max_body_size\" directive invalid value \"1x\": a size is 100, 10k, 1m or 1g in "
+       "t.conf:1"},
+      {"server { valid_referers none; }",
+       "the \"none\" or \"blocked\" referers are specified in the \"valid_referers\" directive "
+       "without any valid referer in t.conf:1"},
   };
   for (const Case& c : cases) EXPECT_EQ(LoadError(InHttp(c.text)), c.message) << c.text;
 }

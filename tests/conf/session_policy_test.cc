@@ -139,7 +139,7 @@ TEST(Drain, MayHaveATime) {
   EXPECT_TRUE(UpstreamOf(*config).servers[0].drain);
   EXPECT_EQ(UpstreamOf(*config).servers[0].drain_timeout, 5min);
   EXPECT_EQ(LoadError(InHttp("upstream u { server 127.0.0.1:1 drain=x; }")),
-            "invalid parameter \"drain=x\" in t.conf:1");
+            "invalid parameter \"drain=x\": it is a time above 0, as 30m, or 30m,keep in t.conf:1");
 }
 
 }  // namespace

@@ -25,7 +25,10 @@ class Request:
 
 @dataclass
 class Reply:
-    """What to answer. `raw` replaces everything else; `chunks` are sent as a chunked body."""
+    """What to answer. `chunks` are sent as a chunked body.
+
+    `raw` replaces everything else: bytes, or a generator of bytes, which may wait between two of them.
+    """
     body: bytes = b""
     status: str = "200 OK"
     headers: list = field(default_factory=list)
@@ -36,7 +39,10 @@ class Reply:
 
 
 class Origin:
-    """One server. `respond(request)` gives its Reply; by default the body is the origin's name."""
+    """One server. `respond(request)` gives its Reply; by default the body is the origin's name.
+
+    With `X-Answer: early` a request is answered before its body has come: its connection must be closed then.
+    """
 
     def __init__(self, name="origin", respond=None, port=None, address="127.0.0.1", send_buffer=None):
         self.name = name
@@ -115,7 +121,8 @@ class Origin:
         reply = self.respond(request)
         if reply.delay:
             time.sleep(reply.delay)
-        connection.sendall(_render(reply, request))
+        for piece in [_render(reply, request)] if reply.raw is None or isinstance(reply.raw, bytes) else reply.raw:
+            connection.sendall(piece)
         return not reply.close and request.version == "HTTP/1.1" and (
             request.header("connection", "").lower() != "close")
 
@@ -137,6 +144,8 @@ def _read_request(stream):
         name, _, value = line.partition(":")
         headers.append((name, value.strip()))
     request = Request(method, target, version, headers)
+    if request.header("x-answer") == "early":
+        return request
     if "chunked" in request.header("transfer-encoding", ""):
         while (size := int(stream.readline().split(b";")[0], 16)):
             request.body += stream.read(size)

@@ -59,6 +59,13 @@ class _Limpet(Limpet):
         except (OSError, ValueError):
             return self.process.pid
 
+    def workers(self):
+        """None while there is no process that the pid file names."""
+        try:
+            return super().workers()
+        except OSError:
+            return []
+
     def command(self, *more):
         return [*self.clock, *super().command(*more)]
 
@@ -99,11 +106,7 @@ class Proxy:
         return self.limpet.pid
 
     def workers(self):
-        """Of the master that the pid file names; none while there is no such process."""
-        try:
-            found = self.limpet.workers()
-        except OSError:
-            return []
+        found = self.limpet.workers()
         self.seen |= {self.master, *found}
         return found
 

@@ -88,6 +88,22 @@ def test_a_key_longer_than_cookie_max_size_is_not_learned(servers):
         assert {visit(limpet, fits) for _ in range(8)} == {where}
         login(limpet, long)
         assert {visit(limpet, long) for _ in range(12)} == {"a", "b"}
+        line, = limpet.wait_log(r"\[warn\].*client_sessions")
+        assert "identifiers longer than cookie_max_size=256 were not looked up or learned" in line
+        login(limpet, long)
+        limpet.reload()
+        assert len(limpet.log_lines("cookie_max_size")) == 1
+
+
+def test_any_length_is_learned_unless_it_is_limited(servers):
+    """Encrypted sessions (Laravel, Rails, Flask, Keycloak) travel in cookies of some kilobytes."""
+    a, b = servers
+    config = CONFIG.replace("cookie_max_size=256", "").replace("location / {", "location / { proxy_buffer_size 16k;")
+    with Limpet(config, a=a.port, b=b.port, more="") as limpet:
+        for length in (257, 1000, 4000, 7500):
+            session = "s" * length
+            where = login(limpet, session)
+            assert {visit(limpet, session) for _ in range(8)} == {where}
 
 
 def test_sessions_survive_reloads(servers):

@@ -41,10 +41,19 @@ std::string_view EscapeUrl(Exchange& exchange, std::string_view url) {
   return exchange.arena().Copy(proto::EscapeUri(url, proto::EscapeKind::kLine));
 }
 
+// The response has one end, and its writer says where.
+bool IsOurs(Exchange& exchange, HeaderId id, std::string_view value) {
+  if (id == HeaderId::kConnection && proto::ListHasToken(value, "close"))
+    exchange.stream().CloseAfterResponse();
+  return proto::IsOfTheHop(id);
+}
+
 // ETag and Last-Modified replace what the response has; all others are added to it.
 void AddOne(Exchange& exchange, const conf::AddHeader& rule, std::string_view value) {
   Response& response = exchange.response();
-  switch (proto::LookupHeader(rule.name)) {
+  const HeaderId id = proto::LookupHeader(rule.name);
+  if (IsOurs(exchange, id, value)) return;
+  switch (id) {
     case HeaderId::kEtag:
       response.etag = value;
       return;
@@ -56,7 +65,7 @@ void AddOne(Exchange& exchange, const conf::AddHeader& rule, std::string_view va
       if (!value.empty()) response.headers.Add(rule.name, EscapeUrl(exchange, value));
       return;
     default:
-      if (!value.empty()) response.headers.Add(rule.name, value);
+      if (!value.empty()) response.headers.Add(id, rule.name, value);
   }
 }
 
@@ -99,7 +108,8 @@ void AddResponseTrailers(Exchange& exchange) {
   for (const conf::AddHeader& rule : rules) {
     if (!safe && !rule.always) continue;
     const std::string_view value = exchange.arena().Copy(exchange.Evaluate(rule.value));
-    if (!value.empty()) response.trailers.Add(rule.name, value);
+    const HeaderId id = proto::LookupHeader(rule.name);
+    if (!value.empty() && !proto::IsOfTheHop(id)) response.trailers.Add(id, rule.name, value);
   }
 }
 

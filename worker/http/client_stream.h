@@ -33,10 +33,11 @@ class ClientStream {
   // written: Flush() does. Interim and final heads and body bytes, framed already, go into the
   // queue in their order.
   virtual OutputQueue& output() = 0;
-  virtual bool can_splice() const = 0;    // output().AppendPipe is possible
-  virtual bool blocked() const = 0;       // the client's socket takes no more now
-  virtual void Flush() = 0;               // write now what can be written
-  virtual void CloseAfterResponse() = 0;  // this connection cannot be kept
+  virtual bool can_splice() const = 0;     // output().AppendPipe is possible
+  virtual bool blocked() const = 0;        // the client's socket takes no more now
+  virtual void SetNoDelay(bool /*on*/) {}  // TCP_NODELAY, for what is queued from now on
+  virtual void Flush() = 0;                // write now what can be written
+  virtual void CloseAfterResponse() = 0;   // this connection cannot be kept
   virtual bool keep_alive() const = 0;
   virtual void FinishResponse() = 0;   // all is queued; the exchange ends when it has been written
   virtual void Abort(bool reset) = 0;  // close at once

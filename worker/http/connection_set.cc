@@ -1,5 +1,7 @@
 #include "worker/http/connection_set.h"
 
+#include <cassert>
+
 #include "worker/http/http1_connection.h"
 
 namespace limpet::worker {
@@ -60,6 +62,7 @@ std::unique_ptr<Exchange> ConnectionSet::TakeExchange() {
 }
 
 void ConnectionSet::ReturnExchange(std::unique_ptr<Exchange> exchange) {
+  assert(exchange->quiet());  // whatever is armed now would strike the next request
   Keep(free_exchanges_, std::move(exchange));
 }
 

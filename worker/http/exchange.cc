@@ -44,7 +44,7 @@ constexpr bool CanFollow(Phase from, Phase to) {
 
 Exchange::Exchange(Runtime& runtime)
     : runtime_(runtime),
-      timer_(runtime.loop, Callback::To<&Exchange::OnTimer>(this)),
+      timer_(runtime.loop, Callback::To<&Exchange::Resume>(this)),
       refill_(runtime.loop, Callback::To<&Exchange::Refill>(this)),
       body_(*this),
       variables_(runtime.http.variables.size()),
@@ -93,17 +93,14 @@ void Exchange::Run(size_t step) {
 }
 
 void Exchange::Resume() {
-  if (phase_ == Phase::kDelayed) Enter(Phase::kRouting);
+  if (phase_ != Phase::kDelayed) return;  // it has been answered meanwhile
+  Enter(Phase::kRouting);
   Run(next_step_);
 }
 
 void Exchange::Delay(std::chrono::milliseconds time) {
   Enter(Phase::kDelayed);
   timer_.Arm(time);
-}
-
-void Exchange::OnTimer() {
-  if (phase_ == Phase::kDelayed) Resume();
 }
 
 void Exchange::StartProxy() {
@@ -155,6 +152,7 @@ void Exchange::OnBodyError(int status) {
   if (writer_->head_sent()) return Abandon(status);
   stream_->CloseAfterResponse();
   if (proxy_ != nullptr) proxy_->Stop();
+  body_.Fail();
   Finish(status);
 }
 
@@ -206,6 +204,7 @@ void Exchange::GoToNamed(std::string_view name) {
 
 void Exchange::Restart(size_t step) {
   if (proxy_ != nullptr) proxy_->Stop();
+  LetGo();
   trace_.NewGroup();
   if (phase_ != Phase::kRouting) Enter(Phase::kRouting);
   Run(step);
@@ -247,7 +246,10 @@ bool Exchange::MarkErrorPage(int status) {
 void Exchange::Reply(int status, std::string_view content_type, std::string_view body) {
   if (body_.mode() == RequestBody::Mode::kIdle) {
     body_.Start(RequestBody::Mode::kDiscarded, nullptr);
-    if (!stream_->DropBufferedBody() && status != 400) return Finish(400);
+    if (!stream_->DropBufferedBody() && status != 400) {
+      body_.Fail();
+      return Finish(400);
+    }
   }
   response_.status = status;
   response_.content_type = content_type;
@@ -264,10 +266,18 @@ void Exchange::Redirect(int status, std::string_view location_value) {
   Finish(status);
 }
 
+// All that could call back into routing, or start another answer.
+void Exchange::LetGo() {
+  timer_.Disarm();
+  refill_.Cancel();
+  subrequest_.reset();  // its answer must not wake us any more
+  body_.LetGo();
+}
+
 void Exchange::Complete() {
   if (writer_->BodyHoldsBack()) return EndLater(Ending::kComplete);
   Enter(Phase::kDone);
-  timer_.Disarm();
+  LetGo();
   completed_ = true;
   holds_ == 0 ? stream_->FinishResponse() : stream_->Flush();
 }
@@ -278,10 +288,9 @@ void Exchange::Release() {
 
 void Exchange::Abandon(int status) {
   if (phase_ == Phase::kDone) return;
-  subrequest_.reset();  // its answer must not wake us any more
   if (proxy_ != nullptr) proxy_->Stop();
+  LetGo();
   if (response_.status == 0 || !writer_->head_sent()) response_.status = status;
-  timer_.Disarm();
   Enter(Phase::kDone);
   stream_->Abort(false);
 }
@@ -289,7 +298,7 @@ void Exchange::Abandon(int status) {
 void Exchange::AbandonAfterFlush() {
   if (phase_ == Phase::kDone) return;
   if (writer_->BodyHoldsBack()) return EndLater(Ending::kBroken);
-  timer_.Disarm();
+  LetGo();
   Enter(Phase::kDone);
   stream_->CloseAfterResponse();
   stream_->FinishResponse();
@@ -298,15 +307,13 @@ void Exchange::AbandonAfterFlush() {
 void Exchange::Reset() {
   if (phase_ == Phase::kIdle) return;
   if (proxy_ != nullptr) proxy_->Stop();
-  subrequest_.reset();
+  LetGo();
   if (stream_ != nullptr && request_.location != nullptr &&
       (!request_.is_subrequest || location().log.log_subrequest))
     WriteAccessLog(*this);
   for (auto it = at_end_.rbegin(); it != at_end_.rend(); ++it) (*it)();
   at_end_.clear();
   if (proxy_ != nullptr) proxy_->Reset();
-  timer_.Disarm();
-  refill_.Cancel();
   request_ = Request{};
   response_.Reset();
   body_.Reset();
@@ -325,6 +332,13 @@ void Exchange::Reset() {
   limit_req_status = limit_conn_status = {};
   stream_ = nullptr;
   phase_ = Phase::kIdle;
+  assert(quiet());
+}
+
+bool Exchange::quiet() const {
+  return phase_ == Phase::kIdle && !timer_.armed() && !refill_.scheduled() &&
+         subrequest_ == nullptr && body_.quiet() && at_end_.empty() &&
+         (proxy_ == nullptr || proxy_->quiet());
 }
 
 const limpet::Log& Exchange::error_log() const {

@@ -72,6 +72,7 @@ class Exchange final : public conf::VariableReader {
   void
   OnClientGone();  // closed or reset by the client while we were busy; Abort() has not been called
   void Reset();    // after the end: ready for the next Start
+  bool quiet() const;  // nothing is held, and nothing can call back
 
   // --- For the steps and features ---
   Request& request() { return request_; }
@@ -86,12 +87,14 @@ class Exchange final : public conf::VariableReader {
   UpstreamTrace& upstream_trace() { return trace_; }
   ProxyExchange* proxy() { return proxy_.get(); }
   ResponseWriter& writer() { return *writer_; }
+  VariableCache& variables() { return variables_; }
   Phase phase() const { return phase_; }
 
   std::string_view Evaluate(const conf::Template& text) { return text.Evaluate(*this); }
   void SetVariable(conf::VariableId id, std::string_view value);
 
-  // Goes on with routing after a kSuspend, at the step after the one that suspended.
+  // Goes on with routing after a kSuspend, at the step after the one that suspended. Nothing
+  // happens once the exchange has been answered.
   void Resume();
   // Resume() after this time; nothing else happens to the exchange meanwhile but the client
   // leaving.
@@ -176,7 +179,7 @@ class Exchange final : public conf::VariableReader {
   bool Prepare(const proto::RequestHead& head);
   bool ChooseServer();
   void Restart(size_t step);
-  void OnTimer();
+  void LetGo();
   enum class Ending : uint8_t { kNone, kComplete, kBroken };
   void EndLater(Ending ending);
   void Refill();

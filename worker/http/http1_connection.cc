@@ -126,7 +126,25 @@ void Http1Connection::CountState(State from, State to) {
 void Http1Connection::Enter(State next) {
   CountState(state_, next);
   state_ = next;
-  transport_->SetIdle(next == State::kIdle || next == State::kLinger);
+  transport_->SetIdle((next == State::kIdle && !IsSafe()) || next == State::kLinger);
+}
+
+// keepalive_min_timeout: so long a connection is kept, whoever needs its place.
+bool Http1Connection::IsSafe() const {
+  return info_.requests > 0 && runtime_.loop.NowMs() - idle_since_ms_ < SafeMs();
+}
+
+uint64_t Http1Connection::SafeMs() const {
+  return last_settings_ == nullptr ? 0 : Ms(last_settings_->keepalive_min_timeout);
+}
+
+// The safe time is over: from now on it may give way. False: all its time is.
+bool Http1Connection::GoesOnIdle() {
+  const uint64_t wait_ms = Ms(last_settings_->keepalive_timeout);
+  if (transport_->is_idle() || SafeMs() >= wait_ms) return false;
+  transport_->SetIdle(true);
+  timer_.Arm(wait_ms - SafeMs());
+  return true;
 }
 
 void Http1Connection::OnPlaceNeeded() {
@@ -147,8 +165,10 @@ void Http1Connection::CloseWhenIdle() {
   if (state_ != State::kIdle) return;
   if (info_.requests == 0) return process_.Schedule();
   if (buffered() > 0) return;
-  if (runtime_.loop.NowMs() - idle_since_ms_ > kLastRequestMs) return CloseIdle();
-  timer_.Arm(kLastRequestMs);
+  const uint64_t idle_ms = runtime_.loop.NowMs() - idle_since_ms_;
+  const uint64_t last_ms = std::max(kLastRequestMs, SafeMs());
+  if (idle_ms > last_ms) return CloseIdle();
+  timer_.Arm(last_ms > kLastRequestMs ? last_ms - idle_ms : last_ms);
 }
 
 // What has come since the loop last looked is answered, too.
@@ -222,7 +242,7 @@ void Http1Connection::ReadHead() {
     case Io::kWouldBlock:
       if (buffered() == 0) block_.Reset();
       // It was something, but no request: a part of a TLS record.
-      if (state_ == State::kIdle && !transport_->is_idle()) transport_->SetIdle(true);
+      if (state_ == State::kIdle && !transport_->is_idle() && !IsSafe()) transport_->SetIdle(true);
       return;
     case Io::kEof:
     case Io::kError:
@@ -395,11 +415,14 @@ void Http1Connection::BeginHead() {
     begin_ = 0;
     end_ = left;
   }
+  idle_since_ms_ = runtime_.loop.NowMs();
   Enter(State::kIdle);
   promised_ = false;
-  idle_since_ms_ = runtime_.loop.NowMs();
   const uint64_t wait_ms = Ms(last_settings_->keepalive_timeout);
-  timer_.Arm(stopping_ ? std::min(kLastRequestMs, wait_ms) : wait_ms);
+  const uint64_t safe_ms = std::min(SafeMs(), wait_ms);
+  timer_.Arm(stopping_     ? std::min(std::max(kLastRequestMs, safe_ms), wait_ms)
+             : safe_ms > 0 ? safe_ms
+                           : wait_ms);
   transport_->WantRead(true);
 }
 
@@ -414,6 +437,7 @@ void Http1Connection::OnTimer() {
       return RefuseHead({408, "client timed out (110: Connection timed out)", {}}, true);
     case State::kIdle:
       if (stopping_ && info_.requests > 0) return CloseIdle();
+      if (info_.requests > 0 && GoesOnIdle()) return;
       if (info_.requests == 0) {
         LogConnection(runtime_, info_, LogLevel::kInfo,
                       fmt::format("client timed out{}{}", ErrnoText(ETIMEDOUT),

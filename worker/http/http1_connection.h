@@ -45,6 +45,7 @@ class Http1Connection final : public ClientStream,
   OutputQueue& output() override { return out_; }
   bool can_splice() const override { return transport_->can_splice(); }
   bool blocked() const override { return blocked_; }
+  void SetNoDelay(bool on) override { transport_->SetNoDelay(on); }
   void Flush() override;
   void CloseAfterResponse() override { keep_alive_ = false; }
   bool keep_alive() const override;
@@ -80,6 +81,9 @@ class Http1Connection final : public ClientStream,
 
   bool ContinueInPlain();
   void CloseIdle();
+  bool IsSafe() const;
+  uint64_t SafeMs() const;
+  bool GoesOnIdle();
   void NoteTlsServer();
   void BeginHead();
   void ReadHead();

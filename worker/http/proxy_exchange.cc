@@ -1,6 +1,7 @@
 #include "worker/http/proxy_exchange.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 
 #include "worker/http/exchange.h"
@@ -10,16 +11,27 @@
 #include "worker/http/upstream_tls.h"
 
 namespace limpet::worker {
+namespace {
+
+// An error page is asked for by GET: what was sent with the request is of no use to it.
+bool MayGoWithoutBody(const Request& request) {
+  return request.method == proto::Method::kGet || request.method == proto::Method::kHead;
+}
+
+}  // namespace
 
 ProxyExchange::ProxyExchange(Exchange& exchange)
     : exchange_(exchange),
       lookup_(Callback::To<&ProxyExchange::OnResolved>(this)),
+      session_(exchange.runtime().loop, exchange),
       out_(exchange.runtime().blocks),
-      deadline_(exchange.runtime().loop, Callback::To<&ProxyExchange::OnTimer>(this)),
-      touch_(exchange.runtime().loop, Callback::To<&ProxyExchange::OnTouchTimer>(this)),
-      rate_(exchange.runtime().loop, Callback::To<&ProxyExchange::UpdateReading>(this)),
-      patience_(exchange.runtime().loop, Callback::To<&ProxyExchange::OnClientStaysBlocked>(this)) {
-}
+      deadline_(exchange.runtime().loop, attempt_timers_,
+                Callback::To<&ProxyExchange::OnTimer>(this)),
+      rate_(exchange.runtime().loop, attempt_timers_,
+            Callback::To<&ProxyExchange::UpdateReading>(this)),
+      patience_(exchange.runtime().loop, attempt_timers_,
+                Callback::To<&ProxyExchange::OnClientStaysBlocked>(this)),
+      endless_(Callback::To<&ProxyExchange::OnDrainOver>(this)) {}
 
 ProxyExchange::~ProxyExchange() { Stop(); }
 
@@ -27,9 +39,9 @@ void ProxyExchange::Start(const conf::Location& location) {
   location_ = &location;
   request_half_ = response_half_ = Half::kHead;
   body_dropped_ = false;
-  has_head_ = false;
+  has_head_ = answers_ = false;
   decoder_.Reset();
-  sticky_ = {};
+  session_.End();
   sticky_cookie_ = {};
   evaluated_uri_ = request_uri_ = {};
   buffering_ = location.proxy.buffering;
@@ -42,6 +54,7 @@ void ProxyExchange::ReadBodyOrGo() {
 
   const Request& request = exchange_.request();
   RequestBody& body = exchange_.body();
+  if (!body.whole() && !MayGoWithoutBody(request)) return FailWithoutBody();
   const bool has_body = request.framing.kind != proto::BodyKind::kNone;
   streamed_ = has_body && !location.proxy.request_buffering && location.proxy.pass_request_body &&
               !location.proxy.set_body && body.mode() == RequestBody::Mode::kIdle;
@@ -50,8 +63,28 @@ void ProxyExchange::ReadBodyOrGo() {
     streamed_ = false;
   chunk_body_ = streamed_ && request.framing.kind == proto::BodyKind::kChunked;
   state_ = State::kReadingBody;
-  if (streamed_) return FirstPeer();
+  if (streamed_ || !body.whole()) return FirstPeer();
+  if (has_body && !body.complete()) FindSessionEarly();
   body.Start(RequestBody::Mode::kBuffered, this);
+}
+
+// Another location has passed the body on already, and this one is to answer instead.
+void ProxyExchange::FailWithoutBody() {
+  const int error = exchange_.error_status();
+  exchange_.Log(LogLevel::kError, "the request body is gone and cannot be sent to upstream");
+  FailWithoutPeer(error > 0 ? error : 502);
+}
+
+// A body may take longer than its session would live without it. What reads the body is evaluated
+// anew when it is here.
+void ProxyExchange::FindSessionEarly() {
+  if (upstream_->sticky == nullptr) return;
+  upstream_->group.Begin(selection_, {},
+                         &exchange_.request().remote);  // keeps the peers that are looked at
+  VariableCache& variables = exchange_.variables();
+  const size_t known = variables.count();
+  session_.Find(upstream_->sticky.get());
+  variables.ForgetSince(known);
 }
 
 bool ProxyExchange::FindUpstream() {
@@ -263,21 +296,6 @@ bool ProxyExchange::ReadMore(size_t limit, size_t* n) {
   return false;
 }
 
-void ProxyExchange::StartTouching() {
-  if (upstream_->sticky == nullptr || touch_.armed()) return;
-  const uint64_t interval = upstream_->sticky->touch_interval_ms();
-  if (interval == 0) return;
-  // What has no foreseeable end (a tunnel, a stream of events) starts with a full life before it.
-  if (framing_.kind != proto::BodyKind::kLength) upstream_->sticky->Touch(exchange_, sticky_);
-  touch_.Arm(interval);
-}
-
-void ProxyExchange::OnTouchTimer() {
-  if (upstream_ == nullptr || upstream_->sticky == nullptr || state_ == State::kIdle) return;
-  upstream_->sticky->Touch(exchange_, sticky_);
-  touch_.Arm(upstream_->sticky->touch_interval_ms());
-}
-
 bool ProxyExchange::OnClientGone() {
   if (state_ == State::kTunnel) return true;
   return !location_->proxy.ignore_client_abort;
@@ -285,14 +303,11 @@ bool ProxyExchange::OnClientGone() {
 
 void ProxyExchange::EndAttempt(Outcome outcome, bool keep) {
   if (peer_ == nullptr) return;
+  if (std::exchange(answers_, false)) session_.OnResponseEnd(*peer_);
   const uint64_t now = exchange_.runtime().loop.NowMs();
   UpstreamAttempt& attempt = exchange_.upstream_trace().last();
   attempt.response_ms = ElapsedMs();
   attempt.bytes_sent = out_.sent() - out_before_;
-  deadline_.Disarm();
-  rate_.Disarm();
-  patience_.Disarm();
-  paused_ = client_is_slow_ = false;
   Peer& peer = *peer_;
   upstream_->queue.Wake();
   const AttemptResult result{.header_ms = attempt.header_ms,
@@ -303,15 +318,25 @@ void ProxyExchange::EndAttempt(Outcome outcome, bool keep) {
   if (upstream_->group.Done(selection_, outcome, now, result)) {
     LogUpstream(LogLevel::kWarn, fmt::format("upstream server temporarily disabled{}", Doing()), 0);
   }
-  out_.Clear();
   if (keep) {
     ++connection_.requests;
     upstream_->pool.Put(peer, std::move(connection_), location_);
-  } else {
-    Transport::Discard(std::move(connection_.transport));
   }
+  LetGoOfAttempt();
+}
+
+// All that an attempt holds, and all that could call back into it.
+void ProxyExchange::LetGoOfAttempt() {
+  attempt_timers_.Disarm();
+  endless_.Leave();
+  LeaveQueue();
+  lookup_.Cancel();
+  Transport::Discard(std::move(connection_.transport));
   connection_ = {};
+  out_.Clear();
+  pieces_.clear();
   head_start_ = 0;
+  paused_ = client_is_slow_ = is_websocket_ = false;
   state_ = State::kIdle;
 }
 
@@ -372,32 +397,24 @@ void ProxyExchange::OnTimer() {
     case State::kTunnel:
       LogUpstream(LogLevel::kInfo, "upstream timed out while proxying upgraded connection",
                   ETIMEDOUT);
-      EndAttempt(Outcome::kOk, false);
-      exchange_.stream().CloseAfterResponse();
-      return exchange_.Complete();
+      return EndTunnel();
     default:
       return;
   }
 }
 
 void ProxyExchange::Stop() {
-  if (state_ == State::kIdle && connection_.transport == nullptr && selection_.current == nullptr)
-    return;
   if (selection_.current != nullptr) {
-    if (state_ == State::kTunnel && upstream_->sticky != nullptr)
-      upstream_->sticky->OnResponseEnd(exchange_, sticky_, *peer_);
     EndAttempt(Outcome::kOk, false);
+  } else {
+    LetGoOfAttempt();
   }
-  state_ = State::kIdle;
-  LeaveQueue();
-  lookup_.Cancel();
-  deadline_.Disarm();
-  touch_.Disarm();
-  rate_.Disarm();
 }
 
 void ProxyExchange::Reset() {
   Stop();
+  session_.End();
+  sticky_cookie_ = {};
   peer_ = nullptr;
   upstream_ = nullptr;
   selection_.LetGo();
@@ -405,12 +422,20 @@ void ProxyExchange::Reset() {
   block_.Reset();
   head_block_.Reset();
   joiner_.Reset();
-  filled_ = head_start_ = 0;
+  filled_ = 0;
   spool_.Reset();
   ReturnPipe();
   has_head_ = false;
   decoder_.Reset();  // its trailers were of the response that has ended
   streamed_ = chunk_body_ = body_dropped_ = body_complete_ = false;
+  assert(quiet());
+}
+
+bool ProxyExchange::quiet() const {
+  return state_ == State::kIdle && !attempt_timers_.armed() && !endless_.joined() &&
+         session_.quiet() && !lookup_.waiting() && queue_ticket_ == 0 &&
+         connection_.transport == nullptr && selection_.current == nullptr && !selection_.set &&
+         held_.empty() && pipe_ == nullptr && out_.empty();
 }
 
 int64_t ProxyExchange::ElapsedMs() const {

@@ -5,6 +5,10 @@
 // Two halves run side by side, each from head to body to done: the request towards the peer and the
 // response from it. An early response leaves the request half behind; a tunnel has both in `body`
 // until one side closes.
+//
+// What it holds belongs to an attempt or to the request, and each has one place that lets go of it:
+// LetGoOfAttempt and Reset. Nothing may call back into an attempt that is over; quiet() says that
+// nothing can.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +22,15 @@
 #include "proto/http1/chunked.h"
 #include "proto/http1/framing.h"
 #include "proto/http1/response_parser.h"
+#include "proto/websocket.h"
+#include "worker/http/endless.h"
 #include "worker/http/next_upstream.h"
 #include "worker/http/request_body.h"
 #include "worker/http/spool_file.h"
 #include "worker/net/output_queue.h"
 #include "worker/net/splice_pipe.h"
 #include "worker/net/transport.h"
-#include "worker/sticky/sticky.h"
+#include "worker/sticky/session_hold.h"
 #include "worker/upstream/peer_selection.h"
 #include "worker/upstream/pool.h"
 #include "worker/upstream/resolver.h"
@@ -47,14 +53,15 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   // Reads the body as the location says and sends the request; ends by the exchange's Finish,
   // Complete or Abandon.
   void Start(const conf::Location& location);
-  // The exchange ends or goes elsewhere: lets go of everything; nothing is heard of this attempt
-  // any more.
+  // The exchange ends or goes elsewhere: nothing is heard of this attempt any more. The session is
+  // held until Reset: the client may still be reading.
   void Stop();
   // What the client was sent has left our queue.
   void OnClientDrained();
   // The client has closed; true if the exchange is to be abandoned.
   bool OnClientGone();
-  void Reset();  // with the exchange
+  void Reset();        // with the exchange
+  bool quiet() const;  // nothing is under way, and nothing is held
 
   // For variables and headers.
   const proto::ResponseHead* upstream_head() const { return has_head_ ? &parser_.head() : nullptr; }
@@ -63,7 +70,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   }
   std::string_view proxy_host() const { return proxy_host_; }
   std::string_view proxy_port() const { return proxy_port_; }
-  const StickyState& sticky_state() const { return sticky_; }
+  const StickyState& sticky_state() const { return session_.state(); }
   const Peer* peer() const { return peer_; }
   std::string_view sticky_cookie() const { return sticky_cookie_; }
   const conf::ProxyPass& pass() const { return location_->proxy.pass; }
@@ -105,6 +112,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool UseResolved();
   [[gnu::cold]] void FailResolving(std::string_view host, ResolveError error);
   void ReadBodyOrGo();
+  void FindSessionEarly();
+  [[gnu::cold]] void FailWithoutBody();
   void FirstPeer();
   void NextPeer();
   void UsePeer(Peer& peer);
@@ -134,12 +143,16 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool HandleAccelHeaders();
   void FollowAccelRedirect(std::string_view value);
   void KeepDeclaredLength();
-  void StartTouching();
   uint64_t RateBudget();
   bool Intercept();
   void GiveStickyCookie();
+  void EnterSession();
   void StartTunnel();
   void StartBody();
+  bool IsStream() const;
+  void OnDrainOver();
+  bool LeaveTunnel(std::string_view bytes);
+  void EndTunnel();
   void ReadBody();
   void MakeRoom(BlockSize size);
   void PassOn();
@@ -152,11 +165,11 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void FinishResponse();
   [[gnu::cold]] void BreakResponse(std::string_view why);  // the body cannot be completed any more
   void EndAttempt(Outcome outcome, bool keep);
+  void LetGoOfAttempt();
   [[gnu::cold]] void Fail(const Failure& failure, std::string_view what, int errnum);
   [[gnu::cold]] void FailWithoutPeer(int status);
   bool FailsMatch();  // a regular expression has failed: nothing is sent, 500 is the answer
   void OnTimer();
-  void OnTouchTimer();
   void ArmDeadline();
   void UpdateReading();
   void OnClientStaysBlocked();
@@ -179,7 +192,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   // The peer and the connection to it.
   PeerSelection selection_;
   Peer* peer_ = nullptr;
-  StickyState sticky_;
+  SessionHold session_;
   std::string_view sticky_cookie_;
   PooledConnection connection_;
   bool https_ = false;          // TLS to the peer
@@ -212,6 +225,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   size_t head_start_ = 0;  // behind interim heads
   BlockRef head_block_;    // holds the head's bytes while the exchange lives
   bool has_head_ = false;
+  bool answers_ = false;    // the head is the one to use: no other peer is asked
   uint64_t remaining_ = 0;  // of a body with a length
   uint64_t received_ = 0;   // bytes of this response, for proxy_limit_rate
   uint64_t limit_rate_ = 0;
@@ -220,12 +234,18 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool buffering_ = true;
   SpoolFile spool_;
   std::unique_ptr<SplicePipe> pipe_;  // what is left of a long body goes through it
+  TimerGroup attempt_timers_;
   Timer deadline_;
-  Timer touch_;
   Timer rate_;
   Timer patience_;  // how long the peer waits for a client that takes nothing, before its bytes are
                     // spooled
   bool client_is_slow_ = false;  // longer than that
+
+  // Of a tunnel or stream.
+  EndlessExchanges::Member endless_;
+  proto::WebSocketFrames frames_;  // towards the client
+  bool is_websocket_ = false;
+  int looks_since_drained_ = 0;  // 0: the server's drain is not over
 };
 
 }  // namespace limpet::worker

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 
 #include "proto/escape.h"
 #include "worker/http/features.h"
@@ -28,12 +29,31 @@ bool MustEscape(const Request& request) {
 }
 
 void AddBodyHeaders(const ProxyPlan& plan, const UpstreamBody& body, HeadComposer* head) {
-  if (!plan.sets_length && !body.chunked && body.length >= 0) {
+  const int64_t least = plan.no_zero_length ? 1 : 0;
+  if (!body.chunked && body.length >= least) {
     head->Add("Content-Length: ");
     head->AddNumber(static_cast<uint64_t>(body.length));
     head->Add("\r\n");
   }
-  if (!plan.sets_transfer_encoding && body.chunked) head->Add("Transfer-Encoding: chunked\r\n");
+  if (body.chunked) head->Add("Transfer-Encoding: chunked\r\n");
+}
+
+// Connection names fields that the next hop takes away. What frames the message and whom it is for
+// must arrive: a client may have a say in the value.
+constexpr std::array kKept = {HeaderId::kContentLength, HeaderId::kTransferEncoding,
+                              HeaderId::kHost};
+
+bool TakesAwayWhatMustArrive(std::string_view connection) {
+  return std::ranges::any_of(kKept, [connection](HeaderId id) {
+    return proto::ListHasToken(connection, proto::Name(id));
+  });
+}
+
+bool AddSetHeader(const conf::SetHeader& header, std::string_view value, HeadComposer* head) {
+  if (value.empty()) return true;
+  if (proto::LookupHeader(header.name) == HeaderId::kConnection && TakesAwayWhatMustArrive(value))
+    return true;
+  return head->AddField(header.name, value);
 }
 
 bool AddHost(const ProxyPlan& plan, bool http11, std::string_view proxy_host,
@@ -47,8 +67,7 @@ bool AddHost(const ProxyPlan& plan, bool http11, std::string_view proxy_host,
 std::string_view AddFields(conf::VariableReader& reader, const ProxyPlan& plan,
                            HeadComposer* head) {
   for (const conf::SetHeader* header : plan.set_headers) {
-    const std::string_view value = header->value.Evaluate(reader);
-    if (!value.empty() && !head->AddField(header->name, value)) return header->name;
+    if (!AddSetHeader(*header, header->value.Evaluate(reader), head)) return header->name;
   }
   return {};
 }
@@ -222,7 +241,7 @@ void FilterUpstreamTrailers(Exchange& exchange, const proto::HeaderList& trailer
   if (!exchange.location().proxy.pass_trailers) return;
   const ProxyPlan& plan = exchange.runtime().proxy_plans.For(exchange.location());
   for (const Header& trailer : trailers) {
-    if (!plan.hidden.Has(trailer))
+    if (!plan.hidden.Has(trailer) && !proto::IsOfTheHop(trailer.id))
       exchange.response().trailers.Add(trailer.id, trailer.name, trailer.value);
   }
 }

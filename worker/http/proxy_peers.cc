@@ -17,7 +17,7 @@ void ProxyExchange::FirstPeer() {
   if (group.needs_key()) key = exchange_.Evaluate(group.conf().hash_key);
   group.Begin(selection_, key, &exchange_.request().remote);
   selection_.LimitTries(location_->proxy.next_upstream_tries);
-  if (upstream_->sticky != nullptr) upstream_->sticky->Find(exchange_, sticky_);
+  session_.Find(upstream_->sticky.get());
   if (FailsMatch()) return;
   queued_ms_ = 0;
   // Who comes later does not overtake.
@@ -28,9 +28,10 @@ void ProxyExchange::FirstPeer() {
 void ProxyExchange::NextPeer() {
   state_ = State::kConnecting;
   request_half_ = response_half_ = Half::kHead;
-  has_head_ = false;
+  has_head_ = answers_ = false;
   attempt_started_ms_ = exchange_.runtime().loop.NowMs();
-  const PeerChoice choice = ChoosePeer(*upstream_, selection_, sticky_, attempt_started_ms_);
+  const PeerChoice choice =
+      ChoosePeer(*upstream_, selection_, session_.state(), attempt_started_ms_);
   peer_ = choice.peer;
   switch (choice.kind) {
     case PeerChoice::Kind::kPeer:
@@ -43,8 +44,7 @@ void ProxyExchange::NextPeer() {
 }
 
 void ProxyExchange::UsePeer(Peer& peer) {
-  if (upstream_->sticky != nullptr)
-    sticky_cookie_ = upstream_->sticky->OnChosen(exchange_, sticky_, peer);
+  sticky_cookie_ = session_.OnChosen(peer);
   exchange_.upstream_trace().Begin(peer.name).sticky = StickyWord();
   Connect();
 }
@@ -65,7 +65,7 @@ void ProxyExchange::WaitForPeer() {
 
 void ProxyExchange::OnQueueTurn() {
   const uint64_t now = exchange_.runtime().loop.NowMs();
-  const PeerChoice choice = ChoosePeer(*upstream_, selection_, sticky_, now);
+  const PeerChoice choice = ChoosePeer(*upstream_, selection_, session_.state(), now);
   if (choice.kind == PeerChoice::Kind::kWait) return;
   LeaveQueue();
   deadline_.Disarm();
@@ -100,7 +100,7 @@ void ProxyExchange::RefusePeers(int code, bool by_policy) {
     LogUpstream(LogLevel::kError,
                 fmt::format("the session's server cannot take the request ({}) while connecting "
                             "to upstream",
-                            Name(sticky_.status)),
+                            Name(sticky_state().status)),
                 0);
   } else {
     LogUpstream(LogLevel::kError, "no live upstreams while connecting to upstream", 0);
@@ -113,11 +113,12 @@ void ProxyExchange::RefusePeers(int code, bool by_policy) {
 // Of this attempt, in the words of $upstream_sticky_status.
 std::string_view ProxyExchange::StickyWord() const {
   if (upstream_->sticky == nullptr) return "";
-  if (sticky_.bound == nullptr) {
-    const bool names_nobody = !sticky_.id.empty() && !sticky_.has_key;
+  const StickyState& sticky = sticky_state();
+  if (sticky.bound == nullptr) {
+    const bool names_nobody = !sticky.id.empty() && !sticky.has_key;
     return names_nobody ? "MISS" : "NEW";
   }
-  return peer_ != nullptr && peer_->server_id == sticky_.bound->server_id ? "HIT" : "MISS";
+  return peer_ != nullptr && peer_->server_id == sticky.bound->server_id ? "HIT" : "MISS";
 }
 
 }  // namespace limpet::worker

@@ -56,9 +56,9 @@ ProxyPlan::ProxyPlan(const conf::Location& location) {
   for (const conf::SetHeader& header : proxy.set_headers) {
     overridden.Add(header.name);
     const HeaderId id = proto::LookupHeader(header.name);
-    sets_length |= id == HeaderId::kContentLength;
-    sets_transfer_encoding |= id == HeaderId::kTransferEncoding;
-    if (id == HeaderId::kHost) {
+    if (proto::IsFraming(id)) {  // the body's own: a value of the operator's could not be true
+      no_zero_length |= id == HeaderId::kContentLength && header.value.empty();
+    } else if (id == HeaderId::kHost) {
       host = &header.value;
     } else if (!header.value.empty()) {
       set_headers.push_back(&header);

@@ -35,11 +35,11 @@ class HeaderNames {
 struct ProxyPlan {
   explicit ProxyPlan(const conf::Location& location);
 
-  const conf::Template* host = nullptr;             // proxy_set_header Host; null: $proxy_host
-  std::vector<const conf::SetHeader*> set_headers;  // but Host, and those that are always empty
-  HeaderNames overridden;                           // of the client's headers: not copied
-  bool sets_length = false;                         // proxy_set_header says what Content-Length is
-  bool sets_transfer_encoding = false;
+  const conf::Template* host = nullptr;  // proxy_set_header Host; null: $proxy_host
+  std::vector<const conf::SetHeader*>
+      set_headers;                // but Host, framing, and those that are always empty
+  HeaderNames overridden;         // of the client's headers: not copied
+  bool no_zero_length = false;    // proxy_set_header Content-Length "": not said of an empty body
   HeaderNames hidden;             // of the upstream's headers: not copied
   bool redirect_default = false;  // proxy_redirect default: from `redirect_prefix` to `redirect_to`
   std::string redirect_prefix, redirect_to;

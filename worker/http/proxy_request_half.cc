@@ -99,7 +99,8 @@ void ProxyExchange::QueueRequest() {
   const Request& request = exchange_.request();
   RequestBody& body = exchange_.body();
   UpstreamBody framing;
-  const bool sends_body = location_->proxy.pass_request_body && !location_->proxy.set_body;
+  const bool sends_body =
+      location_->proxy.pass_request_body && !location_->proxy.set_body && body.whole();
   if (streamed_) {
     framing.chunked = chunk_body_;
     if (!chunk_body_) framing.length = static_cast<int64_t>(request.framing.length);

@@ -140,6 +140,7 @@ void ProxyExchange::OnBodyBytes(std::string_view bytes) {
 // Towards the client; beyond the buffers into a temporary file, so that a slow client does not hold
 // the peer.
 void ProxyExchange::ForwardBody(std::string_view bytes) {
+  if (is_websocket_ && LeaveTunnel(bytes)) return;
   ResponseWriter& writer = exchange_.writer();
   const conf::ProxySettings& proxy = location_->proxy;
   const bool may_spool = buffering_ && state_ != State::kTunnel && proxy.max_temp_file_size > 0 &&
@@ -209,11 +210,7 @@ void ProxyExchange::OnPeerEof() {
         kConnectionFailed,
         "upstream prematurely closed connection while reading response header from upstream", 0);
   }
-  if (state_ == State::kTunnel) {
-    EndAttempt(Outcome::kOk, false);
-    exchange_.stream().CloseAfterResponse();
-    return exchange_.Complete();
-  }
+  if (state_ == State::kTunnel) return EndTunnel();
   if (framing_.kind == proto::BodyKind::kUntilClose) {
     keep_upstream_ = false;
     return FinishResponse();
@@ -227,7 +224,6 @@ void ProxyExchange::FinishResponse() {
   const bool request_done = request_half_ == Half::kDone && out_.empty() && body_complete_;
   const bool keep = keep_upstream_ && request_done && parser_.head().keep_alive() &&
                     framing_.kind != proto::BodyKind::kUntilClose;
-  if (upstream_->sticky != nullptr) upstream_->sticky->OnResponseEnd(exchange_, sticky_, *peer_);
   EndAttempt(Outcome::kOk, keep);
   exchange_.writer().EndBody();
   exchange_.Complete();

@@ -85,10 +85,10 @@ void ProxyExchange::OnHead() {
   }
   if (TryOtherPeerForStatus()) return;
   upstream_->group.Answered(selection_, exchange_.runtime().loop.NowMs());
-  if (upstream_->sticky != nullptr) upstream_->sticky->OnResponseHead(exchange_, sticky_, *peer_);
-  upstream_->group.SessionsHeard(selection_);
-  if (HandleAccelHeaders()) return;
+  answers_ = true;
   if (Intercept()) return;
+  session_.OnResponseHead(*peer_);
+  if (HandleAccelHeaders()) return;
   StartBody();
 }
 
@@ -144,6 +144,7 @@ void ProxyExchange::FollowAccelRedirect(std::string_view value) {
   Arena& arena = exchange_.arena();
   const std::string_view target = arena.Copy(value);
   Response& response = exchange_.response();
+  GiveStickyCookie();
   for (const proto::Header& header : parser_.head().headers) {
     switch (header.id) {
       case HeaderId::kSetCookie:
@@ -160,7 +161,6 @@ void ProxyExchange::FollowAccelRedirect(std::string_view value) {
         break;
     }
   }
-  GiveStickyCookie();
   EndAttempt(Outcome::kOk, false);
   Request& request = exchange_.request();
   if (target.starts_with('@')) return exchange_.GoToNamed(target);
@@ -206,9 +206,16 @@ void ProxyExchange::GiveStickyCookie() {
                                    std::exchange(sticky_cookie_, {}));
 }
 
+// The head is composed, and nothing of it has left.
+void ProxyExchange::EnterSession() {
+  session_.OnHeadLeaves(*peer_, buffering_);
+  upstream_->group.SessionsHeard(selection_);
+}
+
 void ProxyExchange::StartBody() {
   Response& response = exchange_.response();
   const proto::ResponseHead& head = parser_.head();
+  GiveStickyCookie();  // it stands before the peer's own, as in nginx
   FilterUpstreamHead(exchange_, head);
   response.from_upstream = true;
   switch (framing_.kind) {
@@ -222,9 +229,9 @@ void ProxyExchange::StartBody() {
       response.content_length = -1;
       break;
   }
-  GiveStickyCookie();
   if (framing_.kind == proto::BodyKind::kTunnel) return StartTunnel();
   if (!exchange_.writer().SendHead()) return;
+  EnterSession();
   response_half_ = Half::kBody;
   remaining_ = framing_.length;
   limit_rate_ = EvaluateSize(exchange_, location_->proxy.limit_rate);
@@ -245,9 +252,10 @@ void ProxyExchange::StartBody() {
                          limit_rate_ == 0 && exchange_.writer().CanSplice() &&
                          connection_.transport->can_splice();
     if (splices) pipe_ = exchange_.runtime().pipes.Take();
+    if (framing_.kind != proto::BodyKind::kLength) session_.Renew();
+    if (IsStream()) upstream_->endless.Join(endless_, *peer_);
     PassOn();
     UpdateReading();
-    StartTouching();
   }
 }
 
@@ -262,26 +270,6 @@ void ProxyExchange::KeepDeclaredLength() {
   if (bodiless && declared != nullptr && proto::ParseContentLength(declared->value, &length)) {
     response.content_length = static_cast<int64_t>(length);
   }
-}
-
-void ProxyExchange::StartTunnel() {
-  Response& response = exchange_.response();
-  response.is_upgrade = true;
-  response.content_length = -1;
-  if (!exchange_.writer().SendHead()) return;
-  state_ = State::kTunnel;
-  response_half_ = Half::kBody;
-  const std::string_view rest(block_.data() + head_start_ + parser_.consumed(),
-                              filled_ - head_start_ - parser_.consumed());
-  exchange_.stream().StartTunnel();
-  exchange_.body().StartTunnel(this);
-  if (!rest.empty()) ForwardBody(rest);
-  exchange_.stream().Flush();
-  if (state_ != State::kTunnel) return;
-  exchange_.stream().WantBody(true);
-  if (state_ != State::kTunnel) return;
-  UpdateReading();
-  StartTouching();
 }
 
 }  // namespace limpet::worker

@@ -131,7 +131,8 @@ bool ApplyRanges(Exchange& exchange, BodyFilter* next, std::unique_ptr<BodyFilte
       AcceptRanges(response);
       return true;
     case proto::RangeStatus::kNotSatisfiable:
-      response.Reset();
+      response.location = {};
+      response.headers.RemoveAll(HeaderId::kContentRange);
       response.headers.Add(HeaderId::kContentRange, "Content-Range",
                            exchange.arena().Copy(fmt::format("bytes */{}", length)));
       exchange.Finish(416);

@@ -24,6 +24,7 @@ void RequestBody::Start(Mode mode, RequestBodySink* sink) {
     if (sink_ != nullptr) sink_->OnBodyReady();
     return;
   }
+  lost_ |= mode == Mode::kDiscarded;
   if (mode != Mode::kDiscarded)
     exchange_.stream().WantBody(true);  // what nobody wants is dropped after the response
 }
@@ -37,6 +38,7 @@ void RequestBody::StartTunnel(RequestBodySink* sink) {
 void RequestBody::Share(const RequestBody& other) {
   mode_ = Mode::kBuffered;
   complete_ = true;
+  lost_ = other.lost_;
   size_ = other.size_;
   memory_ = other.memory_;
   file_size_ = other.file_size_;
@@ -51,7 +53,10 @@ void RequestBody::Pause(bool paused) {
 
 void RequestBody::OnData(Slice data) {
   size_ += data.bytes.size();
-  if (mode_ == Mode::kDiscarded) return;
+  if (mode_ == Mode::kDiscarded || sink_ == nullptr) {
+    lost_ = true;
+    return;
+  }
   if (mode_ == Mode::kStreamed) {
     if (!exchange_.response().is_upgrade) KeepForVariables(data);  // a tunnel's bytes are no body
     sink_->OnBodyPiece(std::move(data));
@@ -73,6 +78,7 @@ void RequestBody::KeepForVariables(Slice data) {
   pieces_.clear();
   joiner_.Reset();
   memory_ = 0;
+  lost_ = true;
 }
 
 void RequestBody::Keep(Slice data) {
@@ -83,8 +89,16 @@ void RequestBody::Keep(Slice data) {
 
 void RequestBody::OnEnd() {
   complete_ = true;
-  if (mode_ == Mode::kDiscarded || sink_ == nullptr) return;
-  sink_->OnBodyReady();
+  if (sink_ != nullptr) sink_->OnBodyReady();
+}
+
+void RequestBody::Fail() {
+  sink_ = nullptr;
+  mode_ = Mode::kBuffered;
+  complete_ = lost_ = true;
+  size_ = memory_ = file_size_ = 0;
+  pieces_.clear();
+  file_.reset();
 }
 
 bool RequestBody::OpenFile() {
@@ -152,7 +166,7 @@ void RequestBody::Reset() {
   if (remove_file_ && !path_.empty()) ::unlink(path_.c_str());
   sink_ = nullptr;
   mode_ = Mode::kIdle;
-  complete_ = remove_file_ = false;
+  complete_ = lost_ = remove_file_ = false;
   size_ = memory_ = file_size_ = 0;
   pieces_.clear();
   joiner_.Reset();

@@ -39,14 +39,22 @@ class RequestBody {
   // Becomes what `other` is, which has been read to its end; the bytes are shared.
   void Share(const RequestBody& other);
   void Pause(bool paused);  // streamed: the upstream takes no more now
+  // The exchange has its answer: nobody is told of the body any more.
+  void LetGo() { sink_ = nullptr; }
+  bool quiet() const { return sink_ == nullptr; }
 
   // From the client stream, by way of the exchange.
   void OnData(Slice data);
   void OnPause() {
-    if (mode_ == Mode::kStreamed && !complete_) sink_->OnBodyPause();
+    if (mode_ == Mode::kStreamed && !complete_ && sink_ != nullptr) sink_->OnBodyPause();
   }
   void OnEnd();
 
+  // It broke off or was malformed: no more of it comes, and what has come is of no use.
+  void Fail();
+
+  // False: bytes have been passed on or thrown away that nobody can send again.
+  bool whole() const { return !lost_; }
   bool complete() const { return complete_; }  // all of it has come from the client
   Mode mode() const { return mode_; }
   uint64_t size() const { return size_; }  // bytes so far; the whole size once complete
@@ -75,6 +83,7 @@ class RequestBody {
   RequestBodySink* sink_ = nullptr;
   Mode mode_ = Mode::kIdle;
   bool complete_ = false;
+  bool lost_ = false;
   uint64_t size_ = 0;
   uint64_t memory_ = 0;     // of size_: in pieces_
   uint64_t file_size_ = 0;  // and in the file

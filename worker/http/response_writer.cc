@@ -89,6 +89,7 @@ bool ResponseWriter::SendHead() {
   if (unpacker_ != nullptr) first_ = unpacker_.get();
   if (IsReplacedAfterFailedMatch()) return false;
   DecideFraming();
+  exchange_.stream().SetNoDelay(exchange_.location().client.tcp_nodelay);
   const uint64_t queued = exchange_.stream().output().size();
   ComposeHead();
   head_bytes_ = exchange_.stream().output().size() - queued;

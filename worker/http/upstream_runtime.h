@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "shm/counters.h"
+#include "worker/http/endless.h"
 #include "worker/http/request_queue.h"
 #include "worker/sticky/sticky.h"
 #include "worker/upstream/name_watch.h"
@@ -23,7 +24,8 @@ class UpstreamRuntime {
       : group(conf, states, slot),
         pool(loop, conf),
         sticky(MakeSticky(conf, group, zone, sessions)),
-        queue(loop, conf.queue.limit) {
+        queue(loop, conf.queue.limit),
+        endless(loop) {
     group.set_on_change(Callback::To<&UpstreamRuntime::OnPeersChanged>(this));
   }
 
@@ -31,6 +33,7 @@ class UpstreamRuntime {
   UpstreamPool pool;
   std::unique_ptr<StickyPolicy> sticky;  // null: requests do not stick
   RequestQueue queue;                    // of requests for which all servers are full
+  EndlessExchanges endless;              // those that only the end of a drain ends
   std::unique_ptr<NameWatch> names;      // null: no server is resolved at run time
 
   // A request has found no server that lives: counted each time, told now and then.

@@ -2,6 +2,7 @@
 // once and kept.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "conf/variables.h"
@@ -17,6 +18,12 @@ class VariableCache {
   void Set(conf::VariableId id, conf::Value value) {
     if (!slots_[id].known) used_.push_back(id);
     slots_[id] = {value, true};
+  }
+  // All that was set since count() said so.
+  size_t count() const { return used_.size(); }
+  void ForgetSince(size_t count) {
+    for (size_t i = count; i < used_.size(); ++i) slots_[used_[i]] = {};
+    used_.resize(std::min(count, used_.size()));
   }
   void Forget(conf::VariableId id) { slots_[id].known = false; }
   void Reset() {

@@ -117,6 +117,11 @@ conf::Value GetTimeLocal(Exchange& exchange);
 conf::Value GetBodyBytesSent(Exchange& exchange);
 conf::Value GetBytesSent(Exchange& exchange);
 conf::Value GetGzipRatio(Exchange& exchange);
+
+// browsers.cc
+conf::Value GetMsie(Exchange& exchange);
+conf::Value GetModernBrowser(Exchange& exchange);
+conf::Value GetAncientBrowser(Exchange& exchange);
 conf::Value GetLimitRate(Exchange& exchange);
 conf::Value GetRequestCompletion(Exchange& exchange);
 conf::Value GetSentHeader(Exchange& exchange, std::string_view suffix);

@@ -138,6 +138,9 @@ constexpr std::array kRows = std::to_array<Row>({
     {Builtin::kSslEchStatus, GetNothing, kNo},           // OpenSSL 3 has no
     {Builtin::kSslEchOuterServerName, GetNothing, kNo},  // Encrypted Client Hello
     {Builtin::kGzipRatio, GetGzipRatio, kNo},
+    {Builtin::kMsie, GetMsie, kNo},
+    {Builtin::kModernBrowser, GetModernBrowser, kNo},
+    {Builtin::kAncientBrowser, GetAncientBrowser, kNo},
 });
 
 constexpr bool InEnumOrder() {

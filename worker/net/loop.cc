@@ -9,12 +9,6 @@
 namespace limpet::worker {
 namespace {
 
-void Unlink(DeferredLink& link) {
-  link.previous->next = link.next;
-  link.next->previous = link.previous;
-  link.next = link.previous = &link;
-}
-
 timeval ToTimeval(uint64_t ms) {
   return {static_cast<time_t>(ms / 1000), static_cast<suseconds_t>(ms % 1000 * 1000)};
 }
@@ -31,19 +25,43 @@ event_base* NewBase() {
 
 }  // namespace
 
-void Deferred::Schedule() {
-  if (scheduled()) return;
-  DeferredLink& head = loop_.deferred_;
-  next = &head;
-  previous = head.previous;
-  head.previous->next = this;
-  head.previous = this;
+void ListLink::Unlink() {
+  previous->next = next;
+  next->previous = previous;
+  next = previous = this;
 }
 
-void Deferred::Cancel() { Unlink(*this); }
+void ListLink::LinkBefore(ListLink& other) {
+  next = &other;
+  previous = other.previous;
+  previous->next = other.previous = this;
+}
+
+void ListLink::TakeAllOf(ListLink& head) {
+  LinkBefore(*head.next);
+  head.Unlink();
+}
+
+void Deferred::Schedule() {
+  if (!scheduled()) LinkBefore(loop_.deferred_);
+}
 
 Timer::Timer(Loop& loop, Callback callback) : loop_(loop), callback_(callback) {
   event_assign(&event_, loop.base(), -1, 0, &Timer::OnEvent, this);
+}
+
+Timer::Timer(Loop& loop, TimerGroup& group, Callback callback) : Timer(loop, callback) {
+  next_in_group_ = std::exchange(group.first_, this);
+}
+
+void TimerGroup::Disarm() {
+  for (Timer* timer = first_; timer != nullptr; timer = timer->next_in_group_) timer->Disarm();
+}
+
+bool TimerGroup::armed() const {
+  const Timer* timer = first_;
+  while (timer != nullptr && !timer->armed()) timer = timer->next_in_group_;
+  return timer != nullptr;
 }
 
 Timer::~Timer() {
@@ -116,7 +134,7 @@ void Loop::Run() {
 }
 
 void Loop::RunOnce() {
-  const bool pending = deferred_.next != &deferred_ || !dead_.empty();
+  const bool pending = deferred_.linked() || !dead_.empty();
   now_ms_ = 0;  // the wait below takes its time
   event_base_loop(base_, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | (pending ? EVLOOP_NONBLOCK : 0));
   RunDeferred();
@@ -124,23 +142,18 @@ void Loop::RunOnce() {
 }
 
 void Loop::RunDead() {
-  while (deferred_.next != &deferred_ || !dead_.empty()) {
+  while (deferred_.linked() || !dead_.empty()) {
     RunDeferred();
     FreeDead();
   }
 }
 
 void Loop::RunDeferred() {
-  if (deferred_.next == &deferred_) return;
-  DeferredLink
-      batch;  // what is scheduled meanwhile waits for the next pass: events come in between
-  batch.next = deferred_.next;
-  batch.previous = deferred_.previous;
-  batch.next->previous = batch.previous->next = &batch;
-  deferred_.next = deferred_.previous = &deferred_;
-  while (batch.next != &batch) {
+  ListLink batch;  // what is scheduled meanwhile waits for the next pass: events come in between
+  batch.TakeAllOf(deferred_);
+  while (batch.linked()) {
     auto* call = static_cast<Deferred*>(batch.next);
-    Unlink(*call);
+    call->Cancel();
     call->callback_();
   }
 }

@@ -28,14 +28,19 @@ class Deletable {
 class Loop;
 
 // A link of a circular list; one that points to itself is in no list.
-struct DeferredLink {
-  DeferredLink* next = this;
-  DeferredLink* previous = this;
+struct ListLink {
+  ListLink* next = this;
+  ListLink* previous = this;
+
+  bool linked() const { return next != this; }
+  void Unlink();
+  void LinkBefore(ListLink& other);  // of a list's head: at its end
+  void TakeAllOf(ListLink& head);    // of two heads, this one's list being empty
 };
 
 // A call that runs soon: after the events of this pass, before the loop waits again. Scheduling one
 // that is scheduled does nothing. Destroying it cancels it. No allocation.
-class Deferred : private DeferredLink {
+class Deferred : private ListLink {
  public:
   Deferred(Loop& loop, Callback callback) : loop_(loop), callback_(callback) {}
   Deferred(const Deferred&) = delete;
@@ -43,8 +48,8 @@ class Deferred : private DeferredLink {
   ~Deferred() { Cancel(); }
 
   void Schedule();
-  void Cancel();
-  bool scheduled() const { return next != this; }
+  void Cancel() { Unlink(); }
+  bool scheduled() const { return linked(); }
 
  private:
   friend class Loop;
@@ -55,12 +60,31 @@ class Deferred : private DeferredLink {
 // A configured time in the unit of NowMs().
 inline uint64_t Ms(std::chrono::milliseconds time) { return static_cast<uint64_t>(time.count()); }
 
+class Timer;
+
+// The timers of one thing that ends as a whole: to disarm the group is to forget none, not even one
+// that is added later. A group stands before its timers in their class, and lives as long as they.
+class TimerGroup {
+ public:
+  TimerGroup() = default;
+  TimerGroup(const TimerGroup&) = delete;
+  TimerGroup& operator=(const TimerGroup&) = delete;
+
+  void Disarm();
+  bool armed() const;  // any of them
+
+ private:
+  friend class Timer;
+  Timer* first_ = nullptr;
+};
+
 // One deadline. Lazy: moving it later, and disarming it, only store; the timer beneath is added
 // again when it has fired too early. So a deadline per request costs a store. Destroying it disarms
 // it.
 class Timer {
  public:
   Timer(Loop& loop, Callback callback);
+  Timer(Loop& loop, TimerGroup& group, Callback callback);
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
   ~Timer();
@@ -71,6 +95,7 @@ class Timer {
   bool armed() const { return deadline_ms_ != 0; }
 
  private:
+  friend class TimerGroup;
   static void OnEvent(evutil_socket_t, short, void* self) noexcept;
   void OnFired();
   void Add(uint64_t ms);
@@ -80,6 +105,7 @@ class Timer {
   event event_;
   uint64_t deadline_ms_ = 0;  // 0: not armed
   uint64_t pending_ms_ = 0;   // when the event beneath fires; 0: it is not added
+  Timer* next_in_group_ = nullptr;
 };
 
 // A signal, delivered from the loop and not from the handler's context. Destroying it restores the
@@ -152,7 +178,7 @@ class Loop {
 
   event_base* base_;
   Places places_;
-  DeferredLink deferred_;  // the list's head
+  ListLink deferred_;  // the list's head
   std::vector<std::unique_ptr<Deletable>> dead_;
   uint64_t now_ms_ = 0;  // 0: not read yet in this pass
   bool stopped_ = false;

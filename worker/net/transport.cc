@@ -1,5 +1,7 @@
 #include "worker/net/transport.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -64,6 +66,13 @@ void Transport::GiveWay() {
 bool Transport::HasUnread() const {
   char byte;
   return ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void Transport::SetNoDelay(bool no_delay) {
+  if (no_delay == no_delay_) return;
+  no_delay_ = no_delay;
+  const int value = no_delay ? 1 : 0;
+  (void)::setsockopt(fd(), IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);  // not of Unix sockets
 }
 
 void Transport::SetReset() {

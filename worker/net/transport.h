@@ -100,6 +100,7 @@ class Transport : public Deletable {
   virtual std::string ErrorText() const;  // " (104: Connection reset by peer)" or TLS' own words
   virtual bool is_tls() const { return false; }
   bool ended() const { return ended_; }  // the end or a reset was signalled; bytes may be left
+  void SetNoDelay(bool no_delay);        // TCP_NODELAY, which every connection begins with
   void SetReset();                       // Close will send RST (nginx's reset_timedout_connection)
 
  protected:
@@ -123,6 +124,7 @@ class Transport : public Deletable {
 
   bool readable_ = false;
   bool writable_ = false;
+  bool no_delay_ = true;
   bool ended_ = false;  // EPOLLRDHUP, EPOLLHUP or EPOLLERR was seen
   bool in_setup_ = false;
   bool drained_ =

@@ -23,7 +23,8 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
     {"status", 0, 0, "GET", "", "status"},
     {"sessions", 0, 1, "GET", "sessions/{0}", "sessions [ZONE]"},
     {"servers", 0, 1, "GET", "upstreams/{0}", "servers [UPSTREAM]"},
-    {"drain", 2, 2, "PATCH", "upstreams/{0}/peers/{1}", "drain UPSTREAM SERVER [--deadline TIME]"},
+    {"drain", 2, 2, "PATCH", "upstreams/{0}/peers/{1}",
+     "drain UPSTREAM SERVER [--deadline TIME[,keep]]"},
     {"restore", 2, 2, "PATCH", "upstreams/{0}/peers/{1}", "restore UPSTREAM SERVER"},
     {"undrain", 2, 2, "PATCH", "upstreams/{0}/peers/{1}", "undrain UPSTREAM SERVER"},
     {"forget", 2, 2, "DELETE", "sessions/{0}/{1}", "forget ZONE KEY"},
@@ -88,7 +89,8 @@ Result<std::string> ControlRequest(const ControlWords& command) {
   Json request = {{"method", row->method}, {"path", PathOf(*row, command.words)}};
   if (row->method == "PATCH") request["body"] = {{"drain", drains}};
   if (command.deadline) {
-    request["body"]["deadline"] = fmt::format("{}ms", command.deadline->count());
+    request["body"]["deadline"] = fmt::format("{}ms{}", command.deadline->time.count(),
+                                              command.deadline->keeps ? ",keep" : "");
   }
   return OneLine(request);
 }

@@ -4,13 +4,13 @@
 // The reply is what the API says: {"status":200,"body":{…}}. Whoever may connect may write.
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "conf/units.h"
 #include "worker/status/status.h"
 
 namespace limpet::worker {
@@ -18,7 +18,7 @@ namespace limpet::worker {
 // A command as words: {"drain", "app", "10.0.0.1:80"}.
 struct ControlWords {
   std::vector<std::string> words;
-  std::optional<std::chrono::milliseconds> deadline;  // of drain
+  std::optional<conf::DrainTime> deadline;  // of drain
 };
 
 // The line of a command; an error says how it is used.

@@ -171,6 +171,8 @@ function peerRow(group, first) {
     cells[0].title = 'id ' + p.id;
     setClass(pill, 'pill ' + p.state);
     put(pill, p.state + (p.drain_left_ms !== undefined ? ' ' + span(p.drain_left_ms) : ''));
+    pill.title = p.drain_left_ms === undefined ? '' : p.drain_keeps ? 'WebSockets and streams stay open after that'
+      : 'WebSockets and streams are ended then';
     const errors = p.responses['4xx'], faults = p.responses['5xx'];
     const texts = [rate(p.perSec), p.max_conns ? `${p.conns} / ${p.max_conns}` : p.conns, whole(p.sessions), p.requests ? p.response_time + ' ms' : '–',
       whole(p.responses['2xx']), whole(p.responses['3xx']), whole(errors), whole(faults), whole(p.fails), bytes(p.inSec), bytes(p.outSec), p.weight, whole(p.requests)];

@@ -22,17 +22,16 @@ std::optional<std::string> UnknownKey(const Json& object,
   return std::nullopt;
 }
 
-// "10m", or seconds as a number.
-std::optional<std::chrono::milliseconds> TimeOf(const Json& value) {
+// "10m", "10m,keep", or seconds as a number.
+std::optional<conf::DrainTime> DrainTimeOf(const Json& value) {
   constexpr double kLongest = 366.0 * 86400;
-  std::optional<std::chrono::milliseconds> time;
-  if (value.is_string()) time = conf::ParseTime(value.get<std::string>(), false);
-  if (value.is_number()) {
-    const auto seconds = value.get<double>();
-    if (!(seconds > 0 && seconds <= kLongest)) return std::nullopt;  // no integer could hold it
-    time = std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
-  }
-  return time && time->count() > 0 ? time : std::nullopt;
+  if (value.is_string()) return conf::ParseDrainTime(value.get<std::string>());
+  if (!value.is_number()) return std::nullopt;
+  const auto seconds = value.get<double>();
+  if (!(seconds > 0 && seconds <= kLongest)) return std::nullopt;  // no integer could hold it
+  const std::chrono::milliseconds time(static_cast<int64_t>(seconds * 1000));
+  if (time.count() <= 0) return std::nullopt;
+  return conf::DrainTime{.time = time};
 }
 
 std::optional<double> ShareOf(const Json& value) {
@@ -84,16 +83,17 @@ StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Js
   const bool drains = body.contains("drain") && body["drain"].get<bool>();
   if (!body.contains("drain") && !body.contains("down"))
     return BadBody("neither \"drain\" nor \"down\" is given");
-  std::optional<std::chrono::milliseconds> deadline;
+  std::optional<conf::DrainTime> deadline;
   if (body.contains("deadline")) {
-    deadline = TimeOf(body["deadline"]);
-    if (!deadline) return BadBody("\"deadline\" must be a time such as \"10m\", or seconds");
+    deadline = DrainTimeOf(body["deadline"]);
+    if (!deadline)
+      return BadBody("\"deadline\" must be a time such as \"10m\" or \"10m,keep\", or seconds");
     if (!drains) return BadBody("\"deadline\" goes with \"drain\": true only");
   }
 
   for (Peer* peer : peers) {
-    const auto until = deadline ? source.now_ms + static_cast<uint64_t>(deadline->count()) : 0;
-    if (drains) shm::BeginDrain(*peer->state, until);
+    const auto until = deadline ? source.now_ms + static_cast<uint64_t>(deadline->time.count()) : 0;
+    if (drains) shm::BeginDrain(*peer->state, until, deadline && deadline->keeps);
     if (body.contains("drain") && !drains) shm::EndDrain(*peer->state);
     if (body.contains("down")) SetDown(*peer->state, body["down"].get<bool>());
   }

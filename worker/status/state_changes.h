@@ -9,7 +9,8 @@
 
 namespace limpet::worker {
 
-// PATCH upstreams/NAME/peers/PEER: {"drain": true, "deadline": "10m"}, {"drain": false},
+// PATCH upstreams/NAME/peers/PEER: {"drain": true, "deadline": "10m"} (or "10m,keep"), {"drain":
+// false},
 // {"down": true}.
 StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Json& body);
 

@@ -49,7 +49,8 @@ class CookiePolicy final : public StickyPolicy {
       text.append("; path=").append(path);
     for (const conf::StickyCookie::Attribute& other : conf_.others) {
       const auto value = other.value.Evaluate(request);
-      if (!value.empty()) text.append("; ").append(other.name).append("=").append(value);
+      if (value.empty()) continue;
+      text.append("; ").append(other.name).append(other.name.empty() ? "" : "=").append(value);
     }
     char* memory = request.Allocate(text.size());
     std::memcpy(memory, text.data(), text.size());

@@ -10,6 +10,8 @@
 namespace limpet::worker {
 namespace {
 
+constexpr uint64_t kTickMs = 100;  // of the table: a use sooner than that changes nothing
+
 class LearnPolicy final : public StickyPolicy, public SessionCounts {
  public:
   LearnPolicy(const conf::Sticky& conf, const conf::SessionZone& zone, UpstreamGroup& group,
@@ -77,11 +79,26 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
 
   void OnResponseHead(conf::VariableReader& request, StickyState& state,
                       const Peer& peer) override {
-    if (conf_.header) Learn(request, state, peer);
+    if (conf_.header) Learn(FirstOf(conf_.create, request), state, peer);
+  }
+
+  // What the client learns from the head must be in the table when it comes back, maybe before the
+  // answer has ended. What it has brought itself is entered at the end, as in nginx, unless the
+  // answer is buffered: nginx holds the head of a small one back until then.
+  void OnHeadLeaves(conf::VariableReader& request, StickyState& state, const Peer& peer,
+                    bool buffered) override {
+    if (conf_.header) return;
+    const std::string_view created = FirstOf(conf_.create, request);
+    const bool moves = state.has_learned && state.bound != &peer;
+    const bool is_news = !created.empty() && created != state.id;
+    if (is_news || (buffered && (moves || !created.empty()))) Learn(created, state, peer);
   }
 
   void OnResponseEnd(conf::VariableReader& request, StickyState& state, const Peer& peer) override {
-    if (!conf_.header) Learn(request, state, peer);
+    if (conf_.header) return;
+    const std::string_view created = FirstOf(conf_.create, request);
+    if (state.entered_ms == 0 || created != state.created) return Learn(created, state, peer);
+    if (BootMs() - state.entered_ms >= kTickMs) Touch(state);
   }
 
   uint64_t timeout_ms() const override { return static_cast<uint64_t>(zone_.timeout.count()); }
@@ -92,11 +109,9 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     return zone_.norefresh ? 0 : static_cast<uint64_t>(std::max<int64_t>(interval, 100));
   }
 
-  // The session that this response is going to keep alive; not one that it gives up for another.
-  void Touch(conf::VariableReader& request, StickyState& state) override {
-    const std::string_view created = FirstOf(conf_.create, request);
-    const bool goes_on = created.empty() || conf_.header || created == state.id;
-    if (!state.has_learned || !goes_on) return;
+  // The session that was looked up, until the answer gives another in its place.
+  void Touch(const StickyState& state) override {
+    if (!state.has_learned) return;
     sessions_.Touch(state.learned, BootMs());
     if (state.moved_from != nullptr) sessions_.Touch(HomeKey(state), BootMs());
   }
@@ -111,18 +126,19 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   }
 
   bool Fits(std::string_view id, bool dry = false) const {
-    if (id.size() <= zone_.cookie_max_size) return true;
+    if (zone_.cookie_max_size == 0 || id.size() <= zone_.cookie_max_size) return true;
     if (!dry) sessions_.CountTooLong();
     return false;
   }
 
   // As nginx: what `create` yields opens a session or binds it anew; failing that, the session that
   // was looked up is kept alive, at the peer that has answered.
-  void Learn(conf::VariableReader& request, StickyState& state, const Peer& peer) {
-    const std::string_view created = FirstOf(conf_.create, request);
+  void Learn(std::string_view created, StickyState& state, const Peer& peer) {
     shm::SessionKey key = state.key;
+    state.created = created;
+    state.entered_ms = BootMs();
     if (!created.empty()) {
-      if (!Fits(created)) return;
+      if (!Fits(created)) return GiveUp(state);
       if (!state.has_key || created != state.id) key = sessions_.KeyOf(created);
     } else if (!state.has_learned) {
       return;
@@ -137,11 +153,14 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     if (alive && same && (stopping_ || state.bound == &keeper)) return;
     if (sessions_.Learn(key, index, BootMs()) == shm::LearnResult::kRefused) {
       if (state.bound == nullptr) state.status = StickyStatus::kFull;
-      return;
+      return same ? void() : GiveUp(state);
     }
     state.learned = key;
     state.has_learned = true;
   }
+
+  // The answer has given another session than the one that was looked up, which ends by itself.
+  static void GiveUp(StickyState& state) { state.has_learned = false; }
 
   // A session that has moved and may go back takes a second place in the zone, under a key of its
   // own, which tells where it came from. Both end together if it never returns.

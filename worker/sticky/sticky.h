@@ -38,7 +38,9 @@ struct StickyState {
   bool has_key = false;
   shm::SessionKey learned{};  // the session this exchange keeps alive
   bool has_learned = false;
-  Peer* bound = nullptr;       // where the session lives
+  std::string_view created;  // what the answer gave, once its session has been entered; "": nothing
+  uint64_t entered_ms = 0;   // when that was, in BootMs
+  Peer* bound = nullptr;     // where the session lives
   Peer* moved_from = nullptr;  // where it lived before, if it may go back there; else null
   bool temporary = false;      // another server than `bound` answers, but does not get the session
   StickyStatus status = StickyStatus::kNone;
@@ -59,17 +61,21 @@ class StickyPolicy {
                                     const Peer& /*peer*/) {
     return {};
   }
-  // The response head of `peer` has come and is going to be used.
+  // The response head of `peer` has come and goes to the client: no page of ours takes its place.
   virtual void OnResponseHead(conf::VariableReader& /*request*/, StickyState& /*state*/,
                               const Peer& /*peer*/) {}
-  // The response of `peer` has ended well.
+  // That head is composed, and nothing of it has left: what it tells the client must be known
+  // before the client can come back with it. `buffered`: the answer may be held back to its end.
+  virtual void OnHeadLeaves(conf::VariableReader& /*request*/, StickyState& /*state*/,
+                            const Peer& /*peer*/, bool /*buffered*/) {}
+  // The response of `peer`, which was the one to use, is over, well or not.
   virtual void OnResponseEnd(conf::VariableReader& /*request*/, StickyState& /*state*/,
                              const Peer& /*peer*/) {}
   // Idle time after which a session is over; 0: not known.
   virtual uint64_t timeout_ms() const { return 0; }
-  // From time to time while a long exchange lives: its session must not end under it. 0: never.
+  // From time to time while an exchange lives: its session must not end under it. 0: never.
   virtual uint64_t touch_interval_ms() const { return 0; }
-  virtual void Touch(conf::VariableReader& /*request*/, StickyState& /*state*/) {}
+  virtual void Touch(const StickyState& /*state*/) {}
   // The group has other peers than before.
   virtual void OnPeersChanged() {}
   // This worker ends its last requests. Others, of a newer configuration perhaps, decide from now

@@ -45,6 +45,12 @@ struct Peer {
     const uint64_t until = state->drain_until_ms.load(std::memory_order_relaxed);
     return until != 0 && now_ms >= until && draining();
   }
+  // Its drain's deadline has passed also for what has no end of its own. Of the workers of an older
+  // configuration, too, which know nothing of a drain but this.
+  bool ends_what_is_endless(uint64_t now_ms) const {
+    const uint64_t until = state->drain_until_ms.load(std::memory_order_relaxed);
+    return until != 0 && now_ms >= until && !HasFlag(shm::kPeerDrainKeeps);
+  }
   uint32_t conns() const {
     const uint32_t own = state->conns.load(std::memory_order_relaxed);
     return elsewhere == nullptr ? own : own + elsewhere->load(std::memory_order_relaxed);

@@ -63,6 +63,7 @@ void AdoptDrain(const conf::UpstreamServer& server, shm::PeerState& state) {
     return;
   }
   if (!server.drain || server.drain_timeout.count() == 0) return;
+  shm::SetDrainKeeps(state, server.drain_keeps);
   uint64_t none = 0;
   state.drain_until_ms.compare_exchange_strong(
       none, MonotonicMs() + static_cast<uint64_t>(server.drain_timeout.count()));

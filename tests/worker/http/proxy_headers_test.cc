@@ -149,6 +149,41 @@ TEST_F(ProxyHeadersTest, SetHeaderReplacesAndAnEmptyValueRemoves) {
             "GET /u HTTP/1.1\r\nHost: h.example\r\nX-Real: 9.9.9.9\r\nConnection: upgrade\r\n\r\n");
 }
 
+TEST_F(ProxyHeadersTest, ABodyIsFramedAsItIsWhateverTheConfigurationSays) {
+  for (const char* setting :
+       {"Content-Length \"\"", "Content-Length 3", "content-length $arg_n",
+        "Transfer-Encoding \"\"", "Transfer-Encoding chunked", "transfer-encoding identity"}) {
+    SCOPED_TRACE(setting);
+    Load(std::string("location / { proxy_pass http://127.0.0.1:81; proxy_set_header ") + setting +
+         "; }");
+    values_ = {{"arg_n", "9"}};
+    EXPECT_EQ(Write({.length = 5}), "GET /u HTTP/1.1\r\nHost: up:81\r\nContent-Length: 5\r\n\r\n");
+    EXPECT_EQ(Write({.chunked = true}),
+              "GET /u HTTP/1.1\r\nHost: up:81\r\nTransfer-Encoding: chunked\r\n\r\n");
+    EXPECT_EQ(Write(), "GET /u HTTP/1.1\r\nHost: up:81\r\n\r\n");
+  }
+}
+
+TEST_F(ProxyHeadersTest, AnEmptyBodyNeedNotSayItsLength) {
+  const std::string pass = "location / { proxy_pass http://127.0.0.1:81; ";
+  Load(pass + "proxy_set_header Content-Length \"\"; }");
+  EXPECT_EQ(Write({.length = 0}), "GET /u HTTP/1.1\r\nHost: up:81\r\n\r\n");
+  Load(pass + "}");
+  EXPECT_EQ(Write({.length = 0}), "GET /u HTTP/1.1\r\nHost: up:81\r\nContent-Length: 0\r\n\r\n");
+}
+
+TEST_F(ProxyHeadersTest, ConnectionCannotTakeAwayWhatFramesTheMessage) {
+  Load(
+      "location / { proxy_pass http://127.0.0.1:81; proxy_set_header Connection $http_connection; "
+      "}");
+  for (const char* value : {"close, Content-Length", "transfer-encoding", "upgrade,HOST"}) {
+    values_ = {{"http_connection", value}};
+    EXPECT_EQ(Write({.length = 5}), "GET /u HTTP/1.1\r\nHost: up:81\r\nContent-Length: 5\r\n\r\n");
+  }
+  values_ = {{"http_connection", "keep-alive, Upgrade"}};
+  EXPECT_EQ(Write(), "GET /u HTTP/1.1\r\nHost: up:81\r\nConnection: keep-alive, Upgrade\r\n\r\n");
+}
+
 TEST_F(ProxyHeadersTest, AValueCannotBecomeALine) {
   Load("location / { proxy_pass http://127.0.0.1:81; proxy_set_header X $uri; }");
   values_ = {{"uri", "/a\r\nEvil: 1"}};

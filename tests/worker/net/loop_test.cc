@@ -34,6 +34,25 @@ TEST(Timer, FiresOnceAtItsDeadline) {
   EXPECT_FALSE(timer.armed());
 }
 
+TEST(Timer, EndsWithItsGroup) {
+  Loop loop;
+  Recorder recorder(loop);
+  TimerGroup group;
+  Timer first(loop, group, Callback::To<&Recorder::Note>(&recorder));
+  Timer second(loop, group, Callback::To<&Recorder::Note>(&recorder));
+  Timer stranger(loop, Callback::To<&Recorder::NoteAndStop>(&recorder));
+  EXPECT_FALSE(group.armed());
+  second.Arm(1);
+  EXPECT_TRUE(group.armed());
+  first.Arm(1);
+  stranger.Arm(5);
+  group.Disarm();
+  EXPECT_FALSE(group.armed());
+  EXPECT_TRUE(stranger.armed());
+  loop.Run();
+  EXPECT_EQ(recorder.at.size(), 1u);
+}
+
 TEST(Timer, MovedLaterDoesNotFireEarly) {
   Loop loop;
   Recorder recorder(loop);

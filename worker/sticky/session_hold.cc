@@ -1,0 +1,95 @@
+#include "worker/sticky/session_hold.h"
+
+#include <algorithm>
+
+namespace limpet::worker {
+namespace {
+
+// The table counts in tenths of a second: a session may end that much before its rest is over.
+constexpr uint64_t kTickMs = 100;
+
+}  // namespace
+
+SessionHold::SessionHold(Loop& loop, conf::VariableReader& request)
+    : request_(request), touch_(loop, Callback::To<&SessionHold::OnTimer>(this)) {}
+
+void SessionHold::Find(StickyPolicy* policy) {
+  if (policy == nullptr) return;
+  if (policy_ == nullptr || !FindAgain()) {
+    state_ = {};
+    policy->Find(request_, state_);
+  }
+  policy_ = policy;
+  Keep();
+}
+
+// The session is as old as it was at the head: it has been in use since. False: the body has made
+// another one of it.
+bool SessionHold::FindAgain() {
+  StickyState found;
+  found.dry = true;
+  policy_->Find(request_, found);
+  if (found.id != state_.id) return false;
+  found.dry = false;
+  found.has_age = state_.has_age;
+  found.idle_ms = state_.idle_ms;
+  if (!found.has_learned && !state_.has_learned) found.status = state_.status;
+  state_ = found;
+  return true;
+}
+
+std::string_view SessionHold::OnChosen(const Peer& peer) {
+  return policy_ != nullptr ? policy_->OnChosen(request_, state_, peer) : std::string_view();
+}
+
+void SessionHold::OnResponseHead(const Peer& peer) {
+  if (policy_ == nullptr) return;
+  policy_->OnResponseHead(request_, state_, peer);
+  Keep();
+}
+
+void SessionHold::OnHeadLeaves(const Peer& peer, bool buffered) {
+  if (policy_ == nullptr) return;
+  policy_->OnHeadLeaves(request_, state_, peer, buffered);
+  Keep();
+}
+
+void SessionHold::OnResponseEnd(const Peer& peer) {
+  if (policy_ == nullptr) return;
+  policy_->OnResponseEnd(request_, state_, peer);
+  Keep();
+}
+
+void SessionHold::Renew() {
+  if (policy_ != nullptr && policy_->touch_interval_ms() > 0) policy_->Touch(state_);
+}
+
+void SessionHold::End() {
+  touch_.Disarm();
+  policy_ = nullptr;
+  state_ = {};
+}
+
+// From now on, if there is a session to be kept.
+void SessionHold::Keep() {
+  if (!state_.has_learned || touch_.armed() || policy_->touch_interval_ms() == 0) return;
+  touch_.Arm(FirstTouchMs());
+}
+
+// Before the session's rest is over. One that is meant to end, as its server is drained, has only
+// the touches that a fresh one would have.
+uint64_t SessionHold::FirstTouchMs() const {
+  const uint64_t interval = policy_->touch_interval_ms();
+  const bool may_end = state_.bound == nullptr || state_.bound->draining();
+  if (!state_.has_age || may_end) return interval;
+  const uint64_t timeout = policy_->timeout_ms();
+  const uint64_t rest = timeout - std::min(timeout, state_.idle_ms);
+  return std::min(interval, rest > 2 * kTickMs ? (rest - kTickMs) / 2 : 0);
+}
+
+void SessionHold::OnTimer() {
+  policy_->Touch(state_);
+  touch_.Arm(policy_->touch_interval_ms());
+}
+
+}  // namespace limpet::worker
