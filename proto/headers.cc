@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "base/text.h"
 
@@ -41,8 +42,21 @@ bool IsFieldValue(std::string_view text) {
   return std::none_of(text.begin(), text.end(), EndsLine);
 }
 
+std::optional<std::string> UnfoldFieldValue(std::string_view text) {
+  std::string line(text);
+  for (size_t at = 0; (at = line.find('\n', at)) != std::string::npos; ++at) {
+    if (at + 1 == line.size() || (line[at + 1] != ' ' && line[at + 1] != '\t')) return std::nullopt;
+    line[at] = ' ';
+    if (at > 0 && line[at - 1] == '\r') line[at - 1] = ' ';
+  }
+  return IsFieldValue(line) ? std::optional(std::move(line)) : std::nullopt;
+}
+
 bool AppendField(std::string* head, std::string_view name, std::string_view value) {
-  if (!IsFieldValue(value)) return false;
+  if (!IsFieldValue(value)) {
+    const auto line = UnfoldFieldValue(value);
+    return line && AppendField(head, name, *line);
+  }
   head->append(name).append(": ").append(value).append("\r\n");
   return true;
 }

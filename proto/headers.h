@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,9 @@ namespace limpet::proto {
 // Whether a text may be the value of a field that is composed: CR, LF or NUL would end its line or
 // what a peer takes for it (RFC 9110 5.5). Eight bytes a step: every composed value is asked.
 bool IsFieldValue(std::string_view text);
+// A value of folded lines ($ssl_client_cert is one) as the one line that it means: each line end
+// with a blank behind it becomes a space (RFC 9112 5.2). Nothing if it still is no value.
+std::optional<std::string> UnfoldFieldValue(std::string_view text);
 // Adds "NAME: VALUE" and a line end. False, and nothing is added, if the value is none.
 [[nodiscard]] bool AppendField(std::string* head, std::string_view name, std::string_view value);
 // RFC 9110 5.6.2: what a method may be made of.

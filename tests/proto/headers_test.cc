@@ -101,6 +101,15 @@ TEST(FieldValue, EndsAtNoByte) {
   EXPECT_EQ(head, "HA: b c\r\n");
 }
 
+TEST(FieldValue, OfFoldedLinesIsOneLine) {
+  EXPECT_EQ(UnfoldFieldValue("a\n\tb\r\n c"), "a \tb   c");
+  for (const std::string_view text : {"a\n", "a\nb", "a\n\tb\nc", "a\r\tb", "a\n\n\tb"})
+    EXPECT_FALSE(UnfoldFieldValue(text)) << text;
+  std::string head;
+  EXPECT_TRUE(AppendField(&head, "A", "b\n\tc"));
+  EXPECT_EQ(head, "A: b \tc\r\n");
+}
+
 TEST(Token, IsWhatAMethodMayBe) {
   EXPECT_TRUE(IsToken("M-SEARCH"));
   for (const std::string_view text : {"", "GET ", "GE\tT", "A/B", "A\n", "\xC3\xA9"})

@@ -36,7 +36,6 @@ http {
         location /whole { rewrite ^ $request_uri; rewrite ^/whole(.*)$ $1 break; proxy_pass http://127.0.0.1:{origin}; }
         location /mirrored { mirror /copy/$arg_p; mirror_request_body off; proxy_pass http://127.0.0.1:{origin}/m/; }
         location /copy/ { proxy_pass http://127.0.0.1:{origin}; }
-        location /own/ { rewrite ^/own/(.*)$ /deep/../deep/$1 last; }
     }
 }
 """
@@ -64,7 +63,7 @@ def limpet(origin):
     "/dotted./secret", "/tried../secret", "/tried..", "/caught../secret", "/var/secret?d=pub/..", "/rooted/?d=..",
     "/any?f=../../secret", "/rewritten../../secret", "/rewritten../file", "/broken../secret",
     "/page?p=../file", "/page?p=../../secret", "/fallback?p=../file", "/proxied../x", "/proxied..", "/matched../x",
-    "/changed../x"])
+    "/changed../x", "/whole/a/../b"])
 def test_what_would_climb_is_404(limpet, origin, path):
     hits = origin.hits
     answer = get(limpet.port, path)
@@ -74,18 +73,16 @@ def test_what_would_climb_is_404(limpet, origin, path):
 
 @pytest.mark.parametrize("path, body", [
     ("/files/file", "srv/pub/file"), ("/filesfile", "srv/pub/file"), ("/files/", "srv/pub/index.html"),
-    ("/strongdeep/../file", "404"), ("/tried/file", "srv/pub/file"), ("/caught/file", "srv/pub/file"),
+    ("/strongdeep/../file", "srv/pub/deep/file"), ("/tried/file", "srv/pub/file"), ("/caught/file", "srv/pub/file"),
     ("/var/file?d=pub", "srv/pub/file"), ("/rooted/file?d=pub/deep", "srv/pub/deep/rooted/file"),
     ("/names/?i=file", "srv/pub/file"), ("/any?f=file", "srv/pub/deep/file"), ("/rewritten/file", "srv/pub/deep/file"),
     ("/broken/file", "srv/pub/file"), ("/page?p=file", "srv/pub/deep/file"), ("/fallback?p=file", "srv/pub/deep/file"),
-    ("/own/file", "srv/pub/deep/file"),
     ("/proxied/x", "/v1//x"), ("/proxied..x", "/v1/..x"), ("/matched/x", "/v1//x"), ("/changed/x", "/v1//x"),
-    ("/asis/a/../b", "/asis/a/../b"), ("/whole/a/../b", "/a/../b"), ("/whole?a=../b", "?a=../b"),
-    ("/matched/x?a=/../b", "/v1//x?a=/../b")])
+    ("/asis/a/../b", "/asis/a/../b"), ("/whole/a/b", "/a/b")])
 def test_what_does_not_climb_goes_on(limpet, path, body):
     connection = Connection(limpet.port)
     answer = connection.request(path)
-    assert answer.text == body or (answer.status == 404 and body == "404")
+    assert answer.text == body
 
 
 def test_an_index_that_would_climb_is_none(limpet):
@@ -102,7 +99,7 @@ def test_no_copy_of_it_is_made(limpet, origin):
 def test_the_pair_of_slashes_is_warned_of(limpet):
     warned = limpet.run("-t").stderr
     lines = [line for line in warned.splitlines() if "has no slash at its end" in line]
-    assert len(lines) == 7
+    assert len(lines) == 6
     assert '[warn] location "/files" has no slash at its end, but "' in warned
     assert f'"/files../" would lead out of it and is refused in {limpet.path("limpet.conf")}:8' in warned
     assert 'location "/proxied" has no slash at its end, but "/v1/" has' in warned

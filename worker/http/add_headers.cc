@@ -87,7 +87,7 @@ bool AddResponseHeaders(Exchange& exchange, bool refused) {
   for (const conf::AddHeader& rule : settings.add_headers) {
     if (!safe && !rule.always) continue;
     const std::string_view value = exchange.arena().Copy(exchange.Evaluate(rule.value));
-    if (proto::IsFieldValue(value) || !Protects(rule.name)) {
+    if (proto::IsFieldValue(value) || !Protects(rule.name) || proto::UnfoldFieldValue(value)) {
       AddOne(exchange, rule, value);
     } else if (!refused) {
       LogUnfitField(exchange, rule.name);

@@ -33,7 +33,10 @@ class HeadComposer {
   }
   // False, and nothing is added, if the value would not end where it ends.
   [[nodiscard]] bool AddField(std::string_view name, std::string_view value) {
-    if (!proto::IsFieldValue(value)) return false;
+    if (!proto::IsFieldValue(value)) {
+      const auto line = proto::UnfoldFieldValue(value);
+      return line && AddField(name, *line);
+    }
     Add(name, ": ", value, "\r\n");
     return true;
   }
