@@ -52,7 +52,7 @@ def test_quiet_still_warns():
     with prepared(CONFIG.replace("include more.conf;", "include more.conf; include more.conf;")) as limpet:
         result = limpet.run("-t", "-q")
         assert result.returncode == 0
-        assert re.fullmatch(r'limpet: \[warn\] conflicting server name "more" on 0.0.0.0:\d+, ignored\n', result.stderr)
+        assert re.fullmatch(r'limpet: \[warn\] conflicting server name "more" on 0.0.0.0:\d+, ignored in \S+more.conf:1\n', result.stderr)
 
 
 def test_an_address_that_cannot_be_ours_fails_the_test_one_in_use_does_not():
