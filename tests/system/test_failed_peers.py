@@ -109,6 +109,8 @@ def test_a_session_stays_where_a_kept_connection_had_been_closed(limpet):
 @pytest.mark.parametrize("session", ["a", "b"])
 def test_what_fails_at_home_is_no_fault_of_a_peers(limpet, session):
     """A socket that cannot be had or bound: 500 as in nginx, no peer is taken for failed, no session moves."""
+    for origin in (limpet.a, limpet.b):
+        origin.respond = lambda request, name=origin.name: Reply(name.encode())
     for _ in range(3):
         assert get(limpet.port, "/pair/unbound", cookies={"srv": session}).status == 500
         answer = get(limpet.port, "/pair", cookies={"srv": session})
