@@ -134,8 +134,6 @@ types_hash_bucket_size types_hash_max_size underscores_in_headers uninitialized_
 uwsgi_temp_path valid_referers variables_hash_bucket_size variables_hash_max_size worker_aio_requests worker_connections
 worker_cpu_affinity worker_priority worker_processes worker_rlimit_core worker_rlimit_nofile worker_shutdown_timeout
 worker_watchdog working_directory zone
-ancient_browser ancient_browser_value debug_points fastcgi_temp_path load_module modern_browser modern_browser_value
-proxy_cache_path proxy_store_access scgi_temp_path slice source_charset status_zone thread_pool uwsgi_temp_path
 """.split())
 
 CONFIG = """
