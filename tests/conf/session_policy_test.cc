@@ -44,12 +44,20 @@ TEST(HealthCheck, NestedLocationsDoNotRepeatIt) {
 
 TEST(HealthCheck, RefusesWhatItDoesNotUnderstand) {
   const std::pair<std::string, std::string> cases[] = {
-      {Checked("health_check interval=0;"), "invalid parameter \"interval=0\" in t.conf:1"},
-      {Checked("health_check fails=0;"), "invalid parameter \"fails=0\" in t.conf:1"},
-      {Checked("health_check port=70000;"), "invalid parameter \"port=70000\" in t.conf:1"},
-      {Checked("health_check type=udp;"), "invalid parameter \"type=udp\" in t.conf:1"},
-      {Checked("health_check uri=x;"), "invalid parameter \"uri=x\" in t.conf:1"},
-      {Checked("health_check often;"), "invalid parameter \"often\" in t.conf:1"},
+      {Checked("health_check interval=0;"),
+       "invalid parameter \"interval=0\": a time is 500ms, 30s or 1h30m in t.conf:1"},
+      {Checked("health_check fails=0;"),
+       "invalid parameter \"fails=0\": the number is 1 to 2147483647 in t.conf:1"},
+      {Checked("health_check port=70000;"),
+       "invalid parameter \"port=70000\": the number is 1 to 65535 in t.conf:1"},
+      {Checked("health_check type=udp;"),
+       "invalid parameter \"type=udp\": it is http or tcp in t.conf:1"},
+      {Checked("health_check uri=x;"),
+       "invalid parameter \"uri=x\": a path begins with / in t.conf:1"},
+      {Checked("health_check often;"),
+       "invalid parameter \"often\": health_check takes [interval=5s] [jitter=0] [fails=1] "
+       "[passes=1] [uri=/] [port=] [type=http|tcp] [match=NAME] [mandatory] [persistent] in "
+       "t.conf:1"},
       {Checked("health_check match=no;"), "match \"no\" is not defined in t.conf:1"},
       {Checked("health_check;", ""),
        "\"health_check\" requires upstream \"u\" to be in shared memory, add a \"zone\" to it in "
@@ -128,8 +136,10 @@ TEST(SessionPolicy, RefusesWhatItDoesNotUnderstand) {
       {InUpstream("sticky cookie id; sticky_policy failback=idle;"),
        "\"failback=idle\" requires \"sticky learn\" in upstream \"u\" in t.conf:1"},
       {InUpstream("queue 0;"), "invalid value \"0\" in \"queue\" directive in t.conf:1"},
-      {InUpstream("queue 5 timeout=0;"), "invalid parameter \"timeout=0\" in t.conf:1"},
-      {InUpstream("queue 5 5;"), "invalid parameter \"5\" in t.conf:1"},
+      {InUpstream("queue 5 timeout=0;"),
+       "invalid parameter \"timeout=0\": it is timeout=TIME, such as timeout=60s in t.conf:1"},
+      {InUpstream("queue 5 5;"),
+       "invalid parameter \"5\": it is timeout=TIME, such as timeout=60s in t.conf:1"},
   };
   for (const auto& [text, message] : cases) EXPECT_EQ(LoadError(text), message) << text;
 }
