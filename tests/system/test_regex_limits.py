@@ -45,7 +45,7 @@ http {
         location ~ "^/in/(a+)+$" { return 403; }
         location /re/ { rewrite "^/re/(a+)+$" /in/x last; return 200 "through"; }
         location = /referer {
-            valid_referers none ~\.(a+)+$;
+            valid_referers none other.test ~\.(a+)+$;
             if ($invalid_referer) { return 403; }
             return 200 "through";
         }
