@@ -95,19 +95,22 @@ TEST(SessionPolicy, SaysWhatBecomesOfSessions) {
 }
 
 TEST(StickyCookie, TakesAnyAttributeThatHasAName) {
-  const auto config =
-      MustLoad(InUpstream("sticky cookie id path=/$host domain= max-age=3600 Partitioned=$arg_p;"));
+  const auto config = MustLoad(
+      InUpstream("sticky cookie id path=/$host max-age=3600 Priority=$arg_p Partitioned;"));
   const StickyCookie& cookie = UpstreamOf(*config).sticky.cookie;
-  EXPECT_EQ(cookie.path.source(), "/$host");
-  EXPECT_TRUE(cookie.domain.source().empty());
-  ASSERT_EQ(cookie.others.size(), 2u);
+  EXPECT_TRUE(cookie.path.is_constant());
+  ASSERT_EQ(cookie.others.size(), 3u);
   EXPECT_EQ(cookie.others[0].name, "max-age");
-  EXPECT_EQ(cookie.others[1].name, "Partitioned");
+  EXPECT_EQ(cookie.others[1].name, "Priority");
   EXPECT_EQ(cookie.others[1].value.source(), "$arg_p");
-  for (const char* wrong : {"max-age", "=1", "a;b=1", "secure=1", "expires"}) {
+  EXPECT_EQ(cookie.others[2].name, "");
+  EXPECT_EQ(cookie.others[2].value.source(), "Partitioned");
+  for (const char* wrong : {"a;b", "=1", "a;b=1", "secure=1", "expires"}) {
     EXPECT_EQ(LoadError(InUpstream("sticky cookie id \"" + std::string(wrong) + "\";")),
               "unknown parameter \"" + std::string(wrong) + "\" in t.conf:1");
   }
+  EXPECT_EQ(LoadError(InUpstream("sticky cookie id domain=;")),
+            "\"sticky\" directive no value for \"domain\" in t.conf:1");
   EXPECT_EQ(LoadError(InUpstream("sticky cookie id max-age=1 Max-Age=2;")),
             "\"sticky\" directive parameter \"max-age\" is duplicate in t.conf:1");
 }
