@@ -26,6 +26,7 @@ Status AddPath(Block& b, const Directive& d) {
   if (d.args[0].empty()) return Refuse(d, "has an empty file name");
   if (d.args[0].find('$') != std::string::npos) return Refuse(d, "cannot have variables");
   paths.push_back(b.loader.FromConfDir(d.args[0]));
+  b.loader.NoteFile(d, paths.back());
   return {};
 }
 
@@ -196,7 +197,9 @@ Status CompileTlsName(Block& b, const Directive& d, bool is_key, Template& out) 
   if (is_key && text.starts_with(kTlsEngine)) {
     return InvalidArgument("loading \"engine:...\" certificate keys is not supported");
   }
-  if (IsTlsPath(text, is_key)) out = Template::Literal(b.loader.FromConfDir(text));
+  if (!IsTlsPath(text, is_key)) return {};
+  out = Template::Literal(b.loader.FromConfDir(text));
+  b.loader.NoteFile(d, out.source());
   return {};
 }
 
