@@ -22,6 +22,7 @@ OF_CONF = {
     "ResponseSettings.add_trailer_inherit": "says which trailers a block begins with",
     "Server.declared_at": "for errors of the load",
     "ServerName.declared_at": "for errors of the load",
+    "SetHeader.declared_at": "for errors of the load",
     "Upstream.declared_at": "for errors of the load",
     "Upstream.kMaxChecks": "checked at load",
     "UpstreamServer.resolve": "is_resolved() is asked",

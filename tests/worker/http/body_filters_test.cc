@@ -158,7 +158,7 @@ TEST(SubFilter, MakesNoMoreThanThereIsRoomFor) {
     end.room = before + 1;
     filter.Pump();
     ASSERT_LT(end.text.size() - before, 64u * 1024);
-    ASSERT_GT(end.text.size(), before);
+    ASSERT_TRUE(end.text.size() > before || end.ends == 1) << "each call goes on";
   }
   EXPECT_EQ(end.text, std::string(50'000 * 1000, 'r'));
   EXPECT_EQ(end.ends, 1);
