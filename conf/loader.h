@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "conf/directive.h"
@@ -41,6 +42,7 @@ class Loader {
 
   std::unordered_map<std::string, int> log_formats;
   std::unordered_map<std::string, int> access_log_files;
+  std::unordered_set<std::string> left_out;  // names of zones and pools that nobody makes
 
  private:
   Status ApplyOne(const Row& row, const Directive& directive, Block& block);

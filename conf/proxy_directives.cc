@@ -113,6 +113,16 @@ Status Bind(Block& b, const Directive& d) {
 }
 
 // Values that would be asked for at each request: their variables must be known.
+Status CachePath(Block& b, const Directive& d) {
+  for (const std::string& text : d.args) {
+    if (!text.starts_with("keys_zone=")) continue;
+    const std::string zone = text.substr(0, text.find(':'));
+    if (!b.loader.left_out.insert(zone).second)
+      return InvalidArgument(fmt::format("duplicate zone in \"{}\"", zone));
+  }
+  return {};
+}
+
 Status Conditions(Block& b, const Directive& d) {
   for (const std::string& text : d.args) {
     if (const auto value = CompileTemplate(b, d, text); !value) return value.error();
@@ -204,7 +214,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {"proxy_cache_use_stale", kHere, AtLeast(1), kMany | kInert, Accepted, "off", kNothing},
     {"proxy_cache_valid", kHere, AtLeast(1), kMany | kInert, Accepted, "", kNothing},
     {"proxy_no_cache", kHere, AtLeast(1), kMany | kInert, Conditions, "", kNothing},
-    {"proxy_cache_path", kHttp, AtLeast(2), kMany | kUndone, Accepted, "", kLeftOut},
+    {"proxy_cache_path", kHttp, AtLeast(2), kMany | kUndone, CachePath, "", kLeftOut},
     {"proxy_store", kHere, kOneArg, kUndone, Accepted, "off", kLeftOut},
     {"proxy_store_access", kHere, Takes(1, 2, 3), kInert, Accepted, "user:rw", kNothing},
     {"slice", kHere, kOneArg, kUndone, Checked<Size, size_t>, "0",
