@@ -105,7 +105,8 @@ Status KeyVariable(Block& b, const Directive& d, const std::string& value, Templ
   const bool is_alone = value.size() > 1 && value[0] == '$' && value[1] != '{' &&
                         !(value[1] >= '1' && value[1] <= '9') &&
                         value.find('$', 1) == std::string::npos;
-  if (!is_alone) return Strings{}(b, d, value, *out);
+  if (!is_alone || std::ranges::all_of(value.substr(1), IsNameChar))
+    return Strings{}(b, d, value, *out);
   *out = Template::OfVariable(b.http->variables.Mention(value.substr(1), Where(d)));
   return {};
 }
