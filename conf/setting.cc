@@ -130,8 +130,8 @@ Status FieldValue::operator()(Block& b, const Directive& d, const std::string& t
 
 Status FieldName::operator()(Block&, const Directive&, const std::string& text,
                              std::string& out) const {
-  if (text.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos)
-    return InvalidArgument("invalid header name");
+  const auto ends_a_name = [](unsigned char c) { return c <= ' ' || c == 0x7f; };
+  if (std::ranges::any_of(text, ends_a_name)) return InvalidArgument("invalid header name");
   out = text;
   return {};
 }

@@ -128,7 +128,9 @@ struct FieldValue {
   Status operator()(Block& b, const Directive& d, const std::string& text, Template& out) const;
 };
 
-struct FieldName {  // of a header
+// Of a header or cookie. A name with a blank in it may frame a message for a lenient receiver (RFC
+// 9112 5.1).
+struct FieldName {
   Status operator()(Block& b, const Directive& d, const std::string& text, std::string& out) const;
 };
 

@@ -93,6 +93,8 @@ TEST(Errors, Http) {
       {"upstream a { server 127.0.0.1; sticky learn create=$cookie_a lookup=$cookie_a zone=z:1k; }",
        "\"sticky\" directive zone is too small in t.conf:1"},
       {"upstream a { server 127.0.0.1 backup; }", "no servers in upstream \"a\" in t.conf:1"},
+      {"add_header \"Set-Cookie \" a;", "invalid header name in t.conf:1"},
+      {"proxy_set_header \"Transfer-Encoding\t\" chunked;", "invalid header name in t.conf:1"},
       {"limit_req_status 200;", "value must be between 400 and 599 in t.conf:1"},
       {"limit_req_zone $uri zone=a rate=1r/s;", "invalid zone size \"zone=a\" in t.conf:1"},
       {"limit_req_zone $uri zone=a:1k rate=1;", "zone \"zone=a:1k\" is too small in t.conf:1"},
