@@ -10,15 +10,17 @@
 namespace limpet::proto {
 namespace {
 
-constexpr bool EndsLine(char c) { return c == '\r' || c == '\n' || c == '\0'; }
+constexpr bool IsControl(unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7F; }
 
-// Whether one of the eight bytes is below 0x0E: the three are, and of what a value has only the
-// tab.
-bool HasLowByte(const char* bytes) {
+// Whether one of the eight bytes is below 0x20 or is 0x7F: the controls are, and of what a value
+// has only the tab.
+bool MayHaveControl(const char* bytes) {
   uint64_t word;
   std::memcpy(&word, bytes, sizeof word);
   constexpr uint64_t kOnes = ~uint64_t{0} / 255;
-  return ((word - kOnes * 0x0E) & ~word & (kOnes * 0x80)) != 0;
+  const uint64_t deleted = word ^ (kOnes * 0x7F);
+  const uint64_t low = (word - kOnes * 0x20) & ~word;
+  return ((low | ((deleted - kOnes) & ~deleted)) & (kOnes * 0x80)) != 0;
 }
 
 }  // namespace
@@ -34,12 +36,12 @@ bool ListHasToken(std::string_view list, std::string_view token) {
 
 bool IsFieldValue(std::string_view text) {
   while (text.size() >= sizeof(uint64_t)) {
-    if (HasLowByte(text.data()) &&
-        std::any_of(text.begin(), text.begin() + sizeof(uint64_t), EndsLine))
+    if (MayHaveControl(text.data()) &&
+        std::any_of(text.begin(), text.begin() + sizeof(uint64_t), IsControl))
       return false;
     text.remove_prefix(sizeof(uint64_t));
   }
-  return std::none_of(text.begin(), text.end(), EndsLine);
+  return std::none_of(text.begin(), text.end(), IsControl);
 }
 
 std::optional<std::string> UnfoldFieldValue(std::string_view text) {
