@@ -217,14 +217,14 @@ std::vector<std::string> PiecesOf(std::string_view input) {
   return pieces;
 }
 
-// An HTTP/0.9 request is answered without a head.
+// An HTTP/0.9 request is answered without a head; it may come right behind a body.
 bool MayBeHttp09(const std::vector<std::string>& pieces) {
   std::string all;
   for (size_t i = 1; i < pieces.size(); ++i) all += pieces[i];
   for (size_t at = 0; at < all.size();) {
     const size_t end = std::min(all.find('\n', at), all.size());
     const std::string_view line = std::string_view(all).substr(at, end - at);
-    if (line.starts_with("GET ") && line.find(" HTTP/") == line.npos) return true;
+    if (line.find("GET ") != line.npos && line.find(" HTTP/") == line.npos) return true;
     at = end + 1;
   }
   return false;
