@@ -115,6 +115,7 @@ struct Location {
   LogSettings log;
   std::shared_ptr<const Resolver> resolver;
   Mirror mirror;
+  size_t http2_chunk_size = 8192;  // the longest DATA frame of a response
 };
 
 // Limits on request heads: they apply before a server is chosen by name, so they come from a
@@ -130,6 +131,15 @@ struct HeadSettings {
   bool merge_slashes = true;
 };
 
+// HTTP/2 of a server. What holds for a connection is its first server's (by SNI, or the default
+// one).
+struct Http2Settings {
+  bool enabled = false;
+  bool websocket = false;  // extended CONNECT (RFC 8441)
+  uint32_t max_concurrent_streams = 128;
+  size_t body_preread_size = 65536;  // a stream's window before its body is asked for
+};
+
 struct Server {
   int index = 0;
   std::string name;  // the first server_name, "" if none: $server_name
@@ -137,6 +147,7 @@ struct Server {
   std::vector<Listen> listens;
   HeadSettings head;
   TlsSettings tls;
+  Http2Settings http2;
   std::unique_ptr<Location>
       root;  // the server's own level: its settings, its rewrite script, its locations
   std::vector<std::unique_ptr<Location>>
@@ -152,6 +163,10 @@ struct ListenGroup {
   // Index of the wildcard group of the same port whose socket accepts for this address, too; -1: it
   // has its own.
   int served_by = -1;
+
+  // Whether HTTP/2 is spoken here with clients of `server`: the one of SNI, for ALPN; the default
+  // one, for a preface on a plain connection; the one of a request's Host, else 421.
+  bool SpeaksHttp2(const Server& server) const { return listen.http2 || server.http2.enabled; }
 };
 
 struct Http {
@@ -163,8 +178,9 @@ struct Http {
   std::vector<LimitReqZone> limit_req_zones;
   std::vector<LimitConnZone> limit_conn_zones;
   std::vector<TlsSessionZone> tls_session_zones;
-  std::vector<LogFormat> log_formats;         // 0 is `combined`
-  std::vector<std::string> access_log_files;  // absolute paths
+  std::vector<LogFormat> log_formats;          // 0 is `combined`
+  std::vector<std::string> access_log_files;   // absolute paths
+  size_t http2_recv_buffer_size = 256 * 1024;  // a worker's, for what it reads of HTTP/2
   VariableTable variables;
 };
 

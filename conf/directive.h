@@ -67,6 +67,7 @@ struct Block {
   Location* location = nullptr;  // of http: what servers begin with
   HeadSettings* head = nullptr;
   TlsSettings* tls = nullptr;
+  Http2Settings* http2 = nullptr;
   Upstream* upstream = nullptr;
   RewriteScript* script = nullptr;
   std::vector<const void*> seen{};  // rows and lists mentioned in this block

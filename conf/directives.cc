@@ -82,6 +82,7 @@ std::span<const Group> DirectiveGroups() {
       {"Servers", kServerDirectives},
       {"Locations", kLocationDirectives},
       {"Client requests", kClientDirectives},
+      {"HTTP/2", kHttp2Directives},
       {"Proxying", kProxyDirectives},
       {"TLS towards upstreams", kProxyTlsDirectives},
       {"Proxied heads rewritten", kProxyRewritingDirectives},

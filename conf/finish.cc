@@ -59,6 +59,39 @@ Error AtListen(const Listen& listen, std::string_view what) {
       fmt::format("{} {} in {}", what, listen.address.ToString(), listen.declared_at));
 }
 
+// What an address speaks, as its lines have said so far. nginx's rules for a warning: a line with
+// options of the socket counts for all lines, and of the others each second one may be the odd one.
+struct SaidProtocols {
+  unsigned bits = 0;
+  bool is_set = false;
+  bool changed = false;
+};
+
+unsigned ProtocolsOf(const Listen& listen) {
+  return (listen.proxy_protocol ? 1u : 0u) | (listen.ssl ? 2u : 0u) | (listen.http2 ? 4u : 0u);
+}
+
+// `before`: what the lines together have said. True: this line says something else.
+bool AreRedefined(SaidProtocols& said, const Listen& before, const Listen& listen) {
+  const unsigned now = ProtocolsOf(listen);
+  const unsigned all = ProtocolsOf(before);
+  const bool adds = (now | all) != all;
+  const bool removes = !adds && (now | all) != now;
+  const bool differs = said.is_set && now != said.bits;
+  bool redefined = false;
+  if (adds) {
+    redefined = (before.bind && !listen.bind) || said.changed || (now | all) != now;
+  } else if (removes) {
+    redefined = listen.bind || differs;
+  } else {
+    redefined = (listen.bind && said.changed) || differs;
+  }
+  said.bits = adds ? all : now;
+  said.is_set = true;
+  said.changed |= adds || removes;
+  return redefined;
+}
+
 Status Join(ListenGroup& group, const Listen& listen, const Server* server) {
   Listen& merged = group.listen;
   if (listen.bind && merged.bind) return AtListen(listen, "duplicate listen options for");
@@ -167,16 +200,25 @@ Status CheckAllReferers(const Http& http) {
 
 }  // namespace
 
-Status GroupListens(Loader&, Http& http) {
+Status GroupListens(Loader& loader, Http& http) {
   std::map<std::string, size_t> by_address;
+  std::vector<SaidProtocols> said;
   for (const auto& server : http.servers) {
     for (const Listen& listen : server->listens) {
       const auto [it, is_new] = by_address.emplace(Key(listen.address), http.listens.size());
       if (is_new) {
         http.listens.push_back(
             {.listen = listen, .servers = {server.get()}, .default_server = server.get()});
-      } else if (Status s = Join(http.listens[it->second], listen, server.get()); !s) {
-        return s;
+        said.emplace_back();
+        continue;
+      }
+      ListenGroup& group = http.listens[it->second];
+      const Listen before = group.listen;
+      if (Status s = Join(group, listen, server.get()); !s) return s;
+      if (AreRedefined(said[it->second], before, listen)) {
+        loader.config().warnings.push_back(
+            fmt::format("[warn] protocol options redefined for {} in {}", listen.address.ToString(),
+                        listen.declared_at));
       }
     }
   }

@@ -21,7 +21,7 @@ struct Listen {
   std::string declared_at;  // "FILE:LINE"
   bool default_server = false;
   bool ssl = false;
-  bool http2 = false;
+  bool http2 = false;  // for all servers of the address, whatever their `http2` says
   bool proxy_protocol = false;
   bool reuseport = false;
   bool ipv6only = true;

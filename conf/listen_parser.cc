@@ -153,7 +153,7 @@ Status Option(const std::string& text, Listen* l) {
   } else if (text == "proxy_protocol") {
     l->proxy_protocol = true;
   } else if (text == "http2") {
-    return InvalidArgument("the \"http2\" parameter requires ngx_http_v2_module");
+    l->http2 = true;
   } else if (text == "quic") {
     return InvalidArgument("the \"quic\" parameter requires ngx_http_v3_module");
   } else {

@@ -203,6 +203,7 @@ std::unique_ptr<Location> Inherit(const Location& outer, LocationKind kind) {
   location->log = outer.log;
   location->resolver = outer.resolver;
   location->mirror = outer.mirror;
+  location->http2_chunk_size = outer.http2_chunk_size;
   location->rewrite_log = outer.rewrite_log;
   location->warn_uninitialized = outer.warn_uninitialized;
   location->response.try_files.reset();

@@ -39,6 +39,7 @@ Status Http(Block& outer, const Directive& d) {
   Location base;
   HeadSettings head;
   TlsSettings tls;
+  Http2Settings http2;
   base.response.root = Template::Literal(outer.loader.FromPrefix("html"));
   base.response.types = DefaultMimeTypes();
   base.client.body_temp_path = DefaultTempPath(outer.loader, base.client.body_temp_path);
@@ -49,7 +50,8 @@ Status Http(Block& outer, const Directive& d) {
               .http = &http,
               .location = &base,
               .head = &head,
-              .tls = &tls};
+              .tls = &tls,
+              .http2 = &http2};
   if (Status s = outer.loader.Apply(d.block, block); !s) return s;
   if (Status s = InheritResolvers(http, base.resolver); !s) return s;
   return FinishHttp(outer.loader, http);
@@ -69,6 +71,7 @@ Status Server(Block& outer, const Directive& d) {
   server->declared_at = Where(d);
   server->head = *outer.head;
   server->tls = *outer.tls;
+  server->http2 = *outer.http2;
   server->root = Inherit(*outer.location, LocationKind::kRoot);
   server->root->server = server.get();
   Block block{.loader = outer.loader,
@@ -79,6 +82,7 @@ Status Server(Block& outer, const Directive& d) {
               .location = server->root.get(),
               .head = &server->head,
               .tls = &server->tls,
+              .http2 = &server->http2,
               .script = &server->root->rewrite};
   if (Status s = outer.loader.Apply(d.block, block); !s) return s;
   if (server->listens.empty()) server->listens.push_back(DefaultListen());
@@ -94,6 +98,11 @@ Status Server(Block& outer, const Directive& d) {
 Status Listen(Block& b, const Directive& d) {
   Result<std::vector<conf::Listen>> listens = ParseListen(d);
   if (!listens) return listens.error();
+  if (listens->front().http2) {
+    b.loader.Warn(d,
+                  "the \"listen ... http2\" directive is deprecated, use the \"http2\" directive "
+                  "instead");
+  }
   for (conf::Listen& listen : *listens) {
     for (const conf::Listen& other : b.server->listens) {
       if (other.address == listen.address) {
@@ -186,7 +195,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {"http", kMain, kNoArgs, kBlock, Http, "", "everything about HTTP"},
     {"server", kHttp, kNoArgs, kBlock | kMany, Server, "", "a virtual server"},
     {"listen", kServer, AtLeast(1), kMany, Listen, "*:80",
-     "ADDRESS[:PORT] | PORT | unix:PATH [default_server] [ssl] [proxy_protocol] [backlog=] "
+     "ADDRESS[:PORT] | PORT | unix:PATH [default_server] [ssl] [http2] [proxy_protocol] [backlog=] "
      "[rcvbuf=] [sndbuf=] [fastopen=] "
      "[deferred] [reuseport] [ipv6only=] [so_keepalive=] [bind]"},
     {"server_name", kServer, AtLeast(1), kMany, ServerNames, "\"\"",

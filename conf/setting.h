@@ -22,6 +22,7 @@ T& Target(Block& block) {
   if constexpr (std::is_same_v<T, Location>) return *block.location;
   if constexpr (std::is_same_v<T, HeadSettings>) return *block.head;
   if constexpr (std::is_same_v<T, TlsSettings>) return *block.tls;
+  if constexpr (std::is_same_v<T, Http2Settings>) return *block.http2;
   if constexpr (std::is_same_v<T, Upstream>) return *block.upstream;
 }
 

@@ -232,6 +232,19 @@ Status Policy(Block& b, const Directive& d) {
   return {};
 }
 
+// `wait=TIME` or `off`
+Status FirstRequests(Block& b, const Directive& d) {
+  Ms& wait = b.upstream->sticky.first_wait;
+  wait = {};
+  if (d.args[0] == "off") return {};
+  const auto text = After(d.args[0], "wait=");
+  if (!text) return InvalidParameter(d.args[0]);
+  const auto time = ParseTime(*text, false);
+  if (!time) return InvalidParameter(d.args[0], "it takes a time, as 200ms");
+  wait = *time;
+  return {};
+}
+
 constexpr auto kSticky = &Upstream::sticky;
 
 constexpr std::array kRows = std::to_array<Row>({
@@ -250,6 +263,9 @@ constexpr std::array kRows = std::to_array<Row>({
      "off", "502 instead of another server"},
     {"sticky_secret", kUpstream, kOneArg, kOnce, Setting<Strings, kSticky, &conf::Sticky::secret>,
      "", "server ids in cookies and routes are hashed with it"},
+    {"sticky_first", kUpstream, kOneArg, kOnce, FirstRequests, "off",
+     "off | wait=TIME: so long, requests of a client connection without a session follow its first "
+     "one to the server that has not answered yet"},
 });
 
 }  // namespace

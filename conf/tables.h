@@ -12,6 +12,7 @@ extern const std::span<const Row> kEventsDirectives;
 extern const std::span<const Row> kServerDirectives;
 extern const std::span<const Row> kLocationDirectives;
 extern const std::span<const Row> kClientDirectives;
+extern const std::span<const Row> kHttp2Directives;
 extern const std::span<const Row> kProxyDirectives;
 extern const std::span<const Row> kProxyRewritingDirectives;
 extern const std::span<const Row> kProxyTlsDirectives;

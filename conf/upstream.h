@@ -140,6 +140,7 @@ struct Sticky {
   SessionPolicy policy;
   bool strict = false;  // sticky_strict: a bound server that cannot answer is an error
   Template secret;      // sticky_secret: what server ids in cookies and routes are hashed with
+  Ms first_wait = 0ms;  // sticky_first: how long a connection's first request leads others; 0: not
 };
 
 struct Upstream {

@@ -34,6 +34,7 @@ constexpr std::array kBuiltinVariables = std::to_array<BuiltinVariable>({
     {"document_uri", Builtin::kDocumentUri},
     {"host", Builtin::kHost},
     {"hostname", Builtin::kHostname},
+    {"http2", Builtin::kHttp2},
     {"https", Builtin::kHttps},
     {"invalid_referer", Builtin::kInvalidReferer},
     {"is_args", Builtin::kIsArgs},

@@ -80,6 +80,7 @@ enum class Builtin : uint8_t {
   kDocumentUri,
   kHost,
   kHostname,
+  kHttp2,
   kHttps,
   kInvalidReferer,
   kIsArgs,

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <openssl/crypto.h>
 
+#include "conf/http2_spoken.h"
 #include "master/command_line.h"
 #include "master/paths.h"
 
@@ -42,7 +43,10 @@ std::string BuildText(bool compatible) {
       "gcc", __VERSION__,
 #endif
       OpenSSL_version(OPENSSL_VERSION));
-  if (compatible) text += fmt::format("configure arguments: {}\n", kConfigureArguments);
+  if (compatible) {
+    text += fmt::format("configure arguments: {}{}\n",
+                        conf::kHttp2IsSpoken ? "--with-http_v2_module " : "", kConfigureArguments);
+  }
   return text;
 }
 

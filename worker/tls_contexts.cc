@@ -1,15 +1,18 @@
 #include "worker/tls_contexts.h"
 
+#include "conf/http2_spoken.h"
+
 namespace limpet::worker {
 
-const TlsContext* TlsListen::ChooseTls(std::string_view name) {
+TlsChoice TlsListen::ChooseTls(std::string_view name) {
   const ServerNames::Match match = names_.FindForTls(name);
   if (!match.failure.empty()) {
     LIMPET_LOG(log_, LogLevel::kAlert, "{} while SSL handshaking", match.failure);
-    return nullptr;
+    return {};
   }
   const auto it = contexts_.find(match.server);
-  return it != contexts_.end() ? it->second.get() : &default_context_;
+  return {it != contexts_.end() ? it->second.get() : &default_context_,
+          conf::kHttp2IsSpoken && group_.SpeaksHttp2(*match.server)};
 }
 
 TlsContexts::TlsContexts(const Runtime& runtime, const ServerTlsContexts& contexts) {
@@ -17,8 +20,8 @@ TlsContexts::TlsContexts(const Runtime& runtime, const ServerTlsContexts& contex
     const conf::ListenGroup& group = runtime.http.listens[i];
     const auto it = contexts.find(group.default_server);
     if (!group.listen.ssl || it == contexts.end()) continue;
-    listens_.emplace(&group, std::make_unique<TlsListen>(*runtime.names[i], *it->second, contexts,
-                                                         runtime.logs[0]));
+    listens_.emplace(&group, std::make_unique<TlsListen>(group, *runtime.names[i], *it->second,
+                                                         contexts, runtime.logs[0]));
   }
 }
 

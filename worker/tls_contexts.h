@@ -15,14 +15,19 @@ namespace limpet::worker {
 // One listening address with `ssl`.
 class TlsListen final : public SniSelector {
  public:
-  TlsListen(const ServerNames& names, const TlsContext& default_context,
-            const ServerTlsContexts& contexts, const Log& log)
-      : names_(names), default_context_(default_context), contexts_(contexts), log_(log) {}
+  TlsListen(const conf::ListenGroup& group, const ServerNames& names,
+            const TlsContext& default_context, const ServerTlsContexts& contexts, const Log& log)
+      : group_(group),
+        names_(names),
+        default_context_(default_context),
+        contexts_(contexts),
+        log_(log) {}
 
   const TlsContext& default_context() const { return default_context_; }
-  const TlsContext* ChooseTls(std::string_view name) override;
+  TlsChoice ChooseTls(std::string_view name) override;
 
  private:
+  const conf::ListenGroup& group_;
   const ServerNames& names_;
   const TlsContext& default_context_;
   const ServerTlsContexts& contexts_;

@@ -53,9 +53,8 @@ struct RequestHead {
   HeaderList headers;
 
   bool is_http09() const { return version_major == 0; }
-  bool is_http11() const {
-    return version_major == 1 && version_minor >= 1;
-  }  // 1.2 and later are read as 1.1
+  // At least 1.1: 1.2 and later are read as 1.1, and HTTP/2 can whatever that can.
+  bool is_http11() const { return version_major > 1 || (version_major == 1 && version_minor >= 1); }
   // Whether the client lets the connection live on (RFC 9112 9.3).
   bool keep_alive() const { return !connection.close && (is_http11() || connection.keep_alive); }
 };

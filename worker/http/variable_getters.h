@@ -35,6 +35,7 @@ conf::Value JoinFields(Exchange& exchange, const proto::HeaderList& fields, std:
 conf::Value GetArgs(Exchange& exchange);
 conf::Value GetContentLength(Exchange& exchange);
 conf::Value GetContentType(Exchange& exchange);
+conf::Value GetHttp2(Exchange& exchange);
 conf::Value GetHost(Exchange& exchange);
 conf::Value GetIsArgs(Exchange& exchange);
 conf::Value GetIsRequestPort(Exchange& exchange);

@@ -46,6 +46,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {Builtin::kDocumentUri, GetUri, kNo},
     {Builtin::kHost, GetHost, kNo},
     {Builtin::kHostname, GetHostname, kNo},
+    {Builtin::kHttp2, GetHttp2, kNo},
     {Builtin::kHttps, GetHttps, kNo},
     {Builtin::kInvalidReferer, GetInvalidReferer, kNo},
     {Builtin::kIsArgs, GetIsArgs, kNo},

@@ -58,6 +58,12 @@ Value GetRequestMethod(Exchange& exchange) {
   return name.empty() ? Value::None() : Value::Of(name);
 }
 
+// "h2" over TLS, "h2c" without.
+Value GetHttp2(Exchange& exchange) {
+  if (exchange.request().head->version_major != 2) return Value::None();
+  return Value::Of(exchange.client().ssl ? "h2" : "h2c");
+}
+
 Value GetServerProtocol(Exchange& exchange) {
   return TextOrNone(exchange.request().head->protocol);
 }

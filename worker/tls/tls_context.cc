@@ -59,22 +59,6 @@ Status UseCiphers(SSL_CTX* context, const std::string& ciphers) {
 // The handshake goes on whatever a certificate is worth: who asked for it looks at the result.
 int AcceptForNow(int /*verified*/, X509_STORE_CTX* /*store*/) { return 1; }
 
-int ChooseAlpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
-               unsigned in_size, void* offer) {
-  const auto& ours = *static_cast<const std::string_view*>(offer);
-  auto* chosen = const_cast<unsigned char*>(*out);
-  const int result =
-      SSL_select_next_proto(&chosen, out_size, reinterpret_cast<const unsigned char*>(ours.data()),
-                            static_cast<unsigned>(ours.size()), in, in_size);
-  if (result != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
-  *out = chosen;
-  return SSL_TLSEXT_ERR_OK;
-}
-
-// Wire format: length byte, name. OpenSSL keeps the pointer, so these live for ever.
-constexpr std::string_view kHttp1Only = "\x08http/1.1\x08http/1.0\x08http/0.9";
-constexpr std::string_view kHttp2First = "\x02h2\x08http/1.1\x08http/1.0\x08http/0.9";
-
 Status ApplyCommands(SSL_CTX* context,
                      const std::vector<std::pair<std::string, std::string>>& commands) {
   using ConfPtr = std::unique_ptr<SSL_CONF_CTX, FreeWith<SSL_CONF_CTX_free>>;
@@ -98,9 +82,8 @@ Status ApplyCommands(SSL_CTX* context,
 TlsContext::~TlsContext() { SSL_CTX_free(context_); }
 
 Result<std::unique_ptr<TlsContext>> TlsContext::ForServer(const conf::TlsSettings& settings,
-                                                          PemFiles& files, bool offer_http2) {
+                                                          PemFiles& files) {
   std::unique_ptr<TlsContext> context(new TlsContext);
-  context->offer_http2_ = offer_http2;
   context->rejects_ = settings.reject_handshake;
   context->record_size_ = settings.buffer_size;
   context->context_ = SSL_CTX_new(TLS_server_method());
@@ -128,9 +111,7 @@ Status TlsContext::Configure(const conf::TlsSettings& settings, PemFiles& files)
   }
   if (Status status = UseCiphers(context_, settings.ciphers); !status) return status;
   if (Status status = ConfigureKeyExchange(settings, files); !status) return status;
-  SSL_CTX_set_alpn_select_cb(
-      context_, ChooseAlpn,
-      const_cast<std::string_view*>(offer_http2_ ? &kHttp2First : &kHttp1Only));
+  SSL_CTX_set_alpn_select_cb(context_, &TlsTransport::OnAlpn, nullptr);
   SSL_CTX_set_client_hello_cb(context_, &TlsTransport::OnClientHello, nullptr);
   SSL_CTX_callback_ctrl(context_, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
                         reinterpret_cast<void (*)()>(&TlsTransport::OnServerName));

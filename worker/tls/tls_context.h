@@ -26,11 +26,17 @@ namespace limpet::worker {
 class PemFiles;
 class TlsContext;
 
+// What a handshake goes on with.
+struct TlsChoice {
+  const TlsContext* context = nullptr;  // null: refuse the handshake (unrecognized_name)
+  bool offers_http2 = false;            // ALPN has h2 before http/1.1
+};
+
 // Chooses among the servers of a listen by the name the client asks for (SNI).
 class SniSelector {
  public:
-  // `name` is empty if the client sent none. Null: refuse the handshake (unrecognized_name).
-  virtual const TlsContext* ChooseTls(std::string_view name) = 0;
+  // `name` is empty if the client sent none.
+  virtual TlsChoice ChooseTls(std::string_view name) = 0;
 
  protected:
   ~SniSelector() = default;
@@ -39,9 +45,8 @@ class SniSelector {
 class TlsContext {
  public:
   // Reads certificates and keys. Errors have nginx's wording (`cannot load certificate "F": …`).
-  // `offer_http2`: ALPN offers h2 before http/1.1.
   static Result<std::unique_ptr<TlsContext>> ForServer(const conf::TlsSettings& settings,
-                                                       PemFiles& files, bool offer_http2 = false);
+                                                       PemFiles& files);
   static Result<std::unique_ptr<TlsContext>> ForUpstream(const conf::TlsClientSettings& settings,
                                                          PemFiles& files);
   ~TlsContext();
@@ -83,7 +88,6 @@ class TlsContext {
   ssl_ctx_st* context_ = nullptr;
   size_t record_size_ = 16384;
   bool rejects_ = false;
-  bool offer_http2_ = false;
   bool verifies_ = false;
 };
 

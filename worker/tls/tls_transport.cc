@@ -117,7 +117,9 @@ int TlsTransport::OnClientHello(SSL* ssl, int* alert, void*) noexcept {
 }
 
 bool TlsTransport::Choose(std::string_view name) {
-  const TlsContext* chosen = selector_ != nullptr ? selector_->ChooseTls(name) : context_;
+  const TlsChoice choice = selector_ != nullptr ? selector_->ChooseTls(name) : TlsChoice{context_};
+  offers_http2_ = choice.offers_http2;
+  const TlsContext* const chosen = choice.context;
   if (chosen == nullptr || chosen->rejects()) return false;
   if (chosen == context_) return true;
   context_ = chosen;
@@ -129,6 +131,23 @@ bool TlsTransport::Choose(std::string_view name) {
                  SSL_CTX_get_verify_callback(chosen->get()));
   SSL_set_verify_depth(ssl_, SSL_CTX_get_verify_depth(chosen->get()));
   return true;
+}
+
+// What the client offers and we speak, by our order. Without a name in common the handshake fails
+// (RFC 7301 3.2).
+int TlsTransport::OnAlpn(SSL* ssl, const unsigned char** out, unsigned char* out_size,
+                         const unsigned char* in, unsigned in_size, void*) noexcept {
+  // Each name behind its length.
+  constexpr std::string_view kHttp2First = "\x02h2\x08http/1.1\x08http/1.0\x08http/0.9";
+  const auto* self = static_cast<const TlsTransport*>(SSL_get_app_data(ssl));
+  const std::string_view ours = self->offers_http2_ ? kHttp2First : kHttp2First.substr(3);
+  unsigned char* chosen = nullptr;
+  const int result =
+      SSL_select_next_proto(&chosen, out_size, reinterpret_cast<const unsigned char*>(ours.data()),
+                            static_cast<unsigned>(ours.size()), in, in_size);
+  if (result != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
 }
 
 // OpenSSL accepts a name only where it has been looked at.

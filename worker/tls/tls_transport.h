@@ -74,7 +74,7 @@ class TlsTransport final : public Transport {
   std::string_view protocol() const;          // $ssl_protocol "TLSv1.3"
   std::string_view cipher() const;            // $ssl_cipher
   std::string_view server_name() const;       // $ssl_server_name, empty without SNI
-  std::string_view alpn() const;              // $ssl_alpn_protocol
+  std::string_view alpn() const;              // $ssl_alpn_protocol "h2"; empty without ALPN
   bool session_reused() const;                // $ssl_session_reused
   std::string session_id() const;             // $ssl_session_id, hex
   std::string ciphers() const;                // $ssl_ciphers: those of the client that we know
@@ -99,6 +99,8 @@ class TlsTransport final : public Transport {
   TlsTransport(Loop& loop, UniqueFd fd, const TlsContext& context, SniSelector* selector);
   static int OnClientHello(ssl_st* ssl, int* alert, void* unused) noexcept;
   static int OnServerName(ssl_st* ssl, int* alert, void* unused) noexcept;
+  static int OnAlpn(ssl_st* ssl, const unsigned char** out, unsigned char* out_size,
+                    const unsigned char* in, unsigned in_size, void* unused) noexcept;
   static int OnCertificatesWanted(ssl_st* ssl, void* unused) noexcept;
   static int OnNewSession(ssl_st* ssl, ssl_session_st* session) noexcept;
   friend class TlsContext;
@@ -125,6 +127,7 @@ class TlsTransport final : public Transport {
   std::unique_ptr<TlsTarget> target_;  // null: we are the server
   std::string error_;
   bool plain_http_ = false;
+  bool offers_http2_ = false;
   enum class Early : uint8_t {
     kNone,
     kTried /* there may be some */,

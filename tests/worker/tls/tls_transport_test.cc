@@ -44,9 +44,9 @@ class TlsTest : public testing::Test, public TransportHandler, public SniSelecto
     while ((last_ = transport_->Read(data, sizeof data, &n)) == Io::kOk) got_.append(data, n);
   }
   void OnWritable() override {}
-  const TlsContext* ChooseTls(std::string_view name) override {
-    if (name == "none.test") return nullptr;
-    return name == "two.test" ? other_.get() : server_.get();
+  TlsChoice ChooseTls(std::string_view name) override {
+    if (name == "none.test") return {};
+    return {name == "two.test" ? other_.get() : server_.get(), name == "two.test"};
   }
 
   void Open() {
@@ -70,6 +70,11 @@ class TlsTest : public testing::Test, public TransportHandler, public SniSelecto
     EXPECT_TRUE(done());
   }
   void Nothing() {}
+  // Names with their lengths in front.
+  void OfferAlpn(std::string_view names) {
+    SSL_set_alpn_protos(client_.get(), reinterpret_cast<const unsigned char*>(names.data()),
+                        static_cast<unsigned>(names.size()));
+  }
   void Handshake(const char* name) {
     SSL_ctrl(client_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
              const_cast<char*>(name));
@@ -97,6 +102,34 @@ class TlsTest : public testing::Test, public TransportHandler, public SniSelecto
   Io last_ = Io::kWouldBlock;
   std::string got_;
 };
+
+// two.test speaks HTTP/2, one.test does not (TlsTest::ChooseTls).
+TEST_F(TlsTest, ChoosesTheProtocolByTheServerOfTheName) {
+  const struct {
+    const char* name;
+    std::string_view offer;
+    std::string_view chosen;
+  } rows[] = {{"two.test", "\x02h2\x08http/1.1", "h2"},
+              {"two.test", "\x08http/1.1\x02h2", "h2"},
+              {"two.test", "\x08http/1.1", "http/1.1"},
+              {"two.test", "", ""},
+              {"one.test", "\x02h2\x08http/1.1", "http/1.1"}};
+  for (const auto& row : rows) {
+    ready_ = -1;
+    Open();
+    if (!row.offer.empty()) OfferAlpn(row.offer);
+    Handshake(row.name);
+    ASSERT_EQ(ready_, 0) << transport_->ErrorText();
+    EXPECT_EQ(transport_->alpn(), row.chosen) << row.name << " " << row.offer;
+  }
+}
+
+TEST_F(TlsTest, RefusesAClientThatOffersOnlyWhatTheServerDoesNotSpeak) {
+  Open();
+  OfferAlpn("\x02h2");
+  Handshake("one.test");
+  EXPECT_EQ(ready_, EPROTO);
+}
 
 TEST_F(TlsTest, ShakesHandsAndCarriesBytesBothWays) {
   Open();
