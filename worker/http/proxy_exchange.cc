@@ -37,9 +37,11 @@ ProxyExchange::~ProxyExchange() { Stop(); }
 
 void ProxyExchange::Start(const conf::Location& location) {
   location_ = &location;
-  request_half_ = response_half_ = Half::kHead;
+  Enter(ProxyState::kFinding);
+  Enter(&request_half_, Half::kHead);
+  Enter(&response_half_, Half::kHead);
   body_dropped_ = false;
-  has_head_ = answers_ = false;
+  answer_ = Answer::kNone;
   decoder_.Reset();
   session_.End();
   sticky_cookie_ = {};
@@ -62,7 +64,7 @@ void ProxyExchange::ReadBodyOrGo() {
   if (request.framing.kind == proto::BodyKind::kChunked && location.proxy.http_version < 11)
     streamed_ = false;
   chunk_body_ = streamed_ && request.framing.kind == proto::BodyKind::kChunked;
-  state_ = State::kReadingBody;
+  Enter(ProxyState::kReadingBody);
   if (streamed_ || !body.whole()) return FirstPeer();
   if (has_body && !body.complete()) FindSessionEarly();
   body.Start(RequestBody::Mode::kBuffered, this);
@@ -129,13 +131,11 @@ bool ProxyExchange::Resolve(std::string_view host) {
     return false;
   }
   if (lookup_.Start(*resolver, host)) return UseResolved();
-  state_ = State::kResolving;
-  deadline_.Arm(location_->resolver->timeout);
+  Enter(ProxyState::kResolving);
   return false;
 }
 
 void ProxyExchange::OnResolved() {
-  deadline_.Disarm();
   if (UseResolved()) ReadBodyOrGo();
 }
 
@@ -163,14 +163,14 @@ void ProxyExchange::FailResolving(std::string_view host, ResolveError error) {
 }
 
 void ProxyExchange::FailWithoutPeer(int status) {
-  state_ = State::kIdle;
+  Enter(ProxyState::kIdle);
   GiveStickyCookie();
   exchange_.Finish(status);
 }
 
 bool ProxyExchange::FailsMatch() {
   if (!exchange_.match_failed()) return false;
-  state_ = State::kIdle;
+  End(Outcome::kOk);
   return exchange_.AnswersFailedMatch();
 }
 
@@ -202,8 +202,7 @@ void ProxyExchange::Connect() {
     }
     connection_.transport = std::move(connecting.transport);
     connection_.created_ms = runtime.loop.NowMs();
-    if (connecting.errnum == 0) return OnConnected();
-    deadline_.Arm(location_->proxy.connect_timeout);
+    connecting.errnum == 0 ? OnConnected() : Enter(ProxyState::kConnecting);
   };
   if (!https_) return await(PlainTransport::Connect(runtime.loop, peer_->address, options, this));
   if (!ChooseClientCertificate(exchange_, &tls)) return FailAtHome();
@@ -220,12 +219,12 @@ void ProxyExchange::RefuseConnection() {
 
 // The peer is not to blame, and another one would do no better.
 void ProxyExchange::FailAtHome() {
-  EndAttempt(Outcome::kStale, false);
+  EndAttempt(Outcome::kStale);
   FailWithoutPeer(500);
 }
 
 void ProxyExchange::OnReady(int errnum) {
-  if (state_ != State::kConnecting) return;
+  if (state_ != ProxyState::kConnecting) return;
   if (errnum != 0 && https_) {
     return Fail(kConnectionFailed,
                 static_cast<TlsTransport&>(*connection_.transport).SetupError(errnum), 0);
@@ -235,7 +234,6 @@ void ProxyExchange::OnReady(int errnum) {
 }
 
 void ProxyExchange::OnConnected() {
-  state_ = State::kTalking;
   exchange_.upstream_trace().last().connect_ms = ElapsedMs();
   parser_.Reset();
   framing_ = {};
@@ -243,29 +241,16 @@ void ProxyExchange::OnConnected() {
   filled_ = 0;
   block_.Reset();
   head_block_.Reset();
-  QueueRequest();
-  if (state_ != State::kTalking)
-    return;  // the body that has come already was broken: the client has its answer
-  connection_.transport->WantRead(true);
+  if (!QueueHead()) return;
+  Enter(ProxyState::kTalking);
+  QueueBody();
   FlushRequest();
 }
 
 void ProxyExchange::OnWritable() { FlushRequest(); }
 
-// One deadline at a time: sending while bytes wait for the peer, reading otherwise.
-void ProxyExchange::ArmDeadline() {
-  const conf::ProxySettings& proxy = location_->proxy;
-  if (paused_) return deadline_.Disarm();
-  const bool sending = !out_.empty();
-  if (!sending && request_half_ != Half::kDone && state_ != State::kTunnel &&
-      response_half_ == Half::kHead) {
-    return deadline_.Disarm();  // waiting for the client's body: its own deadline runs
-  }
-  deadline_.Arm(sending ? proxy.send_timeout : proxy.read_timeout);
-}
-
 void ProxyExchange::OnReadable() {
-  if (state_ == State::kIdle || state_ == State::kConnecting) return;
+  if (!RowOf(state_).reads_peer()) return;
   if (response_half_ == Half::kHead) return ReadHead();
   ReadBody();
 }
@@ -275,7 +260,7 @@ bool ProxyExchange::ReadMore(size_t limit, size_t* n) {
     case Io::kOk:
       received_ += *n;
       exchange_.upstream_trace().last().bytes_received += *n;
-      if (response_half_ == Half::kBody && state_ != State::kTunnel)
+      if (response_half_ == Half::kBody && state_ != ProxyState::kTunnel)
         exchange_.upstream_trace().last().response_length += *n;
       return true;
     case Io::kWouldBlock:
@@ -297,18 +282,31 @@ bool ProxyExchange::ReadMore(size_t limit, size_t* n) {
 }
 
 bool ProxyExchange::OnClientGone() {
-  if (state_ == State::kTunnel) return true;
-  return !location_->proxy.ignore_client_abort;
+  return RowOf(state_).ends_with_client() || !location_->proxy.ignore_client_abort;
 }
 
 void ProxyExchange::EndAttempt(Outcome outcome, bool keep) {
-  if (peer_ == nullptr) return;
-  if (std::exchange(answers_, false)) session_.OnResponseEnd(*peer_);
+  if (selection_.current != nullptr) AccountFor(outcome);
+  if (keep) {
+    ++connection_.requests;
+    upstream_->pool.Put(*peer_, std::move(connection_), location_);
+  }
+  Transport::Discard(std::move(connection_.transport));
+  connection_ = {};
+  out_.Clear();
+  pieces_.clear();
+  head_start_ = 0;
+}
+
+void ProxyExchange::AccountFor(Outcome outcome) {
+  if (answer_ == Answer::kUsed) {
+    answer_ = Answer::kHead;
+    session_.OnResponseEnd(*peer_);
+  }
   const uint64_t now = exchange_.runtime().loop.NowMs();
   UpstreamAttempt& attempt = exchange_.upstream_trace().last();
   attempt.response_ms = ElapsedMs();
   attempt.bytes_sent = out_.sent() - out_before_;
-  Peer& peer = *peer_;
   upstream_->queue.Wake();
   const AttemptResult result{.header_ms = attempt.header_ms,
                              .response_ms = attempt.response_ms,
@@ -318,26 +316,11 @@ void ProxyExchange::EndAttempt(Outcome outcome, bool keep) {
   if (upstream_->group.Done(selection_, outcome, now, result)) {
     LogUpstream(LogLevel::kWarn, fmt::format("upstream server temporarily disabled{}", Doing()), 0);
   }
-  if (keep) {
-    ++connection_.requests;
-    upstream_->pool.Put(peer, std::move(connection_), location_);
-  }
-  LetGoOfAttempt();
 }
 
-// All that an attempt holds, and all that could call back into it.
-void ProxyExchange::LetGoOfAttempt() {
-  attempt_timers_.Disarm();
-  endless_.Leave();
-  LeaveQueue();
-  lookup_.Cancel();
-  Transport::Discard(std::move(connection_.transport));
-  connection_ = {};
-  out_.Clear();
-  pieces_.clear();
-  head_start_ = 0;
-  paused_ = client_is_slow_ = is_websocket_ = false;
-  state_ = State::kIdle;
+void ProxyExchange::End(Outcome outcome, bool keep) {
+  EndAttempt(outcome, keep);
+  Enter(ProxyState::kIdle);
 }
 
 AttemptFacts ProxyExchange::Facts() const {
@@ -366,49 +349,16 @@ void ProxyExchange::Fail(const Failure& failure, std::string_view what, int errn
   const bool stale = from_pool_ && failure.condition == conf::kNextError &&
                      response_half_ == Half::kHead && received_ == 0;
   const AttemptFacts before = Facts();
-  EndAttempt(stale ? Outcome::kStale : Outcome::kFailed, false);
+  EndAttempt(stale ? Outcome::kStale : Outcome::kFailed);
   if (timed_out) LogUpstream(LogLevel::kError, line, errnum);
   AttemptFacts facts = before;
   facts.tries_left = selection_.tries;
   if (MayTryNext(failure.condition, facts, location_->proxy.next_upstream)) return NextPeer();
-  state_ = State::kIdle;
-  GiveStickyCookie();
-  exchange_.Finish(failure.status);
-}
-
-void ProxyExchange::OnTimer() {
-  switch (state_) {
-    case State::kResolving: {
-      lookup_.Cancel();
-      ProxyUrl url;
-      ParseProxyUrl(target_storage_, &url);
-      return FailResolving(url.host, ResolveError::kTimeout);
-    }
-    case State::kQueued:
-      return FailQueued("upstream queue timed out");
-    case State::kConnecting:
-      if (!https_) return Fail(kTimedOut, "upstream timed out", ETIMEDOUT);
-      return Fail(kTimedOut,
-                  static_cast<TlsTransport&>(*connection_.transport).SetupError(ETIMEDOUT), 0);
-    case State::kTalking:
-      if (response_half_ == Half::kHead) return Fail(kTimedOut, "upstream timed out", ETIMEDOUT);
-      LogUpstream(LogLevel::kError, "upstream timed out while reading upstream", ETIMEDOUT);
-      return BreakResponse({});
-    case State::kTunnel:
-      LogUpstream(LogLevel::kInfo, "upstream timed out while proxying upgraded connection",
-                  ETIMEDOUT);
-      return EndTunnel();
-    default:
-      return;
-  }
+  FailWithoutPeer(failure.status);
 }
 
 void ProxyExchange::Stop() {
-  if (selection_.current != nullptr) {
-    EndAttempt(Outcome::kOk, false);
-  } else {
-    LetGoOfAttempt();
-  }
+  if (state_ != ProxyState::kIdle) End(Outcome::kOk);
 }
 
 void ProxyExchange::Reset() {
@@ -425,14 +375,14 @@ void ProxyExchange::Reset() {
   filled_ = 0;
   spool_.Reset();
   ReturnPipe();
-  has_head_ = false;
+  answer_ = Answer::kNone;
   decoder_.Reset();  // its trailers were of the response that has ended
   streamed_ = chunk_body_ = body_dropped_ = body_complete_ = false;
   assert(quiet());
 }
 
 bool ProxyExchange::quiet() const {
-  return state_ == State::kIdle && !attempt_timers_.armed() && !endless_.joined() &&
+  return state_ == ProxyState::kIdle && !attempt_timers_.armed() && !endless_.joined() &&
          session_.quiet() && !lookup_.waiting() && queue_ticket_ == 0 &&
          connection_.transport == nullptr && selection_.current == nullptr && !selection_.set &&
          held_.empty() && pipe_ == nullptr && out_.empty();
@@ -443,7 +393,7 @@ int64_t ProxyExchange::ElapsedMs() const {
 }
 
 std::string_view ProxyExchange::Doing() const {
-  if (state_ != State::kTalking) return " while connecting to upstream";
+  if (state_ != ProxyState::kTalking) return " while connecting to upstream";
   return request_half_ != Half::kDone ? " while sending request to upstream"
                                       : " while reading response header from upstream";
 }

@@ -6,9 +6,12 @@
 // response from it. An early response leaves the request half behind; a tunnel has both in `body`
 // until one side closes.
 //
-// What it holds belongs to an attempt or to the request, and each has one place that lets go of it:
-// LetGoOfAttempt and Reset. Nothing may call back into an attempt that is over; quiet() says that
-// nothing can.
+// Where it is, is a row of proxy_states.h, and Enter the one door: no timer is armed and no reading
+// of the peer changed but by Enter, and by Watch and UpdateReading for the row that is entered.
+// What it holds belongs to a state, to an attempt or to the request, and each has one place that
+// lets go of it: Enter, EndAttempt and Reset. Nothing may call back into an attempt that is over;
+// quiet() says that nothing can. It ends in one direction: the attempt, the state, and then, as the
+// last thing that is done, the exchange.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +28,7 @@
 #include "proto/websocket.h"
 #include "worker/http/endless.h"
 #include "worker/http/next_upstream.h"
+#include "worker/http/proxy_states.h"
 #include "worker/http/request_body.h"
 #include "worker/http/spool_file.h"
 #include "worker/net/output_queue.h"
@@ -40,6 +44,7 @@ namespace limpet::worker {
 
 class Exchange;
 class UrlGroup;
+struct PeerChoice;
 struct UpstreamTarget;
 class UpstreamRuntime;
 
@@ -64,7 +69,9 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool quiet() const;  // nothing is under way, and nothing is held
 
   // For variables and headers.
-  const proto::ResponseHead* upstream_head() const { return has_head_ ? &parser_.head() : nullptr; }
+  const proto::ResponseHead* upstream_head() const {
+    return answer_ != Answer::kNone ? &parser_.head() : nullptr;
+  }
   const proto::HeaderList* upstream_trailers() const {
     return decoder_.done() ? &decoder_.trailers() : nullptr;
   }
@@ -72,30 +79,11 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   std::string_view proxy_port() const { return proxy_port_; }
   const StickyState& sticky_state() const { return session_.state(); }
   const Peer* peer() const { return peer_; }
-  std::string_view sticky_cookie() const { return sticky_cookie_; }
-  const conf::ProxyPass& pass() const { return location_->proxy.pass; }
-  std::string_view evaluated_uri() const {
-    return evaluated_uri_;
-  }  // of a proxy_pass with variables; "" if it has none
   // The URL that is asked for, for error lines: of the peer, or of the group while none could be
   // had; "" before that.
   std::string LoggedUrl() const;
-  bool keeps_connection() const { return keep_upstream_; }
-  bool is_https() const { return https_; }
-  bool body_is_streamed() const { return streamed_; }
 
  private:
-  enum class State : uint8_t {
-    kIdle,
-    kResolving,
-    kReadingBody,
-    kQueued,  // all servers that may have it are full
-    kConnecting,
-    kTalking,
-    kTunnel
-  };
-  enum class Half : uint8_t { kHead, kBody, kDone };
-
   // TransportHandler
   void OnReady(int errnum) override;
   void OnReadable() override;
@@ -105,6 +93,19 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnBodyPiece(Slice piece) override;
   void OnBodyPause() override;
 
+  // The doors.
+  void Enter(ProxyState next);
+  void Enter(Half* half, Half next);
+  void LeaveState();
+  void Watch();  // starts the deadline of what is awaited now
+  ProxyClock Clock() const;
+  void UpdateReading();  // anew: whether the client and the rate let us read
+  void OnClientStaysBlocked();
+  void OnTimer();
+  uint64_t QueueTimeLeft() const;
+  bool ClientIsFull() const;
+
+  const conf::ProxyPass& pass() const { return location_->proxy.pass; }
   void UseGroup(std::shared_ptr<UrlGroup> group);
   bool FindUpstream();  // false: the exchange has ended, or a name is being resolved
   bool Resolve(std::string_view host);
@@ -116,10 +117,10 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   [[gnu::cold]] void FailWithoutBody();
   void FirstPeer();
   void NextPeer();
+  void BeginAttempt(const PeerChoice& choice);
   void UsePeer(Peer& peer);
   void WaitForPeer();
   void OnQueueTurn();
-  void LeaveQueue();
   [[gnu::cold]] void FailQueued(std::string_view why);
   void RefusePeers(int code, bool by_policy);
   std::string_view StickyWord() const;
@@ -127,7 +128,9 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   [[gnu::cold]] void RefuseConnection();
   [[gnu::cold]] void FailAtHome();
   void OnConnected();
-  void QueueRequest();
+  bool QueueHead();  // false: the exchange has ended
+  void QueueBody();
+  bool SendsBody() const;  // which has been read
   void RefuseRequest(std::string_view unfit);
   void QueueChunk();
   void QueuePiece(const Slice& piece);
@@ -164,15 +167,12 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnPeerEof();
   void FinishResponse();
   [[gnu::cold]] void BreakResponse(std::string_view why);  // the body cannot be completed any more
-  void EndAttempt(Outcome outcome, bool keep);
-  void LetGoOfAttempt();
+  void EndAttempt(Outcome outcome, bool keep = false);
+  void AccountFor(Outcome outcome);
+  void End(Outcome outcome, bool keep = false);  // of the attempt and of all: kIdle
   [[gnu::cold]] void Fail(const Failure& failure, std::string_view what, int errnum);
   [[gnu::cold]] void FailWithoutPeer(int status);
   bool FailsMatch();  // a regular expression has failed: nothing is sent, 500 is the answer
-  void OnTimer();
-  void ArmDeadline();
-  void UpdateReading();
-  void OnClientStaysBlocked();
   AttemptFacts Facts() const;
   int64_t ElapsedMs() const;       // since this attempt began
   std::string_view Doing() const;  // for error lines: " while connecting to upstream" and so on
@@ -185,7 +185,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   UpstreamRuntime* upstream_ = nullptr;
   Lookup lookup_;
   std::vector<std::shared_ptr<UrlGroup>> held_;  // whose peers this exchange and its log line name
-  State state_ = State::kIdle;
+  ProxyState state_ = ProxyState::kIdle;
   Half request_half_ = Half::kHead;
   Half response_half_ = Half::kHead;
 
@@ -224,8 +224,11 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   size_t filled_ = 0;
   size_t head_start_ = 0;  // behind interim heads
   BlockRef head_block_;    // holds the head's bytes while the exchange lives
-  bool has_head_ = false;
-  bool answers_ = false;    // the head is the one to use: no other peer is asked
+  enum class Answer : uint8_t {
+    kNone,
+    kHead,  // it has a head
+    kUsed   // which is the one to use: no other peer is asked
+  } answer_ = Answer::kNone;
   uint64_t remaining_ = 0;  // of a body with a length
   uint64_t received_ = 0;   // bytes of this response, for proxy_limit_rate
   uint64_t limit_rate_ = 0;

@@ -20,18 +20,21 @@ void ProxyExchange::FirstPeer() {
   session_.Find(upstream_->sticky.get());
   if (FailsMatch()) return;
   queued_ms_ = 0;
-  // Who comes later does not overtake.
+  // Requests already queued go first.
   if (upstream_->queue.size() > 0) upstream_->queue.GiveTurns();
   NextPeer();
 }
 
 void ProxyExchange::NextPeer() {
-  state_ = State::kConnecting;
-  request_half_ = response_half_ = Half::kHead;
-  has_head_ = answers_ = false;
+  Enter(ProxyState::kChoosing);
+  Enter(&request_half_, Half::kHead);
+  Enter(&response_half_, Half::kHead);
+  answer_ = Answer::kNone;
   attempt_started_ms_ = exchange_.runtime().loop.NowMs();
-  const PeerChoice choice =
-      ChoosePeer(*upstream_, selection_, session_.state(), attempt_started_ms_);
+  BeginAttempt(ChoosePeer(*upstream_, selection_, session_.state(), attempt_started_ms_));
+}
+
+void ProxyExchange::BeginAttempt(const PeerChoice& choice) {
   peer_ = choice.peer;
   switch (choice.kind) {
     case PeerChoice::Kind::kPeer:
@@ -53,36 +56,29 @@ void ProxyExchange::UsePeer(Peer& peer) {
 void ProxyExchange::WaitForPeer() {
   const conf::Queue& queue = upstream_->group.conf().queue;
   if (queue.limit == 0) return RefusePeers(502, false);
-  const uint64_t now = exchange_.runtime().loop.NowMs();
-  if (queued_ms_ == 0) queued_ms_ = now;
-  const uint64_t until = queued_ms_ + Ms(queue.timeout);
-  if (now >= until) return FailQueued("upstream queue timed out");
+  if (queued_ms_ == 0) queued_ms_ = attempt_started_ms_;
+  if (QueueTimeLeft() == 0) return FailQueued("upstream queue timed out");
   queue_ticket_ = upstream_->queue.Join(Callback::To<&ProxyExchange::OnQueueTurn>(this));
   if (queue_ticket_ == 0) return FailQueued("upstream queue is full");
-  state_ = State::kQueued;
-  deadline_.Arm(until - now);
+  Enter(ProxyState::kQueued);
+}
+
+uint64_t ProxyExchange::QueueTimeLeft() const {
+  const uint64_t until = queued_ms_ + Ms(upstream_->group.conf().queue.timeout);
+  const uint64_t now = exchange_.runtime().loop.NowMs();
+  return until > now ? until - now : 0;
 }
 
 void ProxyExchange::OnQueueTurn() {
   const uint64_t now = exchange_.runtime().loop.NowMs();
   const PeerChoice choice = ChoosePeer(*upstream_, selection_, session_.state(), now);
   if (choice.kind == PeerChoice::Kind::kWait) return;
-  LeaveQueue();
-  deadline_.Disarm();
-  state_ = State::kConnecting;
+  Enter(ProxyState::kChoosing);
   attempt_started_ms_ = now;
-  peer_ = choice.peer;
-  if (choice.kind == PeerChoice::Kind::kPeer) return UsePeer(*choice.peer);
-  RefusePeers(choice.code, choice.by_policy);
-}
-
-void ProxyExchange::LeaveQueue() {
-  if (queue_ticket_ != 0) upstream_->queue.Leave(queue_ticket_);
-  queue_ticket_ = 0;
+  BeginAttempt(choice);
 }
 
 void ProxyExchange::FailQueued(std::string_view why) {
-  LeaveQueue();
   LogUpstream(LogLevel::kError, fmt::format("{} while connecting to upstream", why), 0);
   UpstreamAttempt& attempt = exchange_.upstream_trace().Begin(upstream_->group.conf().name);
   attempt.status = 502;

@@ -13,37 +13,17 @@ namespace {
 constexpr size_t kUpstreamHighWater =
     64 * 1024;  // bytes that wait for a slow peer before the client has to wait, too
 
-// While a request is written, its variables know what other groups have answered and nothing of
-// the group that it goes to: nginx writes it before it chooses a peer, and once for all of them.
-class WithoutThisGroup {
- public:
-  explicit WithoutThisGroup(UpstreamTrace& trace) : trace_(trace), all_(std::move(trace)) {
-    const auto& attempts = all_.attempts();
-    size_t others = attempts.size() - 1;
-    while (others > 0 && !attempts[others].after_redirect) --others;
-    trace_.Reset();
-    for (size_t i = 0; i < others; ++i) trace_.Begin(attempts[i].peer) = attempts[i];
-  }
-  ~WithoutThisGroup() { trace_ = std::move(all_); }
-  WithoutThisGroup(const WithoutThisGroup&) = delete;
-  WithoutThisGroup& operator=(const WithoutThisGroup&) = delete;
-
- private:
-  UpstreamTrace& trace_;
-  UpstreamTrace all_;
-};
-
 }  // namespace
 
 void ProxyExchange::OnBodyReady() {
-  if (state_ == State::kReadingBody) return FirstPeer();
+  if (state_ == ProxyState::kReadingBody) return FirstPeer();
   if (!streamed_ || body_complete_) return;
   body_complete_ = true;  // streamed: the client has sent all
   if (chunk_body_) {
     QueueChunk();
     out_.Append("0\r\n\r\n");
   }
-  if (state_ == State::kTalking) FlushRequest();
+  if (state_ == ProxyState::kTalking) FlushRequest();
 }
 
 void ProxyExchange::QueuePiece(const Slice& piece) {
@@ -64,12 +44,12 @@ void ProxyExchange::QueueChunk() {
 
 void ProxyExchange::OnBodyPause() {
   QueueChunk();
-  if (state_ == State::kTalking || state_ == State::kTunnel) FlushRequest();
+  if (RowOf(state_).reads_peer()) FlushRequest();
 }
 
 void ProxyExchange::OnBodyPiece(Slice piece) {
-  if (state_ == State::kIdle) return;  // answered early: the rest is of no use
-  if (chunk_body_ && state_ != State::kTunnel) {
+  if (!RowOf(state_).takes_body()) return;  // answered early: the rest is of no use
+  if (chunk_body_ && state_ != ProxyState::kTunnel) {
     Slice* const last = pieces_.empty() ? nullptr : &pieces_.back();
     if (!joiner_.Join(exchange_.runtime().blocks, last, &piece))
       pieces_.push_back(std::move(piece));
@@ -92,15 +72,20 @@ void ProxyExchange::RefuseRequest(std::string_view unfit) {
                           unfit),
               0);
   exchange_.upstream_trace().last().status = 500;
+  End(Outcome::kOk);
   exchange_.Finish(500);
 }
 
-void ProxyExchange::QueueRequest() {
+bool ProxyExchange::SendsBody() const {
+  return location_->proxy.pass_request_body && !location_->proxy.set_body &&
+         exchange_.body().whole();
+}
+
+bool ProxyExchange::QueueHead() {
   const Request& request = exchange_.request();
   RequestBody& body = exchange_.body();
   UpstreamBody framing;
-  const bool sends_body =
-      location_->proxy.pass_request_body && !location_->proxy.set_body && body.whole();
+  const bool sends_body = SendsBody();
   if (streamed_) {
     framing.chunked = chunk_body_;
     if (!chunk_body_) framing.length = static_cast<int64_t>(request.framing.length);
@@ -115,39 +100,43 @@ void ProxyExchange::QueueRequest() {
   body_complete_ = false;
   std::string_view unfit;
   {
-    const WithoutThisGroup scope(exchange_.upstream_trace());
+    const UpstreamTrace::OthersOnly scope(exchange_.upstream_trace());
     upstream_method_ = UpstreamMethod(exchange_);
     unfit = BuildUpstreamRequest(exchange_, proxy_host_, request_uri_, framing, &out_);
   }
-  if (FailsMatch()) return;
-  if (!unfit.empty()) return RefuseRequest(unfit);
+  if (FailsMatch()) return false;
+  if (unfit.empty()) return true;
+  RefuseRequest(unfit);
+  return false;
+}
+
+void ProxyExchange::QueueBody() {
+  Enter(&request_half_, Half::kBody);
+  RequestBody& body = exchange_.body();
   if (streamed_) {
-    request_half_ = Half::kBody;
-    if (exchange_.body().mode() == RequestBody::Mode::kIdle)
-      exchange_.body().Start(RequestBody::Mode::kStreamed, this);
+    if (body.mode() == RequestBody::Mode::kIdle) body.Start(RequestBody::Mode::kStreamed, this);
   } else {
-    if (sends_body) body.AppendTo(&out_);
+    if (SendsBody()) body.AppendTo(&out_);
     body_complete_ = true;
-    request_half_ = Half::kBody;
   }
 }
 
 void ProxyExchange::FlushRequest() {
-  if (state_ != State::kTalking && state_ != State::kTunnel) return;
+  if (!RowOf(state_).reads_peer()) return;
   Transport& transport = *connection_.transport;
   switch (out_.Flush(transport)) {
     case FlushResult::kDrained:
       if (streamed_ && out_.sent() > out_before_) body_dropped_ = true;
-      if (state_ == State::kTunnel || !body_complete_) {
+      if (state_ == ProxyState::kTunnel || !body_complete_) {
         exchange_.body().Pause(false);
-      } else {
-        request_half_ = Half::kDone;
+      } else if (request_half_ != Half::kDone) {
+        Enter(&request_half_, Half::kDone);
       }
       break;
     case FlushResult::kBlocked:
       if (streamed_ && out_.sent() > out_before_) body_dropped_ = true;
       transport.WantWrite(true);
-      if ((state_ == State::kTunnel || streamed_) && out_.size() >= kUpstreamHighWater)
+      if ((state_ == ProxyState::kTunnel || streamed_) && out_.size() >= kUpstreamHighWater)
         exchange_.body().Pause(true);
       break;
     case FlushResult::kError:
@@ -156,12 +145,12 @@ void ProxyExchange::FlushRequest() {
         return Fail(kConnectionFailed, "writev() failed", transport.errnum());
       }
       out_.Clear();
-      request_half_ = Half::kDone;
+      if (request_half_ != Half::kDone) Enter(&request_half_, Half::kDone);
       keep_upstream_ = false;
       if (streamed_) exchange_.body().Pause(true);
       break;
   }
-  ArmDeadline();
+  Watch();
 }
 
 }  // namespace limpet::worker

@@ -22,8 +22,6 @@ size_t HighWater(const conf::ProxySettings& proxy) {
   return std::clamp(buffers, kLeastInMemory, kMostInMemory);
 }
 
-constexpr uint64_t kPatienceMs = 50;  // that a client may be behind before its bytes are spooled
-
 }  // namespace
 
 // A long body that nobody looks into moves from socket to socket inside the kernel. False: read it.
@@ -76,7 +74,7 @@ void ProxyExchange::ReadBody() {
   const std::string_view bytes(block_.data() + filled_, n);
   filled_ += n;
   OnBodyBytes(bytes);
-  if (state_ == State::kIdle || response_half_ != Half::kBody) return;
+  if (state_ == ProxyState::kIdle || response_half_ != Half::kBody) return;
   PassOn();
   UpdateReading();
 }
@@ -112,7 +110,7 @@ void ProxyExchange::OnBodyBytes(std::string_view bytes) {
       }
       remaining_ -= bytes.size();
       ForwardBody(bytes);
-      if (remaining_ == 0 && state_ != State::kIdle) FinishResponse();
+      if (remaining_ == 0 && state_ != ProxyState::kIdle) FinishResponse();
       return;
     }
     case proto::BodyKind::kChunked: {
@@ -143,8 +141,8 @@ void ProxyExchange::ForwardBody(std::string_view bytes) {
   if (is_websocket_ && LeaveTunnel(bytes)) return;
   ResponseWriter& writer = exchange_.writer();
   const conf::ProxySettings& proxy = location_->proxy;
-  const bool may_spool = buffering_ && state_ != State::kTunnel && proxy.max_temp_file_size > 0 &&
-                         !writer.is_filtered();
+  const bool may_spool = buffering_ && state_ != ProxyState::kTunnel &&
+                         proxy.max_temp_file_size > 0 && !writer.is_filtered();
   const bool client_is_slow =
       spool_.size() > 0 || exchange_.stream().output().memory() + bytes.size() >
                                proxy.buffers_size * static_cast<size_t>(proxy.buffers_count);
@@ -169,39 +167,15 @@ uint64_t ProxyExchange::RateBudget() {
                        received_);
 }
 
+// As much of the response waits for the client as may.
+bool ProxyExchange::ClientIsFull() const {
+  const size_t most = CanSpool() ? 4 * kMostInMemory : HighWater(location_->proxy);
+  return exchange_.writer().BodyHoldsBack() || exchange_.stream().output().memory() >= most;
+}
+
 bool ProxyExchange::CanSpool() const {
-  return buffering_ && state_ == State::kTalking && !exchange_.writer().is_filtered() &&
+  return buffering_ && state_ == ProxyState::kTalking && !exchange_.writer().is_filtered() &&
          spool_.size() + kMostInMemory <= location_->proxy.max_temp_file_size;
-}
-
-// Reads on, or not: a slow client and proxy_limit_rate hold the peer back.
-void ProxyExchange::UpdateReading() {
-  if (state_ != State::kTalking && state_ != State::kTunnel) return;
-  if (response_half_ != Half::kBody) return;
-  const bool full = exchange_.writer().BodyHoldsBack() ||
-                    exchange_.stream().output().memory() >=
-                        (CanSpool() ? 4 * kMostInMemory : HighWater(location_->proxy));
-  const bool rate_reached = limit_rate_ > 0 && RateBudget() == 0;
-  // A client that is behind for a moment is waited for: its bytes stay where the processor has them
-  // at hand.
-  const bool behind = exchange_.stream().blocked() && !client_is_slow_;
-  if (behind && !patience_.armed()) patience_.Arm(kPatienceMs);
-  paused_ = full || rate_reached || behind;
-  if (rate_reached) rate_.Arm(100);
-  connection_.transport->WantRead(!paused_);
-  ArmDeadline();
-}
-
-void ProxyExchange::OnClientStaysBlocked() {
-  client_is_slow_ = exchange_.stream().blocked();
-  UpdateReading();
-}
-
-void ProxyExchange::OnClientDrained() {
-  if (state_ == State::kIdle) return;
-  client_is_slow_ = false;
-  patience_.Disarm();
-  UpdateReading();
 }
 
 void ProxyExchange::OnPeerEof() {
@@ -210,7 +184,7 @@ void ProxyExchange::OnPeerEof() {
         kConnectionFailed,
         "upstream prematurely closed connection while reading response header from upstream", 0);
   }
-  if (state_ == State::kTunnel) return EndTunnel();
+  if (state_ == ProxyState::kTunnel) return EndTunnel();
   if (framing_.kind == proto::BodyKind::kUntilClose) {
     keep_upstream_ = false;
     return FinishResponse();
@@ -220,19 +194,19 @@ void ProxyExchange::OnPeerEof() {
 }
 
 void ProxyExchange::FinishResponse() {
-  response_half_ = Half::kDone;
+  Enter(&response_half_, Half::kDone);
   const bool request_done = request_half_ == Half::kDone && out_.empty() && body_complete_;
   const bool keep = keep_upstream_ && request_done && parser_.head().keep_alive() &&
                     framing_.kind != proto::BodyKind::kUntilClose;
-  EndAttempt(Outcome::kOk, keep);
+  End(Outcome::kOk, keep);
   exchange_.writer().EndBody();
   exchange_.Complete();
 }
 
 void ProxyExchange::BreakResponse(std::string_view why) {
-  response_half_ = Half::kDone;  // whoever reads must not go on: the connection is gone
+  Enter(&response_half_, Half::kDone);  // stop reading: the connection is gone
   if (!why.empty()) LogUpstream(LogLevel::kError, why, 0);
-  EndAttempt(Outcome::kOk, false);
+  End(Outcome::kOk);
   exchange_.Flush();  // what came is passed on; the end is missing, and the client sees that
   exchange_.AbandonAfterFlush();
 }

@@ -49,7 +49,7 @@ void ProxyExchange::ParseHead() {
     const size_t begin = head_start_;
     switch (parser_.Parse(block_.data() + begin, filled_ - begin, limit)) {
       case proto::HeadStatus::kIncomplete:
-        if (filled_ < block_.capacity()) return ArmDeadline();
+        if (filled_ < block_.capacity()) return Watch();
         return Fail(kBadResponse,
                     "upstream sent too big header while reading response header from upstream", 0);
       case proto::HeadStatus::kError:
@@ -61,7 +61,7 @@ void ProxyExchange::ParseHead() {
     PassEarlyHints(exchange_, parser_.head());
     head_start_ += parser_.consumed();  // 100, 102, 103: the final one follows (RFC 9110 15.2)
     parser_.Reset();
-    if (head_start_ == filled_) return ArmDeadline();
+    if (head_start_ == filled_) return Watch();
   }
   OnHead();
 }
@@ -69,7 +69,7 @@ void ProxyExchange::ParseHead() {
 void ProxyExchange::OnHead() {
   const proto::ResponseHead& head = parser_.head();
   head_block_ = block_;
-  has_head_ = true;
+  answer_ = Answer::kHead;
   UpstreamAttempt& attempt = exchange_.upstream_trace().last();
   attempt.status = head.status;
   attempt.header_ms = ElapsedMs();
@@ -85,7 +85,7 @@ void ProxyExchange::OnHead() {
   }
   if (TryOtherPeerForStatus()) return;
   upstream_->group.Answered(selection_, exchange_.runtime().loop.NowMs());
-  answers_ = true;
+  answer_ = Answer::kUsed;
   if (Intercept()) return;
   session_.OnResponseHead(*peer_);
   if (HandleAccelHeaders()) return;
@@ -112,8 +112,7 @@ bool ProxyExchange::TryOtherPeerForStatus() {
   facts.tries_left -= 1;  // this attempt's own has not been taken yet
   if (!MayTryNext(condition, facts, location_->proxy.next_upstream)) return false;
   EndAttempt(condition == conf::kNext403 || condition == conf::kNext404 ? Outcome::kNext
-                                                                        : Outcome::kFailed,
-             false);
+                                                                        : Outcome::kFailed);
   NextPeer();
   return true;
 }
@@ -161,7 +160,7 @@ void ProxyExchange::FollowAccelRedirect(std::string_view value) {
         break;
     }
   }
-  EndAttempt(Outcome::kOk, false);
+  End(Outcome::kOk);
   Request& request = exchange_.request();
   if (target.starts_with('@')) return exchange_.GoToNamed(target);
   if (request.method != proto::Method::kHead) {
@@ -193,7 +192,7 @@ bool ProxyExchange::Intercept() {
   if (!has_page) return false;
   if (status == 401) CopyChallenges(exchange_, parser_.head().headers);
   GiveStickyCookie();
-  EndAttempt(Outcome::kOk, false);
+  End(Outcome::kOk);
   exchange_.Finish(status);
   return true;
 }
@@ -232,7 +231,7 @@ void ProxyExchange::StartBody() {
   if (framing_.kind == proto::BodyKind::kTunnel) return StartTunnel();
   if (!exchange_.writer().SendHead()) return;
   EnterSession();
-  response_half_ = Half::kBody;
+  Enter(&response_half_, Half::kBody);
   remaining_ = framing_.length;
   limit_rate_ = EvaluateSize(exchange_, location_->proxy.limit_rate);
   if (limit_rate_ > 0) body_started_ms_ = exchange_.runtime().loop.NowMs();
@@ -246,7 +245,7 @@ void ProxyExchange::StartBody() {
   }
   exchange_.upstream_trace().last().response_length = rest.size();
   if (!rest.empty()) OnBodyBytes(rest);
-  if (state_ == State::kTalking && response_half_ == Half::kBody) {
+  if (state_ == ProxyState::kTalking && response_half_ == Half::kBody) {
     constexpr uint64_t kWorthAPipe = 64 * 1024;
     const bool splices = framing_.kind == proto::BodyKind::kLength && remaining_ >= kWorthAPipe &&
                          limit_rate_ == 0 && exchange_.writer().CanSplice() &&

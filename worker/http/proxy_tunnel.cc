@@ -25,27 +25,27 @@ void ProxyExchange::StartTunnel() {
   if (!exchange_.writer().SendHead()) return;
   EnterSession();
   session_.Renew();
-  state_ = State::kTunnel;
+  Enter(ProxyState::kTunnel);
   const auto* protocol = parser_.head().headers.Find(proto::HeaderId::kUpgrade);
   is_websocket_ = protocol != nullptr && EqualsIgnoreCase(protocol->value, "websocket");
   frames_.Reset();
   looks_since_drained_ = 0;
   upstream_->endless.Join(endless_, *peer_);
-  response_half_ = Half::kBody;
+  Enter(&response_half_, Half::kBody);
   const std::string_view rest(block_.data() + head_start_ + parser_.consumed(),
                               filled_ - head_start_ - parser_.consumed());
   exchange_.stream().StartTunnel();
   exchange_.body().StartTunnel(this);
   if (!rest.empty()) ForwardBody(rest);
   exchange_.stream().Flush();
-  if (state_ != State::kTunnel) return;
+  if (state_ != ProxyState::kTunnel) return;
   exchange_.stream().WantBody(true);
-  if (state_ != State::kTunnel) return;
+  if (state_ != ProxyState::kTunnel) return;
   UpdateReading();
 }
 
 void ProxyExchange::EndTunnel() {
-  EndAttempt(Outcome::kOk, false);
+  End(Outcome::kOk);
   exchange_.stream().CloseAfterResponse();
   exchange_.Complete();
 }
@@ -65,7 +65,7 @@ void ProxyExchange::OnDrainOver() {
   LogUpstream(LogLevel::kInfo,
               "the drain of the server is over, its connection is ended while reading upstream", 0);
   keep_upstream_ = false;
-  if (state_ == State::kTunnel) {
+  if (state_ == ProxyState::kTunnel) {
     if (is_websocket_ && !waits) exchange_.writer().WriteBody({}, proto::kGoingAway);
     return EndTunnel();
   }

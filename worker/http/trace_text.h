@@ -6,14 +6,14 @@
 
 #include <algorithm>
 #include <iterator>
-#include <vector>
+#include <span>
 
 #include "worker/http/upstream_trace.h"
 
 namespace limpet::worker {
 
 template <class Append>
-void AppendAttempts(const std::vector<UpstreamAttempt>& attempts, fmt::memory_buffer* out,
+void AppendAttempts(std::span<const UpstreamAttempt> attempts, fmt::memory_buffer* out,
                     Append append) {
   for (size_t i = 0; i < attempts.size(); ++i) {
     if (i > 0) out->append(std::string_view(attempts[i].after_redirect ? " : " : ", "));

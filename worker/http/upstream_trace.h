@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,24 +27,43 @@ struct UpstreamAttempt {
 
 class UpstreamTrace {
  public:
+  // While it lives, what other groups have answered is all that can be seen: a request is written
+  // as nginx does it, before a peer is chosen and once for all peers of a group.
+  class OthersOnly {
+   public:
+    explicit OthersOnly(UpstreamTrace& trace) : trace_(trace) { trace_.hides_group_ = true; }
+    ~OthersOnly() { trace_.hides_group_ = false; }
+    OthersOnly(const OthersOnly&) = delete;
+    OthersOnly& operator=(const OthersOnly&) = delete;
+
+   private:
+    UpstreamTrace& trace_;
+  };
+
   UpstreamAttempt& Begin(std::string_view peer) {
+    if (new_group_) group_ = attempts_.size();
     attempts_.push_back(
         {.peer = peer, .sticky = {}, .after_redirect = new_group_ && !attempts_.empty()});
     new_group_ = false;
     return attempts_.back();
   }
   void NewGroup() { new_group_ = true; }
-  bool empty() const { return attempts_.empty(); }
+  bool empty() const { return attempts().empty(); }
   UpstreamAttempt& last() { return attempts_.back(); }
-  const std::vector<UpstreamAttempt>& attempts() const { return attempts_; }
+  std::span<const UpstreamAttempt> attempts() const {
+    return {attempts_.data(), hides_group_ ? group_ : attempts_.size()};
+  }
   void Reset() {
     attempts_.clear();
+    group_ = 0;
     new_group_ = false;
   }
 
  private:
   std::vector<UpstreamAttempt> attempts_;
+  size_t group_ = 0;  // the first of the present group
   bool new_group_ = false;
+  bool hides_group_ = false;
 };
 
 }  // namespace limpet::worker
