@@ -3,13 +3,13 @@ import socket
 import struct
 import threading
 
-from ports import free_port
+from listener import Listener
 
 FINE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine"
 PAUSE = 0.02  # so that what follows is another segment; nothing depends on it
 
 
-class Scripted:
+class Scripted(Listener):
     """`play(steps)`: what the next request gets. A step is (mark, bytes):
 
     `<` says the bytes, `<early` says them before there is a request, `<more` in a segment of its own, `<slowly` byte by
@@ -17,54 +17,24 @@ class Scripted:
     """
 
     def __init__(self):
-        self.port = free_port()
         self.asked = 0
         self._steps = None
-        self._open = 0
-        self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
     def play(self, steps):
         self.asked, self._steps = 0, list(steps)
 
-    def is_alone(self):
-        return self._open == 0
-
-    def stop(self):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._count(1)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
     def _serve(self, connection):
-        try:
-            with connection:
-                if self._steps and self._steps[0][0] == "<early":
-                    self.asked, steps, self._steps = 1, self._steps, None
-                    self._answer(connection, steps)
+        if self._steps and self._steps[0][0] == "<early":
+            self.asked, steps, self._steps = 1, self._steps, None
+            self._answer(connection, steps)
+            return
+        with connection.makefile("rb") as stream:
+            while read_request(stream):
+                self.asked += 1
+                steps, self._steps = self._steps, None
+                if not self._answer(connection, [("<", FINE)] if steps is None else steps):
                     return
-                stream = connection.makefile("rb")
-                while read_request(stream):
-                    self.asked += 1
-                    steps, self._steps = self._steps, None
-                    if not self._answer(connection, [("<", FINE)] if steps is None else steps):
-                        return
-        except (OSError, ValueError):
-            pass
-        finally:
-            self._count(-1)
-
-    def _count(self, more):
-        with self._lock:
-            self._open += more
 
     def _answer(self, connection, steps):
         """False if that was its end."""

@@ -3,25 +3,20 @@
 An outcome is `STATUS… [+] | METHOD TARGET [FIELDS] BODY | …`: the answers, whether the connection was kept, and each
 request that a backend has read which takes nothing but the strictest form.
 """
-import concurrent.futures
 import re
 
 import pytest
 
 import tables
 import wire
-from daemon import Limpet
-from oracle import Nginx, oracle
-from ports import free_port
-from reasons import REASONS
 from recorder import Recorder
+from runner import Lane, Table, check_nginx
 from waiting import wait_until
 
 ROWS = tables.read("requests")
 LANES = 6  # requests that run into a timeout do so side by side
 PLACES = ("p", "streamed")
 FLUSH = b"GET /flush HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-KINDS = ("plain", "loose", "proxy")
 
 CONFIG = """
 worker_processes 1;
@@ -37,26 +32,26 @@ http {
 }
 """
 SERVER = """
-    upstream {name} { server 127.0.0.1:{backend}; keepalive 1; }
+    upstream up{number}{kind} { server 127.0.0.1:{backend}; keepalive 1; }
     server {
         listen {address}:{port} {listen};
         {more}
-        location / { proxy_pass http://{name}; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; }
+        location / { proxy_pass http://up{number}{kind}; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; }
         location /streamed {
-            proxy_pass http://{name};
+            proxy_pass http://up{number}{kind};
             proxy_request_buffering off;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Host $host;
         }
         location /socket {
-            proxy_pass http://{name};
+            proxy_pass http://up{number}{kind};
             proxy_http_version 1.1;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection $http_connection;
             proxy_set_header Host $host;
         }
-        location /uri/ { proxy_pass http://{name}/base/; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; }
+        location /uri/ { proxy_pass http://up{number}{kind}/base/; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; }
         location /local { return 200 "$request_method $uri?$args"; }
         location /host { return 200 "$host"; }
         location /static { alias {dir}/static; }
@@ -69,47 +64,39 @@ MORE = {
     "proxy": ("proxy_protocol", "set_real_ip_from 127.0.0.1; real_ip_header proxy_protocol; "
                                 "location = /address { return 200 $remote_addr; }"),
 }
+KINDS = list(MORE)
 
 
-class Lane:
-    """One row at a time: servers at addresses of its own, a backend of its own."""
+class Requests(Lane):
+    """Servers at addresses of its own, one of each kind."""
 
     def __init__(self, number, port):
-        self.number, self.port = number, port
-        self.recorder = Recorder()
+        super().__init__(number, port, Recorder())
 
     def address(self, kind):
         return f"127.0.{self.number}.{KINDS.index(kind) + 1}"
 
     def config(self):
-        text = ""
-        for kind in KINDS:
-            listen, more = MORE[kind]
-            values = {"name": f"up{self.number}{kind}", "backend": self.recorder.port, "address": self.address(kind),
-                      "port": self.port, "listen": listen, "more": more}
-            one = SERVER
-            for name, value in values.items():
-                one = one.replace("{" + name + "}", str(value))
-            text += one
-        return text
+        return "".join(self.fill_in(SERVER, kind=kind, address=self.address(kind), listen=listen, more=more)
+                       for kind, (listen, more) in MORE.items())
 
     def run(self, row, place):
         """The row's outcome there."""
-        self.recorder.clear()
+        self.backend.clear()
         kind = row.options.get("on", "plain")
         data = row.data.replace(b"PATH", b"/" + place.encode())
         told = wire.tell(self.exchange(kind, data + wire.END), data.startswith(b"HEAD "))
         # The same connection to the backend as before, if it was kept: what was left on it comes first.
         greeting = b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n" if kind == "proxy" else b""
         flushed = wire.tell(self.exchange(kind, greeting + FLUSH))
-        wait_until(self.recorder.is_quiet, "what broke off to be seen")
+        wait_until(self.backend.is_idle, "what broke off to be seen")
         # How much of a request that breaks off was seen depends on what came when: it is not told, either.
-        seen = [told_message(message, place) for message in self.recorder.messages if message.whole]
+        seen = [told_message(message, place) for message in self.backend.messages if message.whole]
         if flushed == "200" and "GET /flush" in seen:
             seen.remove("GET /flush")
         else:
             seen.append(f"THE NEXT REQUEST: {flushed}")
-        text = " | ".join([told, *seen, *(f"LOOSE {text}" for text in self.recorder.loose)])
+        text = " | ".join([told, *seen, *(f"LOOSE {text}" for text in self.backend.loose)])
         return text.replace(f" /{place}", " PATH") if place else text
 
     def exchange(self, kind, data):
@@ -129,63 +116,25 @@ def told_message(message, place):
     return " ".join(word if len(word) < 400 else f"{word[:40]}…<{len(word)}>" for word in words)
 
 
-def cases():
-    for name, row in ROWS.items():
-        for place in PLACES if b"PATH" in row.data else ("",):
-            yield name, place
-
-
-def outcomes(make):
-    """Every row's outcome, by (name, place)."""
-    port = free_port()
-    lanes = [Lane(number + 1, port) for number in range(LANES)]
-    try:
-        with make("".join(lane.config() for lane in lanes)) as server, \
-                concurrent.futures.ThreadPoolExecutor(LANES) as pool:
-            def work(number):
-                mine = list(cases())[number::LANES]
-                return {case: lanes[number].run(ROWS[case[0]], case[1]) for case in mine}
-
-            results = {}
-            for part in pool.map(work, range(LANES)):
-                results |= part
-            assert server.process.poll() is None
-            return results
-    finally:
-        for lane in lanes:
-            lane.recorder.stop()
-
-
-def started(kind):
-    """Written first: what lies in /static is there when it starts."""
-    def make(servers):
-        server = kind(CONFIG, servers=servers, start=False)
-        server.write("0123456789" * 10, "static")
-        server.write(CONFIG)
-        server.start()
-        return server
-    return make
+TABLE = Table(ROWS, places=lambda row: PLACES if b"PATH" in row.data else ("",), lane=Requests, lanes=LANES, config=CONFIG,
+              files={"static": "0123456789" * 10})
 
 
 @pytest.fixture(scope="module")
 def limpet():
-    return outcomes(started(Limpet))
+    return TABLE.under_limpet()
 
 
 @pytest.fixture(scope="module")
 def nginx():
-    if oracle() is None:
-        pytest.skip("no nginx that is new enough")
-    return outcomes(started(Nginx))
+    return TABLE.under_nginx()
 
 
-@pytest.mark.parametrize("name,place", cases())
+@pytest.mark.parametrize("name,place", TABLE.cases)
 def test_outcome(limpet, name, place):
     assert limpet[name, place] == ROWS[name].outcome(place)
 
 
-@pytest.mark.parametrize("name,place", cases())
+@pytest.mark.parametrize("name,place", TABLE.cases)
 def test_beside_nginx(nginx, name, place):
-    outcome, reason = ROWS[name].nginx_outcome(place)
-    assert nginx[name, place] == outcome
-    assert outcome == ROWS[name].outcome(place) or reason in REASONS, "a difference needs its reason"
+    check_nginx(ROWS[name], place, nginx[name, place])

@@ -1,10 +1,8 @@
 """A backend that takes each request apart by the strictest reading and keeps it; what it cannot read so, it keeps apart."""
 import re
-import socket
-import threading
 from dataclasses import dataclass
 
-from ports import free_port
+from listener import Listener
 
 _REQUEST_LINE = re.compile(rb"[A-Z][A-Z0-9_-]* [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]")
 _FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+: ?[^\x00-\x08\x0a-\x1f\x7f]*")
@@ -22,41 +20,21 @@ class Message:
     whole: bool  # False: the connection ended within the body
 
 
-class Recorder:
+class Recorder(Listener):
     """`messages` that came; `loose` says what was not strict, and nothing may be there."""
 
     ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
     def __init__(self, answer=ANSWER):
         self.answer = answer
-        self.port = free_port()
         self.messages, self.loose = [], []
-        self._busy, self._lock = 0, threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
     def clear(self):
         self.messages, self.loose = [], []
 
-    def is_quiet(self):
-        """No message is on its way on a connection that is there."""
-        return self._busy == 0
-
-    def stop(self):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._count(1)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
     def _serve(self, connection):
-        with connection, connection.makefile("rb") as stream:
+        with connection.makefile("rb") as stream:
             try:
                 while (message := read_strictly(stream)) is not None:
                     self.messages.append(message)
@@ -65,22 +43,14 @@ class Recorder:
                     self._wait(stream)
             except Loose as error:
                 self.loose.append(str(error))
-            except OSError:
-                pass
-            finally:
-                self._count(-1)
 
     def _wait(self, stream):
-        """For the next message, or the end."""
+        """For the next message, or the end: idle as long."""
         self._count(-1)
         try:
             stream.peek(1)
         finally:
             self._count(1)
-
-    def _count(self, more):
-        with self._lock:
-            self._busy += more
 
 
 def read_strictly(stream):
