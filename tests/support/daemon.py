@@ -150,6 +150,15 @@ class Limpet:
         assert not left, f"processes {left} are left"
         return status
 
+    def kill_all(self):
+        """All processes at once: shared memory stays, and so does the pid file, which is taken away here."""
+        family = [self.pid, *self.workers()]
+        for pid in family:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait(PATIENCE)
+        wait_until(lambda: not any(alive(pid) for pid in family), "all to be dead")
+        os.unlink(self.path("limpet.pid"))
+
     def __enter__(self):
         return self
 
@@ -161,10 +170,10 @@ class Limpet:
             if kind is None:
                 self.check_logs()
         finally:
-            self._remove_zones()
+            self.remove_zones()
             shutil.rmtree(self.dir, ignore_errors=True)
 
-    def _remove_zones(self):
+    def remove_zones(self):
         """Shared memory that a killed master has left, as it should; its name begins with a hash of the pid file's path."""
         mine = hashlib.md5(self.path("limpet.pid").encode()).hexdigest()[:16]
         for path in glob.glob(f"/dev/shm/limpet-{mine}-*"):

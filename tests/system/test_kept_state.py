@@ -2,14 +2,12 @@
 import json
 import os
 import signal
-import socket
 
 import pytest
 
 from client import Connection, get
-from daemon import Limpet, alive
+from daemon import Limpet
 from dns import NameServer
-from origin import Reply
 from sessions import LEARNING_UPSTREAM, SessionLimpet, opens_sessions
 from waiting import wait_until
 
@@ -18,13 +16,8 @@ IDS = [f"s{i}" for i in range(100)]
 
 def kill_with_memory(limpet):
     """As a container that takes too long to end: all processes at once, and /dev/shm goes, too."""
-    family = [limpet.pid, *limpet.workers()]
-    for pid in family:
-        os.kill(pid, signal.SIGKILL)
-    limpet.process.wait(20)
-    wait_until(lambda: not [pid for pid in family if alive(pid)], "all to be dead")
-    os.unlink(limpet.path("limpet.pid"))
-    limpet._remove_zones()
+    limpet.kill_all()
+    limpet.remove_zones()
 
 
 def kept(limpet):

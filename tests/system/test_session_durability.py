@@ -4,7 +4,6 @@ import signal
 
 import pytest
 
-from daemon import alive
 from sessions import SessionLimpet
 from waiting import wait_until
 
@@ -14,15 +13,6 @@ IDS = [f"s{i}" for i in range(200)]
 def start_again(limpet):
     limpet.start()
     limpet.wait_log("start worker processes")
-
-
-def kill_all(limpet):
-    family = [limpet.pid, *limpet.workers()]
-    for pid in family:
-        os.kill(pid, signal.SIGKILL)
-    limpet.process.wait(20)
-    wait_until(lambda: not [pid for pid in family if alive(pid)], "all to be dead")
-    os.unlink(limpet.path("limpet.pid"))
 
 
 def test_the_same_size_keeps_all_without_a_word():
@@ -94,7 +84,7 @@ def test_state_is_kept_under_the_prefix_by_default():
 def test_a_killed_group_is_found_again():
     with SessionLimpet() as limpet:
         sessions = limpet.learn(IDS)
-        kill_all(limpet)
+        limpet.kill_all()
         start_again(limpet)
         limpet.wait_log("found, checked and repaired: 200 sessions kept")
         assert limpet.visit(IDS) == sessions
@@ -103,7 +93,7 @@ def test_a_killed_group_is_found_again():
 def test_collecting_goes_on_after_a_killed_group():
     with SessionLimpet(more="timeout=2s gc_period=1s") as limpet:
         limpet.learn(IDS)
-        kill_all(limpet)
+        limpet.kill_all()
         start_again(limpet)
         wait_until(lambda: limpet.zone()["active"] == 0, "all to be collected")
         assert limpet.zone()["created"] == 200

@@ -71,11 +71,7 @@ def test_shared_memory_that_somebody_else_has_made(squatted, how):
         assert limpet.visit(IDS) == sessions
         limpet.change(size="256k")
         assert limpet.visit(IDS) == sessions
-        family = [limpet.pid, *limpet.workers()]
-        for pid in family:
-            os.kill(pid, signal.SIGKILL)
-        limpet.process.wait(20)
-        os.unlink(limpet.path("limpet.pid"))
+        limpet.kill_all()
         limpet.start()
         limpet.wait_log("found, checked and repaired: 100 sessions kept")
         assert limpet.visit(IDS) == sessions
