@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import threading
 
 from client import Connection, get
 from daemon import Limpet
@@ -49,6 +50,39 @@ def opens_sessions(name):
     """For an Origin: who comes without a session is given one that begins with the server's name."""
     return lambda request: Reply(name.encode(), headers=[] if request.header("cookie") else
                                  [("Set-Cookie", f"s={name}{os.urandom(6).hex()}")])
+
+
+class LoginServer:
+    """An origin's answers: /login?ID opens a session, and /held waits until it is let go (`go`); `held` says that it waits."""
+
+    def __init__(self, origin):
+        self.origin, self.name = origin, origin.name
+        self.go, self.held = threading.Event(), threading.Semaphore(0)
+        origin.respond = self.respond
+
+    def respond(self, request):
+        path, _, query = request.target.partition("?")
+        if path == "/held":
+            self.hold()
+        return Reply(self.name.encode(), headers=[("Set-Cookie", f"id={query}")] if path == "/login" else [])
+
+    def hold(self):
+        self.held.release()
+        self.go.wait(20)
+
+
+def two_servers(origins, kind=LoginServer):
+    """For a fixture: servers `a` and `b`, which let go at the end."""
+    pair = [kind(origin) for origin in origins("a", "b")]
+    yield pair
+    for server in pair:
+        server.go.set()
+
+
+def idle_seconds(port, session, zone="z"):
+    """Since the session's last use; None: there is none. Looking leaves no trace."""
+    response = get(port, f"/status/sessions/{zone}/{session}")
+    return json.loads(response.text)["idle_ms"] / 1000 if response.status == 200 else None
 
 
 class SessionLimpet(Limpet):

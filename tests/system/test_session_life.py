@@ -1,7 +1,5 @@
 """How long a session is kept by its own requests: from the head to the end for the client, and no longer."""
-import json
 import os
-import threading
 import time
 
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from client import Connection, get
 from daemon import Limpet
 from origin import Reply
+from sessions import LoginServer, idle_seconds, two_servers
 from waiting import wait_until
 from websocket import TEXT, frame, read_frame
 
@@ -46,26 +45,14 @@ http {
 TIMEOUT = 4
 
 
-class Server:
-    """/login?ID opens a session; /held answers when it is let go; /slow and /events take their time over the body."""
-
-    def __init__(self, origin):
-        self.origin = origin
-        self.go = threading.Event()
-        self.held = threading.Semaphore(0)
-        origin.respond = self.respond
+class Server(LoginServer):
+    """/slow and /events take their time over the body."""
 
     def respond(self, request):
         path, _, query = request.target.partition("?")
-        name = self.origin.name.encode()
-        if path == "/login":
-            return Reply(name, headers=[("Set-Cookie", f"id={query}")])
-        if path == "/held":
-            self.held.release()
-            self.go.wait(20)
+        name = self.name.encode()
         if path == "/mapped/held":
-            self.held.release()
-            self.go.wait(20)
+            self.hold()
             return Reply(name, headers=[("X-Session", query)])
         if path == "/slow":
             return Reply(raw=self.in_two(name))
@@ -73,12 +60,11 @@ class Server:
             return Reply(raw=self.events(), close=True)
         if path == "/large":
             return Reply(b"x" * 12_000_000)
-        return Reply(name)
+        return super().respond(request)
 
     def in_two(self, name):
         yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(name) + 1)
-        self.held.release()
-        self.go.wait(20)
+        self.hold()
         yield name + b"!"
 
     @staticmethod
@@ -91,10 +77,7 @@ class Server:
 
 @pytest.fixture
 def servers(origins):
-    pair = [Server(origin) for origin in origins("a", "b")]
-    yield pair
-    for server in pair:
-        server.go.set()
+    yield from two_servers(origins, Server)
 
 
 class Site(Limpet):
@@ -107,9 +90,7 @@ class Site(Limpet):
         return time.monotonic()
 
     def idle(self, session="me", zone="z"):
-        """Seconds since the session's last use; None: there is none. Looking leaves no trace."""
-        response = get(self.port, f"/status/sessions/{zone}/{session}")
-        return json.loads(response.text)["idle_ms"] / 1000 if response.status == 200 else None
+        return idle_seconds(self.port, session, zone)
 
     def release(self):
         for server in self.servers:

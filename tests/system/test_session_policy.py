@@ -1,13 +1,13 @@
 """What becomes of a session whose server is down, flaps, is full, is drained, or comes back."""
 import hashlib
+import json
 import threading
-import time
 
 import pytest
 
 from client import Connection, get
 from daemon import Limpet
-from origin import Reply
+from sessions import idle_seconds, two_servers
 from waiting import wait_until
 
 CONFIG = """
@@ -29,50 +29,29 @@ http {
         add_header X-Server "$sticky_server" always;
         add_header X-Age "$sticky_age" always;
         location / { proxy_pass http://app; proxy_next_upstream_tries {tries}; }
+        location /status/ { api /status/; }
     }
 }
 """
 STICKY = {
     "cookie": "sticky cookie id path=/;",
     "route": "sticky route $arg_id;",
-    "learn": "sticky learn create=$upstream_cookie_id lookup=$cookie_id zone=z:64k timeout={timeout} gc_period=1s header;",
+    "learn": "sticky learn create=$upstream_cookie_id lookup=$cookie_id zone=z:64k timeout={timeout} gc_period={gc} header;",
 }
-
-
-class Server:
-    """Opens a session at /login?NAME; answers to /held wait until they are let go."""
-
-    def __init__(self, origin):
-        self.origin = origin
-        self.name = origin.name
-        self.open = threading.Event()
-        self.held = threading.Event()
-        origin.respond = self.respond
-
-    def respond(self, request):
-        path, _, query = request.target.partition("?")
-        if path == "/held":
-            self.held.set()
-            self.open.wait(20)
-        cookies = [("Set-Cookie", f"id={query}")] if path == "/login" else []
-        return Reply(self.name.encode(), headers=cookies)
 
 
 @pytest.fixture
 def servers(origins):
-    pair = [Server(origin) for origin in origins("a", "b")]
-    yield pair
-    for server in pair:
-        server.open.set()
+    yield from two_servers(origins)
 
 
 class Site:
     """A limpet over the two servers, and one client whose session lives at the first."""
 
-    def __init__(self, servers, kind, policy="", first="", timeout="1h", tries=0, session=True):
+    def __init__(self, servers, kind, policy="", first="", timeout="1h", gc="1s", tries=0, session=True):
         a, b = servers
         self.kind = kind
-        sticky = STICKY[kind].replace("{timeout}", timeout)
+        sticky = STICKY[kind].replace("{timeout}", timeout).replace("{gc}", gc)
         self.limpet = Limpet(CONFIG, a=a.origin.port, b=b.origin.port, sticky=sticky, policy=policy, first=first,
                              tries=tries)
         self.cookie = None
@@ -109,6 +88,12 @@ class Site:
         assert response.header("x-status") == status
         if angie is not None:
             assert response.header("x-angie") == angie
+
+    def idle(self):
+        return idle_seconds(self.limpet.port, self.cookie)
+
+    def zone(self):
+        return json.loads(get(self.limpet.port, "/status/sessions/z").text)
 
     def until(self, answer):
         wait_until(lambda: self.visit().text == answer, f"the session to be at {answer}")
@@ -208,7 +193,7 @@ def test_failback_idle_returns_after_half_the_timeout_without_a_request(servers)
         wait_until(lambda: get(site.limpet.port).text == "a", "the server to be used again")
         for _ in range(5):
             site.expect("b", "hit")
-        time.sleep(2.5)  # being idle cannot be hurried
+        wait_until(lambda: site.idle() > 2, "the session to be idle for half its timeout")
         site.expect("a", "rebound")
         site.expect("a", "hit")
 
@@ -233,7 +218,7 @@ def hold(site, server):
     field = "" if site.kind == "route" else f"Cookie: id={site.cookie}\r\n"
     query = f"?id={site.cookie}" if site.kind == "route" else ""
     connection.send(f"GET /held{query} HTTP/1.1\r\nHost: x\r\n{field}Connection: close\r\n\r\n")
-    assert server.held.wait(20)
+    assert server.held.acquire(timeout=20)
     return connection
 
 
@@ -243,7 +228,7 @@ def test_full_by_default_another_server_takes_over(servers, kind):
     with Site(servers, kind, first="max_conns=1") as site:
         held = hold(site, a)
         site.expect("b", "busy", "MISS")
-        a.open.set()
+        a.go.set()
         assert held.response().text == "a"
         site.expect(*(("a", "hit") if kind == "route" else ("b", "hit")))
 
@@ -254,7 +239,7 @@ def test_full_fail_answers_with_the_code(servers, kind):
     with Site(servers, kind, "sticky_policy on_busy=fail=429;", first="max_conns=1") as site:
         held = hold(site, a)
         site.expect(429, "busy", "MISS")
-        a.open.set()
+        a.go.set()
         assert held.response().text == "a"
         site.expect("a", "hit")
 
@@ -270,7 +255,7 @@ def test_full_queue_waits_for_the_own_server(servers, kind):
         own, site.cookie = site.cookie, None
         assert {get(site.limpet.port).text for _ in range(4)} == {"b"}  # others go where there is room
         assert not replies
-        a.open.set()
+        a.go.set()
         assert held.response().text == "a"
         visitor.join(20)
         assert replies[0].text == "a"
@@ -284,7 +269,7 @@ def test_full_queue_waits_in_vain_no_longer_than_its_timeout(servers):
     with Site(servers, "cookie", "queue 10 timeout=200ms; sticky_policy on_busy=queue;", first="max_conns=1") as site:
         held = hold(site, a)
         site.expect(502, "busy", "MISS")
-        a.open.set()
+        a.go.set()
         assert held.response().text == "a"
 
 
@@ -293,7 +278,7 @@ def test_strict_and_full_is_502(servers):
     with Site(servers, "cookie", "sticky_strict on;", first="max_conns=1") as site:
         held = hold(site, a)
         site.expect(502, "strict", "MISS")
-        a.open.set()
+        a.go.set()
         assert held.response().text == "a"
 
 
@@ -317,8 +302,9 @@ def test_a_drained_server_is_told_as_the_reason(servers):
         site.expect("b", "hit", "HIT")
 
 
-def test_words_for_sessions_that_come_and_go(servers):
-    with Site(servers, "learn", timeout="2s", session=False) as site:
+@pytest.mark.parametrize("gc, word", [("1h", "expired"), ("1s", "miss")], ids=["kept", "collected"])
+def test_words_for_sessions_that_come_and_go(servers, gc, word):
+    with Site(servers, "learn", timeout="2s", gc=gc, session=False) as site:
         first = site.visit()
         assert (first.header("x-status"), first.header("x-angie")) == ("new", "NEW")
         assert first.header("x-server") is None and first.header("x-age") is None
@@ -330,8 +316,8 @@ def test_words_for_sessions_that_come_and_go(servers):
         assert (response.header("x-status"), response.header("x-angie")) == ("hit", "HIT")
         assert response.header("x-server") == f"127.0.0.1:{servers[0].origin.port}"
         assert 0 <= float(response.header("x-age")) < 2
-        time.sleep(2.5)  # being idle cannot be hurried
-        assert site.visit().header("x-status") in ("expired", "miss")  # collected or not
+        wait_until(lambda: site.idle() is None and (gc == "1h" or site.zone()["active"] == 0), "its end")
+        assert site.visit().header("x-status") == word
 
 
 @pytest.mark.parametrize("kind", ["cookie", "route"])
@@ -347,7 +333,7 @@ def test_words_for_ids_that_clients_bring(servers, kind):
 def test_a_full_zone_is_told(servers):
     with Site(servers, "learn", session=False) as site:
         site.limpet.values["sticky"] = STICKY["learn"].replace("z:64k", "y:32k session_rotate=off").replace(
-            "{timeout}", "1h")
+            "{timeout}", "1h").replace("{gc}", "1s")
         site.limpet.reload(CONFIG)
         line = next(line for line in site.limpet.run("-t").stderr.splitlines() if "holds " in line)
         capacity = int(line.split("holds ")[1].split()[0])
