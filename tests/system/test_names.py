@@ -1,4 +1,5 @@
 """Servers found by name while limpet runs: `resolve`, `service=`, name servers that fail, peers that come and go."""
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from daemon import Limpet
 from dns import NXDOMAIN, SERVFAIL, SRV, NameServer
 from origin import Origin, Reply
 from ports import free_port
+from sessions import opens_sessions
 from waiting import wait_until
 
 CONFIG = """
@@ -376,16 +378,32 @@ def test_what_does_not_fit_together_is_refused(change, message):
 
 
 class SlowFor(NameServer):
-    """Takes its time for one name."""
+    """Answers for one name when it is let go."""
 
     def __init__(self, name):
         self.slow = name
+        self.asked_for_it, self.go = threading.Event(), threading.Event()
         super().__init__()
 
     def _answer(self, question, over):
         if self.slow.encode() in question:
-            time.sleep(0.3)
+            self.asked_for_it.set()
+            self.go.wait(20)
         return super()._answer(question, over)
+
+    def hold(self):
+        self.asked_for_it.clear()
+        self.go.clear()
+
+    def answers_meanwhile(self, port, heads):
+        """The answers to requests that come when the name has been asked for and not been answered."""
+        assert self.asked_for_it.wait(20)
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Connection(port)) for _ in heads]
+            for client, head in zip(clients, heads):
+                client.send(f"GET / HTTP/1.1\r\nHost: x\r\n{head}\r\n")
+            self.go.set()
+            return [client.response() for client in clients]
 
 
 def test_who_comes_before_the_names_are_answered_waits_and_finds_his_session(pods):
@@ -393,18 +411,19 @@ def test_who_comes_before_the_names_are_answered_waits_and_finds_his_session(pod
     with SlowFor("late") as dns:
         dns.set(web=["127.0.1.1"], late=["127.0.1.2"])
         for pod in pods(1, 2):
-            pod.respond = lambda request, name=pod.name: Reply(name.encode(), headers=[] if request.header("cookie") else
-                                                               [("Set-Cookie", f"sid={name}-{os.urandom(4).hex()}")])
+            pod.respond = opens_sessions(pod.name)
         servers = f"server web.test:{pods.port} resolve; server late.test:{pods.port} resolve;"
-        with start(dns, pods, servers, more=LEARN) as limpet:
-            assert get(limpet.port).status == 200, "the first request of all"
+        with start(dns, pods, servers, more=LEARN.replace("sid", "s")) as limpet:
+            (first,) = dns.answers_meanwhile(limpet.port, [""])
+            assert first.status == 200, "the first request of all"
             wait_until(lambda: len(peers(limpet)) == 2, "both servers")
-            sessions = [get(limpet.port).cookie("sid") for _ in range(8)]
+            sessions = [get(limpet.port).cookie("s") for _ in range(8)]
             assert {session[:4] for session in sessions} == {"pod1", "pod2"}
             limpet.end()
+            dns.hold()
             limpet.start()
-            for session in sessions:
-                assert get(limpet.port, cookies={"sid": session}).text == session[:4]
+            answers = dns.answers_meanwhile(limpet.port, [f"Cookie: s={session}\r\n" for session in sessions])
+            assert [answer.text for answer in answers] == [session[:4] for session in sessions]
 
 
 def test_a_new_binary_knows_the_servers_at_once(dns, pods):
