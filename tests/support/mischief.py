@@ -1,4 +1,5 @@
 """What scripts/chaos does to a limpet: events, planned by a seed, each of which leaves everything as it was."""
+import contextlib
 import itertools
 import os
 import random
@@ -75,6 +76,12 @@ def _pick(things, dice):
     return things[int(dice * len(things))]
 
 
+def _stand_still(pid, seconds):
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(seconds)
+    os.kill(pid, signal.SIGCONT)
+
+
 # Processes
 
 def kill_worker(chaos, dice):
@@ -86,10 +93,7 @@ def kill_worker(chaos, dice):
 
 def stop_worker(chaos, dice):
     """It stands still for less than the watchdog's patience: clients wait, and that is all."""
-    victim = _pick(chaos.proxy.workers(), dice)
-    os.kill(victim, signal.SIGSTOP)
-    time.sleep(0.1 + dice)
-    os.kill(victim, signal.SIGCONT)
+    _stand_still(_pick(chaos.proxy.workers(), dice), 0.1 + dice)
 
 
 def freeze_worker(chaos, dice):
@@ -103,10 +107,7 @@ def freeze_worker(chaos, dice):
 
 
 def stop_master(chaos, dice):
-    master = chaos.proxy.master
-    os.kill(master, signal.SIGSTOP)
-    time.sleep(0.2 + dice)
-    os.kill(master, signal.SIGCONT)
+    _stand_still(chaos.proxy.master, 0.2 + dice)
 
 
 def kill_worker_of_a_stopped_master(chaos, dice):
@@ -250,16 +251,24 @@ def no_descriptors(chaos, dice):
 
 # Servers
 
-def kill_server(chaos, dice):
-    servers = chaos.servers
-    candidates = [name for name in servers.steady() if name.startswith("s")]
+@contextlib.contextmanager
+def _server_that_fails(chaos, dice):
+    """A server whose sessions may go elsewhere from now on; None where too few would stay."""
+    candidates = [name for name in chaos.servers.steady() if name.startswith("s")]
     if len(candidates) <= LEAST:
+        yield None
         return
     name = _pick(candidates, dice)
     with chaos.pain:
-        servers.put(name, "killed")
-        servers.origins[name].stop()
-        servers.went(name)
+        chaos.servers.put(name, "killed")
+        yield name
+        chaos.servers.went(name)
+
+
+def kill_server(chaos, dice):
+    with _server_that_fails(chaos, dice) as name:
+        if name:
+            chaos.servers.origins[name].stop()
 
 
 def revive_server(chaos, dice):
@@ -273,19 +282,13 @@ def revive_server(chaos, dice):
 
 def lying_server(chaos, dice):
     """It answers what is no HTTP for a moment: limpet may take it for failed."""
-    servers = chaos.servers
-    candidates = [name for name in servers.steady() if name.startswith("s")]
-    if len(candidates) <= LEAST:
-        return
-    name = _pick(candidates, dice)
-    origin = servers.origins[name]
-    with chaos.pain:
-        servers.put(name, "killed")
-        honest, origin.respond = origin.respond, lambda request: Reply(raw=b"nonsense\r\n\r\n", close=True)
-        time.sleep(0.2 + dice / 2)
-        origin.respond = honest
-        servers.put(name, "in")
-        servers.went(name)
+    with _server_that_fails(chaos, dice) as name:
+        if name:
+            origin = chaos.servers.origins[name]
+            honest, origin.respond = origin.respond, lambda request: Reply(raw=b"nonsense\r\n\r\n", close=True)
+            time.sleep(0.2 + dice / 2)
+            origin.respond = honest
+            chaos.servers.put(name, "in")
 
 
 # Names

@@ -54,12 +54,36 @@ def rated(both, key):
     return get(both.limpet.port, f"/req?key={key}").status
 
 
-def hold(both, gate):
-    """A request under way at the origin, which has the only place of its key."""
+PLACE = "/conn?key=a"  # the only one of its key
+CONNECTION = "/one"    # the only one to its server
+
+
+def hold(both, gate, target):
+    """A request under way at the origin, which has the only place or connection there is."""
     connection = Connection(both.limpet.port)
-    connection.send(b"GET /conn?key=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    connection.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert gate.waiting.acquire(timeout=20)
     return connection
+
+
+def hold_in(holder, both, gate, target):
+    """A request under way in the old or the new binary while both run; the new one alone serves if it has it."""
+    if holder == "old":
+        held = hold(both, gate, target)
+        both.upgrade()
+    else:
+        both.upgrade()
+        both.rest()
+        held = hold(both, gate, target)
+    return held
+
+
+def crash(victim, both):
+    """And until the other one serves."""
+    both.crash(getattr(both, victim))
+    both.limpet.wait_log("the old binary has ended" if victim == "old" else r"new binary process \d+ has ended")
+    if victim == "new":
+        wait_until(lambda: len(both.old_workers()) == 2, "the old workers to be back")
 
 
 def probe(both):
@@ -121,8 +145,7 @@ def test_a_zone_of_another_size_begins_anew(both):
 
 
 def test_a_place_of_the_old_binary_counts_in_the_new_one_until_it_is_given_back(both, gate):
-    held = hold(both, gate)
-    both.upgrade()
+    held = hold_in("old", both, gate, PLACE)
     os.kill(both.old, signal.SIGWINCH)  # the old workers end when the request has
     wait_until(lambda: len(both.old_workers()) < 2, "the idle worker to end")
     assert [probe(both) for _ in range(4)] == 4 * [429]
@@ -135,26 +158,15 @@ def test_a_place_of_the_old_binary_counts_in_the_new_one_until_it_is_given_back(
 
 @pytest.mark.parametrize("victim", ["old", "new"])
 def test_a_killed_binary_leaves_no_place_taken(both, gate, victim):
-    if victim == "old":
-        held = hold(both, gate)
-        both.upgrade()
-    else:
-        both.upgrade()
-        both.rest()
-        held = hold(both, gate)
+    held = hold_in(victim, both, gate, PLACE)
     assert probe(both) == 429
-    both.crash(getattr(both, victim))
-    both.limpet.wait_log("the old binary has ended" if victim == "old" else r"new binary process \d+ has ended")
-    if victim == "new":
-        wait_until(lambda: len(both.old_workers()) == 2, "the old workers to be back")
+    crash(victim, both)
     wait_free(both)
     held.close()
 
 
 def test_a_place_of_the_one_that_stays_stays_taken(both, gate):
-    both.upgrade()
-    both.rest()
-    held = hold(both, gate)
+    held = hold_in("new", both, gate, PLACE)
     both.end_old()
     assert probe(both) == 429
     gate.opened.set()
@@ -188,20 +200,12 @@ def test_counters_go_on(both, gate):
 
 
 def one(both):
-    return get(both.limpet.port, "/one").status
+    return get(both.limpet.port, CONNECTION).status
 
 
 def peer_of(both, upstream="app"):
     (peer,) = json.loads(get(both.limpet.port, f"/status/upstreams/{upstream}").text)["peers"]
     return peer
-
-
-def hold_one(both, gate):
-    """A request that has the only connection to its server."""
-    connection = Connection(both.limpet.port)
-    connection.send(b"GET /one HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert gate.waiting.acquire(timeout=20)
-    return connection
 
 
 def drain(both, upstream):
@@ -213,13 +217,8 @@ def drain(both, upstream):
 
 @pytest.mark.parametrize("holder", ["old", "new"])
 def test_max_conns_is_one_limit_of_both(both, gate, holder):
-    if holder == "old":
-        held = hold_one(both, gate)
-        both.upgrade()
-    else:
-        both.upgrade()
-        both.rest()
-        held = hold_one(both, gate)
+    held = hold_in(holder, both, gate, CONNECTION)
+    if holder == "new":
         os.kill(both.old, signal.SIGHUP)  # its workers are back, beside the new ones
         wait_until(lambda: len(both.old_workers()) == 2, "the old workers")
     assert [one(both) for _ in range(12)] == 12 * [502]
@@ -233,17 +232,9 @@ def test_max_conns_is_one_limit_of_both(both, gate, holder):
 
 @pytest.mark.parametrize("victim", ["old", "new"])
 def test_a_killed_binary_has_no_connections(both, gate, victim):
-    if victim == "old":
-        held = hold_one(both, gate)
-        both.upgrade()
-    else:
-        both.upgrade()
-        both.rest()
-        held = hold_one(both, gate)
+    held = hold_in(victim, both, gate, CONNECTION)
     assert one(both) == 502
-    both.crash(getattr(both, victim))
-    if victim == "new":
-        wait_until(lambda: len(both.old_workers()) == 2, "the old workers to be back")
+    crash(victim, both)
     gate.opened.set()
     wait_until(lambda: one(both) == 200, "the connection to be free")
     held.close()
