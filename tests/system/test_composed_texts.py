@@ -324,7 +324,7 @@ def test_health_checks_are_one_request(origin):
     with start(origin, """
         location /watched { proxy_pass http://watched; health_check "uri=/alive x\\r\\nEvil: 1" interval=1s;
                             proxy_set_header X-Test "a\\r\\nEvil: 2"; }
-    """, "upstream watched { zone w 256k; server 127.0.0.1:{origin}; }") as limpet:
+    """, "upstream watched { zone w 256k; server 127.0.0.1:{origin}; }"):
         request = wait_until(lambda: origin.requests and origin.requests[0], "a health check")
         assert request.target == "/alive%20x%0D%0AEvil:%201"
         assert (request.header("x-test"), request.header("evil")) == ("a Evil: 2", None)

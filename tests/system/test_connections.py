@@ -3,8 +3,6 @@ import socket
 import ssl
 import time
 
-import pytest
-
 from certificates import Authority
 from client import Connection, get
 from daemon import Limpet

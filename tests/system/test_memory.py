@@ -5,7 +5,6 @@ import re
 import resource
 import socket
 import ssl
-import threading
 import time
 
 import pytest

@@ -134,7 +134,7 @@ def test_a_new_session_is_known_before_the_body_has_come(header, origins):
     with SessionLimpet(start=False, more=header) as limpet:
         limpet.values["a"] = slow.port
         limpet.servers = "a"
-        limpet.write(limpet._config(limpet.values).replace(f"server {{ listen 127.0.0.1:{{a}};", "server { listen 127.0.0.1:{d};")
+        limpet.write(limpet._config(limpet.values).replace("server { listen 127.0.0.1:{a};", "server { listen 127.0.0.1:{d};")
                      .replace("{d}", str(free_port())))
         limpet.start()
         with Connection(limpet.port) as connection:

@@ -8,7 +8,6 @@ cookie of `sticky cookie`, and only there; it names a server, too. A row that be
 The cells were taken from nginx, which is asked again where it is installed (tests/support/oracle.py).
 """
 import hashlib
-import socket
 
 import pytest
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from client import Connection, get
+from client import Connection
 from sessions import SessionLimpet
 from waiting import wait_until
 

@@ -1,5 +1,4 @@
 """TLS sessions in the memory of all workers, tickets over a reload and a change of the binary, early data."""
-import os
 import socket
 import ssl
 import subprocess
