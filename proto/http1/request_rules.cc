@@ -36,11 +36,20 @@ HeadError CheckRequest(const RequestHead& head) {
   } else if (headers.Count(HeaderId::kHost) > 1) {
     return {kBadRequest, "client sent duplicate host header", headers.Find(HeaderId::kHost)->name};
   }
-  if (const Header* repeated = FirstRepeated(headers)) {
+  const HeadError error = CheckFields(head);
+  return error.status != 0 ? error : CheckMethod(head);
+}
+
+HeadError CheckFields(const RequestHead& head) {
+  if (const Header* repeated = FirstRepeated(head.headers)) {
     return {kBadRequest, "client sent duplicate header line", repeated->name};
   }
   const Framing framing = RequestFraming(head);
   if (!framing.ok()) return {framing.status, framing.reason, {}};
+  return {};
+}
+
+HeadError CheckMethod(const RequestHead& head) {
   if (head.method == Method::kConnect) return {kNotAllowed, "client sent CONNECT method", {}};
   if (head.method == Method::kTrace) return {kNotAllowed, "client sent TRACE method", {}};
   return {};

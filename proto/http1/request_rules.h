@@ -10,5 +10,8 @@ namespace limpet::proto {
 // framing, methods that a reverse proxy does not serve (CONNECT, TRACE: 405). `error.status` 0
 // means all is well. The Host value itself is checked by ValidateHost (proto/target.h).
 HeadError CheckRequest(const RequestHead& head);
+// The parts of it that hold for HTTP/2 as well, where Host has rules of its own.
+HeadError CheckFields(const RequestHead& head);
+HeadError CheckMethod(const RequestHead& head);
 
 }  // namespace limpet::proto

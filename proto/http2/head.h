@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory_resource>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -78,6 +79,7 @@ class RequestHeadBuilder {
   void ComposeRequestLine();
   void BecomeUpgrade();
   std::string_view Keep(std::string_view text);
+  std::string_view Join(std::span<const std::string_view> parts, std::string_view separator);
 
   Http2HeadRules rules_;
   std::pmr::memory_resource* memory_ = nullptr;
