@@ -4,6 +4,6 @@
 
 namespace limpet::conf {
 
-inline constexpr bool kHttp2IsSpoken = false;
+inline constexpr bool kHttp2IsSpoken = true;
 
 }  // namespace limpet::conf

@@ -44,7 +44,7 @@ std::string_view EscapeUrl(Exchange& exchange, std::string_view url) {
 // The response has one end, and its writer says where.
 bool IsOurs(Exchange& exchange, HeaderId id, std::string_view value) {
   if (id == HeaderId::kConnection && proto::ListHasToken(value, "close"))
-    exchange.stream().CloseAfterResponse();
+    exchange.stream().LastForClient();
   return proto::IsOfTheHop(id);
 }
 

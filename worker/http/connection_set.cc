@@ -2,7 +2,7 @@
 
 #include <cassert>
 
-#include "worker/http/http1_connection.h"
+#include "worker/http/client_connection.h"
 
 namespace limpet::worker {
 
@@ -12,30 +12,36 @@ ConnectionSet::~ConnectionSet() { CloseAll(); }
 
 void ConnectionSet::Add(std::unique_ptr<Transport> transport, ClientInfo info) {
   auto connection =
-      std::make_unique<Http1Connection>(*this, runtime_, std::move(transport), std::move(info));
-  Http1Connection* const raw =
-      connection.release();  // owned by the set; Remove hands it to the loop
-  connections_.insert(raw);
-  raw->Start();
+      std::make_unique<ClientConnection>(*this, runtime_, std::move(transport), std::move(info));
+  ClientConnection& added = *connection;
+  connections_.emplace(&added, std::move(connection));
+  added.Start();
 }
 
-void ConnectionSet::Remove(Http1Connection* connection) {
-  if (connections_.erase(connection) == 0) return;
-  runtime_.loop.DeleteLater(std::unique_ptr<Deletable>(connection));
+void ConnectionSet::Remove(ClientConnection* connection) {
+  auto node = connections_.extract(connection);
+  if (node.empty()) return;
+  runtime_.loop.DeleteLater(std::move(node.mapped()));
   if (draining_ && connections_.empty() && done_) std::exchange(done_, nullptr)();
+}
+
+// Some of them end, or bring others to their end, while one after the other is told.
+std::vector<ClientConnection*> ConnectionSet::All() const {
+  std::vector<ClientConnection*> all;
+  all.reserve(connections_.size());
+  for (const auto& [connection, owned] : connections_) all.push_back(connection);
+  return all;
 }
 
 void ConnectionSet::Drain(std::function<void()> done) {
   draining_ = true;
   done_ = std::move(done);
-  const std::vector<Http1Connection*> all(connections_.begin(), connections_.end());
-  for (Http1Connection* connection : all) connection->CloseWhenIdle();
+  for (ClientConnection* connection : All()) connection->CloseWhenIdle();
   if (connections_.empty() && done_) std::exchange(done_, nullptr)();
 }
 
 void ConnectionSet::CloseAll() {
-  const std::vector<Http1Connection*> all(connections_.begin(), connections_.end());
-  for (Http1Connection* connection : all) connection->CloseNow();
+  for (ClientConnection* connection : All()) connection->CloseNow();
 }
 
 void ConnectionSet::Trim() {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "proto/http1/chunked.h"
@@ -16,9 +16,9 @@
 
 namespace limpet::worker {
 
-class Http1Connection;
+class ClientConnection;
 
-// Reads one request after the other: head and body.
+// Reads one HTTP/1 request after the other: head and body.
 struct RequestReader {
   proto::RequestParser parser;
   proto::ChunkedDecoder decoder;
@@ -41,7 +41,7 @@ class ConnectionSet {
   void ReturnExchange(std::unique_ptr<Exchange> exchange);
   std::unique_ptr<RequestReader> TakeReader();
   void ReturnReader(std::unique_ptr<RequestReader> reader);  // null: nothing happens
-  void Remove(Http1Connection* connection);                  // by the connection, at its end
+  void Remove(ClientConnection* connection);                 // by the connection, at its end
   void Trim();                                               // frees what is kept to be lent out
 
  private:
@@ -49,10 +49,11 @@ class ConnectionSet {
   static std::unique_ptr<T> Take(std::vector<std::unique_ptr<T>>& kept);  // null if there is none
   template <class T>
   static void Keep(std::vector<std::unique_ptr<T>>& kept, std::unique_ptr<T> returned);
+  std::vector<ClientConnection*> All() const;
 
   static constexpr size_t kMostKept = 64;  // of either
   Runtime& runtime_;
-  std::unordered_set<Http1Connection*> connections_;
+  std::unordered_map<ClientConnection*, std::unique_ptr<ClientConnection>> connections_;
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;
   std::vector<std::unique_ptr<RequestReader>> free_readers_;
   std::function<void()> done_;

@@ -1,6 +1,4 @@
 // early_hints: 103 of an upstream (RFC 8297) on its way to the client.
-#include <string>
-
 #include "worker/http/add_headers.h"
 #include "worker/http/features.h"
 #include "worker/http/proxy_plan.h"
@@ -22,15 +20,19 @@ void PassEarlyHints(Exchange& exchange, const proto::ResponseHead& head) {
   using proto::HeaderId;
   if (head.status != 103 || !exchange.request().head->is_http11() || !IsWanted(exchange)) return;
   const ProxyPlan& plan = exchange.runtime().proxy_plans.For(exchange.location());
-  std::string text = "HTTP/1.1 103 Early Hints\r\n";
+  proto::HeaderList fields;
   for (const proto::Header& header : head.headers) {
     const bool is_framing = header.id == HeaderId::kContentLength ||
                             header.id == HeaderId::kTransferEncoding ||
                             header.id == HeaderId::kConnection || header.id == HeaderId::kKeepAlive;
     if (is_framing || plan.hidden.Has(header)) continue;
-    if (!proto::AppendField(&text, header.name, header.value)) LogUnfitField(exchange, header.name);
+    if (proto::IsFieldValue(header.value)) {
+      fields.Add(header.id, header.name, header.value);
+    } else {
+      LogUnfitField(exchange, header.name);
+    }
   }
-  exchange.stream().SendInterim(text.append("\r\n"));
+  exchange.stream().SendInterim(head.status, fields);
 }
 
 }  // namespace limpet::worker

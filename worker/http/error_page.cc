@@ -151,7 +151,7 @@ bool TakeErrorPage(Exchange& exchange, int status) {
   if (page == nullptr ||
       !exchange.MarkErrorPage(page->overwrite >= 0 ? page->overwrite : VisibleStatus(status)))
     return false;
-  if (ClosesConnection(status)) exchange.stream().CloseAfterResponse();
+  if (ClosesConnection(status)) exchange.stream().LastForClient();
   StartOver(exchange, status);
   const std::string_view uri = exchange.arena().Copy(exchange.Evaluate(page->uri));
   if (uri.starts_with('/')) {
@@ -166,7 +166,7 @@ bool TakeErrorPage(Exchange& exchange, int status) {
 }
 
 void ReplyWithErrorPage(Exchange& exchange, int status) {
-  if (ClosesConnection(status)) exchange.stream().CloseAfterResponse();
+  if (ClosesConnection(status)) exchange.stream().LastForClient();
   StartOver(exchange, status);
   exchange.set_error_status(0);
   const std::string_view title = Title(status);

@@ -19,21 +19,21 @@ namespace {
 struct PhaseRow {
   Phase phase;
   std::string_view name;
-  uint8_t follows;  // bits of the phases it may come after
+  uint8_t follows;      // bits of the phases it may come after
+  bool ends_wait;       // leaving it ends what it waited for
 };
 constexpr uint8_t Bit(Phase phase) {
   return static_cast<uint8_t>(1u << static_cast<unsigned>(phase));
 }
-constexpr uint8_t kBusy =
-    Bit(Phase::kRouting) | Bit(Phase::kDelayed) | Bit(Phase::kReadingBody) | Bit(Phase::kProxying);
+constexpr uint8_t kBusy = Bit(Phase::kRouting) | Bit(Phase::kDelayed) | Bit(Phase::kProxying);
+constexpr uint8_t kAny = 0xFF;
 constexpr std::array kPhases = {
-    PhaseRow{Phase::kIdle, "idle", Bit(Phase::kDone)},
-    PhaseRow{Phase::kRouting, "routing", Bit(Phase::kIdle) | kBusy},
-    PhaseRow{Phase::kDelayed, "delayed", Bit(Phase::kRouting)},
-    PhaseRow{Phase::kReadingBody, "reading body", Bit(Phase::kRouting)},
-    PhaseRow{Phase::kProxying, "proxying", Bit(Phase::kRouting)},
-    PhaseRow{Phase::kReplying, "replying", kBusy},
-    PhaseRow{Phase::kDone, "done", static_cast<uint8_t>(kBusy | Bit(Phase::kReplying))},
+    PhaseRow{Phase::kIdle, "idle", kAny, false},
+    PhaseRow{Phase::kRouting, "routing", Bit(Phase::kIdle) | kBusy, false},
+    PhaseRow{Phase::kDelayed, "delayed", Bit(Phase::kRouting), true},
+    PhaseRow{Phase::kProxying, "proxying", Bit(Phase::kRouting), false},
+    PhaseRow{Phase::kReplying, "replying", kBusy, false},
+    PhaseRow{Phase::kDone, "done", static_cast<uint8_t>(kBusy | Bit(Phase::kReplying)), false},
 };
 
 constexpr bool CanFollow(Phase from, Phase to) {
@@ -54,6 +54,7 @@ Exchange::~Exchange() = default;
 
 void Exchange::Enter(Phase next) {
   assert(CanFollow(phase_, next));
+  if (kPhases[static_cast<size_t>(phase_)].ends_wait) timer_.Disarm();
   phase_ = next;
   if (LogEnabled(LogLevel::kDebug)) {
     error_log().Write(LogLevel::kDebug, stream_ != nullptr ? client().number : 0,
@@ -150,7 +151,7 @@ void Exchange::OnClientGone() {
 
 void Exchange::OnBodyError(int status) {
   if (writer_->head_sent()) return Abandon(status);
-  stream_->CloseAfterResponse();
+  stream_->LastForClient();
   if (proxy_ != nullptr) proxy_->Stop();
   body_.Fail();
   Finish(status);
@@ -300,8 +301,7 @@ void Exchange::AbandonAfterFlush() {
   if (writer_->BodyHoldsBack()) return EndLater(Ending::kBroken);
   LetGo();
   Enter(Phase::kDone);
-  stream_->CloseAfterResponse();
-  stream_->FinishResponse();
+  stream_->BreakResponse();
 }
 
 void Exchange::Reset() {
@@ -330,8 +330,8 @@ void Exchange::Reset() {
   limit_rate_ = 0;
   limit_rate_set_ = false;
   limit_req_status = limit_conn_status = {};
+  Enter(Phase::kIdle);
   stream_ = nullptr;
-  phase_ = Phase::kIdle;
   assert(quiet());
 }
 

@@ -29,9 +29,16 @@ class ProxyExchange;
 class Subrequest;
 class ResponseWriter;
 
-// Where an exchange is. Each has a row in exchange.cc: which deadline runs, and whether the client
-// may still leave quietly.
-enum class Phase : uint8_t { kIdle, kRouting, kDelayed, kReadingBody, kProxying, kReplying, kDone };
+// Where an exchange is. Each has a row in exchange.cc: its name, the phases it may follow, and what
+// leaving it ends. Enter() is the only door.
+enum class Phase : uint8_t {
+  kIdle,
+  kRouting,   // the steps run
+  kDelayed,   // one of them waits: for time to pass, a body, a subrequest
+  kProxying,  // the proxy has it
+  kReplying,  // a response of our own goes out, or the rest of one that filters hold back
+  kDone,      // all of the response has been handed over
+};
 
 // What a step of routing says.
 enum class Step : uint8_t {
@@ -50,7 +57,9 @@ class Exchange final : public conf::VariableReader {
   Exchange& operator=(const Exchange&) = delete;
 
   // --- From the client stream ---
-  void Start(ClientStream& stream, const proto::RequestHead& head, size_t head_length);
+  // `framing`: how the end of the request's body is found; refused here if it is not ok().
+  void Start(ClientStream& stream, const proto::RequestHead& head, const proto::Framing& framing,
+             size_t head_length);
   // A head that is not acceptable: answered with `error.status` under the listener's default
   // server. `silent`: there is nobody to answer, only a log line to write.
   [[gnu::cold]] void StartRefused(ClientStream& stream, const proto::RequestHead& head,

@@ -37,8 +37,10 @@ std::string WithRepeatedLine(const proto::HeadError& error, const proto::HeaderL
 
 }  // namespace
 
-void Exchange::Start(ClientStream& stream, const proto::RequestHead& head, size_t head_length) {
+void Exchange::Start(ClientStream& stream, const proto::RequestHead& head,
+                     const proto::Framing& framing, size_t head_length) {
   stream_ = &stream;
+  request_.framing = framing;
   request_.head_length = head_length;
   if (Prepare(head)) Run(0);
 }
@@ -60,7 +62,7 @@ void Exchange::StartRefused(ClientStream& stream, const proto::RequestHead& head
   }
   request_.started_ms = runtime_.loop.NowMs();
   request_.remote = client().remote;
-  stream.CloseAfterResponse();
+  stream.LastForClient();
   Enter(Phase::kRouting);
   const std::string_view part = head.protocol.empty() ? "line" : "headers";
   Log(LogLevel::kInfo, error.detail.empty()
@@ -130,7 +132,7 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   const auto refuse = [this, &head](int status, std::string_view why) {
     if (request_.uri.empty() && !head.target.starts_with('/')) request_.method_name = {};
     Log(LogLevel::kInfo, why);
-    stream_->CloseAfterResponse();
+    stream_->LastForClient();
     Finish(status);
     return false;
   };
@@ -170,8 +172,9 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   if (const proto::HeadError error = proto::CheckRequest(head); error.status != 0)
     return refuse(error.status, fmt::format("{} while reading client request headers",
                                             WithRepeatedLine(error, head.headers)));
-  request_.framing = proto::RequestFraming(head);
   if (!request_.framing.ok()) return refuse(request_.framing.status, request_.framing.reason);
+  if (client().http2 && !listen.SpeaksHttp2(*request_.server))
+    return refuse(421, "client speaks HTTP/2 to a server that does not");
   if (client().plain_on_tls) return refuse(497, "client sent plain HTTP request to HTTPS port");
   if (const Refusal refusal = CheckClientCertificate(*this); refusal.status != 0)
     return refuse(refusal.status, refusal.why);

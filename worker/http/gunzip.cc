@@ -56,7 +56,7 @@ class GunzipFilter final : public ZlibFilter {
   void Fail(std::string_view why) {
     owes_ = false;
     exchange_.Log(LogLevel::kError, why);
-    exchange_.stream().CloseAfterResponse();
+    exchange_.stream().LastForClient();
     Break();
   }
 

@@ -6,14 +6,8 @@
 #include "worker/http/http1_connection.h"
 
 namespace limpet::worker {
-namespace {
-
-constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-
-}  // namespace
-
 void Http1Connection::WantBody(bool wanted) {
-  body_wanted_ = wanted;
+  if (body_ != Body::kDone) body_ = wanted ? Body::kWanted : Body::kHeld;
   if (!wanted) return UpdateReading();
   if (delivering_) return;
   DeliverBuffered();
@@ -21,60 +15,53 @@ void Http1Connection::WantBody(bool wanted) {
 }
 
 void Http1Connection::UpdateReading() {
-  if (state_ != State::kExchange) return;
-  const bool read = body_wanted_ && !body_done_;
-  transport_->WantRead(read);
-  if (read && !tunnel_) {
-    timer_.Arm(settings().body_timeout);
+  if (!IsServing()) return;
+  const bool reads = body_ == Body::kWanted;
+  transport_.WantRead(reads);
+  if (reads && !IsTunnel()) {
+    connection_.timer().Arm(settings().body_timeout);
   } else {
-    timer_.Disarm();
+    connection_.timer().Disarm();
   }
 }
 
 void Http1Connection::SendContinue() {
-  if (!expects_continue_ || continue_sent_ || (!body_done_ && buffered() > 0)) return;
-  continue_sent_ = true;
-  SendInterim(kContinue);
-}
-
-void Http1Connection::SendInterim(std::string_view head) {
-  out_.Append(head);
-  sent_before_ += head.size();  // no part of the response
-  Flush();
+  if (continue_ != Continue::kAsked || (body_ != Body::kDone && buffered() > 0)) return;
+  continue_ = Continue::kSent;
+  SendInterim(100, {});
 }
 
 void Http1Connection::DeliverBuffered() {
-  if (buffered() == 0)
-    return;  // nor is there a pause to tell of: who takes it would ask for more again
-  while (state_ == State::kExchange && body_wanted_ && !body_done_ && buffered() > 0) {
+  if (buffered() == 0) return;  // no data, so no pause either: it would ask again and recurse
+  while (IsServing() && body_ == Body::kWanted && buffered() > 0) {
     const size_t used = ConsumeBody(block_, {block_.data() + begin_, buffered()});
     begin_ += used;
     if (used == 0) break;
   }
-  if (state_ == State::kExchange && !body_done_) exchange_->OnBodyPause();
+  if (IsServing() && body_ != Body::kDone) exchange_->OnBodyPause();
 }
 
 // Small at first: most bodies are, and one that trickles in is not to cost more than it is.
 BlockSize Http1Connection::BodyBlock() const {
-  const bool by_length = framing_.kind == proto::BodyKind::kLength && !tunnel_;
+  const bool by_length = framing_.kind == proto::BodyKind::kLength;
   if (by_length && body_remaining_ <= 4000) return BlockSize::k4K;
   return body_comes_fast_ ? BlockSize::k64K : BlockSize::k16K;
 }
 
 void Http1Connection::ReadBody() {
-  if (body_done_ || !body_wanted_) return transport_->WantRead(false);
-  const bool by_length = framing_.kind == proto::BodyKind::kLength && !tunnel_;
+  if (body_ != Body::kWanted) return transport_.WantRead(false);
+  const bool by_length = framing_.kind == proto::BodyKind::kLength;
   const std::span<char> room = body_block_.Room(runtime_.blocks, BodyBlock());
   const size_t limit = by_length ? std::min<uint64_t>(body_remaining_, room.size()) : room.size();
   size_t n = 0;
-  switch (transport_->Read(room.data(), limit, &n)) {
+  switch (transport_.Read(room.data(), limit, &n)) {
     case Io::kOk:
       break;
     case Io::kWouldBlock:
       return body_block_.ReleaseUnlessUsed();
     case Io::kEof:
     case Io::kError:
-      if (tunnel_) return exchange_->OnClientGone();
+      if (IsTunnel()) return exchange_->OnClientGone();
       exchange_->Log(LogLevel::kInfo, "client prematurely closed connection");
       return exchange_->Abandon(400);
   }
@@ -85,9 +72,9 @@ void Http1Connection::ReadBody() {
 
 void Http1Connection::TakeBody(Slice read) {
   const size_t used = ConsumeBody(read.block, read.bytes);
-  if (state_ == State::kExchange && !body_done_) return exchange_->OnBodyPause();
+  if (IsServing() && body_ != Body::kDone) return exchange_->OnBodyPause();
   body_block_.Release();
-  if (used == read.bytes.size() || state_ != State::kExchange) return;
+  if (used == read.bytes.size() || !IsServing()) return;
   // A pipelined request behind a chunked body.
   next_begin_ = static_cast<size_t>(read.bytes.data() - read.block.data()) + used;
   next_end_ = next_begin_ + read.bytes.size() - used;
@@ -99,9 +86,9 @@ size_t Http1Connection::ConsumeBody(const BlockRef& block, std::string_view byte
   delivering_ = true;
   Request& request = exchange_->request();
   const uint64_t before = request.body_received;
-  if (!tunnel_) request.body_received += bytes.size();  // $request_length counts framing, too
+  if (!IsTunnel()) request.body_received += bytes.size();  // $request_length counts framing, too
   size_t used = bytes.size();
-  if (tunnel_) {
+  if (IsTunnel()) {
     Hand(block, bytes);
   } else if (framing_.kind == proto::BodyKind::kChunked) {
     used = ConsumeChunked(block, bytes);
@@ -111,7 +98,7 @@ size_t Http1Connection::ConsumeBody(const BlockRef& block, std::string_view byte
     if (Hand(block, bytes.substr(0, used)) && body_remaining_ == 0) BodyEnded();
   }
   delivering_ = false;
-  if (exchange_ != nullptr && state_ == State::kExchange && used < bytes.size())
+  if (exchange_ != nullptr && IsServing() && used < bytes.size())
     request.body_received = before + used;  // the rest belongs to the next request
   return used;
 }
@@ -122,7 +109,7 @@ size_t Http1Connection::ConsumeChunked(const BlockRef& block, std::string_view b
     if (!Hand(block, piece)) return bytes.size();
   }
   if (status == proto::ChunkedDecoder::Status::kError) {
-    body_done_ = true;
+    body_ = Body::kDone;
     exchange_->Log(LogLevel::kError, "client sent invalid chunked body");
     exchange_->OnBodyError(400);
     return bytes.size();
@@ -136,8 +123,8 @@ bool Http1Connection::Hand(const BlockRef& block, std::string_view bytes) {
   if (bytes.empty()) return true;
   body_received_ += bytes.size();
   const uint64_t limit = settings().max_body_size;
-  if (!tunnel_ && limit != 0 && body_received_ > limit) {
-    body_wanted_ = false;
+  if (!IsTunnel() && limit != 0 && body_received_ > limit) {
+    body_ = Body::kHeld;
     exchange_->Log(LogLevel::kError,
                    fmt::format("client intended to send too large chunked body: {}+{} bytes",
                                body_received_ - bytes.size(), bytes.size()));
@@ -145,44 +132,40 @@ bool Http1Connection::Hand(const BlockRef& block, std::string_view bytes) {
     return false;
   }
   exchange_->OnBodyData({block, bytes});
-  return state_ == State::kExchange;
+  return IsServing();
 }
 
 bool Http1Connection::DropBufferedBody() {
-  if (body_done_ || buffered() == 0 || body_wanted_) return true;
+  if (body_ != Body::kHeld || buffered() == 0) return true;
   if (framing_.kind != proto::BodyKind::kChunked) {
     begin_ += DropBody({block_.data() + begin_, buffered()});
     return true;
   }
   const auto status = reader_->decoder.Feed({block_.data() + begin_, buffered()});
   begin_ += reader_->decoder.consumed();
-  body_done_ = status != proto::ChunkedDecoder::Status::kMore;
+  if (status != proto::ChunkedDecoder::Status::kMore) body_ = Body::kDone;
   return status != proto::ChunkedDecoder::Status::kError;
 }
 
 void Http1Connection::BodyEnded() {
-  body_done_ = true;
-  timer_.Disarm();
+  body_ = Body::kDone;
+  connection_.timer().Disarm();
   exchange_->OnBodyEnd();
 }
 
 void Http1Connection::StartTunnel() {
-  tunnel_ = true;
-  body_done_ = false;
+  framing_ = {.kind = proto::BodyKind::kTunnel};
+  body_ = Body::kHeld;
   keep_alive_ = false;
 }
 
 void Http1Connection::Drain() {
   Enter(State::kDrain);
   linger_until_ms_ = runtime_.loop.NowMs() + Ms(last_settings_->lingering_time);
-  timer_.Arm(last_settings_->lingering_timeout);
-  body_wanted_ = false;
-  if (buffered() > 0) {
-    const size_t used = DropBody({block_.data() + begin_, buffered()});
-    begin_ += used;
-    if (state_ == State::kDrain && body_done_) return BeginHead();
-  }
-  transport_->WantRead(true);
+  body_ = Body::kHeld;
+  if (buffered() == 0) return;
+  begin_ += DropBody({block_.data() + begin_, buffered()});
+  if (state_ == State::kDrain && body_ == Body::kDone) BeginHead();
 }
 
 // Skips the body's part of what has come; a broken one ends the connection.
@@ -190,7 +173,7 @@ size_t Http1Connection::DropBody(std::string_view bytes) {
   if (framing_.kind != proto::BodyKind::kChunked) {
     const size_t used = std::min<uint64_t>(bytes.size(), body_remaining_);
     body_remaining_ -= used;
-    body_done_ = body_remaining_ == 0;
+    if (body_remaining_ == 0) body_ = Body::kDone;
     return used;
   }
   const auto status = reader_->decoder.Feed(bytes);
@@ -198,13 +181,13 @@ size_t Http1Connection::DropBody(std::string_view bytes) {
     Close(false);
     return bytes.size();
   }
-  body_done_ = status == proto::ChunkedDecoder::Status::kDone;
+  if (status == proto::ChunkedDecoder::Status::kDone) body_ = Body::kDone;
   return reader_->decoder.consumed();
 }
 
 void Http1Connection::Linger() {
   using Lingering = conf::ClientSettings::Lingering;
-  const bool unread = !body_done_ || buffered() > 0;
+  const bool unread = body_ != Body::kDone || buffered() > 0;
   if (last_settings_->lingering_close == Lingering::kOff ||
       (!unread && last_settings_->lingering_close == Lingering::kOn)) {
     return Close(false);
@@ -212,21 +195,19 @@ void Http1Connection::Linger() {
   Enter(State::kLinger);
   begin_ = end_ = 0;
   linger_until_ms_ = runtime_.loop.NowMs() + Ms(last_settings_->lingering_time);
-  timer_.Arm(last_settings_->lingering_timeout);
-  transport_->ShutdownWrite();
-  transport_->WantRead(true);
+  transport_.ShutdownWrite();
 }
 
 void Http1Connection::ReadAndDrop() {
   BlockRef block = runtime_.blocks.Get(BlockSize::k16K);
   size_t n = 0;
-  const Io io = transport_->Read(block.data(), block.capacity(), &n);
+  const Io io = transport_.Read(block.data(), block.capacity(), &n);
   if (io == Io::kWouldBlock) return;
   if (io != Io::kOk || runtime_.loop.NowMs() > linger_until_ms_) return Close(false);
-  timer_.Arm(last_settings_->lingering_timeout);
+  ArmDeadline();
   if (state_ == State::kLinger) return;
   const size_t used = DropBody({block.data(), n});
-  if (state_ != State::kDrain || !body_done_) return;
+  if (state_ != State::kDrain || body_ != Body::kDone) return;
   next_block_ = std::move(block);
   next_begin_ = used;
   next_end_ = n;

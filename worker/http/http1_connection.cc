@@ -1,6 +1,7 @@
 #include "worker/http/http1_connection.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 
@@ -8,6 +9,7 @@
 #include "worker/http/browsers.h"
 #include "worker/http/connection_log.h"
 #include "worker/http/connection_set.h"
+#include "worker/http/http2_connection.h"
 #include "worker/http/response_writer.h"
 #include "worker/http/server_names.h"
 
@@ -58,158 +60,175 @@ void LogClosed(const Runtime& runtime, const ClientInfo& info, std::string_view 
 
 }  // namespace
 
-Http1Connection::Http1Connection(ConnectionSet& set, Runtime& runtime,
-                                 std::unique_ptr<Transport> transport, ClientInfo info)
-    : set_(set),
-      runtime_(runtime),
-      transport_(std::move(transport)),
-      info_(std::move(info)),
-      timer_(runtime.loop, Callback::To<&Http1Connection::OnTimer>(this)),
-      send_timer_(runtime.loop, Callback::To<&Http1Connection::OnSendTimeout>(this)),
-      rate_timer_(runtime.loop, Callback::To<&Http1Connection::OnRateTimer>(this)),
-      process_(runtime.loop, Callback::To<&Http1Connection::ProcessInput>(this)),
-      out_(runtime.blocks) {
-  transport_->set_handler(this);
-  if (transport_->is_tls()) static_cast<TlsTransport&>(*transport_).set_certificate_giver(this);
-}
-
-Http1Connection::~Http1Connection() = default;
-
-void Http1Connection::Start() {
-  ++runtime_.own_counters.active;
-  const int status = transport_->Start();
-  if (status == EINPROGRESS) {
-    transport_->SetIdle(true);
-    timer_.Arm(info_.listen->default_server->head.client_header_timeout);
-    return;
-  }
-  OnReady(status);
-}
-
-void Http1Connection::OnReady(int errnum) {
-  if (errnum != 0 && !ContinueInPlain()) {
-    LogConnection(runtime_, info_, LogLevel::kInfo,
-                  transport_->ErrorText() + " while SSL handshaking");
-    return Close(false);
-  }
-  if (info_.ssl) NoteTlsServer();
-  Enter(State::kIdle);
-  timer_.Arm(info_.listen->default_server->head.client_header_timeout);
-  transport_->WantRead(true);
-}
-
 // --- State ---
 
-void Http1Connection::CountState(State from, State to) {
-  auto& counters = runtime_.own_counters;
-  const auto gauge = [&counters](State state) -> std::atomic<int64_t>* {
-    switch (state) {
-      case State::kIdle:
-        return &counters.waiting;
-      case State::kHead:
-        return &counters.reading;
-      case State::kExchange:
-        return &counters.writing;
-      default:
-        return nullptr;
-    }
-  };
-  // Only this worker writes these: no read-modify-write is needed.
-  const auto add = [](std::atomic<int64_t>* value, int64_t change) {
-    if (value != nullptr)
-      value->store(value->load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
-  };
-  add(gauge(from), -1);
-  add(gauge(to), 1);
+struct Http1Connection::StateRow {
+  State state;
+  std::string_view name;
+  uint8_t follows;  // bits of the states it may come after
+  bool reads;       // in an exchange: while the body is wanted
+  bool gives_way;   // its place may be taken by another connection
+  std::atomic<int64_t> shm::WorkerCounters::*gauge;
+  uint64_t (Http1Connection::*deadline_ms)() const;  // from entering on; null: none
+};
+
+namespace {
+constexpr uint8_t kAnyState = 0xFF;
+template <class... States>
+constexpr uint8_t Bits(States... states) {
+  return static_cast<uint8_t>(((1u << static_cast<unsigned>(states)) | ...));
 }
+}  // namespace
+
+const Http1Connection::StateRow Http1Connection::kStates[] = {
+    {State::kKept, "kept", Bits(State::kAnswered, State::kDrain), true, false,
+     &shm::WorkerCounters::waiting, &Http1Connection::KeptMs},
+    {State::kIdle, "idle",
+     Bits(State::kIdle, State::kKept, State::kHead, State::kAnswered, State::kDrain), true, true,
+     &shm::WorkerCounters::waiting, &Http1Connection::IdleMs},
+    {State::kHead, "reading head", Bits(State::kIdle, State::kKept), true, false,
+     &shm::WorkerCounters::reading, &Http1Connection::HeadMs},
+    {State::kExchange, "exchange", Bits(State::kIdle, State::kKept, State::kHead), false, false,
+     &shm::WorkerCounters::writing, nullptr},
+    {State::kAnswered, "answered", Bits(State::kExchange), false, false,
+     &shm::WorkerCounters::writing, nullptr},
+    {State::kDrain, "draining body", Bits(State::kAnswered), true, false, nullptr,
+     &Http1Connection::LingerMs},
+    {State::kLinger, "lingering", Bits(State::kAnswered), true, true, nullptr,
+     &Http1Connection::LingerMs},
+    {State::kClosed, "closed", kAnyState, false, false, nullptr, nullptr},
+};
 
 void Http1Connection::Enter(State next) {
+  const StateRow& row = kStates[static_cast<size_t>(next)];
+  assert(row.state == next && (row.follows & Bits(state_)) != 0);
   CountState(state_, next);
+  const bool goes_on = next == State::kAnswered;  // with the body, as far as it is wanted
   state_ = next;
-  transport_->SetIdle((next == State::kIdle && !IsSafe()) || next == State::kLinger);
+  transport_.SetIdle(row.gives_way);
+  if (goes_on) return;
+  if (transport_.wants_read() != row.reads) transport_.WantRead(row.reads);
+  ArmDeadline();
+}
+
+void Http1Connection::ArmDeadline() {
+  const StateRow& row = kStates[static_cast<size_t>(state_)];
+  if (row.deadline_ms == nullptr) return connection_.timer().Disarm();
+  connection_.timer().Arm((this->*row.deadline_ms)());
+}
+
+// Only this worker writes these counters: no read-modify-write is needed.
+void Http1Connection::CountState(State from, State to) {
+  const auto add = [this](State state, int64_t change) {
+    const auto gauge = kStates[static_cast<size_t>(state)].gauge;
+    if (gauge == nullptr) return;
+    std::atomic<int64_t>& value = runtime_.own_counters.*gauge;
+    value.store(value.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+  };
+  add(from, -1);
+  add(to, 1);
+}
+
+uint64_t Http1Connection::HeadMs() const {
+  return Ms(info_.listen->default_server->head.client_header_timeout);
 }
 
 // keepalive_min_timeout: so long a connection is kept, whoever needs its place.
-bool Http1Connection::IsSafe() const {
-  return info_.requests > 0 && runtime_.loop.NowMs() - idle_since_ms_ < SafeMs();
-}
-
 uint64_t Http1Connection::SafeMs() const {
-  return last_settings_ == nullptr ? 0 : Ms(last_settings_->keepalive_min_timeout);
+  if (last_settings_ == nullptr) return 0;
+  return std::min(Ms(last_settings_->keepalive_min_timeout),
+                  Ms(last_settings_->keepalive_timeout));
 }
 
-// The safe time is over: from now on it may give way. False: all its time is.
-bool Http1Connection::GoesOnIdle() {
-  const uint64_t wait_ms = Ms(last_settings_->keepalive_timeout);
-  if (transport_->is_idle() || SafeMs() >= wait_ms) return false;
-  transport_->SetIdle(true);
-  timer_.Arm(wait_ms - SafeMs());
-  return true;
+uint64_t Http1Connection::KeptMs() const { return SafeMs(); }
+
+// What is left: the time begins with the end of the last exchange.
+uint64_t Http1Connection::IdleMs() const {
+  if (info_.requests == 0) return HeadMs();
+  uint64_t wait_ms = Ms(last_settings_->keepalive_timeout);
+  if (connection_.stopping()) wait_ms = std::min(wait_ms, std::max(kLastRequestMs, SafeMs()));
+  const uint64_t idle_ms = runtime_.loop.NowMs() - idle_since_ms_;
+  return wait_ms > idle_ms ? wait_ms - idle_ms : 1;
 }
 
-void Http1Connection::OnPlaceNeeded() {
-  if (state_ == State::kIdle && transport_->HasUnread()) return;  // its request has come
-  Close(false);
-}
+uint64_t Http1Connection::LingerMs() const { return Ms(last_settings_->lingering_timeout); }
 
 const conf::ClientSettings& Http1Connection::settings() const {
   return exchange_ != nullptr ? exchange_->location().client
                               : info_.listen->default_server->root->client;
 }
 
+Http1Connection::Http1Connection(ClientConnection& connection)
+    : connection_(connection),
+      runtime_(connection.runtime()),
+      transport_(connection.transport()),
+      info_(connection.info()),
+      send_timer_(runtime_.loop, Callback::To<&Http1Connection::OnSendTimeout>(this)),
+      rate_timer_(runtime_.loop, Callback::To<&Http1Connection::OnWritable>(this)),
+      process_(runtime_.loop, Callback::To<&Http1Connection::ProcessInput>(this)),
+      out_(runtime_.blocks) {}
+
+Http1Connection::~Http1Connection() = default;
+
+void Http1Connection::Start() {
+  runtime_.own_counters.waiting.fetch_add(1, std::memory_order_relaxed);
+  Enter(State::kIdle);
+}
+
+void Http1Connection::OnPlaceNeeded() {
+  if (state_ == State::kIdle && transport_.HasUnread()) return;  // its request has come
+  Close(false);
+}
+
 // A client that has just been answered may be sending its next request: closing now would fail it.
 // So a busy connection gets a moment for one more, which is answered with `Connection: close`.
 void Http1Connection::CloseWhenIdle() {
-  stopping_ = true;
-  promised_ = state_ == State::kExchange && exchange_->writer().head_sent();
-  if (state_ != State::kIdle) return;
-  if (info_.requests == 0) return process_.Schedule();
-  if (buffered() > 0) return;
+  promised_ = IsServing() && exchange_->writer().head_sent();
+  if (!IsIdle() || info_.requests == 0 || buffered() > 0) return;
   const uint64_t idle_ms = runtime_.loop.NowMs() - idle_since_ms_;
-  const uint64_t last_ms = std::max(kLastRequestMs, SafeMs());
-  if (idle_ms > last_ms) return CloseIdle();
-  timer_.Arm(last_ms > kLastRequestMs ? last_ms - idle_ms : last_ms);
+  if (idle_ms > std::max(kLastRequestMs, SafeMs())) return CloseIdle();
+  ArmDeadline();
 }
 
 // What has come since the loop last looked is answered, too.
 void Http1Connection::CloseIdle() {
   ReadHead();
-  if (state_ == State::kIdle && buffered() == 0) Close(false);
+  if (IsIdle() && buffered() == 0) Close(false);
 }
 
 void Http1Connection::CloseNow() {
-  if (exchange_ != nullptr && state_ == State::kExchange) {
+  if (exchange_ != nullptr && IsServing()) {
     exchange_->Abandon(499);
   } else {
     Close(false);
   }
 }
 
+// The transport is closed at once; the rest goes when no frame of ours is on the stack.
 void Http1Connection::Close(bool reset) {
   if (state_ == State::kClosed) return;
   Enter(State::kClosed);
-  timer_.Disarm();
   send_timer_.Disarm();
   rate_timer_.Disarm();
-  if (reset) transport_->SetReset();
-  transport_->Close();
-  --runtime_.own_counters.active;
-  process_.Schedule();  // the rest goes when no frame of ours is on the stack
+  connection_.Close(reset);
+  process_.Schedule();
 }
 
 // --- Heads ---
 
 void Http1Connection::OnReadable() {
   switch (state_) {
+    case State::kKept:
     case State::kIdle:
     case State::kHead:
       return ReadHead();
     case State::kExchange:
+    case State::kAnswered:
       return ReadBody();
     case State::kDrain:
     case State::kLinger:
       return ReadAndDrop();
-    default:
+    case State::kClosed:
       return;
   }
 }
@@ -235,14 +254,14 @@ void Http1Connection::ReadHead() {
   if ((!block_ || end_ == block_.capacity()) && !GrowBlock())
     return RefuseHead({494, "client sent too long header", {}});
   size_t n = 0;
-  switch (transport_->Read(block_.data() + end_, block_.capacity() - end_, &n)) {
+  switch (transport_.Read(block_.data() + end_, block_.capacity() - end_, &n)) {
     case Io::kOk:
       end_ += n;
       return ProcessInput();
     case Io::kWouldBlock:
       if (buffered() == 0) block_.Reset();
       // It was something, but no request: a part of a TLS record.
-      if (state_ == State::kIdle && !transport_->is_idle() && !IsSafe()) transport_->SetIdle(true);
+      if (state_ == State::kIdle) transport_.SetIdle(true);
       return;
     case Io::kEof:
     case Io::kError:
@@ -259,29 +278,49 @@ void Http1Connection::ProcessInput() {
   for (;;) {
     if (state_ == State::kClosed) {
       if (exchange_ != nullptr) EndExchange();
-      set_.ReturnReader(std::move(reader_));
-      set_.Remove(this);
-      return;
+      connection_.set().ReturnReader(std::move(reader_));
+      return connection_.End();
     }
-    if (state_ == State::kExchange) {
-      if (!finished_ || !out_.empty()) return;
+    if (state_ == State::kExchange) return;
+    if (state_ == State::kAnswered) {
+      if (!out_.empty()) return;
       EndExchange();
       NextRequest();
       continue;
     }
-    if ((state_ != State::kIdle && state_ != State::kHead) || buffered() == 0) return;
-    if (!ParseHead()) return;
+    if ((!IsIdle() && state_ != State::kHead) || buffered() == 0) return;
+    if (SwitchesProtocol() || !ParseHead()) return;
   }
+}
+
+// HTTP/2 with prior knowledge: what has come is its preface, or may become it (RFC 9113 3.3).
+bool Http1Connection::SwitchesProtocol() {
+  if (info_.requests > 0 || !SpeaksHttp2InPlain(info_)) return false;
+  switch (MatchPreface({block_.data() + begin_, buffered()})) {
+    case Preface::kNo:
+      return false;
+    case Preface::kMaybe:
+      if (IsIdle()) StartHead();
+      return true;
+    case Preface::kYes:
+      break;
+  }
+  const std::string_view unread(block_.data() + begin_, buffered());
+  Enter(State::kClosed);
+  connection_.set().ReturnReader(std::move(reader_));
+  connection_.SpeakHttp2({std::move(block_), unread});
+  return true;
+}
+
+void Http1Connection::StartHead() {
+  Enter(State::kHead);
+  if (reader_ == nullptr) reader_ = connection_.set().TakeReader();
+  reader_->parser.Reset();
 }
 
 // True if something was started or closed; false if more bytes are needed.
 bool Http1Connection::ParseHead() {
-  if (state_ == State::kIdle) {
-    Enter(State::kHead);
-    if (reader_ == nullptr) reader_ = set_.TakeReader();
-    reader_->parser.Reset();
-    timer_.Arm(info_.listen->default_server->head.client_header_timeout);
-  }
+  if (IsIdle()) StartHead();
   const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
   const proto::HeadLimits& limits = runtime_.names[index]->head_limits();
   switch (reader_->parser.Parse(block_.data() + begin_, buffered(), limits)) {
@@ -302,38 +341,38 @@ bool Http1Connection::ParseHead() {
 
 // `silent`: the rest of the head will not come. Nobody is answered, but the log has its line.
 void Http1Connection::RefuseHead(const proto::HeadError& error, bool silent) {
-  if (reader_ == nullptr) reader_ = set_.TakeReader();
+  if (reader_ == nullptr) reader_ = connection_.set().TakeReader();
   if (silent) reader_->parser.GiveUp(block_.data() + begin_, buffered());
-  timer_.Disarm();
   ++info_.requests;
-  exchange_ = set_.TakeExchange();
-  finished_ = false;
-  body_done_ = true;
+  exchange_ = connection_.set().TakeExchange();
+  framing_ = {};
+  body_ = Body::kDone;
+  continue_ = Continue::kNotAsked;
   keep_alive_ = false;
-  sent_before_ = out_.sent();
+  BeginResponse();
   runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
   Enter(State::kExchange);
-  transport_->WantRead(false);
   exchange_->StartRefused(*this, reader_->parser.head(), error, silent);
 }
 
 void Http1Connection::StartExchange() {
   const proto::RequestHead& head = reader_->parser.head();
-  timer_.Disarm();
   ++info_.requests;
   begin_ += reader_->parser.consumed();
   framing_ = proto::RequestFraming(head);
   body_remaining_ = framing_.length;
   body_received_ = 0;
-  body_done_ = !framing_.ok() || framing_.kind == proto::BodyKind::kNone;
-  body_wanted_ = continue_sent_ = finished_ = body_comes_fast_ = false;
+  const bool has_body = framing_.ok() && framing_.kind != proto::BodyKind::kNone;
+  body_ = has_body ? Body::kHeld : Body::kDone;
+  body_comes_fast_ = false;
   const proto::Header* expect = head.headers.Find(proto::HeaderId::kExpect);
-  const bool announces_body = !body_done_ || head.headers.Has(proto::HeaderId::kContentLength);
-  expects_continue_ = announces_body && head.is_http11() && expect != nullptr &&
-                      EqualsIgnoreCase(expect->value, "100-continue");
+  const bool announces_body = has_body || head.headers.Has(proto::HeaderId::kContentLength);
+  const bool asks = announces_body && head.is_http11() && expect != nullptr &&
+                    EqualsIgnoreCase(expect->value, "100-continue");
+  continue_ = asks ? Continue::kAsked : Continue::kNotAsked;
   if (framing_.kind == proto::BodyKind::kChunked) reader_->decoder.Reset();
   keep_alive_ = head.keep_alive();
-  sent_before_ = out_.sent();
+  BeginResponse();
   runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
   if (reader_->parser.ignored_lines() != 0) {  // why a header did not get through: one line is told
     LogConnection(runtime_, info_, LogLevel::kInfo,
@@ -341,17 +380,16 @@ void Http1Connection::StartExchange() {
                               "request headers",
                               reader_->parser.first_ignored_line()));
   }
-  exchange_ = set_.TakeExchange();
+  exchange_ = connection_.set().TakeExchange();
   Enter(State::kExchange);
-  transport_->WantRead(false);
   exchange_->request().pipelined = pipelined_;
-  exchange_->Start(*this, head, reader_->parser.consumed() - reader_->parser.skipped());
+  exchange_->Start(*this, head, framing_, reader_->parser.consumed() - reader_->parser.skipped());
 }
 
 bool Http1Connection::keep_alive() const {
-  if (!keep_alive_ || tunnel_) return false;
-  if ((stopping_ || runtime_.stopping) && !promised_) return false;
-  if (expects_continue_ && !continue_sent_ && !body_done_)
+  if (!keep_alive_ || IsTunnel()) return false;
+  if (connection_.stopping() && !promised_) return false;
+  if (continue_ == Continue::kAsked && body_ != Body::kDone)
     return false;  // whether the body comes is unknown
   const conf::ClientSettings& conf = settings();
   if (conf.keepalive_timeout.count() == 0 ||
@@ -364,9 +402,8 @@ bool Http1Connection::keep_alive() const {
 // --- Ends ---
 
 void Http1Connection::OnHangup() {
-  if (state_ == State::kExchange && finished_ && !out_.empty())
-    return Close(false);  // nobody reads what is left
-  if (state_ == State::kExchange && !finished_) exchange_->OnClientGone();
+  if (state_ == State::kAnswered && !out_.empty()) return Close(false);  // nobody reads the rest
+  if (state_ == State::kExchange) exchange_->OnClientGone();
   if (state_ == State::kDrain) Close(false);
 }
 
@@ -377,15 +414,14 @@ void Http1Connection::EndExchange() {
   last_settings_ = &settings();
   body_block_.Release();
   exchange_->Reset();
-  set_.ReturnExchange(std::move(exchange_));
+  connection_.set().ReturnExchange(std::move(exchange_));
 }
 
 // The response has gone out: goes on with the next request, or closes without losing its last
 // bytes.
 void Http1Connection::NextRequest() {
-  finished_ = false;
   if (!keep_alive_) return Linger();
-  if (!body_done_) return Drain();
+  if (body_ != Body::kDone) return Drain();
   pipelined_ = buffered() > 0;
   BeginHead();
 }
@@ -400,7 +436,7 @@ void Http1Connection::BeginHead() {
   if (left == 0) {
     begin_ = end_ = 0;
     block_.Reset();
-    set_.ReturnReader(std::move(reader_));
+    connection_.set().ReturnReader(std::move(reader_));
   } else if (begin_ > 0) {
     if (!block_.unique()) {
       BlockRef fresh = runtime_.blocks.Get(left <= 4000    ? BlockSize::k4K
@@ -416,35 +452,33 @@ void Http1Connection::BeginHead() {
     end_ = left;
   }
   idle_since_ms_ = runtime_.loop.NowMs();
-  Enter(State::kIdle);
   promised_ = false;
-  const uint64_t wait_ms = Ms(last_settings_->keepalive_timeout);
-  const uint64_t safe_ms = std::min(SafeMs(), wait_ms);
-  timer_.Arm(stopping_     ? std::min(std::max(kLastRequestMs, safe_ms), wait_ms)
-             : safe_ms > 0 ? safe_ms
-                           : wait_ms);
-  transport_->WantRead(true);
+  Enter(SafeMs() > 0 ? State::kKept : State::kIdle);
 }
 
 void Http1Connection::OnTimer() {
   switch (state_) {
     case State::kExchange:
+    case State::kAnswered:
       exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
       return exchange_->OnBodyError(408);
     case State::kHead:
       if (info_.listen->default_server->root->client.reset_timedout_connection)
-        transport_->SetReset();
+        transport_.SetReset();
       return RefuseHead({408, "client timed out (110: Connection timed out)", {}}, true);
+    case State::kKept:
+      return Enter(State::kIdle);
     case State::kIdle:
-      if (stopping_ && info_.requests > 0) return CloseIdle();
-      if (info_.requests > 0 && GoesOnIdle()) return;
+      if (connection_.stopping() && info_.requests > 0) return CloseIdle();
       if (info_.requests == 0) {
         LogConnection(runtime_, info_, LogLevel::kInfo,
                       fmt::format("client timed out{}{}", ErrnoText(ETIMEDOUT),
                                   WhileReading(UnparsedHead(block_, begin_, end_))));
       }
       return Close(false);
-    default:
+    case State::kDrain:
+    case State::kLinger:
+    case State::kClosed:
       return Close(false);
   }
 }

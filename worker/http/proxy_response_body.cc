@@ -26,7 +26,7 @@ size_t HighWater(const conf::ProxySettings& proxy) {
 
 // A long body that nobody looks into moves from socket to socket inside the kernel. False: read it.
 bool ProxyExchange::SpliceBody() {
-  if (pipe_ == nullptr || !exchange_.stream().output().empty()) return false;
+  if (pipe_ == nullptr || exchange_.stream().has_unsent()) return false;
   size_t n = 0;
   switch (connection_.transport->SpliceTo(
       pipe_->write_end.get(), std::min<uint64_t>(remaining_, SplicePipe::kCapacity), &n)) {
@@ -144,7 +144,7 @@ void ProxyExchange::ForwardBody(std::string_view bytes) {
   const bool may_spool = buffering_ && state_ != ProxyState::kTunnel &&
                          proxy.max_temp_file_size > 0 && !writer.is_filtered();
   const bool client_is_slow =
-      spool_.size() > 0 || exchange_.stream().output().memory() + bytes.size() >
+      spool_.size() > 0 || exchange_.stream().unsent_memory() + bytes.size() >
                                proxy.buffers_size * static_cast<size_t>(proxy.buffers_count);
   if (may_spool && client_is_slow && exchange_.stream().blocked() &&
       spool_.size() + bytes.size() <= proxy.max_temp_file_size) {
@@ -170,7 +170,7 @@ uint64_t ProxyExchange::RateBudget() {
 // As much of the response waits for the client as may.
 bool ProxyExchange::ClientIsFull() const {
   const size_t most = CanSpool() ? 4 * kMostInMemory : HighWater(location_->proxy);
-  return exchange_.writer().BodyHoldsBack() || exchange_.stream().output().memory() >= most;
+  return exchange_.writer().BodyHoldsBack() || exchange_.stream().unsent_memory() >= most;
 }
 
 bool ProxyExchange::CanSpool() const {

@@ -101,7 +101,7 @@ void ProxyExchange::RefuseTunnel() {
               0);
   framing_ = {};
   keep_upstream_ = false;
-  exchange_.stream().CloseAfterResponse();
+  exchange_.stream().LastForClient();
 }
 
 bool ProxyExchange::TryOtherPeerForStatus() {

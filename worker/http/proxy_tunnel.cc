@@ -46,7 +46,7 @@ void ProxyExchange::StartTunnel() {
 
 void ProxyExchange::EndTunnel() {
   End(Outcome::kOk);
-  exchange_.stream().CloseAfterResponse();
+  exchange_.stream().LastForClient();
   exchange_.Complete();
 }
 

@@ -24,6 +24,7 @@ struct ClientInfo {
   uint64_t requests = 0;
   bool ssl = false;
   bool plain_on_tls = false;  // plain HTTP on a port of TLS
+  bool http2 = false;         // it speaks HTTP/2
   bool has_proxy_info = false;
   proto::ProxyInfo proxy_info;
   const conf::ListenGroup* listen = nullptr;

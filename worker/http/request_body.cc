@@ -88,6 +88,9 @@ void RequestBody::Keep(Slice data) {
 }
 
 void RequestBody::OnEnd() {
+  const bool to_file = exchange_.location().client.body_in_file_only !=
+                       conf::ClientSettings::InFileOnly::kOff;
+  if (mode_ == Mode::kBuffered && to_file && file_ == nullptr && !Spool()) return;  // an empty one
   complete_ = true;
   if (sink_ != nullptr) sink_->OnBodyReady();
 }

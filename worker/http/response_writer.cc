@@ -1,20 +1,18 @@
 #include "worker/http/response_writer.h"
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "proto/escape.h"
-#include "proto/http1/chunked.h"
 #include "proto/status.h"
 #include "worker/http/add_headers.h"
 #include "worker/http/error_page.h"
 #include "worker/http/exchange.h"
 #include "worker/http/features.h"
-#include "worker/http/head_composer.h"
 #include "worker/http/ranges.h"
 
 namespace limpet::worker {
 namespace {
-
-constexpr size_t kUsualHead = 2048;
 
 // A relative Location becomes absolute, unless the configuration says otherwise.
 std::string_view AbsoluteLocation(Exchange& exchange) {
@@ -33,10 +31,24 @@ std::string_view AbsoluteLocation(Exchange& exchange) {
                                  shows_port ? fmt::format(":{}", port) : "", location);
 }
 
-// A field whose value cannot stand in a head is left out.
-void PutField(const Exchange& exchange, HeadComposer& out, std::string_view name,
-              std::string_view value) {
-  if (!out.AddField(name, value)) LogUnfitField(exchange, name);
+// The value as it may stand in a head; null if it cannot: the field is left out, and the log told.
+std::string_view Fit(Exchange& exchange, std::string_view name, std::string_view value) {
+  if (proto::IsFieldValue(value)) return value;
+  if (const auto line = proto::UnfoldFieldValue(value); line && proto::IsFieldValue(*line))
+    return exchange.arena().Copy(*line);
+  LogUnfitField(exchange, name);
+  return {};
+}
+
+void MakeFit(Exchange& exchange, proto::HeaderList* fields) {
+  const auto is_fit = [](const proto::Header& field) { return proto::IsFieldValue(field.value); };
+  if (std::ranges::all_of(*fields, is_fit)) return;
+  proto::HeaderList fit;
+  for (const proto::Header& field : *fields) {
+    const std::string_view value = Fit(exchange, field.name, field.value);
+    if (value.data() != nullptr) fit.Add(field.id, field.name, value);
+  }
+  *fields = std::move(fit);
 }
 
 // A URL made of variables may hold what a client has encoded: here it is encoded again.
@@ -57,7 +69,6 @@ void ResponseWriter::Reset() {
   filter_.reset();
   first_ = this;
   head_sent_ = ended_ = refused_ = false;
-  head_bytes_ = body_bytes_ = 0;
 }
 
 bool ResponseWriter::SendHead() {
@@ -90,9 +101,7 @@ bool ResponseWriter::SendHead() {
   if (IsReplacedAfterFailedMatch()) return false;
   DecideFraming();
   exchange_.stream().SetNoDelay(exchange_.location().client.tcp_nodelay);
-  const uint64_t queued = exchange_.stream().output().size();
-  ComposeHead();
-  head_bytes_ = exchange_.stream().output().size() - queued;
+  exchange_.stream().SendHead(HeadValues());
   head_sent_ = true;
   return true;
 }
@@ -131,99 +140,50 @@ void ResponseWriter::DecideFraming() {
     response.chunked = true;
     response.content_length = -1;
   } else if (response.content_length < 0) {
-    exchange_.stream().CloseAfterResponse();
+    exchange_.stream().LastForClient();
   }
 }
 
-void ResponseWriter::ComposeHead() {
+ResponseHead ResponseWriter::HeadValues() {
   Response& response = exchange_.response();
-  const conf::Location& location = exchange_.location();
-  const proto::RequestHead& head = *exchange_.request().head;
-  ClientStream& stream = exchange_.stream();
-  if (head.is_http09()) return stream.CloseAfterResponse();
-
-  HeadComposer out(&stream.output(), kUsualHead);
-  const auto put = [&](std::string_view name, std::string_view value) {
-    PutField(exchange_, out, name, value);
+  const auto fit = [this](std::string_view name, std::string_view value) {
+    return value.empty() ? value : Fit(exchange_, name, value);
   };
-  out.Add("HTTP/1.1 ");
-  if (!response.status_line.empty()) {
-    out.Add(response.status_line);
-  } else if (const std::string_view text = proto::StatusText(response.status); !text.empty()) {
-    out.Add(text);
-  } else {
-    out.Add(fmt::format("{:03} ", response.status));
-  }
-  out.Add("\r\n");
-  const bool own_server = response.server.empty() && response.own_server;
-  const bool own_date = response.date.empty() && response.own_date;
-  const std::string_view server = own_server ? ServerToken(exchange_) : response.server;
-  if (!server.empty()) put("Server", server);
-  if (own_date || !response.date.empty())
-    put("Date", own_date ? exchange_.runtime().HttpDate() : response.date);
-  if (!response.content_type.empty()) put("Content-Type", response.content_type);
-  if (response.content_length >= 0) {
-    out.Add("Content-Length: ");
-    out.AddNumber(static_cast<uint64_t>(response.content_length));
-    out.Add("\r\n");
-  }
-  if (!response.last_modified_text.empty()) {
-    put("Last-Modified", response.last_modified_text);
-  } else if (response.last_modified >= 0) {
-    put("Last-Modified", FormatHttpDate(response.last_modified));
-  }
-  if (response.location.data() != nullptr) {        // "" is a Location, too
+  if (response.location.data() != nullptr)          // "" is a Location, too
     response.location = LocationToSend(exchange_);  // $sent_http_location shows what was sent
-    put("Location", response.location);
-  }
-  if (response.chunked) out.Add("Transfer-Encoding: chunked\r\n");
-  if (response.is_upgrade) {
-    out.Add("Connection: upgrade\r\n");
-  } else if (stream.keep_alive()) {
-    out.Add("Connection: keep-alive\r\n");
-    if (location.client.keepalive_header_timeout > 0) {
-      out.Add("Keep-Alive: timeout=");
-      out.AddNumber(static_cast<uint64_t>(location.client.keepalive_header_timeout));
-      out.Add("\r\n");
-    }
-  } else {
-    out.Add("Connection: close\r\n");
-  }
-  if (response.vary_gzip) out.Add("Vary: Accept-Encoding\r\n");
-  if (!response.etag.empty()) put("ETag", response.etag);
-  for (const proto::Header& header : response.headers) put(header.name, header.value);
-  out.Add("\r\n");
+  MakeFit(exchange_, &response.headers);
+  ResponseHead head;
+  head.status = response.status;
+  head.status_line = response.status_line;
+  head.server = fit("Server", response.server.empty() && response.own_server
+                                  ? ServerToken(exchange_)
+                                  : response.server);
+  head.date = response.date.empty() && response.own_date ? exchange_.runtime().HttpDate()
+                                                         : fit("Date", response.date);
+  head.content_type = fit("Content-Type", response.content_type);
+  head.content_length = response.content_length;
+  head.last_modified = fit("Last-Modified", response.last_modified_text);
+  if (response.last_modified_text.empty() && response.last_modified >= 0)
+    head.last_modified = exchange_.arena().Copy(FormatHttpDate(response.last_modified));
+  head.location = Fit(exchange_, "Location", response.location);
+  head.vary_gzip = response.vary_gzip;
+  head.etag = fit("ETag", response.etag);
+  head.fields = &response.headers;
+  head.chunked = response.chunked;
+  head.no_body = response.hides_body || (response.content_length == 0 && !response.chunked);
+  head.is_upgrade = response.is_upgrade;
+  head.keep_alive_s = exchange_.location().client.keepalive_header_timeout;
+  return head;
 }
 
 void ResponseWriter::Write(BlockRef block, std::string_view bytes) {
   if (exchange_.response().hides_body || bytes.empty()) return;
-  body_bytes_ += bytes.size();
-  OutputQueue& out = exchange_.stream().output();
-  const bool chunked = exchange_.response().chunked;
-  if (chunked) {
-    char header[proto::kMaxChunkHeader];
-    out.Append({header, proto::ChunkHeader(header, bytes.size())});
-  }
-  if (!block) {
-    out.Append(bytes);
-  } else {
-    const auto offset = static_cast<size_t>(bytes.data() - block.data());
-    out.AppendBlock(std::move(block), offset, bytes.size());
-  }
-  if (chunked) out.Append("\r\n");
+  exchange_.stream().Write(std::move(block), bytes);
 }
 
 void ResponseWriter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
   if (exchange_.response().hides_body || size == 0) return;
-  body_bytes_ += size;
-  OutputQueue& out = exchange_.stream().output();
-  const bool chunked = exchange_.response().chunked;
-  if (chunked) {
-    char header[proto::kMaxChunkHeader];
-    out.Append({header, proto::ChunkHeader(header, size)});
-  }
-  out.AppendFile(std::move(file), offset, size);
-  if (chunked) out.Append("\r\n");
+  exchange_.stream().WriteFile(std::move(file), offset, size);
 }
 
 bool ResponseWriter::CanSplice() const {
@@ -233,28 +193,25 @@ bool ResponseWriter::CanSplice() const {
 }
 
 void ResponseWriter::WriteBodyPipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size) {
-  body_bytes_ += size;
-  exchange_.stream().output().AppendPipe(std::move(read_end), size);
+  exchange_.stream().WritePipe(std::move(read_end), size);
 }
 
 // Bytes in memory that wait for the client; what filters make is added while there are fewer.
 bool ResponseWriter::HasRoom() const {
   constexpr uint64_t kMost = 32 * 1024;
-  return exchange_.stream().output().memory() < kMost;
+  return exchange_.stream().unsent_memory() < kMost;
 }
 
 void ResponseWriter::End() {
   if (ended_) return;
   ended_ = true;
   Response& response = exchange_.response();
-  if (!response.chunked || response.hides_body) return;
-  OutputQueue& out = exchange_.stream().output();
-  AddResponseTrailers(exchange_);
-  HeadComposer last(&out, 64);
-  last.Add("0\r\n");
-  for (const proto::Header& trailer : response.trailers)
-    PutField(exchange_, last, trailer.name, trailer.value);
-  last.Add("\r\n");
+  const bool has_trailers = response.chunked && !response.hides_body;
+  if (has_trailers) {
+    AddResponseTrailers(exchange_);
+    MakeFit(exchange_, &response.trailers);
+  }
+  exchange_.stream().WriteEnd(response.trailers);
 }
 
 }  // namespace limpet::worker

@@ -1,12 +1,13 @@
-// Turns a Response into bytes for the client stream. The one place where response filters are
-// called: each is one line in SendHead (head filters) or one link of the body chain, and lives in a
-// file of its own.
+// Hands a Response to the client stream: its head as values, checked here once, and its body. The
+// one place where response filters are called: each is one line in SendHead (head filters) or one
+// link of the body chain, and lives in a file of its own.
 #pragma once
 
 #include <memory>
 #include <string_view>
 
 #include "base/unique_fd.h"
+#include "worker/http/response_head.h"
 #include "worker/net/buffer.h"
 
 namespace limpet::worker {
@@ -55,13 +56,11 @@ class ResponseWriter final : public BodyFilter {
   void PumpBody() { first_->Pump(); }
   bool BodyHoldsBack() const { return first_->HoldsBack(); }
 
-  uint64_t head_bytes() const { return head_bytes_; }
   bool ended() const { return ended_; }                // all of the response has been handed over
-  uint64_t body_bytes() const { return body_bytes_; }  // handed to the stream, without framing
   bool is_filtered() const { return first_ != this; }  // bytes must pass through memory
   BodyFilter* filter() { return filter_.get(); }
 
-  // BodyFilter: the chain's end, which frames.
+  // BodyFilter: the chain's end.
   void Write(BlockRef block, std::string_view bytes) override;
   void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
   void Flush() override {}  // the exchange's Flush() writes
@@ -72,7 +71,7 @@ class ResponseWriter final : public BodyFilter {
   void DropWhatStatusForbids();
   bool IsReplacedAfterFailedMatch();
   void DecideFraming();
-  void ComposeHead();
+  ResponseHead HeadValues();
 
   Exchange& exchange_;
   std::unique_ptr<BodyFilter> filter_;       // compresses, or cuts ranges out
@@ -82,8 +81,6 @@ class ResponseWriter final : public BodyFilter {
   bool head_sent_ = false;
   bool ended_ = false;
   bool refused_ = false;  // this is the 500 for a head that could not be as it was meant
-  uint64_t head_bytes_ = 0;
-  uint64_t body_bytes_ = 0;
 };
 
 }  // namespace limpet::worker

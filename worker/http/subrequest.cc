@@ -6,7 +6,6 @@ namespace limpet::worker {
 
 Subrequest::Subrequest(Exchange& parent, Callback done)
     : parent_(parent),
-      dropped_(parent.runtime().blocks),
       exchange_(parent.runtime()),
       done_(parent.runtime().loop, done) {}
 
@@ -27,11 +26,6 @@ void Subrequest::StartCopy(std::string_view uri, bool with_body) {
   exchange_.StartSubrequest(
       *this, parent_, uri, parent_.request().args,
       with_body ? Exchange::Copied::kMethodAndBody : Exchange::Copied::kMethod);
-}
-
-void Subrequest::FinishResponse() {
-  dropped_.Clear();
-  done_.Schedule();
 }
 
 void Subrequest::Abort(bool) {

@@ -6,14 +6,14 @@
 #include <memory>
 #include <string_view>
 
-#include "worker/http/client_stream.h"
 #include "worker/http/exchange.h"
+#include "worker/http/null_stream.h"
 #include "worker/net/callback.h"
 #include "worker/net/loop.h"
 
 namespace limpet::worker {
 
-class Subrequest final : public ClientStream {
+class Subrequest final : public NullStream {
  public:
   // `done` runs once, from the loop, when the answer has come; never after the destructor.
   Subrequest(Exchange& parent, Callback done);
@@ -30,24 +30,12 @@ class Subrequest final : public ClientStream {
 
   // ClientStream
   const ClientInfo& client() const override { return parent_.client(); }
-  void WantBody(bool) override {}
-  bool DropBufferedBody() override { return true; }
-  void SendContinue() override {}
-  OutputQueue& output() override { return dropped_; }
-  bool can_splice() const override { return false; }
-  bool blocked() const override { return false; }
-  void Flush() override { dropped_.Clear(); }
-  void CloseAfterResponse() override {}
-  bool keep_alive() const override { return false; }
-  void FinishResponse() override;
-  void Abort(bool reset) override;
-  uint64_t bytes_sent() const override { return 0; }
   const TlsTransport* tls() const override { return parent_.stream().tls(); }
-  void StartTunnel() override {}
+  void FinishResponse() override { done_.Schedule(); }
+  void Abort(bool reset) override;
 
  private:
   Exchange& parent_;
-  OutputQueue dropped_;
   Exchange exchange_;
   Deferred done_;
   bool failed_ = false;  // broke off before it had an answer

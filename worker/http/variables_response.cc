@@ -83,7 +83,7 @@ Value GetBytesSent(Exchange& exchange) {
 
 Value GetBodyBytesSent(Exchange& exchange) {
   const uint64_t sent = exchange.stream().bytes_sent();
-  const uint64_t head = exchange.writer().head_bytes();
+  const uint64_t head = exchange.stream().head_bytes();
   return Formatted(exchange, "{}", sent > head ? sent - head : 0);
 }
 

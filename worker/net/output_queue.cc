@@ -112,6 +112,24 @@ void OutputQueue::AppendPipe(std::shared_ptr<const UniqueFd> read_end, uint64_t 
   segment.file = std::move(read_end);
 }
 
+void OutputQueue::MoveTo(OutputQueue& to, uint64_t size) {
+  assert(size <= size_);
+  while (size > 0) {
+    const Segment& front = segments_[first_];
+    const uint64_t part = std::min(front.size, size);
+    if (front.data == nullptr) {
+      front.offset == kPipe ? to.AppendPipe(front.file, part)
+                            : to.AppendFile(front.file, front.offset, part);
+    } else if (front.block) {
+      to.AppendBlock(front.block, static_cast<size_t>(front.data - front.block.data()), part);
+    } else {
+      to.AppendStatic({front.data, static_cast<size_t>(part)});
+    }
+    Consume(part);
+    size -= part;
+  }
+}
+
 Io OutputQueue::SendFrom(Transport& transport, const Segment& segment, uint64_t most, size_t* n) {
   constexpr uint64_t kMost = 1u << 30;  // sendfile's own limit is near 2 GiB
   const auto size = static_cast<size_t>(std::min({segment.size, kMost, most}));

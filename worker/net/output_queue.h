@@ -34,6 +34,8 @@ class OutputQueue {
   // can.
   void AppendPipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size);
   void AppendFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size);
+  // The first `size` bytes go behind what is in `to`; there must be as many. They count as sent.
+  void MoveTo(OutputQueue& to, uint64_t size);
 
   // Room for up to `size` (<= 4000) bytes to be composed in place; Commit says how many were.
   char* Reserve(size_t size);

@@ -173,6 +173,33 @@ TEST_F(OutputQueueTest, AStreamThatNeverDrainsStaysInOrder) {
   EXPECT_EQ(transport_.got, want);
 }
 
+TEST_F(OutputQueueTest, MovesAPartInItsOrder) {
+  OutputQueue from(pool_);
+  BlockRef block = pool_.Get(BlockSize::k4K);
+  std::fill_n(block.data(), 2000, 'b');
+  UniqueFd file(::memfd_create("file", MFD_CLOEXEC));
+  ASSERT_EQ(::pwrite(file.get(), "0123456789", 10, 0), 10);
+  from.Append("copied");
+  from.AppendBlock(block, 0, 2000);
+  from.AppendStatic("static");
+  from.AppendFile(std::make_shared<const UniqueFd>(std::move(file)), 0, 10);
+
+  queue_.Append("<");
+  from.MoveTo(queue_, 6 + 1500);
+  queue_.Append("|");
+  from.MoveTo(queue_, 500 + 6 + 4);
+  queue_.Append("|");
+  EXPECT_EQ(from.size(), 6u);
+  EXPECT_EQ(from.memory(), 0u);
+  from.MoveTo(queue_, 6);
+  EXPECT_TRUE(from.empty());
+  EXPECT_EQ(from.sent(), 6u + 2000 + 6 + 10);
+
+  EXPECT_EQ(queue_.Flush(transport_), FlushResult::kDrained);
+  EXPECT_EQ(transport_.got, "<copied" + std::string(1500, 'b') + "|" + std::string(500, 'b') +
+                                "static0123|456789");
+}
+
 TEST_F(OutputQueueTest, TellsErrors) {
   queue_.Append("x");
   transport_.fails = true;
