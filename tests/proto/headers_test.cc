@@ -95,6 +95,14 @@ TEST(FieldValue, EndsAtNoByte) {
       EXPECT_FALSE(IsFieldValue(changed)) << at;
     }
   }
+  for (size_t size = 1; size < 20; ++size) {
+    EXPECT_TRUE(IsFieldValue(std::string(size, '\t')) && IsFieldValue(std::string(size, '\xFF')));
+    for (size_t at = 0; at < size; ++at) {
+      std::string changed(size, ' ');
+      changed[at] = '\x7F';
+      EXPECT_FALSE(IsFieldValue(changed)) << at << " of " << size;
+    }
+  }
   std::string head = "H";
   EXPECT_TRUE(AppendField(&head, "A", "b c"));
   EXPECT_FALSE(AppendField(&head, "A", "b\nc"));

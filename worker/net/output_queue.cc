@@ -138,6 +138,7 @@ Io OutputQueue::SendFrom(Transport& transport, const Segment& segment, uint64_t 
 }
 
 void OutputQueue::Clear() {
+  if (segments_.empty() && !tail_) return;  // most often: who ends clears what has been sent
   if (segments_.capacity() > kKeptSegments) segments_ = {};
   segments_.clear();
   first_ = 0;
