@@ -226,9 +226,9 @@ constexpr std::array kRows = std::to_array<Row>({
      "FILE | stderr | syslog:… [LEVEL]; several lines of one level all get every message"},
     {"log_format", kHttp, AtLeast(2), kMany | kEarly, LogFormatRow, "combined …",
      "NAME [escape=default|json|none] TEXT …: a form for access log lines"},
-    {"access_log", kHere | kLocationIf | kLimitExcept, AtLeast(1), kMany, AccessLogRow,
-     "logs/access.log combined",
-     "off | FILE | syslog:… [FORMAT [buffer=] [flush=] [gzip[=]] [if=]]"},
+    {"access_log", kHere | kLocationIf | kLimitExcept, AtLeast(1), kMany, AccessLogRow, "off",
+     "off | FILE | syslog:… [FORMAT [buffer=] [flush=] [gzip[=]] [if=]]; nothing is logged unless "
+     "a file is named"},
     {"open_log_file_cache", kHere, Takes(1, 2, 3, 4), kOnce, FileCache, "off",
      "off | max= [inactive=] [valid=] [min_uses=]: keeps log files open whose names have "
      "variables"},

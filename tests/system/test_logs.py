@@ -84,6 +84,17 @@ def test_lines(origins):
                             collector.recv(2000))
 
 
+def test_nothing_is_logged_unless_a_file_is_named():
+    with Limpet("events { } http { server { listen {port}; location / { return 200 ok; } } }") as limpet:
+        assert get(limpet.port, "/said?nowhere").status == 200
+        limpet.end()
+        written = [os.path.join(folder, name) for folder, _, names in os.walk(limpet.dir) for name in names]
+        for path in written:
+            with open(path, "rb") as text:
+                assert b"/said?nowhere" not in text.read(), path
+        assert limpet.path("error.log") in written and not os.path.exists(limpet.path("logs"))
+
+
 def test_connections_without_a_request():
     with Limpet(CONFIG, workers=1, origin=1, syslog=1) as limpet:
         where = rf"client: 127.0.0.1, server: 0.0.0.0:{limpet.port}$"
