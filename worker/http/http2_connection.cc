@@ -188,20 +188,23 @@ void Http2Connection::OnReadable() {
 // A client begins with its preface and SETTINGS. nginx takes clients without the latter, and so do
 // we: nghttp2 gets empty ones, which are not acknowledged.
 void Http2Connection::Open(std::string_view bytes) {
-  opening_.append(bytes);
-  if (MatchPreface(opening_) == Preface::kNo) return Feed(std::exchange(opening_, {}));
   constexpr size_t kFrameHead = 9;
-  if (opening_.size() < kPreface.size() + kFrameHead) return;
+  constexpr size_t kOpening = kPreface.size() + kFrameHead;
+  const size_t taken = std::min(bytes.size(), kOpening - opening_.size());
+  opening_.append(bytes.substr(0, taken));
+  if (MatchPreface(opening_) == Preface::kNo) return Feed(std::exchange(opening_, {}));
+  if (opening_.size() < kOpening) return;
   is_open_ = true;
   const std::string begin = std::exchange(opening_, {});
   const char type = begin[kPreface.size() + 3];
   const char flags = begin[kPreface.size() + 4];
   has_own_settings_ = type != NGHTTP2_SETTINGS || (flags & NGHTTP2_FLAG_ACK) != 0;
-  if (!has_own_settings_) return Feed(begin);
   constexpr std::string_view kEmptySettings("\0\0\0\4\0\0\0\0\0", kFrameHead);
   Feed(kPreface);
-  Feed(kEmptySettings);
+  if (has_own_settings_) Feed(kEmptySettings);
   Feed(std::string_view(begin).substr(kPreface.size()));
+  // The rest is in the block that was read: bodies keep that, and none of a copy's bytes.
+  if (taken < bytes.size()) Feed(bytes.substr(taken));
 }
 
 void Http2Connection::Feed(std::string_view bytes) {
