@@ -43,6 +43,7 @@ class Http2Connection final : public ClientSession {
   Runtime& runtime() { return runtime_; }
   nghttp2_session* session() { return session_.get(); }  // null once the connection is closed
   void ScheduleWork() { work_.Schedule(); }
+  size_t preread_size() const { return server().http2.body_preread_size; }
   // The stream has bytes to send, or its end.
   void ResumeData(Http2Stream& stream);
   void SetNoDelay(bool on) { connection_.transport().SetNoDelay(on); }

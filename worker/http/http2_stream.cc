@@ -150,13 +150,18 @@ void Http2Stream::UpdateBodyTimer() {
 // What is stored as it comes needs no window to hold the client back; what is passed on does.
 void Http2Stream::OpenWindow() {
   if (std::exchange(window_is_open_, true) || output_ == Output::kGone) return;
-  constexpr int32_t kLeast = 65536, kLargest = 0x7fffffff;
+  constexpr int64_t kLeast = 65536, kDefault = 65535, kLargest = 0x7fffffff;
   nghttp2_session* const session = connection_.session();
+  // The client's acknowledgement of our SETTINGS may still raise it (RFC 9113 6.9.2), and no window
+  // may pass the largest.
+  const auto preread = static_cast<int64_t>(connection_.preread_size());
+  const int64_t most = kLargest - std::max<int64_t>(0, preread - kDefault);
   const bool is_stored = exchange_->body().mode() == RequestBody::Mode::kBuffered;
-  const int32_t now = nghttp2_session_get_stream_effective_local_window_size(session, id_);
-  const int32_t wanted = is_stored && !is_websocket_ ? kLargest : std::max(now, kLeast);
+  const int64_t now = nghttp2_session_get_stream_effective_local_window_size(session, id_);
+  const int64_t wanted = is_stored && !is_websocket_ ? most : std::min(std::max(now, kLeast), most);
   if (wanted <= now) return;
-  nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, id_, wanted);
+  nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, id_,
+                                        static_cast<int32_t>(wanted));
   connection_.ScheduleWork();
 }
 
@@ -260,8 +265,8 @@ void Http2Stream::MoveData(size_t length, OutputQueue* out) {
 void Http2Stream::OnFrameSent(const nghttp2_frame& frame) {
   constexpr size_t kFrameHead = 9;
   bytes_sent_ += frame.hd.length + kFrameHead;
-  if (frame.hd.type == NGHTTP2_HEADERS && frame.headers.cat == NGHTTP2_HCAT_RESPONSE)
-    head_bytes_ = frame.hd.length + kFrameHead;
+  // As in nginx a body's bytes are what DATA carries.
+  head_bytes_ += kFrameHead + (frame.hd.type == NGHTTP2_DATA ? 0 : frame.hd.length);
   if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0 || output_ == Output::kGone) return;
   output_ = Output::kSent;
   send_timer_.Disarm();
