@@ -46,8 +46,9 @@ class Fields {
   static uint8_t* Bytes(std::string_view text) {
     return reinterpret_cast<uint8_t*>(const_cast<char*>(text.data()));
   }
-  static bool IsOfTheHop(HeaderId id) {
-    return id == HeaderId::kUpgrade || proto::IsOfTheHop(id);
+  static bool IsOfTheHop(HeaderId id) {  // RFC 9113 8.2.2
+    return id == HeaderId::kUpgrade || id == HeaderId::kKeepAlive ||
+           id == HeaderId::kProxyConnection || proto::IsOfTheHop(id);
   }
 
   std::vector<nghttp2_nv> list_;
