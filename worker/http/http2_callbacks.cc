@@ -61,6 +61,11 @@ const nghttp2_session_callbacks* Http2Callbacks::Table() {
           Self(user).NoteProvokedReset();
           return 0;
         });
+    // A frame of a type that we do not know has been counted; what is in it goes (RFC 9113 5.5).
+    nghttp2_session_callbacks_set_unpack_extension_callback(
+        made, [](Session*, void**, const nghttp2_frame_hd*, void*) noexcept {
+          return static_cast<int>(NGHTTP2_ERR_CANCEL);
+        });
     nghttp2_session_callbacks_set_data_source_read_length_callback(
         made, [](Session*, uint8_t, int32_t, int32_t, int32_t, uint32_t most_in_frame,
                  void*) noexcept { return static_cast<ssize_t>(most_in_frame); });

@@ -27,6 +27,12 @@ struct Options {
     nghttp2_option_set_no_closed_streams(value, 1);
     nghttp2_option_set_max_outbound_ack(value, kMostAcks);
     nghttp2_option_set_max_send_header_block_length(value, kLargestHead);
+    // nghttp2 tells of types that it knows, and of these: each frame is to be counted.
+    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; ++type) {
+      if (type != NGHTTP2_PRIORITY_UPDATE)
+        nghttp2_option_set_user_recv_extension_type(value, static_cast<uint8_t>(type));
+    }
+    nghttp2_option_set_builtin_recv_extension_type(value, NGHTTP2_PRIORITY_UPDATE);
   }
   ~Options() { nghttp2_option_del(value); }
   Options(const Options&) = delete;
@@ -469,10 +475,9 @@ int Http2Connection::OnBeginFrame(const nghttp2_frame_hd& frame) {
   if (frame.type == NGHTTP2_HEADERS || frame.type == NGHTTP2_CONTINUATION)
     head_length_ += frame.length;
   if (frame.type == NGHTTP2_CONTINUATION) return Judge(guard_.Note(Chatter::kContinuation, now));
-  constexpr uint8_t kPriorityUpdate = 0x10;
-  const bool is_known = frame.type <= NGHTTP2_CONTINUATION || frame.type == kPriorityUpdate;
+  const bool is_known = frame.type <= NGHTTP2_CONTINUATION || frame.type == NGHTTP2_PRIORITY_UPDATE;
   if (!is_known) return Judge(guard_.Note(Chatter::kUnknown, now));
-  if (frame.type == NGHTTP2_PRIORITY || frame.type == kPriorityUpdate)
+  if (frame.type == NGHTTP2_PRIORITY || frame.type == NGHTTP2_PRIORITY_UPDATE)
     return Judge(guard_.Note(Chatter::kPriority, now));
   return 0;
 }
