@@ -80,7 +80,7 @@ std::string_view Padding(Exchange& exchange, int status) {
 
 // Forgets the response that was being made, but for what an error says about itself: where to go,
 // how to prove who one is, which ranges there are; and for cookies: a session that has begun goes
-// on.
+// on. What is kept is copied: it may be of a peer's head, and another peer is asked for the page.
 void StartOver(Exchange& exchange, int status) {
   using proto::HeaderId;
   Response& response = exchange.response();
@@ -91,11 +91,12 @@ void StartOver(Exchange& exchange, int status) {
       kept.push_back(header);
     }
   }
+  Arena& arena = exchange.arena();
   const std::string_view location = response.location;
   response.Reset();
-  response.location = location;
+  response.location = location.empty() ? location : arena.Copy(location);
   for (const proto::Header& header : kept)
-    response.headers.Add(header.id, header.name, header.value);
+    response.headers.Add(header.id, arena.Copy(header.name), arena.Copy(header.value));
 }
 
 void GoToPage(Exchange& exchange, std::string_view uri, std::string_view written) {
