@@ -16,22 +16,22 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/log.h"
 #include "conf/config.h"
-#include "proto/http1/chunked.h"
-#include "proto/http1/framing.h"
-#include "proto/http1/response_parser.h"
-#include "proto/websocket.h"
-#include "worker/http/endless.h"
+#include "worker/http/drain_end.h"
 #include "worker/http/next_upstream.h"
+#include "worker/http/proxy_attempt.h"
 #include "worker/http/proxy_states.h"
 #include "worker/http/request_body.h"
+#include "worker/http/response_pace.h"
 #include "worker/http/spool_file.h"
-#include "worker/net/output_queue.h"
+#include "worker/http/upstream_request.h"
+#include "worker/http/upstream_response.h"
 #include "worker/net/splice_pipe.h"
 #include "worker/net/transport.h"
 #include "worker/sticky/session_hold.h"
@@ -47,6 +47,16 @@ class UrlGroup;
 struct PeerChoice;
 struct UpstreamTarget;
 class UpstreamRuntime;
+
+// What proxy_pass says of one request.
+struct ProxyTarget {
+  bool https = false;
+  std::string_view host, port;
+  std::string_view uri;          // of a URL with variables; "" if it has none
+  std::string_view request_uri;  // the request line's; "" before it is known
+  proto::Method method = proto::Method::kGet;
+  std::string url;  // evaluated; the views are of it
+};
 
 class ProxyExchange final : public TransportHandler, public RequestBodySink {
  public:
@@ -68,17 +78,18 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void Reset();        // with the exchange
   bool quiet() const;  // nothing is under way, and nothing is held
 
+  ProxyState state() const { return state_; }
+  ProxyClock clock() const;  // which deadline runs
+
   // For variables and headers.
   const proto::ResponseHead* upstream_head() const {
-    return answer_ != Answer::kNone ? &parser_.head() : nullptr;
+    return response_.answer() != UpstreamResponse::Answer::kNone ? &response_.head() : nullptr;
   }
-  const proto::HeaderList* upstream_trailers() const {
-    return decoder_.done() ? &decoder_.trailers() : nullptr;
-  }
-  std::string_view proxy_host() const { return proxy_host_; }
-  std::string_view proxy_port() const { return proxy_port_; }
+  const proto::HeaderList* upstream_trailers() const { return response_.trailers(); }
+  std::string_view proxy_host() const { return target_.host; }
+  std::string_view proxy_port() const { return target_.port; }
   const StickyState& sticky_state() const { return session_.state(); }
-  const Peer* peer() const { return peer_; }
+  const Peer* peer() const { return attempt_.peer(); }
   // The URL that is asked for, for error lines: of the peer, or of the group while none could be
   // had; "" before that.
   std::string LoggedUrl() const;
@@ -95,10 +106,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
 
   // The doors.
   void Enter(ProxyState next);
-  void Enter(Half* half, Half next);
   void LeaveState();
-  void Watch();  // starts the deadline of what is awaited now
-  ProxyClock Clock() const;
+  void Watch();          // starts the deadline of what is awaited now
   void UpdateReading();  // anew: whether the client and the rate let us read
   void OnClientStaysBlocked();
   void OnTimer();
@@ -113,11 +122,12 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool UseResolved();
   [[gnu::cold]] void FailResolving(std::string_view host, ResolveError error);
   void ReadBodyOrGo();
+  UpstreamRequest::Body BodyPlan() const;
   void FindSessionEarly();
   [[gnu::cold]] void FailWithoutBody();
   void FirstPeer();
   void NextPeer();
-  void BeginAttempt(const PeerChoice& choice);
+  void BeginAttempt(const PeerChoice& choice, uint64_t now);
   void UsePeer(Peer& peer);
   void WaitForPeer();
   void OnQueueTurn();
@@ -130,48 +140,47 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnConnected();
   bool QueueHead();  // false: the exchange has ended
   void QueueBody();
+  void QueueStreamedBody();
   bool SendsBody() const;  // which has been read
   void RefuseRequest(std::string_view unfit);
-  void QueueChunk();
-  void QueuePiece(const Slice& piece);
   void FlushRequest();
   void ReadHead();
   void ParseHead();
-  bool ReadMore(
-      size_t limit,
-      size_t* n);  // into block_, behind filled_; false: nothing now, or the attempt has failed
+  size_t ReadInto(std::span<char> room);  // 0: nothing now, or the attempt has ended
+  [[gnu::cold]] void OnReadError(int errnum);
   void OnHead();
   void RefuseTunnel();
   bool TryOtherPeerForStatus();
   bool HandleAccelHeaders();
   void FollowAccelRedirect(std::string_view value);
   void KeepDeclaredLength();
-  uint64_t RateBudget();
   bool Intercept();
   void GiveStickyCookie();
   void EnterSession();
   void StartTunnel();
   void StartBody();
+  void ReadOn();
   bool IsStream() const;
   void OnDrainOver();
-  bool LeaveTunnel(std::string_view bytes);
   void EndTunnel();
   void ReadBody();
-  void MakeRoom(BlockSize size);
   void PassOn();
   bool CanSpool() const;  // what a slow client does not take may wait in a file
+  bool MaySplice() const;
   bool SpliceBody();
+  BlockSize BlockForBody() const;
+  void OnExcess();
   void ReturnPipe();
   void OnBodyBytes(std::string_view bytes);
   void ForwardBody(std::string_view bytes);
   void OnPeerEof();
   void FinishResponse();
-  [[gnu::cold]] void BreakResponse(std::string_view why);  // the body cannot be completed any more
-  void EndAttempt(Outcome outcome, bool keep = false);
+  [[gnu::cold]] void BreakResponse();  // the body cannot be completed any more
+  void EndAttempt(Outcome outcome);
   void AccountFor(Outcome outcome);
-  void End(Outcome outcome, bool keep = false);  // of the attempt and of all: kIdle
+  void End(Outcome outcome);  // of the attempt, and of all that is under way
   [[gnu::cold]] void Fail(const Failure& failure, std::string_view what, int errnum);
-  [[gnu::cold]] void FailWithoutPeer(int status);
+  [[gnu::cold]] void Answer(int status);  // no attempt is under way, and none follows
   bool FailsMatch();  // a regular expression has failed: nothing is sent, 500 is the answer
   AttemptFacts Facts() const;
   int64_t ElapsedMs() const;       // since this attempt began
@@ -183,72 +192,32 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   Exchange& exchange_;
   const conf::Location* location_ = nullptr;
   UpstreamRuntime* upstream_ = nullptr;
+  ProxyState state_ = ProxyState::kIdle;
+
+  // Where the request goes.
+  ProxyTarget target_;
   Lookup lookup_;
   std::vector<std::shared_ptr<UrlGroup>> held_;  // whose peers this exchange and its log line name
-  ProxyState state_ = ProxyState::kIdle;
-  Half request_half_ = Half::kHead;
-  Half response_half_ = Half::kHead;
-
-  // The peer and the connection to it.
   PeerSelection selection_;
-  Peer* peer_ = nullptr;
   SessionHold session_;
   std::string_view sticky_cookie_;
-  PooledConnection connection_;
-  bool https_ = false;          // TLS to the peer
-  bool from_pool_ = false;      // the connection was kept: it may have been closed under us
-  bool keep_upstream_ = false;  // we asked the peer to keep it
-  uint64_t queue_ticket_ = 0;   // our place in the upstream's queue; 0: none
-  uint64_t queued_ms_ = 0;      // since when
-  uint64_t attempt_started_ms_ = 0;
+  uint64_t queue_ticket_ = 0;  // our place in the upstream's queue; 0: none
+  uint64_t queued_ms_ = 0;     // since when
   uint64_t first_started_ms_ = 0;
 
-  // Towards the peer.
-  OutputQueue out_;
-  std::vector<Slice> pieces_;  // streamed without a known length: they become one chunk
-  SliceJoiner joiner_;
-  bool streamed_ = false;       // the body is passed on as it comes
-  bool chunk_body_ = false;     // streamed, without a known length
-  bool body_dropped_ = false;   // streamed bytes are gone
-  bool body_complete_ = false;  // nothing will be added to out_ any more
-  uint64_t out_before_ = 0;
-  std::string_view proxy_host_, proxy_port_, evaluated_uri_, request_uri_;
-  proto::Method upstream_method_ = proto::Method::kGet;
-  std::string target_storage_;
+  ProxyAttempt attempt_;
+  UpstreamRequest request_;
+  UpstreamResponse response_;
 
-  // From the peer.
-  proto::ResponseParser parser_;
-  proto::ChunkedDecoder decoder_;
-  proto::Framing framing_;
-  BlockRef block_;  // being read into
-  size_t filled_ = 0;
-  size_t head_start_ = 0;  // behind interim heads
-  BlockRef head_block_;    // holds the head's bytes while the exchange lives
-  enum class Answer : uint8_t {
-    kNone,
-    kHead,  // it has a head
-    kUsed   // which is the one to use: no other peer is asked
-  } answer_ = Answer::kNone;
-  uint64_t remaining_ = 0;  // of a body with a length
-  uint64_t received_ = 0;   // bytes of this response, for proxy_limit_rate
-  uint64_t limit_rate_ = 0;
-  uint64_t body_started_ms_ = 0;
-  bool paused_ = false;  // not reading: the client is slow, or the rate is limited
+  // The response's body on its way to the client.
   bool buffering_ = true;
   SpoolFile spool_;
   std::unique_ptr<SplicePipe> pipe_;  // what is left of a long body goes through it
-  TimerGroup attempt_timers_;
-  Timer deadline_;
-  Timer rate_;
-  Timer patience_;  // how long the peer waits for a client that takes nothing, before its bytes are
-                    // spooled
-  bool client_is_slow_ = false;  // longer than that
+  DrainEnd drain_end_;
 
-  // Of a tunnel or stream.
-  EndlessExchanges::Member endless_;
-  proto::WebSocketFrames frames_;  // towards the client
-  bool is_websocket_ = false;
-  int looks_since_drained_ = 0;  // 0: the server's drain is not over
+  TimerGroup timers_;
+  Timer deadline_;
+  ResponsePace pace_;
 };
 
 }  // namespace limpet::worker

@@ -9,10 +9,10 @@ namespace limpet::worker {
 void ProxyExchange::FirstPeer() {
   UpstreamGroup& group = upstream_->group;
   const UpstreamTarget target = Target();
-  request_uri_ = UpstreamUri(exchange_.request(), target, exchange_.arena());
+  target_.request_uri = UpstreamUri(exchange_.request(), target, exchange_.arena());
   const std::string_view written = pass().has_variables ? pass().url.source() : pass().uri;
-  const std::string_view path = request_uri_.substr(0, request_uri_.find('?'));
-  if (!target.uri.empty() && exchange_.IsUnsafe(path, written)) return FailWithoutPeer(404);
+  const std::string_view path = target_.request_uri.substr(0, target_.request_uri.find('?'));
+  if (!target.uri.empty() && exchange_.IsUnsafe(path, written)) return Answer(404);
   std::string_view key;
   if (group.needs_key()) key = exchange_.Evaluate(group.conf().hash_key);
   group.Begin(selection_, key, &exchange_.request().remote);
@@ -27,15 +27,16 @@ void ProxyExchange::FirstPeer() {
 
 void ProxyExchange::NextPeer() {
   Enter(ProxyState::kChoosing);
-  Enter(&request_half_, Half::kHead);
-  Enter(&response_half_, Half::kHead);
-  answer_ = Answer::kNone;
-  attempt_started_ms_ = exchange_.runtime().loop.NowMs();
-  BeginAttempt(ChoosePeer(*upstream_, selection_, session_.state(), attempt_started_ms_));
+  request_.BeginAttempt();
+  response_.BeginAttempt();
+  RequestBody& body = exchange_.body();
+  if (body.mode() == RequestBody::Mode::kStreamed) body.Pause(true);  // nobody takes it now
+  const uint64_t now = exchange_.runtime().loop.NowMs();
+  BeginAttempt(ChoosePeer(*upstream_, selection_, session_.state(), now), now);
 }
 
-void ProxyExchange::BeginAttempt(const PeerChoice& choice) {
-  peer_ = choice.peer;
+void ProxyExchange::BeginAttempt(const PeerChoice& choice, uint64_t now) {
+  attempt_.Begin(choice.peer, now);
   switch (choice.kind) {
     case PeerChoice::Kind::kPeer:
       return UsePeer(*choice.peer);
@@ -56,7 +57,7 @@ void ProxyExchange::UsePeer(Peer& peer) {
 void ProxyExchange::WaitForPeer() {
   const conf::Queue& queue = upstream_->group.conf().queue;
   if (queue.limit == 0) return RefusePeers(502, false);
-  if (queued_ms_ == 0) queued_ms_ = attempt_started_ms_;
+  if (queued_ms_ == 0) queued_ms_ = attempt_.started_ms();
   if (QueueTimeLeft() == 0) return FailQueued("upstream queue timed out");
   queue_ticket_ = upstream_->queue.Join(Callback::To<&ProxyExchange::OnQueueTurn>(this));
   if (queue_ticket_ == 0) return FailQueued("upstream queue is full");
@@ -74,8 +75,7 @@ void ProxyExchange::OnQueueTurn() {
   const PeerChoice choice = ChoosePeer(*upstream_, selection_, session_.state(), now);
   if (choice.kind == PeerChoice::Kind::kWait) return;
   Enter(ProxyState::kChoosing);
-  attempt_started_ms_ = now;
-  BeginAttempt(choice);
+  BeginAttempt(choice, now);
 }
 
 void ProxyExchange::FailQueued(std::string_view why) {
@@ -84,7 +84,7 @@ void ProxyExchange::FailQueued(std::string_view why) {
   attempt.status = 502;
   attempt.response_ms = 0;
   attempt.sticky = StickyWord();
-  FailWithoutPeer(502);
+  Answer(502);
 }
 
 void ProxyExchange::RefusePeers(int code, bool by_policy) {
@@ -103,7 +103,7 @@ void ProxyExchange::RefusePeers(int code, bool by_policy) {
     const Runtime& runtime = exchange_.runtime();
     upstream_->OnNoLivePeers(runtime.counters, runtime.loop.NowMs());
   }
-  FailWithoutPeer(code);
+  Answer(code);
 }
 
 // Of this attempt, in the words of $upstream_sticky_status.
@@ -114,7 +114,8 @@ std::string_view ProxyExchange::StickyWord() const {
     const bool names_nobody = !sticky.id.empty() && !sticky.has_key;
     return names_nobody ? "MISS" : "NEW";
   }
-  return peer_ != nullptr && peer_->server_id == sticky.bound->server_id ? "HIT" : "MISS";
+  const Peer* const peer = attempt_.peer();
+  return peer != nullptr && peer->server_id == sticky.bound->server_id ? "HIT" : "MISS";
 }
 
 }  // namespace limpet::worker

@@ -8,60 +8,27 @@
 #include "worker/http/upstream_runtime.h"
 
 namespace limpet::worker {
-namespace {
-
-constexpr size_t kUpstreamHighWater =
-    64 * 1024;  // bytes that wait for a slow peer before the client has to wait, too
-
-}  // namespace
 
 void ProxyExchange::OnBodyReady() {
   if (state_ == ProxyState::kReadingBody) return FirstPeer();
-  if (!streamed_ || body_complete_) return;
-  body_complete_ = true;  // streamed: the client has sent all
-  if (chunk_body_) {
-    QueueChunk();
-    out_.Append("0\r\n\r\n");
-  }
+  if (!RowOf(state_).takes_body() || !request_.streams() || request_.closed()) return;
+  request_.Close();  // the client has sent all
   if (state_ == ProxyState::kTalking) FlushRequest();
 }
 
-void ProxyExchange::QueuePiece(const Slice& piece) {
-  out_.AppendBlock(piece.block, static_cast<size_t>(piece.bytes.data() - piece.block.data()),
-                   piece.bytes.size());
-}
-
-void ProxyExchange::QueueChunk() {
-  uint64_t size = 0;
-  for (const Slice& piece : pieces_) size += piece.bytes.size();
-  if (size == 0) return;
-  char header[proto::kMaxChunkHeader];
-  out_.Append({header, proto::ChunkHeader(header, size)});
-  for (const Slice& piece : pieces_) QueuePiece(piece);
-  out_.Append("\r\n");
-  pieces_.clear();
+void ProxyExchange::OnBodyPiece(Slice piece) {
+  if (RowOf(state_).takes_body()) request_.Take(std::move(piece));
 }
 
 void ProxyExchange::OnBodyPause() {
-  QueueChunk();
-  if (RowOf(state_).reads_peer()) FlushRequest();
-}
-
-void ProxyExchange::OnBodyPiece(Slice piece) {
-  if (!RowOf(state_).takes_body()) return;  // answered early: the rest is of no use
-  if (chunk_body_ && state_ != ProxyState::kTunnel) {
-    Slice* const last = pieces_.empty() ? nullptr : &pieces_.back();
-    if (!joiner_.Join(exchange_.runtime().blocks, last, &piece))
-      pieces_.push_back(std::move(piece));
-  } else {
-    QueuePiece(piece);
-  }
+  request_.EndOfPieces();
+  FlushRequest();
 }
 
 UpstreamTarget ProxyExchange::Target() const {
-  return {.host = proxy_host_,
-          .uri = pass().has_variables ? evaluated_uri_ : std::string_view(pass().uri),
-          .uri_is_whole = pass().has_variables && !evaluated_uri_.empty()};
+  return {.host = target_.host,
+          .uri = pass().has_variables ? target_.uri : std::string_view(pass().uri),
+          .uri_is_whole = pass().has_variables && !target_.uri.empty()};
 }
 
 // Nothing was sent: neither the peer nor the connection is to blame, but the latter is not kept.
@@ -86,23 +53,21 @@ bool ProxyExchange::QueueHead() {
   RequestBody& body = exchange_.body();
   UpstreamBody framing;
   const bool sends_body = SendsBody();
-  if (streamed_) {
-    framing.chunked = chunk_body_;
-    if (!chunk_body_) framing.length = static_cast<int64_t>(request.framing.length);
+  if (request_.streams()) {
+    framing.chunked = request_.chunked();
+    if (!framing.chunked) framing.length = static_cast<int64_t>(request.framing.length);
   } else if (sends_body && (body.size() > 0 || request.framing.kind != proto::BodyKind::kNone)) {
     framing.length = static_cast<int64_t>(body.size());
   } else if (sends_body && request.headers().Has(proto::HeaderId::kContentLength)) {
     framing.length = 0;
   }
-  keep_upstream_ = upstream_->group.conf().keepalive > 0 && location_->proxy.http_version >= 11;
-  out_.Clear();
-  pieces_.clear();
-  body_complete_ = false;
+  attempt_.AskToKeep(upstream_->group.conf().keepalive > 0 && location_->proxy.http_version >= 11);
   std::string_view unfit;
   {
     const UpstreamTrace::OthersOnly scope(exchange_.upstream_trace());
-    upstream_method_ = UpstreamMethod(exchange_);
-    unfit = BuildUpstreamRequest(exchange_, proxy_host_, request_uri_, framing, &out_);
+    target_.method = UpstreamMethod(exchange_);
+    unfit = BuildUpstreamRequest(exchange_, target_.host, target_.request_uri, framing,
+                                 &request_.head());
   }
   if (FailsMatch()) return false;
   if (unfit.empty()) return true;
@@ -111,44 +76,47 @@ bool ProxyExchange::QueueHead() {
 }
 
 void ProxyExchange::QueueBody() {
-  Enter(&request_half_, Half::kBody);
+  request_.BeginBody();
+  if (request_.streams()) return QueueStreamedBody();
+  if (SendsBody()) request_.AppendWhole(exchange_.body());
+  request_.Close();
+}
+
+// Where another peer was to have it and has had nothing, what came for that one is still here.
+void ProxyExchange::QueueStreamedBody() {
   RequestBody& body = exchange_.body();
-  if (streamed_) {
-    if (body.mode() == RequestBody::Mode::kIdle) body.Start(RequestBody::Mode::kStreamed, this);
-  } else {
-    if (SendsBody()) body.AppendTo(&out_);
-    body_complete_ = true;
+  if (body.mode() == RequestBody::Mode::kIdle)
+    return body.Start(RequestBody::Mode::kStreamed, this);
+  if (!body.whole()) {
+    EndAttempt(Outcome::kStale);
+    return FailWithoutBody();
   }
+  for (const Slice& piece : body.pieces()) request_.Take(piece);
+  request_.EndOfPieces();
+  if (body.complete()) request_.Close();
 }
 
 void ProxyExchange::FlushRequest() {
+  using Sent = UpstreamRequest::Sent;
   if (!RowOf(state_).reads_peer()) return;
-  Transport& transport = *connection_.transport;
-  switch (out_.Flush(transport)) {
-    case FlushResult::kDrained:
-      if (streamed_ && out_.sent() > out_before_) body_dropped_ = true;
-      if (state_ == ProxyState::kTunnel || !body_complete_) {
-        exchange_.body().Pause(false);
-      } else if (request_half_ != Half::kDone) {
-        Enter(&request_half_, Half::kDone);
-      }
+  Transport& transport = *attempt_.transport();
+  switch (const Sent sent = request_.Flush(transport)) {
+    case Sent::kAll:
       break;
-    case FlushResult::kBlocked:
-      if (streamed_ && out_.sent() > out_before_) body_dropped_ = true;
+    case Sent::kSoFar:
+      exchange_.body().Pause(false);
+      break;
+    case Sent::kBlocked:
+    case Sent::kFull:
       transport.WantWrite(true);
-      if ((state_ == ProxyState::kTunnel || streamed_) && out_.size() >= kUpstreamHighWater)
-        exchange_.body().Pause(true);
+      if (sent == Sent::kFull) exchange_.body().Pause(true);
       break;
-    case FlushResult::kError:
-      // The peer may have answered before it closed: what it said is read first.
-      if (transport.errnum() != EPIPE && transport.errnum() != ECONNRESET) {
-        return Fail(kConnectionFailed, "writev() failed", transport.errnum());
-      }
-      out_.Clear();
-      if (request_half_ != Half::kDone) Enter(&request_half_, Half::kDone);
-      keep_upstream_ = false;
-      if (streamed_) exchange_.body().Pause(true);
+    case Sent::kClosed:  // the peer may have answered before it closed: what it said is read first
+      attempt_.Spoil();
+      if (request_.streams_body()) exchange_.body().Pause(true);
       break;
+    case Sent::kFailed:
+      return Fail(kConnectionFailed, "writev() failed", transport.errnum());
   }
   Watch();
 }

@@ -24,12 +24,19 @@ size_t HighWater(const conf::ProxySettings& proxy) {
 
 }  // namespace
 
+bool ProxyExchange::MaySplice() const {
+  constexpr uint64_t kWorthAPipe = 64 * 1024;
+  return response_.kind() == proto::BodyKind::kLength && response_.remaining() >= kWorthAPipe &&
+         !pace_.limited() && exchange_.writer().CanSplice() && attempt_.transport()->can_splice();
+}
+
 // A long body that nobody looks into moves from socket to socket inside the kernel. False: read it.
 bool ProxyExchange::SpliceBody() {
   if (pipe_ == nullptr || exchange_.stream().has_unsent()) return false;
   size_t n = 0;
-  switch (connection_.transport->SpliceTo(
-      pipe_->write_end.get(), std::min<uint64_t>(remaining_, SplicePipe::kCapacity), &n)) {
+  switch (attempt_.transport()->SpliceTo(
+      pipe_->write_end.get(), std::min<uint64_t>(response_.remaining(), SplicePipe::kCapacity),
+      &n)) {
     case Io::kOk:
       break;
     case Io::kWouldBlock:
@@ -40,12 +47,11 @@ bool ProxyExchange::SpliceBody() {
       return true;
   }
   UpstreamAttempt& attempt = exchange_.upstream_trace().last();
-  received_ += n;
   attempt.bytes_received += n;
   attempt.response_length += n;
-  remaining_ -= n;
+  response_.Spliced(n);
   exchange_.writer().WriteBodyPipe(pipe_->read_end, n);
-  if (remaining_ == 0) {
+  if (response_.remaining() == 0) {
     FinishResponse();
     return true;
   }
@@ -59,36 +65,24 @@ void ProxyExchange::ReturnPipe() {
 }
 
 void ProxyExchange::ReadBody() {
-  if (paused_) return;
+  if (pace_.paused()) return;
   if (SpliceBody()) return;
-  const bool is_short = framing_.kind == proto::BodyKind::kLength && remaining_ < 16000;
-  const bool stays_in_memory = client_is_slow_ && !CanSpool();
-  MakeRoom(is_short || stays_in_memory ? BlockSize::k16K : BlockSize::k64K);
-  size_t n = 0;
-  size_t limit = block_.capacity() - filled_;
-  if (limit_rate_ > 0) limit = std::min<size_t>(limit, RateBudget());
-  if (limit == 0 || !ReadMore(limit, &n)) {
-    if (block_ && block_.unique()) block_.Reset();  // who waits holds no empty block
-    return;
-  }
-  const std::string_view bytes(block_.data() + filled_, n);
-  filled_ += n;
-  OnBodyBytes(bytes);
-  if (state_ == ProxyState::kIdle || response_half_ != Half::kBody) return;
+  const std::span<char> room = response_.RoomForBody(exchange_.runtime().blocks, BlockForBody());
+  const size_t budget = std::min<uint64_t>(room.size(), pace_.Budget(response_.received()));
+  const size_t n = budget > 0 ? ReadInto(room.first(budget)) : 0;
+  if (n == 0) return response_.ReleaseUnlessUsed();
+  if (state_ == ProxyState::kTalking) exchange_.upstream_trace().last().response_length += n;
+  OnBodyBytes(response_.Took(n));
+  if (!RowOf(state_).reads_peer() || response_.half() != Half::kBody) return;
   PassOn();
   UpdateReading();
 }
 
-// Behind what has been read, if that is still held; what trickles in must not hold a block for each
-// read.
-void ProxyExchange::MakeRoom(BlockSize size) {
-  constexpr size_t kLeastRoom = 4096;
-  if (block_ && block_.unique()) filled_ = 0;
-  const bool is_free = !block_ || filled_ == 0;
-  if (!is_free && block_.capacity() - filled_ >= kLeastRoom) return;
-  if (is_free && block_ && block_.capacity() + 64 >= Bytes(size)) return;
-  block_ = exchange_.runtime().blocks.Get(size);
-  filled_ = 0;
+BlockSize ProxyExchange::BlockForBody() const {
+  const bool is_short =
+      response_.kind() == proto::BodyKind::kLength && response_.remaining() < 16000;
+  const bool stays_in_memory = pace_.client_is_slow() && !CanSpool();
+  return is_short || stays_in_memory ? BlockSize::k16K : BlockSize::k64K;
 }
 
 // To the client. Without buffering it is not to wait for more: neither here nor in a filter.
@@ -98,48 +92,44 @@ void ProxyExchange::PassOn() {
 }
 
 void ProxyExchange::OnBodyBytes(std::string_view bytes) {
-  switch (framing_.kind) {
-    case proto::BodyKind::kLength: {
-      if (bytes.size() > remaining_) {
-        LogUpstream(LogLevel::kWarn,
-                    "upstream sent more data than specified in \"Content-Length\" header while "
-                    "reading upstream",
-                    0);
-        bytes = bytes.substr(0, remaining_);
-        keep_upstream_ = false;
-      }
-      remaining_ -= bytes.size();
-      ForwardBody(bytes);
-      if (remaining_ == 0 && state_ != ProxyState::kIdle) FinishResponse();
+  using Taken = UpstreamResponse::Taken;
+  const Taken taken = response_.TakeBody(bytes);
+  if (taken == Taken::kDoneTooLong) OnExcess();
+  for (const std::string_view piece : response_.pieces()) ForwardBody(piece);
+  if (state_ == ProxyState::kIdle) return;  // that was the last of a tunnel
+  switch (taken) {
+    case Taken::kMore:
       return;
-    }
-    case proto::BodyKind::kChunked: {
-      const auto status = decoder_.Feed(bytes);
-      for (const std::string_view piece : decoder_.pieces()) ForwardBody(piece);
-      if (status == proto::ChunkedDecoder::Status::kError) {
-        LogUpstream(LogLevel::kError,
-                    "upstream sent invalid chunked response while reading upstream", 0);
-        return BreakResponse({});
-      }
-      if (status != proto::ChunkedDecoder::Status::kDone) return;
-      if (decoder_.consumed() < bytes.size()) {
-        LogUpstream(LogLevel::kWarn, "upstream sent data after final chunk while reading upstream",
-                    0);
-        keep_upstream_ = false;
-      }
-      FilterUpstreamTrailers(exchange_, decoder_.trailers());
+    case Taken::kBroken:
+      LogUpstream(LogLevel::kError, "upstream sent invalid chunked response while reading upstream",
+                  0);
+      return BreakResponse();
+    case Taken::kDone:
+    case Taken::kDoneTooLong:
+      if (const proto::HeaderList* trailers = response_.trailers())
+        FilterUpstreamTrailers(exchange_, *trailers);
       return FinishResponse();
-    }
-    default:
-      return ForwardBody(bytes);
   }
+}
+
+void ProxyExchange::OnExcess() {
+  const bool chunked = response_.kind() == proto::BodyKind::kChunked;
+  LogUpstream(LogLevel::kWarn,
+              chunked ? "upstream sent data after final chunk while reading upstream"
+                      : "upstream sent more data than specified in \"Content-Length\" header "
+                        "while reading upstream",
+              0);
+  attempt_.Spoil();
 }
 
 // Towards the client; beyond the buffers into a temporary file, so that a slow client does not hold
 // the peer.
 void ProxyExchange::ForwardBody(std::string_view bytes) {
-  if (is_websocket_ && LeaveTunnel(bytes)) return;
   ResponseWriter& writer = exchange_.writer();
+  if (const auto last = drain_end_.LastBytes(bytes)) {
+    writer.WriteBody(response_.block(), bytes.substr(0, *last));
+    return OnDrainOver();
+  }
   const conf::ProxySettings& proxy = location_->proxy;
   const bool may_spool = buffering_ && state_ != ProxyState::kTunnel &&
                          proxy.max_temp_file_size > 0 && !writer.is_filtered();
@@ -159,12 +149,7 @@ void ProxyExchange::ForwardBody(std::string_view bytes) {
       exchange_.Log(LogLevel::kCrit, written.error().message);
     }
   }
-  writer.WriteBody(block_, bytes);
-}
-
-uint64_t ProxyExchange::RateBudget() {
-  return RateAllowance(limit_rate_, 0, exchange_.runtime().loop.NowMs() - body_started_ms_,
-                       received_);
+  writer.WriteBody(response_.block(), bytes);
 }
 
 // As much of the response waits for the client as may.
@@ -179,33 +164,27 @@ bool ProxyExchange::CanSpool() const {
 }
 
 void ProxyExchange::OnPeerEof() {
-  if (response_half_ == Half::kHead) {
+  if (response_.half() == Half::kHead) {
     return Fail(
         kConnectionFailed,
         "upstream prematurely closed connection while reading response header from upstream", 0);
   }
   if (state_ == ProxyState::kTunnel) return EndTunnel();
-  if (framing_.kind == proto::BodyKind::kUntilClose) {
-    keep_upstream_ = false;
-    return FinishResponse();
-  }
+  if (response_.kind() == proto::BodyKind::kUntilClose) return FinishResponse();
   LogUpstream(LogLevel::kError, "upstream prematurely closed connection while reading upstream", 0);
-  BreakResponse({});
+  BreakResponse();
 }
 
 void ProxyExchange::FinishResponse() {
-  Enter(&response_half_, Half::kDone);
-  const bool request_done = request_half_ == Half::kDone && out_.empty() && body_complete_;
-  const bool keep = keep_upstream_ && request_done && parser_.head().keep_alive() &&
-                    framing_.kind != proto::BodyKind::kUntilClose;
-  End(Outcome::kOk, keep);
+  response_.End();
+  attempt_.KeepIf(request_.all_sent() && response_.allows_next());
+  End(Outcome::kOk);
   exchange_.writer().EndBody();
   exchange_.Complete();
 }
 
-void ProxyExchange::BreakResponse(std::string_view why) {
-  Enter(&response_half_, Half::kDone);  // stop reading: the connection is gone
-  if (!why.empty()) LogUpstream(LogLevel::kError, why, 0);
+void ProxyExchange::BreakResponse() {
+  response_.End();  // stop reading: the connection is gone
   End(Outcome::kOk);
   exchange_.Flush();  // what came is passed on; the end is missing, and the client sees that
   exchange_.AbandonAfterFlush();

@@ -34,60 +34,54 @@ std::string Quoted(const proto::HeadError& error) {
 }  // namespace
 
 void ProxyExchange::ReadHead() {
-  const size_t limit = location_->proxy.buffer_size;
-  if (!block_)
-    block_ = exchange_.runtime().blocks.Get(limit > 15000 ? BlockSize::k64K : BlockSize::k16K);
-  size_t n = 0;
-  if (!ReadMore(block_.capacity() - filled_, &n)) return;
-  filled_ += n;
+  const size_t n =
+      ReadInto(response_.RoomForHead(exchange_.runtime().blocks, location_->proxy.buffer_size));
+  if (n == 0) return;
+  response_.Took(n);
   ParseHead();
 }
 
 void ProxyExchange::ParseHead() {
-  const size_t limit = location_->proxy.buffer_size;
+  using Parsed = UpstreamResponse::Parsed;
   for (;;) {
-    const size_t begin = head_start_;
-    switch (parser_.Parse(block_.data() + begin, filled_ - begin, limit)) {
-      case proto::HeadStatus::kIncomplete:
-        if (filled_ < block_.capacity()) return Watch();
+    switch (response_.ParseHead(location_->proxy.buffer_size)) {
+      case Parsed::kMore:
+        return Watch();
+      case Parsed::kInterim:  // 100, 102, 103: the final one follows (RFC 9110 15.2)
+        PassEarlyHints(exchange_, response_.head());
+        break;
+      case Parsed::kComplete:
+        return OnHead();
+      case Parsed::kTooBig:
         return Fail(kBadResponse,
                     "upstream sent too big header while reading response header from upstream", 0);
-      case proto::HeadStatus::kError:
-        return Fail(kBadResponse, Quoted(parser_.error()), 0);
-      case proto::HeadStatus::kComplete:
-        break;
+      case Parsed::kError:
+        return Fail(kBadResponse, Quoted(response_.error()), 0);
     }
-    if (!parser_.head().is_interim()) break;
-    PassEarlyHints(exchange_, parser_.head());
-    head_start_ += parser_.consumed();  // 100, 102, 103: the final one follows (RFC 9110 15.2)
-    parser_.Reset();
-    if (head_start_ == filled_) return Watch();
   }
-  OnHead();
 }
 
 void ProxyExchange::OnHead() {
-  const proto::ResponseHead& head = parser_.head();
-  head_block_ = block_;
-  answer_ = Answer::kHead;
+  const proto::ResponseHead& head = response_.head();
   UpstreamAttempt& attempt = exchange_.upstream_trace().last();
   attempt.status = head.status;
   attempt.header_ms = ElapsedMs();
 
-  framing_ = proto::ResponseFraming(upstream_method_, head);
-  if (!framing_.ok()) {
+  const proto::Framing framing = proto::ResponseFraming(target_.method, head);
+  response_.HoldHead(framing);
+  if (!framing.ok()) {
     return Fail(kBadResponse,
-                fmt::format("{} while reading response header from upstream", framing_.reason), 0);
+                fmt::format("{} while reading response header from upstream", framing.reason), 0);
   }
-  if (framing_.kind == proto::BodyKind::kTunnel &&
+  if (framing.kind == proto::BodyKind::kTunnel &&
       !exchange_.request().headers().Has(proto::HeaderId::kUpgrade)) {
     RefuseTunnel();
   }
   if (TryOtherPeerForStatus()) return;
   upstream_->group.Answered(selection_, exchange_.runtime().loop.NowMs());
-  answer_ = Answer::kUsed;
+  response_.Use();
   if (Intercept()) return;
-  session_.OnResponseHead(*peer_);
+  session_.OnResponseHead(*attempt_.peer());
   if (HandleAccelHeaders()) return;
   StartBody();
 }
@@ -99,13 +93,13 @@ void ProxyExchange::RefuseTunnel() {
               "upstream switched protocols without being asked while reading response header "
               "from upstream",
               0);
-  framing_ = {};
-  keep_upstream_ = false;
+  response_.ForgetBody();
+  attempt_.Spoil();
   exchange_.stream().LastForClient();
 }
 
 bool ProxyExchange::TryOtherPeerForStatus() {
-  const int status = parser_.head().status;
+  const int status = response_.head().status;
   const uint32_t condition = ConditionOfStatus(status);
   if (condition == 0) return false;
   AttemptFacts facts = Facts();
@@ -119,7 +113,7 @@ bool ProxyExchange::TryOtherPeerForStatus() {
 
 bool ProxyExchange::HandleAccelHeaders() {
   using proto::HeaderId;
-  const proto::HeaderList& headers = parser_.head().headers;
+  const proto::HeaderList& headers = response_.head().headers;
   const uint32_t ignored = location_->proxy.ignore_headers;
   if (const auto* rate = headers.Find(HeaderId::kXAccelLimitRate);
       rate && !(ignored & conf::kIgnoreXAccelLimitRate)) {
@@ -144,7 +138,7 @@ void ProxyExchange::FollowAccelRedirect(std::string_view value) {
   const std::string_view target = arena.Copy(value);
   Response& response = exchange_.response();
   GiveStickyCookie();
-  for (const proto::Header& header : parser_.head().headers) {
+  for (const proto::Header& header : response_.head().headers) {
     switch (header.id) {
       case HeaderId::kSetCookie:
       case HeaderId::kContentDisposition:
@@ -183,14 +177,14 @@ void ProxyExchange::FollowAccelRedirect(std::string_view value) {
 
 // proxy_intercept_errors: an error_page takes the place of the peer's own.
 bool ProxyExchange::Intercept() {
-  const int status = parser_.head().status;
+  const int status = response_.head().status;
   if (!location_->proxy.intercept_errors || status < 300) return false;
   bool has_page = false;
   for (const conf::ErrorPage& page : location_->response.error_pages) {
     for (const int code : page.codes) has_page = has_page || code == status;
   }
   if (!has_page) return false;
-  if (status == 401) CopyChallenges(exchange_, parser_.head().headers);
+  if (status == 401) CopyChallenges(exchange_, response_.head().headers);
   GiveStickyCookie();
   End(Outcome::kOk);
   exchange_.Finish(status);
@@ -207,19 +201,19 @@ void ProxyExchange::GiveStickyCookie() {
 
 // The head is composed, and nothing of it has left.
 void ProxyExchange::EnterSession() {
-  session_.OnHeadLeaves(*peer_, buffering_);
+  session_.OnHeadLeaves(*attempt_.peer(), buffering_);
   upstream_->group.SessionsHeard(selection_);
 }
 
 void ProxyExchange::StartBody() {
   Response& response = exchange_.response();
-  const proto::ResponseHead& head = parser_.head();
+  const proto::ResponseHead& head = response_.head();
   GiveStickyCookie();  // it stands before the peer's own, as in nginx
   FilterUpstreamHead(exchange_, head);
   response.from_upstream = true;
-  switch (framing_.kind) {
+  switch (response_.kind()) {
     case proto::BodyKind::kLength:
-      response.content_length = static_cast<int64_t>(framing_.length);
+      response.content_length = static_cast<int64_t>(response_.length());
       break;
     case proto::BodyKind::kNone:
       KeepDeclaredLength();
@@ -228,43 +222,37 @@ void ProxyExchange::StartBody() {
       response.content_length = -1;
       break;
   }
-  if (framing_.kind == proto::BodyKind::kTunnel) return StartTunnel();
+  if (response_.kind() == proto::BodyKind::kTunnel) return StartTunnel();
   if (!exchange_.writer().SendHead()) return;
   EnterSession();
-  Enter(&response_half_, Half::kBody);
-  remaining_ = framing_.length;
-  limit_rate_ = EvaluateSize(exchange_, location_->proxy.limit_rate);
-  if (limit_rate_ > 0) body_started_ms_ = exchange_.runtime().loop.NowMs();
-  if (framing_.kind == proto::BodyKind::kChunked) decoder_.Reset();
-  const std::string_view rest(block_.data() + head_start_ + parser_.consumed(),
-                              filled_ - head_start_ - parser_.consumed());
-  if (framing_.kind == proto::BodyKind::kNone) {
-    if (!rest.empty())
-      keep_upstream_ = false;  // bytes nobody asked for: this connection is out of step
+  response_.BeginBody();
+  pace_.Begin(EvaluateSize(exchange_, location_->proxy.limit_rate));
+  const std::string_view rest = response_.body_rest();
+  if (response_.kind() == proto::BodyKind::kNone) {
+    if (!rest.empty()) attempt_.Spoil();  // bytes nobody asked for: it is out of step
     return FinishResponse();
   }
   exchange_.upstream_trace().last().response_length = rest.size();
   if (!rest.empty()) OnBodyBytes(rest);
-  if (state_ == ProxyState::kTalking && response_half_ == Half::kBody) {
-    constexpr uint64_t kWorthAPipe = 64 * 1024;
-    const bool splices = framing_.kind == proto::BodyKind::kLength && remaining_ >= kWorthAPipe &&
-                         limit_rate_ == 0 && exchange_.writer().CanSplice() &&
-                         connection_.transport->can_splice();
-    if (splices) pipe_ = exchange_.runtime().pipes.Take();
-    if (framing_.kind != proto::BodyKind::kLength) session_.Renew();
-    if (IsStream()) upstream_->endless.Join(endless_, *peer_);
-    PassOn();
-    UpdateReading();
-  }
+  if (state_ == ProxyState::kTalking && response_.half() == Half::kBody) ReadOn();
+}
+
+// The rest of the body is still to come.
+void ProxyExchange::ReadOn() {
+  if (MaySplice()) pipe_ = exchange_.runtime().pipes.Take();
+  if (response_.kind() != proto::BodyKind::kLength) session_.Renew();
+  if (IsStream()) drain_end_.Watch(upstream_->endless, *attempt_.peer(), DrainEnd::Kind::kStream);
+  PassOn();
+  UpdateReading();
 }
 
 // A response to HEAD and a 304 may say how long the body would be.
 void ProxyExchange::KeepDeclaredLength() {
   Response& response = exchange_.response();
-  const proto::Header* declared = parser_.head().headers.Find(proto::HeaderId::kContentLength);
+  const proto::Header* declared = response_.head().headers.Find(proto::HeaderId::kContentLength);
   uint64_t length = 0;
   const bool bodiless =
-      exchange_.request().method == proto::Method::kHead || parser_.head().status == 304;
+      exchange_.request().method == proto::Method::kHead || response_.head().status == 304;
   response.content_length = bodiless ? -1 : 0;
   if (bodiless && declared != nullptr && proto::ParseContentLength(declared->value, &length)) {
     response.content_length = static_cast<int64_t>(length);

@@ -7,7 +7,6 @@
 #include <cerrno>
 
 #include "worker/http/exchange.h"
-#include "worker/http/limit_rate.h"
 #include "worker/http/proxy_exchange.h"
 #include "worker/http/response_writer.h"
 #include "worker/http/upstream_lookup.h"
@@ -16,9 +15,6 @@
 
 namespace limpet::worker {
 namespace {
-
-constexpr uint64_t kPatienceMs = 50;  // that a client may be behind before its bytes are spooled
-constexpr uint64_t kRateLookMs = 100;
 
 [[gnu::cold]] void LogState(const Exchange& exchange, std::string_view name) {
   exchange.error_log().Write(LogLevel::kDebug, exchange.client().number,
@@ -31,9 +27,10 @@ void ProxyExchange::Enter(ProxyState next) {
   assert(CanFollow(state_, next));
   LeaveState();
   state_ = next;
-  if (exchange_.LogEnabled(LogLevel::kDebug)) LogState(exchange_, RowOf(next).name);
-  if (RowOf(next).reads_peer()) connection_.transport->WantRead(true);
-  Watch();
+  const ProxyRow& row = RowOf(next);
+  if (exchange_.LogEnabled(LogLevel::kDebug)) LogState(exchange_, row.name);
+  if (row.reads_peer()) attempt_.transport()->WantRead(true);
+  if (row.clock != ProxyClock::kTraffic) Watch();  // of traffic the first bytes start it
 }
 
 void ProxyExchange::LeaveState() {
@@ -45,31 +42,24 @@ void ProxyExchange::LeaveState() {
     case ProxyEnds::kPlace:
       return upstream_->queue.Leave(std::exchange(queue_ticket_, 0));
     case ProxyEnds::kFlow:
-      rate_.Disarm();
-      patience_.Disarm();
-      endless_.Leave();
-      paused_ = client_is_slow_ = is_websocket_ = false;
+      pace_.End();
+      drain_end_.Leave();
   }
 }
 
-void ProxyExchange::Enter(Half* half, Half next) {
-  assert(CanFollow(*half, next));
-  *half = next;
-}
-
-ProxyClock ProxyExchange::Clock() const {
+ProxyClock ProxyExchange::clock() const {
   const ProxyClock clock = RowOf(state_).clock;
   if (clock != ProxyClock::kTraffic) return clock;
-  return TrafficClock({.paused = paused_,
-                       .sending = !out_.empty(),
+  return TrafficClock({.paused = pace_.paused(),
+                       .sending = request_.sending(),
                        .awaits_client = state_ == ProxyState::kTalking &&
-                                        request_half_ != Half::kDone &&
-                                        response_half_ == Half::kHead});
+                                        request_.half() != Half::kDone &&
+                                        response_.half() == Half::kHead});
 }
 
 void ProxyExchange::Watch() {
   const conf::ProxySettings& proxy = location_->proxy;
-  switch (Clock()) {
+  switch (clock()) {
     case ProxyClock::kResolve:
       return deadline_.Arm(location_->resolver->timeout);
     case ProxyClock::kQueue:
@@ -81,33 +71,28 @@ void ProxyExchange::Watch() {
     case ProxyClock::kRead:
       return deadline_.Arm(proxy.read_timeout);
     case ProxyClock::kNone:
-    case ProxyClock::kTraffic:  // Clock() has said which
+    case ProxyClock::kTraffic:  // clock() has said which
       return deadline_.Disarm();
   }
 }
 
-// A slow client and proxy_limit_rate hold the peer back. A client that is behind for a moment is
-// waited for: its bytes stay where the processor has them at hand.
+// A slow client and proxy_limit_rate hold the peer back.
 void ProxyExchange::UpdateReading() {
-  if (!RowOf(state_).reads_peer() || response_half_ != Half::kBody) return;
-  const bool rate_reached = limit_rate_ > 0 && RateBudget() == 0;
-  const bool behind = exchange_.stream().blocked() && !client_is_slow_;
-  if (behind && !patience_.armed()) patience_.Arm(kPatienceMs);
-  if (rate_reached) rate_.Arm(kRateLookMs);
-  paused_ = rate_reached || behind || ClientIsFull();
-  connection_.transport->WantRead(!paused_);
+  if (!RowOf(state_).reads_peer() || response_.half() != Half::kBody) return;
+  pace_.Look({.full = ClientIsFull(), .blocked = exchange_.stream().blocked()},
+             response_.received());
+  attempt_.transport()->WantRead(!pace_.paused());
   Watch();
 }
 
 void ProxyExchange::OnClientStaysBlocked() {
-  client_is_slow_ = exchange_.stream().blocked();
+  pace_.OnPatienceOver(exchange_.stream().blocked());
   UpdateReading();
 }
 
 void ProxyExchange::OnClientDrained() {
   if (!RowOf(state_).reads_peer()) return;
-  client_is_slow_ = false;
-  patience_.Disarm();
+  pace_.OnClientDrained();
   UpdateReading();
 }
 
@@ -115,19 +100,19 @@ void ProxyExchange::OnTimer() {
   switch (state_) {
     case ProxyState::kResolving: {
       ProxyUrl url;
-      ParseProxyUrl(target_storage_, &url);
+      ParseProxyUrl(target_.url, &url);
       return FailResolving(url.host, ResolveError::kTimeout);
     }
     case ProxyState::kQueued:
       return FailQueued("upstream queue timed out");
     case ProxyState::kConnecting:
-      if (!https_) return Fail(kTimedOut, "upstream timed out", ETIMEDOUT);
+      if (!target_.https) return Fail(kTimedOut, "upstream timed out", ETIMEDOUT);
       return Fail(kTimedOut,
-                  static_cast<TlsTransport&>(*connection_.transport).SetupError(ETIMEDOUT), 0);
+                  static_cast<TlsTransport&>(*attempt_.transport()).SetupError(ETIMEDOUT), 0);
     case ProxyState::kTalking:
-      if (response_half_ == Half::kHead) return Fail(kTimedOut, "upstream timed out", ETIMEDOUT);
+      if (response_.half() == Half::kHead) return Fail(kTimedOut, "upstream timed out", ETIMEDOUT);
       LogUpstream(LogLevel::kError, "upstream timed out while reading upstream", ETIMEDOUT);
-      return BreakResponse({});
+      return BreakResponse();
     case ProxyState::kTunnel:
       LogUpstream(LogLevel::kInfo, "upstream timed out while proxying upgraded connection",
                   ETIMEDOUT);

@@ -83,9 +83,9 @@ constexpr std::array kProxyRows = [] {
       {S::kFinding, "finding upstream", Bit(S::kIdle),     C::kNone,    0,          E::kNothing},
       {S::kResolving, "resolving",      Bit(S::kFinding),  C::kResolve, 0,          E::kLookup},
       {S::kReadingBody, "reading body", kNamed,            C::kNone,    0,          E::kNothing},
-      {S::kChoosing, "choosing peer",   kHasBody,          C::kNone,    kTakesBody, E::kNothing},
-      {S::kQueued, "queued",            Bit(S::kChoosing), C::kQueue,   kTakesBody, E::kPlace},
-      {S::kConnecting, "connecting",    Bit(S::kChoosing), C::kConnect, kTakesBody, E::kNothing},
+      {S::kChoosing, "choosing peer",   kHasBody,          C::kNone,    0,          E::kNothing},
+      {S::kQueued, "queued",            Bit(S::kChoosing), C::kQueue,   0,          E::kPlace},
+      {S::kConnecting, "connecting",    Bit(S::kChoosing), C::kConnect, 0,          E::kNothing},
       {S::kTalking, "talking",          kHasPeer,          C::kTraffic, kPeer,      E::kFlow},
       {S::kTunnel, "tunnel", Bit(S::kTalking), C::kTraffic, kPeer | kEndsWithClient, E::kFlow},
   }};

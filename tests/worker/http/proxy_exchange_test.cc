@@ -1,0 +1,390 @@
+// Every event in every state of a proxied exchange: what follows, which deadline runs afterwards,
+// and what the client has got. What is not listed changes nothing.
+#include "worker/http/proxy_exchange.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+#include "tests/worker/http/proxy_harness.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr const char* kText = R"(
+  access_log off;
+  upstream app { server @A@; server @B@; keepalive 4; }
+  upstream full { server @A@ max_conns=1; queue 1 timeout=20ms; }
+  proxy_http_version 1.1;
+  proxy_set_header Connection $http_connection;
+  proxy_set_header Upgrade $http_upgrade;
+  proxy_connect_timeout 20ms;
+  proxy_send_timeout 20ms;
+  proxy_read_timeout 20ms;
+  proxy_next_upstream_tries 1;
+  server {
+    listen 127.0.0.1:80;
+    location / { proxy_pass http://app; }
+    location /named { resolver @DNS@; resolver_timeout 20ms; proxy_pass http://$arg_host; }
+    location /full { proxy_pass http://full; }
+    location /limited { proxy_pass http://app; proxy_limit_rate 100; }
+    location /ranges { proxy_pass http://app; proxy_force_ranges on; error_page 416 /page; }
+    location /page { proxy_pass http://app; }
+    location /stream { proxy_pass http://app; proxy_request_buffering off; }
+  }
+)";
+
+std::string Running(ProxyClock clock) {
+  switch (clock) {
+    case ProxyClock::kResolve:
+      return ", resolve";
+    case ProxyClock::kQueue:
+      return ", queue";
+    case ProxyClock::kConnect:
+      return ", connect";
+    case ProxyClock::kSend:
+      return ", send";
+    case ProxyClock::kRead:
+      return ", read";
+    case ProxyClock::kNone:
+    case ProxyClock::kTraffic:
+      break;
+  }
+  return "";
+}
+
+class Proxied : public ProxyHarness {
+ public:
+  Proxied() : ProxyHarness(kText) {}
+  ~Proxied() {
+    if (place_taken_) --upstream(1).group.peers()[0].state->conns;
+  }
+
+  // --- States ---
+  void BeResolving() { Send("GET /named?host=name.example HTTP/1.1\r\nHost: a\r\n\r\n"); }
+  void BeReadingBody() { Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n"); }
+  void BeQueued() {
+    place_taken_ = true;
+    ++upstream(1).group.peers()[0].state->conns;  // another worker's
+    Send("GET /full HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  void BeConnecting() { Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"); }
+  void BeSending() {
+    peer_ = &Keep();
+    peer_->room = 3;
+    Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  void BeStreaming() {
+    peer_ = &Keep();
+    Send("POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n");
+  }
+  void BeWaiting() {
+    peer_ = &Keep();
+    Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  void BeResponding() {
+    BeWaiting();
+    Answer(*peer_, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+  }
+  void BeHeldBack() {
+    BeWaiting();
+    Answer(*peer_, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+    stream().is_blocked = true;
+    Answer(*peer_, "d");
+  }
+  void BeAnsweredEarly() {
+    BeStreaming();
+    Answer(*peer_, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+  }
+  void BeTunnel() {
+    peer_ = &Keep();
+    Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: own\r\n\r\n");
+    Answer(*peer_, "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: own\r\n\r\n");
+  }
+  void BeOver() {
+    BeWaiting();
+    PeerSends();
+    peer_ = nullptr;
+  }
+
+  // --- Events. Those of the peer come only while it is read, as a transport sees to it. ---
+  void PeerSends() {
+    if (peer_ == nullptr) return handler().OnReadable();
+    Answer(*peer_, stream().head_sent() ? "def" : "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  }
+  void PeerCloses() { PeerEnds(FakeTransport::End::kEof); }
+  void PeerResets() { PeerEnds(FakeTransport::End::kReset); }
+  void PeerTakesMore() {
+    if (peer_ != nullptr) peer_->room = 1 << 20;
+    handler().OnWritable();
+  }
+  void ConnectionIsThere() { handler().OnReady(0); }
+  void ConnectionFails() { handler().OnReady(ECONNREFUSED); }
+  void PlaceIsFree() {
+    if (std::exchange(place_taken_, false)) --upstream(1).group.peers()[0].state->conns;
+    upstream(1).queue.GiveTurns();
+  }
+  void DeadlinePasses() {
+    if (proxy().clock() == ProxyClock::kNone) return;
+    const std::string before = Now();
+    while (Now() == before) loop().RunOnce();
+  }
+  void ClientLeaves() { exchange().OnClientGone(); }
+  void ClientTakesAll() {
+    stream().is_blocked = false;
+    exchange().OnOutputDrained();
+  }
+  void BodyComes() { SendBody("abc"); }
+  void BodyPauses() { exchange().OnBodyPause(); }
+  void BodyEnds() { exchange().OnBodyEnd(); }
+  void IsStopped() { proxy().Stop(); }
+
+  // "talking, read", "idle: 502 done".
+  std::string Now() {
+    const std::string outcome = stream().Outcome();
+    return std::string(RowOf(proxy().state()).name) + Running(proxy().clock()) +
+           (outcome.empty() ? "" : ": " + outcome);
+  }
+  bool reads_peer() const { return peer_ != nullptr && peer_->wants_read(); }
+
+ private:
+  void PeerEnds(FakeTransport::End end) {
+    if (peer_ == nullptr) return handler().OnReadable();
+    peer_->end = end;
+    if (peer_->wants_read()) handler().OnReadable();
+  }
+
+  FakeTransport* peer_ = nullptr;
+  bool place_taken_ = false;
+};
+
+using Do = void (Proxied::*)();
+
+const std::map<std::string, Do> kEvents = {
+    {"the peer sends", &Proxied::PeerSends},
+    {"the peer closes", &Proxied::PeerCloses},
+    {"the peer resets", &Proxied::PeerResets},
+    {"the peer takes more", &Proxied::PeerTakesMore},
+    {"the connection is there", &Proxied::ConnectionIsThere},
+    {"the connection fails", &Proxied::ConnectionFails},
+    {"a place is free", &Proxied::PlaceIsFree},
+    {"the deadline passes", &Proxied::DeadlinePasses},
+    {"the client leaves", &Proxied::ClientLeaves},
+    {"the client takes all", &Proxied::ClientTakesAll},
+    {"some of the body comes", &Proxied::BodyComes},
+    {"the body pauses", &Proxied::BodyPauses},
+    {"the body ends", &Proxied::BodyEnds},
+    {"it is stopped", &Proxied::IsStopped},
+};
+
+struct Row {
+  const char* name;
+  Do be;
+  bool reads_peer;
+  std::string is;
+  std::map<std::string, std::string> becomes;
+};
+
+const Row kRows[] = {
+    {"resolving",
+     &Proxied::BeResolving,
+     false,
+     "resolving, resolve",
+     {{"the deadline passes", "idle: 502 done"},
+      {"the client leaves", "idle: aborted"},
+      {"it is stopped", "idle"}}},
+    {"reading the body",
+     &Proxied::BeReadingBody,
+     false,
+     "reading body",
+     {{"the body ends", "connecting, connect"},
+      {"the client leaves", "idle: aborted"},
+      {"it is stopped", "idle"}}},
+    {"queued",
+     &Proxied::BeQueued,
+     false,
+     "queued, queue",
+     {{"a place is free", "connecting, connect"},
+      {"the deadline passes", "idle: 502 done"},
+      {"the client leaves", "idle: aborted"},
+      {"it is stopped", "idle"}}},
+    {"connecting",
+     &Proxied::BeConnecting,
+     false,
+     "connecting, connect",
+     {{"the connection is there", "talking, send"},
+      {"the connection fails", "idle: 502 done"},
+      {"the deadline passes", "idle: 504 done"},
+      {"the client leaves", "idle: aborted"},
+      {"it is stopped", "idle"}}},
+    {"sending: the peer takes no more",
+     &Proxied::BeSending,
+     true,
+     "talking, send",
+     {{"the peer takes more", "talking, read"},
+      {"the peer sends", "idle: 200 done"},
+      {"the peer closes", "connecting, connect"},  // it had been kept, and has said nothing
+      {"the peer resets", "connecting, connect"},
+      {"the deadline passes", "idle: 504 done"},
+      {"the client leaves", "idle: aborted"},
+      {"it is stopped", "idle"}}},
+    {"streaming: the rest of the body is to come",
+     &Proxied::BeStreaming,
+     true,
+     "talking",
+     {{"the body ends", "talking, read"},
+      {"the peer sends", "idle: 200 done"},
+      {"the peer closes", "idle: 502 done"},  // what has left cannot be sent again
+      {"the peer resets", "idle: 502 done"},
+      {"the client leaves", "idle: aborted"},
+      {"it is stopped", "idle"}}},
+    {"waiting for the head",
+     &Proxied::BeWaiting,
+     true,
+     "talking, read",
+     {{"the peer sends", "idle: 200 done"},
+      {"the peer closes", "connecting, connect"},
+      {"the peer resets", "connecting, connect"},
+      {"the deadline passes", "idle: 504 done"},
+      {"the client leaves", "idle: aborted"},
+      {"it is stopped", "idle"}}},
+    {"responding",
+     &Proxied::BeResponding,
+     true,
+     "talking, read: 200",
+     {{"the peer closes", "idle: 200 broken"},
+      {"the peer resets", "idle: 200 broken"},
+      {"the deadline passes", "idle: 200 broken"},
+      {"the client leaves", "idle: 200 aborted"},
+      {"it is stopped", "idle: 200"}}},
+    {"held back by the client",
+     &Proxied::BeHeldBack,
+     false,
+     "talking: 200",
+     {{"the client takes all", "talking, read: 200"},
+      {"the client leaves", "idle: 200 aborted"},
+      {"it is stopped", "idle: 200"}}},
+    {"answered before the body was sent",
+     &Proxied::BeAnsweredEarly,
+     true,
+     "talking, read: 200",
+     {{"the peer closes", "idle: 200 broken"},
+      {"the peer resets", "idle: 200 broken"},
+      {"the deadline passes", "idle: 200 broken"},
+      {"the client leaves", "idle: 200 aborted"},
+      {"it is stopped", "idle: 200"}}},
+    {"a tunnel",
+     &Proxied::BeTunnel,
+     true,
+     "tunnel, read: 101",
+     {{"the peer closes", "idle: 101 done"},
+      {"the peer resets", "idle: 101 broken"},
+      {"the deadline passes", "idle: 101 done"},
+      {"the client leaves", "idle: 101 aborted"},
+      {"it is stopped", "idle: 101"}}},
+    {"over", &Proxied::BeOver, false, "idle: 200 done", {}},
+};
+
+TEST(ProxyExchange, GoesOnAsTheTableSays) {
+  for (const Row& row : kRows) {
+    for (const auto& [event, happen] : kEvents) {
+      SCOPED_TRACE(fmt::format("{}: {}", row.name, event));
+      Proxied proxied;
+      (proxied.*row.be)();
+      ASSERT_EQ(proxied.Now(), row.is);
+      ASSERT_EQ(proxied.reads_peer(), row.reads_peer);
+      (proxied.*happen)();
+      const auto becomes = row.becomes.find(event);
+      EXPECT_EQ(proxied.Now(), becomes != row.becomes.end() ? becomes->second : row.is);
+    }
+  }
+}
+
+TEST(ProxyExchange, ListsNoEventThatDoesNotExist) {
+  for (const Row& row : kRows) {
+    for (const auto& [event, becomes] : row.becomes) EXPECT_EQ(kEvents.count(event), 1u) << event;
+  }
+}
+
+// What had come when a kept connection turned out to be closed goes to the next peer.
+TEST(ProxyExchange, SendsAStreamThatNobodyHasHadToAnotherPeer) {
+  for (const char* framing : {"Content-Length: 6", "Transfer-Encoding: chunked"}) {
+    Proxied proxied;
+    FakeTransport& stale = proxied.Keep(0);
+    stale.write_error = EPIPE;
+    proxied.stream().on_wanted = [&proxied] { proxied.SendBody("abc"); };
+    proxied.Send(fmt::format("POST /stream HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", framing));
+    stale.end = FakeTransport::End::kEof;
+    FakeTransport& one = proxied.Keep(0);
+    FakeTransport& other = proxied.Keep(1);
+    proxied.handler().OnReadable();
+    proxied.SendBody("def");
+    proxied.exchange().OnBodyEnd();
+    EXPECT_EQ(proxied.Now(), "talking, read");
+    const std::string sent = one.output + other.output;
+    const bool chunked = std::string_view(framing).ends_with("chunked");
+    EXPECT_TRUE(sent.ends_with(chunked ? "\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n" : "\r\nabcdef"))
+        << sent;
+  }
+}
+
+TEST(ProxyExchange, AsksForNoBodyBetweenTwoPeers) {
+  Proxied proxied;
+  FakeTransport& stale = proxied.Keep(0);
+  stale.write_error = EPIPE;
+  proxied.Send("POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n");
+  stale.end = FakeTransport::End::kEof;
+  proxied.handler().OnReadable();
+  EXPECT_EQ(proxied.Now(), "connecting, connect");
+  EXPECT_FALSE(proxied.stream().wants_body);
+}
+
+TEST(ProxyExchange, PassesInterimHeadsBy) {
+  Proxied proxied;
+  FakeTransport& peer = proxied.Keep();
+  proxied.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  proxied.Answer(peer, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n");
+  EXPECT_EQ(proxied.Now(), "talking, read");
+  proxied.Answer(peer, "HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_EQ(proxied.Now(), "idle: 204 done");
+}
+
+// proxy_limit_rate is of the response that it was evaluated for.
+TEST(ProxyExchange, LimitsNoTunnelByTheResponseBefore) {
+  Proxied proxied;
+  FakeTransport* peer = &proxied.Keep();
+  proxied.Send("GET /limited HTTP/1.1\r\nHost: a\r\n\r\n");
+  proxied.Answer(*peer, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  ASSERT_EQ(proxied.Now(), "idle: 200 done");
+  proxied.NextRequest();
+  FakeTransport& one = proxied.Keep(0);
+  FakeTransport& other = proxied.Keep(1);
+  proxied.Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: own\r\n\r\n");
+  peer = one.output.empty() ? &other : &one;
+  proxied.Answer(*peer, "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: own\r\n\r\n");
+  const std::string much(10'000, 'x');
+  proxied.Answer(*peer, much);
+  EXPECT_EQ(proxied.stream().body(), "ok" + much);
+}
+
+// An error page in the place of a response keeps its cookies; they outlive the peer's bytes.
+TEST(ProxyExchange, KeepsTheCookiesOfAResponseThatAnErrorPageReplaces) {
+  Proxied proxied;
+  FakeTransport* peer = &proxied.Keep();
+  proxied.Send("GET /ranges HTTP/1.1\r\nHost: a\r\nRange: bytes=9-\r\n\r\n");
+  FakeTransport& one = proxied.Keep(0);
+  FakeTransport& other = proxied.Keep(1);
+  proxied.Answer(*peer,
+                 "HTTP/1.1 200 OK\r\nSet-Cookie: a=of-the-first\r\nETag: \"x\"\r\n"
+                 "Content-Length: 2\r\n\r\nok");
+  FakeTransport& asked = one.output.empty() ? other : one;
+  proxied.Answer(asked, "HTTP/1.1 200 OK\r\nX-Filler: " + std::string(200, 'y') +
+                            "\r\nContent-Length: 2\r\n\r\nno");
+  EXPECT_EQ(proxied.stream().body(), "no");
+  EXPECT_NE(proxied.stream().fields().find("Set-Cookie: a=of-the-first\r\n"), std::string::npos)
+      << proxied.stream().fields();
+}
+
+}  // namespace
+}  // namespace limpet::worker

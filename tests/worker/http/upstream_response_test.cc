@@ -1,0 +1,122 @@
+#include "worker/http/upstream_response.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+
+namespace limpet::worker {
+namespace {
+
+using Parsed = UpstreamResponse::Parsed;
+using Taken = UpstreamResponse::Taken;
+
+class UpstreamResponseTest : public testing::Test {
+ protected:
+  UpstreamResponseTest() { response_.BeginAttempt(); }
+
+  Parsed Head(std::string_view text) {
+    const auto room = response_.RoomForHead(pool_, 4096);
+    std::memcpy(room.data(), text.data(), text.size());
+    response_.Took(text.size());
+    return response_.ParseHead(4096);
+  }
+  void BeginBody(std::string_view head) {
+    ASSERT_EQ(Head(head), Parsed::kComplete);
+    response_.HoldHead(proto::ResponseFraming(proto::Method::kGet, response_.head()));
+    response_.BeginBody();
+  }
+  // What is taken out of these bytes of a body.
+  std::string Body(std::string_view bytes, Taken expected) {
+    EXPECT_EQ(response_.TakeBody(bytes), expected);
+    std::string text;
+    for (const std::string_view piece : response_.pieces()) text += piece;
+    return text;
+  }
+
+  BlockPool pool_;
+  UpstreamResponse response_;
+};
+
+TEST_F(UpstreamResponseTest, ReadsAHeadInPieces) {
+  EXPECT_EQ(Head("HTTP/1.1 200 OK\r\nConte"), Parsed::kMore);
+  EXPECT_EQ(response_.half(), Half::kHead);
+  EXPECT_EQ(Head("nt-Length: 3\r\n\r\nab"), Parsed::kComplete);
+  EXPECT_EQ(response_.body_rest(), "ab");
+}
+
+TEST_F(UpstreamResponseTest, SkipsInterimHeads) {
+  EXPECT_EQ(Head("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"),
+            Parsed::kInterim);
+  EXPECT_EQ(response_.head().status, 103);
+  EXPECT_EQ(response_.ParseHead(4096), Parsed::kInterim);
+  EXPECT_EQ(response_.head().status, 100);
+  EXPECT_EQ(response_.ParseHead(4096), Parsed::kMore);
+  EXPECT_EQ(Head("HTTP/1.1 204 No Content\r\n\r\n"), Parsed::kComplete);
+  EXPECT_EQ(response_.head().status, 204);
+  EXPECT_EQ(response_.body_rest(), "");
+}
+
+TEST_F(UpstreamResponseTest, RefusesWhatIsNoHead) {
+  EXPECT_EQ(Head("SSH-2.0\r\n\r\n"), Parsed::kError);
+}
+
+TEST_F(UpstreamResponseTest, EndsABodyByItsLength) {
+  BeginBody("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+  EXPECT_EQ(Body("abc", Taken::kMore), "abc");
+  EXPECT_EQ(response_.remaining(), 2u);
+  EXPECT_EQ(Body("de", Taken::kDone), "de");
+  EXPECT_TRUE(response_.allows_next());
+}
+
+TEST_F(UpstreamResponseTest, CutsWhatIsTooLong) {
+  BeginBody("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+  EXPECT_EQ(Body("abc", Taken::kDoneTooLong), "ab");
+}
+
+TEST_F(UpstreamResponseTest, TakesTheFramingOffChunks) {
+  BeginBody("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  EXPECT_EQ(response_.trailers(), nullptr);
+  EXPECT_EQ(Body("2\r\nab\r\n1\r\nc", Taken::kMore), "abc");
+  EXPECT_EQ(Body("\r\n0\r\nX-T: 1\r\n\r\n", Taken::kDone), "");
+  ASSERT_NE(response_.trailers(), nullptr);
+  EXPECT_EQ(response_.trailers()->size(), 1u);
+}
+
+TEST_F(UpstreamResponseTest, NoticesWhatComesAfterTheLastChunk) {
+  BeginBody("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  EXPECT_EQ(Body("0\r\n\r\nHTTP/1.1", Taken::kDoneTooLong), "");
+}
+
+TEST_F(UpstreamResponseTest, BreaksOffAtWhatIsNoChunk) {
+  BeginBody("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  EXPECT_EQ(Body("1\r\nab\r\n", Taken::kBroken), "a");
+}
+
+TEST_F(UpstreamResponseTest, ReadsToTheEndOfTheConnection) {
+  BeginBody("HTTP/1.0 200 OK\r\n\r\n");
+  EXPECT_EQ(Body("any", Taken::kMore), "any");
+  EXPECT_FALSE(response_.allows_next());
+}
+
+TEST_F(UpstreamResponseTest, KeepsTheHeadAfterTheAttempt) {
+  BeginBody("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-A: b\r\n\r\n");
+  response_.Use();
+  response_.EndAttempt();
+  EXPECT_EQ(response_.answer(), UpstreamResponse::Answer::kHead);
+  EXPECT_EQ(response_.head().headers.size(), 2u);
+  response_.Reset();
+  EXPECT_EQ(response_.answer(), UpstreamResponse::Answer::kNone);
+  EXPECT_EQ(pool_.in_use(), 0u);
+}
+
+TEST_F(UpstreamResponseTest, HoldsNoBlockWhileItWaits) {
+  BeginBody("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
+  const size_t with_head = pool_.in_use();
+  response_.RoomForBody(pool_, BlockSize::k64K);
+  response_.ReleaseUnlessUsed();
+  EXPECT_LE(pool_.in_use(), with_head);
+}
+
+}  // namespace
+}  // namespace limpet::worker

@@ -1,0 +1,49 @@
+// How fast a peer's response is read: not faster than the client takes it and proxy_limit_rate
+// allows. Owns the two timers that end a pause by themselves; what else ends one is told.
+#pragma once
+
+#include <cstdint>
+
+#include "worker/net/loop.h"
+
+namespace limpet::worker {
+
+class ResponsePace {
+ public:
+  // `look_again`: a pause for the rate may be over. `patience_over`: OnPatienceOver is to be
+  // called.
+  ResponsePace(Loop& loop, TimerGroup& timers, Callback look_again, Callback patience_over);
+
+  void Begin(uint64_t bytes_a_second);  // of a body; 0: without limit
+  void End();
+
+  // What may be read now, given the bytes that have been.
+  uint64_t Budget(uint64_t received) const;
+
+  struct Client {
+    bool full = false;     // as much waits for it as may
+    bool blocked = false;  // its socket takes no more now
+  };
+  // Decides whether to pause. The only place that does.
+  void Look(const Client& client, uint64_t received);
+  void OnClientDrained();
+  void OnPatienceOver(bool client_is_blocked);
+
+  bool paused() const { return paused_; }
+  bool limited() const { return rate_ > 0; }
+  // It has taken nothing for longer than it is waited for: its bytes go to a file.
+  bool client_is_slow() const { return client_ == Pace::kSlow; }
+
+ private:
+  enum class Pace : uint8_t { kKeepsUp, kBehind, kSlow };
+
+  Loop& loop_;
+  Timer rate_timer_;
+  Timer patience_;
+  uint64_t rate_ = 0;
+  uint64_t began_ms_ = 0;
+  Pace client_ = Pace::kKeepsUp;
+  bool paused_ = false;
+};
+
+}  // namespace limpet::worker
