@@ -35,7 +35,7 @@ bool TakeVersion(std::string_view* text, ResponseHead* head) {
 
 // "HTTP/1.1 200 OK"; the phrase and the space before it may be missing, and IIS says "403.1".
 bool ParseStatusLine(std::string_view line, ResponseHead* head) {
-  if (line.find('\r') != line.npos || line.find('\0') != line.npos) return false;
+  if (!IsFieldValue(line)) return false;  // a control in it is as bad as one in a field
   if (!TakeVersion(&line, head)) return false;
   line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
   head->status_line = line;
