@@ -38,6 +38,8 @@ class ChunkedDecoder {
 
   std::span<const std::string_view> pieces() const { return pieces_; }
   size_t consumed() const { return consumed_; }
+  // Of the chunk whose size has been read, what is still to come.
+  uint64_t announced() const { return remaining_; }
   bool done() const { return phase_ == Phase::kDone; }
   // After kDone; views into the decoder's own memory, valid until Reset(). Fields that must not be
   // in a trailer (framing, routing, authentication: RFC 9110 6.5.1) have been left out.

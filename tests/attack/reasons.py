@@ -13,7 +13,6 @@ REASONS = {
     "PROXY": "the PROXY protocol's text: addresses are of the kind that is named, a head is as long and says what it may",
     "star": "RFC 9110 9.3.7: a star is a target of OPTIONS; there is nothing behind it",
     "reg-name": "RFC 3986 3.2.2: a host may have percent signs; nginx takes them in Host, too",
-    "at once": "nginx looks at the size that a chunk announces against what a number can hold",
     "no HTTP/0.9": "what does not begin with a status line of HTTP/1 is no answer: nobody gets bytes of another protocol",
     "status line": "RFC 9112 4: a status has three digits and begins with 1 to 9; without one it is no answer",
     "interim": "RFC 9110 15.2: the answer is still to come behind 1xx; they end with this hop",

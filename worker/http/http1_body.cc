@@ -105,6 +105,9 @@ size_t Http1Connection::ConsumeBody(const BlockRef& block, std::string_view byte
 
 size_t Http1Connection::ConsumeChunked(const BlockRef& block, std::string_view bytes) {
   const auto status = reader_->decoder.Feed(bytes);
+  uint64_t size = reader_->decoder.announced();
+  for (const std::string_view piece : reader_->decoder.pieces()) size += piece.size();
+  if (status != proto::ChunkedDecoder::Status::kError && RefusesBody(size)) return bytes.size();
   for (const std::string_view piece : reader_->decoder.pieces()) {
     if (!Hand(block, piece)) return bytes.size();
   }
@@ -118,19 +121,23 @@ size_t Http1Connection::ConsumeChunked(const BlockRef& block, std::string_view b
   return reader_->decoder.consumed();
 }
 
+// True, and the client is told, if `more` bytes behind those that have come are too many. A body of
+// known length has been judged by its head.
+bool Http1Connection::RefusesBody(uint64_t more) {
+  const uint64_t limit = settings().max_body_size;
+  if (limit == 0 || more == 0 || body_received_ + more <= limit) return false;
+  body_ = Body::kHeld;
+  exchange_->Log(LogLevel::kError,
+                 fmt::format("client intended to send too large chunked body: {}+{} bytes",
+                             body_received_, more));
+  exchange_->OnBodyError(413);
+  return true;
+}
+
 // False if the exchange no longer takes it.
 bool Http1Connection::Hand(const BlockRef& block, std::string_view bytes) {
   if (bytes.empty()) return true;
   body_received_ += bytes.size();
-  const uint64_t limit = settings().max_body_size;
-  if (!IsTunnel() && limit != 0 && body_received_ > limit) {
-    body_ = Body::kHeld;
-    exchange_->Log(LogLevel::kError,
-                   fmt::format("client intended to send too large chunked body: {}+{} bytes",
-                               body_received_ - bytes.size(), bytes.size()));
-    exchange_->OnBodyError(413);
-    return false;
-  }
   exchange_->OnBodyData({block, bytes});
   return IsServing();
 }

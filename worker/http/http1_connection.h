@@ -116,6 +116,7 @@ class Http1Connection final : public ClientSession, public ClientStream {
   void DeliverBuffered();
   size_t ConsumeBody(const BlockRef& block, std::string_view bytes);
   size_t ConsumeChunked(const BlockRef& block, std::string_view bytes);
+  bool RefusesBody(uint64_t more);
   bool Hand(const BlockRef& block, std::string_view bytes);
   void BodyEnded();
   void UpdateReading();
