@@ -1,4 +1,5 @@
 """A prefix and what is left behind it: nothing leads out of the folder, or of the upstream's path, that was given."""
+import base64
 import os
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from client import Connection, get
 from daemon import Limpet
 from origin import Origin, Reply
+from waiting import wait_until
 
 CONFIG = r"""
 events { }
@@ -36,6 +38,15 @@ http {
         location /whole { rewrite ^ $request_uri; rewrite ^/whole(.*)$ $1 break; proxy_pass http://127.0.0.1:{origin}; }
         location /mirrored { mirror /copy/$arg_p; mirror_request_body off; proxy_pass http://127.0.0.1:{origin}/m/; }
         location /copy/ { proxy_pass http://127.0.0.1:{origin}; }
+        location /logged { access_log {dir}/srv/pub/logs/$arg_l.log; return 200; }
+        location /guarded { auth_basic realm; auth_basic_user_file {dir}/srv/pub/users/$arg_u; try_files /file =404; }
+        location /tested { if (-f {dir}/srv/pub/deep/$arg_f) { return 200 there; } return 200 none; }
+        location /socket { proxy_pass http://unix:{dir}/srv/pub/$arg_s:/; }
+    }
+    server {
+        listen unix:{dir}/srv/hidden;
+        listen unix:{dir}/srv/pub/shown;
+        return 200 "by a socket";
     }
 }
 """
@@ -54,6 +65,12 @@ def limpet(origin):
             os.makedirs(os.path.dirname(limpet.path(name)), exist_ok=True)
             with open(limpet.path(name), "w") as out:
                 out.write(name)
+        for name in ("srv/pub/logs", "srv/pub/users"):
+            os.mkdir(limpet.path(name))
+        for name in ("srv/passwords", "srv/pub/users/some"):
+            limpet.write("user:{PLAIN}word\n", name)
+        for name in ("srv", "srv/pub/logs"):  # workers are somebody else
+            os.chmod(limpet.path(name), 0o777)
         limpet.start()
         yield limpet
 
@@ -94,6 +111,30 @@ def test_no_copy_of_it_is_made(limpet, origin):
     get(limpet.port, "/mirrored?p=../x")
     get(limpet.port, "/mirrored?p=y")
     assert [r.target for r in origin.requests if r.target.startswith("/copy/")] == ["/copy/x?p=x", "/copy/y?p=y"]
+
+
+def test_no_log_is_written_there(limpet):
+    for name in ("../../above", "some"):
+        assert get(limpet.port, f"/logged?l={name}").status == 200
+    wait_until(lambda: os.path.exists(limpet.path("srv/pub/logs/some.log")), "the log")
+    assert not os.path.exists(limpet.path("srv/above.log"))
+    limpet.wait_log(r'\[error\].*unsafe path ".*/srv/pub/logs/../../above.log" was detected')
+
+
+def test_users_are_not_looked_up_there(limpet):
+    credentials = [("Authorization", "Basic " + base64.b64encode(b"user:word").decode())]
+    assert get(limpet.port, "/guarded?u=some", headers=credentials).text == "srv/pub/deep/file"
+    assert get(limpet.port, "/guarded?u=../../passwords", headers=credentials).status == 403
+
+
+def test_nobody_learns_whether_a_file_is_there(limpet):
+    assert get(limpet.port, "/tested?f=file").text == "there"
+    assert get(limpet.port, "/tested?f=../../secret").text == "none"
+
+
+def test_no_socket_is_asked_there(limpet):
+    assert get(limpet.port, "/socket?s=shown").text == "by a socket"
+    assert get(limpet.port, "/socket?s=../hidden").status == 404
 
 
 def test_the_pair_of_slashes_is_warned_of(limpet):

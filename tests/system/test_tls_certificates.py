@@ -101,6 +101,16 @@ def test_the_certificate_is_found_by_the_name_that_is_asked_for(certs):
         assert subject(certs, limpet.port, "two.test") == "two.test"
 
 
+def test_a_name_that_would_lead_elsewhere_finds_none(certs):
+    (certs / "sub").mkdir(mode=0o755)
+    with start(certs) as limpet:
+        for name in ("sub/../one.test", f"sub/../../{certs.name}/one.test"):
+            assert subject(certs, limpet.port, name.encode()) is None
+            assert get(limpet.values["front"], f"/?who={name}").status == 500
+        assert len(limpet.log_lines(r"\[error\].*unsafe path \".*one.test.crt\" was detected, client: 127")) == 4
+        assert get(limpet.values["front"], "/?who=one.test").text == "upstream saw CN=one.test"
+
+
 @pytest.mark.parametrize("cache, seen", [("max=10 valid=60s", "one.test"), ("off", "two.test")])
 def test_a_new_certificate_is_seen_without_a_reload(certs, cache, seen):
     with start(certs, cache=cache) as limpet:

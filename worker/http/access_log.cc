@@ -92,7 +92,8 @@ void AccessLogs::WriteToVariablePath(Exchange& exchange, const conf::AccessLog& 
     return;
   }
   std::string path(exchange.Evaluate(log.path));
-  if (path.empty() || path.back() == '/' || path.find('\0') != std::string::npos) return;
+  if (path.empty() || path.back() == '/') return;
+  if (IsUnsafePath(exchange, path, log.path.source())) return;
   if (path.front() != '/') path.insert(0, exchange.runtime().config.prefix);
   const int errnum = variable_files_.Write(path, line_, cache, exchange.runtime().loop.NowMs());
   if (errnum != 0) {

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "worker/http/file_path.h"
 
 namespace limpet::worker {
 namespace {
@@ -82,6 +83,7 @@ std::optional<int> CheckBasicAuth(Exchange& exchange) {
     return Challenge(exchange, realm);
   }
   std::string path(exchange.Evaluate(settings.auth_basic_user_file));
+  if (IsUnsafePath(exchange, path, settings.auth_basic_user_file.source())) return 403;
   if (!path.starts_with('/')) path.insert(0, exchange.runtime().config.prefix);
   std::string file;
   if (const int errnum = ReadWholeFile(path.c_str(), &file); errnum != 0) {

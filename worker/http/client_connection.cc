@@ -6,6 +6,7 @@
 
 #include "worker/http/connection_log.h"
 #include "worker/http/connection_set.h"
+#include "worker/http/file_path.h"
 #include "worker/http/http1_connection.h"
 #include "worker/http/http2_connection.h"
 #include "worker/http/null_stream.h"
@@ -14,6 +15,13 @@
 
 namespace limpet::worker {
 namespace {
+
+// The name that the client asks for may be a part of the files' names.
+bool IsUnsafePair(Exchange& exchange, const conf::Template& certificate,
+                  const conf::Template& key) {
+  return IsUnsafePath(exchange, exchange.Evaluate(certificate), certificate.source()) ||
+         IsUnsafePath(exchange, exchange.Evaluate(key), key.source());
+}
 
 // What variables see of a client whose handshake is under way.
 class HandshakeStream final : public NullStream {
@@ -118,6 +126,10 @@ bool ClientConnection::GiveCertificates(TlsTransport& transport, const TlsContex
       stream, info_.tls_server != nullptr ? *info_.tls_server : *info_.listen->default_server);
   Status status;
   for (size_t i = 0; status && i < tls.certificates.size(); ++i) {
+    if (IsUnsafePair(*exchange, tls.certificates[i], tls.certificate_keys[i])) {
+      status = InvalidArgument("no certificate is chosen");
+      break;
+    }
     const auto pair = runtime_.certificates.Get({
         .certificate = exchange->Evaluate(tls.certificates[i]),
         .key = exchange->Evaluate(tls.certificate_keys[i]),

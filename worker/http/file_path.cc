@@ -33,6 +33,12 @@ bool Climbs(std::string_view path, std::string_view written) {
          written.find("request_uri") == std::string_view::npos;
 }
 
+bool IsUnsafePath(const Exchange& exchange, std::string_view path, std::string_view written) {
+  if (!Climbs(path, written) && path.find('\0') == std::string_view::npos) return false;
+  exchange.Log(LogLevel::kError, fmt::format("unsafe path \"{}\" was detected", path));
+  return true;
+}
+
 size_t AliasedPrefix(const conf::Location& location) {
   if (!location.response.alias) return 0;
   return location.response.alias_prefix;

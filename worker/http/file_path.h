@@ -20,6 +20,10 @@ struct FilePath {
 // what it leads to. $request_uri is asked for as the client sent it, and is not looked at.
 bool Climbs(std::string_view path, std::string_view written);
 
+// The same for a path that the system is given as it is, with a line in the log: a log, users,
+// certificates, a socket. A zero byte would end it early.
+bool IsUnsafePath(const Exchange& exchange, std::string_view path, std::string_view written);
+
 // $document_root: root or alias, evaluated.
 std::string_view DocumentRoot(Exchange& exchange);
 

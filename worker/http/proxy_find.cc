@@ -1,6 +1,7 @@
 // The upstream of a proxied exchange: the one of the configuration, or what a URL with variables
 // names, by way of a resolver if need be.
 #include "worker/http/exchange.h"
+#include "worker/http/file_path.h"
 #include "worker/http/proxy_exchange.h"
 #include "worker/http/upstream_lookup.h"
 #include "worker/http/upstream_runtime.h"
@@ -23,6 +24,10 @@ bool ProxyExchange::FindUpstream() {
   if (!ParseProxyUrl(target_.url, &url)) {
     exchange_.Log(LogLevel::kError, fmt::format("invalid URL prefix in \"{}\"", target_.url));
     Answer(500);
+    return false;
+  }
+  if (url.host.starts_with("unix:") && IsUnsafePath(exchange_, url.host, pass.url.source())) {
+    Answer(404);
     return false;
   }
   target_.host = url.host_header;

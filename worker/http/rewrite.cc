@@ -8,6 +8,7 @@
 #include "proto/escape.h"
 #include "proto/status.h"
 #include "proto/target.h"
+#include "worker/http/file_path.h"
 #include "worker/http/mime.h"
 
 namespace limpet::worker {
@@ -49,7 +50,7 @@ bool Match(Exchange& exchange, const conf::Regex& regex, const std::vector<conf:
 bool FileTest(Exchange& exchange, const Condition& condition) {
   const std::string path(exchange.Evaluate(condition.subject));
   struct stat info {};
-  const bool exists = ::stat(path.c_str(), &info) == 0;
+  const bool exists = !Climbs(path, condition.subject.source()) && ::stat(path.c_str(), &info) == 0;
   switch (condition.kind) {
     case Condition::Kind::kFile:
       return exists && S_ISREG(info.st_mode);

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "worker/http/exchange.h"
+#include "worker/http/file_path.h"
 #include "worker/http/runtime.h"
 #include "worker/upstream/peer.h"
 
@@ -41,9 +42,13 @@ bool ChooseClientCertificate(Exchange& exchange, TlsTarget* target) {
   if (!proxy.ssl_certificate_varies()) return true;
   const std::string_view name = exchange.Evaluate(proxy.ssl_certificate);
   if (name.empty()) return true;
+  const std::string_view key = exchange.Evaluate(proxy.ssl_certificate_key);
+  if (IsUnsafePath(exchange, name, proxy.ssl_certificate.source()) ||
+      IsUnsafePath(exchange, key, proxy.ssl_certificate_key.source()))
+    return false;
   auto pair = exchange.runtime().certificates.Get({
       .certificate = name,
-      .key = exchange.Evaluate(proxy.ssl_certificate_key),
+      .key = key,
       .cache = proxy.ssl_certificate_cache.get(),
       .passwords = &target->context->passwords(),
   });
