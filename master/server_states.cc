@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <limits>
 #include <optional>
 
 #include "base/clock.h"
@@ -58,8 +59,10 @@ uint64_t ToWall(uint64_t until_ms) {
 
 // What is over stays over: it has no time before this clock began.
 uint64_t FromWall(uint64_t wall_ms) {
+  constexpr uint64_t kFarthest = std::numeric_limits<int64_t>::max() / 2;
   if (wall_ms == 0) return 0;
-  return static_cast<uint64_t>(std::max<int64_t>(1, static_cast<int64_t>(wall_ms) - WallOffset()));
+  const auto wall = static_cast<int64_t>(std::min(wall_ms, kFarthest));
+  return static_cast<uint64_t>(std::max<int64_t>(1, wall - WallOffset()));
 }
 
 std::string NameOf(const shm::ServerName& name) {

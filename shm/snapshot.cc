@@ -60,7 +60,8 @@ T ReadAt(std::string_view bytes, size_t offset) {
   return value;
 }
 
-Result<FileHeader> ReadHeader(std::string_view bytes) {
+// Of a file of `size` bytes, of which `bytes` are the beginning: it has what the header says.
+Result<FileHeader> ReadHeader(std::string_view bytes, uint64_t size) {
   if (bytes.size() < sizeof(FileHeader)) return InvalidArgument("it is truncated");
   const auto header = ReadAt<FileHeader>(bytes, 0);
   if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) {
@@ -68,13 +69,12 @@ Result<FileHeader> ReadHeader(std::string_view bytes) {
   }
   if (header.version != kVersion) return InvalidArgument("it is of another version");
   if (header.header_crc != HeaderCrc(header)) return InvalidArgument("its header is damaged");
-  const std::string_view body = bytes.substr(sizeof header);
+  const uint64_t body_size = size - sizeof header;
   const uint64_t peers_size = uint64_t{header.peers} * sizeof(PeerRecord);
-  if (header.sessions > body.size() / sizeof(SessionRecord) || peers_size > body.size() ||
-      peers_size + header.sessions * sizeof(SessionRecord) != body.size()) {
+  if (header.sessions > body_size / sizeof(SessionRecord) || peers_size > body_size ||
+      peers_size + header.sessions * sizeof(SessionRecord) != body_size) {
     return InvalidArgument("it is truncated");
   }
-  if (header.body_crc != Crc32(body)) return InvalidArgument("it is damaged");
   return header;
 }
 
@@ -164,6 +164,22 @@ class Snapshot {
   std::vector<SessionRecord> sessions_;
 };
 
+// At most `size` bytes from the beginning of a file.
+Result<std::string> ReadFrom(const UniqueFd& fd, const std::string& path, size_t size) {
+  std::string bytes(size, '\0');
+  size_t have = 0;
+  while (have < size) {
+    const ssize_t n =
+        ::pread(fd.get(), bytes.data() + have, size - have, static_cast<off_t>(have));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError("read() \"" + path + "\" failed", errno);
+    if (n == 0) break;
+    have += static_cast<size_t>(n);
+  }
+  bytes.resize(have);
+  return bytes;
+}
+
 }  // namespace
 
 SnapshotTime SnapshotTime::Now() {
@@ -180,9 +196,10 @@ std::string Encode(SessionTable& table, const SnapshotTime& now) {
 }
 
 Result<Moved> Decode(std::string_view bytes, SessionTable* table, const SnapshotTime& now) {
-  const Result<FileHeader> header = ReadHeader(bytes);
+  const Result<FileHeader> header = ReadHeader(bytes, bytes.size());
   if (!header) return header.error();
   const std::string_view body = bytes.substr(sizeof *header);
+  if (header->body_crc != Crc32(body)) return InvalidArgument("it is damaged");
   Result<PeerMap> map = AddPeers(body, header->peers, table);
   if (!map) return map.error();
   table->AdoptKey(header->key);
@@ -204,21 +221,19 @@ Status Save(SessionTable& table, const std::string& path, const SnapshotTime& no
   return ReplaceFile(path, snapshot.Pieces());
 }
 
+// A damaged file may be of any size: there is memory for what a header announces, and for no more.
 Result<Moved> Load(const std::string& path, SessionTable* table, const SnapshotTime& now) {
   const Result<UniqueFd> fd = OpenOwnFile(path);
   if (!fd) return fd.error();
   struct stat status {};
   if (::fstat(fd->get(), &status) != 0) return ErrnoError("fstat() \"" + path + "\" failed", errno);
-  std::string bytes(static_cast<size_t>(status.st_size), '\0');
-  size_t have = 0;
-  while (have < bytes.size()) {
-    const ssize_t n = ::read(fd->get(), bytes.data() + have, bytes.size() - have);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError("read() \"" + path + "\" failed", errno);
-    if (n == 0) break;
-    have += static_cast<size_t>(n);
-  }
-  return Decode(std::string_view(bytes).substr(0, have), table, now);
+  const auto size = static_cast<size_t>(status.st_size);
+  const auto start = ReadFrom(*fd, path, std::min(size, sizeof(FileHeader)));
+  if (!start) return start.error();
+  if (const auto header = ReadHeader(*start, size); !header) return header.error();
+  const auto bytes = ReadFrom(*fd, path, size);
+  if (!bytes) return bytes.error();
+  return Decode(*bytes, table, now);
 }
 
 Moved Migrate(SessionTable& from, SessionTable* to, uint64_t now_ms) {

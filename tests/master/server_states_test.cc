@@ -36,6 +36,16 @@ TEST(ServerStates, ADeadlineThatIsOverStaysOver) {
   EXPECT_LT(states[0].until_ms, MonotonicMs());
 }
 
+TEST(ServerStates, ADeadlineBeyondAllTimesIsFarAway) {
+  for (const char* until : {"9223372036854775808", "18446744073709551615"}) {
+    const auto states =
+        ParseServerStates(std::string("limpet servers 1\napp\t\ta\tdraining\t") + until + "\n");
+    ASSERT_EQ(states.size(), 1u);
+    EXPECT_GT(states[0].until_ms, MonotonicMs());
+    EXPECT_LT(states[0].until_ms, uint64_t{1} << 63);
+  }
+}
+
 TEST(ServerStates, WhatIsNotUnderstoodIsPassedOver) {
   EXPECT_TRUE(ParseServerStates("").empty());
   EXPECT_TRUE(ParseServerStates("limpet servers 9\napp\t\ta\tdown\t0\n").empty());

@@ -113,6 +113,20 @@ TEST(Snapshot, AFileIsReplacedWholeAndReadableByItsOwnerOnly) {
   EXPECT_FALSE(Save(t.table, "/nonexistent/state"));
 }
 
+// What has been made longer is not taken into memory to find that out.
+TEST(Snapshot, AFileOfMoreThanItsHeaderSaysIsNotRead) {
+  const std::string path =
+      std::filesystem::temp_directory_path() / ("limpet-long-" + std::to_string(::getpid()));
+  TestTable t(64 * 1024);
+  ASSERT_TRUE(Save(t.table, path));
+  ASSERT_EQ(::truncate(path.c_str(), off_t{1} << 40), 0);
+  EXPECT_FALSE(Load(path, &t.table));
+  ASSERT_EQ(::truncate(path.c_str(), 0), 0);
+  ASSERT_EQ(::truncate(path.c_str(), off_t{1} << 40), 0);
+  EXPECT_FALSE(Load(path, &t.table));
+  ::unlink(path.c_str());
+}
+
 TEST(Snapshot, HoldsNoSessionIdentifier) {
   TestTable t(64 * 1024);
   t.Learn(4711, t.table.PeerIndex("a"));
