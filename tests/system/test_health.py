@@ -126,6 +126,21 @@ def test_a_server_that_says_nothing_in_time_is_unhealthy(patients):
         assert "while reading response header from upstream (110: Connection timed out)" in line
 
 
+def test_a_server_that_never_stops_sending_is_unhealthy(patients):
+    """Chunks of a byte with long extensions: there is always more to read, and never much of a body."""
+    a, _ = patients
+
+    def flood():
+        yield b"HTTP/1.1 200 OK\r\nX-Ready: yes\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for _ in range(4000):
+            yield (b"1;" + b"x" * 4000 + b"\r\nx\r\n") * 64
+
+    a.origin.respond = lambda request: Reply(raw=flood(), close=True)
+    with start(patients, "match=good", more="proxy_read_timeout 300ms;") as limpet:
+        line, = unhealthy(limpet, a)
+        assert "while reading upstream (110: Connection timed out)" in line
+
+
 def test_what_is_asked(patients):
     a, b = patients
     with start(patients):

@@ -105,37 +105,37 @@ void Probe::OnWritable() {
   doing_ = kReadingHead;
 }
 
-void Probe::OnReadable() {
-  while (running_ && !has_head_) {
-    if (!ReadHead()) return;
-  }
-  char bytes[16 * 1024];
-  while (running_) {
-    size_t n = 0;
-    const Io io = transport_->Read(bytes, sizeof bytes, &n);
-    if (io == Io::kWouldBlock) return;
-    if (io == Io::kEof) return OnEof();
-    if (io == Io::kError) return Finish(doing_, transport_->ErrorText());
-    OnBody({bytes, n});
-  }
-}
+// One read at a time: a server that never stops sending holds up neither others nor the deadline.
+void Probe::OnReadable() { has_head_ ? ReadBody() : ReadHead(); }
 
-bool Probe::ReadHead() {
+void Probe::ReadHead() {
   size_t n = 0;
   switch (transport_->Read(head_.get() + head_filled_, kMaxHead - head_filled_, &n)) {
     case Io::kWouldBlock:
-      return false;
+      return;
     case Io::kEof:
-      Finish(doing_, " (closed too early)");
-      return false;
+      return Finish(doing_, " (closed too early)");
     case Io::kError:
-      Finish(doing_, transport_->ErrorText());
-      return false;
+      return Finish(doing_, transport_->ErrorText());
     case Io::kOk:
       head_filled_ += n;
       ParseHead();
   }
-  return true;
+}
+
+void Probe::ReadBody() {
+  char bytes[16 * 1024];
+  size_t n = 0;
+  switch (transport_->Read(bytes, sizeof bytes, &n)) {
+    case Io::kWouldBlock:
+      return;
+    case Io::kEof:
+      return OnEof();
+    case Io::kError:
+      return Finish(doing_, transport_->ErrorText());
+    case Io::kOk:
+      OnBody({bytes, n});
+  }
 }
 
 void Probe::ParseHead() {

@@ -54,7 +54,8 @@ class Probe final : public TransportHandler {
   void OnConnected();
   void OnTimer();
   void Tell();
-  bool ReadHead();
+  void ReadHead();
+  void ReadBody();
   void ParseHead();
   void OnBody(std::string_view bytes);
   void OnEof();
