@@ -5,12 +5,13 @@ import threading
 
 import pytest
 
-from client import get
+from client import Connection, get
 from daemon import Limpet
+from gate import Gate
 from load import Load
 from origin import Reply
 from sessions import opens_sessions
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 CONFIG = """
 events { }
@@ -130,7 +131,7 @@ http {
         {more}
         sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=one:1m timeout=1h header;
     }
-    server { listen {port}; location / { proxy_pass http://app; } }
+    server { listen {port}; location / { proxy_pass http://app; } location /status/ { api /status/; } }
 }
 """
 
@@ -188,3 +189,35 @@ def test_sessions_of_a_new_server_stay_there_while_old_workers_still_end(origins
             assert c.hits, "the new servers have sessions"
             limpet.values["more"] = ""
             limpet.reload(GROWING)
+
+
+@pytest.mark.parametrize("cookie", [[], [("Set-Cookie", "s=%s")]], ids=["asks", "logs in again"])
+def test_a_worker_that_ends_binds_sessions_whose_server_has_died(origins, cookie):
+    """The server that has answered them is theirs from then on, also for the workers that come."""
+    gate = Gate()
+
+    def respond(name):
+        def answer(request):
+            if request.target == "/late":
+                gate(request)
+                return Reply(name.encode(), headers=[(n, v % request.header("cookie")[2:]) for n, v in cookie])
+            return Reply(name.encode(), headers=[] if request.header("cookie") else [("Set-Cookie", f"s={request.target[2:]}")])
+        return answer
+
+    (a,), (b,), (c,) = (origins(name, respond=respond(name)) for name in "abc")
+    with Limpet(GROWING, workers=1, a=a.port, more=f"server 127.0.0.1:{b.port}; server 127.0.0.1:{c.port};") as limpet:
+        sessions = [f"s{number}" for number in range(24)]
+        orphans = [session for session in sessions if get(limpet.port, f"/?{session}").text == "a"]
+        a.stop()
+        late = {session: Connection(limpet.port) for session in orphans}
+        for session, connection in late.items():
+            connection.send(f"GET /late HTTP/1.1\r\nHost: x\r\nCookie: s={session}\r\n\r\n")
+            assert gate.waiting.acquire(timeout=PATIENCE)
+        limpet.kill(signal.SIGHUP)
+        limpet.wait_log("gracefully shutting down")
+        gate.opened.set()
+        answered = {session: connection.response().text for session, connection in late.items()}
+        assert set(answered.values()) == {"b", "c"}
+        names = {f"127.0.0.1:{origin.port}": origin.name for origin in (b, c)}
+        known = {session: json.loads(get(limpet.port, f"/status/sessions/one/{session}").text) for session in orphans}
+        assert {session: names.get(known[session]["servers"][0]) for session in orphans} == answered

@@ -149,14 +149,23 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     if (index == shm::kNoPeer || keeper.gone) return;
     const bool alive = state.has_learned && sessions_.Touch(key, BootMs());
     if (!alive && created.empty()) return;  // one that is over is not opened again by its requests
-    if (same && !stopping_) KeepHome(state, keeper);
-    if (alive && same && (stopping_ || state.bound == &keeper)) return;
+    const bool moves = MayMove(state);
+    if (same && moves) KeepHome(state, keeper);
+    if (alive && same && (!moves || state.bound == &keeper)) return;
     if (sessions_.Learn(key, index, BootMs()) == shm::LearnResult::kRefused) {
       if (state.bound == nullptr) state.status = StickyStatus::kFull;
       return same ? void() : GiveUp(state);
     }
     state.learned = key;
     state.has_learned = true;
+  }
+
+  // A worker that ends may have an older configuration than others: where living sessions have their
+  // place is theirs to say, unless that place has failed.
+  bool MayMove(const StickyState& state) const {
+    if (!stopping_) return true;
+    return state.status == StickyStatus::kRebound && state.bound != nullptr &&
+           !state.bound->conf->down;
   }
 
   // The answer has given another session than the one that was looked up, which ends by itself.
@@ -201,7 +210,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   const conf::SessionZone& zone_;
   UpstreamGroup& group_;
   shm::SessionTable& sessions_;
-  bool stopping_ = false;       // living sessions are moved no more
+  bool stopping_ = false;
   std::vector<Peer*> peer_of_;  // by index in the table; null: not a peer of this group
 };
 
