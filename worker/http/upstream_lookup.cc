@@ -94,7 +94,10 @@ std::shared_ptr<UrlGroup> FindAddressGroup(Runtime& runtime, const ProxyUrl& url
 
 std::shared_ptr<UrlGroup> FindResolvedGroup(Runtime& runtime, const ProxyUrl& url,
                                             const ResolveAnswer& answer) {
+  // Clients may choose the name, and whoever answers for it how much each of their requests costs.
+  constexpr size_t kMost = 256;
   std::vector<SocketAddress> addresses = answer.addresses;
+  if (addresses.size() > kMost) addresses.resize(kMost);
   for (SocketAddress& address : addresses) address.set_port(*PortOf(url));
   const std::string name = "resolved " + ToLower(NameAndPort(url));
   if (auto known = runtime.url_groups.Find(name);

@@ -27,7 +27,9 @@ std::shared_ptr<UrlGroup> UrlGroups::Make(const std::string& name, conf::Upstrea
     loop.DeleteLater(std::unique_ptr<Deletable>(group));
   };
   std::shared_ptr<UrlGroup> made(new UrlGroup(loop_, slot_, std::move(conf)), free_later);
+  addresses_ += made->addresses();
   if (Find(name) != nullptr) {
+    addresses_ -= entries_.back().group->addresses();
     entries_.back().group = made;
   } else {
     by_name_[name] = entries_.insert(entries_.end(), Entry{name, made});
@@ -39,10 +41,11 @@ std::shared_ptr<UrlGroup> UrlGroups::Make(const std::string& name, conf::Upstrea
 // Those in use are looked at once in a round, as they are the newest then. The last one is what
 // was just made.
 void UrlGroups::Trim() {
-  for (size_t looks = entries_.size(); by_name_.size() > most_ && looks > 1; --looks) {
+  for (size_t looks = entries_.size(); addresses_ > most_ && looks > 1; --looks) {
     if (entries_.front().group.use_count() > 1) {
       entries_.splice(entries_.end(), entries_, entries_.begin());
     } else {
+      addresses_ -= entries_.front().group->addresses();
       by_name_.erase(entries_.front().name);
       entries_.pop_front();
     }
@@ -52,6 +55,7 @@ void UrlGroups::Trim() {
 void UrlGroups::Clear() {
   by_name_.clear();
   entries_.clear();
+  addresses_ = 0;
 }
 
 }  // namespace limpet::worker

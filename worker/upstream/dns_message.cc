@@ -165,12 +165,15 @@ bool ReadService(Reader reader, size_t size, DnsAnswer* answer) {
   return true;
 }
 
+// RFC 2181 8: one with the highest bit set counts as 0; nobody keeps an answer for a lifetime.
+uint32_t TimeToLive(uint32_t sent) { return sent >> 31 == 0 ? sent : 0; }
+
 // False if the record is broken.
 bool ReadRecord(Reader& reader, int wanted, DnsAnswer* answer) {
   reader.SkipName();
   const int type = reader.Two();
   reader.Two();  // the class
-  const uint32_t ttl = reader.Four();
+  const auto ttl = TimeToLive(reader.Four());
   const size_t size = reader.Two();
   Reader data = reader;
   const std::string_view bytes = reader.Take(size);

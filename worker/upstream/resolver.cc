@@ -4,6 +4,7 @@
 #include <sys/time.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "worker/upstream/name_query.h"
@@ -15,7 +16,9 @@ constexpr int kResendMs = 5000;    // as nginx; c-ares doubles it with each roun
 constexpr int kFailoverMs = 1000;  // the same where another server may know
 constexpr int kRounds = 4;
 constexpr uint64_t kNotFoundMs = 1000;  // a burst of requests for a wrong name is one query
-constexpr size_t kMaxKept = 10'000;  // clients may choose the names: they must not fill our memory
+// Clients may choose the names: neither they nor long answers must fill our memory.
+constexpr size_t kMaxKept = 10'000;
+constexpr size_t kMaxKeptRecords = 50'000;
 
 // Its flags: no search list, no /etc/hosts, and an error of a server is an answer, as in nginx.
 ares_channel MakeChannel(const conf::Resolver& conf, ares_sock_state_cb on_socket, void* self) {
@@ -41,6 +44,10 @@ ares_channel MakeChannel(const conf::Resolver& conf, ares_sock_state_cb on_socke
   if (ares_set_servers_ports(channel, nodes.data()) == ARES_SUCCESS) return channel;
   ares_destroy(channel);
   return nullptr;
+}
+
+size_t RecordsOf(const ResolveAnswer& answer) {
+  return answer.addresses.size() + answer.services.size();
 }
 
 }  // namespace
@@ -139,7 +146,7 @@ std::shared_ptr<const ResolveAnswer> Resolver::FindKept(std::string_view name) {
   const auto kept = kept_.find(name);
   if (kept == kept_.end()) return nullptr;
   if (kept->second.until_ms > loop_.NowMs()) return kept->second.answer;
-  kept_.erase(kept);
+  Forget(kept);
   return nullptr;
 }
 
@@ -187,11 +194,21 @@ void Resolver::Keep(const std::string& key, std::shared_ptr<const ResolveAnswer>
   const uint64_t now = loop_.NowMs();
   const uint64_t until_ms = answer->until_ms;
   if (until_ms <= now) return;
-  if (kept_.size() >= kMaxKept) {
-    std::erase_if(kept_, [now](const auto& entry) { return entry.second.until_ms <= now; });
-    if (kept_.size() >= kMaxKept) kept_.erase(kept_.begin());
-  }
-  kept_.insert_or_assign(key, Kept{std::move(answer), until_ms});
+  if (const auto before = kept_.find(key); before != kept_.end()) Forget(before);
+  const size_t records = RecordsOf(*answer);
+  const auto is_full = [&] {
+    return kept_.size() >= kMaxKept || kept_records_ + records > kMaxKeptRecords;
+  };
+  for (auto kept = kept_.begin(); is_full() && kept != kept_.end();)
+    kept = kept->second.until_ms <= now ? Forget(kept) : std::next(kept);
+  while (is_full() && !kept_.empty()) Forget(kept_.begin());
+  kept_records_ += records;
+  kept_.emplace(key, Kept{std::move(answer), until_ms});
+}
+
+Resolver::KeptPlace Resolver::Forget(KeptPlace kept) {
+  kept_records_ -= RecordsOf(*kept->second.answer);
+  return kept_.erase(kept);
 }
 
 void Resolver::WatchSocket(int fd, bool readable, bool writable) {

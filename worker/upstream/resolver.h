@@ -88,12 +88,15 @@ class Resolver {
   template <class Value>
   using ByName = std::unordered_map<std::string, Value, HashText, std::equal_to<>>;
 
+  using KeptPlace = ByName<Kept>::iterator;
+
   std::shared_ptr<const ResolveAnswer> FindKept(std::string_view name);
   NameQuery& FindOrStart(std::string key);
   void OnQueryEnd(NameQuery& query);
   void Deliver();
   uint64_t LifeOf(const NameQuery& query, const ResolveAnswer& answer) const;
   void Keep(const std::string& key, std::shared_ptr<const ResolveAnswer> answer);
+  KeptPlace Forget(KeptPlace kept);
   void WatchSocket(int fd, bool readable, bool writable);
   void Process(int read_fd, int write_fd);
   void OnTimer();
@@ -105,6 +108,7 @@ class Resolver {
   std::unordered_map<int, std::unique_ptr<Socket>> sockets_;
   ByName<std::unique_ptr<NameQuery>> queries_;  // by key: a service is "SRV NAME"
   ByName<Kept> kept_;
+  size_t kept_records_ = 0;
   std::vector<NameQuery*> ended_;
   Deferred deliver_;
   Timer timer_;

@@ -44,6 +44,18 @@ TEST_F(UrlGroupsTest, TheOneUsedLongestAgoGoes) {
   EXPECT_TRUE(Has(0) && Has(2) && Has(3));
 }
 
+TEST_F(UrlGroupsTest, AddressesCount) {
+  for (int n = 0; n < 3; ++n) Make(n);
+  conf::Upstream two = ConfOf("127.0.0.1:9000");
+  two.servers[0].addresses.push_back(*SocketAddress::Parse("127.0.0.2:9000", 80));
+  groups_.Make("two", two);
+  EXPECT_EQ(groups_.size(), 2u);
+  EXPECT_TRUE(Has(2));
+  groups_.Make("two", ConfOf("127.0.0.1:9000"));
+  Make(4);
+  EXPECT_EQ(groups_.size(), 3u);
+}
+
 TEST_F(UrlGroupsTest, OneInUseStays) {
   const auto held = Make(0);
   for (int n = 1; n < 9; ++n) Make(n);

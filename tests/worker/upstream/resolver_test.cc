@@ -241,6 +241,25 @@ TEST_F(ResolverTest, KeepsAnAnswerForItsTime) {
   EXPECT_EQ(server_.asked.size(), 1u);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(Text(Resolve("short.test")), "10.0.0.2 ");
   EXPECT_EQ(server_.asked.size(), 4u);
+  // RFC 2181 8: it is none of 136 years.
+  server_.Give("odd.test", ns_t_a, V4("10.0.0.3"), 0xFFFF'FFFF);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Text(Resolve("odd.test")), "10.0.0.3 ");
+  EXPECT_EQ(server_.asked.size(), 7u);
+}
+
+// Whoever answers for a name that a client has chosen says how much there is to be kept.
+TEST_F(ResolverTest, LongAnswersAreKeptOnlySoMany) {
+  conf_.ipv6 = false;
+  constexpr int kNames = 2400, kAddresses = 25;  // as many as UDP carries
+  const auto ask_all = [&] {
+    for (int i = 0; i < kNames; ++i) (void)Resolve("n" + std::to_string(i) + ".test");
+  };
+  for (int i = 0; i < kNames * kAddresses; ++i)
+    server_.Give("n" + std::to_string(i % kNames) + ".test", ns_t_a, V4("10.0.0.1"));
+  ask_all();
+  const size_t once = server_.asked.size();
+  ask_all();
+  EXPECT_GT(server_.asked.size(), once + 20);
 }
 
 TEST_F(ResolverTest, ValidReplacesTheTime) {
