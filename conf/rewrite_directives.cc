@@ -19,11 +19,15 @@ Status Set(Block& b, const Directive& d) {
   const std::string& name = d.args[0];
   if (!name.starts_with('$'))
     return InvalidArgument(fmt::format("invalid variable name \"{}\"", name));
-  const Result<VariableId> id =
-      b.http->variables.DefineUser(std::string_view(name).substr(1), Where(d));
-  if (!id) return id.error();
-  b.http->variables.NoteSet(*id);
-  RewriteStep step{.kind = RewriteStep::Kind::kSet, .variable = *id};
+  const std::string_view bare = std::string_view(name).substr(1);
+  VariableTable& variables = b.http->variables;
+  const VariableId id = variables.Mention(bare, Where(d));
+  // As in nginx, one with a prefix ($http_NAME) has its own value until it is set.
+  if (variables[id].suffix.empty()) {
+    if (const auto defined = variables.DefineUser(bare, Where(d)); !defined) return defined.error();
+  }
+  variables.NoteSet(id);
+  RewriteStep step{.kind = RewriteStep::Kind::kSet, .variable = id};
   if (Status s = Strings{}(b, d, d.args[1], step.value); !s) return s;
   b.script->push_back(std::move(step));
   return {};
@@ -44,7 +48,8 @@ Status ReturnRow(Block& b, const Directive& d) {
   } else if (!code && d.args.size() == 1 && IsUrl(d.args[0])) {
     reply.status = 302;
   } else {
-    return InvalidArgument(fmt::format("invalid return code \"{}\"", d.args[0]));
+    return InvalidArgument(
+        fmt::format("invalid return code \"{}\": it is 0 to {}, or a URL", d.args[0], kMaxCode));
   }
   if (d.args.size() == 2 || !code) {
     if (Status s = Strings{}(b, d, d.args.back(), reply.text); !s) return s;

@@ -184,6 +184,10 @@ VariableId VariableTable::Mention(std::string_view raw, std::string_view where) 
       v.suffix = name.substr(prefix.text.size());
     }
   }
+  if (name == "slice_range") {  // no slices: an upstream is asked for what the client asks for
+    v.kind = VariableKind::kRequestHeader;
+    v.suffix = "range";
+  }
   v.name = name;
   const auto id = static_cast<VariableId>(variables_.size());
   variables_.push_back(std::move(v));

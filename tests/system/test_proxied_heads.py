@@ -23,6 +23,12 @@ http {
             proxy_cookie_domain inner.example outer.example;
             proxy_cookie_flags ~. secure;
         }
+        location /sliced/ {
+            proxy_pass http://127.0.0.1:{origin};
+            slice 1m;
+            proxy_cache_key $uri$slice_range;
+            proxy_set_header Range $slice_range;
+        }
         location /body/ { proxy_pass http://127.0.0.1:{origin}; proxy_method POST; proxy_set_body "id=$arg_id"; }
         location /added/ {
             proxy_pass http://127.0.0.1:{origin};
@@ -65,11 +71,30 @@ def test_request_headers():
         assert seen.header("x-forwarded-for") == "9.9.9.9, 127.0.0.1"
 
 
+def test_ranges_are_the_clients_where_nginx_would_cut_slices():
+    origin, limpet = run()
+    with origin, limpet:
+        get(limpet.port, "/sliced/x", headers=[("Range", "bytes=5-9")])
+        assert origin.requests[-1].header("range") == "bytes=5-9"
+        get(limpet.port, "/sliced/x")
+        assert origin.requests[-1].header("range") is None
+
+
 def test_method_and_body_of_our_own():
     origin, limpet = run()
     with origin, limpet:
         get(limpet.port, "/body/?id=7")
         assert (origin.requests[-1].method, origin.requests[-1].body) == ("POST", b"id=7")
+
+
+def test_a_204_keeps_what_it_says_of_the_resource():
+    said = [("Content-Type", "a/b"), ("Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT"), ("ETag", '"v2"')]
+    origin, limpet = run(lambda request: Reply(raw=(b"HTTP/1.1 204 No Content\r\n" + b"".join(
+        f"{name}: {value}\r\n".encode() for name, value in said) + b"\r\n")))
+    with origin, limpet:
+        response = get(limpet.port, "/plain/", method="PUT", body=b"x")
+        assert response.status == 204 and response.header("content-length") is None
+        assert [(name, response.header(name)) for name, _ in said] == said
 
 
 def test_response_headers():

@@ -99,6 +99,12 @@ def test_x_accel_redirect(limpet):
     assert get(limpet.port, "/x").text == "named /x"
 
 
+def test_cookies_beside_x_accel_redirect(limpet):
+    for said, seen in COOKIES.items():
+        answer(limpet, ("X-Accel-Redirect", "/files/a.html"), ("Set-Cookie", said), ("Set-Cookie", "last=1; HttpOnly"))
+        assert get(limpet.port).all("set-cookie") == [seen, "last=1; HttpOnly"]
+
+
 @pytest.mark.parametrize("target", ["/../files/a.html", "/files/..", "/files/.%2e", "/files/%2e%2e/", "/files/../files/a.html",
                                     "/..", "..", "/files/%2E./a.html", "files/a.html", "/files/a%00.html", ""])
 def test_x_accel_redirect_to_nowhere(limpet, target):

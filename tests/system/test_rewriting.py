@@ -27,6 +27,14 @@ http {
         location /named/ { rewrite ^/named/(?<word>\w+)$ /show/$word-$1 last; }
         location /cycle/ { rewrite ^(/cycle/.*)$ $1 last; }
         location /set { set $a 1; set $a "${a}2"; if ($arg_more) { set $a "${a}3"; } return 200 $a; }
+        location /default_to {
+            if ($http_x_proto = "") { set $http_x_proto none; }
+            if ($arg_a = "") { set $arg_a none; }
+            if ($cookie_c = "") { set $cookie_c none; }
+            return 200 "$http_x_proto $arg_a $cookie_c";
+        }
+        location /unset { return 200 "$http_x_proto|$arg_a|$cookie_c"; }
+        location /caught_header { if ($uri ~ "^/no(?<http_caught>t)") { } return 200 "$http_caught|"; }
         location /stop { set $a 1; if ($arg_more) { break; } return 200 $a; }
         location /if {
             if ($arg_a = x) { return 200 equal; }
@@ -82,6 +90,13 @@ http {
             if ($arg_b) { }
         }
         location /go { return 307 /there?$args; }
+        location /slash/ { proxy_pass http://127.0.0.1:{origin}; }
+        location /both { return 302 /both/; }
+        location /both/ { proxy_pass http://127.0.0.1:{origin}; }
+        location ^~ /strong2 { return 200 "mine"; }
+        location /strong2/ { proxy_pass http://127.0.0.1:{origin}; }
+        location /into { location /into { return 200 "inner"; } location /into/ { proxy_pass http://127.0.0.1:{origin}; } }
+        location /under { location /under/ { proxy_pass http://127.0.0.1:{origin}; } return 200 "outer"; }
     }
 }
 """
@@ -153,6 +168,13 @@ TABLE = {
     "/lostproxy?b=1": (404, None),
     "/lostproxy?a=1&b=1": (500, None),  # as in nginx: who has the request is said by the first, and nothing by the second
     "/go?a=b": (307, "/there?a=b"),
+    "/slash": (301, "/slash/"),
+    "/slash?a": (301, "/slash/?a"),
+    "/both": (302, "/both/"),  # its own location counts, not the one with the slash
+    "/both/": (203, "origin"),
+    "/strong2": (200, "mine"),
+    "/into": (200, "inner"),
+    "/under": (301, "/under/"),
 }
 
 
@@ -180,6 +202,16 @@ def test_the_table(limpet, path):
             assert (response.header("location") if 300 <= status < 400 else response.text) == text
         if status != 500:  # which closes
             assert connection.request("/exact").text == "exact"  # the connection is kept and in step
+
+
+def test_set_may_give_a_default_to_what_a_request_brings(limpet):
+    brings = [("X-Proto", "https"), ("Cookie", "c=2")]
+    with Connection(limpet.port) as connection:
+        assert connection.request("/default_to").text == "none none none"
+        assert connection.request("/default_to?a=1", headers=brings).text == "https 1 2"
+        assert connection.request("/unset").text == "||"
+        assert connection.request("/unset?a=1", headers=brings).text == "https|1|2"
+        assert connection.request("/caught_header", headers=[("Caught", "x")]).text == "|"  # a named group is its own
 
 
 def test_the_servers_script_runs_once_where_no_location_is():

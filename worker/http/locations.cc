@@ -25,7 +25,7 @@ const conf::Location* LongestPrefix(const Prefixes& prefixes, std::string_view u
   return nullptr;
 }
 
-// A location "/x/" that asks for it redirects "/x".
+// A location "/x/" that asks for it redirects "/x", unless that has a location of its own.
 const conf::Location* AutoRedirect(const Prefixes& prefixes,
                                    const std::map<std::string, conf::Location*, std::less<>>& exact,
                                    std::string_view uri) {
@@ -39,7 +39,8 @@ const conf::Location* AutoRedirect(const Prefixes& prefixes,
 }
 
 bool HasAutoRedirect(const conf::LocationTree& tree, std::string_view uri) {
-  return !uri.empty() && uri.back() != '/' && (!tree.prefixes.empty() || !tree.exact.empty());
+  return !uri.empty() && uri.back() != '/' && (!tree.prefixes.empty() || !tree.exact.empty()) &&
+         !tree.prefixes.contains(uri);
 }
 
 }  // namespace

@@ -140,7 +140,12 @@ void ProxyExchange::FollowAccelRedirect(std::string_view value) {
   GiveStickyCookie();
   for (const proto::Header& header : response_.head().headers) {
     switch (header.id) {
-      case HeaderId::kSetCookie:
+      case HeaderId::kSetCookie: {
+        const auto rewritten = RewriteSetCookieField(exchange_, header.value);
+        response.headers.Add(header.id, arena.Copy(header.name),
+                             arena.Copy(rewritten.value_or(header.value)));
+        break;
+      }
       case HeaderId::kContentDisposition:
       case HeaderId::kCacheControl:
       case HeaderId::kExpires:

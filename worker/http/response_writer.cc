@@ -114,13 +114,15 @@ bool ResponseWriter::IsReplacedAfterFailedMatch() {
   return exchange_.AnswersFailedMatch();
 }
 
-// nginx: only what a client may keep says when it was changed, and 204 tells nothing of a body.
+// nginx: of our own answers, only what a client may keep says when it was changed, and 204 tells
+// nothing of a body. An upstream server may tell both of the resource it has changed (RFC 9110
+// 15.3.5).
 void ResponseWriter::DropWhatStatusForbids() {
   Response& response = exchange_.response();
+  if (response.from_upstream) return;
   const int status = response.status;
   if (status == 204) response.content_type = {};
   if (status == 200 || status == 206 || status == 304) return;
-  if (response.from_upstream && status != 204) return;
   response.last_modified = -1;
   response.last_modified_text = {};
 }
