@@ -17,7 +17,8 @@ Result<uint64_t> Version(const std::string& text) {
   for (const std::string_view part : Split(text, '.')) {
     const auto number = ParseDecimal(part.empty() ? "0" : part);
     if (!number || *number > UINT32_MAX)
-      return InvalidArgument(fmt::format("invalid browser version \"{}\"", text));
+      return InvalidArgument(
+          fmt::format("invalid browser version \"{}\": it is 5, 5.5 or 5.5.1", text));
     version += *number * scale;
     scale /= 100;
   }
@@ -38,7 +39,9 @@ Status Modern(Block& b, const Directive& d) {
     return EqualsIgnoreCase(known.name, d.args[0]);
   });
   if (kind == std::end(kBrowserKinds))
-    return InvalidArgument(fmt::format("unknown browser name \"{}\"", d.args[0]));
+    return InvalidArgument(fmt::format(
+        "unknown browser name \"{}\": modern_browser takes msie, gecko, opera, safari or konqueror",
+        d.args[0]));
   const Result<uint64_t> version = Version(d.args[1]);
   if (!version) return version.error();
   browsers.modern.push_back({static_cast<size_t>(kind - std::begin(kBrowserKinds)), *version});

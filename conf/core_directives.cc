@@ -18,7 +18,7 @@ Status WorkerProcesses(Block& b, const Directive& d) {
     return {};
   }
   const auto n = ParseDecimal(d.args[0]);
-  if (!n || *n == 0 || *n > 1024) return Refuse(d, "invalid value");
+  if (!n || *n == 0 || *n > 1024) return InvalidForm(d, d.args[0], "it is auto, or 1 to 1024");
   b.config.worker_processes = static_cast<int>(*n);
   return {};
 }
@@ -36,7 +36,7 @@ Status WorkerPriority(Block& b, const Directive& d) {
   const bool minus = text.starts_with('-');
   if (minus || text.starts_with('+')) text.remove_prefix(1);
   const auto n = ParseDecimal(text);
-  if (!n || *n > 20) return Refuse(d, "invalid number");
+  if (!n || *n > 20) return InvalidForm(d, d.args[0], "it is -20 to 20");
   b.config.worker_priority = minus ? -static_cast<int>(*n) : static_cast<int>(*n);
   return {};
 }
@@ -63,7 +63,8 @@ Status CpuAffinity(Block& b, const Directive& d) {
   for (size_t i = first; i < d.args.size(); ++i) {
     std::vector<int> cpus;
     if (!ParseMask(d.args[i], &cpus)) {
-      return InvalidArgument(fmt::format("invalid character in CPU mask \"{}\"", d.args[i]));
+      return InvalidArgument(fmt::format(
+          "invalid character in CPU mask \"{}\": a mask is 0110, a bit for each CPU", d.args[i]));
     }
     b.config.worker_cpu_affinity.push_back(std::move(cpus));
   }
@@ -87,7 +88,8 @@ Status Watchdog(Block& b, const Directive& d) {
     return {};
   }
   if (Status s = Duration{}(b, d, d.args[0], b.config.worker_watchdog); !s) return s;
-  if (b.config.worker_watchdog < kLeast) return Refuse(d, "must be \"off\" or at least 3s");
+  if (b.config.worker_watchdog < kLeast)
+    return InvalidForm(d, d.args[0], "it is off, or at least 3s");
   return {};
 }
 
@@ -111,7 +113,7 @@ Status ThreadPool(Block& b, const Directive& d) {
 }
 
 Status Compatible(Block& b, const Directive& d) {
-  if (d.args[0] != "nginx") return InvalidValue(d.args[0]);
+  if (d.args[0] != "nginx") return InvalidWord(d, d.args[0], "nginx");
   b.config.compatible_nginx = true;
   return {};
 }

@@ -70,11 +70,15 @@ Status ParseExpires(const Directive& d, std::string text, Expires* out) {
   if (daily && modified) return Refuse(d, "daily time cannot be used with \"modified\" parameter");
   if (daily || minus || text.starts_with('+')) text.erase(0, 1);
   const auto time = ParseTime(text, true);
-  if (!time) return Refuse(d, "invalid value");
+  if (!time)
+    return InvalidForm(d, d.args.back(),
+                       "it is TIME, @TIME, epoch, max or off; a time is 30s or 1h30m");
   out->seconds = time->count() / 1000;
   if (daily) {
     out->kind = Expires::Kind::kDaily;
-    if (out->seconds > 86400) return Refuse(d, "daily time value must be less than 24 hours");
+    if (out->seconds > 86400)
+      return Refuse(
+          d, fmt::format("daily time value \"{}\" must be less than 24 hours", d.args.back()));
   }
   if (minus) out->seconds = -out->seconds;
   return {};
@@ -83,7 +87,7 @@ Status ParseExpires(const Directive& d, std::string text, Expires* out) {
 Status ExpiresRow(Block& b, const Directive& d) {
   Expires expires{.kind = Expires::Kind::kAccess};
   if (d.args.size() == 2) {
-    if (d.args[0] != "modified") return Refuse(d, "invalid value");
+    if (d.args[0] != "modified") return InvalidWord(d, d.args[0], "modified");
     expires.kind = Expires::Kind::kModified;
   }
   Template value;
@@ -109,7 +113,8 @@ Status ServerTokens(Block& b, const Directive& d) {
   } else {
     response.server_tokens = R::Tokens::kTemplate;
     if (Status s = Strings{}(b, d, d.args[0], response.server_tokens_text); !s) return s;
-    if (response.server_tokens_text.is_constant()) return InvalidValue(d.args[0]);
+    if (response.server_tokens_text.is_constant())
+      return InvalidForm(d, d.args[0], "it is on, off, build, or has variables");
   }
   return {};
 }

@@ -110,7 +110,8 @@ Status AddStatus(const std::string& text, Match* match) {
   const auto last =
       dash == std::string::npos ? first : ParseDecimal(std::string_view(text).substr(dash + 1));
   if (!first || !last || *first < 100 || *last > 999 || *first > *last) {
-    return InvalidArgument(fmt::format("invalid status \"{}\"", text));
+    return InvalidArgument(
+        fmt::format("invalid status \"{}\": it is 100 to 999, or a range as 300-303", text));
   }
   match->statuses.push_back({static_cast<int>(*first), static_cast<int>(*last)});
   return {};
@@ -155,7 +156,7 @@ Status HeaderTest(const Directive& d, Match* match) {
     header.test = negated ? Test::kNotRegex : Test::kRegex;
     if (Status s = Pattern(args[2], &header.regex); !s) return s;
   } else {
-    return InvalidParameter(args[1]);
+    return InvalidParameter(args[1], "it is =, !=, ~ or !~");
   }
   match->headers.push_back(std::move(header));
   return {};
@@ -165,7 +166,7 @@ Status BodyTest(const Directive& d, Match* match) {
   if (match->body) return InvalidArgument("\"body\" directive is duplicate");
   if (d.args.size() != 2)
     return InvalidArgument("invalid number of arguments in \"body\" directive");
-  if (d.args[0] != "~" && d.args[0] != "!~") return InvalidParameter(d.args[0]);
+  if (d.args[0] != "~" && d.args[0] != "!~") return InvalidParameter(d.args[0], "it is ~ or !~");
   match->body_negated = d.args[0] == "!~";
   return Pattern(d.args[1], &match->body);
 }

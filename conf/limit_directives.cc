@@ -26,9 +26,11 @@ Status NameAndSize(const std::string& text, Zone* zone) {
   const auto size =
       colon == std::string::npos ? std::nullopt : ParseSizeUnits(text.substr(colon + 1), false);
   if (!size || zone->name.empty())
-    return InvalidArgument(fmt::format("invalid zone size \"zone={}\"", text));
+    return InvalidArgument(fmt::format(
+        "invalid zone size \"zone={}\": it is zone=NAME:SIZE, a size is 10m or 64k", text));
   if (*size < kMinimumZone)
-    return InvalidArgument(fmt::format("zone \"zone={}\" is too small", text));
+    return InvalidArgument(fmt::format("zone \"zone={}\" is too small: it is at least {}k", text,
+                                       kMinimumZone / 1024));
   zone->size = static_cast<size_t>(*size);
   return {};
 }
@@ -70,7 +72,9 @@ Status ReqZone(Block& b, const Directive& d) {
       if (Status s = NameAndSize(*name, &zone); !s) return s;
     } else if (const auto text = After(d.args[i], "rate=")) {
       const auto rate = ParseRate(*text);
-      if (!rate) return InvalidArgument(fmt::format("invalid rate \"{}\"", d.args[i]));
+      if (!rate)
+        return InvalidArgument(
+            fmt::format("invalid rate \"{}\": a rate is 10r/s or 30r/m, above 0", d.args[i]));
       zone.rate = *rate;
     } else if (d.args[i] == "sync") {
       b.loader.Warn(d, "\"sync\" is left out: requests are counted by each machine");
@@ -109,8 +113,9 @@ Status ReqParameter(Block& b, const std::string& text, LimitReq* limit) {
   if (!value) return InvalidParameter(text);
   const auto n = ParseDecimal(*value);
   if (!n || (is_burst && *n == 0) || *n > INT32_MAX) {
-    return InvalidArgument(
-        fmt::format("invalid {} \"{}\"", is_burst ? "burst value" : "delay value", text));
+    return InvalidArgument(fmt::format("invalid {} value \"{}\": the number is {} to {}",
+                                       is_burst ? "burst" : "delay", text, is_burst ? 1 : 0,
+                                       INT32_MAX));
   }
   (is_burst ? limit->burst : limit->delay) = *n;
   return {};
@@ -139,8 +144,10 @@ Status Conn(Block& b, const Directive& d) {
   if (limit.zone < 0) return NoSuchZone(d.args[0]);
   const auto n = ParseDecimal(d.args[1]);
   if (!n || *n == 0)
-    return InvalidArgument(fmt::format("invalid number of connections \"{}\"", d.args[1]));
-  if (*n > 65535) return InvalidArgument("connection limit must be less 65536");
+    return InvalidArgument(
+        fmt::format("invalid number of connections \"{}\": it is 1 to 65535", d.args[1]));
+  if (*n > 65535)
+    return InvalidArgument(fmt::format("connection limit must be less 65536, not {}", d.args[1]));
   limit.connections = static_cast<uint32_t>(*n);
   for (const LimitConn& other : limits) {
     if (other.zone == limit.zone) return Refuse(d, "is duplicate");

@@ -110,10 +110,15 @@ bool IntParameter(const std::string& text, std::string_view name, bool with_unit
     const auto plain = ParseDecimal(*value);
     return plain ? std::optional(static_cast<int64_t>(*plain)) : std::nullopt;
   }();
-  if (n && *n >= (name == "backlog=" ? 1 : 0) && *n <= INT32_MAX) {
+  const int least = name == "backlog=" ? 1 : 0;
+  if (n && *n >= least && *n <= INT32_MAX) {
     *out = static_cast<int>(*n);
   } else {
-    *s = InvalidArgument(fmt::format("invalid {} \"{}\"", name.substr(0, name.size() - 1), text));
+    const std::string_view what = name.substr(0, name.size() - 1);
+    *s = InvalidArgument(
+        with_units ? fmt::format("invalid {} \"{}\": a size is 100, 10k or 1m", what, text)
+                   : fmt::format("invalid {} \"{}\": the number is {} to {}", what, text, least,
+                                 INT32_MAX));
   }
   return true;
 }
@@ -131,7 +136,7 @@ bool SocketOption(const std::string& text, Listen* l, Status* s) {
   if (const auto value = After(text, "ipv6only=")) {
     l->ipv6only = *value == "on";
     if (*value != "on" && *value != "off")
-      *s = InvalidArgument(fmt::format("invalid ipv6only flags \"{}\"", *value));
+      *s = InvalidArgument(fmt::format("invalid ipv6only flags \"{}\": it is on or off", *value));
     return true;
   }
   if (const auto value = After(text, "so_keepalive=")) {

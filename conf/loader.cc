@@ -18,20 +18,14 @@ uint32_t StageOf(const Row& row) {
   return row.traits & kBlock ? kOrdered : 0u;
 }
 
-// A word that is not one of those that are allowed: they are named. A parameter that is there, but
-// with a wrong value, says so itself.
+// A message that names what is wrong and nothing else: what is allowed follows.
 std::string WithUsage(const Row& row, std::string message) {
   const std::string_view usage = Usage(row);
-  const size_t quote = message.find('"');
-  const bool about_words = message.starts_with("invalid parameter \"") ||
-                           message.starts_with("unknown parameter \"") ||
-                           message.starts_with("invalid number of arguments");
-  if (usage.empty() || !about_words || message.find("\": ") != std::string::npos) return message;
-  const std::string_view word = std::string_view(message).substr(quote + 1);
-  const size_t equals = word.find('=');
-  const bool known = equals != std::string_view::npos && equals > 0 &&
-                     usage.find(word.substr(0, equals + 1)) != std::string_view::npos;
-  return known ? message : fmt::format("{}: {} takes {}", message, row.name, usage);
+  const bool only_names = message.ends_with('"') && (message.starts_with("invalid ") ||
+                                                     message.starts_with("unknown parameter \""));
+  const bool counts = message.starts_with("invalid number of arguments");
+  if (usage.empty() || (!only_names && !counts)) return message;
+  return fmt::format("{}: {} takes {}", message, row.name, usage);
 }
 
 }  // namespace

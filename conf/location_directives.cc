@@ -164,16 +164,17 @@ Status ErrorPageRow(Block& b, const Directive& d) {
   size_t codes = d.args.size() - 1;
   const std::string& before = d.args[codes - 1];
   if (before.starts_with('=')) {
-    if (codes == 1) return InvalidValue(before);
+    if (codes == 1) return InvalidForm(d, before, "codes stand before it");
     const auto code = ParseDecimal(std::string_view(before).substr(1));
-    if (before.size() > 1 && (!code || *code > 999)) return InvalidValue(before);
+    if (before.size() > 1 && (!code || *code > 999))
+      return InvalidForm(d, before, "it is = alone, or =0 to =999");
     page.overwrite = before.size() > 1 ? static_cast<int>(*code) : 0;
     --codes;
   }
   for (size_t i = 0; i < codes; ++i) {
     const auto code = ParseDecimal(d.args[i]);
-    if (!code) return InvalidValue(d.args[i]);
-    if (*code == 499) return InvalidValue(d.args[i]);
+    if (!code || *code == 499)
+      return InvalidForm(d, d.args[i], "a code is 300 to 599, and not 499");
     if (*code < 300 || *code > 599)
       return InvalidArgument(fmt::format("value \"{}\" must be between 300 and 599", d.args[i]));
     page.codes.push_back(static_cast<int>(*code));
@@ -195,8 +196,8 @@ std::shared_ptr<Resolver> NewResolver(Block& b) {
   return resolver;
 }
 
-Error BadResolverParameter(std::string_view word) {
-  return InvalidArgument(fmt::format("invalid parameter: {}", word));
+Error BadResolverParameter(std::string_view word, std::string_view what) {
+  return InvalidArgument(fmt::format("invalid parameter: {}: {}", word, what));
 }
 
 Status ResolverRow(Block& b, const Directive& d) {
@@ -205,13 +206,13 @@ Status ResolverRow(Block& b, const Directive& d) {
   for (const std::string& word : d.args) {
     if (const auto valid = After(word, "valid=")) {
       const auto time = ParseTime(*valid, true);
-      if (!time) return BadResolverParameter(word);
+      if (!time) return BadResolverParameter(word, "a time in whole seconds is 30s or 1h30m");
       resolver->valid = *time;
     } else if (const auto v4 = After(word, "ipv4=")) {
-      if (*v4 != "on" && *v4 != "off") return BadResolverParameter(word);
+      if (*v4 != "on" && *v4 != "off") return BadResolverParameter(word, "it is on or off");
       resolver->ipv4 = *v4 == "on";
     } else if (const auto v6 = After(word, "ipv6=")) {
-      if (*v6 != "on" && *v6 != "off") return BadResolverParameter(word);
+      if (*v6 != "on" && *v6 != "off") return BadResolverParameter(word, "it is on or off");
       resolver->ipv6 = *v6 == "on";
     } else {
       const Result<HostPort> written = ParseHostPort(word, 53, false);

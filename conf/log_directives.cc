@@ -51,7 +51,10 @@ Status ErrorLogRow(Block& b, const Directive& d) {
   }
   for (size_t i = 1; i < d.args.size(); ++i) {
     const auto level = ErrorLevel(d.args[i]);
-    if (!level) return InvalidArgument(fmt::format("invalid log level \"{}\"", d.args[i]));
+    if (!level)
+      return InvalidArgument(fmt::format(
+          "invalid log level \"{}\": it is debug, info, notice, warn, error, crit, alert or emerg",
+          d.args[i]));
     if (i > 1 && !d.args[i].starts_with("debug_")) {
       return InvalidArgument(fmt::format("duplicate log level \"{}\"", d.args[i]));
     }
@@ -72,7 +75,8 @@ Status LogFormatRow(Block& b, const Directive& d) {
     } else if (*escape == "none") {
       format.escape = LogEscape::kNone;
     } else if (*escape != "default") {
-      return InvalidArgument(fmt::format("unknown log format escaping \"{}\"", *escape));
+      return InvalidArgument(
+          fmt::format("unknown log format escaping \"{}\": it is default, json or none", *escape));
     }
   }
   for (size_t i = first; i < d.args.size(); ++i) {  // a variable's name ends with its string
@@ -126,7 +130,8 @@ Status Gzip(const std::string& text, AccessLog* log) {
   const auto level =
       text == "gzip" ? std::optional<uint64_t>(1) : ParseDecimal(std::string_view(text).substr(5));
   if (!level || *level < 1 || *level > 9) {
-    return InvalidArgument(fmt::format("invalid compression level \"{}\"", text.substr(5)));
+    return InvalidArgument(
+        fmt::format("invalid compression level \"{}\": it is 1 to 9", text.substr(5)));
   }
   log->gzip_level = static_cast<int>(*level);
   return {};
@@ -136,14 +141,16 @@ Status AccessOption(Block& b, const Directive& d, const std::string& text, Acces
   if (const auto buffer = After(text, "buffer=")) {
     const auto size = ParseSizeUnits(*buffer, false);
     if (!size || *size == 0)
-      return InvalidArgument(fmt::format("invalid buffer size \"{}\"", *buffer));
+      return InvalidArgument(
+          fmt::format("invalid buffer size \"{}\": a size is 100, 10k or 1m, above 0", *buffer));
     log->buffer = static_cast<size_t>(*size);
     return {};
   }
   if (const auto flush = After(text, "flush=")) {
     const auto time = ParseTime(*flush, false);
     if (!time || time->count() == 0)
-      return InvalidArgument(fmt::format("invalid flush time \"{}\"", *flush));
+      return InvalidArgument(
+          fmt::format("invalid flush time \"{}\": a time is 500ms, 30s or 1h30m, above 0", *flush));
     log->flush = *time;
     return {};
   }
@@ -212,7 +219,10 @@ Status FileCache(Block& b, const Directive& d) {
       if (ok) cache.valid = *time;
     }
     if (!ok)
-      return InvalidArgument(fmt::format("invalid \"open_log_file_cache\" parameter \"{}\"", text));
+      return InvalidArgument(
+          fmt::format("invalid \"open_log_file_cache\" parameter \"{}\": it is off, max=N or "
+                      "min_uses=N with N above 0, inactive=TIME or valid=TIME",
+                      text));
   }
   if (cache.max == 0) return InvalidArgument("\"open_log_file_cache\" must have \"max\" parameter");
   b.location->log.file_cache = cache;

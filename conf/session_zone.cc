@@ -52,15 +52,23 @@ Status SessionZoneParser::Zone(const std::string& value) {
   zone_.name = value.substr(0, colon);
   if (zone_.name.empty()) return Refuse(directive_, "zone name is not specified");
   const auto size = ParseSizeUnits(value.substr(colon + 1), false);
-  if (!size) return Refuse(directive_, "invalid zone size");
-  if (*size < kMinimumSize) return Refuse(directive_, "zone is too small");
+  if (!size)
+    return Refuse(directive_, fmt::format("invalid zone size \"{}\": a size is 64k or 1m", value));
+  if (*size < kMinimumSize) {
+    return Refuse(directive_, fmt::format("zone is too small: \"{}\", it is at least {}k", value,
+                                          kMinimumSize / 1024));
+  }
   zone_.size = static_cast<size_t>(*size);
   return {};
 }
 
 Status SessionZoneParser::Time(std::string_view name, const std::string& value, Ms* out) const {
   const auto time = ParseTime(value, false);
-  if (!time || time->count() == 0) return Refuse(directive_, fmt::format("invalid {}", name));
+  if (!time || time->count() == 0) {
+    return Refuse(
+        directive_,
+        fmt::format("invalid {} \"{}\": a time is 500ms, 30s or 1h30m, above 0", name, value));
+  }
   *out = *time;
   return {};
 }
@@ -77,7 +85,8 @@ Status SessionZoneParser::Flag(std::string_view name, const std::string& value, 
 Status SessionZoneParser::Share(std::string_view name, const std::string& value,
                                 double* out) const {
   const auto share = ParseShare(value);
-  if (!share) return Refuse(directive_, fmt::format("invalid {} \"{}\"", name, value));
+  if (!share)
+    return Refuse(directive_, fmt::format("invalid {} \"{}\": it is 75%, 0.75 or 75", name, value));
   *out = *share;
   return {};
 }
@@ -101,7 +110,8 @@ Status SessionZoneParser::Known(std::string_view name, const std::string& value,
   if (name == "cookie_max_size") {
     const auto size = ParseSizeUnits(value, false);
     if (!size || *size < 1 || static_cast<uint64_t>(*size) > kMaxCookieSize) {
-      return Refuse(directive_, fmt::format("invalid cookie_max_size \"{}\"", value));
+      return Refuse(directive_, fmt::format("invalid cookie_max_size \"{}\": it is 1 to {}", value,
+                                            kMaxCookieSize));
     }
     zone_.cookie_max_size = static_cast<size_t>(*size);
     return {};

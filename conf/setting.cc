@@ -71,9 +71,10 @@ Result<int64_t> NumberArgument(const Directive& d, const std::string& text, int6
   const auto value = static_cast<int64_t>(*n);
   if (value >= low && value <= high) return value;
   if (high < INT32_MAX)
-    return InvalidArgument(fmt::format("value must be between {} and {}", low, high));
+    return InvalidArgument(fmt::format("value \"{}\" must be between {} and {}", text, low, high));
   if (value > high) return no_number();
-  return InvalidArgument(fmt::format("value must be equal to or greater than {}", low));
+  return InvalidArgument(
+      fmt::format("value \"{}\" must be equal to or greater than {}", text, low));
 }
 
 void WarnOfDuplicate(Block& block, const Directive& directive, std::string_view what,

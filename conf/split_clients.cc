@@ -76,7 +76,9 @@ Status AddParts(const Directive& d, SplitClients* out) {
     if (entry.has_block) return NestedBlockHere(entry);
     if (entry.args.size() != 1) return At(entry, "invalid number of the split_clients parameters");
     const auto share = ParseShare(entry.name);
-    if (!share) return At(entry, fmt::format("invalid percent value \"{}\"", entry.name));
+    if (!share)
+      return At(entry,
+                fmt::format("invalid percent value \"{}\": it is 0.01% to 100%, or *", entry.name));
     sum = *share ? sum + *share : kWhole;
     if (sum > kWhole) return At(entry, "percent total is greater than 100%");
     Part part{.value = entry.args[0]};

@@ -86,7 +86,8 @@ Status TryFilesRow(Block& b, const Directive& d) {
   }
   if (last.starts_with('=')) {
     const auto code = ParseDecimal(std::string_view(last).substr(1));
-    if (!code || *code > 999) return InvalidArgument(fmt::format("invalid code \"{}\"", last));
+    if (!code || *code > 999)
+      return InvalidArgument(fmt::format("invalid code \"{}\": it is =0 to =999", last));
     files.fallback_code = static_cast<int>(*code);
   } else if (Status s = Strings{}(b, d, last, files.fallback); !s) {
     return s;
@@ -130,7 +131,10 @@ Status OpenFileCache(Block& b, const Directive& d) {
       good = is_off = true;
     }
     if (!good)
-      return InvalidArgument(fmt::format("invalid \"open_file_cache\" parameter \"{}\"", word));
+      return InvalidArgument(
+          fmt::format("invalid \"open_file_cache\" parameter \"{}\": it is off, max=N with N above "
+                      "0, or inactive=TIME",
+                      word));
   }
   if (has_max || is_off) return {};
   return InvalidArgument("\"open_file_cache\" must have the \"max\" parameter");

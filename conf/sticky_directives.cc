@@ -28,7 +28,12 @@ Status CookieExpires(const Directive& d, const std::string& value, StickyCookie*
     return {};
   }
   const auto time = ParseTime(value, true);
-  if (!time) return Refuse(d, "invalid \"expires\" parameter value");
+  if (!time) {
+    return Refuse(d,
+                  fmt::format("invalid \"expires\" parameter value \"{}\": it is max, or a time in "
+                              "whole seconds as 30s or 1h30m",
+                              value));
+  }
   cookie->expires = *time;
   return {};
 }
@@ -45,7 +50,10 @@ Status CookieValue(Block& b, const Directive& d, std::string_view name, const st
   if (name == "domain") return Strings{}(b, d, value, cookie->domain);
   if (Status s = Strings{}(b, d, value, cookie->samesite); !s) return s;
   if (cookie->samesite.is_constant() && !IsSameSite(value))
-    return Refuse(d, "invalid \"samesite\" parameter value");
+    return Refuse(
+        d, fmt::format("invalid \"samesite\" parameter value \"{}\": it is strict, lax, none or "
+                       "a variable",
+                       value));
   return {};
 }
 
@@ -227,6 +235,8 @@ Status Policy(Block& b, const Directive& d) {
     if (const auto down = After(text, "on_down=")) good = OnDown(*down, &policy);
     if (const auto busy = After(text, "on_busy=")) good = OnBusy(*busy, &policy);
     if (const auto failback = After(text, "failback=")) good = Failback(*failback, &policy);
+    if (!good && text.find("=fail=") != std::string::npos)
+      return InvalidParameter(text, "a code is 400 to 599");
     if (!good) return InvalidParameter(text);
   }
   return {};

@@ -1,6 +1,6 @@
 #include "conf/syslog.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -29,7 +29,8 @@ Status Server(std::string_view value, SyslogSpec* spec) {
 Status Facility(std::string_view value, SyslogSpec* spec) {
   const auto it = std::find(kFacilities.begin(), kFacilities.end(), value);
   if (it == kFacilities.end())
-    return InvalidArgument(fmt::format("unknown syslog facility \"{}\"", value));
+    return InvalidArgument(fmt::format("unknown syslog facility \"{}\": it is one of {}", value,
+                                       fmt::join(kFacilities, ", ")));
   spec->facility = static_cast<int>(it - kFacilities.begin());
   return {};
 }
@@ -37,7 +38,8 @@ Status Facility(std::string_view value, SyslogSpec* spec) {
 Status Tag(std::string_view value, SyslogSpec* spec) {
   constexpr size_t kMaxTag = 32;  // RFC 3164 4.1.3
   if (value.empty() || value.size() > kMaxTag) {
-    return InvalidArgument(fmt::format("syslog tag length exceeds {}", kMaxTag));
+    return InvalidArgument(
+        fmt::format("syslog tag length exceeds {}, or is 0: \"{}\"", kMaxTag, value));
   }
   for (const char c : value) {
     const char l = AsciiLower(c);
@@ -62,11 +64,17 @@ Status Parameter(std::string_view text, SyslogSpec* spec) {
   if (name == "tag") return Tag(value, spec);
   if (name == "severity") {
     const auto level = ParseLogLevel(value);
-    if (!level) return InvalidArgument(fmt::format("unknown syslog severity \"{}\"", value));
+    if (!level)
+      return InvalidArgument(
+          fmt::format("unknown syslog severity \"{}\": it is debug, info, notice, warn, error, "
+                      "crit, alert or emerg",
+                      value));
     spec->severity = *level;
     return {};
   }
-  return InvalidArgument(fmt::format("unknown syslog parameter \"{}\"", text));
+  return InvalidArgument(fmt::format(
+      "unknown syslog parameter \"{}\": it is server=, facility=, severity=, tag= or nohostname",
+      text));
 }
 
 }  // namespace

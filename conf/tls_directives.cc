@@ -38,7 +38,8 @@ Status SharedCache(Block& b, const std::string& text) {
     return InvalidArgument(fmt::format("invalid session cache \"{}\"", text));
   constexpr int64_t kMinimum = int64_t{8} * 4096;
   if (*parsed < kMinimum)
-    return InvalidArgument(fmt::format("session cache \"{}\" is too small", text));
+    return InvalidArgument(fmt::format("session cache \"{}\" is too small: it is at least {}k",
+                                       text, kMinimum / 1024));
   const auto size = static_cast<size_t>(*parsed);
   auto& zones = b.http->tls_session_zones;
   auto zone = std::ranges::find(zones, parts[1], &TlsSessionZone::name);
@@ -91,7 +92,8 @@ Status OnlyTheWordOff(Block& b, const Directive& d) {
 
 Status StaplingResponder(Block& b, const Directive& d) {
   if (!StartsWithIgnoreCase(d.args[0], "http://"))
-    return InvalidArgument(fmt::format("invalid URL prefix in OCSP responder \"{}\"", d.args[0]));
+    return InvalidArgument(
+        fmt::format("invalid URL prefix in OCSP responder \"{}\": it is http://…", d.args[0]));
   b.tls->stapling_responder = d.args[0];
   return {};
 }

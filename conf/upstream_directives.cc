@@ -129,8 +129,8 @@ Status LeastTime(Block& b, const Directive& d) {
 Status Keepalive(Block& b, const Directive& d) {
   const auto n = ParseDecimal(d.args[0]);
   if (!n || *n > INT32_MAX) {
-    return InvalidArgument(
-        fmt::format("invalid value \"{}\" in \"keepalive\" directive", d.args[0]));
+    return InvalidArgument(fmt::format(
+        "invalid value \"{}\" in \"keepalive\" directive: it is 0 to {}", d.args[0], INT32_MAX));
   }
   if (d.args.size() == 2 && d.args[1] != "local") return InvalidParameter(d.args[1]);
   b.upstream->keepalive = static_cast<int>(*n);
@@ -145,8 +145,12 @@ Status Zone(Block& b, const Directive& d) {
   if (d.args[0].empty()) return InvalidArgument("invalid zone name \"\"");
   if (d.args.size() == 1) return {};
   const auto size = ParseSizeUnits(d.args[1], false);
-  if (!size) return InvalidArgument(fmt::format("invalid zone size \"{}\"", d.args[1]));
-  if (*size < kMinimum) return InvalidArgument(fmt::format("zone \"{}\" is too small", d.args[0]));
+  if (!size)
+    return InvalidArgument(fmt::format("invalid zone size \"{}\": a size is 64k or 1m", d.args[1]));
+  if (*size < kMinimum) {
+    return InvalidArgument(
+        fmt::format("zone \"{}\" is too small: it is at least {}k", d.args[0], kMinimum / 1024));
+  }
   b.upstream->zone_size = static_cast<size_t>(*size);
   return {};
 }
@@ -155,7 +159,8 @@ Status QueueRow(Block& b, const Directive& d) {
   Queue& queue = b.upstream->queue;
   const auto limit = ParseDecimal(d.args[0]);
   if (!limit || *limit < 1 || *limit > INT32_MAX)
-    return InvalidArgument(fmt::format("invalid value \"{}\" in \"queue\" directive", d.args[0]));
+    return InvalidArgument(fmt::format("invalid value \"{}\" in \"queue\" directive: it is 1 to {}",
+                                       d.args[0], INT32_MAX));
   queue.limit = static_cast<int>(*limit);
   if (d.args.size() == 1) return {};
   const auto timeout = After(d.args[1], "timeout=");

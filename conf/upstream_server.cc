@@ -39,7 +39,7 @@ Status Time(const std::string& parameter, std::string_view value, Ms* out) {
 Status Route(std::string_view value, std::string* out) {
   if (value.empty()) return InvalidArgument("route is empty");
   if (value.size() > kMaxRoute)
-    return InvalidArgument(fmt::format("route is longer than {}", kMaxRoute));
+    return InvalidArgument(fmt::format("route is longer than {}: \"{}\"", kMaxRoute, value));
   *out = value;
   return {};
 }

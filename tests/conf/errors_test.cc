@@ -91,15 +91,20 @@ TEST(Errors, Http) {
        "named location, or "
        "inside \"if\" statement, or inside \"limit_except\" block in t.conf:1"},
       {"upstream a { server 127.0.0.1; sticky learn create=$cookie_a lookup=$cookie_a zone=z:1k; }",
-       "\"sticky\" directive zone is too small in t.conf:1"},
+       "\"sticky\" directive zone is too small: \"z:1k\", it is at least 32k in t.conf:1"},
       {"upstream a { server 127.0.0.1 backup; }", "no servers in upstream \"a\" in t.conf:1"},
       {"add_header \"Set-Cookie \" a;", "invalid header name in t.conf:1"},
       {"proxy_set_header \"Transfer-Encoding\t\" chunked;", "invalid header name in t.conf:1"},
-      {"limit_req_status 200;", "value must be between 400 and 599 in t.conf:1"},
-      {"limit_req_zone $uri zone=a rate=1r/s;", "invalid zone size \"zone=a\" in t.conf:1"},
-      {"limit_req_zone $uri zone=a:1k rate=1;", "zone \"zone=a:1k\" is too small in t.conf:1"},
-      {"resolver 127.0.0.1 valid=x;", "invalid parameter: valid=x in t.conf:1"},
-      {"resolver 127.0.0.1:99999;", "invalid port in resolver \"127.0.0.1:99999\" in t.conf:1"},
+      {"limit_req_status 200;", "value \"200\" must be between 400 and 599 in t.conf:1"},
+      {"limit_req_zone $uri zone=a rate=1r/s;",
+       "invalid zone size \"zone=a\": it is zone=NAME:SIZE, a size is 10m or 64k in t.conf:1"},
+      {"limit_req_zone $uri zone=a:1k rate=1;",
+       "zone \"zone=a:1k\" is too small: it is at least 32k in t.conf:1"},
+      {"resolver 127.0.0.1 valid=x;",
+       "invalid parameter: valid=x: a time in whole seconds is 30s or 1h30m in t.conf:1"},
+      {"resolver 127.0.0.1:99999;",
+       "invalid port in resolver \"127.0.0.1:99999\": resolver takes ADDRESS … [valid=] "
+       "[ipv4=on|off] [ipv6=on|off] in t.conf:1"},
       {"upstream a { server 127.0.0.1; sticky learn create=$arg_a lookup=$arg_a zone=z:1m; } "
        "upstream b { server 127.0.0.2; sticky learn create=$arg_a lookup=$arg_a zone=z:1m; }",
        "sticky zone \"z\" is shared by upstreams \"a\" and \"b\" with different servers: "
@@ -115,6 +120,72 @@ TEST(Errors, Http) {
        "without any valid referer in t.conf:1"},
   };
   for (const Case& c : cases) EXPECT_EQ(LoadError(InHttp(c.text)), c.message) << c.text;
+}
+
+// Whoever reads such a message needs no manual: it has the value and what would have been right.
+TEST(Errors, NameTheValueAndWhatIsAllowed) {
+  struct Wrong {
+    std::string text, value, allowed;
+  };
+  const auto upstream = [](const std::string& line) {
+    return "upstream a { server 127.0.0.1; " + line + " }";
+  };
+  const std::string learn = "sticky learn create=$arg_a lookup=$arg_a zone=z:1m ";
+  const Wrong cases[] = {
+      {upstream("queue 0;"), "0", "1 to 2147483647"},
+      {upstream("queue many;"), "many", "1 to 2147483647"},
+      {upstream("keepalive -1;"), "-1", "0 to 2147483647"},
+      {upstream("zone a 1k;"), "a", "at least 32k"},
+      {upstream("zone a big;"), "big", "a size is"},
+      {upstream("sticky_policy on_down=fail=1;"), "on_down=fail=1", "400 to 599"},
+      {upstream("sticky_policy failback=later;"), "failback=later", "never"},
+      {upstream("sticky cookie a expires=soon;"), "soon", "a time in whole seconds"},
+      {upstream("sticky cookie a samesite=maybe;"), "maybe", "strict, lax, none"},
+      {upstream(learn + "timeout=0;"), "0", "above 0"},
+      {upstream(learn + "cookie_max_size=0;"), "0", "1 to 65536"},
+      {upstream(learn + "fill_limit_crit_log=x;"), "x", "75%"},
+      {upstream("server 127.0.0.2 route=0123456789012345678901234567890123;"),
+       "0123456789012345678901234567890123", "longer than 32"},
+      {"error_page 200 /x;", "200", "between 300 and 599"},
+      {"error_page 499 /x;", "499", "not 499"},
+      {"error_page oops /x;", "oops", "300 to 599"},
+      {"error_page =200 /x;", "=200", "codes stand before it"},
+      {"error_page 404 =1000 /x;", "=1000", "=0 to =999"},
+      {"expires later;", "later", "epoch, max or off"},
+      {"expires @25h;", "@25h", "less than 24 hours"},
+      {"expires early 1h;", "early", "modified"},
+      {"gzip_comp_level 10;", "10", "between 1 and 9"},
+      {"limit_req_zone $uri zone=a:1m rate=0;", "rate=0", "above 0"},
+      {"limit_req_zone $uri zone=a:1m rate=1r/s; limit_req zone=a burst=0;", "burst=0",
+       "1 to 2147483647"},
+      {"limit_conn_zone $uri zone=a:1m; limit_conn a 0;", "0", "1 to 65535"},
+      {"limit_conn_zone $uri zone=a:1m; limit_conn a 70000;", "70000", "less 65536"},
+      {"server { listen 127.0.0.1:80 backlog=0; }", "backlog=0", "1 to 2147483647"},
+      {"server { listen 127.0.0.1:80 rcvbuf=x; }", "rcvbuf=x", "a size is"},
+      {"server { listen 127.0.0.1:80 ipv6only=x; }", "x", "on or off"},
+      {"server { listen 127.0.0.1:80 so_keepalive=x; }", "x", "so_keepalive="},
+      {"server { return 1000; }", "1000", "0 to 999"},
+      {"server { location / { try_files /a =1000; } }", "=1000", "=0 to =999"},
+      {"access_log logs/a combined buffer=0;", "0", "above 0"},
+      {"access_log logs/a combined gzip=0;", "0", "1 to 9"},
+      {"error_log logs/e loud;", "loud", "notice"},
+      {"access_log syslog:server=127.0.0.1,facility=x;", "x", "local7"},
+      {"access_log syslog:server=127.0.0.1,severity=x;", "x", "emerg"},
+      {"open_log_file_cache max=0;", "max=0", "N above 0"},
+      {"log_format a escape=x $uri;", "x", "default, json or none"},
+      {"split_clients $uri $s { 0% a; }", "0%", "0.01% to 100%"},
+      {"resolver 127.0.0.1 ipv6=x;", "ipv6=x", "on or off"},
+      {"server_tokens maybe;", "maybe", "on, off, build"},
+      {"server { ssl_session_cache shared:a:1k; }", "shared:a:1k", "at least 32k"},
+      {"server { ssl_session_cache x; }", "x", "shared:NAME:SIZE"},
+      {"server { location /a { api write=x; } }", "write=x", "write=on|off"},
+      {"proxy_next_upstream oops;", "oops", "http_"},
+  };
+  for (const Wrong& c : cases) {
+    const std::string message = LoadError(InHttp(c.text));
+    EXPECT_THAT(message, testing::AllOf(testing::HasSubstr(c.value), testing::HasSubstr(c.allowed)))
+        << c.text;
+  }
 }
 
 }  // namespace

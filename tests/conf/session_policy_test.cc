@@ -66,12 +66,15 @@ TEST(HealthCheck, RefusesWhatItDoesNotUnderstand) {
        "\"health_check\" needs a \"proxy_pass\" without variables in t.conf:1"},
       {InHttp("match a { status 200; } match a { status 200; }"),
        "duplicate match \"a\" in t.conf:1"},
-      {InHttp("match a { status 20; }"), "invalid status \"20\" in t.conf:1"},
-      {InHttp("match a { status 300-200; }"), "invalid status \"300-200\" in t.conf:1"},
+      {InHttp("match a { status 20; }"),
+       "invalid status \"20\": it is 100 to 999, or a range as 300-303 in t.conf:1"},
+      {InHttp("match a { status 300-200; }"),
+       "invalid status \"300-200\": it is 100 to 999, or a range as 300-303 in t.conf:1"},
       {InHttp("match a { status !; }"),
        "invalid number of arguments in \"status\" directive in t.conf:1"},
-      {InHttp("match a { header A like b; }"), "invalid parameter \"like\" in t.conf:1"},
-      {InHttp("match a { body = b; }"), "invalid parameter \"=\" in t.conf:1"},
+      {InHttp("match a { header A like b; }"),
+       "invalid parameter \"like\": it is =, !=, ~ or !~ in t.conf:1"},
+      {InHttp("match a { body = b; }"), "invalid parameter \"=\": it is ~ or !~ in t.conf:1"},
       {InHttp("match a { body ~ a; body ~ b; }"), "\"body\" directive is duplicate in t.conf:1"},
       {InHttp("match a { require $x; }"), "unknown directive \"require\" in t.conf:1"},
   };
@@ -126,20 +129,23 @@ TEST(SessionPolicy, IsWhatNginxDoesUnlessSaid) {
 }
 
 TEST(SessionPolicy, RefusesWhatItDoesNotUnderstand) {
+  const std::string takes =
+      "sticky_policy takes [on_down=rebind|temporary|fail[=CODE]] "
+      "[on_busy=rebind|queue|fail[=CODE]] "
+      "[failback=never|idle|immediate] in t.conf:1";
   const std::pair<std::string, std::string> cases[] = {
-      {InUpstream("sticky_policy on_down=maybe;"),
-       "invalid parameter \"on_down=maybe\" in t.conf:1"},
+      {InUpstream("sticky_policy on_down=maybe;"), "invalid parameter \"on_down=maybe\": " + takes},
       {InUpstream("sticky_policy on_down=fail=200;"),
-       "invalid parameter \"on_down=fail=200\" in t.conf:1"},
+       "invalid parameter \"on_down=fail=200\": a code is 400 to 599 in t.conf:1"},
       {InUpstream("sticky_policy on_busy=temporary;"),
-       "invalid parameter \"on_busy=temporary\" in t.conf:1"},
-      {InUpstream("sticky_policy failback=soon;"),
-       "invalid parameter \"failback=soon\" in t.conf:1"},
+       "invalid parameter \"on_busy=temporary\": " + takes},
+      {InUpstream("sticky_policy failback=soon;"), "invalid parameter \"failback=soon\": " + takes},
       {InUpstream("sticky_policy on_busy=queue;"),
        "\"on_busy=queue\" requires a \"queue\" in upstream \"u\" in t.conf:1"},
       {InUpstream("sticky cookie id; sticky_policy failback=idle;"),
        "\"failback=idle\" requires \"sticky learn\" in upstream \"u\" in t.conf:1"},
-      {InUpstream("queue 0;"), "invalid value \"0\" in \"queue\" directive in t.conf:1"},
+      {InUpstream("queue 0;"),
+       "invalid value \"0\" in \"queue\" directive: it is 1 to 2147483647 in t.conf:1"},
       {InUpstream("queue 5 timeout=0;"),
        "invalid parameter \"timeout=0\": it is timeout=TIME, such as timeout=60s in t.conf:1"},
       {InUpstream("queue 5 5;"),

@@ -106,7 +106,7 @@ def test_a_worker_whose_loop_stands_still_is_ended_and_replaced():
 
 
 @pytest.mark.parametrize("value, message", [
-    ("2s", '"worker_watchdog" directive must be "off" or at least 3s'),
+    ("2s", '"worker_watchdog" directive invalid value "2s": it is off, or at least 3s'),
     ("never", '"worker_watchdog" directive invalid value'),
 ])
 def test_a_patience_that_cannot_be(value, message):
