@@ -9,7 +9,7 @@ BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libfmt-dev libssl-dev libsodium
                 libpcre2-dev zlib1g-dev libc-ares-dev libnghttp2-dev node-llhttp nlohmann-json3-dev
                 libgtest-dev libgmock-dev libbenchmark-dev python3)  # the presets configure the tests, too
 DEMO_PACKAGES=(python3 python3-fastapi uvicorn python3-uvicorn curl)
-TEST_PACKAGES=(python3-pytest python3-yaml yamllint docker-compose groff-base openssl systemd wrk chromium prometheus)
+TEST_PACKAGES=(python3-pytest python3-h2 nghttp2-client curl python3-yaml yamllint docker-compose groff-base openssl systemd wrk chromium prometheus)
 FUZZ_PACKAGES=(clang libclang-rt-dev llvm)  # llvm-symbolizer: names in reports
 PACKAGE_PACKAGES=(dpkg-dev file gzip logrotate curl adduser)
 SYSTEMD_PACKAGES=(debootstrap systemd-container dpkg-dev)
