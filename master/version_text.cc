@@ -2,7 +2,6 @@
 #include <fmt/core.h>
 #include <openssl/crypto.h>
 
-#include "conf/http2_spoken.h"
 #include "master/command_line.h"
 #include "master/paths.h"
 
@@ -14,7 +13,7 @@ constexpr std::string_view kLanguageVersion = "1.31.5";
 
 // Only what is built is claimed, and what nginx builds by default but limpet has not is disclaimed.
 constexpr std::string_view kConfigureArguments =
-    "--with-http_ssl_module --with-http_stub_status_module --with-http_realip_module "
+    "--with-http_ssl_module --with-http_v2_module --with-http_stub_status_module --with-http_realip_module "
     "--with-http_auth_request_module --with-http_gunzip_module --with-http_gzip_static_module "
     "--with-http_sub_module --with-debug "
     "--without-http-cache --without-http_ssi_module "
@@ -44,8 +43,7 @@ std::string BuildText(bool compatible) {
 #endif
       OpenSSL_version(OPENSSL_VERSION));
   if (compatible) {
-    text += fmt::format("configure arguments: {}{}\n",
-                        conf::kHttp2IsSpoken ? "--with-http_v2_module " : "", kConfigureArguments);
+    text += fmt::format("configure arguments: {}\n", kConfigureArguments);
   }
   return text;
 }

@@ -1,7 +1,5 @@
 #include "worker/tls_contexts.h"
 
-#include "conf/http2_spoken.h"
-
 namespace limpet::worker {
 
 TlsChoice TlsListen::ChooseTls(std::string_view name) {
@@ -12,7 +10,7 @@ TlsChoice TlsListen::ChooseTls(std::string_view name) {
   }
   const auto it = contexts_.find(match.server);
   return {it != contexts_.end() ? it->second.get() : &default_context_,
-          conf::kHttp2IsSpoken && group_.SpeaksHttp2(*match.server)};
+          group_.SpeaksHttp2(*match.server)};
 }
 
 TlsContexts::TlsContexts(const Runtime& runtime, const ServerTlsContexts& contexts) {

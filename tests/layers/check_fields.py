@@ -28,7 +28,6 @@ OF_CONF = {
     "Server.declared_at": "for errors of the load",
     "ServerName.declared_at": "for errors of the load",
     "SetHeader.declared_at": "for errors of the load",
-    "Sticky.first_wait": "for connections of HTTP/2, to come",
     "Upstream.declared_at": "for errors of the load",
     "Upstream.kMaxChecks": "checked at load",
     "UpstreamServer.resolve": "is_resolved() is asked",

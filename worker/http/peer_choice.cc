@@ -17,6 +17,7 @@ class Chooser {
 
   PeerChoice Choose() {
     if (Peer* home = GoHome()) return {Kind::kPeer, home};
+    if (Peer* leader = Follow()) return {Kind::kPeer, leader};
     const conf::Sticky& conf = upstream_.group.conf().sticky;
     // Between a look at the session's server and its use another worker may take the last place.
     for (int look = 0; look < 2; ++look) {
@@ -84,6 +85,15 @@ class Chooser {
     sticky_.temporary = false;
     sticky_.status = StickyStatus::kRebound;
     return home;
+  }
+
+  Peer* Follow() {
+    if (sticky_.bound != nullptr || sticky_.leader == nullptr) return nullptr;
+    Peer* const leader = selection_.set->Own(sticky_.leader);
+    if (leader == nullptr) return nullptr;
+    Peer* const peer = upstream_.group.TryPeer(selection_, leader, now_ms_);
+    if (peer != nullptr) sticky_.status = StickyStatus::kJoined;
+    return peer;
   }
 
   // nginx leaves a backup as soon as a primary can have the request, sticky or not; so do we unless

@@ -136,6 +136,7 @@ bool ProxyExchange::OnClientGone() {
 }
 
 void ProxyExchange::EndAttempt(Outcome outcome) {
+  first_.Leave();
   if (selection_.current != nullptr) AccountFor(outcome);
   attempt_.End(upstream_ != nullptr ? &upstream_->pool : nullptr, location_);
   request_.EndAttempt();
@@ -223,7 +224,7 @@ bool ProxyExchange::quiet() const {
   return state_ == ProxyState::kIdle && !timers_.armed() && !drain_end_.watching() &&
          session_.quiet() && !lookup_.waiting() && queue_ticket_ == 0 &&
          attempt_.transport() == nullptr && selection_.current == nullptr && !selection_.set &&
-         held_.empty() && pipe_ == nullptr && request_.quiet();
+         held_.empty() && !first_.joined() && pipe_ == nullptr && request_.quiet();
 }
 
 int64_t ProxyExchange::ElapsedMs() const {

@@ -126,6 +126,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void FindSessionEarly();
   [[gnu::cold]] void FailWithoutBody();
   void FirstPeer();
+  bool BringsNoSession() const;  // and follows the first request of its connection
   void NextPeer();
   void BeginAttempt(const PeerChoice& choice, uint64_t now);
   void UsePeer(Peer& peer);
@@ -200,6 +201,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   std::vector<std::shared_ptr<UrlGroup>> held_;  // whose peers this exchange and its log line name
   PeerSelection selection_;
   SessionHold session_;
+  FirstRequests::Member first_;
   std::string_view sticky_cookie_;
   uint64_t queue_ticket_ = 0;  // our place in the upstream's queue; 0: none
   uint64_t queued_ms_ = 0;     // since when

@@ -19,10 +19,17 @@ void ProxyExchange::FirstPeer() {
   selection_.LimitTries(location_->proxy.next_upstream_tries);
   session_.Find(upstream_->sticky.get());
   if (FailsMatch()) return;
+  if (BringsNoSession())
+    session_.state().leader =
+        upstream_->first.Find(exchange_.client().number, exchange_.runtime().loop.NowMs());
   queued_ms_ = 0;
   // Requests already queued go first.
   if (upstream_->queue.size() > 0) upstream_->queue.GiveTurns();
   NextPeer();
+}
+
+bool ProxyExchange::BringsNoSession() const {
+  return upstream_->first.on() && sticky_state().bound == nullptr;
 }
 
 void ProxyExchange::NextPeer() {
@@ -49,6 +56,8 @@ void ProxyExchange::BeginAttempt(const PeerChoice& choice, uint64_t now) {
 
 void ProxyExchange::UsePeer(Peer& peer) {
   sticky_cookie_ = session_.OnChosen(peer);
+  if (BringsNoSession())
+    upstream_->first.Join(first_, exchange_.client().number, peer, attempt_.started_ms());
   exchange_.upstream_trace().Begin(peer.name).sticky = StickyWord();
   Connect();
 }

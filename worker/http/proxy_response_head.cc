@@ -208,6 +208,7 @@ void ProxyExchange::GiveStickyCookie() {
 void ProxyExchange::EnterSession() {
   session_.OnHeadLeaves(*attempt_.peer(), buffering_);
   upstream_->group.SessionsHeard(selection_);
+  first_.Leave();
 }
 
 void ProxyExchange::StartBody() {

@@ -10,6 +10,7 @@
 #include "shm/counters.h"
 #include "worker/http/endless.h"
 #include "worker/http/request_queue.h"
+#include "worker/sticky/first_requests.h"
 #include "worker/sticky/sticky.h"
 #include "worker/upstream/name_watch.h"
 #include "worker/upstream/pool.h"
@@ -24,6 +25,7 @@ class UpstreamRuntime {
       : group(conf, states, slot),
         pool(loop, conf),
         sticky(MakeSticky(conf, group, zone, sessions)),
+        first(conf.sticky.first_wait),
         queue(loop, conf.queue.limit),
         endless(loop) {
     group.set_on_change(Callback::To<&UpstreamRuntime::OnPeersChanged>(this));
@@ -32,6 +34,7 @@ class UpstreamRuntime {
   UpstreamGroup group;
   UpstreamPool pool;
   std::unique_ptr<StickyPolicy> sticky;  // null: requests do not stick
+  FirstRequests first;
   RequestQueue queue;                    // of requests for which all servers are full
   EndlessExchanges endless;              // those that only the end of a drain ends
   std::unique_ptr<NameWatch> names;      // null: no server is resolved at run time
@@ -44,6 +47,7 @@ class UpstreamRuntime {
 
   void OnPeersChanged() {
     pool.KeepOnly(group.peers());
+    first.Forget();
     if (sticky != nullptr) sticky->OnPeersChanged();
   }
 };

@@ -11,8 +11,8 @@
 namespace limpet::worker {
 
 std::string_view Name(StickyStatus status) {
-  static constexpr std::array<std::string_view, 10> kNames = {
-      "", "new", "hit", "miss", "expired", "rebound", "busy", "strict", "drained", "full"};
+  static constexpr std::array<std::string_view, 11> kNames = {
+      "", "new", "hit", "miss", "expired", "rebound", "busy", "strict", "drained", "full", "joined"};
   return kNames[static_cast<size_t>(status)];
 }
 

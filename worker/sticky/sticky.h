@@ -27,7 +27,8 @@ enum class StickyStatus : uint8_t {
   kBusy,     // its session's server was at max_conns: it was moved, refused, or waited in vain
   kStrict,   // refused: its session's server cannot have it, and no other may
   kDrained,  // its session's server has been drained: another one has it
-  kFull      // its session could not be stored: the zone is full
+  kFull,     // its session could not be stored: the zone is full
+  kJoined    // it brought no session, and follows the first request of its connection
 };
 std::string_view Name(StickyStatus status);  // $sticky_status: "" for kNone
 
@@ -41,6 +42,7 @@ struct StickyState {
   std::string_view created;  // what the answer gave, once its session has been entered; "": nothing
   uint64_t entered_ms = 0;   // when that was, in BootMs
   Peer* bound = nullptr;     // where the session lives
+  Peer* leader = nullptr;      // where the first request of its connection is (FirstRequests)
   Peer* moved_from = nullptr;  // where it lived before, if it may go back there; else null
   bool temporary = false;      // another server than `bound` answers, but does not get the session
   StickyStatus status = StickyStatus::kNone;
