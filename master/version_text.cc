@@ -13,11 +13,10 @@ constexpr std::string_view kLanguageVersion = "1.31.5";
 
 // Only what is built is claimed, and what nginx builds by default but limpet has not is disclaimed.
 constexpr std::string_view kConfigureArguments =
-    "--with-http_ssl_module --with-http_v2_module --with-http_stub_status_module --with-http_realip_module "
-    "--with-http_auth_request_module --with-http_gunzip_module --with-http_gzip_static_module "
-    "--with-http_sub_module --with-debug "
-    "--without-http-cache --without-http_ssi_module "
-    "--without-http_browser_module "
+    "--with-http_ssl_module --with-http_v2_module --with-http_stub_status_module "
+    "--with-http_realip_module --with-http_auth_request_module --with-http_gunzip_module "
+    "--with-http_gzip_static_module --with-http_sub_module --with-debug "
+    "--without-http-cache --without-http_ssi_module --without-http_browser_module "
     "--without-http_fastcgi_module --without-http_uwsgi_module --without-http_scgi_module "
     "--without-http_grpc_module --without-http_memcached_module "
     "--without-http_userid_module --without-http_tunnel_module "

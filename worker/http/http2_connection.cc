@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "proto/http2/priority.h"
 #include "worker/http/connection_log.h"
 #include "worker/http/connection_set.h"
 #include "worker/http/http2_callbacks.h"
@@ -26,6 +27,7 @@ struct Options {
     nghttp2_option_set_no_http_messaging(value, 1);  // proto/http2 judges heads
     nghttp2_option_set_no_closed_streams(value, 1);
     nghttp2_option_set_max_outbound_ack(value, kMostAcks);
+    nghttp2_option_set_builtin_recv_extension_type(value, NGHTTP2_PRIORITY_UPDATE);
     nghttp2_option_set_max_send_header_block_length(value, kLargestHead);
     // nghttp2 tells of types that it knows, and of these: each frame is to be counted.
     for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; ++type) {
@@ -591,7 +593,18 @@ void Http2Connection::OnRequest(Http2Stream& stream, bool end_stream) {
     nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, stream.id(), NGHTTP2_REFUSED_STREAM);
     return stream.OnGone();
   }
+  Prioritize(stream.id(), builder_.head().headers);
   stream.Begin(builder_, head_length_, end_stream);
+}
+
+// RFC 9218: how urgent the client says that the response is, and whether parts of it are of use.
+void Http2Connection::Prioritize(int32_t id, const proto::HeaderList& headers) {
+  const proto::Header* const priority = headers.Find("priority");
+  if (priority == nullptr) return;
+  const proto::StreamPriority said = proto::ParsePriority(priority->value);
+  const nghttp2_extpri extpri{.urgency = static_cast<uint32_t>(said.urgency),
+                              .inc = said.incremental ? 1 : 0};
+  nghttp2_session_change_extpri_stream_priority(session(), id, &extpri, 0);
 }
 
 void Http2Connection::OnReset(int32_t id) {

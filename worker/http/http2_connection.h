@@ -108,6 +108,7 @@ class Http2Connection final : public ClientSession {
   int OnHeader(const nghttp2_frame& frame, std::string_view name, std::string_view value);
   int OnFrame(const nghttp2_frame& frame);
   void OnRequest(Http2Stream& stream, bool end_stream);
+  void Prioritize(int32_t id, const proto::HeaderList& headers);
   void OnReset(int32_t id);
   int OnData(int32_t id, bool is_last, std::string_view bytes);
   void OnFrameSent(const nghttp2_frame& frame);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "base/text.h"
 #include "worker/http/http2_stream.h"
 
 namespace limpet::worker {
@@ -33,10 +34,11 @@ class Fields {
     const auto end = std::to_chars(length_.data(), length_.data() + length_.size(), length).ptr;
     Add("content-length", {length_.data(), static_cast<size_t>(end - length_.data())});
   }
+  void AddField(const proto::Header& field) {
+    if (!IsOfTheHop(field.id)) Add(field.name, field.value);
+  }
   void AddAll(const proto::HeaderList& fields) {
-    for (const proto::Header& field : fields) {
-      if (!IsOfTheHop(field.id)) Add(field.name, field.value);
-    }
+    for (const proto::Header& field : fields) AddField(field);
   }
 
   const nghttp2_nv* data() const { return list_.data(); }
@@ -75,7 +77,11 @@ void SubmitHead(nghttp2_session* session, Http2Stream& stream, const ResponseHea
   if (head.location.data() != nullptr) fields.Add("location", head.location);
   if (head.vary_gzip) fields.Add("vary", "Accept-Encoding");
   fields.AddUnlessEmpty("etag", head.etag);
-  fields.AddAll(*head.fields);
+  for (const proto::Header& field : *head.fields) {
+    const bool is_of_handshake =
+        head.status == 101 && EqualsIgnoreCase(field.name, "Sec-WebSocket-Accept");
+    if (!is_of_handshake) fields.AddField(field);
+  }
   nghttp2_data_provider body;
   body.source.ptr = &stream;
   body.read_callback = ReadBody;

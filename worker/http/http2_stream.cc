@@ -117,7 +117,6 @@ void Http2Stream::Deliver() {
 void Http2Stream::OnInputEnd() {
   input_ended_ = true;
   if (finished_) return;
-  if (is_tunnel_) return exchange_->OnClientGone();
   if (!is_websocket_ && !counter_.AtEnd())
     return RefuseLength("client sent less of a body than declared");
   if (body_ == Body::kWanted && held_.empty()) EndInput();
@@ -126,7 +125,7 @@ void Http2Stream::OnInputEnd() {
 void Http2Stream::EndInput() {
   body_ = Body::kDone;
   body_timer_.Disarm();
-  exchange_->OnBodyEnd();
+  is_tunnel_ ? exchange_->OnClientGone() : exchange_->OnBodyEnd();
 }
 
 void Http2Stream::WantBody(bool wanted) {

@@ -34,6 +34,7 @@
 #include "worker/http/upstream_response.h"
 #include "worker/net/splice_pipe.h"
 #include "worker/net/transport.h"
+#include "worker/sticky/first_requests.h"
 #include "worker/sticky/session_hold.h"
 #include "worker/upstream/peer_selection.h"
 #include "worker/upstream/pool.h"
