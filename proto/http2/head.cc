@@ -244,7 +244,10 @@ void RequestHeadBuilder::AddRegular(std::string_view name, std::string_view valu
   if (const std::string_view why = WhyOfConnection(id); !why.empty()) return Refuse(why);
   if (id == HeaderId::kTe && (head_.headers.Has(id) || !EqualsIgnoreCase(value, "trailers")))
     return Refuse("client sent invalid \"TE\" header", value);
-  if (id == HeaderId::kCookie) return crumbs_.push_back(Keep(value));
+  if (id == HeaderId::kCookie) {
+    if (!value.empty()) crumbs_.push_back(Keep(value));  // a blank would be left of an empty one
+    return;
+  }
   if (head_.headers.size() >= rules_.limits.max_headers) {
     return Fail(HeadFault::kAnswer, kHeaderTooLarge, "client sent too many header lines");
   }
