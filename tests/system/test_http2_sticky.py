@@ -18,6 +18,7 @@ http {
         server 127.0.0.1:{b};
         server 127.0.0.1:{c};
         sticky learn create=$upstream_cookie_sid lookup=$cookie_sid zone=sessions:1m header;
+        {first}
     }
     upstream cookie {
         zone cookie 256k;
@@ -76,8 +77,8 @@ def servers(origins):
     return made
 
 
-def start(servers):
-    return Limpet(CONFIG, **{origin.name: origin.port for origin in servers})
+def start(servers, first=""):
+    return Limpet(CONFIG, first=first, **{origin.name: origin.port for origin in servers})
 
 
 @pytest.fixture
@@ -156,6 +157,33 @@ def first_page(limpet, requests=10):
 
 def test_parallel_first_requests_begin_several_sessions_as_elsewhere(limpet):
     assert len({response.text for response in first_page(limpet)}) > 1
+
+
+def test_sticky_first_lets_parallel_first_requests_share_a_server(servers):
+    with start(servers, "sticky_first wait=2s;") as limpet:
+        pages = [first_page(limpet) for _ in range(6)]
+        for page in pages:
+            assert len({response.text for response in page}) == 1
+            assert [response.header("x-sticky") for response in page].count("joined") >= len(page) - 2
+        assert len({page[0].text for page in pages}) > 1  # connections do not follow each other
+
+
+def test_sticky_first_is_over_with_the_first_answer(servers):
+    with start(servers, "sticky_first wait=2s;") as limpet, Http2(limpet.port) as client:
+        assert len({client.get("/learn").text for _ in range(9)}) > 1
+
+
+def test_sticky_first_leaves_sessions_alone(servers):
+    with start(servers, "sticky_first wait=2s;") as limpet:
+        known = {}
+        while len(set(known.values())) < 3:
+            response = ask_once(limpet.port, "/learn")
+            known[response.cookie("sid")] = response.text
+        with Http2(limpet.port) as client:
+            new = [client.ask("/learn") for _ in range(3)]
+            old = [(client.ask("/learn", headers=[("cookie", f"sid={sid}")]), name) for sid, name in known.items()]
+            assert all(client.response(stream).text == name for stream, name in old)
+            assert len({response.text for response in all_of(client, new)}) == 1
 
 
 def test_the_api_knows_the_sessions(limpet):
