@@ -288,7 +288,10 @@ void Exchange::Release() {
 }
 
 void Exchange::Abandon(int status) {
-  if (phase_ == Phase::kDone) return;
+  if (phase_ == Phase::kDone) {
+    if (completed_ && holds_ > 0) stream_->Abort(false);  // what holds it ends with it
+    return;
+  }
   if (proxy_ != nullptr) proxy_->Stop();
   LetGo();
   if (response_.status == 0 || !writer_->head_sent()) response_.status = status;

@@ -62,6 +62,7 @@ void Http1Connection::ReadBody() {
     case Io::kEof:
     case Io::kError:
       if (IsTunnel()) return exchange_->OnClientGone();
+      if (state_ == State::kAnswered) return Close(false);  // nobody reads the rest
       exchange_->Log(LogLevel::kInfo, "client prematurely closed connection");
       return exchange_->Abandon(400);
   }

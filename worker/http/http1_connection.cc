@@ -197,11 +197,8 @@ void Http1Connection::CloseIdle() {
 }
 
 void Http1Connection::CloseNow() {
-  if (exchange_ != nullptr && IsServing()) {
-    exchange_->Abandon(499);
-  } else {
-    Close(false);
-  }
+  if (state_ == State::kExchange) exchange_->Abandon(499);
+  Close(false);  // an answer that the client does not take is over for the exchange
 }
 
 // The transport is closed at once; the rest goes when no frame of ours is on the stack.
