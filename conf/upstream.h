@@ -151,6 +151,7 @@ struct Upstream {
   std::vector<UpstreamServer> servers;
   BalanceMethod method = BalanceMethod::kRoundRobin;
   bool least_time_last_byte = false;
+  bool least_time_inflight = false;
   Template hash_key;
   Queue queue;
   std::shared_ptr<const Resolver> resolver;  // of `resolve`; null: no server has it

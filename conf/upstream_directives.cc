@@ -116,13 +116,13 @@ Status Random(Block& b, const Directive& d) {
   return {};
 }
 
-// `inflight` counts the time of requests that run, which every choice here counts.
 Status LeastTime(Block& b, const Directive& d) {
   if (!b.First(&b.upstream->least_time_last_byte)) return Refuse(d, "is duplicate");
   if (d.args.size() == 2 && d.args[1] != "inflight") return InvalidParameter(d.args[1]);
   Choose(b, d, BalanceMethod::kLeastTime);
   if (d.args[0] != "header" && d.args[0] != "last_byte") return InvalidParameter(d.args[0]);
   b.upstream->least_time_last_byte = d.args[0] == "last_byte";
+  b.upstream->least_time_inflight = d.args.size() == 2;
   return {};
 }
 
@@ -193,7 +193,8 @@ constexpr std::array kRows = std::to_array<Row>({
      "the server with the fewest sticky sessions for its weight, those counted that requests under "
      "way may begin: of this worker, or of all with \"zone\""},
     {"least_time", kUpstream, Takes(1, 2), kMany, LeastTime, "",
-     "header | last_byte [inflight]: the quickest server"},
+     "header | last_byte [inflight]: the quickest server; inflight: by its unfinished requests, "
+     "too"},
     {"random", kUpstream, Takes(0, 1, 2), kMany, Random, "",
      "[two [least_conn]]: a random server, or the better of two"},
     {"queue", kUpstream, Takes(1, 2), kOnce, QueueRow, "",

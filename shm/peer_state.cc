@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "shm/name_book.h"
 
@@ -30,6 +31,14 @@ uint32_t SumOfOpening(const PeerState& state) {
   uint32_t sum = 0;
   for (const auto& opening : state.opening_of_slot) sum += opening.load(kRelaxed);
   return sum;
+}
+
+// Nobody knows when the requests of a dead worker began: those that are left count from now.
+void RecountInflight(PeerState& state) {
+  uint32_t sum = 0;
+  for (const auto& inflight : state.inflight_of_slot) sum += inflight.load(kRelaxed);
+  Set(state.inflight, sum);
+  Set(state.inflight_since_ms, sum * MonotonicMs());
 }
 
 }  // namespace
@@ -166,6 +175,7 @@ void PeerStates::Repair() {
   for (PeerState* state : all) {
     SetConns(*state, SumOfSlots(*state));
     Set(state->opening, SumOfOpening(*state));
+    RecountInflight(*state);
     Set(state->current_weight, 0);
     Set(state->effective_weight, state->weight.load(kRelaxed));
   }
@@ -215,6 +225,25 @@ void PeerStates::DropOpening(PeerState& state, int slot) {
   if (mine.load(kRelaxed) == 0) return;  // the slot was forgotten meanwhile
   Set(mine, mine.load(kRelaxed) - 1);
   Set(state.opening, state.opening.load(kRelaxed) - 1);
+}
+
+bool PeerStates::AddInflight(PeerState& state, int slot, uint64_t since_ms) {
+  auto& mine = state.inflight_of_slot[slot % kMaxWorkerSlots];
+  if (mine.load(kRelaxed) == UINT16_MAX) return false;
+  Set(mine, mine.load(kRelaxed) + 1);
+  Set(state.inflight, state.inflight.load(kRelaxed) + 1);
+  Set(state.inflight_since_ms, state.inflight_since_ms.load(kRelaxed) + since_ms);
+  return true;
+}
+
+void PeerStates::DropInflight(PeerState& state, int slot, uint64_t since_ms) {
+  auto& mine = state.inflight_of_slot[slot % kMaxWorkerSlots];
+  if (mine.load(kRelaxed) == 0) return;  // the slot was forgotten meanwhile
+  Set(mine, mine.load(kRelaxed) - 1);
+  const uint32_t left = state.inflight.load(kRelaxed) - 1;
+  Set(state.inflight, left);
+  const uint64_t sum = state.inflight_since_ms.load(kRelaxed);
+  Set(state.inflight_since_ms, left == 0 ? 0 : sum - std::min(sum, since_ms));
 }
 
 PeerStateRegistry::PeerStateRegistry() : arena_(std::make_unique<Arena>()) {}
@@ -296,6 +325,8 @@ void PeerStateRegistry::ForgetWorkerIn(Group& group, int slot) {
   for (PeerState* state : all.states_) {
     Set(state->opening_of_slot[slot % kMaxWorkerSlots], 0);
     Set(state->opening, SumOfOpening(*state));
+    Set(state->inflight_of_slot[slot % kMaxWorkerSlots], 0);
+    RecountInflight(*state);
     Set(state->conns_of_slot[slot % kMaxWorkerSlots], 0);
     all.SetConns(*state, SumOfSlots(*state));
   }

@@ -7,11 +7,11 @@
 // group's lock, reading counters does not need it. The lock is robust: if a worker dies in it, the
 // next owner recomputes what may be half done.
 //
-// Connections, and requests that may begin a session, are counted per worker slot; `conns` and
-// `opening` are their sums, kept for cheap reading. When a worker has died, the master calls
-// ForgetWorker(slot) and what it counted is gone from the sums: max_conns never leaks.
-// What another binary of this limpet has at a peer is in the PeerBook. Times are
-// CLOCK_MONOTONIC milliseconds.
+// Connections, requests that may begin a session, and requests whose time still runs are counted
+// per worker slot; `conns`, `opening` and `inflight` are their sums, kept for cheap reading. When a
+// worker has died, the master calls ForgetWorker(slot) and what it counted is gone from the sums:
+// max_conns never leaks. What another binary of this limpet has at a peer is in the PeerBook. Times
+// are CLOCK_MONOTONIC milliseconds.
 #pragma once
 
 #include <atomic>
@@ -65,6 +65,7 @@ struct alignas(64) PeerState {
   std::atomic<uint32_t> failed_probes{0};  // of them
   std::atomic<uint32_t> unhealthy{0};      // times it became unhealthy
   std::atomic<uint32_t> opening{0};        // sum of opening_of_slot
+  std::atomic<uint32_t> inflight{0};       // sum of inflight_of_slot
 
   // Answers by class (1xx to 5xx), and bytes of their heads and bodies both ways.
   alignas(64) std::atomic<uint64_t> responses[5]{};
@@ -75,9 +76,13 @@ struct alignas(64) PeerState {
   alignas(64) std::atomic<uint32_t> conns_of_slot[kMaxWorkerSlots]{};
   // Requests under way that may begin a session here, for least_sessions.
   std::atomic<uint16_t> opening_of_slot[kMaxWorkerSlots]{};
+  // Requests whose time still runs, for least_time inflight.
+  std::atomic<uint16_t> inflight_of_slot[kMaxWorkerSlots]{};
+  // The sum of the times at which they began; 0 if there is none, so that no error stays.
+  std::atomic<uint64_t> inflight_since_ms{0};
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
-static_assert(sizeof(PeerState) == 192 + 6 * kMaxWorkerSlots);
+static_assert(sizeof(PeerState) == 192 + 8 * kMaxWorkerSlots + 64);
 
 // Takes a peer out of service without breaking its sessions: from now on it gets only requests of
 // sessions that are bound to it, and after `until_ms` (0: never) none at all; what it has in
@@ -137,6 +142,10 @@ class PeerStates {
   // counted.
   static bool AddOpening(PeerState& state, int slot);
   static void DropOpening(PeerState& state, int slot);
+  // One request more or less whose time still runs since then. Under the lock. False: so many are
+  // not counted.
+  static bool AddInflight(PeerState& state, int slot, uint64_t since_ms);
+  static void DropInflight(PeerState& state, int slot, uint64_t since_ms);
 
  private:
   friend class PeerStateRegistry;

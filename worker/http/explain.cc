@@ -57,7 +57,8 @@ std::string MethodName(const conf::Upstream& upstream) {
     case Method::kLeastConn:
       return "least_conn";
     case Method::kLeastTime:
-      return upstream.least_time_last_byte ? "least_time last_byte" : "least_time header";
+      return fmt::format("least_time {}{}", upstream.least_time_last_byte ? "last_byte" : "header",
+                         upstream.least_time_inflight ? " inflight" : "");
     case Method::kRandom:
       return "random";
     case Method::kRandomTwoLeastConn:

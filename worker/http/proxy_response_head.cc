@@ -78,7 +78,7 @@ void ProxyExchange::OnHead() {
     RefuseTunnel();
   }
   if (TryOtherPeerForStatus()) return;
-  upstream_->group.Answered(selection_, exchange_.runtime().loop.NowMs());
+  upstream_->group.Answered(selection_, exchange_.runtime().loop.NowMs(), attempt.header_ms);
   response_.Use();
   if (Intercept()) return;
   session_.OnResponseHead(*attempt_.peer());

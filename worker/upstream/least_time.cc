@@ -29,8 +29,16 @@ class LeastTime final : public Balancer {
     const auto every = static_cast<uint64_t>(peer.conf->fail_timeout.count());
     const uint64_t unasked = now_ms - state.checked_ms.load();
     if (unasked > every) time >>= std::min(unasked / (every + 1000), kMostHalvings);
+    time = std::max(time, InflightMs(state, now_ms));
     time = time > kMostMs ? kMostMs : time + kClusterMs - time % kClusterMs;
     return time * (1 + peer.conns());
+  }
+
+  // How long the requests have run on average that are not finished, where they are counted.
+  static uint64_t InflightMs(const shm::PeerState& state, uint64_t now_ms) {
+    const uint64_t requests = state.inflight.load();
+    if (requests == 0) return 0;
+    return now_ms - std::min(now_ms, state.inflight_since_ms.load() / requests);
   }
 
   bool last_byte_;

@@ -213,6 +213,7 @@ Peer* UpstreamGroup::ChooseWithinLimits(PeerSelection& selection, Peer* bound, u
 bool UpstreamGroup::GivesWay(PeerSelection& selection, Peer& peer) {
   if (selection.dry || !peer.is_overbooked()) return false;
   EndOpening(selection);
+  EndInflight(selection);
   states_->DropConn(*peer.state, slot_);
   selection.current = nullptr;
   return true;
@@ -247,6 +248,17 @@ void UpstreamGroup::BeginOpening(PeerSelection& selection, const Peer* bound) {
 void UpstreamGroup::EndOpening(PeerSelection& selection) {
   if (!std::exchange(selection.opening, false)) return;
   shm::PeerStates::DropOpening(*selection.current->state, slot_);
+}
+
+void UpstreamGroup::BeginInflight(PeerSelection& selection, uint64_t now_ms) {
+  if (!conf_.least_time_inflight) return;
+  if (shm::PeerStates::AddInflight(*selection.current->state, slot_, now_ms))
+    selection.inflight_since_ms = now_ms;
+}
+
+void UpstreamGroup::EndInflight(PeerSelection& selection) {
+  const uint64_t since_ms = std::exchange(selection.inflight_since_ms, 0);
+  if (since_ms != 0) shm::PeerStates::DropInflight(*selection.current->state, slot_, since_ms);
 }
 
 void UpstreamGroup::SessionsHeard(PeerSelection& selection) {
@@ -322,6 +334,7 @@ Peer* UpstreamGroup::Account(PeerSelection& selection, Peer* peer, uint64_t now_
   if (now_ms - state.checked_ms.load(kRelaxed) > fail_timeout) {
     state.checked_ms.store(now_ms, kRelaxed);
   }
+  BeginInflight(selection, now_ms);
   return peer;
 }
 
@@ -364,11 +377,15 @@ bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now
   assert(selection.current != nullptr);
   const shm::PeerStates::Guard guard(*states_);
   EndOpening(selection);
+  EndInflight(selection);
   Peer* const peer = std::exchange(selection.current, nullptr);
   states_->DropConn(*peer->state, slot_);
   CountResult(*peer->state, result);
-  Average(peer->state->header_time_ms, result.header_ms);
-  Average(peer->state->response_time_ms, result.response_ms);
+  // Answers that were not used say nothing: a peer that fails quickly is not a quick one.
+  if (outcome == Outcome::kOk) {
+    if (!AveragesHeadsAtOnce(selection)) Average(peer->state->header_time_ms, result.header_ms);
+    Average(peer->state->response_time_ms, result.response_ms);
+  }
   if (outcome == Outcome::kStale) {
     selection.tried.Unset(peer->index);
     BeginMethod(selection);
@@ -386,11 +403,16 @@ bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now
   return false;
 }
 
-void UpstreamGroup::Answered(const PeerSelection& selection, uint64_t now_ms) {
+void UpstreamGroup::Answered(PeerSelection& selection, uint64_t now_ms, int64_t header_ms) {
   Peer& peer = *selection.current;
-  if (peer.state->fails.load(kRelaxed) == 0 || selection.set->single()) return;
+  const bool had_failed = peer.state->fails.load(kRelaxed) != 0;
+  const bool averages = AveragesHeadsAtOnce(selection);
+  if (selection.set->single() || (!had_failed && !averages)) return;
   const shm::PeerStates::Guard guard(*states_);
-  CountSuccess(peer, now_ms);
+  if (had_failed) CountSuccess(peer, now_ms);
+  if (!averages) return;
+  EndInflight(selection);
+  Average(peer.state->header_time_ms, header_ms);
 }
 
 bool UpstreamGroup::CountFailure(Peer& peer, uint64_t now_ms) {

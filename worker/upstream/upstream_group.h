@@ -91,7 +91,8 @@ class UpstreamGroup {
 
   // Its response has begun and is going to be used. It is in service again at once, not only when
   // a response that may be long has ended: other requests of its sessions are to find it.
-  void Answered(const PeerSelection& selection, uint64_t now_ms);
+  // `header_ms` is for least_time, as in AttemptResult.
+  void Answered(PeerSelection& selection, uint64_t now_ms, int64_t header_ms = -1);
   // What its response had to say of sessions has been heard: least_sessions counts the session
   // itself from now on, if there is one.
   void SessionsHeard(PeerSelection& selection);
@@ -131,6 +132,12 @@ class UpstreamGroup {
                                    bool bound_session, uint64_t now_ms);
   void BeginOpening(PeerSelection& selection, const Peer* bound);
   void EndOpening(PeerSelection& selection);
+  void BeginInflight(PeerSelection& selection, uint64_t now_ms);
+  void EndInflight(PeerSelection& selection);
+  // Its time to the head enters the average with the head, as then it is no longer in flight.
+  bool AveragesHeadsAtOnce(const PeerSelection& selection) const {
+    return conf_.least_time_inflight && !conf_.least_time_last_byte && !selection.set->single();
+  }
   bool CountFailure(Peer& peer, uint64_t now_ms);
   void CountSuccess(Peer& peer, uint64_t now_ms);
 

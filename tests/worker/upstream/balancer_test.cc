@@ -138,6 +138,77 @@ TEST(LeastTime, PrefersTheFasterAnswer) {
   EXPECT_EQ(f.Sequence(5), "22222");
 }
 
+TEST(LeastTime, TakesNoQuickFailureForQuickness) {
+  Fixture f(Servers({Server(8081), Server(8082)}, Method::kLeastTime));
+  for (int index : {0, 1}) {
+    for (const Outcome outcome : {Outcome::kOk, Outcome::kNext, Outcome::kNext}) {
+      PeerSelection selection;
+      f.group.Begin(selection);
+      f.group.TryPeer(selection, &f.group.peers()[static_cast<size_t>(index)], f.now);
+      const int64_t quick = index == 0 ? 1 : 100;
+      f.group.Done(selection, outcome, f.now,
+                   {.header_ms = outcome == Outcome::kOk ? (index == 0 ? 120 : 100) : quick});
+    }
+  }
+  EXPECT_EQ(f.group.peers()[0].state->header_time_ms, 120u);
+  EXPECT_EQ(f.Sequence(3), "222");
+}
+
+// Both peers have answered equally fast; then each gets a request, the first one a second earlier.
+struct TwoInFlight {
+  explicit TwoInFlight(bool inflight, bool last_byte = false) : f(With(inflight, last_byte)) {
+    for (int index : {0, 1}) {
+      PeerSelection selection;
+      f.group.Begin(selection);
+      f.group.TryPeer(selection, Peer(index), f.now);
+      f.group.Answered(selection, f.now, 30);
+      f.group.Done(selection, Outcome::kOk, f.now, {.header_ms = 30, .response_ms = 30});
+    }
+    for (int index : {0, 1}) {
+      f.group.Begin(open[index]);
+      f.group.TryPeer(open[index], Peer(index), f.now);
+      f.now += 1000;
+    }
+  }
+  static conf::Upstream With(bool inflight, bool last_byte) {
+    conf::Upstream upstream = Servers({Server(8081), Server(8082)}, Method::kLeastTime);
+    upstream.least_time_inflight = inflight;
+    upstream.least_time_last_byte = last_byte;
+    return upstream;
+  }
+  limpet::worker::Peer* Peer(int index) { return &f.group.peers()[static_cast<size_t>(index)]; }
+
+  Fixture f;
+  PeerSelection open[2];
+};
+
+TEST(LeastTime, InflightCountsUnfinishedRequests) {
+  TwoInFlight without(false);
+  const std::string turns = without.f.Sequence(4);
+  EXPECT_NE(turns.find('1'), std::string::npos);
+  EXPECT_NE(turns.find('2'), std::string::npos);
+  TwoInFlight with(true);
+  EXPECT_EQ(with.f.Sequence(4), "2222");
+  with.f.group.Done(with.open[0], Outcome::kOk, with.f.now, {.header_ms = 30});
+  with.f.now += 1000;
+  EXPECT_EQ(with.f.Sequence(4), "1111");
+  EXPECT_EQ(with.Peer(0)->state->inflight, 0u);
+  EXPECT_EQ(with.Peer(1)->state->inflight, 1u);
+}
+
+TEST(LeastTime, InflightEndsWithTheHeadUnlessTheLastByteCounts) {
+  for (const bool last_byte : {false, true}) {
+    TwoInFlight with(true, last_byte);
+    with.f.group.Answered(with.open[0], with.f.now, 30);
+    EXPECT_EQ(with.Peer(0)->state->inflight, last_byte ? 1u : 0u);
+    EXPECT_EQ(with.f.Sequence(4), last_byte ? "2222" : "1111");
+    with.f.group.Done(with.open[0], Outcome::kOk, with.f.now, {.header_ms = 900});
+    EXPECT_EQ(with.Peer(0)->state->inflight, 0u);
+    // A head that was averaged with its arrival is not averaged twice.
+    EXPECT_EQ(with.Peer(0)->state->header_time_ms, last_byte ? 74u : 30u);
+  }
+}
+
 struct FixedSessions final : SessionCounts {
   uint64_t BoundTo(const Peer& peer) const override { return peer.index == 0 ? 10 : 15; }
 };

@@ -83,6 +83,29 @@ TEST(PeerStates, ConnectionsOfADeadWorkerAreForgotten) {
   EXPECT_EQ((*states)[0].conns, 1u);
 }
 
+TEST(PeerStates, ADeadWorkersRequestsAreNoLongerInFlight) {
+  PeerStateRegistry registry;
+  const auto states =
+      registry.Attach("app", UpstreamGroup::PeerIdentities(Servers({Server(8081), Server(8082)})));
+  shm::PeerState& state = (*states)[0];
+  {
+    const PeerStates::Guard guard(*states);
+    EXPECT_TRUE(PeerStates::AddInflight(state, 3, 1000));
+    EXPECT_TRUE(PeerStates::AddInflight(state, 3, 2000));
+    EXPECT_TRUE(PeerStates::AddInflight(state, 4, 3000));
+  }
+  EXPECT_EQ(state.inflight, 3u);
+  EXPECT_EQ(state.inflight_since_ms, 6000u);
+  EXPECT_TRUE(registry.ForgetWorker(3));
+  EXPECT_EQ(state.inflight, 1u);
+  const PeerStates::Guard guard(*states);
+  PeerStates::DropInflight(state, 3, 1000);  // of the forgotten slot
+  EXPECT_EQ(state.inflight, 1u);
+  PeerStates::DropInflight(state, 4, 3000);
+  EXPECT_EQ(state.inflight, 0u);
+  EXPECT_EQ(state.inflight_since_ms, 0u);  // whatever the loss has left in it
+}
+
 TEST(PeerStates, AWorkerThatDiesInsideTheLockStopsNobody) {
   PeerStateRegistry registry;
   const auto upstream = Servers({Server(8081), Server(8082)});
