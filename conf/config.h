@@ -189,7 +189,7 @@ struct Config {
   bool daemon = true;
   bool master_process = true;
   int worker_processes = 1;
-  bool compatible_nginx = false;      // calls itself nginx: see worker/http/version.h
+  bool compatible_nginx = false;      // calls itself nginx: see worker/http/local/version.h
   std::string pid_path;               // absolute
   std::string user, group;            // empty: not set
   std::string control_path;           // socket of the command line's talk with the master; absolute

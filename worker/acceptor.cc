@@ -9,7 +9,7 @@
 #include <string>
 
 #include "proto/proxy_protocol.h"
-#include "worker/http/connection_log.h"
+#include "worker/http/log/connection_log.h"
 #include "worker/net/plain_transport.h"
 #include "worker/tls/tls_transport.h"
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "worker/accept_share.h"
-#include "worker/http/connection_set.h"
-#include "worker/http/runtime.h"
+#include "worker/http/client/connection_set.h"
+#include "worker/http/exchange/runtime.h"
 #include "worker/net/listener.h"
 #include "worker/tls/tls_context.h"
 #include "worker/tls_contexts.h"

@@ -5,7 +5,7 @@
 
 #include <cstddef>
 
-#include "worker/http/connection_set.h"
+#include "worker/http/client/connection_set.h"
 #include "worker/net/buffer.h"
 #include "worker/net/loop.h"
 

@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "base/clock.h"
-#include "worker/http/upstream_lookup.h"
+#include "worker/http/proxy/upstream_lookup.h"
 #include "worker/ocsp_fetch.h"
 
 namespace limpet::worker {

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "worker/http/runtime.h"
+#include "worker/http/exchange/runtime.h"
 #include "worker/tls_store.h"
 
 namespace limpet::worker {

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "worker/http/runtime.h"
-#include "worker/http/server_names.h"
+#include "worker/http/exchange/runtime.h"
+#include "worker/http/route/server_names.h"
 #include "worker/tls/tls_context.h"
 #include "worker/tls_store.h"
 

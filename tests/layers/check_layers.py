@@ -35,7 +35,7 @@ LIBRARY_HOMES = [
     (r"sodium", ["base"]),
     (r"pcre2", ["conf"]),
     (r"ares", ["worker/upstream"]),
-    (r"nghttp2/", ["worker/http"]),
+    (r"nghttp2/", ["worker/http/client", "tests"]),
     (r"hiredis/", ["worker/sticky"]),
     (r"maxminddb", ["worker/http"]),
     (r"systemd/", ["master"]),

@@ -13,10 +13,10 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/worker/messages.h"
 #include "tests/fuzz/worker/origin.h"
-#include "worker/http/access_log.h"
-#include "worker/http/connection_set.h"
-#include "worker/http/server_names.h"
-#include "worker/http/upstream_runtime.h"
+#include "worker/http/client/connection_set.h"
+#include "worker/http/log/access_log.h"
+#include "worker/http/proxy/upstream_runtime.h"
+#include "worker/http/route/server_names.h"
 #include "worker/net/plain_transport.h"
 
 using namespace limpet;

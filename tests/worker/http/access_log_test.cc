@@ -1,5 +1,5 @@
 // Lines of access logs, and the files they go to.
-#include "worker/http/access_log.h"
+#include "worker/http/log/access_log.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>

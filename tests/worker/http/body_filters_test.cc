@@ -8,9 +8,9 @@
 #include <string>
 
 #include "tests/conf/support.h"
-#include "worker/http/gzip.h"
-#include "worker/http/ranges.h"
-#include "worker/http/sub_filter.h"
+#include "worker/http/filter/gzip.h"
+#include "worker/http/filter/ranges.h"
+#include "worker/http/filter/sub_filter.h"
 
 namespace limpet::worker {
 namespace {

@@ -7,9 +7,9 @@
 #include <fstream>
 
 #include "tests/worker/http/still_clock.h"
-#include "worker/http/access_log.h"
-#include "worker/http/server_names.h"
-#include "worker/http/upstream_runtime.h"
+#include "worker/http/log/access_log.h"
+#include "worker/http/proxy/upstream_runtime.h"
+#include "worker/http/route/server_names.h"
 
 namespace limpet::worker {
 namespace {

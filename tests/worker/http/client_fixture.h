@@ -14,8 +14,8 @@
 #include "shm/counters.h"
 #include "tests/worker/http/held_origin.h"
 #include "tests/worker/http/wire.h"
-#include "worker/http/connection_set.h"
-#include "worker/http/runtime.h"
+#include "worker/http/client/connection_set.h"
+#include "worker/http/exchange/runtime.h"
 
 namespace limpet::worker {
 

@@ -1,4 +1,4 @@
-#include "worker/http/conditional.h"
+#include "worker/http/filter/conditional.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "proto/http1/framing.h"
-#include "worker/http/server_names.h"
+#include "worker/http/route/server_names.h"
 
 namespace limpet::worker {
 

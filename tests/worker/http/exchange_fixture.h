@@ -7,8 +7,8 @@
 
 #include "proto/http1/request_parser.h"
 #include "tests/worker/http/client_fixture.h"
-#include "worker/http/client_stream.h"
-#include "worker/http/exchange.h"
+#include "worker/http/exchange/client_stream.h"
+#include "worker/http/exchange/exchange.h"
 
 namespace limpet::worker {
 

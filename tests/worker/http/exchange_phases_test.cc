@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/worker/http/exchange_fixture.h"
-#include "worker/http/response_writer.h"
+#include "worker/http/exchange/response_writer.h"
 
 namespace limpet::worker {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker/http/expires.h"
+#include "worker/http/filter/expires.h"
 
 #include <gtest/gtest.h>
 

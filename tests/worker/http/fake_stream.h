@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "worker/http/null_stream.h"
+#include "worker/http/exchange/null_stream.h"
 
 namespace limpet::worker {
 

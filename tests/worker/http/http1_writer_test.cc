@@ -1,5 +1,5 @@
 // Heads and chunks as HTTP/1.1 writes them.
-#include "worker/http/http1_writer.h"
+#include "worker/http/client/http1_writer.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "worker/http/mime.h"
+#include "worker/http/local/mime.h"
 
 #include <gtest/gtest.h>
 

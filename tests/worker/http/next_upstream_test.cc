@@ -1,4 +1,4 @@
-#include "worker/http/next_upstream.h"
+#include "worker/http/proxy/next_upstream.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "worker/http/auth_basic.h"
+#include "worker/http/access/auth_basic.h"
 
 namespace limpet::worker {
 namespace {

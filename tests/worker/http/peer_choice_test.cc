@@ -1,4 +1,4 @@
-#include "worker/http/peer_choice.h"
+#include "worker/http/proxy/peer_choice.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // Every event in every state of a proxied exchange: what follows, which deadline runs afterwards,
 // and what the client has got. What is not listed changes nothing.
-#include "worker/http/proxy_exchange.h"
+#include "worker/http/proxy/proxy_exchange.h"
 
 #include <gtest/gtest.h>
 

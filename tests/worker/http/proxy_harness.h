@@ -21,11 +21,11 @@
 #include "tests/conf/support.h"
 #include "tests/worker/http/fake_stream.h"
 #include "tests/worker/http/fake_transport.h"
-#include "worker/http/access_log.h"
-#include "worker/http/exchange.h"
-#include "worker/http/proxy_exchange.h"
-#include "worker/http/server_names.h"
-#include "worker/http/upstream_runtime.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/log/access_log.h"
+#include "worker/http/proxy/proxy_exchange.h"
+#include "worker/http/proxy/upstream_runtime.h"
+#include "worker/http/route/server_names.h"
 
 namespace limpet::worker {
 

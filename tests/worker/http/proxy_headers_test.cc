@@ -1,4 +1,4 @@
-#include "worker/http/proxy_headers.h"
+#include "worker/http/proxy/proxy_headers.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "worker/http/proxy_rewrite.h"
+#include "worker/http/proxy/proxy_rewrite.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "worker/http/proxy_states.h"
+#include "worker/http/proxy/proxy_states.h"
 
 #include <gtest/gtest.h>
 

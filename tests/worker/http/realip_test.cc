@@ -1,4 +1,4 @@
-#include "worker/http/realip.h"
+#include "worker/http/access/realip.h"
 
 #include <gtest/gtest.h>
 

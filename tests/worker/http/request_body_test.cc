@@ -1,5 +1,5 @@
 // RequestBody: kept in memory or in a file, passed on, thrown away, shared.
-#include "worker/http/request_body.h"
+#include "worker/http/exchange/request_body.h"
 
 #include <fmt/core.h>
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-#include "worker/http/response_pace.h"
+#include "worker/http/proxy/response_pace.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // ResponseWriter: how the client finds a body's end, which fields go out, and the order of filters.
-#include "worker/http/response_writer.h"
+#include "worker/http/exchange/response_writer.h"
 
 #include <fmt/core.h>
 #include <gmock/gmock.h>

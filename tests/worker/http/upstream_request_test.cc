@@ -1,4 +1,4 @@
-#include "worker/http/upstream_request.h"
+#include "worker/http/proxy/upstream_request.h"
 
 #include <gtest/gtest.h>
 

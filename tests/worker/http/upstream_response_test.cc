@@ -1,4 +1,4 @@
-#include "worker/http/upstream_response.h"
+#include "worker/http/proxy/upstream_response.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "worker/http/url_groups.h"
+#include "worker/http/proxy/url_groups.h"
 
 #include <gtest/gtest.h>
 

@@ -3,9 +3,9 @@
 
 #include <list>
 
-#include "worker/http/field_join.h"
-#include "worker/http/limit_req.h"
-#include "worker/http/trace_text.h"
+#include "worker/http/access/limit_req.h"
+#include "worker/http/proxy/trace_text.h"
+#include "worker/http/variables/field_join.h"
 
 namespace limpet::worker {
 namespace {

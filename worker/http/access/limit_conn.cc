@@ -1,0 +1,75 @@
+// limit_conn: how many requests of one key may be under way at a time.
+#include "shm/limit_conn_table.h"
+#include "worker/http/exchange/features.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr size_t kMaxKey = 255;  // nginx's
+
+using Verdict = shm::LimitConnTable::Verdict;
+
+struct Counted {
+  shm::LimitConnTable* table;
+  Digest128 key;
+};
+
+void GiveBack(const std::vector<Counted>& places, int slot) {
+  for (const Counted& place : places) place.table->Release(place.key, slot);
+}
+
+std::optional<std::string_view> KeyOf(Exchange& exchange, const conf::LimitConnZone& zone) {
+  const std::string_view key = exchange.Evaluate(zone.key);
+  if (key.empty()) return std::nullopt;
+  if (key.size() <= kMaxKey) return key;
+  exchange.Log(LogLevel::kError,
+               fmt::format("the value of the \"{}\" key is more than {} bytes: \"{}\"",
+                           zone.key.source(), kMaxKey, key));
+  return std::nullopt;
+}
+
+Step Reject(Exchange& exchange, const conf::LimitConnSettings& settings, Verdict verdict,
+            std::string_view zone) {
+  if (verdict == Verdict::kTableFull) {
+    exchange.Log(LogLevel::kError, fmt::format("no room left in limit_conn_zone \"{}\"", zone));
+  } else if (exchange.LogEnabled(settings.log_level)) {
+    exchange.Log(settings.log_level, fmt::format("limiting connections{} by zone \"{}\"",
+                                                 settings.dry_run ? ", dry run," : "", zone));
+  }
+  exchange.limit_conn_status = settings.dry_run ? "REJECTED_DRY_RUN" : "REJECTED";
+  if (settings.dry_run) return Step::kNext;
+  exchange.Finish(settings.status);
+  return Step::kDone;
+}
+
+}  // namespace
+
+Step LimitConnStep(Exchange& exchange) {
+  const conf::LimitConnSettings& settings = exchange.location().access.limit_conn;
+  // A request counts once: not again after an internal redirect.
+  if (settings.limits.empty() || !exchange.limit_conn_status.empty()) return Step::kNext;
+  Runtime& runtime = exchange.runtime();
+  const int slot = runtime.slot;
+  std::vector<Counted> taken;
+  for (const conf::LimitConn& limit : settings.limits) {
+    const auto zone_index = static_cast<size_t>(limit.zone);
+    const conf::LimitConnZone& zone = runtime.http.limit_conn_zones[zone_index];
+    const auto key = KeyOf(exchange, zone);
+    if (!key) continue;
+    exchange.limit_conn_status = "PASSED";
+    shm::LimitConnTable* const table = runtime.limit_conn[zone_index];
+    const Counted place{table, table->KeyOf(*key)};
+    const Verdict verdict = table->Take(place.key, limit.connections, slot);
+    if (verdict != Verdict::kTaken) {
+      GiveBack(taken, slot);  // who is refused by one zone does not count in the others
+      return Reject(exchange, settings, verdict, zone.name);
+    }
+    taken.push_back(place);
+  }
+  if (!taken.empty()) {
+    exchange.AtEnd([places = std::move(taken), slot] { GiveBack(places, slot); });
+  }
+  return Step::kNext;
+}
+
+}  // namespace limpet::worker

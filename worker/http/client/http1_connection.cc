@@ -1,0 +1,483 @@
+#include "worker/http/client/http1_connection.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+
+#include "base/text.h"
+#include "worker/http/client/connection_set.h"
+#include "worker/http/client/http2_connection.h"
+#include "worker/http/exchange/response_writer.h"
+#include "worker/http/filter/browsers.h"
+#include "worker/http/log/connection_log.h"
+#include "worker/http/route/server_names.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr uint64_t kLastRequestMs = 1000;  // for one more request, in a worker that ends
+
+// Browsers of old that do not survive a kept connection (keepalive_disable).
+bool KeepAliveDisabled(const conf::ClientSettings& conf, const Request& request) {
+  constexpr uint32_t kMsie6 = 1, kSafari = 2;
+  if (conf.keepalive_disable == 0) return false;
+  const proto::Header* agent = request.headers().Find(proto::HeaderId::kUserAgent);
+  if (agent == nullptr) return false;
+  const std::string_view text = agent->value;
+  if ((conf.keepalive_disable & kMsie6) != 0 && request.method == proto::Method::kPost &&
+      IsOldMsie(text))
+    return true;
+  return (conf.keepalive_disable & kSafari) != 0 &&
+         text.find("Safari/") != std::string_view::npos &&
+         text.find("Mac OS X") != std::string_view::npos &&
+         text.find("Chrome/") == std::string_view::npos;
+}
+
+std::string_view UnparsedHead(const BlockRef& block, size_t begin, size_t end) {
+  return block ? std::string_view(block.data() + begin, end - begin) : std::string_view();
+}
+
+// What a connection without a whole head was doing, for error lines.
+std::string_view WhileReading(std::string_view head) {
+  if (head.empty()) return " while waiting for request";
+  return head.find('\n') == std::string_view::npos ? " while reading client request line"
+                                                   : " while reading client request headers";
+}
+
+// The client has closed between two requests or within a head.
+void LogClosed(const Runtime& runtime, const ClientInfo& info, std::string_view head) {
+  if (head.empty() && info.requests > 0) {
+    const Log& log = ConnectionLog(runtime, info);
+    if (!log.Enabled(LogLevel::kInfo)) return;
+    return log.Write(LogLevel::kInfo, info.number,
+                     fmt::format("client {} closed keepalive connection", info.remote_host));
+  }
+  LogConnection(runtime, info, LogLevel::kInfo,
+                fmt::format("client {}closed connection{}", head.empty() ? "" : "prematurely ",
+                            WhileReading(head)));
+}
+
+}  // namespace
+
+// --- State ---
+
+struct Http1Connection::StateRow {
+  State state;
+  std::string_view name;
+  uint8_t follows;  // bits of the states it may come after
+  bool reads;       // in an exchange: while the body is wanted
+  bool gives_way;   // its place may be taken by another connection
+  std::atomic<int64_t> shm::WorkerCounters::*gauge;
+  uint64_t (Http1Connection::*deadline_ms)() const;  // from entering on; null: none
+};
+
+namespace {
+constexpr uint8_t kAnyState = 0xFF;
+template <class... States>
+constexpr uint8_t Bits(States... states) {
+  return static_cast<uint8_t>(((1u << static_cast<unsigned>(states)) | ...));
+}
+}  // namespace
+
+const Http1Connection::StateRow Http1Connection::kStates[] = {
+    {State::kKept, "kept", Bits(State::kAnswered, State::kDrain), true, false,
+     &shm::WorkerCounters::waiting, &Http1Connection::KeptMs},
+    {State::kIdle, "idle",
+     Bits(State::kIdle, State::kKept, State::kHead, State::kAnswered, State::kDrain), true, true,
+     &shm::WorkerCounters::waiting, &Http1Connection::IdleMs},
+    {State::kHead, "reading head", Bits(State::kIdle, State::kKept), true, false,
+     &shm::WorkerCounters::reading, &Http1Connection::HeadMs},
+    {State::kExchange, "exchange", Bits(State::kIdle, State::kKept, State::kHead), false, false,
+     &shm::WorkerCounters::writing, nullptr},
+    {State::kAnswered, "answered", Bits(State::kExchange), false, false,
+     &shm::WorkerCounters::writing, nullptr},
+    {State::kDrain, "draining body", Bits(State::kAnswered), true, false, nullptr,
+     &Http1Connection::LingerMs},
+    {State::kLinger, "lingering", Bits(State::kAnswered), true, true, nullptr,
+     &Http1Connection::LingerMs},
+    {State::kClosed, "closed", kAnyState, false, false, nullptr, nullptr},
+};
+
+void Http1Connection::Enter(State next) {
+  const StateRow& row = kStates[static_cast<size_t>(next)];
+  assert(row.state == next && (row.follows & Bits(state_)) != 0);
+  CountState(state_, next);
+  const bool goes_on = next == State::kAnswered;  // with the body, as far as it is wanted
+  state_ = next;
+  transport_.SetIdle(row.gives_way);
+  if (goes_on) return;
+  if (transport_.wants_read() != row.reads) transport_.WantRead(row.reads);
+  ArmDeadline();
+}
+
+void Http1Connection::ArmDeadline() {
+  const StateRow& row = kStates[static_cast<size_t>(state_)];
+  if (row.deadline_ms == nullptr) return connection_.timer().Disarm();
+  connection_.timer().Arm((this->*row.deadline_ms)());
+}
+
+// Only this worker writes these counters: no read-modify-write is needed.
+void Http1Connection::CountState(State from, State to) {
+  const auto add = [this](State state, int64_t change) {
+    const auto gauge = kStates[static_cast<size_t>(state)].gauge;
+    if (gauge == nullptr) return;
+    std::atomic<int64_t>& value = runtime_.own_counters.*gauge;
+    value.store(value.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+  };
+  add(from, -1);
+  add(to, 1);
+}
+
+uint64_t Http1Connection::HeadMs() const {
+  return Ms(info_.listen->default_server->head.client_header_timeout);
+}
+
+// keepalive_min_timeout: so long a connection is kept, whoever needs its place.
+uint64_t Http1Connection::SafeMs() const {
+  if (last_settings_ == nullptr) return 0;
+  return std::min(Ms(last_settings_->keepalive_min_timeout),
+                  Ms(last_settings_->keepalive_timeout));
+}
+
+uint64_t Http1Connection::KeptMs() const { return SafeMs(); }
+
+// What is left: the time begins with the end of the last exchange.
+uint64_t Http1Connection::IdleMs() const {
+  if (info_.requests == 0) return HeadMs();
+  uint64_t wait_ms = Ms(last_settings_->keepalive_timeout);
+  if (connection_.stopping()) wait_ms = std::min(wait_ms, std::max(kLastRequestMs, SafeMs()));
+  const uint64_t idle_ms = runtime_.loop.NowMs() - idle_since_ms_;
+  return wait_ms > idle_ms ? wait_ms - idle_ms : 1;
+}
+
+uint64_t Http1Connection::LingerMs() const { return Ms(last_settings_->lingering_timeout); }
+
+const conf::ClientSettings& Http1Connection::settings() const {
+  return exchange_ != nullptr ? exchange_->location().client
+                              : info_.listen->default_server->root->client;
+}
+
+Http1Connection::Http1Connection(ClientConnection& connection)
+    : connection_(connection),
+      runtime_(connection.runtime()),
+      transport_(connection.transport()),
+      info_(connection.info()),
+      send_timer_(runtime_.loop, Callback::To<&Http1Connection::OnSendTimeout>(this)),
+      rate_timer_(runtime_.loop, Callback::To<&Http1Connection::OnWritable>(this)),
+      process_(runtime_.loop, Callback::To<&Http1Connection::ProcessInput>(this)),
+      out_(runtime_.blocks) {}
+
+Http1Connection::~Http1Connection() = default;
+
+void Http1Connection::Start() {
+  runtime_.own_counters.waiting.fetch_add(1, std::memory_order_relaxed);
+  Enter(State::kIdle);
+}
+
+void Http1Connection::OnPlaceNeeded() {
+  if (state_ == State::kIdle && transport_.HasUnread()) return;  // its request has come
+  Close(false);
+}
+
+// A client that has just been answered may be sending its next request: closing now would fail it.
+// So a busy connection gets a moment for one more, which is answered with `Connection: close`.
+void Http1Connection::CloseWhenIdle() {
+  promised_ = IsServing() && exchange_->writer().head_sent();
+  if (!IsIdle() || info_.requests == 0 || buffered() > 0) return;
+  const uint64_t idle_ms = runtime_.loop.NowMs() - idle_since_ms_;
+  if (idle_ms > std::max(kLastRequestMs, SafeMs())) return CloseIdle();
+  ArmDeadline();
+}
+
+// What has come since the loop last looked is answered, too.
+void Http1Connection::CloseIdle() {
+  ReadHead();
+  if (IsIdle() && buffered() == 0) Close(false);
+}
+
+void Http1Connection::CloseNow() {
+  if (state_ == State::kExchange) exchange_->Abandon(499);
+  Close(false);  // an answer that the client does not take is over for the exchange
+}
+
+// The transport is closed at once; the rest goes when no frame of ours is on the stack.
+void Http1Connection::Close(bool reset) {
+  if (state_ == State::kClosed) return;
+  Enter(State::kClosed);
+  send_timer_.Disarm();
+  rate_timer_.Disarm();
+  connection_.Close(reset);
+  process_.Schedule();
+}
+
+// --- Heads ---
+
+void Http1Connection::OnReadable() {
+  switch (state_) {
+    case State::kKept:
+    case State::kIdle:
+    case State::kHead:
+      return ReadHead();
+    case State::kExchange:
+    case State::kAnswered:
+      return ReadBody();
+    case State::kDrain:
+    case State::kLinger:
+      return ReadAndDrop();
+    case State::kClosed:
+      return;
+  }
+}
+
+bool Http1Connection::GrowBlock() {
+  const size_t used = buffered();
+  BlockSize next = BlockSize::k4K;
+  if (block_) {
+    if (block_.capacity() >= Bytes(BlockSize::k256K) / 2) return false;
+    next = block_.capacity() < 5000    ? BlockSize::k16K
+           : block_.capacity() < 20000 ? BlockSize::k64K
+                                       : BlockSize::k256K;
+  }
+  BlockRef larger = runtime_.blocks.Get(next);
+  if (used > 0) std::memcpy(larger.data(), block_.data() + begin_, used);
+  block_ = std::move(larger);
+  begin_ = 0;
+  end_ = used;
+  return true;
+}
+
+void Http1Connection::ReadHead() {
+  if ((!block_ || end_ == block_.capacity()) && !GrowBlock())
+    return RefuseHead({494, "client sent too long header", {}});
+  size_t n = 0;
+  switch (transport_.Read(block_.data() + end_, block_.capacity() - end_, &n)) {
+    case Io::kOk:
+      end_ += n;
+      return ProcessInput();
+    case Io::kWouldBlock:
+      if (buffered() == 0) block_.Reset();
+      // It was something, but no request: a part of a TLS record.
+      if (state_ == State::kIdle) transport_.SetIdle(true);
+      return;
+    case Io::kEof:
+    case Io::kError:
+      if (state_ == State::kHead)
+        return RefuseHead({400, "client prematurely closed connection", {}}, true);
+      LogClosed(runtime_, info_, UnparsedHead(block_, begin_, end_));
+      return Close(false);
+  }
+}
+
+// Ends what has ended and starts what has come; also run from the loop, when an exchange has
+// finished on its own.
+void Http1Connection::ProcessInput() {
+  for (;;) {
+    if (state_ == State::kClosed) {
+      if (exchange_ != nullptr) EndExchange();
+      connection_.set().ReturnReader(std::move(reader_));
+      return connection_.End();
+    }
+    if (state_ == State::kExchange) return;
+    if (state_ == State::kAnswered) {
+      if (!out_.empty()) return;
+      EndExchange();
+      NextRequest();
+      continue;
+    }
+    if ((!IsIdle() && state_ != State::kHead) || buffered() == 0) return;
+    if (SwitchesProtocol() || !ParseHead()) return;
+  }
+}
+
+// HTTP/2 with prior knowledge: what has come is its preface, or may become it (RFC 9113 3.3).
+bool Http1Connection::SwitchesProtocol() {
+  if (info_.requests > 0 || !SpeaksHttp2InPlain(info_)) return false;
+  switch (MatchPreface({block_.data() + begin_, buffered()})) {
+    case Preface::kNo:
+      return false;
+    case Preface::kMaybe:
+      if (IsIdle()) StartHead();
+      return true;
+    case Preface::kYes:
+      break;
+  }
+  const std::string_view unread(block_.data() + begin_, buffered());
+  Enter(State::kClosed);
+  connection_.set().ReturnReader(std::move(reader_));
+  connection_.SpeakHttp2({std::move(block_), unread});
+  return true;
+}
+
+void Http1Connection::StartHead() {
+  Enter(State::kHead);
+  if (reader_ == nullptr) reader_ = connection_.set().TakeReader();
+  reader_->parser.Reset();
+}
+
+// True if something was started or closed; false if more bytes are needed.
+bool Http1Connection::ParseHead() {
+  if (IsIdle()) StartHead();
+  const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
+  const proto::HeadLimits& limits = runtime_.names[index]->head_limits();
+  switch (reader_->parser.Parse(block_.data() + begin_, buffered(), limits)) {
+    case proto::HeadStatus::kIncomplete:
+      if (!reader_->parser.started()) {  // only empty lines so far
+        Enter(State::kIdle);
+      }
+      return false;
+    case proto::HeadStatus::kError:
+      RefuseHead(reader_->parser.error());
+      return true;
+    case proto::HeadStatus::kComplete:
+      StartExchange();
+      return true;
+  }
+  return false;
+}
+
+// `silent`: the rest of the head will not come. Nobody is answered, but the log has its line.
+void Http1Connection::RefuseHead(const proto::HeadError& error, bool silent) {
+  if (reader_ == nullptr) reader_ = connection_.set().TakeReader();
+  if (silent) reader_->parser.GiveUp(block_.data() + begin_, buffered());
+  ++info_.requests;
+  exchange_ = connection_.set().TakeExchange();
+  framing_ = {};
+  body_ = Body::kDone;
+  continue_ = Continue::kNotAsked;
+  keep_alive_ = false;
+  BeginResponse();
+  runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
+  Enter(State::kExchange);
+  exchange_->StartRefused(*this, reader_->parser.head(), error, silent);
+}
+
+void Http1Connection::StartExchange() {
+  const proto::RequestHead& head = reader_->parser.head();
+  ++info_.requests;
+  begin_ += reader_->parser.consumed();
+  framing_ = proto::RequestFraming(head);
+  body_remaining_ = framing_.length;
+  body_received_ = 0;
+  const bool has_body = framing_.ok() && framing_.kind != proto::BodyKind::kNone;
+  body_ = has_body ? Body::kHeld : Body::kDone;
+  body_comes_fast_ = false;
+  const proto::Header* expect = head.headers.Find(proto::HeaderId::kExpect);
+  const bool announces_body = has_body || head.headers.Has(proto::HeaderId::kContentLength);
+  const bool asks = announces_body && head.is_http11() && expect != nullptr &&
+                    EqualsIgnoreCase(expect->value, "100-continue");
+  continue_ = asks ? Continue::kAsked : Continue::kNotAsked;
+  if (framing_.kind == proto::BodyKind::kChunked) reader_->decoder.Reset();
+  keep_alive_ = head.keep_alive();
+  BeginResponse();
+  runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
+  if (reader_->parser.ignored_lines() != 0) {  // why a header did not get through: one line is told
+    LogConnection(runtime_, info_, LogLevel::kInfo,
+                  fmt::format("client sent invalid header line: \"{}\" while reading client "
+                              "request headers",
+                              reader_->parser.first_ignored_line()));
+  }
+  exchange_ = connection_.set().TakeExchange();
+  Enter(State::kExchange);
+  exchange_->request().pipelined = pipelined_;
+  exchange_->Start(*this, head, framing_, reader_->parser.consumed() - reader_->parser.skipped());
+}
+
+bool Http1Connection::keep_alive() const {
+  if (!keep_alive_ || IsTunnel()) return false;
+  if (connection_.stopping() && !promised_) return false;
+  if (continue_ == Continue::kAsked && body_ != Body::kDone)
+    return false;  // whether the body comes is unknown
+  const conf::ClientSettings& conf = settings();
+  if (conf.keepalive_timeout.count() == 0 ||
+      info_.requests >= static_cast<uint64_t>(conf.keepalive_requests))
+    return false;
+  if (KeepAliveDisabled(conf, exchange_->request())) return false;
+  return runtime_.loop.NowMs() - info_.started_ms <= Ms(conf.keepalive_time);
+}
+
+// --- Ends ---
+
+void Http1Connection::OnHangup() {
+  if (state_ == State::kAnswered && !out_.empty()) return Close(false);  // nobody reads the rest
+  if (state_ == State::kExchange) exchange_->OnClientGone();
+  if (state_ == State::kDrain) Close(false);
+}
+
+void Http1Connection::EndExchange() {
+  send_timer_.Disarm();
+  rate_timer_.Disarm();
+  if (state_ != State::kClosed) keep_alive_ = keep_alive();
+  last_settings_ = &settings();
+  body_block_.Release();
+  exchange_->Reset();
+  connection_.set().ReturnExchange(std::move(exchange_));
+}
+
+// The response has gone out: goes on with the next request, or closes without losing its last
+// bytes.
+void Http1Connection::NextRequest() {
+  if (!keep_alive_) return Linger();
+  if (body_ != Body::kDone) return Drain();
+  pipelined_ = buffered() > 0;
+  BeginHead();
+}
+
+void Http1Connection::BeginHead() {
+  if (next_block_) {
+    block_ = std::exchange(next_block_, {});
+    begin_ = next_begin_;
+    end_ = next_end_;
+  }
+  const size_t left = buffered();
+  if (left == 0) {
+    begin_ = end_ = 0;
+    block_.Reset();
+    connection_.set().ReturnReader(std::move(reader_));
+  } else if (begin_ > 0) {
+    if (!block_.unique()) {
+      BlockRef fresh = runtime_.blocks.Get(left <= 4000    ? BlockSize::k4K
+                                           : left <= 16000 ? BlockSize::k16K
+                                           : left <= 65000 ? BlockSize::k64K
+                                                           : BlockSize::k256K);
+      std::memcpy(fresh.data(), block_.data() + begin_, left);
+      block_ = std::move(fresh);
+    } else {
+      std::memmove(block_.data(), block_.data() + begin_, left);
+    }
+    begin_ = 0;
+    end_ = left;
+  }
+  idle_since_ms_ = runtime_.loop.NowMs();
+  promised_ = false;
+  Enter(SafeMs() > 0 ? State::kKept : State::kIdle);
+}
+
+void Http1Connection::OnTimer() {
+  switch (state_) {
+    case State::kExchange:
+    case State::kAnswered:
+      exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
+      return exchange_->OnBodyError(408);
+    case State::kHead:
+      if (info_.listen->default_server->root->client.reset_timedout_connection)
+        transport_.SetReset();
+      return RefuseHead({408, "client timed out (110: Connection timed out)", {}}, true);
+    case State::kKept:
+      return Enter(State::kIdle);
+    case State::kIdle:
+      if (connection_.stopping() && info_.requests > 0) return CloseIdle();
+      if (info_.requests == 0) {
+        LogConnection(runtime_, info_, LogLevel::kInfo,
+                      fmt::format("client timed out{}{}", ErrnoText(ETIMEDOUT),
+                                  WhileReading(UnparsedHead(block_, begin_, end_))));
+      }
+      return Close(false);
+    case State::kDrain:
+    case State::kLinger:
+    case State::kClosed:
+      return Close(false);
+  }
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,182 @@
+// HTTP/1 on a client's connection: reads heads and bodies, runs one exchange at a time, writes
+// responses, keeps the connection or closes it gently. Requests that came pipelined wait in the
+// block until the one before has been answered.
+//
+// Each state has a row in http1_connection.cc: what it may follow, whether it reads, how it is
+// counted, whether it gives way to others, and its deadline. Enter() is the only door.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "proto/http1/framing.h"
+#include "worker/http/client/client_connection.h"
+#include "worker/http/exchange/client_stream.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/net/output_queue.h"
+
+namespace limpet::worker {
+
+struct RequestReader;
+
+class Http1Connection final : public ClientSession, public ClientStream {
+ public:
+  explicit Http1Connection(ClientConnection& connection);
+  ~Http1Connection() override;
+
+  // ClientSession
+  void Start() override;
+  void CloseWhenIdle() override;
+  void CloseNow() override;
+  void OnTimer() override;
+
+  // ClientStream
+  const ClientInfo& client() const override { return info_; }
+  void WantBody(bool wanted) override;
+  bool DropBufferedBody() override;
+  void SendContinue() override;
+  void SendInterim(int status, const proto::HeaderList& fields) override;
+  void SendHead(const ResponseHead& head) override;
+  void Write(BlockRef block, std::string_view bytes) override;
+  void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
+  bool can_splice() const override { return transport_.can_splice(); }
+  void WritePipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size) override {
+    out_.AppendPipe(std::move(read_end), size);
+  }
+  void WriteEnd(const proto::HeaderList& trailers) override;
+  bool has_unsent() const override { return !out_.empty(); }
+  uint64_t unsent_memory() const override { return out_.memory(); }
+  bool blocked() const override { return blocked_; }
+  void SetNoDelay(bool on) override { transport_.SetNoDelay(on); }
+  void Flush() override;
+  void LastForClient() override { keep_alive_ = false; }
+  bool keep_alive() const override;
+  void FinishResponse() override;
+  void BreakResponse() override;
+  void Abort(bool reset) override;
+  uint64_t bytes_sent() const override { return out_.sent() - sent_before_; }
+  uint64_t head_bytes() const override { return head_bytes_; }
+  const TlsTransport* tls() const override { return connection_.tls(); }
+  bool TcpInfo(tcp_info* out) const override;
+  void StartTunnel() override;
+
+ private:
+  enum class State : uint8_t {
+    kKept,      // between requests, and no place for others yet (keepalive_min_timeout)
+    kIdle,      // between requests: nothing of the next one has come
+    kHead,      // reading a request head
+    kExchange,  // a request is being served; its body may be read
+    kAnswered,  // its response is queued to the end
+    kDrain,     // sent; the rest of the body is read and thrown away, then the next request
+    kLinger,  // answered for the last time: what the client still sends is thrown away for a while
+              // (RFC 9112 9.6)
+    kClosed,
+  };
+  struct StateRow;
+  static const StateRow kStates[];
+
+  // Of the request body: what of it is to come.
+  enum class Body : uint8_t { kDone, kHeld, kWanted };
+  enum class Continue : uint8_t { kNotAsked, kAsked, kSent };
+
+  // TransportHandler
+  void OnReadable() override;
+  void OnWritable() override;
+  void OnHangup() override;
+  void OnPlaceNeeded() override;
+
+  void Enter(State next);
+  void CountState(State from, State to);
+  void ArmDeadline();
+  uint64_t HeadMs() const;
+  uint64_t KeptMs() const;
+  uint64_t IdleMs() const;
+  uint64_t LingerMs() const;
+  bool IsIdle() const { return state_ == State::kIdle || state_ == State::kKept; }
+  bool IsServing() const { return state_ == State::kExchange || state_ == State::kAnswered; }
+  bool IsTunnel() const { return framing_.kind == proto::BodyKind::kTunnel; }
+  uint64_t SafeMs() const;
+
+  void CloseIdle();
+  void BeginHead();
+  void ReadHead();
+  bool GrowBlock();
+  void ProcessInput();
+  bool SwitchesProtocol();
+  void StartHead();
+  bool ParseHead();
+  void StartExchange();
+  [[gnu::cold]] void RefuseHead(const proto::HeadError& error, bool silent = false);
+  void BeginResponse();
+
+  void ReadBody();
+  BlockSize BodyBlock() const;
+  void TakeBody(Slice read);
+  void DeliverBuffered();
+  size_t ConsumeBody(const BlockRef& block, std::string_view bytes);
+  size_t ConsumeChunked(const BlockRef& block, std::string_view bytes);
+  bool RefusesBody(uint64_t more);
+  bool Hand(const BlockRef& block, std::string_view bytes);
+  void BodyEnded();
+  void UpdateReading();
+
+  void OnWriteError();
+  void EndExchange();
+  void NextRequest();
+  void Drain();
+  size_t DropBody(std::string_view bytes);
+  void Linger();
+  void ReadAndDrop();
+  uint64_t SendBudget();
+  void OnSendTimeout();
+  void Close(bool reset);
+  size_t buffered() const { return end_ - begin_; }
+  const conf::ClientSettings& settings() const;
+
+  ClientConnection& connection_;
+  Runtime& runtime_;
+  Transport& transport_;
+  ClientInfo& info_;
+  State state_ = State::kIdle;
+  Timer send_timer_;  // the client takes nothing
+  Timer rate_timer_;
+  Deferred process_;
+
+  BlockRef
+      block_;  // unparsed bytes: [begin_, end_); views of the running exchange's head point into it
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  BlockRef next_block_;  // the start of a pipelined request that came behind a chunked body,
+                         // [next_begin_, next_end_)
+  size_t next_begin_ = 0;
+  size_t next_end_ = 0;
+  std::unique_ptr<RequestReader> reader_;  // from the first byte of a head to the end of the body
+  std::unique_ptr<Exchange> exchange_;
+
+  // Of the response.
+  OutputQueue out_;
+  uint64_t sent_before_ = 0;
+  uint64_t head_bytes_ = 0;
+  bool chunks_ = false;  // its body goes out in chunks
+  bool keep_alive_ = false;
+  bool blocked_ = false;
+  bool promised_ = false;  // it said keep-alive before the worker was to end
+
+  // Of the request body.
+  ReadBlock body_block_;
+  proto::Framing framing_;
+  uint64_t body_remaining_ = 0;
+  uint64_t body_received_ = 0;
+  Body body_ = Body::kDone;
+  Continue continue_ = Continue::kNotAsked;
+  bool body_comes_fast_ = false;
+  bool delivering_ = false;
+
+  bool pipelined_ = false;  // the next request came together with the one before it
+  uint64_t idle_since_ms_ = 0;
+  uint64_t linger_until_ms_ = 0;
+  const conf::ClientSettings* last_settings_ = nullptr;  // of the location that answered last
+};
+
+}  // namespace limpet::worker

@@ -1,0 +1,133 @@
+// The response's way to the client of an HTTP/1 connection: as fast as it takes it, or as it may.
+#include <netinet/tcp.h>
+
+#include <cerrno>
+
+#include "worker/http/client/connection_set.h"
+#include "worker/http/client/http1_connection.h"
+#include "worker/http/client/http1_writer.h"
+#include "worker/http/filter/limit_rate.h"
+
+namespace limpet::worker {
+
+void Http1Connection::BeginResponse() {
+  sent_before_ = out_.sent();
+  head_bytes_ = 0;
+  chunks_ = false;
+}
+
+void Http1Connection::SendInterim(int status, const proto::HeaderList& fields) {
+  const uint64_t before = out_.size();
+  http1::WriteInterim(status, fields, &out_);
+  sent_before_ += out_.size() - before;  // no part of the response
+  Flush();
+}
+
+void Http1Connection::SendHead(const ResponseHead& head) {
+  if (exchange_->request().head->is_http09()) return LastForClient();
+  const uint64_t before = out_.size();
+  http1::WriteHead(head, keep_alive(), &out_);
+  head_bytes_ = out_.size() - before;
+  chunks_ = head.chunked;
+}
+
+void Http1Connection::Write(BlockRef block, std::string_view bytes) {
+  if (chunks_) http1::BeginChunk(bytes.size(), &out_);
+  if (block) {
+    const auto offset = static_cast<size_t>(bytes.data() - block.data());
+    out_.AppendBlock(std::move(block), offset, bytes.size());
+  } else {
+    out_.Append(bytes);
+  }
+  if (chunks_) http1::EndChunk(&out_);
+}
+
+void Http1Connection::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
+  if (chunks_) http1::BeginChunk(size, &out_);
+  out_.AppendFile(std::move(file), offset, size);
+  if (chunks_) http1::EndChunk(&out_);
+}
+
+void Http1Connection::WriteEnd(const proto::HeaderList& trailers) {
+  if (chunks_) http1::WriteLastChunk(trailers, &out_);
+}
+
+uint64_t Http1Connection::SendBudget() {
+  const uint64_t rate = exchange_ != nullptr && !IsTunnel() ? ClientRate(*exchange_) : 0;
+  if (rate == 0) return UINT64_MAX;
+  const uint64_t elapsed_ms = runtime_.loop.NowMs() - exchange_->request().started_ms;
+  return RateAllowance(rate, ClientRateAfter(*exchange_), elapsed_ms, bytes_sent());
+}
+
+void Http1Connection::Flush() {
+  if (state_ == State::kClosed || out_.empty()) return;
+  const uint64_t budget = SendBudget();
+  if (budget == 0) {
+    blocked_ = true;
+    return rate_timer_.Arm(100);
+  }
+  switch (out_.Flush(transport_, false, budget)) {
+    case FlushResult::kDrained:
+      blocked_ = false;
+      send_timer_.Disarm();
+      if (state_ == State::kAnswered) process_.Schedule();
+      return;
+    case FlushResult::kBlocked:
+      blocked_ = true;
+      if (out_.stopped_by_budget()) {
+        rate_timer_.Arm(100);
+        return;
+      }
+      transport_.WantWrite(true);
+      send_timer_.Arm(settings().send_timeout);
+      return;
+    case FlushResult::kError:
+      return OnWriteError();
+  }
+}
+
+void Http1Connection::OnWriteError() {
+  out_.Clear();
+  keep_alive_ = false;
+  if (state_ != State::kExchange) return Close(false);
+  exchange_->OnClientGone();
+  if (state_ == State::kExchange)
+    blocked_ = false;  // proxy_ignore_client_abort: the peer is heard to its end
+}
+
+void Http1Connection::OnWritable() {
+  Flush();
+  if (state_ == State::kExchange && out_.memory() == 0) exchange_->OnOutputDrained();
+}
+
+void Http1Connection::OnSendTimeout() {
+  if (exchange_ != nullptr)
+    exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
+  if (settings().reset_timedout_connection) transport_.SetReset();
+  if (state_ == State::kExchange) exchange_->Abandon(408);
+  Close(false);
+}
+
+void Http1Connection::FinishResponse() {
+  if (state_ == State::kClosed) return;
+  Enter(State::kAnswered);
+  Flush();
+  if (out_.empty()) process_.Schedule();
+}
+
+// A body without its end, and then no more: so a client sees it (RFC 9112 8).
+void Http1Connection::BreakResponse() {
+  LastForClient();
+  FinishResponse();
+}
+
+void Http1Connection::Abort(bool reset) {
+  Close(reset);
+}
+
+bool Http1Connection::TcpInfo(tcp_info* out) const {
+  socklen_t size = sizeof *out;
+  return ::getsockopt(transport_.fd(), IPPROTO_TCP, TCP_INFO, out, &size) == 0;
+}
+
+}  // namespace limpet::worker

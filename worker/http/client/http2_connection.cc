@@ -1,0 +1,639 @@
+#include "worker/http/client/http2_connection.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <utility>
+
+#include "proto/http2/priority.h"
+#include "worker/http/client/connection_set.h"
+#include "worker/http/client/http2_callbacks.h"
+#include "worker/http/log/connection_log.h"
+#include "worker/http/route/server_names.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr uint64_t kMostFramed = 64 * 1024;  // bytes of frames that wait for the socket
+constexpr int32_t kLargestWindow = 0x7fffffff;
+constexpr size_t kMostAcks = 256;  // of PING and SETTINGS, that wait for the socket
+constexpr size_t kLargestHead = 1 << 20;  // of a response: proxy_buffer_size is the real limit
+
+struct Options {
+  Options() {
+    nghttp2_option_new(&value);
+    nghttp2_option_set_no_auto_window_update(value, 1);
+    nghttp2_option_set_no_http_messaging(value, 1);  // proto/http2 judges heads
+    nghttp2_option_set_no_closed_streams(value, 1);
+    nghttp2_option_set_max_outbound_ack(value, kMostAcks);
+    nghttp2_option_set_max_send_header_block_length(value, kLargestHead);
+    // nghttp2 tells of types that it knows, and of these: each frame is to be counted.
+    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; ++type) {
+      if (type != NGHTTP2_PRIORITY_UPDATE)
+        nghttp2_option_set_user_recv_extension_type(value, static_cast<uint8_t>(type));
+    }
+    nghttp2_option_set_builtin_recv_extension_type(value, NGHTTP2_PRIORITY_UPDATE);
+  }
+  ~Options() { nghttp2_option_del(value); }
+  Options(const Options&) = delete;
+  Options& operator=(const Options&) = delete;
+  nghttp2_option* value = nullptr;
+};
+
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+}  // namespace
+
+Preface MatchPreface(std::string_view bytes) {
+  const size_t n = std::min(bytes.size(), kPreface.size());
+  if (bytes.substr(0, n) != kPreface.substr(0, n)) return Preface::kNo;
+  return n == kPreface.size() ? Preface::kYes : Preface::kMaybe;
+}
+
+bool SpeaksHttp2InPlain(const ClientInfo& client) {
+  if (client.ssl || client.plain_on_tls) return false;  // ALPN decides
+  return client.listen->SpeaksHttp2(*client.listen->default_server);
+}
+
+// --- State ---
+
+struct Http2Connection::StateRow {
+  State state;
+  std::string_view name;
+  uint8_t follows;  // bits of the states it may come after
+  bool gives_way;   // its place may be taken by another connection
+  std::atomic<int64_t> shm::WorkerCounters::*gauge;
+  uint64_t (Http2Connection::*deadline_ms)() const;  // from entering on; null, 0: none
+};
+
+namespace {
+template <class... States>
+constexpr uint8_t Bits(States... states) {
+  return static_cast<uint8_t>(((1u << static_cast<unsigned>(states)) | ...));
+}
+}  // namespace
+
+const Http2Connection::StateRow Http2Connection::kStates[] = {
+    {State::kIdle, "idle", Bits(State::kIdle, State::kHead, State::kBusy), true,
+     &shm::WorkerCounters::waiting, &Http2Connection::IdleMs},
+    {State::kHead, "reading head", Bits(State::kIdle, State::kBusy), false,
+     &shm::WorkerCounters::reading, &Http2Connection::HeadMs},
+    {State::kBusy, "busy", Bits(State::kIdle, State::kHead, State::kBusy), false,
+     &shm::WorkerCounters::writing, nullptr},
+    {State::kLinger, "lingering", Bits(State::kIdle, State::kHead, State::kBusy), true, nullptr,
+     &Http2Connection::LingerMs},
+    {State::kClosed, "closed", 0xFF, false, nullptr, nullptr},
+};
+
+void Http2Connection::Enter(State next) {
+  const StateRow& row = kStates[static_cast<size_t>(next)];
+  assert(row.state == next && (row.follows & Bits(state_)) != 0);
+  const auto add = [this](State state, int64_t change) {
+    const auto gauge = kStates[static_cast<size_t>(state)].gauge;
+    if (gauge == nullptr) return;
+    std::atomic<int64_t>& value = runtime_.own_counters.*gauge;
+    value.store(value.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+  };
+  add(state_, -1);
+  add(next, 1);
+  state_ = next;
+  connection_.transport().SetIdle(row.gives_way);
+  const uint64_t deadline_ms = row.deadline_ms != nullptr ? (this->*row.deadline_ms)() : 0;
+  deadline_ms > 0 ? connection_.timer().Arm(deadline_ms) : connection_.timer().Disarm();
+}
+
+void Http2Connection::UpdateState() {
+  if (state_ == State::kLinger || state_ == State::kClosed) return;
+  const State next = head_of_ != 0       ? State::kHead
+                     : streams_.empty() ? State::kIdle
+                                        : State::kBusy;
+  if (next == state_) return;
+  if (next == State::kIdle) idle_since_ms_ = runtime_.loop.NowMs();
+  Enter(next);
+}
+
+const conf::Server& Http2Connection::server() const {
+  return info_.tls_server != nullptr ? *info_.tls_server : *info_.listen->default_server;
+}
+
+uint64_t Http2Connection::HeadMs() const { return Ms(server().head.client_header_timeout); }
+
+uint64_t Http2Connection::IdleMs() const {
+  return has_begun_ ? Ms(client_settings().keepalive_timeout) : HeadMs();
+}
+
+uint64_t Http2Connection::LingerMs() const { return Ms(client_settings().lingering_timeout); }
+
+// --- Begin ---
+
+Http2Connection::Http2Connection(ClientConnection& connection, Slice unread)
+    : connection_(connection),
+      runtime_(connection.runtime()),
+      info_(connection.info()),
+      unread_(std::move(unread)),
+      send_timer_(runtime_.loop, Callback::To<&Http2Connection::OnSendTimeout>(this)),
+      work_(runtime_.loop, Callback::To<&Http2Connection::Work>(this)),
+      out_(runtime_.blocks) {}
+
+Http2Connection::~Http2Connection() = default;
+
+void Http2Connection::Start() {
+  static const Options options;
+  info_.http2 = true;
+  runtime_.own_counters.waiting.fetch_add(1, std::memory_order_relaxed);
+  Enter(State::kIdle);
+  guard_.Begin(server().http2.max_concurrent_streams, runtime_.loop.NowMs());
+  nghttp2_session* session = nullptr;
+  nghttp2_session_server_new2(&session, Http2Callbacks::Table(), this, options.value);
+  session_.reset(session);
+  if (session == nullptr || !SubmitSettings()) return Close();
+  connection_.transport().WantRead(true);
+  ScheduleWork();
+  if (unread_.bytes.empty()) return;
+  feeding_ = std::exchange(unread_, {});
+  Open(feeding_.bytes);
+  feeding_ = {};
+}
+
+bool Http2Connection::SubmitSettings() {
+  const conf::Http2Settings& conf = server().http2;
+  std::array<nghttp2_settings_entry, 4> settings = {{
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, conf.max_concurrent_streams},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, static_cast<uint32_t>(conf.body_preread_size)},
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+      {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
+  }};
+  const size_t count = settings.size() - (conf.websocket ? 0 : 1);
+  // Streams hold clients back, each for itself: the connection's window never does.
+  return nghttp2_submit_settings(session(), NGHTTP2_FLAG_NONE, settings.data(), count) == 0 &&
+         nghttp2_session_set_local_window_size(session(), NGHTTP2_FLAG_NONE, 0, kLargestWindow) ==
+             0;
+}
+
+// --- Input ---
+
+void Http2Connection::OnReadable() {
+  if (state_ == State::kLinger) return ReadAndDrop();
+  const std::span<char> room = input_.Room(runtime_.blocks, BlockSize::k16K);
+  size_t n = 0;
+  switch (connection_.transport().Read(room.data(), room.size(), &n)) {
+    case Io::kOk:
+      break;
+    case Io::kWouldBlock:
+      return input_.ReleaseUnlessUsed();
+    case Io::kEof:
+    case Io::kError:
+      return Close();
+  }
+  feeding_ = input_.Took(n);
+  is_open_ ? Feed(feeding_.bytes) : Open(feeding_.bytes);
+  feeding_ = {};
+  input_.ReleaseUnlessUsed();
+}
+
+// A client begins with its preface and SETTINGS. nginx takes clients without the latter, and so do
+// we: nghttp2 gets empty ones, which are not acknowledged.
+void Http2Connection::Open(std::string_view bytes) {
+  constexpr size_t kFrameHead = 9;
+  constexpr size_t kOpening = kPreface.size() + kFrameHead;
+  const size_t taken = std::min(bytes.size(), kOpening - opening_.size());
+  opening_.append(bytes.substr(0, taken));
+  if (MatchPreface(opening_) == Preface::kNo) return Feed(std::exchange(opening_, {}));
+  if (opening_.size() < kOpening) return;
+  is_open_ = true;
+  const std::string begin = std::exchange(opening_, {});
+  const char type = begin[kPreface.size() + 3];
+  const char flags = begin[kPreface.size() + 4];
+  has_own_settings_ = type != NGHTTP2_SETTINGS || (flags & NGHTTP2_FLAG_ACK) != 0;
+  constexpr std::string_view kEmptySettings("\0\0\0\4\0\0\0\0\0", kFrameHead);
+  Feed(kPreface);
+  if (has_own_settings_) Feed(kEmptySettings);
+  Feed(std::string_view(begin).substr(kPreface.size()));
+  // The rest is in the block that was read: bodies keep that, and none of a copy's bytes.
+  if (taken < bytes.size()) Feed(bytes.substr(taken));
+}
+
+void Http2Connection::Feed(std::string_view bytes) {
+  if (session_ == nullptr) return;
+  const ssize_t n = nghttp2_session_mem_recv(
+      session(), reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  if (n < 0) {
+    LogConnection(runtime_, info_, LogLevel::kInfo,
+                  fmt::format("{} while processing HTTP/2 connection",
+                              nghttp2_strerror(static_cast<int>(n))));
+    n == NGHTTP2_ERR_FLOODED ? Terminate(NGHTTP2_ENHANCE_YOUR_CALM)
+                             : Terminate(NGHTTP2_PROTOCOL_ERROR);
+  }
+  for (Http2Stream* stream : std::exchange(fed_, {})) stream->OnPause();
+  UpdateState();
+  ScheduleWork();
+}
+
+// --- Output ---
+
+void Http2Connection::ResumeData(Http2Stream& stream) {
+  if (stream.TakeDeferred()) nghttp2_session_resume_data(session(), stream.id());
+  ScheduleWork();
+}
+
+void Http2Connection::NoteOver(Http2Stream&) {
+  any_over_ = true;
+  ScheduleWork();
+}
+
+void Http2Connection::Work() {
+  if (state_ != State::kClosed && state_ != State::kLinger && !blocked_) Write();
+  RemoveOver();
+  if (state_ == State::kClosed && streams_.empty()) return connection_.End();
+  UpdateState();
+  CloseIfDone();
+}
+
+void Http2Connection::Write() {
+  bool more = true;
+  while (more) {
+    if (!Fill()) return Close();
+    if (out_.empty()) break;
+    const bool was_full = out_.size() >= kMostFramed;
+    switch (out_.Flush(connection_.transport())) {
+      case FlushResult::kDrained:
+        send_timer_.Disarm();
+        more = was_full;
+        break;
+      case FlushResult::kBlocked:
+        blocked_ = true;
+        connection_.transport().WantWrite(true);
+        send_timer_.Arm(client_settings().send_timeout);
+        more = false;
+        break;
+      case FlushResult::kError:
+        return Close();
+    }
+  }
+  TellStreams();
+}
+
+bool Http2Connection::Fill() {
+  while (out_.size() < kMostFramed) {
+    const uint8_t* data = nullptr;
+    const ssize_t n = nghttp2_session_mem_send(session(), &data);
+    if (n < 0) return false;
+    if (n == 0) break;
+    out_.Append({reinterpret_cast<const char*>(data), static_cast<size_t>(n)});
+  }
+  return true;
+}
+
+int Http2Connection::SendData(Http2Stream& stream, std::string_view frame_head, size_t length) {
+  if (out_.size() >= kMostFramed) return NGHTTP2_ERR_WOULDBLOCK;
+  out_.Append(frame_head);
+  stream.MoveData(length, &out_);
+  return 0;
+}
+
+void Http2Connection::OnWritable() {
+  blocked_ = false;
+  send_timer_.Disarm();
+  Work();
+}
+
+// Streams may end, and others begin, while one after the other is told.
+void Http2Connection::TellStreams() {
+  told_.clear();
+  for (const auto& stream : streams_) {
+    if (stream->begun() && !stream->over()) told_.push_back(stream.get());
+  }
+  for (Http2Stream* stream : told_) stream->OnWritten();
+}
+
+void Http2Connection::OnSendTimeout() {
+  LogConnection(runtime_, info_, LogLevel::kInfo,
+                fmt::format("client timed out{} while sending over HTTP/2", ErrnoText(ETIMEDOUT)));
+  if (client_settings().reset_timedout_connection) connection_.transport().SetReset();
+  for (const auto& stream : streams_) stream->Abandon(408);
+  Close();
+}
+
+// --- Ends ---
+
+void Http2Connection::RemoveOver() {
+  if (!std::exchange(any_over_, false)) return;
+  const auto is_over = [](const auto& stream) { return stream->over(); };
+  for (const auto& stream : streams_) {
+    if (!stream->over()) continue;
+    if (session_ != nullptr)
+      nghttp2_session_set_stream_user_data(session(), stream->id(), nullptr);
+    stream->End();
+  }
+  std::erase_if(streams_, is_over);
+  LeaveIfSpent();
+}
+
+// keepalive_requests and keepalive_time: the client is to begin anew.
+void Http2Connection::LeaveIfSpent() {
+  const conf::ClientSettings& conf = client_settings();
+  const bool spent = conf.keepalive_timeout.count() == 0 ||
+                     info_.requests >= static_cast<uint64_t>(conf.keepalive_requests) ||
+                     runtime_.loop.NowMs() - info_.started_ms > Ms(conf.keepalive_time);
+  if (spent) Leave();
+}
+
+// Streams that have begun are served. GOAWAY names the last of them: a client may send later ones
+// again on another connection, as nothing of them has been done (RFC 9113 6.8).
+void Http2Connection::Leave() {
+  if (leaving_ || session_ == nullptr) return;
+  leaving_ = true;
+  nghttp2_submit_goaway(session(), NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(session()), NGHTTP2_NO_ERROR,
+                        nullptr, 0);
+  ScheduleWork();
+}
+
+void Http2Connection::Terminate(uint32_t error) {
+  leaving_ = true;
+  nghttp2_session_terminate_session(session(), error);
+  ScheduleWork();
+}
+
+void Http2Connection::CloseIfDone() {
+  if (state_ == State::kClosed || state_ == State::kLinger || !out_.empty()) return;
+  const bool ended = nghttp2_session_want_read(session()) == 0;  // an error, of whichever side
+  const bool left = leaving_ && streams_.empty();
+  if ((ended || left) && nghttp2_session_want_write(session()) == 0) Linger();
+}
+
+// What the client has sent meanwhile must not make the system reset the connection before the
+// client has read our last frame.
+void Http2Connection::Linger() {
+  session_.reset();
+  for (const auto& stream : streams_) stream->OnGone();
+  Enter(State::kLinger);
+  linger_until_ms_ = runtime_.loop.NowMs() + Ms(client_settings().lingering_time);
+  connection_.transport().ShutdownWrite();
+}
+
+void Http2Connection::ReadAndDrop() {
+  BlockRef block = runtime_.blocks.Get(BlockSize::k16K);
+  size_t n = 0;
+  const Io io = connection_.transport().Read(block.data(), block.capacity(), &n);
+  if (io == Io::kWouldBlock) return;
+  if (io != Io::kOk || runtime_.loop.NowMs() > linger_until_ms_) Close();
+}
+
+void Http2Connection::CloseWhenIdle() {
+  Leave();
+}
+
+void Http2Connection::CloseNow() {
+  for (const auto& stream : streams_) stream->Abandon(499);
+  Close();
+}
+
+void Http2Connection::OnPlaceNeeded() {
+  if (state_ == State::kIdle && connection_.transport().HasUnread()) return;
+  Close();
+}
+
+void Http2Connection::OnTimer() {
+  switch (state_) {
+    case State::kIdle:
+    case State::kBusy:
+      return Leave();
+    case State::kHead:
+      LogConnection(runtime_, info_, LogLevel::kInfo,
+                    fmt::format("client timed out{} while reading client request headers",
+                                ErrnoText(ETIMEDOUT)));
+      return DropHead();
+    case State::kLinger:
+    case State::kClosed:
+      return Close();
+  }
+}
+
+// The stream goes, the connection stays: what comes of the head is decoded, and that is all.
+void Http2Connection::DropHead() {
+  nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, head_of_, NGHTTP2_PROTOCOL_ERROR);
+  NoteCut(head_of_);
+  if (Http2Stream* const stream = Find(head_of_)) stream->OnGone();
+  head_of_ = 0;
+  ScheduleWork();
+}
+
+// The connection is gone; streams whose exchanges go on without it end in their time.
+void Http2Connection::Close() {
+  if (state_ == State::kClosed) return;
+  Enter(State::kClosed);
+  send_timer_.Disarm();
+  connection_.Close(false);
+  session_.reset();
+  for (const auto& stream : streams_) stream->OnGone();
+  out_.Clear();
+  ScheduleWork();
+}
+
+// --- From nghttp2 ---
+
+Http2Stream* Http2Connection::Find(int32_t id) const {
+  return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session_.get(), id));
+}
+
+// As in nginx a string has the size of a large buffer, all together that of all of them.
+proto::Http2HeadRules Http2Connection::Rules() const {
+  const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
+  const conf::HeadSettings& head = server().head;
+  proto::HeadLimits limits = runtime_.names[index]->head_limits();
+  limits.max_line = head.large_buffers_size;
+  limits.max_total = limits.max_line * static_cast<size_t>(head.large_buffers_count);
+  return {.limits = limits, .websocket = server().http2.websocket};
+}
+
+// False from the guard: the connection ends, and what it has begun with it.
+int Http2Connection::Judge(bool calm) {
+  if (!calm && nghttp2_session_want_read(session()) != 0) {
+    LogConnection(runtime_, info_, LogLevel::kInfo,
+                  "client floods the connection while processing HTTP/2 connection");
+    Terminate(NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+  return 0;
+}
+
+void Http2Connection::NoteProvokedReset() {
+  Judge(guard_.NoteProvokedReset(runtime_.loop.NowMs()));
+}
+
+int Http2Connection::OnBeforeSend(const nghttp2_frame& frame) {
+  const bool is_ack = frame.hd.type == NGHTTP2_SETTINGS && (frame.hd.flags & NGHTTP2_FLAG_ACK) != 0;
+  return is_ack && std::exchange(has_own_settings_, false) ? NGHTTP2_ERR_CANCEL : 0;
+}
+
+int Http2Connection::OnBeginFrame(const nghttp2_frame_hd& frame) {
+  using proto::Chatter;
+  const uint64_t now = runtime_.loop.NowMs();
+  if (frame.type == NGHTTP2_PUSH_PROMISE || IsReused(frame)) Terminate(NGHTTP2_PROTOCOL_ERROR);
+  if (frame.type == NGHTTP2_DATA) data_left_ = frame.length;
+  if (frame.type == NGHTTP2_HEADERS) head_length_ = 0;
+  if (frame.type == NGHTTP2_HEADERS || frame.type == NGHTTP2_CONTINUATION)
+    head_length_ += frame.length;
+  if (frame.type == NGHTTP2_CONTINUATION) return Judge(guard_.Note(Chatter::kContinuation, now));
+  const bool is_known = frame.type <= NGHTTP2_CONTINUATION || frame.type == NGHTTP2_PRIORITY_UPDATE;
+  if (!is_known) return Judge(guard_.Note(Chatter::kUnknown, now));
+  if (frame.type == NGHTTP2_PRIORITY || frame.type == NGHTTP2_PRIORITY_UPDATE)
+    return Judge(guard_.Note(Chatter::kPriority, now));
+  return 0;
+}
+
+// A head for a stream that has ended (RFC 9113 5.1.1), unless we have cut it off: then what is on
+// its way comes still.
+bool Http2Connection::IsReused(const nghttp2_frame_hd& frame) {
+  const int32_t id = frame.stream_id;
+  if (frame.type != NGHTTP2_HEADERS || id > nghttp2_session_get_last_proc_stream_id(session()))
+    return false;
+  return nghttp2_session_find_stream(session(), id) == nullptr &&
+         std::ranges::find(cut_, id) == cut_.end();
+}
+
+void Http2Connection::NoteCut(int32_t id) {
+  cut_[next_cut_++ % cut_.size()] = id;
+}
+
+int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
+  const int32_t id = frame.hd.stream_id;
+  head_of_ = id;
+  has_begun_ = true;
+  guard_.BeginHead(Rules().limits.max_total * 4);
+  if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+  // Exchanges that outlive their streams count, too.
+  if (streams_.size() >= 2 * size_t{server().http2.max_concurrent_streams}) {
+    nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+    return 0;
+  }
+  Http2Stream& stream = *streams_.emplace_back(std::make_unique<Http2Stream>(*this, id));
+  nghttp2_session_set_stream_user_data(session(), id, &stream);
+  guard_.NoteRequest();
+  builder_.Begin(Rules(), stream.memory());
+  return 0;
+}
+
+int Http2Connection::OnHeader(const nghttp2_frame& frame, std::string_view name,
+                              std::string_view value) {
+  if (!guard_.NoteInflated(name.size() + value.size())) return Judge(false);
+  Http2Stream* const stream = Find(frame.hd.stream_id);
+  if (stream == nullptr) return 0;
+  if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) {
+    const std::string_view fault = proto::TrailerFault(name, value);
+    if (fault.empty()) return 0;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
+  switch (builder_.Add(name, value)) {
+    case proto::HeadFault::kCalm:
+      return Judge(false);
+    case proto::HeadFault::kProtocol:
+      Terminate(NGHTTP2_PROTOCOL_ERROR);
+      return 0;
+    case proto::HeadFault::kNone:
+    case proto::HeadFault::kAnswer:
+      return 0;
+  }
+  return 0;
+}
+
+int Http2Connection::OnFrame(const nghttp2_frame& frame) {
+  using proto::Chatter;
+  const uint64_t now = runtime_.loop.NowMs();
+  const bool is_ack = (frame.hd.flags & NGHTTP2_FLAG_ACK) != 0;
+  const bool end_stream = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  switch (frame.hd.type) {
+    case NGHTTP2_SETTINGS:
+      settings_known_ |= is_ack;
+      return is_ack ? 0 : Judge(guard_.Note(Chatter::kSettings, now));
+    case NGHTTP2_PING:
+      return is_ack ? 0 : Judge(guard_.Note(Chatter::kPing, now));
+    case NGHTTP2_WINDOW_UPDATE:
+      return Judge(guard_.Note(Chatter::kWindowUpdate, now));
+    case NGHTTP2_RST_STREAM:
+      OnReset(frame.hd.stream_id);
+      return 0;
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_DATA:
+      break;
+    default:
+      return 0;
+  }
+  Http2Stream* const stream = Find(frame.hd.stream_id);
+  if (frame.hd.type == NGHTTP2_HEADERS) {
+    head_of_ = 0;
+    if (stream != nullptr && frame.headers.cat == NGHTTP2_HCAT_REQUEST)
+      OnRequest(*stream, end_stream);
+    else if (stream != nullptr && end_stream)
+      stream->OnInputEnd();
+    return 0;
+  }
+  if (frame.hd.length == 0 && !end_stream) return Judge(guard_.Note(Chatter::kEmptyData, now));
+  if (end_stream && stream != nullptr && stream->begun()) stream->OnInputEnd();
+  return 0;
+}
+
+void Http2Connection::OnRequest(Http2Stream& stream, bool end_stream) {
+  switch (builder_.Finish()) {
+    case proto::HeadFault::kCalm:
+      Judge(false);
+      return;
+    case proto::HeadFault::kProtocol:
+      return Terminate(NGHTTP2_PROTOCOL_ERROR);
+    case proto::HeadFault::kNone:
+    case proto::HeadFault::kAnswer:
+      break;
+  }
+  if (nghttp2_session_want_read(session()) == 0) return;  // the connection ends
+  // Until it knows our SETTINGS a client may send more than a small window allows.
+  constexpr size_t kDefaultWindow = 65535;
+  if (!settings_known_ && !end_stream && server().http2.body_preread_size < kDefaultWindow) {
+    nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, stream.id(), NGHTTP2_REFUSED_STREAM);
+    return stream.OnGone();
+  }
+  Prioritize(stream.id(), builder_.head().headers);
+  stream.Begin(builder_, head_length_, end_stream);
+}
+
+// RFC 9218: how urgent the client says that the response is, and whether parts of it are of use.
+void Http2Connection::Prioritize(int32_t id, const proto::HeaderList& headers) {
+  const proto::Header* const priority = headers.Find("priority");
+  if (priority == nullptr) return;
+  const proto::StreamPriority said = proto::ParsePriority(priority->value);
+  const nghttp2_extpri extpri{.urgency = static_cast<uint32_t>(said.urgency),
+                              .inc = said.incremental ? 1 : 0};
+  nghttp2_session_change_extpri_stream_priority(session(), id, &extpri, 0);
+}
+
+void Http2Connection::OnReset(int32_t id) {
+  const Http2Stream* const stream = Find(id);
+  const bool answered = stream == nullptr || stream->answered();
+  if (!answered) Judge(guard_.NoteReset(runtime_.loop.NowMs()));
+}
+
+int Http2Connection::OnData(int32_t id, bool is_last, std::string_view bytes) {
+  nghttp2_session_consume_connection(session(), bytes.size());
+  Http2Stream* const stream = Find(id);
+  const uint64_t last = is_last ? data_left_ : UINT64_MAX;
+  data_left_ -= bytes.size();
+  if (stream != nullptr && stream->begun() && stream->OnData({feeding_.block, bytes}, last))
+    fed_.push_back(stream);
+  return 0;
+}
+
+void Http2Connection::OnFrameSent(const nghttp2_frame& frame) {
+  if (frame.hd.type == NGHTTP2_DATA) guard_.NoteDataSent();
+  if (frame.hd.type != NGHTTP2_DATA && frame.hd.type != NGHTTP2_HEADERS) return;
+  Http2Stream* const stream = Find(frame.hd.stream_id);
+  if (stream == nullptr) return;
+  stream->OnFrameSent(frame);
+  if (stream->answered()) guard_.NoteAnswered();
+}
+
+void Http2Connection::OnStreamClosed(int32_t id) {
+  if (head_of_ == id) head_of_ = 0;
+  if (Http2Stream* const stream = Find(id)) stream->OnGone();
+}
+
+}  // namespace limpet::worker

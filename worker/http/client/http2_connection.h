@@ -1,0 +1,161 @@
+// HTTP/2 on a client's connection (RFC 9113): nghttp2 reads and writes the frames, streams carry
+// the exchanges, and what a client makes us do without asking for anything is bounded.
+//
+// What streams have to send is framed and written from the loop, all of them at once, and no more
+// of it is framed than the client takes soon: so the frames of several streams share a write, and
+// one that is slow holds its bytes in its own queue.
+//
+// nghttp2 stays in http2_*. None of its calls that send may come from its callbacks: they note what
+// is to be done, and the deferred Work() does it.
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/http2/flood.h"
+#include "proto/http2/head.h"
+#include "worker/http/client/client_connection.h"
+#include "worker/http/client/http2_stream.h"
+#include "worker/net/output_queue.h"
+
+namespace limpet::worker {
+
+class Http2Connection final : public ClientSession {
+ public:
+  // `unread`: what has been read of the connection already.
+  Http2Connection(ClientConnection& connection, Slice unread);
+  ~Http2Connection() override;
+
+  // ClientSession
+  void Start() override;
+  void CloseWhenIdle() override;
+  void CloseNow() override;
+  void OnTimer() override;
+
+  // --- For its streams ---
+  ClientConnection& connection() { return connection_; }
+  Runtime& runtime() { return runtime_; }
+  nghttp2_session* session() { return session_.get(); }  // null once the connection is closed
+  void ScheduleWork() { work_.Schedule(); }
+  size_t preread_size() const { return server().http2.body_preread_size; }
+  // The stream has bytes to send, or its end.
+  void ResumeData(Http2Stream& stream);
+  void SetNoDelay(bool on) { connection_.transport().SetNoDelay(on); }
+  // Nothing of this stream is left to be done: it goes, from the loop.
+  void NoteOver(Http2Stream& stream);
+  // We have reset a stream before the client has ended it.
+  void NoteCut(int32_t id);
+  // The client has made us reset a stream.
+  void NoteProvokedReset();
+
+ private:
+  friend struct Http2Callbacks;
+  enum class State : uint8_t {
+    kIdle,    // no stream
+    kHead,    // a head is coming, frame by frame
+    kBusy,    // streams are served
+    kLinger,  // the last frame is out: what the client still sends is thrown away for a while
+    kClosed,
+  };
+  struct StateRow;
+  static const StateRow kStates[];
+
+  struct FreeSession {
+    void operator()(nghttp2_session* session) const { nghttp2_session_del(session); }
+  };
+
+  // TransportHandler
+  void OnReadable() override;
+  void OnWritable() override;
+  void OnPlaceNeeded() override;
+
+  void Enter(State next);
+  uint64_t HeadMs() const;
+  uint64_t IdleMs() const;
+  uint64_t LingerMs() const;
+  void UpdateState();
+
+  bool SubmitSettings();
+  void Open(std::string_view bytes);
+  void Feed(std::string_view bytes);
+  void Work();
+  void Write();
+  bool Fill();
+  void TellStreams();
+  void RemoveOver();
+  void CloseIfDone();
+  void LeaveIfSpent();
+  void Leave();
+  void Terminate(uint32_t error);
+  void DropHead();
+  void Break();
+  void Close();
+  void Linger();
+  void ReadAndDrop();
+  void OnSendTimeout();
+
+  // From nghttp2's callbacks.
+  Http2Stream* Find(int32_t id) const;
+  int OnBeforeSend(const nghttp2_frame& frame);
+  int OnBeginFrame(const nghttp2_frame_hd& frame);
+  int OnBeginHeaders(const nghttp2_frame& frame);
+  int OnHeader(const nghttp2_frame& frame, std::string_view name, std::string_view value);
+  int OnFrame(const nghttp2_frame& frame);
+  void OnRequest(Http2Stream& stream, bool end_stream);
+  void Prioritize(int32_t id, const proto::HeaderList& headers);
+  void OnReset(int32_t id);
+  int OnData(int32_t id, bool is_last, std::string_view bytes);
+  void OnFrameSent(const nghttp2_frame& frame);
+  void OnStreamClosed(int32_t id);
+  int SendData(Http2Stream& stream, std::string_view frame_head, size_t length);
+  int Judge(bool calm);
+  bool IsReused(const nghttp2_frame_hd& frame);
+  proto::Http2HeadRules Rules() const;
+  const conf::Server& server() const;
+  const conf::ClientSettings& client_settings() const { return server().root->client; }
+
+  ClientConnection& connection_;
+  Runtime& runtime_;
+  ClientInfo& info_;
+  Slice unread_;
+  std::unique_ptr<nghttp2_session, FreeSession> session_;
+  State state_ = State::kIdle;
+  bool leaving_ = false;    // GOAWAY has been sent: no new streams
+  bool has_begun_ = false;  // there has been a stream
+  Timer send_timer_;
+  Deferred work_;
+  OutputQueue out_;
+  bool blocked_ = false;  // the socket takes no more now
+  ReadBlock input_;
+  Slice feeding_;  // the bytes that nghttp2 reads now
+  std::string opening_;  // as far as it has come
+  bool is_open_ = false;
+  bool has_own_settings_ = false;  // in place of the client's: their acknowledgement is not sent
+  proto::RequestHeadBuilder builder_;
+  proto::FloodGuard guard_;
+  int32_t head_of_ = 0;    // the stream whose head comes; 0: none
+  size_t head_length_ = 0;  // of its frames
+  size_t data_left_ = 0;    // of the DATA frame that comes
+  bool settings_known_ = false;  // the client has acknowledged ours
+  std::vector<std::unique_ptr<Http2Stream>> streams_;
+  std::vector<Http2Stream*> told_;  // reused
+  std::vector<Http2Stream*> fed_;   // have got some of their bodies just now
+  bool any_over_ = false;
+  std::array<int32_t, 128> cut_{};  // the last ones that we have reset; 0: none
+  size_t next_cut_ = 0;
+  uint64_t linger_until_ms_ = 0;
+  uint64_t idle_since_ms_ = 0;
+};
+
+// Whether bytes begin as the preface of a client with prior knowledge does (RFC 9113 3.4).
+enum class Preface : uint8_t { kNo, kMaybe, kYes };
+Preface MatchPreface(std::string_view bytes);
+bool SpeaksHttp2InPlain(const ClientInfo& client);
+
+}  // namespace limpet::worker

@@ -1,0 +1,397 @@
+#include "worker/http/client/http2_stream.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/text.h"
+#include "worker/http/client/connection_set.h"
+#include "worker/http/client/http2_connection.h"
+#include "worker/http/client/http2_fields.h"
+#include "worker/http/filter/limit_rate.h"
+
+namespace limpet::worker {
+
+Http2Stream::Http2Stream(Http2Connection& connection, int32_t id)
+    : connection_(connection),
+      id_(id),
+      body_timer_(connection.runtime().loop, Callback::To<&Http2Stream::OnBodyTimeout>(this)),
+      body_out_(connection.runtime().blocks),
+      send_timer_(connection.runtime().loop, Callback::To<&Http2Stream::OnSendTimeout>(this)),
+      rate_timer_(connection.runtime().loop, Callback::To<&Http2Stream::OnRateTimer>(this)) {}
+
+Http2Stream::~Http2Stream() = default;
+
+// --- The request ---
+
+void Http2Stream::Begin(proto::RequestHeadBuilder& builder, size_t head_length, bool end_stream) {
+  ClientConnection& connection = connection_.connection();
+  std::swap(head_, builder.head());
+  is_websocket_ = builder.is_websocket();
+  if (is_websocket_) AddWebSocketKey(&head_, &memory_);
+  framing_ = is_websocket_ ? proto::Framing{} : proto::StreamFraming(head_, end_stream);
+  counter_ = proto::BodyCounter(framing_);
+  input_ended_ = end_stream;
+  const bool has_body = framing_.ok() && framing_.kind != proto::BodyKind::kNone;
+  body_ = has_body ? Body::kHeld : Body::kDone;
+  const proto::Header* expect = head_.headers.Find(proto::HeaderId::kExpect);
+  expects_continue_ =
+      has_body && expect != nullptr && EqualsIgnoreCase(expect->value, "100-continue");
+  ++connection.info().requests;
+  connection_.runtime().own_counters.requests.fetch_add(1, std::memory_order_relaxed);
+  exchange_ = connection.set().TakeExchange();
+  if (builder.fault() == proto::HeadFault::kNone) {
+    exchange_->Start(*this, head_, framing_, head_length);
+  } else {
+    exchange_->StartRefused(*this, head_, builder.error());
+  }
+}
+
+bool Http2Stream::OnData(Slice data, uint64_t most_left) {
+  const size_t size = data.bytes.size();
+  const bool is_body = !is_tunnel_ && !is_websocket_;
+  if (finished_ || (is_body && body_ == Body::kDone)) return false;
+  if (is_body && counter_.left() > most_left) {
+    RefuseLength("client sent less of a body than declared");
+    return false;
+  }
+  if (is_body && !counter_.Add(size)) {
+    RefuseLength("client intended to send body data larger than declared");
+    return false;
+  }
+  if (is_body) exchange_->request().body_received += size;
+  if (body_ == Body::kWanted && held_.empty()) {
+    delivering_ = true;
+    Hand(std::move(data));
+    delivering_ = false;
+    if (body_ == Body::kWanted && !finished_) UpdateBodyTimer();
+    return true;
+  }
+  Slice* const last = held_.empty() ? nullptr : &held_.back();
+  if (!joiner_.Join(connection_.runtime().blocks, last, &data)) held_.push_back(std::move(data));
+  return false;
+}
+
+void Http2Stream::OnPause() {
+  if (!finished_ && body_ != Body::kDone) exchange_->OnBodyPause();
+}
+
+void Http2Stream::RefuseLength(std::string_view why) {
+  exchange_->Log(LogLevel::kInfo, why);
+  body_ = Body::kDone;
+  body_timer_.Disarm();
+  exchange_->OnBodyError(400);
+}
+
+// The client may send more once the exchange has taken what was sent.
+void Http2Stream::Hand(Slice data) {
+  const size_t size = data.bytes.size();
+  if (output_ != Output::kGone)
+    nghttp2_session_consume_stream(connection_.session(), id_, size);
+  body_received_ += size;
+  const uint64_t limit = exchange_->location().client.max_body_size;
+  if (!is_tunnel_ && limit != 0 && body_received_ > limit) {
+    body_ = Body::kHeld;
+    exchange_->Log(LogLevel::kError,
+                   fmt::format("client intended to send too large body: {} bytes", body_received_));
+    return exchange_->OnBodyError(413);
+  }
+  exchange_->OnBodyData(std::move(data));
+}
+
+void Http2Stream::Deliver() {
+  const bool any = !held_.empty();
+  delivering_ = true;
+  std::vector<Slice> held = std::exchange(held_, {});
+  size_t next = 0;
+  while (next < held.size() && body_ == Body::kWanted && !finished_)
+    Hand(std::move(held[next++]));
+  delivering_ = false;
+  if (finished_) return;
+  held_.insert(held_.begin(), std::make_move_iterator(held.begin() + static_cast<ptrdiff_t>(next)),
+               std::make_move_iterator(held.end()));
+  if (held_.empty()) joiner_.Reset();
+  if (held_.empty() && input_ended_ && body_ == Body::kWanted) return EndInput();
+  if (any && body_ != Body::kDone) exchange_->OnBodyPause();
+}
+
+void Http2Stream::OnInputEnd() {
+  input_ended_ = true;
+  if (finished_) return;
+  if (!is_websocket_ && !counter_.AtEnd())
+    return RefuseLength("client sent less of a body than declared");
+  if (body_ == Body::kWanted && held_.empty()) EndInput();
+}
+
+void Http2Stream::EndInput() {
+  body_ = Body::kDone;
+  body_timer_.Disarm();
+  is_tunnel_ ? exchange_->OnClientGone() : exchange_->OnBodyEnd();
+}
+
+void Http2Stream::WantBody(bool wanted) {
+  if (body_ == Body::kDone) return;
+  body_ = wanted ? Body::kWanted : Body::kHeld;
+  if (wanted && !delivering_) {
+    OpenWindow();
+    Deliver();
+  }
+  if (!finished_) UpdateBodyTimer();
+}
+
+void Http2Stream::UpdateBodyTimer() {
+  if (body_ == Body::kWanted && !input_ended_ && !is_tunnel_) {
+    body_timer_.Arm(exchange_->location().client.body_timeout);
+  } else {
+    body_timer_.Disarm();
+  }
+}
+
+// What is stored as it comes needs no window to hold the client back; what is passed on does.
+void Http2Stream::OpenWindow() {
+  if (std::exchange(window_is_open_, true) || output_ == Output::kGone) return;
+  constexpr int64_t kLeast = 65536, kDefault = 65535, kLargest = 0x7fffffff;
+  nghttp2_session* const session = connection_.session();
+  // The client's acknowledgement of our SETTINGS may still raise it (RFC 9113 6.9.2), and no window
+  // may pass the largest.
+  const auto preread = static_cast<int64_t>(connection_.preread_size());
+  const int64_t most = kLargest - std::max<int64_t>(0, preread - kDefault);
+  const bool is_stored = exchange_->body().mode() == RequestBody::Mode::kBuffered;
+  const int64_t now = nghttp2_session_get_stream_effective_local_window_size(session, id_);
+  const int64_t wanted = is_stored && !is_websocket_ ? most : std::min(std::max(now, kLeast), most);
+  if (wanted <= now) return;
+  nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, id_,
+                                        static_cast<int32_t>(wanted));
+  connection_.ScheduleWork();
+}
+
+bool Http2Stream::DropBufferedBody() {
+  if (body_ == Body::kHeld) held_.clear();
+  return true;
+}
+
+void Http2Stream::OnBodyTimeout() {
+  abort_error_ = NGHTTP2_PROTOCOL_ERROR;
+  exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
+  exchange_->OnBodyError(408);
+}
+
+void Http2Stream::StartTunnel() {
+  is_tunnel_ = true;
+  body_ = Body::kHeld;
+}
+
+// --- The response ---
+
+void Http2Stream::SendContinue() {
+  if (!std::exchange(expects_continue_, false) || input_ended_ || body_received_ > 0) return;
+  SendInterim(100, {});
+}
+
+void Http2Stream::SendInterim(int status, const proto::HeaderList& fields) {
+  if (output_ != Output::kHead) return;
+  SubmitInterim(connection_.session(), id_, status, fields);
+  connection_.ScheduleWork();
+}
+
+void Http2Stream::SendHead(const ResponseHead& head) {
+  if (output_ != Output::kHead) return;
+  const bool switches = head.status == 101;
+  if (switches && !is_websocket_) return Reset(NGHTTP2_INTERNAL_ERROR);  // HTTP/2 has no 101
+  const bool has_body = switches || !head.no_body;
+  output_ = has_body ? Output::kBody : Output::kEnd;
+  SubmitHead(connection_.session(), *this, head, has_body);
+  connection_.ScheduleWork();
+}
+
+void Http2Stream::Write(BlockRef block, std::string_view bytes) {
+  if (output_ != Output::kBody) return;
+  if (!block) return body_out_.Append(bytes);
+  const auto offset = static_cast<size_t>(bytes.data() - block.data());
+  body_out_.AppendBlock(std::move(block), offset, bytes.size());
+}
+
+void Http2Stream::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
+  if (output_ == Output::kBody) body_out_.AppendFile(std::move(file), offset, size);
+}
+
+void Http2Stream::WriteEnd(const proto::HeaderList& trailers) {
+  if (output_ != Output::kBody) return;
+  output_ = Output::kEnd;
+  trailers_ = trailers.empty() ? nullptr : &trailers;
+}
+
+void Http2Stream::Flush() {
+  if (output_ != Output::kGone) connection_.ResumeData(*this);
+}
+
+uint64_t Http2Stream::SendBudget() {
+  const uint64_t rate = is_tunnel_ ? 0 : ClientRate(*exchange_);
+  if (rate == 0) return UINT64_MAX;
+  const uint64_t elapsed_ms = connection_.runtime().loop.NowMs() - exchange_->request().started_ms;
+  return RateAllowance(rate, ClientRateAfter(*exchange_), elapsed_ms, bytes_sent_);
+}
+
+ssize_t Http2Stream::ReadData(size_t length, uint32_t* flags) {
+  if (body_out_.empty() && output_ == Output::kBroken) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  if (body_out_.empty() && output_ == Output::kBody) {
+    deferred_ = true;
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  const uint64_t budget = body_out_.empty() ? UINT64_MAX : SendBudget();
+  if (budget == 0) {
+    rate_timer_.Arm(100);
+    deferred_ = true;
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  const uint64_t n = std::min<uint64_t>(
+      {length, exchange_->location().http2_chunk_size, body_out_.size(), budget});
+  if (n > 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  if (n < body_out_.size() || output_ != Output::kEnd) return static_cast<ssize_t>(n);
+  *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (trailers_ != nullptr) {
+    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    SubmitTrailers(connection_.session(), id_, *trailers_);
+  }
+  return static_cast<ssize_t>(n);
+}
+
+void Http2Stream::MoveData(size_t length, OutputQueue* out) {
+  body_out_.MoveTo(*out, length);
+  moved_ = true;
+  send_timer_.Disarm();
+}
+
+void Http2Stream::OnFrameSent(const nghttp2_frame& frame) {
+  constexpr size_t kFrameHead = 9;
+  bytes_sent_ += frame.hd.length + kFrameHead;
+  // As in nginx a body's bytes are what DATA carries.
+  head_bytes_ += kFrameHead + (frame.hd.type == NGHTTP2_DATA ? 0 : frame.hd.length);
+  if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0 || output_ == Output::kGone) return;
+  output_ = Output::kSent;
+  send_timer_.Disarm();
+  // What is left of the request is of no use (RFC 9113 8.1).
+  if (!input_ended_)
+    SubmitReset(NGHTTP2_NO_ERROR);
+  CheckOver();
+}
+
+void Http2Stream::OnWritten() {
+  const bool sends = output_ == Output::kBody || output_ == Output::kEnd;
+  if (!sends && output_ != Output::kBroken) return;
+  blocked_ = !body_out_.empty();
+  if (blocked_ && !rate_timer_.armed() && !send_timer_.armed())
+    send_timer_.Arm(exchange_->location().client.send_timeout);
+  if (!std::exchange(moved_, false) || finished_ || body_out_.memory() > 0) return;
+  exchange_->OnOutputDrained();
+}
+
+void Http2Stream::OnRateTimer() {
+  if (output_ != Output::kGone) connection_.ResumeData(*this);
+}
+
+void Http2Stream::OnSendTimeout() {
+  abort_error_ = NGHTTP2_PROTOCOL_ERROR;
+  exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
+  Abandon(408);
+}
+
+void Http2Stream::Abandon(int status) {
+  if (exchange_ == nullptr) return;
+  if (!finished_) return exchange_->Abandon(status);
+  Reset(NGHTTP2_PROTOCOL_ERROR);
+}
+
+// --- The end ---
+
+bool Http2Stream::keep_alive() const { return !connection_.connection().stopping(); }
+
+void Http2Stream::FinishResponse() {
+  finished_ = true;
+  body_timer_.Disarm();
+  if (output_ == Output::kBody) output_ = Output::kEnd;
+  if (output_ == Output::kHead) return Reset(NGHTTP2_INTERNAL_ERROR);
+  Flush();
+  CheckOver();
+}
+
+void Http2Stream::BreakResponse() {
+  finished_ = true;
+  body_timer_.Disarm();
+  if (output_ == Output::kHead) return Reset(NGHTTP2_INTERNAL_ERROR);
+  if (output_ == Output::kBody) output_ = Output::kBroken;
+  Flush();
+  CheckOver();
+}
+
+void Http2Stream::Abort(bool) {
+  finished_ = true;
+  Reset(abort_error_);
+}
+
+// At once: what is queued is lost.
+void Http2Stream::Reset(uint32_t error) {
+  if (output_ != Output::kGone && output_ != Output::kSent) {
+    SubmitReset(error);
+  }
+  OnGone();
+}
+
+void Http2Stream::SubmitReset(uint32_t error) {
+  nghttp2_submit_rst_stream(connection_.session(), NGHTTP2_FLAG_NONE, id_, error);
+  if (!input_ended_) connection_.NoteCut(id_);
+  connection_.ScheduleWork();
+}
+
+void Http2Stream::OnGone() {
+  if (output_ == Output::kGone) return CheckOver();
+  output_ = Output::kGone;
+  body_out_.Clear();
+  blocked_ = false;
+  send_timer_.Disarm();
+  rate_timer_.Disarm();
+  body_timer_.Disarm();
+  if (exchange_ != nullptr && !finished_) {
+    const bool body_is_missing = body_ == Body::kWanted && !input_ended_ && !is_tunnel_;
+    if (body_is_missing) {
+      exchange_->Log(LogLevel::kInfo, "client prematurely closed connection");
+      exchange_->Abandon(400);
+    } else {
+      exchange_->OnClientGone();
+    }
+  }
+  CheckOver();
+}
+
+void Http2Stream::CheckOver() {
+  const bool is_idle = exchange_ == nullptr || finished_;
+  const bool nothing_goes = output_ == Output::kGone || output_ == Output::kSent;
+  if (over_ || !is_idle || !nothing_goes) return;
+  over_ = true;
+  connection_.NoteOver(*this);
+}
+
+void Http2Stream::End() {
+  body_timer_.Disarm();
+  send_timer_.Disarm();
+  rate_timer_.Disarm();
+  held_.clear();
+  if (exchange_ == nullptr) return;
+  exchange_->Reset();
+  connection_.connection().set().ReturnExchange(std::move(exchange_));
+}
+
+// --- The connection's ---
+
+const ClientInfo& Http2Stream::client() const { return connection_.connection().info(); }
+
+const TlsTransport* Http2Stream::tls() const { return connection_.connection().tls(); }
+
+void Http2Stream::SetNoDelay(bool on) { connection_.SetNoDelay(on); }
+
+bool Http2Stream::TcpInfo(tcp_info* out) const {
+  socklen_t size = sizeof *out;
+  const int fd = connection_.connection().transport().fd();
+  return ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, out, &size) == 0;
+}
+
+}  // namespace limpet::worker

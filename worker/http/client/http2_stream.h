@@ -1,0 +1,150 @@
+// A request over HTTP/2 and its response: one exchange on one stream of a connection.
+//
+// Life: made at the first frame of its head, owned by its connection, gone when both its exchange
+// has ended and nothing is left to be sent. The client may be gone long before that
+// (proxy_ignore_client_abort): then what is written goes nowhere.
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <memory_resource>
+#include <string_view>
+#include <vector>
+
+#include "proto/http1/message.h"
+#include "proto/http2/framing.h"
+#include "proto/http2/head.h"
+#include "worker/http/exchange/client_stream.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/net/output_queue.h"
+#include "worker/net/slice.h"
+
+namespace limpet::worker {
+
+class Http2Connection;
+
+class Http2Stream final : public ClientStream {
+ public:
+  Http2Stream(Http2Connection& connection, int32_t id);
+  ~Http2Stream() override;
+
+  int32_t id() const { return id_; }
+  std::pmr::memory_resource* memory() { return &memory_; }
+
+  // --- From the connection ---
+  // The head is there. `error`: it is refused with that.
+  void Begin(proto::RequestHeadBuilder& builder, size_t head_length, bool end_stream);
+  // `most_left`: of the body, from these bytes on, with padding. True: OnPause is to follow.
+  bool OnData(Slice data, uint64_t most_left);
+  void OnPause();
+  void OnInputEnd();
+  // The stream is closed, by either side, or the connection is. Nothing reaches the client any more.
+  void OnGone();
+  void OnFrameSent(const nghttp2_frame& frame);
+  // For nghttp2: how many bytes of the body go into the next frame.
+  ssize_t ReadData(size_t length, uint32_t* flags);
+  void MoveData(size_t length, OutputQueue* out);
+  // After a write: whether the client is behind, or has taken all there was.
+  void OnWritten();
+  bool TakeDeferred() { return std::exchange(deferred_, false); }
+  bool begun() const { return exchange_ != nullptr; }
+  bool answered() const { return output_ == Output::kSent; }  // to its end
+  bool over() const { return over_; }
+  void Abandon(int status);
+  void End();  // of the exchange, after over()
+
+  // ClientStream
+  const ClientInfo& client() const override;
+  void WantBody(bool wanted) override;
+  bool DropBufferedBody() override;
+  void SendContinue() override;
+  void SendInterim(int status, const proto::HeaderList& fields) override;
+  void SendHead(const ResponseHead& head) override;
+  void Write(BlockRef block, std::string_view bytes) override;
+  void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
+  void WriteEnd(const proto::HeaderList& trailers) override;
+  bool has_unsent() const override { return !body_out_.empty(); }
+  uint64_t unsent_memory() const override { return body_out_.memory(); }
+  bool blocked() const override { return blocked_; }
+  void SetNoDelay(bool on) override;
+  void Flush() override;
+  void LastForClient() override {}  // other streams go on
+  bool keep_alive() const override;
+  void FinishResponse() override;
+  void BreakResponse() override;
+  void Abort(bool reset) override;
+  uint64_t bytes_sent() const override { return bytes_sent_; }
+  uint64_t head_bytes() const override { return head_bytes_; }
+  const TlsTransport* tls() const override;
+  bool TcpInfo(tcp_info* out) const override;
+  void StartTunnel() override;
+
+ private:
+  // What of the request's body is to come for the exchange.
+  enum class Body : uint8_t { kDone, kHeld, kWanted };
+  // What of the response is to go.
+  enum class Output : uint8_t {
+    kHead,    // no head yet
+    kBody,    // more of it may come
+    kEnd,     // all is queued
+    kBroken,  // likewise, but it has no end: the stream is reset behind it
+    kSent,    // all of it has been framed
+    kGone,    // nobody takes it
+  };
+
+  void Hand(Slice data);
+  void Deliver();
+  [[gnu::cold]] void RefuseLength(std::string_view why);
+  void EndInput();
+  void UpdateBodyTimer();
+  void OpenWindow();
+  void CheckOver();
+  void Reset(uint32_t error);
+  void SubmitReset(uint32_t error);
+  uint64_t SendBudget();
+  void OnBodyTimeout();
+  void OnSendTimeout();
+  void OnRateTimer();
+
+  Http2Connection& connection_;
+  const int32_t id_;
+  std::array<char, 1024> first_memory_;
+  std::pmr::monotonic_buffer_resource memory_{first_memory_.data(), first_memory_.size()};
+  proto::RequestHead head_;
+  std::unique_ptr<Exchange> exchange_;
+
+  // Of the request's body.
+  Body body_ = Body::kDone;
+  proto::Framing framing_;
+  proto::BodyCounter counter_;
+  std::vector<Slice> held_;  // come, but not wanted yet: no more than the window
+  SliceJoiner joiner_;
+  uint64_t body_received_ = 0;
+  bool input_ended_ = false;
+  bool delivering_ = false;
+  bool window_is_open_ = false;
+  bool expects_continue_ = false;
+  bool is_websocket_ = false;  // an extended CONNECT (RFC 8441)
+  bool is_tunnel_ = false;
+  Timer body_timer_;
+
+  // Of the response.
+  Output output_ = Output::kHead;
+  OutputQueue body_out_;
+  const proto::HeaderList* trailers_ = nullptr;
+  bool deferred_ = false;  // nghttp2 waits to hear of more
+  bool moved_ = false;     // some has been framed since OnWritten
+  bool blocked_ = false;
+  bool finished_ = false;  // the exchange has nothing more to say
+  bool over_ = false;
+  uint32_t abort_error_ = NGHTTP2_INTERNAL_ERROR;  // PROTOCOL_ERROR: the client was too slow
+  uint64_t bytes_sent_ = 0;
+  uint64_t head_bytes_ = 0;
+  Timer send_timer_;
+  Timer rate_timer_;
+};
+
+}  // namespace limpet::worker

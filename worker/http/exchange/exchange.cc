@@ -1,0 +1,411 @@
+#include "worker/http/exchange/exchange.h"
+
+#include <array>
+#include <cassert>
+#include <utility>
+
+#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/response_writer.h"
+#include "worker/http/exchange/steps.h"
+#include "worker/http/exchange/subrequest.h"
+#include "worker/http/proxy/proxy_exchange.h"
+#include "worker/http/route/error_page.h"
+#include "worker/http/route/file_path.h"
+#include "worker/http/variables/variables.h"
+
+namespace limpet::worker {
+namespace {
+
+struct PhaseRow {
+  Phase phase;
+  std::string_view name;
+  uint8_t follows;      // bits of the phases it may come after
+  bool ends_wait;       // leaving it ends what it waited for
+};
+constexpr uint8_t Bit(Phase phase) {
+  return static_cast<uint8_t>(1u << static_cast<unsigned>(phase));
+}
+constexpr uint8_t kBusy = Bit(Phase::kRouting) | Bit(Phase::kDelayed) | Bit(Phase::kProxying);
+constexpr uint8_t kAny = 0xFF;
+constexpr std::array kPhases = {
+    PhaseRow{Phase::kIdle, "idle", kAny, false},
+    PhaseRow{Phase::kRouting, "routing", Bit(Phase::kIdle) | kBusy, false},
+    PhaseRow{Phase::kDelayed, "delayed", Bit(Phase::kRouting), true},
+    PhaseRow{Phase::kProxying, "proxying", Bit(Phase::kRouting), false},
+    PhaseRow{Phase::kReplying, "replying", kBusy, false},
+    PhaseRow{Phase::kDone, "done", static_cast<uint8_t>(kBusy | Bit(Phase::kReplying)), false},
+};
+
+constexpr bool CanFollow(Phase from, Phase to) {
+  return (kPhases[static_cast<size_t>(to)].follows & Bit(from)) != 0;
+}
+
+}  // namespace
+
+Exchange::Exchange(Runtime& runtime)
+    : runtime_(runtime),
+      timer_(runtime.loop, Callback::To<&Exchange::Resume>(this)),
+      refill_(runtime.loop, Callback::To<&Exchange::Refill>(this)),
+      body_(*this),
+      variables_(runtime.http.variables.size()),
+      writer_(std::make_unique<ResponseWriter>(*this)) {}
+
+Exchange::~Exchange() = default;
+
+void Exchange::Enter(Phase next) {
+  assert(CanFollow(phase_, next));
+  if (kPhases[static_cast<size_t>(phase_)].ends_wait) timer_.Disarm();
+  phase_ = next;
+  if (LogEnabled(LogLevel::kDebug)) {
+    error_log().Write(LogLevel::kDebug, stream_ != nullptr ? client().number : 0,
+                      fmt::format("http exchange: {}", kPhases[static_cast<size_t>(next)].name));
+  }
+}
+
+void Exchange::set_subrequest(std::unique_ptr<Subrequest> subrequest) {
+  subrequest_ = std::move(subrequest);
+}
+
+void Exchange::Run(size_t step) {
+  const auto steps = Steps();
+  while (step < steps.size() && !AnswersFailedMatch()) {
+    next_step_ = step + 1;
+    switch (steps[step].run(*this)) {
+      case Step::kNext:
+        ++step;
+        break;
+      case Step::kLocate:
+        if (--request_.uri_changes <= 0) {
+          Log(LogLevel::kError,
+              fmt::format("rewrite or internal redirection cycle while processing \"{}\"",
+                          request_.uri));
+          return Finish(500);
+        }
+        step = LocateStep();
+        break;
+      case Step::kContent:
+        step = ContentStep();
+        break;
+      case Step::kSuspend:
+      case Step::kDone:
+        return;
+    }
+  }
+}
+
+void Exchange::Resume() {
+  if (phase_ != Phase::kDelayed) return;  // it has been answered meanwhile
+  Enter(Phase::kRouting);
+  Run(next_step_);
+}
+
+void Exchange::Delay(std::chrono::milliseconds time) {
+  Enter(Phase::kDelayed);
+  timer_.Arm(time);
+}
+
+void Exchange::StartProxy() {
+  if (proxy_ == nullptr) proxy_ = std::make_unique<ProxyExchange>(*this);
+  Enter(Phase::kProxying);
+  proxy_->Start(location());
+}
+
+void Exchange::OnOutputDrained() {
+  if (writer_->BodyHoldsBack()) return Refill();
+  if (phase_ == Phase::kProxying) proxy_->OnClientDrained();
+}
+
+void Exchange::Flush() {
+  stream_->Flush();
+  if (writer_->BodyHoldsBack() && !stream_->blocked()) refill_.Schedule();
+}
+
+void Exchange::Refill() {
+  if (phase_ == Phase::kIdle || phase_ == Phase::kDone) return;
+  writer_->PumpBody();
+  if (writer_->BodyHoldsBack()) return Flush();
+  switch (std::exchange(ending_, Ending::kNone)) {
+    case Ending::kComplete:
+      return Complete();
+    case Ending::kBroken:
+      return AbandonAfterFlush();
+    case Ending::kNone:
+      stream_->Flush();
+      if (phase_ == Phase::kProxying) proxy_->OnClientDrained();
+  }
+}
+
+void Exchange::EndLater(Ending ending) {
+  ending_ = ending;
+  if (phase_ != Phase::kReplying) Enter(Phase::kReplying);
+  Flush();
+}
+
+void Exchange::OnClientGone() {
+  if (phase_ == Phase::kProxying && !proxy_->OnClientGone()) return;
+  const bool waits = phase_ == Phase::kProxying || phase_ == Phase::kDelayed;
+  if (!waits && ending_ == Ending::kNone) return;
+  Log(LogLevel::kInfo, "client prematurely closed connection");
+  Abandon(499);
+}
+
+void Exchange::OnBodyError(int status) {
+  if (writer_->head_sent()) return Abandon(status);
+  stream_->LastForClient();
+  if (proxy_ != nullptr) proxy_->Stop();
+  body_.Fail();
+  Finish(status);
+}
+
+bool Exchange::IsUnsafe(std::string_view uri, std::string_view written) const {
+  if (!Climbs(uri, written)) return false;
+  Log(LogLevel::kError, fmt::format("unsafe URI \"{}\" was detected", uri));
+  return true;
+}
+
+void Exchange::InternalRedirect(std::string_view uri, std::string_view args,
+                                std::string_view written) {
+  if (--request_.uri_changes <= 0) {
+    Log(LogLevel::kError,
+        fmt::format("rewrite or internal redirection cycle while internally redirecting to \"{}\"",
+                    uri));
+    uri_cycle_ = true;
+    return Finish(500);
+  }
+  if (IsUnsafe(uri, written)) return Finish(404);
+  request_.uri = uri;
+  request_.args = args;
+  request_.uri_is_original = false;
+  request_.under_location = true;
+  request_.uri_under_alias = false;
+  request_.internal = true;
+  request_.location = request_.server->root.get();
+  Restart(FirstStep());
+}
+
+void Exchange::GoToNamed(std::string_view name) {
+  const auto& named = request_.server->root->children.named;
+  const auto it = named.find(name);
+  if (--request_.uri_changes <= 0) {
+    Log(LogLevel::kError,
+        fmt::format("rewrite or internal redirection cycle while redirect to named location \"{}\"",
+                    name));
+    uri_cycle_ = true;
+    return Finish(500);
+  }
+  if (request_.uri.empty() || it == named.end()) {
+    Log(LogLevel::kError, fmt::format("could not find named location \"{}\"", name));
+    uri_cycle_ = true;
+    return Finish(500);
+  }
+  request_.internal = true;
+  request_.location = it->second;
+  Restart(AfterLocateStep());
+}
+
+void Exchange::Restart(size_t step) {
+  if (proxy_ != nullptr) proxy_->Stop();
+  LetGo();
+  trace_.NewGroup();
+  if (phase_ != Phase::kRouting) Enter(Phase::kRouting);
+  Run(step);
+}
+
+void Exchange::Finish(int status) {
+  if (proxy_ != nullptr) proxy_->Stop();
+  if (writer_->head_sent()) return Abandon(status);
+  if (status == 444) return Abandon(444);                      // nginx's: close without a word
+  if (status == 499 || status == 408) return Abandon(status);  // nobody listens
+  if (!uri_cycle_ && TakeErrorPage(*this, status)) return;
+  ReplyWithErrorPage(*this, status);
+}
+
+void Exchange::FinishWithOwnPage(int status) {
+  if (proxy_ != nullptr) proxy_->Stop();
+  ReplyWithErrorPage(*this, status);
+}
+
+bool Exchange::AnswersFailedMatch() {
+  if (!TakeMatchFailure()) return false;
+  Finish(500);
+  return true;
+}
+
+// Once for an exchange: an error page or a log line may evaluate it again.
+void Exchange::OnMatchFailed(const std::string& why) {
+  if (!match_failure_told_) Log(LogLevel::kAlert, why);
+  match_failure_told_ = true;
+}
+
+bool Exchange::MarkErrorPage(int status) {
+  if (error_page_active_) return false;
+  error_page_active_ = !location().response.recursive_error_pages;
+  error_status_ = status;
+  return true;
+}
+
+void Exchange::Reply(int status, std::string_view content_type, std::string_view body) {
+  if (body_.mode() == RequestBody::Mode::kIdle) {
+    body_.Start(RequestBody::Mode::kDiscarded, nullptr);
+    if (!stream_->DropBufferedBody() && status != 400) {
+      body_.Fail();
+      return Finish(400);
+    }
+  }
+  response_.status = status;
+  response_.content_type = content_type;
+  response_.content_length = static_cast<int64_t>(body.size());
+  if (!writer_->SendHead()) return;
+  if (phase_ != Phase::kReplying) Enter(Phase::kReplying);
+  writer_->WriteBody({}, body);
+  writer_->EndBody();
+  Complete();
+}
+
+void Exchange::Redirect(int status, std::string_view location_value) {
+  response_.location = location_value.empty() ? std::string_view("") : arena_.Copy(location_value);
+  Finish(status);
+}
+
+// All that could call back into routing, or start another answer.
+void Exchange::LetGo() {
+  timer_.Disarm();
+  refill_.Cancel();
+  subrequest_.reset();  // its answer must not wake us any more
+  body_.LetGo();
+}
+
+void Exchange::Complete() {
+  if (writer_->BodyHoldsBack()) return EndLater(Ending::kComplete);
+  Enter(Phase::kDone);
+  LetGo();
+  completed_ = true;
+  holds_ == 0 ? stream_->FinishResponse() : stream_->Flush();
+}
+
+void Exchange::Release() {
+  if (--holds_ == 0 && completed_) stream_->FinishResponse();
+}
+
+void Exchange::Abandon(int status) {
+  if (phase_ == Phase::kDone) {
+    if (completed_ && holds_ > 0) stream_->Abort(false);  // what holds it ends with it
+    return;
+  }
+  if (proxy_ != nullptr) proxy_->Stop();
+  LetGo();
+  if (response_.status == 0 || !writer_->head_sent()) response_.status = status;
+  Enter(Phase::kDone);
+  stream_->Abort(false);
+}
+
+void Exchange::AbandonAfterFlush() {
+  if (phase_ == Phase::kDone) return;
+  if (writer_->BodyHoldsBack()) return EndLater(Ending::kBroken);
+  LetGo();
+  Enter(Phase::kDone);
+  stream_->BreakResponse();
+}
+
+void Exchange::Reset() {
+  if (phase_ == Phase::kIdle) return;
+  if (proxy_ != nullptr) proxy_->Stop();
+  LetGo();
+  if (stream_ != nullptr && request_.location != nullptr &&
+      (!request_.is_subrequest || location().log.log_subrequest))
+    WriteAccessLog(*this);
+  for (auto it = at_end_.rbegin(); it != at_end_.rend(); ++it) (*it)();
+  at_end_.clear();
+  if (proxy_ != nullptr) proxy_->Reset();
+  request_ = Request{};
+  response_.Reset();
+  body_.Reset();
+  variables_.Reset();
+  captures_ = {};
+  trace_.Reset();
+  writer_->Reset();
+  arena_.Reset();
+  error_status_ = 0;
+  error_page_active_ = uri_cycle_ = completed_ = match_failure_told_ = false;
+  TakeMatchFailure();
+  holds_ = 0;
+  ending_ = Ending::kNone;
+  limit_rate_ = 0;
+  limit_rate_set_ = false;
+  limit_req_status = limit_conn_status = {};
+  Enter(Phase::kIdle);
+  stream_ = nullptr;
+  assert(quiet());
+}
+
+bool Exchange::quiet() const {
+  return phase_ == Phase::kIdle && !timer_.armed() && !refill_.scheduled() &&
+         subrequest_ == nullptr && body_.quiet() && at_end_.empty() &&
+         (proxy_ == nullptr || proxy_->quiet());
+}
+
+const limpet::Log& Exchange::error_log() const {
+  const int index = request_.location != nullptr ? request_.location->log.error_log : 0;
+  return runtime_.logs[static_cast<size_t>(index)];
+}
+
+void Exchange::Log(LogLevel level, std::string_view message) const {
+  if (!LogEnabled(level)) return;
+  std::string line(message);
+  line += fmt::format(", client: {}, server: {}", request_.remote.HostString(),
+                      request_.server != nullptr ? request_.server->name : std::string());
+  if (request_.head != nullptr && !request_.head->request_line.empty()) {
+    line += fmt::format(", request: \"{}\"", request_.head->request_line);
+    if (request_.is_subrequest) line += fmt::format(", subrequest: \"{}\"", request_.uri);
+    if (const std::string url = proxy_ != nullptr ? proxy_->LoggedUrl() : std::string();
+        !url.empty()) {
+      line += fmt::format(", upstream: \"{}\"", url);
+    }
+    if (const proto::Header* host = request_.headers().Find(proto::HeaderId::kHost)) {
+      line += fmt::format(", host: \"{}\"", host->value);
+    }
+    if (const proto::Header* referer = request_.headers().Find(proto::HeaderId::kReferer)) {
+      line += fmt::format(", referrer: \"{}\"", referer->value);
+    }
+  }
+  error_log().Write(level, client().number, line);
+}
+
+conf::Value Exchange::Get(conf::VariableId id) {
+  if (variables_.Has(id)) return variables_.Get(id);
+  const conf::Variable& variable = runtime_.http.variables[id];
+  conf::Value value;
+  switch (variable.kind) {
+    case conf::VariableKind::kBuiltin:
+      value = GetBuiltin(*this, variable.builtin);
+      break;
+    case conf::VariableKind::kUser:  // mentioned, not set yet
+      if (!variable.of_script) return conf::Value::None();
+      value = conf::Value::Of("");
+      if (!location().warn_uninitialized) return value;
+      Log(LogLevel::kWarn, fmt::format("using uninitialized \"{}\" variable", variable.name));
+      variables_.Set(id, value);  // told once
+      return value;
+    case conf::VariableKind::kDerived:
+      value = variable.derived->Evaluate(*this);
+      break;
+    default:
+      value = GetPrefixed(*this, variable);
+      break;
+  }
+  if (IsCacheable(variable) && !match_failed()) variables_.Set(id, value);
+  return value;
+}
+
+void Exchange::SetNamed(conf::VariableId id, conf::Value value) { variables_.Set(id, value); }
+
+void Exchange::SetVariable(conf::VariableId id, std::string_view value) {
+  const conf::Variable& variable = runtime_.http.variables[id];
+  if (variable.kind == conf::VariableKind::kBuiltin) {
+    SetBuiltin(*this, variable.builtin, value);
+    return;
+  }
+  variables_.Set(id, conf::Value::Of(value));
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,85 @@
+// What all exchanges of a worker share. Built once when the worker starts; constant but for the
+// objects it points to.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/log.h"
+#include "conf/config.h"
+#include "shm/counters.h"
+#include "worker/http/proxy/proxy_plan.h"
+#include "worker/http/proxy/url_groups.h"
+#include "worker/net/buffer.h"
+#include "worker/net/loop.h"
+#include "worker/net/splice_pipe.h"
+#include "worker/tls/client_contexts.h"
+#include "worker/tls/handshake_certificates.h"
+#include "worker/tls/session_memory.h"
+#include "worker/upstream/resolver.h"
+
+namespace limpet::shm {
+class LimitReqTable;
+class LimitConnTable;
+class SessionTable;
+}  // namespace limpet::shm
+
+namespace limpet::worker {
+
+class AccessLogs;
+class ServerNames;
+
+struct Runtime {
+  const conf::Config& config;
+  const conf::Http& http;
+  Loop& loop;
+  BlockPool& blocks;
+  SplicePipes& pipes;
+  std::vector<Log>& logs;   // to Config::error_logs
+  shm::Counters& counters;  // all workers'
+  shm::WorkerCounters& own_counters;
+  const TlsClientContexts* upstream_tls = nullptr;  // null: nothing is proxied
+  TlsSessionMemory upstream_sessions;               // outlives the connections kept in upstreams
+  HandshakeCertificates certificates{config.folder()};
+  std::vector<std::unique_ptr<ServerNames>> names;          // to Http::listens
+  std::vector<std::unique_ptr<UpstreamRuntime>> upstreams;  // to Http::upstreams
+  std::vector<shm::SessionTable*> sessions;                 // to Http::session_zones
+  std::vector<shm::LimitReqTable*> limit_req;               // to Http::limit_req_zones
+  std::vector<shm::LimitConnTable*> limit_conn;             // to Http::limit_conn_zones
+  std::unique_ptr<AccessLogs> access_logs;
+  ProxyPlans proxy_plans;  // of the locations that proxy
+  bool stopping = false;   // graceful stop: no connection is kept after its response
+  uint64_t generation = 1;
+  int slot = 0;
+
+  uint64_t next_connection_number() {
+    return ++connections_made;
+  }  // $connection, within the worker
+  uint64_t connections_made = 0;
+
+  // Of a proxy_pass with variables.
+  UrlGroups url_groups{loop, slot};
+  std::unordered_map<const conf::Resolver*, std::unique_ptr<Resolver>> resolvers;
+
+  // Wall time in the forms that heads and logs need, rendered at most once a second.
+  std::string_view HttpDate();
+  std::string_view LogTime();  // access log
+  std::string_view Iso8601();
+  int64_t WallSeconds();
+
+  ~Runtime();
+
+  struct TimeText {
+    uint64_t checked_ms = 0;
+    int64_t seconds = -1;
+    std::string http, log, iso;
+  } time_text;
+
+ private:
+  void RefreshTime();
+};
+
+}  // namespace limpet::worker

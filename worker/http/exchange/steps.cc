@@ -1,0 +1,127 @@
+#include "worker/http/exchange/steps.h"
+
+#include <array>
+
+#include "proto/escape.h"
+#include "worker/http/exchange/features.h"
+#include "worker/http/route/locations.h"
+#include "worker/http/route/rewrite.h"
+
+namespace limpet::worker {
+namespace {
+
+Step ServerRewriteStep(Exchange& exchange) {
+  const auto& script = exchange.request().server->root->rewrite;
+  if (script.empty()) return Step::kNext;
+  const Step step = RunRewriteScript(exchange, script);
+  return step == Step::kLocate ? Step::kNext : step;  // the location is looked up next anyway
+}
+
+std::string_view RedirectWithSlash(Exchange& exchange, const conf::Location& location) {
+  const Request& request = exchange.request();
+  const std::string name = proto::EscapeUri(location.name, proto::EscapeKind::kUri);
+  return request.args.empty() ? exchange.arena().Copy(name)
+                              : exchange.arena().Concat(name, "?", request.args);
+}
+
+// A declared length is refused before a byte of the body is read.
+bool BodyIsTooLarge(Exchange& exchange) {
+  const Request& request = exchange.request();
+  const uint64_t limit = exchange.location().client.max_body_size;
+  if (limit == 0 || request.framing.kind != proto::BodyKind::kLength ||
+      request.framing.length <= limit)
+    return false;
+  // Nobody is about to read the body: it has been read, or an error page answers instead.
+  if (exchange.body().mode() != RequestBody::Mode::kIdle || exchange.error_status() != 0)
+    return false;
+  exchange.Log(LogLevel::kError, fmt::format("client intended to send too large body: {} bytes",
+                                             request.framing.length));
+  exchange.Finish(413);
+  return true;
+}
+
+Step FindLocationStep(Exchange& exchange) {
+  Request& request = exchange.request();
+  const conf::Location& root = *request.server->root;
+  const LocationMatch match = FindLocation(root, request.uri, exchange);
+  request.location = match.location != nullptr ? match.location : &root;
+  if (match.auto_redirect) {
+    exchange.Redirect(301, RedirectWithSlash(exchange, *match.location));
+    return Step::kDone;
+  }
+  if (request.location->internal && !request.internal) {
+    exchange.Finish(404);
+    return Step::kDone;
+  }
+  return BodyIsTooLarge(exchange) ? Step::kDone : Step::kNext;
+}
+
+// limit_except: other settings for the methods it does not name.
+Step LimitExceptStep(Exchange& exchange) {
+  Request& request = exchange.request();
+  const conf::Location& location = *request.location;
+  request.proxy_lost = false;
+  if (location.limit_except == nullptr) return Step::kNext;
+  const uint32_t bit = 1u << static_cast<unsigned>(request.method);
+  if ((location.limit_except_methods & bit) == 0) request.location = location.limit_except;
+  return Step::kNext;
+}
+
+Step LocationRewriteStep(Exchange& exchange) {
+  // Without a location the server's own settings hold. Its script has run already.
+  if (exchange.request().location == exchange.request().server->root.get()) return Step::kNext;
+  const auto& script = exchange.location().rewrite;
+  return script.empty() ? Step::kNext : RunRewriteScript(exchange, script);
+}
+
+Step ContentStepRun(Exchange& exchange) {
+  const conf::Location& location = exchange.location();
+  if (exchange.request().proxy_lost) {
+    exchange.Log(LogLevel::kAlert, "no upstream configuration");
+    exchange.Finish(500);
+    return Step::kDone;
+  }
+  if (location.proxy.pass.set) {
+    exchange.StartProxy();
+    return Step::kDone;
+  }
+  if (location.response.empty_gif) return EmptyGifContent(exchange);
+  if (location.stub_status) return StubStatusContent(exchange);
+  if (location.api) return ApiContent(exchange);
+  if (location.prometheus) return PrometheusContent(exchange);
+  if (location.dashboard) return DashboardContent(exchange);
+  return StaticContent(exchange);
+}
+
+constexpr std::array kSteps = {
+    StepRow{"realip", RealIpStep},
+    StepRow{"server rewrite", ServerRewriteStep},
+    StepRow{"find location", FindLocationStep},
+    StepRow{"limit_except", LimitExceptStep},
+    StepRow{"rewrite", LocationRewriteStep},
+    StepRow{"realip of the location", RealIpStep},
+    StepRow{"limit_conn", LimitConnStep},
+    StepRow{"limit_req", LimitReqStep},
+    StepRow{"access", AccessStep},
+    StepRow{"auth_request", AuthRequestStep},
+    StepRow{"auth_request answer", AuthAnswerStep},
+    StepRow{"auth_delay", AccessDelayStep},
+    StepRow{"access verdict", AccessVerdictStep},
+    StepRow{"mirror", MirrorStep},
+    StepRow{"try_files", TryFilesStep},
+    StepRow{"content", ContentStepRun},
+};
+constexpr size_t kServerRewrite = 1;
+constexpr size_t kLocate = 2;
+static_assert(kSteps[kServerRewrite].name == "server rewrite" &&
+              kSteps[kLocate].name == "find location");
+
+}  // namespace
+
+std::span<const StepRow> Steps() { return kSteps; }
+size_t FirstStep() { return kServerRewrite; }
+size_t LocateStep() { return kLocate; }
+size_t AfterLocateStep() { return kLocate + 1; }
+size_t ContentStep() { return kSteps.size() - 1; }
+
+}  // namespace limpet::worker

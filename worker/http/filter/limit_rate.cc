@@ -1,0 +1,26 @@
+#include "worker/http/filter/limit_rate.h"
+
+#include "conf/units.h"
+
+namespace limpet::worker {
+
+uint64_t EvaluateSize(Exchange& exchange, const conf::Template& text) {
+  if (text.empty()) return 0;
+  const auto size = conf::ParseSizeUnits(exchange.Evaluate(text), false);
+  return size ? static_cast<uint64_t>(*size) : 0;
+}
+
+uint64_t ClientRate(Exchange& exchange) {
+  if (!exchange.limit_rate_set()) {
+    const conf::Template& text = exchange.location().client.limit_rate;
+    if (text.empty()) return 0;
+    exchange.set_limit_rate(EvaluateSize(exchange, text));
+  }
+  return exchange.limit_rate();
+}
+
+uint64_t ClientRateAfter(Exchange& exchange) {
+  return EvaluateSize(exchange, exchange.location().client.limit_rate_after);
+}
+
+}  // namespace limpet::worker

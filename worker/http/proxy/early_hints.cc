@@ -1,0 +1,38 @@
+// early_hints: 103 of an upstream (RFC 8297) on its way to the client.
+#include "worker/http/exchange/features.h"
+#include "worker/http/filter/add_headers.h"
+#include "worker/http/proxy/proxy_plan.h"
+
+namespace limpet::worker {
+namespace {
+
+bool IsWanted(Exchange& exchange) {
+  for (const conf::Template& condition : exchange.location().response.early_hints) {
+    const std::string_view value = exchange.Evaluate(condition);
+    if (!value.empty() && value != "0") return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void PassEarlyHints(Exchange& exchange, const proto::ResponseHead& head) {
+  using proto::HeaderId;
+  if (head.status != 103 || !exchange.request().head->is_http11() || !IsWanted(exchange)) return;
+  const ProxyPlan& plan = exchange.runtime().proxy_plans.For(exchange.location());
+  proto::HeaderList fields;
+  for (const proto::Header& header : head.headers) {
+    const bool is_framing = header.id == HeaderId::kContentLength ||
+                            header.id == HeaderId::kTransferEncoding ||
+                            header.id == HeaderId::kConnection || header.id == HeaderId::kKeepAlive;
+    if (is_framing || plan.hidden.Has(header)) continue;
+    if (proto::IsFieldValue(header.value)) {
+      fields.Add(header.id, header.name, header.value);
+    } else {
+      LogUnfitField(exchange, header.name);
+    }
+  }
+  exchange.stream().SendInterim(head.status, fields);
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,294 @@
+#include "worker/http/proxy/explain.h"
+
+#include <fmt/format.h>
+
+#include <deque>
+
+#include "base/clock.h"
+#include "worker/http/proxy/peer_choice.h"
+#include "worker/http/proxy/upstream_runtime.h"
+#include "worker/status/explanation.h"
+#include "worker/status/peer_facts.h"
+
+namespace limpet::worker {
+namespace {
+
+// The request that is imagined: its variables have the values that the question gives them.
+class ImaginedRequest final : public conf::VariableReader {
+ public:
+  ImaginedRequest(const conf::Http& http, std::string_view args) : http_(http), args_(args) {}
+
+  conf::Value Get(conf::VariableId id) override {
+    const conf::Variable& variable = http_.variables[id];
+    if (auto given = Argument(args_, variable.name)) return Keep(*std::move(given));
+    if (variable.kind == conf::VariableKind::kDerived) {
+      const conf::Value value = variable.derived->Evaluate(*this);
+      if (!value.text.empty()) return value;
+    }
+    if (variable.kind == conf::VariableKind::kBuiltin) return conf::Value::None();
+    const bool cookie = variable.kind == conf::VariableKind::kCookie;
+    if (auto given = Argument(args_, cookie ? "cookie" : "route")) return Keep(*std::move(given));
+    if (auto given = Argument(args_, cookie ? "route" : "cookie")) return Keep(*std::move(given));
+    return conf::Value::None();
+  }
+  conf::Captures& captures() override { return captures_; }
+  void SetNamed(conf::VariableId, conf::Value) override {}
+  char* Allocate(size_t size) override { return memory_.emplace_back(size, '\0').data(); }
+  const std::string& failure() const { return failure_; }
+
+ private:
+  void OnMatchFailed(const std::string& why) override { failure_ = why; }
+  conf::Value Keep(std::string text) {
+    return conf::Value::Of(memory_.emplace_back(std::move(text)));
+  }
+
+  const conf::Http& http_;
+  std::string_view args_;
+  std::deque<std::string> memory_;
+  conf::Captures captures_;
+  std::string failure_;
+};
+
+std::string MethodName(const conf::Upstream& upstream) {
+  using Method = conf::BalanceMethod;
+  switch (upstream.method) {
+    case Method::kRoundRobin:
+      return "round_robin";
+    case Method::kLeastConn:
+      return "least_conn";
+    case Method::kLeastTime:
+      return fmt::format("least_time {}{}", upstream.least_time_last_byte ? "last_byte" : "header",
+                         upstream.least_time_inflight ? " inflight" : "");
+    case Method::kRandom:
+      return "random";
+    case Method::kRandomTwoLeastConn:
+      return "random two least_conn";
+    case Method::kHash:
+      return "hash";
+    case Method::kHashConsistent:
+      return "hash consistent";
+    case Method::kIpHash:
+      return "ip_hash";
+    case Method::kLeastSessions:
+      return "least_sessions";
+  }
+  return "";
+}
+
+// Why the method names a server.
+std::string_view MethodReason(const conf::Upstream& upstream) {
+  using Method = conf::BalanceMethod;
+  switch (upstream.method) {
+    case Method::kRoundRobin:
+      return "it is next by weight";
+    case Method::kLeastConn:
+      return "it has the fewest requests for its weight";
+    case Method::kLeastTime:
+      return "it would answer soonest, by its average time and its requests";
+    case Method::kRandom:
+    case Method::kRandomTwoLeastConn:
+      return "by chance: asked again, it may be another";
+    case Method::kHash:
+    case Method::kHashConsistent:
+      return "the key leads to it";
+    case Method::kIpHash:
+      return "the client's address leads to it";
+    case Method::kLeastSessions:
+      return "it has the fewest sessions for its weight";
+  }
+  return "";
+}
+
+std::string_view StickyName(const conf::Upstream& upstream) {
+  switch (upstream.sticky.kind) {
+    case conf::StickyKind::kNone:
+      return "";
+    case conf::StickyKind::kCookie:
+      return "sticky cookie";
+    case conf::StickyKind::kRoute:
+      return "sticky route";
+    case conf::StickyKind::kLearn:
+      return "sticky learn";
+  }
+  return "";
+}
+
+std::string_view ConditionText(PeerCondition condition) {
+  switch (condition) {
+    case PeerCondition::kReady:
+      return "it can take the request";
+    case PeerCondition::kFull:
+      return "it is at max_conns";
+    case PeerCondition::kDown:
+      return "it is down, unhealthy or over max_fails";
+    case PeerCondition::kDrained:
+      return "it has been drained";
+  }
+  return "";
+}
+
+class Explainer {
+ public:
+  Explainer(Runtime& runtime, UpstreamRuntime& upstream, std::string_view args)
+      : upstream_(upstream),
+        conf_(upstream.group.conf()),
+        args_(args),
+        request_(runtime.http, args),
+        now_ms_(MonotonicMs()) {
+    selection_.dry = sticky_.dry = true;
+  }
+
+  StatusReply Run() {
+    out_.upstream = UpstreamName(conf_);
+    out_.method = MethodName(conf_);
+    out_.sticky = StickyName(conf_);
+    if (!ReadKey() || !ReadClient()) return ApiError(400, problem_);
+    upstream_.group.Begin(selection_, key_, has_client_ ? &client_ : nullptr);
+    if (upstream_.sticky != nullptr) ExplainSession();
+    if (request_.match_failed()) return ExplainFailure();
+    const bool was_bound = sticky_.bound != nullptr;
+    const StickyStatus found = sticky_.status;
+    const PeerChoice choice = ChoosePeer(upstream_, selection_, sticky_, now_ms_);
+    ExplainChoice(choice, was_bound, found);
+    AddServers();
+    return ExplanationPage(out_);
+  }
+
+ private:
+  void Say(std::string_view rule, std::string text) {
+    out_.steps.push_back({std::string(rule), std::move(text)});
+  }
+
+  bool ReadKey() {
+    if (!upstream_.group.needs_key()) return true;
+    const auto given = Argument(args_, "key");
+    key_ = given ? *given : std::string(conf_.hash_key.Evaluate(request_));
+    if (request_.match_failed()) return true;
+    if (key_.empty()) problem_ = "the upstream hashes a key: \"key=\" is missing";
+    return !key_.empty();
+  }
+
+  bool ReadClient() {
+    const auto given = Argument(args_, "client");
+    if (given) {
+      const auto address = SocketAddress::ParseIp(*given, 0);
+      has_client_ = static_cast<bool>(address);
+      if (has_client_) client_ = *address;
+    }
+    if (given && !has_client_) problem_ = "\"client\" is no address";
+    if (!given && conf_.method == conf::BalanceMethod::kIpHash)
+      problem_ = "the upstream hashes the client's address: \"client=\" is missing";
+    return problem_.empty();
+  }
+
+  // Such a request is answered before a server is chosen.
+  StatusReply ExplainFailure() {
+    out_.decision = "refuse";
+    out_.code = 500;
+    Say("variables", request_.failure());
+    AddServers();
+    return ExplanationPage(out_);
+  }
+
+  void ExplainSession() {
+    upstream_.sticky->Find(request_, sticky_);
+    const std::string_view rule = StickyName(conf_);
+    const bool learns = conf_.sticky.kind == conf::StickyKind::kLearn;
+    switch (sticky_.status) {
+      case StickyStatus::kExpired:
+        return Say(rule, fmt::format("the session \"{}\" is over: idle for {} s", sticky_.id,
+                                     sticky_.idle_ms / 1000));
+      case StickyStatus::kNew:
+        return Say(rule, "the request brings no session");
+      default:
+        break;
+    }
+    if (sticky_.bound == nullptr) {
+      return Say(rule, learns ? fmt::format("nobody knows the session \"{}\"", sticky_.id)
+                              : fmt::format("\"{}\" names no server of the upstream", sticky_.id));
+    }
+    const Peer& bound = *sticky_.bound;
+    Say(rule, learns ? fmt::format("the session \"{}\" is bound to {}, idle for {} s", sticky_.id,
+                                   bound.name, sticky_.idle_ms / 1000)
+                     : fmt::format("\"{}\" names {}", sticky_.id, bound.name));
+    const auto condition = upstream_.group.Condition(selection_, bound, true, now_ms_);
+    Say("server " + bound.name,
+        fmt::format("{} ({})", ConditionText(condition), PeerStateName(bound, now_ms_)));
+  }
+
+  void ExplainChoice(const PeerChoice& choice, bool was_bound, StickyStatus found) {
+    out_.sticky_status = Name(sticky_.status);
+    switch (choice.kind) {
+      case PeerChoice::Kind::kPeer:
+        out_.decision = "server";
+        out_.server = choice.peer->name;
+        out_.id = choice.peer->server_id;
+        return ExplainPeer(*choice.peer, was_bound);
+      case PeerChoice::Kind::kWait:
+        out_.decision = "wait";
+        return Say("queue", was_bound && found != sticky_.status
+                                ? "the session's server is full: the request waits for it"
+                                : "all servers are full: the request waits for a place");
+      case PeerChoice::Kind::kRefuse:
+        out_.decision = "refuse";
+        out_.code = choice.code;
+        if (choice.by_policy) {
+          return Say(conf_.sticky.strict ? "sticky_strict" : "sticky_policy",
+                     fmt::format("no other server may have the session: {}", choice.code));
+        }
+        return Say(out_.method, fmt::format("no server can take the request: {}", choice.code));
+    }
+  }
+
+  void ExplainPeer(const Peer& peer, bool was_bound) {
+    if (was_bound && sticky_.bound == &peer)
+      return Say(StickyName(conf_), "the session's own server is used");
+    if (sticky_.moved_from == &peer)
+      return Say("sticky_policy failback", "the session returns to the server it came from");
+    if (was_bound && sticky_.bound->server_id == peer.server_id)
+      return Say("server backup", "the backup with the session's server id stands in");
+    if (was_bound && sticky_.temporary) {
+      return Say("sticky_policy",
+                 fmt::format("{} stands in; the session stays where it is", peer.name));
+    }
+    if (was_bound) Say("sticky_policy", "another server takes the session over");
+    Say(out_.method, fmt::format("{}{} is chosen: {}", peer.backup ? "no primary can: backup " : "",
+                                 peer.name, MethodReason(conf_)));
+  }
+
+  void AddServers() {
+    for (const Peer& peer : upstream_.group.peers()) {
+      out_.servers.push_back({.server = peer.name,
+                              .id = peer.server_id,
+                              .state = std::string(PeerStateName(peer, now_ms_)),
+                              .takes_new = CanTake(peer, now_ms_, false),
+                              .takes_sessions = CanTake(peer, now_ms_, true)});
+    }
+  }
+
+  UpstreamRuntime& upstream_;
+  const conf::Upstream& conf_;
+  std::string_view args_;
+  ImaginedRequest request_;
+  const uint64_t now_ms_;
+  PeerSelection selection_;
+  StickyState sticky_;
+  std::string key_, problem_;
+  SocketAddress client_;
+  bool has_client_ = false;
+  Explanation out_;
+};
+
+}  // namespace
+
+StatusReply Explain(Runtime& runtime, std::string_view args) {
+  const auto name = Argument(args, "upstream");
+  if (!name) return ApiError(400, "\"upstream=\" is missing");
+  for (const auto& upstream : runtime.upstreams) {
+    if (UpstreamName(upstream->group.conf()) == *name)
+      return Explainer(runtime, *upstream, args).Run();
+  }
+  return ApiError(404, "no such upstream");
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,257 @@
+#include "worker/http/proxy/proxy_exchange.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/response_writer.h"
+#include "worker/http/proxy/upstream_runtime.h"
+
+namespace limpet::worker {
+namespace {
+
+// An error page is asked for by GET: what was sent with the request is of no use to it.
+bool MayGoWithoutBody(const Request& request) {
+  return request.method == proto::Method::kGet || request.method == proto::Method::kHead;
+}
+
+}  // namespace
+
+ProxyExchange::ProxyExchange(Exchange& exchange)
+    : exchange_(exchange),
+      lookup_(Callback::To<&ProxyExchange::OnResolved>(this)),
+      session_(exchange.runtime().loop, exchange),
+      request_(exchange.runtime().blocks),
+      drain_end_(Callback::To<&ProxyExchange::OnDrainOver>(this)),
+      deadline_(exchange.runtime().loop, timers_, Callback::To<&ProxyExchange::OnTimer>(this)),
+      pace_(exchange.runtime().loop, timers_, Callback::To<&ProxyExchange::UpdateReading>(this),
+            Callback::To<&ProxyExchange::OnClientStaysBlocked>(this)) {}
+
+ProxyExchange::~ProxyExchange() { Stop(); }
+
+void ProxyExchange::Start(const conf::Location& location) {
+  location_ = &location;
+  Enter(ProxyState::kFinding);
+  response_.Reset();
+  session_.End();
+  sticky_cookie_ = {};
+  target_.uri = target_.request_uri = {};
+  buffering_ = location.proxy.buffering;
+  if (FindUpstream()) ReadBodyOrGo();
+}
+
+void ProxyExchange::ReadBodyOrGo() {
+  first_started_ms_ = exchange_.runtime().loop.NowMs();
+
+  const Request& request = exchange_.request();
+  RequestBody& body = exchange_.body();
+  if (!body.whole() && !MayGoWithoutBody(request)) return FailWithoutBody();
+  request_.Plan(BodyPlan());
+  Enter(ProxyState::kReadingBody);
+  if (request_.streams() || !body.whole()) return FirstPeer();
+  const bool has_body = request.framing.kind != proto::BodyKind::kNone;
+  if (has_body && !body.complete()) FindSessionEarly();
+  body.Start(RequestBody::Mode::kBuffered, this);
+}
+
+UpstreamRequest::Body ProxyExchange::BodyPlan() const {
+  const conf::ProxySettings& proxy = location_->proxy;
+  const proto::BodyKind kind = exchange_.request().framing.kind;
+  const bool streams = kind != proto::BodyKind::kNone && !proxy.request_buffering &&
+                       proxy.pass_request_body && !proxy.set_body &&
+                       exchange_.body().mode() == RequestBody::Mode::kIdle;
+  if (!streams) return UpstreamRequest::Body::kWhole;
+  if (kind != proto::BodyKind::kChunked) return UpstreamRequest::Body::kStreamed;
+  // HTTP/1.0 has no chunks: the length must be known before the request goes out.
+  return proxy.http_version >= 11 ? UpstreamRequest::Body::kChunked : UpstreamRequest::Body::kWhole;
+}
+
+// Another location has passed the body on already, and this one is to answer instead.
+void ProxyExchange::FailWithoutBody() {
+  const int error = exchange_.error_status();
+  exchange_.Log(LogLevel::kError, "the request body is gone and cannot be sent to upstream");
+  Answer(error > 0 ? error : 502);
+}
+
+// A body may take longer than its session would live without it. What reads the body is evaluated
+// anew when it is here.
+void ProxyExchange::FindSessionEarly() {
+  if (upstream_->sticky == nullptr) return;
+  upstream_->group.Begin(selection_, {},
+                         &exchange_.request().remote);  // keeps the peers that are looked at
+  VariableCache& variables = exchange_.variables();
+  const size_t known = variables.count();
+  session_.Find(upstream_->sticky.get());
+  variables.ForgetSince(known);
+}
+
+void ProxyExchange::Answer(int status) {
+  Enter(ProxyState::kIdle);
+  GiveStickyCookie();
+  exchange_.Finish(status);
+}
+
+bool ProxyExchange::FailsMatch() {
+  if (!exchange_.match_failed()) return false;
+  End(Outcome::kOk);
+  return exchange_.AnswersFailedMatch();
+}
+
+void ProxyExchange::OnWritable() { FlushRequest(); }
+
+void ProxyExchange::OnReadable() {
+  if (!RowOf(state_).reads_peer()) return;
+  if (response_.half() == Half::kHead) return ReadHead();
+  ReadBody();
+}
+
+size_t ProxyExchange::ReadInto(std::span<char> room) {
+  Transport& transport = *attempt_.transport();
+  size_t n = 0;
+  switch (transport.Read(room.data(), room.size(), &n)) {
+    case Io::kOk:
+      exchange_.upstream_trace().last().bytes_received += n;
+      return n;
+    case Io::kWouldBlock:
+      break;
+    case Io::kEof:
+      OnPeerEof();
+      break;
+    case Io::kError:
+      OnReadError(transport.errnum());
+      break;
+  }
+  return 0;
+}
+
+void ProxyExchange::OnReadError(int errnum) {
+  if (response_.half() == Half::kHead) return Fail(kConnectionFailed, "recv() failed", errnum);
+  LogUpstream(LogLevel::kError, "recv() failed while reading upstream", errnum);
+  BreakResponse();
+}
+
+bool ProxyExchange::OnClientGone() {
+  return RowOf(state_).ends_with_client() || !location_->proxy.ignore_client_abort;
+}
+
+void ProxyExchange::EndAttempt(Outcome outcome) {
+  first_.Leave();
+  if (selection_.current != nullptr) AccountFor(outcome);
+  attempt_.End(upstream_ != nullptr ? &upstream_->pool : nullptr, location_);
+  request_.EndAttempt();
+}
+
+void ProxyExchange::AccountFor(Outcome outcome) {
+  if (response_.answer() == UpstreamResponse::Answer::kUsed) {
+    response_.EndAttempt();
+    session_.OnResponseEnd(*attempt_.peer());
+  }
+  const uint64_t now = exchange_.runtime().loop.NowMs();
+  UpstreamAttempt& attempt = exchange_.upstream_trace().last();
+  attempt.response_ms = ElapsedMs();
+  attempt.bytes_sent = request_.bytes_sent();
+  upstream_->queue.Wake();
+  const AttemptResult result{.header_ms = attempt.header_ms,
+                             .response_ms = attempt.response_ms,
+                             .status = attempt.header_ms >= 0 ? attempt.status : 0,
+                             .sent = attempt.bytes_sent,
+                             .received = attempt.bytes_received};
+  if (upstream_->group.Done(selection_, outcome, now, result)) {
+    LogUpstream(LogLevel::kWarn, fmt::format("upstream server temporarily disabled{}", Doing()), 0);
+  }
+}
+
+void ProxyExchange::End(Outcome outcome) {
+  EndAttempt(outcome);
+  Enter(ProxyState::kIdle);
+}
+
+AttemptFacts ProxyExchange::Facts() const {
+  const conf::ProxySettings& proxy = location_->proxy;
+  const uint64_t elapsed = exchange_.runtime().loop.NowMs() - first_started_ms_;
+  AttemptFacts facts;
+  facts.request_sent = request_.bytes_sent() > 0;
+  facts.body_dropped = request_.lost() || (request_.streams() && !exchange_.body().whole());
+  facts.response_started = exchange_.writer().head_sent();
+  facts.idempotent = IsIdempotent(exchange_.request().method);
+  facts.tries_left = selection_.tries;
+  facts.time_left = proxy.next_upstream_timeout.count() == 0 ||
+                    elapsed < static_cast<uint64_t>(proxy.next_upstream_timeout.count());
+  return facts;
+}
+
+void ProxyExchange::Fail(const Failure& failure, std::string_view what, int errnum) {
+  const bool says_when = what.find(" while ") != std::string_view::npos;
+  const std::string line = fmt::format("{}{}", what, says_when ? "" : Doing());
+  // nginx tells of a timeout after what followed from it, of all else before.
+  const bool timed_out = failure.condition == conf::kNextTimeout;
+  if (!timed_out) LogUpstream(LogLevel::kError, line, errnum);
+  exchange_.upstream_trace().last().status = failure.status;
+  // A kept connection that was closed before it answered says nothing about the peer: once more,
+  // there first of all where the session lives.
+  const bool stale = attempt_.from_pool() && failure.condition == conf::kNextError &&
+                     response_.half() == Half::kHead && response_.received() == 0;
+  const AttemptFacts before = Facts();
+  EndAttempt(stale ? Outcome::kStale : Outcome::kFailed);
+  if (timed_out) LogUpstream(LogLevel::kError, line, errnum);
+  AttemptFacts facts = before;
+  facts.tries_left = selection_.tries;
+  if (MayTryNext(failure.condition, facts, location_->proxy.next_upstream)) return NextPeer();
+  Answer(failure.status);
+}
+
+void ProxyExchange::Stop() {
+  if (state_ != ProxyState::kIdle) End(Outcome::kOk);
+}
+
+void ProxyExchange::Reset() {
+  Stop();
+  session_.End();
+  sticky_cookie_ = {};
+  attempt_.Forget();
+  upstream_ = nullptr;
+  selection_.LetGo();
+  held_.clear();
+  request_.Reset();
+  response_.Reset();
+  spool_.Reset();
+  ReturnPipe();
+  assert(quiet());
+}
+
+bool ProxyExchange::quiet() const {
+  return state_ == ProxyState::kIdle && !timers_.armed() && !drain_end_.watching() &&
+         session_.quiet() && !lookup_.waiting() && queue_ticket_ == 0 &&
+         attempt_.transport() == nullptr && selection_.current == nullptr && !selection_.set &&
+         held_.empty() && !first_.joined() && pipe_ == nullptr && request_.quiet();
+}
+
+int64_t ProxyExchange::ElapsedMs() const {
+  return attempt_.ElapsedMs(exchange_.runtime().loop.NowMs());
+}
+
+std::string_view ProxyExchange::Doing() const {
+  if (state_ != ProxyState::kTalking) return " while connecting to upstream";
+  return request_.half() != Half::kDone ? " while sending request to upstream"
+                                        : " while reading response header from upstream";
+}
+
+std::string ProxyExchange::LoggedUrl() const {
+  if (upstream_ == nullptr || target_.request_uri.empty()) return {};
+  const Peer* const peer = attempt_.peer();
+  const std::string& name = peer != nullptr ? peer->name : upstream_->group.conf().name;
+  const std::string_view separator = name.starts_with("unix:") ? ":" : "";
+  return fmt::format("{}://{}{}{}", target_.https ? "https" : "http", name, separator,
+                     target_.request_uri);
+}
+
+void ProxyExchange::LogUpstream(LogLevel level, std::string_view what, int errnum) const {
+  if (!exchange_.LogEnabled(level)) return;
+  if (errnum == 0) return exchange_.Log(level, what);
+  const size_t when = std::min(what.find(" while "), what.size());
+  exchange_.Log(level,
+                fmt::format("{}{}{}", what.substr(0, when), ErrnoText(errnum), what.substr(when)));
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,88 @@
+// The upstream of a proxied exchange: the one of the configuration, or what a URL with variables
+// names, by way of a resolver if need be.
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/proxy/proxy_exchange.h"
+#include "worker/http/proxy/upstream_lookup.h"
+#include "worker/http/proxy/upstream_runtime.h"
+#include "worker/http/route/file_path.h"
+
+namespace limpet::worker {
+
+bool ProxyExchange::FindUpstream() {
+  const conf::ProxyPass& pass = location_->proxy.pass;
+  Runtime& runtime = exchange_.runtime();
+  if (!pass.has_variables) {
+    upstream_ = runtime.upstreams[static_cast<size_t>(pass.upstream)].get();
+    target_.host = pass.host_header;
+    target_.port = pass.port;
+    target_.https = pass.https;
+    return true;
+  }
+  target_.url = exchange_.Evaluate(pass.url);
+  if (FailsMatch()) return false;
+  ProxyUrl url;
+  if (!ParseProxyUrl(target_.url, &url)) {
+    exchange_.Log(LogLevel::kError, fmt::format("invalid URL prefix in \"{}\"", target_.url));
+    Answer(500);
+    return false;
+  }
+  if (url.host.starts_with("unix:") && IsUnsafePath(exchange_, url.host, pass.url.source())) {
+    Answer(404);
+    return false;
+  }
+  target_.host = url.host_header;
+  target_.port = url.port;
+  target_.https = url.https;
+  target_.uri = url.uri;
+  upstream_ = FindUpstreamBlock(runtime, url);
+  if (upstream_ != nullptr) return true;
+  if (auto group = FindAddressGroup(runtime, url)) {
+    UseGroup(std::move(group));
+    return true;
+  }
+  if (PortOf(url)) return Resolve(url.host);
+  exchange_.Log(LogLevel::kError, fmt::format("invalid port in upstream \"{}\"", url.host_header));
+  Answer(500);
+  return false;
+}
+
+bool ProxyExchange::Resolve(std::string_view host) {
+  Resolver* const resolver = FindResolver(exchange_.runtime(), *location_);
+  if (resolver == nullptr) {
+    exchange_.Log(LogLevel::kError, fmt::format("no resolver defined to resolve {}", host));
+    Answer(502);
+    return false;
+  }
+  if (lookup_.Start(*resolver, host)) return UseResolved();
+  Enter(ProxyState::kResolving);
+  return false;
+}
+
+void ProxyExchange::OnResolved() {
+  if (UseResolved()) ReadBodyOrGo();
+}
+
+bool ProxyExchange::UseResolved() {
+  ProxyUrl url;
+  ParseProxyUrl(target_.url, &url);
+  const ResolveAnswer& answer = lookup_.answer();
+  if (answer.error != ResolveError::kNone) {
+    FailResolving(url.host, answer.error);
+    return false;
+  }
+  UseGroup(FindResolvedGroup(exchange_.runtime(), url, answer));
+  return true;
+}
+
+void ProxyExchange::UseGroup(std::shared_ptr<UrlGroup> group) {
+  upstream_ = &group->upstream();
+  held_.push_back(std::move(group));
+}
+
+void ProxyExchange::FailResolving(std::string_view host, ResolveError error) {
+  exchange_.Log(LogLevel::kError, fmt::format("{} could not be resolved ({}: {})", host,
+                                              static_cast<int>(error), Name(error)));
+  Answer(502);
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,86 @@
+#include "worker/http/proxy/proxy_plan.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+
+namespace limpet::worker {
+namespace {
+
+using proto::HeaderId;
+
+// What a client says to us, not to the upstream: replaced by our own or not sent.
+constexpr std::array kNotForwarded = {
+    HeaderId::kHost,   HeaderId::kConnection,    HeaderId::kProxyConnection,
+    HeaderId::kTe,     HeaderId::kContentLength, HeaderId::kTransferEncoding,
+    HeaderId::kExpect, HeaderId::kKeepAlive,     HeaderId::kUpgrade};
+
+// nginx's proxy_hide_header defaults.
+constexpr std::array kHiddenByDefault = {"Date",
+                                         "Server",
+                                         "X-Pad",
+                                         "X-Accel-Expires",
+                                         "X-Accel-Redirect",
+                                         "X-Accel-Limit-Rate",
+                                         "X-Accel-Buffering",
+                                         "X-Accel-Charset"};
+
+bool Contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::any_of(names.begin(), names.end(),
+                     [name](const std::string& n) { return EqualsIgnoreCase(n, name); });
+}
+
+// The URL of a constant proxy_pass, as it stands in the configuration.
+std::string PassUrl(const conf::ProxyPass& pass) {
+  if (!pass.url.source().empty()) return pass.url.source();
+  return (pass.https ? "https://" : "http://") + pass.host_header + pass.uri;
+}
+
+}  // namespace
+
+void HeaderNames::Add(std::string_view name) {
+  const HeaderId id = proto::LookupHeader(name);
+  if (id != HeaderId::kOther) {
+    known_ |= uint64_t{1} << static_cast<unsigned>(id);
+  } else if (!HasOther(name)) {
+    others_.emplace_back(name);
+  }
+}
+
+bool HeaderNames::HasOther(std::string_view name) const { return Contains(others_, name); }
+
+ProxyPlan::ProxyPlan(const conf::Location& location) {
+  const conf::ProxySettings& proxy = location.proxy;
+  for (const HeaderId id : kNotForwarded) overridden.Add(proto::Name(id));
+  for (const conf::SetHeader& header : proxy.set_headers) {
+    overridden.Add(header.name);
+    const HeaderId id = proto::LookupHeader(header.name);
+    if (proto::IsFraming(id)) {  // the body's own: a value of the operator's could not be true
+      no_zero_length |= id == HeaderId::kContentLength && header.value.empty();
+    } else if (id == HeaderId::kHost) {
+      host = &header.value;
+    } else if (!header.value.empty()) {
+      set_headers.push_back(&header);
+    }
+  }
+
+  for (const char* name : kHiddenByDefault) {
+    if (!Contains(proxy.pass_headers, name)) hidden.Add(name);
+  }
+  for (const std::string& name : proxy.hide_headers) hidden.Add(name);
+
+  redirect_default = proxy.redirect_default && !proxy.redirect_off && !proxy.pass.has_variables;
+  if (!redirect_default) return;
+  redirect_prefix = PassUrl(proxy.pass);
+  redirect_to = proxy.pass.has_uri ? location.name : "/";
+  if (!proxy.pass.has_uri) redirect_prefix += '/';
+}
+
+const ProxyPlan& ProxyPlans::For(const conf::Location& location) {
+  auto& plan = plans_[&location];
+  if (!plan) plan = std::make_unique<const ProxyPlan>(location);
+  return *plan;
+}
+
+}  // namespace limpet::worker

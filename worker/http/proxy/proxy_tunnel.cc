@@ -1,0 +1,69 @@
+// What has no end of its own: tunnels, and streams of which nobody knows how long they are. The end
+// of a drain ends them.
+#include "base/text.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/response_writer.h"
+#include "worker/http/proxy/proxy_exchange.h"
+#include "worker/http/proxy/upstream_runtime.h"
+
+namespace limpet::worker {
+namespace {
+
+bool IsEventStream(const proto::HeaderList& headers) {
+  const proto::Header* type = headers.Find(proto::HeaderId::kContentType);
+  return type != nullptr && StartsWithIgnoreCase(type->value, "text/event-stream");
+}
+
+}  // namespace
+
+void ProxyExchange::StartTunnel() {
+  Response& response = exchange_.response();
+  response.is_upgrade = true;
+  response.content_length = -1;
+  if (!exchange_.writer().SendHead()) return;
+  EnterSession();
+  session_.Renew();
+  const std::string_view rest = response_.body_rest();
+  Enter(ProxyState::kTunnel);
+  response_.BeginBody();
+  request_.BecomeTunnel();
+  const auto* protocol = response_.head().headers.Find(proto::HeaderId::kUpgrade);
+  const bool is_websocket = protocol != nullptr && EqualsIgnoreCase(protocol->value, "websocket");
+  drain_end_.Watch(upstream_->endless, *attempt_.peer(),
+                   is_websocket ? DrainEnd::Kind::kWebSocket : DrainEnd::Kind::kTunnel);
+  exchange_.stream().StartTunnel();
+  exchange_.body().StartTunnel(this);
+  if (!rest.empty()) ForwardBody(rest);
+  exchange_.stream().Flush();
+  if (state_ != ProxyState::kTunnel) return;
+  exchange_.stream().WantBody(true);
+  if (state_ != ProxyState::kTunnel) return;
+  UpdateReading();
+}
+
+void ProxyExchange::EndTunnel() {
+  End(Outcome::kOk);
+  exchange_.stream().LastForClient();
+  exchange_.Complete();
+}
+
+// Pages that are made while they are sent have no length either, but they end by themselves.
+bool ProxyExchange::IsStream() const {
+  if (response_.kind() == proto::BodyKind::kLength) return false;
+  return !buffering_ || IsEventStream(response_.head().headers);
+}
+
+// A browser opens an event stream again that has ended; of all else the client must see that the
+// end is missing. A WebSocket is told why, between two frames.
+void ProxyExchange::OnDrainOver() {
+  const DrainEnd::Now now = drain_end_.OnOver();
+  if (now == DrainEnd::Now::kWait) return;
+  LogUpstream(LogLevel::kInfo,
+              "the drain of the server is over, its connection is ended while reading upstream", 0);
+  attempt_.Spoil();
+  if (now == DrainEnd::Now::kGoAway) exchange_.writer().WriteBody({}, proto::kGoingAway);
+  if (state_ == ProxyState::kTunnel) return EndTunnel();
+  IsEventStream(response_.head().headers) ? FinishResponse() : BreakResponse();
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,140 @@
+#include "worker/http/proxy/upstream_response.h"
+
+#include <cassert>
+
+namespace limpet::worker {
+
+void UpstreamResponse::Enter(Half next) {
+  assert(CanFollow(half_, next));
+  half_ = next;
+}
+
+void UpstreamResponse::BeginAttempt() {
+  Enter(Half::kHead);
+  answer_ = Answer::kNone;
+  parser_.Reset();
+  framing_ = {};
+  received_ = 0;
+  filled_ = head_start_ = 0;
+  block_.Reset();
+  head_block_.Reset();
+}
+
+void UpstreamResponse::EndAttempt() {
+  if (answer_ == Answer::kUsed) answer_ = Answer::kHead;
+}
+
+void UpstreamResponse::Reset() {
+  block_.Reset();
+  head_block_.Reset();
+  filled_ = 0;
+  framing_ = {};  // no trailers are known any more
+  answer_ = Answer::kNone;
+}
+
+std::span<char> UpstreamResponse::RoomForHead(BlockPool& pool, size_t max_head) {
+  if (!block_) block_ = pool.Get(max_head > 15000 ? BlockSize::k64K : BlockSize::k16K);
+  return {block_.data() + filled_, block_.capacity() - filled_};
+}
+
+// Behind what has been read, if that is still held; what trickles in must not hold a block for each
+// read.
+std::span<char> UpstreamResponse::RoomForBody(BlockPool& pool, BlockSize size) {
+  constexpr size_t kLeastRoom = 4096;
+  if (block_ && block_.unique()) filled_ = 0;
+  const bool is_free = !block_ || filled_ == 0;
+  const bool has_room = is_free ? block_ && block_.capacity() + 64 >= Bytes(size)
+                                : block_.capacity() - filled_ >= kLeastRoom;
+  if (!has_room) {
+    block_ = pool.Get(size);
+    filled_ = 0;
+  }
+  return {block_.data() + filled_, block_.capacity() - filled_};
+}
+
+std::string_view UpstreamResponse::Took(size_t n) {
+  const std::string_view bytes(block_.data() + filled_, n);
+  filled_ += n;
+  received_ += n;
+  return bytes;
+}
+
+void UpstreamResponse::ReleaseUnlessUsed() {
+  if (block_ && block_.unique()) block_.Reset();
+}
+
+UpstreamResponse::Parsed UpstreamResponse::ParseHead(size_t max_head) {
+  if (parser_.head().is_interim() && parser_.consumed() > 0) {
+    head_start_ += parser_.consumed();
+    parser_.Reset();
+    if (head_start_ == filled_) return Parsed::kMore;
+  }
+  switch (parser_.Parse(block_.data() + head_start_, filled_ - head_start_, max_head)) {
+    case proto::HeadStatus::kIncomplete:
+      return filled_ < block_.capacity() ? Parsed::kMore : Parsed::kTooBig;
+    case proto::HeadStatus::kError:
+      return Parsed::kError;
+    case proto::HeadStatus::kComplete:
+      return parser_.head().is_interim() ? Parsed::kInterim : Parsed::kComplete;
+  }
+  return Parsed::kError;
+}
+
+void UpstreamResponse::HoldHead(const proto::Framing& framing) {
+  head_block_ = block_;
+  answer_ = Answer::kHead;
+  framing_ = framing;
+}
+
+std::string_view UpstreamResponse::body_rest() const {
+  const size_t begin = head_start_ + parser_.consumed();
+  return {block_.data() + begin, filled_ - begin};
+}
+
+void UpstreamResponse::BeginBody() {
+  Enter(Half::kBody);
+  remaining_ = framing_.length;
+  if (framing_.kind == proto::BodyKind::kChunked) decoder_.Reset();
+}
+
+UpstreamResponse::Taken UpstreamResponse::TakeBody(std::string_view bytes) {
+  if (framing_.kind == proto::BodyKind::kChunked) return TakeChunks(bytes);
+  piece_ = bytes;
+  pieces_ = {&piece_, 1};
+  if (framing_.kind != proto::BodyKind::kLength) return Taken::kMore;
+  piece_ = bytes.substr(0, remaining_);
+  remaining_ -= piece_.size();
+  if (remaining_ > 0) return Taken::kMore;
+  return piece_.size() == bytes.size() ? Taken::kDone : Taken::kDoneTooLong;
+}
+
+UpstreamResponse::Taken UpstreamResponse::TakeChunks(std::string_view bytes) {
+  const auto status = decoder_.Feed(bytes);
+  pieces_ = decoder_.pieces();
+  switch (status) {
+    case proto::ChunkedDecoder::Status::kMore:
+      return Taken::kMore;
+    case proto::ChunkedDecoder::Status::kError:
+      return Taken::kBroken;
+    case proto::ChunkedDecoder::Status::kDone:
+      return decoder_.consumed() == bytes.size() ? Taken::kDone : Taken::kDoneTooLong;
+  }
+  return Taken::kBroken;
+}
+
+void UpstreamResponse::Spliced(uint64_t n) {
+  received_ += n;
+  remaining_ -= n;
+}
+
+const proto::HeaderList* UpstreamResponse::trailers() const {
+  const bool has_come =
+      framing_.kind == proto::BodyKind::kChunked && half_ != Half::kHead && decoder_.done();
+  return has_come ? &decoder_.trailers() : nullptr;
+}
+
+bool UpstreamResponse::allows_next() const {
+  return parser_.head().keep_alive() && framing_.kind != proto::BodyKind::kUntilClose;
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,96 @@
+// A peer's response in bytes: where it is read into, what its head says, and how its body is
+// framed. It knows neither the exchange nor the client.
+//
+//   BeginAttempt()
+//   RoomForHead, Took, ParseHead …       until kComplete; HoldHead()
+//   BeginBody()
+//   TakeBody(body_rest()), RoomForBody, Took, TakeBody …
+//   EndAttempt()                         the head stays for variables, until Reset
+//
+// Always: half() is kHead until BeginBody or BeginTunnel; only kBody takes bytes.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "proto/http1/chunked.h"
+#include "proto/http1/framing.h"
+#include "proto/http1/response_parser.h"
+#include "worker/http/proxy/proxy_states.h"
+#include "worker/net/buffer.h"
+
+namespace limpet::worker {
+
+class UpstreamResponse {
+ public:
+  enum class Parsed : uint8_t { kMore, kInterim, kComplete, kTooBig, kError };
+  enum class Taken : uint8_t {
+    kMore,
+    kDone,
+    kDoneTooLong,  // more came than the framing allows: the connection is out of step
+    kBroken        // no chunk
+  };
+  // What is known of its head.
+  enum class Answer : uint8_t {
+    kNone,
+    kHead,
+    kUsed  // it is the one to use: no other peer is asked
+  };
+
+  void BeginAttempt();
+  void EndAttempt();
+  void Reset();  // with the exchange
+
+  // Where the next read goes to.
+  std::span<char> RoomForHead(BlockPool& pool, size_t max_head);
+  std::span<char> RoomForBody(BlockPool& pool, BlockSize size);
+  std::string_view Took(size_t n);  // what the read gave
+  void ReleaseUnlessUsed();         // nothing was there: who waits holds no empty block
+  const BlockRef& block() const { return block_; }
+
+  Parsed ParseHead(size_t max_head);  // after kInterim: head() is that one; again for the next
+  void HoldHead(const proto::Framing& framing);
+  void Use() { answer_ = Answer::kUsed; }
+  const proto::ResponseHead& head() const { return parser_.head(); }
+  const proto::HeadError& error() const { return parser_.error(); }
+  Answer answer() const { return answer_; }
+  std::string_view body_rest() const;  // what came together with the head
+
+  // RFC 9110 15.2.2: a tunnel that nobody asked for has no body.
+  void ForgetBody() { framing_ = {}; }
+  void BeginBody();
+  // Of the framed body. pieces() are what is in it, until the next call.
+  Taken TakeBody(std::string_view bytes);
+  void Spliced(uint64_t n);  // bytes that went by on another way
+  std::span<const std::string_view> pieces() const { return pieces_; }
+  void End() { Enter(Half::kDone); }
+
+  Half half() const { return half_; }
+  proto::BodyKind kind() const { return framing_.kind; }
+  uint64_t length() const { return framing_.length; }
+  uint64_t remaining() const { return remaining_; }  // of a body with a length
+  uint64_t received() const { return received_; }    // bytes of this attempt, the head included
+  const proto::HeaderList* trailers() const;         // null: they have not come
+  bool allows_next() const;  // after this response the peer may have another request
+
+ private:
+  void Enter(Half next);
+  Taken TakeChunks(std::string_view bytes);
+
+  proto::ResponseParser parser_;
+  proto::ChunkedDecoder decoder_;
+  proto::Framing framing_;
+  BlockRef block_;  // being read into
+  size_t filled_ = 0;
+  size_t head_start_ = 0;  // behind interim heads
+  BlockRef head_block_;    // holds the head's bytes while the exchange lives
+  uint64_t remaining_ = 0;
+  uint64_t received_ = 0;
+  std::string_view piece_;
+  std::span<const std::string_view> pieces_;
+  Answer answer_ = Answer::kNone;
+  Half half_ = Half::kHead;
+};
+
+}  // namespace limpet::worker

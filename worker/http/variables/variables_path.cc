@@ -1,0 +1,29 @@
+// Variables that tell where a request's file would be.
+#include <cerrno>
+#include <cstdlib>
+#include <memory>
+
+#include "worker/http/route/file_path.h"
+#include "worker/http/variables/variable_getters.h"
+
+namespace limpet::worker {
+
+using conf::Value;
+
+Value GetDocumentRoot(Exchange& exchange) { return Value::Of(DocumentRoot(exchange)); }
+
+Value GetRealpathRoot(Exchange& exchange) {
+  const std::string path(DocumentRoot(exchange));
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                         &std::free);
+  if (real != nullptr) return Value::Of(exchange.arena().Copy(real.get()));
+  exchange.Log(LogLevel::kCrit, fmt::format("realpath() \"{}\" failed{}", path, ErrnoText(errno)));
+  return Value::None();
+}
+
+Value GetRequestFilename(Exchange& exchange) {
+  const auto mapped = MapUriToPath(exchange);
+  return mapped ? Value::Of(mapped.path) : Value::None();
+}
+
+}  // namespace limpet::worker
