@@ -211,7 +211,7 @@ def test_alpn_goes_by_the_server_of_the_name(limpet):
 
 def test_openssl_sees_the_protocol(limpet):
     made = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{limpet.values['tls']}", "-servername", "any.test",
-                           "-alpn", "h2,http/1.1"], input="", capture_output=True, text=True, timeout=60)
+                           "-alpn", "h2,http/1.1"], input="", capture_output=True, text=True, errors="replace", timeout=60)
     assert "ALPN protocol: h2" in made.stdout
 
 
