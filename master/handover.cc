@@ -76,7 +76,7 @@ std::string SocketsVariable(const std::vector<int>& sockets) {
   return text;
 }
 
-// Without memory for them there are none: they are a help, no need.
+// Best effort: without memory the new binary starts without notes.
 UniqueFd WriteNotes(std::string_view notes) {
   UniqueFd file(::memfd_create("limpet-notes", 0));
   if (!file || ::write(file.get(), notes.data(), notes.size()) != std::ssize(notes)) return {};

@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kCannotBegin = 2;
 
-// A failed setting is said and gone without: a worker with fewer files is better than none.
+// A setting that fails is logged and skipped: a worker with fewer files is better than none.
 void Say(const Log& log, LogLevel level, const std::string& what) {
   LIMPET_LOG(log, level, "{}{}", what, ErrnoText(errno));
 }

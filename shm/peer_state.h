@@ -47,7 +47,7 @@ struct alignas(64) PeerState {
   std::atomic<uint64_t> accessed_ms{0};  // last failure
   std::atomic<uint64_t> checked_ms{0};   // last failure, or when it was last given a chance
   std::atomic<uint64_t> started_ms{0};   // slow start counts from here; 0: not slow starting
-  // When a draining peer is no longer asked for its own sessions either; 0: it has all time.
+  // Drain deadline: from then on not even its own sessions' requests go there. 0: none.
   std::atomic<uint64_t> drain_until_ms{0};
   // One bit for each health_check of the upstream, in the order of conf::Upstream::checks. Written
   // by the worker that probes.

@@ -108,7 +108,7 @@ class SessionTable {
   // checksum.
   static Result<SessionTable> Attach(std::byte* memory, size_t bytes);
 
-  // A view on nothing, to be assigned to; no call but that is allowed.
+  // Empty; only assignment is valid.
   SessionTable() = default;
 
   // From now on this process counts in that slot. Slots are taken modulo their number.

@@ -197,7 +197,7 @@ int Worker::Run() {
   connections_.CloseAll();
   loop_.RunDead();
   runtime_.access_logs->FlushAll();
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);  // what comes now waits for who runs next
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);  // later signals stay pending for the next
   return reconfigures_ ? kReconfigure : 0;
 }
 

@@ -9,7 +9,7 @@
 //   …
 //   selection.LetGo();                           // when nobody looks at its peers any more
 //
-// Peers that names give come and go while it works: Begin and Choose look whether there are others
+// DNS may add and remove peers at run time: Begin and Choose look whether there are others
 // now. A Peer* is good for as long as its selection, and no longer than this turn of the loop
 // without one.
 #pragma once

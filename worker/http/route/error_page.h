@@ -15,8 +15,8 @@ bool TakeErrorPage(Exchange& exchange, int status);
 // Answers with the status and a built-in page; redirects carry response().location.
 void ReplyWithErrorPage(Exchange& exchange, int status);
 
-// Copies how to prove who one is from an answer to the response that is being made, whose page may
-// take the answer's place.
+// Copies WWW-Authenticate challenges to the response, whose page may take the place of the answer
+// that they came with.
 void CopyChallenges(Exchange& exchange, const proto::HeaderList& from);
 
 // The Server field and the name at the foot of pages.
