@@ -246,7 +246,7 @@ ROWS(New,  //
      Row{From::kNew, Event::kError, kClosed}, Row{From::kNew, Event::kWriteError, kClosed},
      Row{From::kNew, Event::kPlace, kClosed},
      Row{From::kNew, Event::kUnreadPlace, kIdle, "HEADERS(3,200) DATA(3,5)+END", 40000},
-     Row{From::kNew, Event::kStop, kLinger, "GOAWAY(0,0)", 3000},
+     Row{From::kNew, Event::kStop, kIdle, "GOAWAY(2147483647,0) PING", 1000},
      Row{From::kNew, Event::kStopNow, kClosed});
 
 ROWS(Idle,  //
@@ -260,7 +260,7 @@ ROWS(Idle,  //
      Row{From::kIdle, Event::kGoaway, kLinger, "", 3000},
      Row{From::kIdle, Event::kEnd, kClosed},  //
      Row{From::kIdle, Event::kError, kClosed}, Row{From::kIdle, Event::kPlace, kClosed},
-     Row{From::kIdle, Event::kStop, kLinger, "GOAWAY(1,0)", 3000},
+     Row{From::kIdle, Event::kStop, kIdle, "GOAWAY(2147483647,0) PING", 1000},
      Row{From::kIdle, Event::kStopNow, kClosed});
 
 ROWS(Head,  //
@@ -272,7 +272,7 @@ ROWS(Head,  //
      Row{From::kHead, Event::kUnknown, kLinger, "GOAWAY(3,1)", 3000},
      Row{From::kHead, Event::kEnd, kClosed},  //
      Row{From::kHead, Event::kError, kClosed}, Row{From::kHead, Event::kPlace, kHead, "", 9000},
-     Row{From::kHead, Event::kStop, kHead, "GOAWAY(3,0)", 9000},
+     Row{From::kHead, Event::kStop, kHead, "GOAWAY(2147483647,0) PING", 9000},
      Row{From::kHead, Event::kStopNow, kClosed});
 
 ROWS(Busy,  //
@@ -284,7 +284,8 @@ ROWS(Busy,  //
      Row{From::kBusy, Event::kWindowOfZero, kLinger, "GOAWAY(1,1)", 3000},
      Row{From::kBusy, Event::kGoaway, kBusy}, Row{From::kBusy, Event::kEnd, kClosed},  //
      Row{From::kBusy, Event::kError, kClosed}, Row{From::kBusy, Event::kWriteError, kClosed},
-     Row{From::kBusy, Event::kPlace, kBusy}, Row{From::kBusy, Event::kStop, kBusy, "GOAWAY(1,0)"},
+     Row{From::kBusy, Event::kPlace, kBusy},
+     Row{From::kBusy, Event::kStop, kBusy, "GOAWAY(2147483647,0) PING"},
      Row{From::kBusy, Event::kStopNow, kClosed},
      Row{From::kBusy, Event::kFinish, kIdle, "HEADERS(1,200) DATA(1,3)+END", 40000},
      Row{From::kBusy, Event::kBreak, kIdle, "HEADERS(1,502) DATA(1,4)+END", 40000},

@@ -272,6 +272,35 @@ TEST_F(Http2Resets, NoMirrorHoldsAWorkerThatMustEnd) {
   EXPECT_FALSE(origin().asked());
 }
 
+using Http2Leaving = Http2Test;
+
+TEST_F(Http2Leaving, ServesWhatWasOnItsWayWhenTheClientWasTold) {
+  Open();
+  Send(client_.Get(1, "/proxy"));
+  StopGently();
+  Settle();
+  EXPECT_EQ(Frames(), "GOAWAY(2147483647,0) PING");
+  EXPECT_EQ(Reply(client_.Get(3, "/")), "HEADERS(3,200) DATA(3,5)+END");
+  EXPECT_EQ(Reply(Frame(NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, std::string(8, '\0'))), "GOAWAY(3,0)");
+  EXPECT_EQ(Reply(client_.Get(5, "/")), "");
+  origin().Answer("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc");
+  Settle();
+  EXPECT_EQ(Frames(), "HEADERS(1,200) DATA(1,3)+END");
+  EXPECT_TRUE(wire().write_shut());
+}
+
+TEST_F(Http2Leaving, WaitsNoLongerThanASecondForItsAnswer) {
+  Open();
+  Send(client_.Get(1, "/proxy"));
+  StopGently();
+  Settle();
+  Frames();
+  Advance(999);
+  EXPECT_EQ(Frames(), "");
+  Advance(1);
+  EXPECT_EQ(Frames(), "GOAWAY(1,0)");
+}
+
 using Http2Limits = Http2Test;
 
 TEST_F(Http2Limits, OneStreamMoreEndsAConnectionThatKnowsOurSettings) {

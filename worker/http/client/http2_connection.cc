@@ -15,6 +15,7 @@
 namespace limpet::worker {
 namespace {
 
+constexpr uint64_t kToldMs = 1000;  // for a client's answer, once it is told that we leave
 constexpr uint64_t kMostFramed = 64 * 1024;  // bytes of frames that wait for the socket
 constexpr int32_t kLargestWindow = 0x7fffffff;
 constexpr size_t kMostAcks = 256;  // of PING and SETTINGS, that wait for the socket
@@ -80,7 +81,7 @@ const Http2Connection::StateRow Http2Connection::kStates[] = {
     {State::kHead, "reading head", Bits(State::kIdle, State::kBusy), false,
      &shm::WorkerCounters::reading, &Http2Connection::HeadMs},
     {State::kBusy, "busy", Bits(State::kIdle, State::kHead, State::kBusy), false,
-     &shm::WorkerCounters::writing, nullptr},
+     &shm::WorkerCounters::writing, &Http2Connection::BusyMs},
     {State::kLinger, "lingering", Bits(State::kIdle, State::kHead, State::kBusy), true, nullptr,
      &Http2Connection::LingerMs},
     {State::kClosed, "closed", 0xFF, false, nullptr, nullptr},
@@ -120,8 +121,11 @@ const conf::Server& Http2Connection::server() const {
 uint64_t Http2Connection::HeadMs() const { return Ms(server().head.client_header_timeout); }
 
 uint64_t Http2Connection::IdleMs() const {
+  if (leaving_ == Leaving::kTold) return kToldMs;
   return has_begun_ ? Ms(client_settings().keepalive_timeout) : HeadMs();
 }
+
+uint64_t Http2Connection::BusyMs() const { return leaving_ == Leaving::kTold ? kToldMs : 0; }
 
 uint64_t Http2Connection::LingerMs() const { return Ms(client_settings().lingering_timeout); }
 
@@ -339,11 +343,22 @@ void Http2Connection::LeaveIfSpent() {
   if (spent) Leave();
 }
 
-// Streams that have begun are served. GOAWAY names the last of them: a client may send later ones
-// again on another connection, as nothing of them has been done (RFC 9113 6.8).
+// GOAWAY in two steps (RFC 9113 6.8): a notice, and when the client has it, as it answers the PING
+// behind it, the last stream. So requests that were on their way are served. nginx has one step.
 void Http2Connection::Leave() {
-  if (leaving_ || session_ == nullptr) return;
-  leaving_ = true;
+  if (leaving_ != Leaving::kNo || session_ == nullptr) return;
+  if (runtime_.config.compatible_nginx) return LeaveNow();
+  leaving_ = Leaving::kTold;
+  nghttp2_submit_shutdown_notice(session());
+  if (state_ != State::kHead) Enter(state_);
+  ScheduleWork();
+}
+
+// Streams that have begun are served. A client may send later ones again on another connection, as
+// nothing of them has been done.
+void Http2Connection::LeaveNow() {
+  if (leaving_ == Leaving::kLast || session_ == nullptr) return;
+  leaving_ = Leaving::kLast;
   nghttp2_submit_goaway(session(), NGHTTP2_FLAG_NONE,
                         nghttp2_session_get_last_proc_stream_id(session()), NGHTTP2_NO_ERROR,
                         nullptr, 0);
@@ -351,7 +366,7 @@ void Http2Connection::Leave() {
 }
 
 void Http2Connection::Terminate(uint32_t error) {
-  leaving_ = true;
+  leaving_ = Leaving::kLast;
   nghttp2_session_terminate_session(session(), error);
   ScheduleWork();
 }
@@ -359,7 +374,7 @@ void Http2Connection::Terminate(uint32_t error) {
 void Http2Connection::CloseIfDone() {
   if (state_ == State::kClosed || state_ == State::kLinger || !out_.empty()) return;
   const bool ended = nghttp2_session_want_read(session()) == 0;  // an error, of whichever side
-  const bool left = leaving_ && streams_.empty();
+  const bool left = leaving_ == Leaving::kLast && streams_.empty();
   if ((ended || left) && nghttp2_session_want_write(session()) == 0) Linger();
 }
 
@@ -381,9 +396,7 @@ void Http2Connection::ReadAndDrop() {
   if (io != Io::kOk || runtime_.loop.NowMs() > linger_until_ms_) Close();
 }
 
-void Http2Connection::CloseWhenIdle() {
-  Leave();
-}
+void Http2Connection::CloseWhenIdle() { Leave(); }
 
 void Http2Connection::CloseNow() {
   for (const auto& stream : streams_) stream->Abandon(499);
@@ -399,7 +412,7 @@ void Http2Connection::OnTimer() {
   switch (state_) {
     case State::kIdle:
     case State::kBusy:
-      return Leave();
+      return LeaveNow();
     case State::kHead:
       LogConnection(runtime_, info_, LogLevel::kInfo,
                     fmt::format("client timed out{} while reading client request headers",
@@ -548,7 +561,9 @@ int Http2Connection::OnFrame(const nghttp2_frame& frame) {
       settings_known_ |= is_ack;
       return is_ack ? 0 : Judge(guard_.Note(Chatter::kSettings, now));
     case NGHTTP2_PING:
-      return is_ack ? 0 : Judge(guard_.Note(Chatter::kPing, now));
+      if (!is_ack) return Judge(guard_.Note(Chatter::kPing, now));
+      if (leaving_ == Leaving::kTold) LeaveNow();
+      return 0;
     case NGHTTP2_WINDOW_UPDATE:
       return Judge(guard_.Note(Chatter::kWindowUpdate, now));
     case NGHTTP2_RST_STREAM:
@@ -623,6 +638,8 @@ int Http2Connection::OnData(int32_t id, bool is_last, std::string_view bytes) {
 }
 
 void Http2Connection::OnFrameSent(const nghttp2_frame& frame) {
+  const bool is_notice = frame.hd.type == NGHTTP2_GOAWAY && leaving_ == Leaving::kTold;
+  if (is_notice) nghttp2_submit_ping(session(), NGHTTP2_FLAG_NONE, nullptr);  // behind it
   if (frame.hd.type == NGHTTP2_DATA) guard_.NoteDataSent();
   if (frame.hd.type != NGHTTP2_DATA && frame.hd.type != NGHTTP2_HEADERS) return;
   Http2Stream* const stream = Find(frame.hd.stream_id);

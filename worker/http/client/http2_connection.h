@@ -63,6 +63,11 @@ class Http2Connection final : public ClientSession {
     kLinger,  // the last frame is out: what the client still sends is thrown away for a while
     kClosed,
   };
+  enum class Leaving : uint8_t {
+    kNo,
+    kTold,  // GOAWAY without a last stream: new ones are still served
+    kLast,  // GOAWAY with the last one
+  };
   struct StateRow;
   static const StateRow kStates[];
 
@@ -78,6 +83,7 @@ class Http2Connection final : public ClientSession {
   void Enter(State next);
   uint64_t HeadMs() const;
   uint64_t IdleMs() const;
+  uint64_t BusyMs() const;
   uint64_t LingerMs() const;
   void UpdateState();
 
@@ -92,6 +98,7 @@ class Http2Connection final : public ClientSession {
   void CloseIfDone();
   void LeaveIfSpent();
   void Leave();
+  void LeaveNow();
   void Terminate(uint32_t error);
   void DropHead();
   void Break();
@@ -126,7 +133,7 @@ class Http2Connection final : public ClientSession {
   Slice unread_;
   std::unique_ptr<nghttp2_session, FreeSession> session_;
   State state_ = State::kIdle;
-  bool leaving_ = false;    // GOAWAY has been sent: no new streams
+  Leaving leaving_ = Leaving::kNo;
   bool has_begun_ = false;  // there has been a stream
   Timer send_timer_;
   Deferred work_;
