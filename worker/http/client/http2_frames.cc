@@ -1,0 +1,218 @@
+// What nghttp2 tells a connection of HTTP/2: frames as they come and as they have been sent. Each is
+// counted against floods before anything is done for it.
+#include <algorithm>
+
+#include "proto/http2/priority.h"
+#include "worker/http/client/http2_connection.h"
+#include "worker/http/log/connection_log.h"
+#include "worker/http/route/server_names.h"
+
+namespace limpet::worker {
+
+Http2Stream* Http2Connection::Find(int32_t id) const {
+  return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session_.get(), id));
+}
+
+// As in nginx a string has the size of a large buffer, all together that of all of them.
+proto::Http2HeadRules Http2Connection::Rules() const {
+  const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
+  const conf::HeadSettings& head = server().head;
+  proto::HeadLimits limits = runtime_.names[index]->head_limits();
+  limits.max_line = head.large_buffers_size;
+  limits.max_total = limits.max_line * static_cast<size_t>(head.large_buffers_count);
+  return {.limits = limits, .websocket = server().http2.websocket};
+}
+
+// False from the guard: the connection ends, and what it has begun with it.
+int Http2Connection::Judge(bool calm) {
+  if (!calm && nghttp2_session_want_read(session()) != 0) {
+    LogConnection(runtime_, info_, LogLevel::kInfo,
+                  "client floods the connection while processing HTTP/2 connection");
+    Terminate(NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+  return 0;
+}
+
+void Http2Connection::NoteProvokedReset() {
+  Judge(guard_.NoteProvokedReset(runtime_.loop.NowMs()));
+}
+
+int Http2Connection::OnBeforeSend(const nghttp2_frame& frame) {
+  const bool is_ack = frame.hd.type == NGHTTP2_SETTINGS && (frame.hd.flags & NGHTTP2_FLAG_ACK) != 0;
+  return is_ack && std::exchange(has_own_settings_, false) ? NGHTTP2_ERR_CANCEL : 0;
+}
+
+int Http2Connection::OnBeginFrame(const nghttp2_frame_hd& frame) {
+  using proto::Chatter;
+  const uint64_t now = runtime_.loop.NowMs();
+  if (frame.type == NGHTTP2_PUSH_PROMISE || IsReused(frame)) Terminate(NGHTTP2_PROTOCOL_ERROR);
+  if (frame.type == NGHTTP2_DATA) data_left_ = frame.length;
+  if (frame.type == NGHTTP2_HEADERS) head_length_ = 0;
+  if (frame.type == NGHTTP2_HEADERS || frame.type == NGHTTP2_CONTINUATION)
+    head_length_ += frame.length;
+  if (frame.type == NGHTTP2_CONTINUATION) return Judge(guard_.Note(Chatter::kContinuation, now));
+  const bool is_known = frame.type <= NGHTTP2_CONTINUATION || frame.type == NGHTTP2_PRIORITY_UPDATE;
+  if (!is_known) return Judge(guard_.Note(Chatter::kUnknown, now));
+  if (frame.type == NGHTTP2_PRIORITY || frame.type == NGHTTP2_PRIORITY_UPDATE)
+    return Judge(guard_.Note(Chatter::kPriority, now));
+  return 0;
+}
+
+// A head for a stream that has ended (RFC 9113 5.1.1), unless we have cut it off: then what is on
+// its way comes still.
+bool Http2Connection::IsReused(const nghttp2_frame_hd& frame) {
+  const int32_t id = frame.stream_id;
+  if (frame.type != NGHTTP2_HEADERS || id > nghttp2_session_get_last_proc_stream_id(session()))
+    return false;
+  return nghttp2_session_find_stream(session(), id) == nullptr &&
+         std::ranges::find(cut_, id) == cut_.end();
+}
+
+void Http2Connection::NoteCut(int32_t id) {
+  cut_[next_cut_++ % cut_.size()] = id;
+}
+
+int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
+  const int32_t id = frame.hd.stream_id;
+  head_of_ = id;
+  has_begun_ = true;
+  guard_.BeginHead(Rules().limits.max_total * 4);
+  if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+  // Exchanges that outlive their streams count, too.
+  if (streams_.size() >= 2 * size_t{server().http2.max_concurrent_streams}) {
+    nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+    return 0;
+  }
+  Http2Stream& stream = *streams_.emplace_back(std::make_unique<Http2Stream>(*this, id));
+  nghttp2_session_set_stream_user_data(session(), id, &stream);
+  guard_.NoteRequest();
+  builder_.Begin(Rules(), stream.memory());
+  return 0;
+}
+
+int Http2Connection::OnHeader(const nghttp2_frame& frame, std::string_view name,
+                              std::string_view value) {
+  if (!guard_.NoteInflated(name.size() + value.size())) return Judge(false);
+  Http2Stream* const stream = Find(frame.hd.stream_id);
+  if (stream == nullptr) return 0;
+  if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) {
+    const std::string_view fault = proto::TrailerFault(name, value);
+    if (fault.empty()) return 0;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
+  switch (builder_.Add(name, value)) {
+    case proto::HeadFault::kCalm:
+      return Judge(false);
+    case proto::HeadFault::kProtocol:
+      Terminate(NGHTTP2_PROTOCOL_ERROR);
+      return 0;
+    case proto::HeadFault::kNone:
+    case proto::HeadFault::kAnswer:
+      return 0;
+  }
+  return 0;
+}
+
+int Http2Connection::OnFrame(const nghttp2_frame& frame) {
+  using proto::Chatter;
+  const uint64_t now = runtime_.loop.NowMs();
+  const bool is_ack = (frame.hd.flags & NGHTTP2_FLAG_ACK) != 0;
+  const bool end_stream = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  switch (frame.hd.type) {
+    case NGHTTP2_SETTINGS:
+      settings_known_ |= is_ack;
+      return is_ack ? 0 : Judge(guard_.Note(Chatter::kSettings, now));
+    case NGHTTP2_PING:
+      if (!is_ack) return Judge(guard_.Note(Chatter::kPing, now));
+      if (leaving_ == Leaving::kTold) LeaveNow();
+      return 0;
+    case NGHTTP2_WINDOW_UPDATE:
+      return Judge(guard_.Note(Chatter::kWindowUpdate, now));
+    case NGHTTP2_RST_STREAM:
+      OnReset(frame.hd.stream_id);
+      return 0;
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_DATA:
+      break;
+    default:
+      return 0;
+  }
+  Http2Stream* const stream = Find(frame.hd.stream_id);
+  if (frame.hd.type == NGHTTP2_HEADERS) {
+    head_of_ = 0;
+    if (stream != nullptr && frame.headers.cat == NGHTTP2_HCAT_REQUEST)
+      OnRequest(*stream, end_stream);
+    else if (stream != nullptr && end_stream)
+      stream->OnInputEnd();
+    return 0;
+  }
+  if (frame.hd.length == 0 && !end_stream) return Judge(guard_.Note(Chatter::kEmptyData, now));
+  if (end_stream && stream != nullptr && stream->begun()) stream->OnInputEnd();
+  return 0;
+}
+
+void Http2Connection::OnRequest(Http2Stream& stream, bool end_stream) {
+  switch (builder_.Finish()) {
+    case proto::HeadFault::kCalm:
+      Judge(false);
+      return;
+    case proto::HeadFault::kProtocol:
+      return Terminate(NGHTTP2_PROTOCOL_ERROR);
+    case proto::HeadFault::kNone:
+    case proto::HeadFault::kAnswer:
+      break;
+  }
+  if (nghttp2_session_want_read(session()) == 0) return;  // the connection ends
+  // Until it knows our SETTINGS a client may send more than a small window allows.
+  constexpr size_t kDefaultWindow = 65535;
+  if (!settings_known_ && !end_stream && server().http2.body_preread_size < kDefaultWindow) {
+    nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, stream.id(), NGHTTP2_REFUSED_STREAM);
+    return stream.OnGone();
+  }
+  Prioritize(stream.id(), builder_.head().headers);
+  stream.Begin(builder_, head_length_, end_stream);
+}
+
+// RFC 9218: how urgent the client says that the response is, and whether parts of it are of use.
+void Http2Connection::Prioritize(int32_t id, const proto::HeaderList& headers) {
+  const proto::Header* const priority = headers.Find("priority");
+  if (priority == nullptr) return;
+  const proto::StreamPriority said = proto::ParsePriority(priority->value);
+  const nghttp2_extpri extpri{.urgency = static_cast<uint32_t>(said.urgency),
+                              .inc = said.incremental ? 1 : 0};
+  nghttp2_session_change_extpri_stream_priority(session(), id, &extpri, 0);
+}
+
+void Http2Connection::OnReset(int32_t id) {
+  const Http2Stream* const stream = Find(id);
+  const bool answered = stream == nullptr || stream->answered();
+  if (!answered) Judge(guard_.NoteReset(runtime_.loop.NowMs()));
+}
+
+int Http2Connection::OnData(int32_t id, bool is_last, std::string_view bytes) {
+  nghttp2_session_consume_connection(session(), bytes.size());
+  Http2Stream* const stream = Find(id);
+  const uint64_t last = is_last ? data_left_ : UINT64_MAX;
+  data_left_ -= bytes.size();
+  if (stream != nullptr && stream->begun() && stream->OnData({feeding_.block, bytes}, last))
+    fed_.push_back(stream);
+  return 0;
+}
+
+void Http2Connection::OnFrameSent(const nghttp2_frame& frame) {
+  const bool is_notice = frame.hd.type == NGHTTP2_GOAWAY && leaving_ == Leaving::kTold;
+  if (is_notice) nghttp2_submit_ping(session(), NGHTTP2_FLAG_NONE, nullptr);  // behind it
+  if (frame.hd.type == NGHTTP2_DATA) guard_.NoteDataSent();
+  if (frame.hd.type != NGHTTP2_DATA && frame.hd.type != NGHTTP2_HEADERS) return;
+  Http2Stream* const stream = Find(frame.hd.stream_id);
+  if (stream == nullptr) return;
+  stream->OnFrameSent(frame);
+  if (stream->answered()) guard_.NoteAnswered();
+}
+
+void Http2Connection::OnStreamClosed(int32_t id) {
+  if (head_of_ == id) head_of_ = 0;
+  if (Http2Stream* const stream = Find(id)) stream->OnGone();
+}
+
+}  // namespace limpet::worker
