@@ -278,9 +278,14 @@ def install_again():
     check_sessions("after an upgrade of the package, which changes the binary")
 
 
+def killed_by_systemd():
+    return run("journalctl", "--no-pager", "-o", "cat", "-u", "limpet").count("with signal SIGKILL")
+
+
 def remove():
-    pid = main_pid()
+    pid, killed = main_pid(), killed_by_systemd()
     run("dpkg", "--remove", "limpet")
+    assert killed_by_systemd() == killed, "systemd did not wait for its end"
     assert not os.path.exists(f"/proc/{pid}") and os.path.exists(CONFIG)
     assert not os.path.exists(UNIT)
     run("dpkg", "--purge", "limpet")
