@@ -65,8 +65,12 @@ bool IsCandidate(const Peer& peer, const PeerSelection& selection, uint64_t now_
 // `bound` if it was not tried and can take a request of its sessions, else null.
 Peer* UsableBound(Peer* bound, const PeerSelection& selection, uint64_t now_ms);
 // One smooth-weighted-round-robin step of a candidate: adds its weight, restores some after
-// failures; the weight added.
-int AddWeight(const Tier& tier, Peer& peer, uint64_t now_ms);
+// failures; the weight added. Turns stop at the ends of their type: a configuration may give
+// weights whose sums pass them.
+int64_t AddWeight(const Tier& tier, Peer& peer, uint64_t now_ms);
+// The candidate that was picked gives up what all of them were given.
+void TakeTurn(Peer& peer, int64_t total);
+int32_t Saturated(int64_t weight);
 // Smooth weighted round robin over the candidates; sticky requests count in the weights as in
 // nginx.
 Peer* PickRoundRobin(const Tier& tier, PeerSelection& selection, Peer* bound, uint64_t now_ms);

@@ -107,7 +107,7 @@ class HashConsistent final : public Balancer {
   Peer* PickOfServer(const Tier& tier, int server, const PeerSelection& selection,
                      uint64_t now_ms) const {
     Peer* best = nullptr;
-    int total = 0;
+    int64_t total = 0;
     for (Peer& peer : tier.peers) {
       if (ServerOf(peer) != server || !IsCandidate(peer, selection, now_ms)) continue;
       total += AddWeight(tier, peer, now_ms);
@@ -116,7 +116,7 @@ class HashConsistent final : public Balancer {
         best = &peer;
       }
     }
-    if (best != nullptr) best->state->current_weight.fetch_sub(total);
+    if (best != nullptr) TakeTurn(*best, total);
     return best;
   }
 

@@ -34,7 +34,7 @@ Peer* PickLeastLoaded(const Tier& tier, PeerSelection& selection, Peer* bound, u
   }
   if (best == nullptr || !many) return best;
 
-  int total = 0;
+  int64_t total = 0;
   Peer* turn = best;
   for (Peer& peer : tier.peers) {
     if (&peer < best || !IsCandidate(peer, selection, now_ms)) continue;
@@ -42,7 +42,7 @@ Peer* PickLeastLoaded(const Tier& tier, PeerSelection& selection, Peer* bound, u
     total += AddWeight(tier, peer, now_ms);
     if (peer.state->current_weight.load() > turn->state->current_weight.load()) turn = &peer;
   }
-  turn->state->current_weight.fetch_sub(total);
+  TakeTurn(*turn, total);
   return turn;
 }
 

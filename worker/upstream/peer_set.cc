@@ -161,7 +161,7 @@ Tier PeerSet::MakeTier(size_t begin, size_t end) {
   Tier tier;
   tier.peers = std::span(peers).subspan(begin, end - begin);
   for (const Peer& peer : tier.peers) {
-    tier.total_weight += peer.weight();
+    tier.total_weight = Saturated(int64_t{tier.total_weight} + peer.weight());
     if (peer.conf->slow_start.count() > 0) tier.weight_scale = kSlowStartSteps;
   }
   return tier;

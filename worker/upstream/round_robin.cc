@@ -42,7 +42,7 @@ class RoundRobin final : public Balancer {
 // A bound peer that was given more than its turn allows is used without touching the weights: only
 // one sticky request in a row counts, or unbound clients would stay away from it for long.
 bool BeyondItsTurn(const Tier& tier, const Peer& peer) {
-  const int low = -(tier.total_weight - peer.weight()) * tier.weight_scale;
+  const int64_t low = -(int64_t{tier.total_weight} - peer.weight()) * tier.weight_scale;
   return peer.state->current_weight.load(kRelaxed) <= low;
 }
 
@@ -69,13 +69,22 @@ Peer* UsableBound(Peer* bound, const PeerSelection& selection, uint64_t now_ms) 
   return CanTake(*bound, now_ms, true) ? bound : nullptr;
 }
 
-int AddWeight(const Tier& tier, Peer& peer, uint64_t now_ms) {
+int32_t Saturated(int64_t weight) {
+  return static_cast<int32_t>(std::clamp<int64_t>(weight, INT32_MIN, INT32_MAX));
+}
+
+int64_t AddWeight(const Tier& tier, Peer& peer, uint64_t now_ms) {
   shm::PeerState& state = *peer.state;
   const int effective = state.effective_weight.load(kRelaxed);
-  const int added = effective * SlowStartScale(peer, tier.weight_scale, now_ms);
-  state.current_weight.store(state.current_weight.load(kRelaxed) + added, kRelaxed);
+  const int64_t added = int64_t{effective} * SlowStartScale(peer, tier.weight_scale, now_ms);
+  state.current_weight.store(Saturated(state.current_weight.load(kRelaxed) + added), kRelaxed);
   if (effective < peer.weight()) state.effective_weight.store(effective + 1, kRelaxed);
   return added;
+}
+
+void TakeTurn(Peer& peer, int64_t total) {
+  std::atomic<int32_t>& current = peer.state->current_weight;
+  current.store(Saturated(current.load(kRelaxed) - total), kRelaxed);
 }
 
 Peer* PickRoundRobin(const Tier& tier, PeerSelection& selection, Peer* bound, uint64_t now_ms) {
@@ -83,7 +92,7 @@ Peer* PickRoundRobin(const Tier& tier, PeerSelection& selection, Peer* bound, ui
   if (sticky != nullptr && BeyondItsTurn(tier, *sticky)) return sticky;
 
   Peer* best = nullptr;
-  int total = 0;
+  int64_t total = 0;
   for (Peer& peer : tier.peers) {
     if (!IsCandidate(peer, selection, now_ms)) continue;
     total += AddWeight(tier, peer, now_ms);
@@ -94,7 +103,7 @@ Peer* PickRoundRobin(const Tier& tier, PeerSelection& selection, Peer* bound, ui
   }
   if (sticky != nullptr) best = sticky;
   if (best == nullptr) return nullptr;
-  best->state->current_weight.fetch_sub(total, kRelaxed);
+  TakeTurn(*best, total);
   return best;
 }
 

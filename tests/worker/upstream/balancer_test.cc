@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <climits>
 #include <cstdlib>
 
 #include "tests/worker/upstream/group_fixture.h"
@@ -23,6 +24,11 @@ TEST(RoundRobin, SharesByWeightOver10000Requests) {
   EXPECT_EQ(hits[1], 5000);
   EXPECT_EQ(hits[2], 3000);
   EXPECT_EQ(hits[3], 2000);
+}
+
+TEST(RoundRobin, TakesTurnsAtTheLargestWeights) {
+  Fixture f(Servers({Server(8081, INT_MAX), Server(8082, INT_MAX), Server(8083, INT_MAX)}));
+  EXPECT_EQ(f.Sequence(6), "123123");
 }
 
 TEST(RoundRobin, SkipsDownAndDrainingServers) {
