@@ -104,6 +104,22 @@ void ClientConnection::Close(bool reset) {
   --runtime_.own_counters.active;
 }
 
+// Only this worker writes these counters: no read-modify-write is needed.
+void ClientConnection::MoveGauge(Gauge from, Gauge to) {
+  const auto add = [this](Gauge gauge, int64_t change) {
+    if (gauge == nullptr) return;
+    std::atomic<int64_t>& value = runtime_.own_counters.*gauge;
+    value.store(value.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+  };
+  add(from, -1);
+  add(to, 1);
+}
+
+bool ClientConnection::TcpInfo(tcp_info* out) const {
+  socklen_t size = sizeof *out;
+  return ::getsockopt(transport_->fd(), IPPROTO_TCP, TCP_INFO, out, &size) == 0;
+}
+
 void ClientConnection::End() { set_.Remove(this); }
 
 void ClientConnection::EndHandshake() {

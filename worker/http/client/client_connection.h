@@ -6,6 +6,7 @@
 // let go of everything; the loop frees both after that.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "worker/http/exchange/client_stream.h"
@@ -46,6 +47,10 @@ class ClientConnection final : public TransportHandler, public CertificateGiver,
   const ClientInfo& info() const { return info_; }
   const TlsTransport* tls() const;  // null on a plain connection
   Timer& timer() { return timer_; }  // one deadline: the handshake's, then the session's
+  // Moves it from one of the worker's gauges to another; null: none.
+  using Gauge = std::atomic<int64_t> shm::WorkerCounters::*;
+  void MoveGauge(Gauge from, Gauge to);
+  bool TcpInfo(tcp_info* out) const;  // false: not a TCP connection
   bool stopping() const { return stopping_ || runtime_.stopping; }
   // The client speaks HTTP/2 without TLS: the session of before has read `unread`, ends here, and
   // must not be used any more.

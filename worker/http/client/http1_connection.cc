@@ -68,7 +68,7 @@ struct Http1Connection::StateRow {
   uint8_t follows;  // bits of the states it may come after
   bool reads;       // in an exchange: while the body is wanted
   bool gives_way;   // its place may be taken by another connection
-  std::atomic<int64_t> shm::WorkerCounters::*gauge;
+  ClientConnection::Gauge gauge;
   uint64_t (Http1Connection::*deadline_ms)() const;  // from entering on; null: none
 };
 
@@ -102,7 +102,7 @@ const Http1Connection::StateRow Http1Connection::kStates[] = {
 void Http1Connection::Enter(State next) {
   const StateRow& row = kStates[static_cast<size_t>(next)];
   assert(row.state == next && (row.follows & Bits(state_)) != 0);
-  CountState(state_, next);
+  connection_.MoveGauge(kStates[static_cast<size_t>(state_)].gauge, row.gauge);
   const bool goes_on = next == State::kAnswered;  // with the body, as far as it is wanted
   state_ = next;
   transport_.SetIdle(row.gives_way);
@@ -115,18 +115,6 @@ void Http1Connection::ArmDeadline() {
   const StateRow& row = kStates[static_cast<size_t>(state_)];
   if (row.deadline_ms == nullptr) return connection_.timer().Disarm();
   connection_.timer().Arm((this->*row.deadline_ms)());
-}
-
-// Only this worker writes these counters: no read-modify-write is needed.
-void Http1Connection::CountState(State from, State to) {
-  const auto add = [this](State state, int64_t change) {
-    const auto gauge = kStates[static_cast<size_t>(state)].gauge;
-    if (gauge == nullptr) return;
-    std::atomic<int64_t>& value = runtime_.own_counters.*gauge;
-    value.store(value.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
-  };
-  add(from, -1);
-  add(to, 1);
 }
 
 uint64_t Http1Connection::HeadMs() const {

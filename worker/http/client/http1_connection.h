@@ -58,7 +58,7 @@ class Http1Connection final : public ClientSession, public ClientStream {
   uint64_t bytes_sent() const override { return out_.sent() - sent_before_; }
   uint64_t head_bytes() const override { return head_bytes_; }
   const TlsTransport* tls() const override { return connection_.tls(); }
-  bool TcpInfo(tcp_info* out) const override;
+  bool TcpInfo(tcp_info* out) const override { return connection_.TcpInfo(out); }
   void StartTunnel() override;
 
  private:
@@ -87,7 +87,6 @@ class Http1Connection final : public ClientSession, public ClientStream {
   void OnPlaceNeeded() override;
 
   void Enter(State next);
-  void CountState(State from, State to);
   void ArmDeadline();
   uint64_t HeadMs() const;
   uint64_t KeptMs() const;

@@ -1,6 +1,4 @@
 // The response's way to the client of an HTTP/1 connection: as fast as it takes it, or as it may.
-#include <netinet/tcp.h>
-
 #include <cerrno>
 
 #include "worker/http/client/connection_set.h"
@@ -123,11 +121,6 @@ void Http1Connection::BreakResponse() {
 
 void Http1Connection::Abort(bool reset) {
   Close(reset);
-}
-
-bool Http1Connection::TcpInfo(tcp_info* out) const {
-  socklen_t size = sizeof *out;
-  return ::getsockopt(transport_.fd(), IPPROTO_TCP, TCP_INFO, out, &size) == 0;
 }
 
 }  // namespace limpet::worker

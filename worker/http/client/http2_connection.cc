@@ -62,7 +62,7 @@ struct Http2Connection::StateRow {
   std::string_view name;
   uint8_t follows;  // bits of the states it may come after
   bool gives_way;   // its place may be taken by another connection
-  std::atomic<int64_t> shm::WorkerCounters::*gauge;
+  ClientConnection::Gauge gauge;
   uint64_t (Http2Connection::*deadline_ms)() const;  // from entering on; null, 0: none
 };
 
@@ -88,14 +88,7 @@ const Http2Connection::StateRow Http2Connection::kStates[] = {
 void Http2Connection::Enter(State next) {
   const StateRow& row = kStates[static_cast<size_t>(next)];
   assert(row.state == next && (row.follows & Bits(state_)) != 0);
-  const auto add = [this](State state, int64_t change) {
-    const auto gauge = kStates[static_cast<size_t>(state)].gauge;
-    if (gauge == nullptr) return;
-    std::atomic<int64_t>& value = runtime_.own_counters.*gauge;
-    value.store(value.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
-  };
-  add(state_, -1);
-  add(next, 1);
+  connection_.MoveGauge(kStates[static_cast<size_t>(state_)].gauge, row.gauge);
   state_ = next;
   connection_.transport().SetIdle(row.gives_way);
   const uint64_t deadline_ms = row.deadline_ms != nullptr ? (this->*row.deadline_ms)() : 0;
@@ -107,9 +100,7 @@ void Http2Connection::UpdateState() {
   const State next = head_of_ != 0       ? State::kHead
                      : streams_.empty() ? State::kIdle
                                         : State::kBusy;
-  if (next == state_) return;
-  if (next == State::kIdle) idle_since_ms_ = runtime_.loop.NowMs();
-  Enter(next);
+  if (next != state_) Enter(next);
 }
 
 const conf::Server& Http2Connection::server() const {
@@ -239,7 +230,7 @@ void Http2Connection::ResumeData(Http2Stream& stream) {
   ScheduleWork();
 }
 
-void Http2Connection::NoteOver(Http2Stream&) {
+void Http2Connection::NoteOver() {
   any_over_ = true;
   ScheduleWork();
 }

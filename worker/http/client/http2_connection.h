@@ -47,8 +47,8 @@ class Http2Connection final : public ClientSession {
   // The stream has bytes to send, or its end.
   void ResumeData(Http2Stream& stream);
   void SetNoDelay(bool on) { connection_.transport().SetNoDelay(on); }
-  // Nothing of this stream is left to be done: it goes, from the loop.
-  void NoteOver(Http2Stream& stream);
+  // Nothing of a stream is left to be done (Http2Stream::over): it goes, from the loop.
+  void NoteOver();
   // We have reset a stream before the client has ended it.
   void NoteCut(int32_t id);
   // The client has made us reset a stream.
@@ -157,7 +157,6 @@ class Http2Connection final : public ClientSession {
   std::array<int32_t, 128> cut_{};  // the last ones that we have reset; 0: none
   size_t next_cut_ = 0;
   uint64_t linger_until_ms_ = 0;
-  uint64_t idle_since_ms_ = 0;
 };
 
 // Whether bytes begin as the preface of a client with prior knowledge does (RFC 9113 3.4).

@@ -367,7 +367,7 @@ void Http2Stream::CheckOver() {
   const bool nothing_goes = output_ == Output::kGone || output_ == Output::kSent;
   if (over_ || !is_idle || !nothing_goes) return;
   over_ = true;
-  connection_.NoteOver(*this);
+  connection_.NoteOver();
 }
 
 void Http2Stream::End() {
@@ -388,10 +388,6 @@ const TlsTransport* Http2Stream::tls() const { return connection_.connection().t
 
 void Http2Stream::SetNoDelay(bool on) { connection_.SetNoDelay(on); }
 
-bool Http2Stream::TcpInfo(tcp_info* out) const {
-  socklen_t size = sizeof *out;
-  const int fd = connection_.connection().transport().fd();
-  return ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, out, &size) == 0;
-}
+bool Http2Stream::TcpInfo(tcp_info* out) const { return connection_.connection().TcpInfo(out); }
 
 }  // namespace limpet::worker
