@@ -5,6 +5,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 
 import pytest  # noqa: E402
 
+from gate import Gate  # noqa: E402
 from origin import Origin  # noqa: E402
 
 
@@ -21,3 +22,11 @@ def origins():
     yield make
     for origin in made:
         origin.stop()
+
+
+@pytest.fixture
+def gate():
+    """An answer that waits (gate.py), no longer than its test."""
+    made = Gate()
+    yield made
+    made.opened.set()

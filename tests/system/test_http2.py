@@ -13,7 +13,6 @@ import pytest
 from certificates import Authority
 from client import Connection, get
 from daemon import Limpet
-from gate import Gate
 from http2 import CANCEL, NO_ERROR, PROTOCOL_ERROR, Http2, ask_once, client_context
 from origin import Reply
 from ports import free_port
@@ -129,13 +128,6 @@ def certs(tmp_path_factory):
     os.chmod(folder, 0o755)
     Authority(folder).issue("any.test")
     return folder
-
-
-@pytest.fixture
-def gate():
-    made = Gate()
-    yield made
-    made.opened.set()
 
 
 @pytest.fixture

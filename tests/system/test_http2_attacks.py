@@ -7,7 +7,6 @@ import pytest
 
 import http2
 from daemon import Limpet
-from gate import Gate
 from http2 import CANCEL, ENHANCE_YOUR_CALM, PROTOCOL_ERROR, Http2, raw_frame
 from hyperframe.frame import (ContinuationFrame, DataFrame, HeadersFrame, PingFrame, PriorityFrame, RstStreamFrame,
                               SettingsFrame, WindowUpdateFrame)
@@ -40,13 +39,6 @@ http {
 """
 
 LONG = b"a" * (8 * MIB)
-
-
-@pytest.fixture
-def gate():
-    made = Gate()
-    yield made
-    made.opened.set()
 
 
 @pytest.fixture

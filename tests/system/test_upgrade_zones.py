@@ -9,7 +9,6 @@ import pytest
 from binaries import Binaries, children
 from client import Connection, get
 from daemon import Limpet
-from gate import Gate
 from waiting import wait_until
 from websocket import TEXT, frame, read_frame, upgrade
 
@@ -34,13 +33,6 @@ http {
     }
 }
 """
-
-
-@pytest.fixture
-def gate():
-    gate = Gate()
-    yield gate
-    gate.opened.set()
 
 
 @pytest.fixture
