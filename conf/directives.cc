@@ -87,6 +87,7 @@ std::span<const Group> DirectiveGroups() {
       {"TLS towards upstreams", kProxyTlsDirectives},
       {"Proxied heads rewritten", kProxyRewritingDirectives},
       {"Upstreams", kUpstreamDirectives},
+      {"Balancing methods", kBalanceDirectives},
       {"Stickiness", kStickyDirectives},
       {"Health checks", kHealthCheckDirectives},
       {"Rewriting", kRewriteDirectives},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/socket_address.h"
+#include "conf/balance_methods.h"
 #include "conf/template.h"
 
 namespace limpet::conf {
@@ -45,18 +46,6 @@ struct UpstreamServer {
   std::string route;    // `route=` or `sid=`, at most 32 bytes; empty: MD5 of "ip:port"
 
   bool is_resolved() const { return resolve && addresses.empty(); }  // at run time, not at load
-};
-
-enum class BalanceMethod : uint8_t {
-  kRoundRobin,
-  kLeastConn,
-  kLeastTime,
-  kRandom,
-  kRandomTwoLeastConn,
-  kHash,
-  kHashConsistent,
-  kIpHash,
-  kLeastSessions
 };
 
 struct StickyCookie {

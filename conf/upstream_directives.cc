@@ -1,4 +1,5 @@
-// upstream { }: its servers, the balancing method, kept connections. `sticky` has its own table.
+// upstream { }: its servers, kept connections. The balancing methods and `sticky` have tables of
+// their own.
 #include <array>
 
 #include "conf/host_port.h"
@@ -43,18 +44,11 @@ Status CheckUpstream(const Upstream& u, const Directive& d) {
 // to the next: with two servers all sessions begin at the same one.
 void NoticeUnweighedSessions(const Upstream& u, const Directive& d, Config& config) {
   if (u.sticky.kind != StickyKind::kLearn || u.servers.size() == 1) return;
-  switch (u.method) {
-    case BalanceMethod::kLeastSessions:
-    case BalanceMethod::kHash:
-    case BalanceMethod::kHashConsistent:
-    case BalanceMethod::kIpHash:
-      return;
-    default:
-      config.notices.push_back(
-          fmt::format("upstream \"{}\" learns sessions, but its method spreads requests: "
-                      "\"least_sessions\" spreads sessions in {}",
-                      u.name, Where(d)));
-  }
+  if (RowOf(u.method).basis != BalanceBasis::kRequests) return;
+  config.notices.push_back(
+      fmt::format("upstream \"{}\" learns sessions, but its method spreads requests: "
+                  "\"least_sessions\" spreads sessions in {}",
+                  u.name, Where(d)));
 }
 
 Status UpstreamBlock(Block& outer, const Directive& d) {
@@ -86,43 +80,6 @@ Status Server(Block& b, const Directive& d) {
   Result<UpstreamServer> server = ParseUpstreamServer(b, d);
   if (!server) return server.error();
   b.upstream->servers.push_back(std::move(*server));
-  return {};
-}
-
-// Two methods in one block, or one twice: nginx takes the last with a warning.
-void Choose(Block& b, const Directive& d, BalanceMethod method) {
-  if (!b.First(&b.upstream->method)) b.loader.Warn(d, "load balancing method redefined");
-  b.upstream->method = method;
-}
-
-template <BalanceMethod kMethod>
-Status Method(Block& b, const Directive& d) {
-  Choose(b, d, kMethod);
-  return {};
-}
-
-Status Hash(Block& b, const Directive& d) {
-  if (d.args.size() == 2 && d.args[1] != "consistent") return InvalidParameter(d.args[1]);
-  Choose(b, d, d.args.size() == 2 ? BalanceMethod::kHashConsistent : BalanceMethod::kHash);
-  return Strings{}(b, d, d.args[0], b.upstream->hash_key);
-}
-
-Status Random(Block& b, const Directive& d) {
-  Choose(b, d, BalanceMethod::kRandom);
-  if (d.args.empty()) return {};
-  if (d.args[0] != "two") return InvalidParameter(d.args[0]);
-  if (d.args.size() == 2 && d.args[1] != "least_conn") return InvalidParameter(d.args[1]);
-  b.upstream->method = BalanceMethod::kRandomTwoLeastConn;
-  return {};
-}
-
-Status LeastTime(Block& b, const Directive& d) {
-  if (!b.First(&b.upstream->least_time_last_byte)) return Refuse(d, "is duplicate");
-  if (d.args.size() == 2 && d.args[1] != "inflight") return InvalidParameter(d.args[1]);
-  Choose(b, d, BalanceMethod::kLeastTime);
-  if (d.args[0] != "header" && d.args[0] != "last_byte") return InvalidParameter(d.args[0]);
-  b.upstream->least_time_last_byte = d.args[0] == "last_byte";
-  b.upstream->least_time_inflight = d.args.size() == 2;
   return {};
 }
 
@@ -183,20 +140,6 @@ constexpr std::array kRows = std::to_array<Row>({
      "[resolve] [service=]"},
     {"zone", kUpstream, Takes(1, 2), kMany, Zone, "",
      "NAME [SIZE]: the peers' state is shared by all workers"},
-    {"hash", kUpstream, Takes(1, 2), kMany, Hash, "",
-     "KEY [consistent]: the key's hash names the server"},
-    {"ip_hash", kUpstream, kNoArgs, kMany, Method<BalanceMethod::kIpHash>, "",
-     "the client's address names the server"},
-    {"least_conn", kUpstream, kNoArgs, kMany, Method<BalanceMethod::kLeastConn>, "",
-     "the server with the fewest connections for its weight"},
-    {"least_sessions", kUpstream, kNoArgs, kMany, Method<BalanceMethod::kLeastSessions>, "",
-     "the server with the fewest sticky sessions for its weight, those counted that requests under "
-     "way may begin: of this worker, or of all with \"zone\""},
-    {"least_time", kUpstream, Takes(1, 2), kMany, LeastTime, "",
-     "header | last_byte [inflight]: the quickest server; inflight: by its unfinished requests, "
-     "too"},
-    {"random", kUpstream, Takes(0, 1, 2), kMany, Random, "",
-     "[two [least_conn]]: a random server, or the better of two"},
     {"queue", kUpstream, Takes(1, 2), kOnce, QueueRow, "",
      "N [timeout=60s]: requests of a worker that wait while all servers are at max_conns"},
     {"keepalive", kUpstream, Takes(1, 2), kOnce, Keepalive, "32 local",

@@ -1,9 +1,9 @@
 // Which peer takes a request. One balancer per group and worker; semantics are nginx's, so that the
-// same configuration places the same keys at the same peers. Implementations: one .cc per method.
+// same configuration places the same keys at the same peers. Implementations: one .cc per method,
+// listed in methods.h.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 
 #include "worker/upstream/peer.h"
@@ -37,16 +37,6 @@ class Balancer {
   // preferred if it can; it is of this tier. Called under the group's lock.
   virtual Peer* Pick(const Tier& tier, PeerSelection& selection, Peer* bound, uint64_t now_ms) = 0;
 };
-
-std::unique_ptr<Balancer> MakeRoundRobin();
-std::unique_ptr<Balancer> MakeLeastConn();
-std::unique_ptr<Balancer> MakeLeastTime(bool last_byte);
-std::unique_ptr<Balancer> MakeLeastSessions(const SessionCounts* const* counts);
-std::unique_ptr<Balancer> MakeRandom();
-std::unique_ptr<Balancer> MakeRandomTwo();
-std::unique_ptr<Balancer> MakeHash();
-std::unique_ptr<Balancer> MakeHashConsistent(const Tier& primaries);
-std::unique_ptr<Balancer> MakeIpHash();
 
 // Shared by the methods.
 

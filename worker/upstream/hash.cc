@@ -2,6 +2,7 @@
 
 #include "shm/crc32.h"
 #include "worker/upstream/lookup.h"
+#include "worker/upstream/methods.h"
 
 namespace limpet::worker {
 namespace {
@@ -30,6 +31,8 @@ class Hash final : public Balancer {
 
 }  // namespace
 
-std::unique_ptr<Balancer> MakeHash() { return std::make_unique<Hash>(); }
+std::unique_ptr<Balancer> MakeHash(const MethodContext& /*context*/) {
+  return std::make_unique<Hash>();
+}
 
 }  // namespace limpet::worker

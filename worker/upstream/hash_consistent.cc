@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "shm/crc32.h"
 #include "worker/upstream/lookup.h"
+#include "worker/upstream/methods.h"
 
 namespace limpet::worker {
 namespace {
@@ -131,8 +132,8 @@ class HashConsistent final : public Balancer {
 
 }  // namespace
 
-std::unique_ptr<Balancer> MakeHashConsistent(const Tier& primaries) {
-  return std::make_unique<HashConsistent>(primaries);
+std::unique_ptr<Balancer> MakeHashConsistent(const MethodContext& context) {
+  return std::make_unique<HashConsistent>(context.primaries);
 }
 
 }  // namespace limpet::worker

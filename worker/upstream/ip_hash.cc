@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "worker/upstream/lookup.h"
+#include "worker/upstream/methods.h"
 
 namespace limpet::worker {
 namespace {
@@ -39,6 +40,8 @@ class IpHash final : public Balancer {
 
 }  // namespace
 
-std::unique_ptr<Balancer> MakeIpHash() { return std::make_unique<IpHash>(); }
+std::unique_ptr<Balancer> MakeIpHash(const MethodContext& /*context*/) {
+  return std::make_unique<IpHash>();
+}
 
 }  // namespace limpet::worker

@@ -1,4 +1,5 @@
 #include "worker/upstream/least_load.h"
+#include "worker/upstream/methods.h"
 
 namespace limpet::worker {
 namespace {
@@ -13,6 +14,8 @@ class LeastConn final : public Balancer {
 
 }  // namespace
 
-std::unique_ptr<Balancer> MakeLeastConn() { return std::make_unique<LeastConn>(); }
+std::unique_ptr<Balancer> MakeLeastConn(const MethodContext& /*context*/) {
+  return std::make_unique<LeastConn>();
+}
 
 }  // namespace limpet::worker

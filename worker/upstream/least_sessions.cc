@@ -1,4 +1,5 @@
 #include "worker/upstream/least_load.h"
+#include "worker/upstream/methods.h"
 
 namespace limpet::worker {
 namespace {
@@ -23,8 +24,8 @@ class LeastSessions final : public Balancer {
 
 }  // namespace
 
-std::unique_ptr<Balancer> MakeLeastSessions(const SessionCounts* const* counts) {
-  return std::make_unique<LeastSessions>(counts);
+std::unique_ptr<Balancer> MakeLeastSessions(const MethodContext& context) {
+  return std::make_unique<LeastSessions>(context.counts);
 }
 
 }  // namespace limpet::worker

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "worker/upstream/least_load.h"
+#include "worker/upstream/methods.h"
 
 namespace limpet::worker {
 namespace {
@@ -46,8 +47,8 @@ class LeastTime final : public Balancer {
 
 }  // namespace
 
-std::unique_ptr<Balancer> MakeLeastTime(bool last_byte) {
-  return std::make_unique<LeastTime>(last_byte);
+std::unique_ptr<Balancer> MakeLeastTime(const MethodContext& context) {
+  return std::make_unique<LeastTime>(context.conf.least_time_last_byte);
 }
 
 }  // namespace limpet::worker

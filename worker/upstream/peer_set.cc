@@ -7,37 +7,12 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "shm/resolved_peers.h"
+#include "worker/upstream/methods.h"
 
 namespace limpet::worker {
 namespace {
 
 constexpr int kSlowStartSteps = 100;
-
-std::unique_ptr<Balancer> MakeBalancer(const conf::Upstream& conf, const Tier& primaries,
-                                       const SessionCounts* const* counts) {
-  using Method = conf::BalanceMethod;
-  switch (conf.method) {
-    case Method::kRoundRobin:
-      return MakeRoundRobin();
-    case Method::kLeastConn:
-      return MakeLeastConn();
-    case Method::kLeastTime:
-      return MakeLeastTime(conf.least_time_last_byte);
-    case Method::kLeastSessions:
-      return MakeLeastSessions(counts);
-    case Method::kRandom:
-      return MakeRandom();
-    case Method::kRandomTwoLeastConn:
-      return MakeRandomTwo();
-    case Method::kHash:
-      return MakeHash();
-    case Method::kHashConsistent:
-      return MakeHashConsistent(primaries);
-    case Method::kIpHash:
-      return MakeIpHash();
-  }
-  return MakeRoundRobin();
-}
 
 // Of one name, in an order that all workers find alike, and again after a restart: the methods that
 // go by position place keys by it.
@@ -93,7 +68,7 @@ PeerSet::PeerSet(const conf::Upstream& conf, shm::PeerStates& states, AddressIds
   AttachStates(states);
   primaries = MakeTier(0, first_backup);
   backups = MakeTier(first_backup, peers.size());
-  balancer = MakeBalancer(conf, primaries, counts);
+  balancer = MakeBalancer({conf, primaries, counts});
 }
 
 void PeerSet::AddServers(const conf::Upstream& conf, shm::PeerStates& states, bool want_backups) {

@@ -1,6 +1,7 @@
 #include <random>
 
 #include "worker/upstream/lookup.h"
+#include "worker/upstream/methods.h"
 
 namespace limpet::worker {
 namespace {
@@ -57,7 +58,11 @@ class RandomTwo final : public Balancer {
 
 }  // namespace
 
-std::unique_ptr<Balancer> MakeRandom() { return std::make_unique<Random>(); }
-std::unique_ptr<Balancer> MakeRandomTwo() { return std::make_unique<RandomTwo>(); }
+std::unique_ptr<Balancer> MakeRandom(const MethodContext& /*context*/) {
+  return std::make_unique<Random>();
+}
+std::unique_ptr<Balancer> MakeRandomTwo(const MethodContext& /*context*/) {
+  return std::make_unique<RandomTwo>();
+}
 
 }  // namespace limpet::worker

@@ -1,7 +1,7 @@
 // Smooth weighted round robin, and what all methods share with it.
 #include <algorithm>
 
-#include "worker/upstream/balancer.h"
+#include "worker/upstream/methods.h"
 
 namespace limpet::worker {
 namespace {
@@ -107,6 +107,8 @@ Peer* PickRoundRobin(const Tier& tier, PeerSelection& selection, Peer* bound, ui
   return best;
 }
 
-std::unique_ptr<Balancer> MakeRoundRobin() { return std::make_unique<RoundRobin>(); }
+std::unique_ptr<Balancer> MakeRoundRobin(const MethodContext& /*context*/) {
+  return std::make_unique<RoundRobin>();
+}
 
 }  // namespace limpet::worker

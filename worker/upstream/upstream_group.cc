@@ -157,8 +157,7 @@ void UpstreamGroup::Update() {
 }
 
 bool UpstreamGroup::needs_key() const {
-  return conf_.method == conf::BalanceMethod::kHash ||
-         conf_.method == conf::BalanceMethod::kHashConsistent;
+  return conf::RowOf(conf_.method).basis == conf::BalanceBasis::kKey;
 }
 
 void UpstreamGroup::Begin(PeerSelection& selection, std::string_view key,
@@ -240,7 +239,7 @@ Peer* UpstreamGroup::ChooseFrom(PeerSelection& selection, Peer* bound, uint64_t 
 // A request without a session, or of one that moves, may bind a session to this peer. Until that is
 // known it counts as one, or all that come at the same moment would go to the same peer.
 void UpstreamGroup::BeginOpening(PeerSelection& selection, const Peer* bound) {
-  if (conf_.method != conf::BalanceMethod::kLeastSessions || selection.dry) return;
+  if (conf::RowOf(conf_.method).basis != conf::BalanceBasis::kSessions || selection.dry) return;
   if (selection.current == bound) return;
   selection.opening = shm::PeerStates::AddOpening(*selection.current->state, slot_);
 }

@@ -49,56 +49,6 @@ class ImaginedRequest final : public conf::VariableReader {
   std::string failure_;
 };
 
-std::string MethodName(const conf::Upstream& upstream) {
-  using Method = conf::BalanceMethod;
-  switch (upstream.method) {
-    case Method::kRoundRobin:
-      return "round_robin";
-    case Method::kLeastConn:
-      return "least_conn";
-    case Method::kLeastTime:
-      return fmt::format("least_time {}{}", upstream.least_time_last_byte ? "last_byte" : "header",
-                         upstream.least_time_inflight ? " inflight" : "");
-    case Method::kRandom:
-      return "random";
-    case Method::kRandomTwoLeastConn:
-      return "random two least_conn";
-    case Method::kHash:
-      return "hash";
-    case Method::kHashConsistent:
-      return "hash consistent";
-    case Method::kIpHash:
-      return "ip_hash";
-    case Method::kLeastSessions:
-      return "least_sessions";
-  }
-  return "";
-}
-
-// Why the method names a server.
-std::string_view MethodReason(const conf::Upstream& upstream) {
-  using Method = conf::BalanceMethod;
-  switch (upstream.method) {
-    case Method::kRoundRobin:
-      return "it is next by weight";
-    case Method::kLeastConn:
-      return "it has the fewest requests for its weight";
-    case Method::kLeastTime:
-      return "it would answer soonest, by its average time and its requests";
-    case Method::kRandom:
-    case Method::kRandomTwoLeastConn:
-      return "by chance: asked again, it may be another";
-    case Method::kHash:
-    case Method::kHashConsistent:
-      return "the key leads to it";
-    case Method::kIpHash:
-      return "the client's address leads to it";
-    case Method::kLeastSessions:
-      return "it has the fewest sessions for its weight";
-  }
-  return "";
-}
-
 std::string_view StickyName(const conf::Upstream& upstream) {
   switch (upstream.sticky.kind) {
     case conf::StickyKind::kNone:
@@ -132,6 +82,7 @@ class Explainer {
   Explainer(Runtime& runtime, UpstreamRuntime& upstream, std::string_view args)
       : upstream_(upstream),
         conf_(upstream.group.conf()),
+        method_(conf::RowOf(conf_.method)),
         args_(args),
         request_(runtime.http, args),
         now_ms_(MonotonicMs()) {
@@ -140,7 +91,7 @@ class Explainer {
 
   StatusReply Run() {
     out_.upstream = UpstreamName(conf_);
-    out_.method = MethodName(conf_);
+    out_.method = conf::MethodText(conf_);
     out_.sticky = StickyName(conf_);
     if (!ReadKey() || !ReadClient()) return ApiError(400, problem_);
     upstream_.group.Begin(selection_, key_, has_client_ ? &client_ : nullptr);
@@ -176,7 +127,7 @@ class Explainer {
       if (has_client_) client_ = *address;
     }
     if (given && !has_client_) problem_ = "\"client\" is no address";
-    if (!given && conf_.method == conf::BalanceMethod::kIpHash)
+    if (!given && method_.basis == conf::BalanceBasis::kClient)
       problem_ = "the upstream hashes the client's address: \"client=\" is missing";
     return problem_.empty();
   }
@@ -253,7 +204,7 @@ class Explainer {
     }
     if (was_bound) Say("sticky_policy", "another server takes the session over");
     Say(out_.method, fmt::format("{}{} is chosen: {}", peer.backup ? "no primary can: backup " : "",
-                                 peer.name, MethodReason(conf_)));
+                                 peer.name, method_.reason));
   }
 
   void AddServers() {
@@ -268,6 +219,7 @@ class Explainer {
 
   UpstreamRuntime& upstream_;
   const conf::Upstream& conf_;
+  const conf::BalanceRow& method_;
   std::string_view args_;
   ImaginedRequest request_;
   const uint64_t now_ms_;
