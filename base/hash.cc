@@ -20,6 +20,7 @@ std::array<uint8_t, N> Digest(const EVP_MD* kind, std::string_view data) {
 
 std::array<uint8_t, 16> Md5(std::string_view data) { return Digest<16>(::EVP_md5(), data); }
 std::array<uint8_t, 20> Sha1(std::string_view data) { return Digest<20>(::EVP_sha1(), data); }
+std::array<uint8_t, 32> Sha256(std::string_view data) { return Digest<32>(::EVP_sha256(), data); }
 
 std::string Md5Hex(std::string_view data) {
   const auto digest = Md5(data);

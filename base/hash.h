@@ -14,6 +14,7 @@ using SipKey = std::array<uint8_t, 16>;
 std::array<uint8_t, 16> Md5(std::string_view data);
 std::string Md5Hex(std::string_view data);  // lower case
 std::array<uint8_t, 20> Sha1(std::string_view data);
+std::array<uint8_t, 32> Sha256(std::string_view data);
 
 // SipHash-2-4 with 128-bit output: unpredictable without the key, so stored hashes reveal no input.
 Digest128 SipHash128(std::string_view data, const SipKey& key);

@@ -21,6 +21,7 @@
 #include "conf/proxy.h"
 #include "conf/response.h"
 #include "conf/rewrite.h"
+#include "conf/session_store.h"
 #include "conf/syntax.h"
 #include "conf/upstream.h"
 #include "conf/variables.h"
@@ -174,6 +175,7 @@ struct Http {
   std::vector<ListenGroup> listens;
   std::vector<std::unique_ptr<Upstream>> upstreams;
   std::vector<SessionZone> session_zones;
+  std::vector<SessionStore> session_stores;
   std::vector<Match> matches;
   std::vector<LimitReqZone> limit_req_zones;
   std::vector<LimitConnZone> limit_conn_zones;

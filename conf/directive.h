@@ -27,6 +27,7 @@ enum Context : uint32_t {
   kServerIf = 1u << 6,
   kLocationIf = 1u << 7,
   kLimitExcept = 1u << 8,
+  kSessionStore = 1u << 9,
 };
 constexpr uint32_t kHttpServerLocation = kHttp | kServer | kLocation;
 
@@ -69,6 +70,7 @@ struct Block {
   TlsSettings* tls = nullptr;
   Http2Settings* http2 = nullptr;
   Upstream* upstream = nullptr;
+  SessionStore* store = nullptr;
   RewriteScript* script = nullptr;
   std::vector<const void*> seen{};  // rows and lists mentioned in this block
 

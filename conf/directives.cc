@@ -23,6 +23,7 @@ constexpr std::array kContextNames = std::to_array<ContextName>({
     {kServerIf, "if in server"},
     {kLocationIf, "if in location"},
     {kLimitExcept, "limit_except"},
+    {kSessionStore, "session_store"},
 });
 
 std::string ArityText(const Row& row) {
@@ -89,6 +90,7 @@ std::span<const Group> DirectiveGroups() {
       {"Upstreams", kUpstreamDirectives},
       {"Balancing methods", kBalanceDirectives},
       {"Stickiness", kStickyDirectives},
+      {"Session stores", kSessionStoreDirectives},
       {"Health checks", kHealthCheckDirectives},
       {"Rewriting", kRewriteDirectives},
       {"Variables", kVariableDirectives},

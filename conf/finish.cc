@@ -5,6 +5,7 @@
 #include <set>
 
 #include "conf/loader.h"
+#include "conf/named_stores.h"
 #include "conf/session_zone.h"
 #include "conf/taken_names.h"
 
@@ -230,6 +231,7 @@ Status FinishHttp(Loader& loader, Http& http) {
   if (Status s = http.variables.CheckAllDefined(); !s) return s;
   if (Status s = GroupListens(loader, http); !s) return s;
   if (Status s = CheckSharedZones(http); !s) return s;
+  if (Status s = CheckStores(loader, http); !s) return s;
   if (Status s = FinishTls(http); !s) return s;
   if (Status s = CheckAllReferers(http); !s) return s;
   for (const ListenGroup& group : http.listens) WarnAboutNames(loader.config(), group);

@@ -114,6 +114,8 @@ constexpr std::string_view kFiles = "limpet serves files as they are";
 constexpr std::string_view kCache = "responses are not kept";
 constexpr std::string_view kFirewall = "limpet has no application firewall";
 constexpr std::string_view kTokens = "tokens are checked by a service behind auth_request";
+constexpr std::string_view kStores =
+    "sessions are shared through Redis: write session_store in http, and store= of sticky learn";
 constexpr std::string_view kGeo = "countries and cities are not looked up: use geo or map";
 
 constexpr std::array kTable = std::to_array<Foreign>({
@@ -192,8 +194,8 @@ constexpr std::array kTable = std::to_array<Foreign>({
     Other("app_protect_*", kFirewall),
     Other("keyval", "values set at run time are left out: use map"),
     Other("keyval_zone", "values set at run time are left out: use map"),
-    Other("zone_sync", "sessions are of one machine"),
-    Other("zone_sync_*", "sessions are of one machine"),
+    Other("zone_sync", kStores),
+    Other("zone_sync_*", kStores),
     Other("proxy_cache_purge", kCache),
     Other("charset_map", "bodies are never converted"),
     Other("vhost_traffic_status*", "write prometheus instead"),

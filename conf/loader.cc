@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "conf/foreign.h"
+#include "conf/near_miss.h"
 #include "conf/setting.h"
 
 namespace limpet::conf {
@@ -79,17 +80,9 @@ void Loader::NoteFile(const Directive& directive, const std::string& path) {
 Error Loader::Unknown(const Directive& directive) const {
   if (const Foreign* foreign = FindForeign(directive.name))
     return At(directive, WhyForeign(*foreign, directive));
-  const Row* nearest = nullptr;
-  size_t distance = directive.name.size() > 4 ? 3 : 2;  // nearer than this is a likely slip
-  for (const auto& [name, row] : rows_) {
-    const size_t d = directive.name.size() > 64 ? distance : EditDistance(directive.name, name);
-    if (d > distance - 1 || (nearest && d == distance - 1 && nearest->name < name)) continue;
-    distance = d + 1;
-    nearest = row;
-  }
-  std::string message = fmt::format("unknown directive \"{}\"", directive.name);
-  if (nearest) message += fmt::format(" (did you mean \"{}\"?)", nearest->name);
-  return At(directive, message);
+  NearMiss near(directive.name);
+  for (const auto& [name, row] : rows_) near.Offer(name);
+  return At(directive, fmt::format("unknown directive \"{}\"{}", directive.name, near.Hint()));
 }
 
 // All places where the rows of that name belong.

@@ -42,6 +42,8 @@ class Loader {
 
   std::unordered_map<std::string, int> log_formats;
   std::unordered_map<std::string, int> access_log_files;
+  // Of `store=`, by name: where it stands first.
+  std::unordered_map<std::string, std::string> mentioned_stores;
   std::unordered_set<std::string> left_out;  // names of zones and pools that nobody makes
 
  private:

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <set>
 
+#include "conf/named_stores.h"
 #include "conf/setting.h"
 
 namespace limpet::conf {
@@ -99,9 +100,17 @@ Status SessionZoneParser::Known(std::string_view name, const std::string& value,
     zone_.norefresh = true;
     return {};
   }
+  if (name == "confirm" && !has_value) {
+    zone_.confirm = true;
+    return {};
+  }
   *known = has_value;
   if (!has_value) return {};
   if (name == "zone") return Zone(value);
+  if (name == "store") {
+    store_ = value;
+    return value.empty() ? Refuse(directive_, "store name is not specified") : Status{};
+  }
   if (name == "timeout") return Time(name, value, &zone_.timeout);
   if (name == "gc_period") return Time(name, value, &zone_.gc_period);
   if (name == "fill_limit_minor_log") return Share(name, value, &zone_.fill.minor);
@@ -144,6 +153,8 @@ Status SessionZoneParser::Conflict(const SessionZone& other) const {
   if (other.cookie_max_size != zone_.cookie_max_size) what = "cookie_max_size";
   if (other.gc_period != zone_.gc_period) what = "gc_period";
   if (!SameFill(other.fill, zone_.fill)) what = "fill limits";
+  if (other.store != zone_.store) what = "store";
+  if (other.confirm != zone_.confirm) what = "confirm";
   if (!what) return {};
   return InvalidArgument(fmt::format("sticky zone \"{}\" has another {} than in upstream \"{}\"",
                                      zone_.name, what, other.upstream));
@@ -154,6 +165,9 @@ Result<int> SessionZoneParser::Finish(Block& b) {
   if (zone_.fill.minor > zone_.fill.major || zone_.fill.major > zone_.fill.crit) {
     return Refuse(directive_, "fill limits must rise from minor over major to crit");
   }
+  if (zone_.confirm && store_.empty())
+    return Refuse(directive_, "\"confirm\" parameter requires \"store\"");
+  if (!store_.empty()) zone_.store = MentionStore(b, directive_, store_);
   zone_.upstream = b.upstream->name;
   auto& zones = b.http->session_zones;
   for (size_t i = 0; i < zones.size(); ++i) {

@@ -27,6 +27,7 @@ class SessionZoneParser {
 
   const Directive& directive_;
   SessionZone zone_;
+  std::string store_;  // its name
   std::vector<std::string> seen_;
 };
 

@@ -24,6 +24,7 @@ T& Target(Block& block) {
   if constexpr (std::is_same_v<T, TlsSettings>) return *block.tls;
   if constexpr (std::is_same_v<T, Http2Settings>) return *block.http2;
   if constexpr (std::is_same_v<T, Upstream>) return *block.upstream;
+  if constexpr (std::is_same_v<T, SessionStore>) return *block.store;
 }
 
 template <class Object, class First, class... Rest>

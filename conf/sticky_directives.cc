@@ -165,10 +165,13 @@ Status Learn(Block& b, const Directive& d) {
     } else if (const auto lookup = After(text, "lookup=")) {
       if (Status s = LearnKey(b, d, "lookup", *lookup, &learn.lookup); !s) return s;
       WarnOfLookup(b, d, *lookup);
+    } else if (const auto end = After(text, "delete=")) {
+      if (Status s = LearnKey(b, d, "delete", *end, &learn.ends); !s) return s;
     } else if (text == "header") {
       learn.header = true;
     } else if (text == "sync") {
-      b.loader.Warn(d, "\"sync\" is left out: sessions are of one machine");
+      b.loader.Warn(d,
+                    "\"sync\" is left out: a \"session_store\" shares sessions, write store=NAME");
     } else {
       const Result<bool> known = zone.Take(text);
       if (!known) return known.error();
@@ -261,8 +264,9 @@ constexpr std::array kRows = std::to_array<Row>({
     {"sticky", kUpstream, AtLeast(0), kOnce, Sticky, "",
      "cookie NAME [expires=] [domain=] [path=] [httponly] [secure] [samesite=] [ATTRIBUTE[=]] | "
      "route $VARIABLE … | "
-     "learn create= lookup= "
-     "zone=NAME:SIZE [timeout=10m] [header] [norefresh] [cookie_max_size=SIZE] [gc_period=5m] "
+     "learn create= lookup= [delete=] "
+     "zone=NAME:SIZE [store=NAME [confirm]] [timeout=10m] [header] [norefresh] "
+     "[cookie_max_size=SIZE] [gc_period=5m] "
      "[session_rotate=on|off] "
      "[fill_limit_minor_log=75%] [fill_limit_major_log=85%] [fill_limit_crit_log=95%]"},
     {"sticky_policy", kUpstream, Takes(1, 2, 3), kOnce, Policy, "",

@@ -85,13 +85,16 @@ struct SessionZone {
   size_t cookie_max_size = 0;  // a longer key is not learned; 0: any length will do
   Ms gc_period = 5min;
   FillLimits fill;
+  int store = -1;        // index into Http::session_stores; -1: of this machine only
+  bool confirm = false;  // an answer that begins a session waits until the store has it
 };
 
 struct StickyLearn {
   std::vector<Template> create;
   std::vector<Template> lookup;
-  int zone = -1;        // index into Http::session_zones
-  bool header = false;  // learn when the response head has come, not when the response ends
+  std::vector<Template> ends;  // delete=: an answer in which one is not empty ends the session
+  int zone = -1;               // index into Http::session_zones
+  bool header = false;         // learn when the response head has come, not when the response ends
 };
 
 // What happens to a session whose server cannot take its request (sticky_policy). The default is

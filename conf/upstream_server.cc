@@ -12,16 +12,6 @@ namespace {
 
 constexpr size_t kMaxRoute = 32;
 
-Result<std::vector<SocketAddress>> Addresses(const HostPort& address) {
-  if (address.is_unix) return std::vector{SocketAddress::Unix(address.host)};
-  if (const Result<SocketAddress> ip = SocketAddress::ParseIp(address.host, address.port))
-    return std::vector{*ip};
-  if (address.host.starts_with('[')) return InvalidArgument("invalid host");
-  Result<std::vector<SocketAddress>> found = SocketAddress::Resolve(address.host, address.port);
-  if (!found || found->empty()) return InvalidArgument("host not found");
-  return found;
-}
-
 Status Count(const std::string& parameter, std::string_view value, uint64_t low, int* out) {
   const auto n = ParseDecimal(value);
   if (!n || *n < low || *n > INT32_MAX) return InvalidCount(parameter, low, INT32_MAX);
@@ -109,6 +99,16 @@ Error InUpstream(const Error& error, std::string_view name) {
 
 }  // namespace
 
+Result<std::vector<SocketAddress>> FindAddresses(const HostPort& address) {
+  if (address.is_unix) return std::vector{SocketAddress::Unix(address.host)};
+  if (const Result<SocketAddress> ip = SocketAddress::ParseIp(address.host, address.port))
+    return std::vector{*ip};
+  if (address.host.starts_with('[')) return InvalidArgument("invalid host");
+  Result<std::vector<SocketAddress>> found = SocketAddress::Resolve(address.host, address.port);
+  if (!found || found->empty()) return InvalidArgument("host not found");
+  return found;
+}
+
 Result<UpstreamServer> ParseUpstreamServer(Block&, const Directive& d) {
   UpstreamServer server;
   server.name = d.args[0];
@@ -124,7 +124,7 @@ Result<UpstreamServer> ParseUpstreamServer(Block&, const Directive& d) {
     server.host = address->host;
     return server;
   }
-  Result<std::vector<SocketAddress>> found = Addresses(*address);
+  Result<std::vector<SocketAddress>> found = FindAddresses(*address);
   if (!found) return InUpstream(found.error(), server.name);
   server.addresses = std::move(*found);
   return server;
@@ -143,7 +143,7 @@ Result<int> FindOrMakeUpstream(Block& b, const Directive& d, const HostPort& add
       b.loader.implicit_upstreams.emplace(key, static_cast<int>(b.http->upstreams.size()));
   if (!is_new) return it->second;
 
-  Result<std::vector<SocketAddress>> found = Addresses(address);
+  Result<std::vector<SocketAddress>> found = FindAddresses(address);
   if (!found) return InUpstream(found.error(), address.name());
   auto upstream = std::make_unique<Upstream>();
   upstream->name = address.name();

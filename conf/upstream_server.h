@@ -8,6 +8,9 @@ namespace limpet::conf {
 
 Result<UpstreamServer> ParseUpstreamServer(Block& block, const Directive& directive);
 
+// The addresses of a server, looked up now if it is a name (blocking).
+Result<std::vector<SocketAddress>> FindAddresses(const HostPort& address);
+
 // The index of the upstream that a proxy_pass address names: a block, or one made for the address
 // (resolved now).
 Result<int> FindOrMakeUpstream(Block& block, const Directive& directive, const HostPort& address);

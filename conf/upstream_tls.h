@@ -17,6 +17,7 @@ struct TlsClientSettings {
   bool verify = false;
   int verify_depth = 1;
   std::string trusted_certificate;  // absolute paths; "": none
+  bool trusts_system = false;       // the certificates that the system trusts instead
   std::string crl;
   std::string certificate;  // both "" if either has variables: ProxySettings::ssl_certificate
   std::string certificate_key;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/text.h"
+
 namespace limpet {
 namespace {
 
@@ -9,6 +11,9 @@ TEST(Hash, KnownDigests) {
   EXPECT_EQ(Md5Hex(""), "d41d8cd98f00b204e9800998ecf8427e");
   EXPECT_EQ(Md5Hex("127.0.0.1:8080"), "5958c386bf5e9109ac10d2a628645aea");
   EXPECT_EQ(Sha1("abc")[0], 0xa9);
+  const auto sha256 = Sha256("abc");
+  EXPECT_EQ(HexLower(sha256.data(), sha256.size()),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 // The reference vector of SipHash-2-4-128: key 00 01 … 0f, no input.

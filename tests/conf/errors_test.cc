@@ -37,7 +37,8 @@ TEST(Errors, Rows) {
       {"listen 80;",
        "\"listen\" directive is not allowed here: it belongs into server in t.conf:1"},
       {"server 127.0.0.1;",
-       "\"server\" directive is not allowed here: it belongs into http, upstream in t.conf:1"},
+       "\"server\" directive is not allowed here: it belongs into http, upstream, session_store in "
+       "t.conf:1"},
       {"daemon off\n\nevents {}",
        "directive \"daemon\" is not terminated by \";\": a \";\" is missing in t.conf:1"},
       {"http {\nroot /a\nindex b;\n}",

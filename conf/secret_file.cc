@@ -1,0 +1,98 @@
+#include "conf/secret_file.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/unique_fd.h"
+#include "conf/loader.h"
+#include "conf/setting.h"
+
+namespace limpet::conf {
+namespace {
+
+constexpr size_t kMaxSize = 65536;
+constexpr size_t kMinKeySize = 16;
+constexpr std::string_view kKeyPurpose = "limpet store key";  // the same on all machines, for ever
+
+Result<std::string> ReadUpTo(int fd, const std::string& path) {
+  std::string bytes(kMaxSize + 1, '\0');
+  size_t size = 0;
+  while (size < bytes.size()) {
+    const ssize_t n = ::read(fd, bytes.data() + size, bytes.size() - size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError(fmt::format("read() \"{}\" failed", path), errno);
+    if (n == 0) break;
+    size += static_cast<size_t>(n);
+  }
+  if (size > kMaxSize)
+    return InvalidArgument(fmt::format("\"{}\" is longer than {}k", path, kMaxSize / 1024));
+  bytes.resize(size);
+  return bytes;
+}
+
+void DropLineEnd(std::string* bytes) {
+  for (const char c : {'\n', '\r'}) {
+    if (!bytes->ends_with(c)) return;
+    bytes->pop_back();
+  }
+}
+
+// O_NONBLOCK: a FIFO is refused, not waited for.
+Result<std::string> Read(Block& b, const Directive& d, const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
+  struct stat found {};
+  if (::fstat(fd.get(), &found) != 0)
+    return ErrnoError(fmt::format("fstat() \"{}\" failed", path), errno);
+  if (!S_ISREG(found.st_mode))
+    return InvalidArgument(fmt::format("\"{}\" is no regular file", path));
+  if ((found.st_mode & (S_IROTH | S_IWOTH)) != 0) {
+    b.loader.Warn(d, fmt::format("everybody may {} \"{}\", which holds a secret",
+                                 found.st_mode & S_IROTH ? "read" : "write", path));
+  }
+  Result<std::string> bytes = ReadUpTo(fd.get(), path);
+  if (bytes) DropLineEnd(&*bytes);
+  return bytes;
+}
+
+Result<std::string> Path(Block& b, const Directive& d, const std::string& text) {
+  std::string path;
+  if (text.empty()) return Refuse(d, "has an empty file name");
+  if (Status s = ConfDirPath{}(b, d, text, path); !s) return s.error();
+  return path;
+}
+
+}  // namespace
+
+Result<std::string> ReadPasswordFile(Block& b, const Directive& d, const std::string& text) {
+  const Result<std::string> path = Path(b, d, text);
+  if (!path) return path;
+  Result<std::string> password = Read(b, d, *path);
+  if (!password) return password;
+  if (password->empty()) return InvalidArgument(fmt::format("\"{}\" holds no password", *path));
+  if (password->find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos)
+    return InvalidArgument(fmt::format("\"{}\" holds more than one line", *path));
+  return password;
+}
+
+Result<SipKey> ReadKeyFile(Block& b, const Directive& d, const std::string& text) {
+  const Result<std::string> path = Path(b, d, text);
+  if (!path) return path.error();
+  const Result<std::string> bytes = Read(b, d, *path);
+  if (!bytes) return bytes.error();
+  if (bytes->size() < kMinKeySize) {
+    return InvalidArgument(
+        fmt::format("the key in \"{}\" is shorter than {} bytes", *path, kMinKeySize));
+  }
+  const auto digest = Sha256(std::string(kKeyPurpose) + *bytes);
+  SipKey key;
+  std::copy_n(digest.begin(), key.size(), key.begin());
+  return key;
+}
+
+}  // namespace limpet::conf
