@@ -54,6 +54,11 @@ WallTime Now() {
   return {ts.tv_sec, static_cast<int>(ts.tv_nsec / 1'000'000)};
 }
 
+uint64_t WallMs() {
+  const WallTime now = Now();
+  return static_cast<uint64_t>(now.seconds) * 1000 + static_cast<uint64_t>(now.milliseconds);
+}
+
 std::string FormatErrorLogTime(int64_t seconds) {
   return Format("%Y/%m/%d %H:%M:%S", Local(seconds));
 }

@@ -19,6 +19,7 @@ struct WallTime {
   int milliseconds = 0;
 };
 WallTime Now();
+uint64_t WallMs();  // the same, in milliseconds since the epoch
 
 // All formats below are rendered for a wall time; local ones use the process's time zone.
 std::string FormatErrorLogTime(int64_t seconds);  // 2026/11/22 10:00:00, local

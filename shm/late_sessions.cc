@@ -15,14 +15,18 @@ uint16_t PeerIn(const SessionTable& to, const SessionTable& from, uint16_t peer)
 
 }  // namespace
 
-void LateSessions::Add(Zone zone, const SessionTable& table, uint64_t moved_ms) {
-  earlier_.insert(earlier_.begin(), Earlier{std::move(zone), table, TickOf(moved_ms), {}});
+void LateSessions::Add(Zone zone, const SessionTable& table, uint64_t moved_ms, bool rekeyed) {
+  Earlier earlier{std::move(zone), table, TickOf(moved_ms), {}};
+  earlier.rekeyed = rekeyed;
+  earlier.moved_ms = moved_ms;
+  earlier.walk.more = !rekeyed;
+  earlier_.insert(earlier_.begin(), std::move(earlier));
 }
 
 bool LateSessions::Fetch(const SessionKey& key, SessionTable* to, uint64_t now_ms) const {
   bool brought = false;
   for (const Earlier& from : earlier_) {
-    if (from.table.Superseded()) continue;
+    if (from.rekeyed || from.table.Superseded()) continue;
     const auto news = from.table.ReadRecord(key);
     brought = (news && Bring(from, *news, to, now_ms)) || brought;
   }
@@ -31,7 +35,7 @@ bool LateSessions::Fetch(const SessionKey& key, SessionTable* to, uint64_t now_m
 
 Found LateSessions::Peek(const SessionKey& key, const SessionTable& to, uint64_t now_ms) const {
   for (const Earlier& from : earlier_) {
-    if (from.table.Superseded()) continue;
+    if (from.rekeyed || from.table.Superseded()) continue;
     const auto news = from.table.ReadRecord(key);
     if (!news || news->last_tick < from.moved_tick) continue;
     const uint16_t peer = PeerIn(to, from.table, news->peer);
@@ -42,9 +46,36 @@ Found LateSessions::Peek(const SessionKey& key, const SessionTable& to, uint64_t
 
 void LateSessions::Forget(const SessionKey& key, uint64_t now_ms) const {
   for (const Earlier& from : earlier_) {
+    if (from.rekeyed) continue;
     SessionTable table = from.table;
     table.Forget(key, now_ms);
   }
+}
+
+Found LateSessions::FindByIdentifier(std::string_view id, const SessionTable& to,
+                                     uint64_t now_ms) const {
+  for (const Earlier& from : earlier_) {
+    if (!from.rekeyed || from.table.Superseded()) continue;
+    const auto session = from.table.ReadRecord(from.table.KeyOf(id));
+    const uint16_t peer = session ? PeerIn(to, from.table, session->peer) : kNoPeer;
+    if (peer != kNoPeer) return to.Judge(session->last_tick, peer, now_ms);
+  }
+  return {};
+}
+
+// Once the last of their sessions has ended.
+bool LateSessions::DropRekeyed(uint64_t now_ms) {
+  const auto is_over = [now_ms](const Earlier& from) {
+    const auto timeout = static_cast<uint64_t>(from.table.Policy().timeout.count());
+    return from.rekeyed && timeout > 0 && now_ms > from.moved_ms + timeout && from.zone.Alone();
+  };
+  for (size_t i = 0; i < earlier_.size(); ++i) {
+    if (!is_over(earlier_[i])) continue;
+    earlier_[i].table.Supersede();
+    earlier_.erase(earlier_.begin() + static_cast<std::ptrdiff_t>(i));
+    return true;
+  }
+  return false;
 }
 
 bool LateSessions::Bring(const Earlier& from, const SessionRecord& news, SessionTable* to,
@@ -55,6 +86,7 @@ bool LateSessions::Bring(const Earlier& from, const SessionRecord& news, Session
 }
 
 bool LateSessions::Step(SessionTable* to, uint64_t now_ms) {
+  if (DropRekeyed(now_ms)) return true;
   for (size_t i = 0; i < earlier_.size(); ++i) {
     Earlier& from = earlier_[i];
     if (!from.walk.more) continue;  // of this round
@@ -70,12 +102,12 @@ bool LateSessions::Step(SessionTable* to, uint64_t now_ms) {
     }
     return true;
   }
-  for (Earlier& from : earlier_) from.walk = {};
+  for (Earlier& from : earlier_) from.walk = {.more = !from.rekeyed};
   return false;
 }
 
 void LateSessions::BringAll(SessionTable* to, uint64_t now_ms) {
-  for (Earlier& from : earlier_) from.walk = {};
+  for (Earlier& from : earlier_) from.walk = {.more = !from.rekeyed};
   while (Step(to, now_ms)) {
   }
 }

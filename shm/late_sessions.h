@@ -3,12 +3,16 @@
 // its place when somebody looks for it, at once, and anyway from time to time until the last of
 // them has ended.
 //
+// A table under another key (the zone got a key_file, or another one) keeps its sessions until they
+// end: they are found by their identifiers only.
+//
 // Made by the master before it forks: workers have a copy of it, over the same memory. A session
 // that the new table had from the beginning and lost since (forgotten, rotated) does not come back:
 // only what the old one heard after the move counts.
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "shm/session_table.h"
@@ -19,13 +23,15 @@ namespace limpet::shm {
 class LateSessions {
  public:
   // `table` is in `zone`, and its sessions were moved at that time.
-  void Add(Zone zone, const SessionTable& table, uint64_t moved_ms);
+  void Add(Zone zone, const SessionTable& table, uint64_t moved_ms, bool rekeyed = false);
   bool empty() const { return earlier_.empty(); }
 
   // Any process. Whether an earlier table has news of this session, which `to` has now.
   bool Fetch(const SessionKey& key, SessionTable* to, uint64_t now_ms) const;
   Found Peek(const SessionKey& key, const SessionTable& to, uint64_t now_ms) const;
   void Forget(const SessionKey& key, uint64_t now_ms) const;
+  // In the tables under other keys; the peer is one of `to`.
+  Found FindByIdentifier(std::string_view id, const SessionTable& to, uint64_t now_ms) const;
 
   // The master. A bounded piece of a walk through the earlier tables that brings their news over;
   // true: there is more of this walk. A table that nobody else used when its walk began is let go
@@ -41,7 +47,10 @@ class LateSessions {
     uint32_t moved_tick;
     SlotWalk walk;
     bool last = false;  // the walk began when nobody else used it
+    bool rekeyed = false;
+    uint64_t moved_ms = 0;
   };
+  bool DropRekeyed(uint64_t now_ms);
   static bool Bring(const Earlier& from, const SessionRecord& news, SessionTable* to,
                     uint64_t now_ms);
 

@@ -128,6 +128,9 @@ class SessionTable {
   // request has gone well.
   Found Lookup(const SessionKey& key, uint64_t now_ms, bool touch = true);
   Found Peek(const SessionKey& key, uint64_t now_ms) const;  // leaves no trace
+  // A session that is not here under the zone's key, in the tables of its earlier ones.
+  Found FindFormer(std::string_view session_id, uint64_t now_ms) const;
+  bool has_former() const { return late_ != nullptr; }
   LearnResult Learn(const SessionKey& key, uint16_t peer, uint64_t now_ms);
   bool Touch(const SessionKey& key,
              uint64_t now_ms);  // keeps the session of a long connection; false: it is gone
@@ -151,9 +154,11 @@ class SessionTable {
       uint16_t peer) const;  // sessions bound to it, expired but uncollected ones included
 
   // Look at up to `budget` slots of one shard: all sessions of a peer are forgotten, or bound to
-  // another.
-  void ForgetPeer(uint16_t peer, uint32_t budget, uint64_t now_ms, PeerWalk* walk);
-  void MovePeer(uint16_t from, uint16_t to, uint32_t budget, uint64_t now_ms, PeerWalk* walk);
+  // another. `changed`: gets those that were, if it is not null.
+  void ForgetPeer(uint16_t peer, uint32_t budget, uint64_t now_ms, PeerWalk* walk,
+                  std::vector<SessionRecord>* changed = nullptr);
+  void MovePeer(uint16_t from, uint16_t to, uint32_t budget, uint64_t now_ms, PeerWalk* walk,
+                std::vector<SessionRecord>* changed = nullptr);
 
   // Removes expired sessions of one shard, holding its lock for some tens of microseconds at most.
   // Costs nothing but a glance at each shard while nothing has expired. Call while `more`. Where it
@@ -209,7 +214,8 @@ class SessionTable {
   bool MakeRoom(Shard& shard, const PolicyView& policy, uint32_t now);
   void ExportShard(Shard shard, uint64_t now_ms, std::vector<SessionRecord>* all) const;
   void CopyShard(const Shard& shard, uint32_t now, std::vector<SessionRecord>* all) const;
-  void Walk(PeerWalk* walk, uint32_t budget, uint64_t now_ms, uint16_t from, uint16_t to);
+  void Walk(PeerWalk* walk, uint32_t budget, uint64_t now_ms, uint16_t from, uint16_t to,
+            std::vector<SessionRecord>* changed);
 
   std::byte* memory_ = nullptr;
   ZoneHeader* header_ = nullptr;

@@ -130,23 +130,24 @@ void SessionTable::RetireAllBut(std::span<const uint16_t> peers) {
   }
 }
 
-void SessionTable::ForgetPeer(uint16_t peer, uint32_t budget, uint64_t now_ms, PeerWalk* walk) {
-  Walk(walk, budget, now_ms, peer, kNoPeer);
+void SessionTable::ForgetPeer(uint16_t peer, uint32_t budget, uint64_t now_ms, PeerWalk* walk,
+                              std::vector<SessionRecord>* changed) {
+  Walk(walk, budget, now_ms, peer, kNoPeer, changed);
 }
 
 void SessionTable::MovePeer(uint16_t from, uint16_t to, uint32_t budget, uint64_t now_ms,
-                            PeerWalk* walk) {
+                            PeerWalk* walk, std::vector<SessionRecord>* changed) {
   if (!peers_.Active(to)) {
     walk->more = false;
     return;
   }
-  Walk(walk, budget, now_ms, from, to);
+  Walk(walk, budget, now_ms, from, to, changed);
 }
 
 // to == kNoPeer: forget. Sessions that move behind the walk's back are met when it begins the shard
 // again, which it does while the shard has some of that peer left.
 void SessionTable::Walk(PeerWalk* walk, uint32_t budget, uint64_t now_ms, uint16_t from,
-                        uint16_t to) {
+                        uint16_t to, std::vector<SessionRecord>* changed) {
   while (walk->shard < geometry_.shards && ShardAt(walk->shard).Live(from) == 0) {
     ++walk->shard;
     walk->bucket = 0;
@@ -160,11 +161,14 @@ void SessionTable::Walk(PeerWalk* walk, uint32_t budget, uint64_t now_ms, uint16
   const uint32_t end = std::min(shard.SlotCount(), begin + std::max(budget, kSlotsPerBucket));
   for (uint32_t index = begin; index < end;) {
     const Slot slot = shard.At(index);
+    const uint64_t tag = shard.TagAt(index);
     if (!slot || slot.value.peer() != from) {
       ++index;
     } else if (to == kNoPeer ? shard.Remove(slot) : shard.Rebind(slot, slot.value.BoundTo(to))) {
       ++walk->changed;
       ++index;
+      if (changed != nullptr)
+        changed->push_back({tag, slot.value.tick(), slot.value.fingerprint(), to});
     }  // else it was used meanwhile: once more
   }
   walk->bucket = end == shard.SlotCount() ? 0 : end / kSlotsPerBucket;

@@ -49,6 +49,10 @@ std::string SetAside(const std::string& name) {
   return "";
 }
 
+bool HasOtherKey(const SessionZone::Options& options, const SessionTable& table) {
+  return options.secret && *options.secret != table.secret();
+}
+
 bool IsThere(const std::string& path) {
   struct stat found {};
   return ::lstat(path.c_str(), &found) == 0;
@@ -69,13 +73,13 @@ Result<SessionZone> SessionZone::OpenOrCreate(const Options& wanted, uint64_t no
 Result<SessionZone> SessionZone::OpenAt(const Options& options, Result<Zone> opened,
                                         uint64_t now_ms) {
   if (!opened && opened.error().code != std::errc::invalid_argument) {
-    return IsNone(opened.error()) ? Fresh(options) : opened.error();
+    return IsNone(opened.error()) ? Fresh(options, now_ms) : opened.error();
   }
   Result<SessionTable> table = opened ? SessionTable::Attach(opened->data(), opened->size())
                                       : Result<SessionTable>(opened.error());
   if (!table) {
     const std::string aside = SetAside(options.name);
-    Result<SessionZone> fresh = Fresh(options);
+    Result<SessionZone> fresh = Fresh(options, now_ms);
     if (fresh) {
       const std::string how = aside.empty() ? "removed" : fmt::format("set aside as \"{}\"", aside);
       fresh->Say(LogLevel::kWarn, fmt::format("shared memory \"{}\" was {}: {}", options.name, how,
@@ -83,7 +87,8 @@ Result<SessionZone> SessionZone::OpenAt(const Options& options, Result<Zone> ope
     }
     return fresh;
   }
-  if (opened->size() != options.bytes) return MoveOver(options, *std::move(opened), *table, now_ms);
+  if (opened->size() != options.bytes || HasOtherKey(options, *table))
+    return MoveOver(options, *std::move(opened), *table, now_ms);
 
   table->SetPolicy(options.policy);
   const bool crashed = opened->alone();  // else others work with it: a reload, or a new binary
@@ -99,7 +104,7 @@ Result<SessionZone> SessionZone::OpenAt(const Options& options, Result<Zone> ope
   return zone;
 }
 
-Result<SessionZone> SessionZone::Fresh(const Options& options) {
+Result<SessionZone> SessionZone::Fresh(const Options& options, uint64_t now_ms) {
   std::string name = options.name;
   Result<Zone> created = Zone::Create(name, options.bytes);
   const bool taken = !created && created.error().code == std::errc::file_exists;
@@ -108,7 +113,8 @@ Result<SessionZone> SessionZone::Fresh(const Options& options) {
     created = Zone::Create(name, options.bytes);
   }
   if (!created) return created.error();
-  SessionTable table = SessionTable::Format(created->data(), created->size());
+  SessionTable table = SessionTable::Format(created->data(), created->size(),
+                                            options.secret.value_or(RandomSipKey()));
   table.SetPolicy(options.policy);
   SessionZone zone(name, *std::move(created), table);
   if (taken) {
@@ -118,6 +124,11 @@ Result<SessionZone> SessionZone::Fresh(const Options& options) {
   }
   if (!options.snapshot_path.empty() && IsThere(options.snapshot_path)) {
     zone.LoadSnapshot(options.snapshot_path);
+  }
+  if (HasOtherKey(options, zone.table_)) {
+    Options moved = options;
+    moved.name = name;
+    return MoveOver(moved, std::move(zone.zone_), zone.table_, now_ms);
   }
   return zone;
 }
@@ -149,16 +160,23 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, Zone old_zone,
     created = Zone::Create(temporary, options.bytes);
   }
   if (!created) return created.error();
-  SessionTable table = SessionTable::Format(created->data(), created->size());
-  const Moved moved = Migrate(old, &table, now_ms);
+  const bool rekeyed = HasOtherKey(options, old);
+  SessionTable table = SessionTable::Format(created->data(), created->size(),
+                                            rekeyed ? *options.secret : RandomSipKey());
+  const Moved moved = rekeyed ? Moved{} : Migrate(old, &table, now_ms);
   table.SetPolicy(options.policy);
   if (Status renamed = Zone::Rename(temporary, options.name); !renamed) {
     Zone::Remove(temporary);
     return renamed.error();
   }
   SessionZone zone(options.name, *std::move(created), table);
-  zone.origin_ = Origin::kMigrated;
   zone.earlier_ = std::move(old_zone);
+  if (rekeyed) {
+    zone.origin_ = Origin::kRekeyed;
+    zone.kept_ = old.Live();
+    return zone;
+  }
+  zone.origin_ = Origin::kMigrated;
   zone.kept_ = moved.moved;
   zone.Say(moved.moved < moved.of ? LogLevel::kWarn : LogLevel::kNotice,
            fmt::format("zone \"{}\" has another size: {} of {} sessions moved, newest first",

@@ -24,12 +24,15 @@ class SessionZone {
     size_t bytes = 0;
     std::string snapshot_path;  // read if there is no shared memory object; empty: none
     SessionPolicy policy;
+    // What identifiers are hashed with, if that is not the zone's own affair. Sessions under
+    // another key stay in the earlier table, and are found there by their identifiers.
+    std::optional<SipKey> secret;
   };
   struct Line {  // for the log
     LogLevel level;
     std::string text;
   };
-  enum class Origin { kFresh, kReattached, kMigrated, kLoaded };
+  enum class Origin { kFresh, kReattached, kMigrated, kRekeyed, kLoaded };
 
   // Finds the object of that name and checks it, moves its sessions over if the size is another, or
   // makes a new one and reads the snapshot. What does not fit is set aside, with a warning among
@@ -42,7 +45,8 @@ class SessionZone {
   uint64_t kept() const { return kept_; }  // sessions that were found, moved or loaded
   const std::vector<Line>& lines() const { return lines_; }  // what happened, for the master to log
 
-  // Where the sessions of kMigrated came from: others may still be using it. Once.
+  // Where the sessions of kMigrated came from, and those of kRekeyed are: others may still be using
+  // it. Once.
   std::optional<Zone> TakeEarlier() { return std::exchange(earlier_, std::nullopt); }
 
   void Remove() { Zone::Remove(name_); }
@@ -57,7 +61,7 @@ class SessionZone {
       : name_(std::move(name)), zone_(std::move(zone)), table_(table) {}
 
   static Result<SessionZone> OpenAt(const Options& options, Result<Zone> opened, uint64_t now_ms);
-  static Result<SessionZone> Fresh(const Options& options);
+  static Result<SessionZone> Fresh(const Options& options, uint64_t now_ms);
   static Result<SessionZone> MoveOver(const Options& options, Zone old_zone, SessionTable& old,
                                       uint64_t now_ms);
   void LoadSnapshot(const std::string& path);

@@ -1,0 +1,70 @@
+#include "shm/store_relay.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/hash.h"
+#include "shm/store_state.h"
+
+namespace limpet::shm {
+namespace {
+
+// Both counters are written last, behind the places: a death in between loses nothing that was
+// counted, so there is nothing to repair.
+class Guard {
+ public:
+  explicit Guard(RobustMutex& mutex) : mutex_(mutex) {
+    if (mutex_.Lock() == RobustMutex::Owner::kDied) mutex_.MarkRepaired();
+  }
+  ~Guard() { mutex_.Unlock(); }
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+
+ private:
+  RobustMutex& mutex_;
+};
+
+}  // namespace
+
+size_t StoreRelay::Push(std::span<const RelayedChange> changes) {
+  const Guard guard(mutex_);
+  const size_t count = std::min<size_t>(changes.size(), kPlaces - (tail_ - head_));
+  for (size_t i = 0; i < count; ++i) places_[(tail_ + i) % kPlaces] = changes[i];
+  tail_ += count;
+  return count;
+}
+
+size_t StoreRelay::Take(std::span<RelayedChange> room) {
+  const Guard guard(mutex_);
+  const size_t count = std::min<size_t>(room.size(), tail_ - head_);
+  for (size_t i = 0; i < count; ++i) room[i] = places_[(head_ + i) % kPlaces];
+  head_ += count;
+  return count;
+}
+
+size_t StoreRelay::Room() {
+  const Guard guard(mutex_);
+  return kPlaces - (tail_ - head_);
+}
+
+void StoreState::Relay(std::span<const SessionRecord> changed, uint64_t wall_ms) {
+  std::vector<RelayedChange> changes;
+  for (const SessionRecord& session : changed) {
+    const StoreVersion version = Next(wall_ms);
+    Note(session.tag, version);
+    const auto extra = static_cast<uint16_t>(session.extra & 0x7FFF);
+    changes.push_back({session.tag, version.time, extra, session.peer, 0});
+  }
+  const size_t pushed = relay.Push(changes);
+  figures.dropped.fetch_add(changes.size() - pushed, std::memory_order_relaxed);
+}
+
+StoreMemory::StoreMemory(std::byte* memory, size_t /*bytes*/)
+    : state_(reinterpret_cast<StoreState*>(memory)) {
+  if (state_->machine() != 0) return;  // another binary has made it
+  uint16_t machine = 0;
+  while (machine == 0) RandomBytes(&machine, sizeof machine);
+  state_->Init(machine);
+}
+
+}  // namespace limpet::shm

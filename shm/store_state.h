@@ -1,0 +1,123 @@
+// What the workers of one machine share of a session zone that is also kept in a store
+// (worker/store): the clock of its changes, which of them are newer than those that other machines
+// send, and figures. Lies in zeroed shared memory that the master maps before it forks, and lives
+// over reloads. Any worker may call anything; nothing takes a lock but the lease.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+#include "shm/counters.h"
+#include "shm/robust_mutex.h"
+#include "shm/session_table.h"
+#include "shm/store_relay.h"
+
+namespace limpet::shm {
+
+// Orders the changes of a session over all machines: a hybrid logical clock (Kulkarni et al.,
+// "Logical Physical Clocks", 2014). Always: a change made after another one was seen is newer,
+// whatever the machines' clocks say.
+struct StoreVersion {
+  uint64_t time = 0;  // wall milliseconds << 16 | count within the millisecond
+  uint16_t machine = 0;
+
+  static constexpr int kCountBits = 16;
+  constexpr uint64_t wall_ms() const { return time >> kCountBits; }
+  constexpr auto operator<=>(const StoreVersion&) const = default;
+};
+
+// The clock's next time after `last`, where the wall says `wall_ms`. Pure.
+constexpr uint64_t NextStoreTime(uint64_t last, uint64_t wall_ms) {
+  const uint64_t wall = wall_ms << StoreVersion::kCountBits;
+  return wall > last ? wall : last + 1;
+}
+
+// All only grow but the gauges.
+struct StoreFigures {
+  std::atomic<uint64_t> asked, found, unknown, timed_out;
+  std::atomic<uint64_t> refused;  // questions that were not asked: too many waited
+  std::atomic<uint64_t> skipped;  // questions that were not asked: the store was away
+  std::atomic<uint64_t> written;  // changes that the store has taken
+  std::atomic<uint64_t> stale;    // changes that it had a newer one of
+  std::atomic<uint64_t> renewed;  // deadlines
+  std::atomic<uint64_t> applied;  // changes of other machines that came into the zone
+  std::atomic<uint64_t> dropped;  // changes that were given up: too many waited
+  std::atomic<uint64_t> invalid;  // records and replies that could not be read
+  std::atomic<uint64_t> losses;   // how often the store was lost
+  std::atomic<int64_t> lag_ms;    // gauge: the age of the newest change when it was applied
+  std::atomic<uint64_t> lost_ms;  // gauge: since when the store is away, in BootMs; 0: it is there
+  std::atomic<uint64_t> dropped_before;  // `dropped` when it was lost
+  // Gauge, by worker slot: changes that wait for the store.
+  std::array<std::atomic<uint32_t>, kMaxWorkerSlots> waiting;
+
+  uint64_t Waiting() const {
+    uint64_t sum = 0;
+    for (const auto& of_worker : waiting) sum += of_worker.load(std::memory_order_relaxed);
+    return sum;
+  }
+};
+
+class StoreState {
+ public:
+  // Once, by the master, on zeroed memory. `machine` tells this machine's changes from others'.
+  void Init(uint16_t machine);
+
+  StoreVersion Next(uint64_t wall_ms);     // of a change that is made now
+  void Observe(const StoreVersion& seen);  // by another machine: later ones of ours are newer
+
+  // The newest version of a session that this machine has made or applied, as far as it remembers:
+  // a few thousand, the last of those that share a place.
+  void Note(uint64_t tag, const StoreVersion& version);
+  bool HasNewer(uint64_t tag, const StoreVersion& version) const {
+    return NotedTime(tag) > version.time;
+  }
+  uint64_t NotedTime(uint64_t tag) const;  // of that version; 0: it is not remembered
+
+  // Leaves changes that were made in the zone (`peer` of the records: where the sessions live now)
+  // for the worker that tells the store. May throw LockBusy.
+  void Relay(std::span<const SessionRecord> changed, uint64_t wall_ms);
+
+  uint16_t machine() const { return machine_.load(std::memory_order_relaxed); }
+  RobustMutex& follow_mutex() { return follow_mutex_; }  // a shm::Lease: who reads the changes
+
+  StoreFigures figures;
+  StoreRelay relay;
+  // Of the worker with the lease: the id of the last change that was applied ("ms-count"; 0-0:
+  // none), and since when sessions of the zone may have been changed elsewhere unheard (BootMs; 0:
+  // never). Those that were last used before that are asked for when they are used.
+  std::atomic<uint64_t> last_ms, last_count;
+  std::atomic<uint64_t> unsure_before_ms;
+
+ private:
+  static constexpr size_t kNotes = 8192;
+  // Both words belong together if key ^ value is the tag: no reader takes one of another writer.
+  struct NoteLine {
+    std::atomic<uint64_t> mixed, time;
+  };
+  RobustMutex follow_mutex_;
+  std::atomic<uint64_t> clock_;
+  std::atomic<uint16_t> machine_;
+  std::array<NoteLine, kNotes> notes_;
+};
+static_assert(std::is_trivially_destructible_v<StoreState>);
+
+// One in memory of its own, as the master keeps it: what is in there already goes on.
+class StoreMemory {
+ public:
+  static constexpr size_t kBytes = sizeof(StoreState);
+  // Another number whenever the meaning of a field changes.
+  static constexpr uint64_t Layout() { return uint64_t{1} << 32 | sizeof(StoreState); }
+
+  StoreMemory(std::byte* memory, size_t bytes);
+  StoreState* state() { return state_; }
+
+ private:
+  StoreState* state_;
+};
+
+}  // namespace limpet::shm

@@ -1,0 +1,128 @@
+#include "shm/store_state.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <new>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "shm/lease.h"
+
+namespace limpet::shm {
+namespace {
+
+constexpr uint16_t kMachine = 7;
+constexpr uint64_t kNow = 1'700'000'000'000;
+
+class StoreStateTest : public testing::Test {
+ protected:
+  StoreStateTest() { state_.Init(kMachine); }
+
+  // As the master maps it: zeroes.
+  std::unique_ptr<std::byte[]> memory_ = std::make_unique<std::byte[]>(sizeof(StoreState) + 64);
+  StoreState& state_ =
+      *reinterpret_cast<StoreState*>((reinterpret_cast<uintptr_t>(memory_.get()) + 63) / 64 * 64);
+};
+
+TEST(NextStoreTime, IsTheWallsUnlessThatStandsOrGoesBack) {
+  EXPECT_EQ(NextStoreTime(0, 5), 5u << 16);
+  EXPECT_EQ(NextStoreTime(5u << 16, 5), (5u << 16) + 1);
+  EXPECT_EQ(NextStoreTime((5u << 16) + 1, 4), (5u << 16) + 2);
+  EXPECT_EQ(NextStoreTime((5u << 16) | 0xFFFF, 5), 6u << 16);  // 65,536 in one millisecond
+}
+
+TEST_F(StoreStateTest, GivesEachChangeALaterTime) {
+  const StoreVersion first = state_.Next(kNow), second = state_.Next(kNow);
+  EXPECT_EQ(first.wall_ms(), kNow);
+  EXPECT_EQ(first.machine, kMachine);
+  EXPECT_GT(second, first);
+  const StoreVersion third = state_.Next(kNow - 10'000);  // the clock was set back
+  EXPECT_GT(third, second);
+  EXPECT_EQ(state_.Next(kNow + 1).time, (kNow + 1) << 16);
+}
+
+TEST_F(StoreStateTest, GivesLaterTimesThanThoseItHasSeen) {
+  const StoreVersion seen{(kNow + 10'000) << 16 | 3, 9};
+  state_.Observe(seen);
+  const StoreVersion next = state_.Next(kNow);
+  EXPECT_GT(next, seen);
+  EXPECT_EQ(next.time, seen.time + 1);
+  state_.Observe({1, 9});  // an old one does nothing
+  EXPECT_EQ(state_.Next(kNow).time, seen.time + 2);
+}
+
+TEST_F(StoreStateTest, KnowsWhatIsNewerOfASession) {
+  EXPECT_FALSE(state_.HasNewer(5, {0, 0}));
+  state_.Note(5, {100, kMachine});
+  EXPECT_TRUE(state_.HasNewer(5, {99, 0xFFFF}));
+  EXPECT_FALSE(state_.HasNewer(5, {100, 0}));
+  EXPECT_FALSE(state_.HasNewer(5, {101, 0}));
+  EXPECT_FALSE(state_.HasNewer(6, {0, 0}));
+}
+
+TEST_F(StoreStateTest, DoesNotForgetANewerNoteForAnOlderOne) {
+  state_.Note(5, {100, kMachine});
+  state_.Note(5, {50, kMachine});
+  EXPECT_TRUE(state_.HasNewer(5, {99, 0}));
+  state_.Note(5, {150, kMachine});
+  EXPECT_TRUE(state_.HasNewer(5, {149, 0}));
+}
+
+TEST_F(StoreStateTest, RemembersTheLastOfThoseThatShareAPlace) {
+  constexpr uint64_t kPlaces = 8192;
+  for (uint64_t tag = 1; tag <= kPlaces; ++tag) state_.Note(tag, {tag + 1, kMachine});
+  for (uint64_t tag = 1; tag <= kPlaces; ++tag) EXPECT_TRUE(state_.HasNewer(tag, {tag, 0}));
+  state_.Note(5 + kPlaces, {50, kMachine});
+  EXPECT_FALSE(state_.HasNewer(5, {0, 0}));
+  EXPECT_TRUE(state_.HasNewer(5 + kPlaces, {49, 0}));
+}
+
+TEST_F(StoreStateTest, LetsOneFollowTheChanges) {
+  Lease one(&state_.follow_mutex());
+  EXPECT_TRUE(one.TryTake());
+  bool other_has_it = true;
+  std::thread([&] { other_has_it = Lease(&state_.follow_mutex()).TryTake(); }).join();
+  EXPECT_FALSE(other_has_it);
+}
+
+TEST_F(StoreStateTest, GivesNoTimeTwiceToManyWorkers) {
+  constexpr int kWorkers = 4;
+  constexpr size_t kEach = 5000;
+  std::vector<std::vector<uint64_t>> times(kWorkers);
+  std::vector<std::thread> workers;
+  for (auto& mine : times) {
+    workers.emplace_back([this, &mine] {
+      for (size_t i = 0; i < kEach; ++i) {
+        mine.push_back(state_.Next(kNow).time);
+        state_.Observe({mine.back() + i % 3, 1});
+      }
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+  std::set<uint64_t> all;
+  for (const auto& mine : times) {
+    EXPECT_TRUE(std::is_sorted(mine.begin(), mine.end()));
+    all.insert(mine.begin(), mine.end());
+  }
+  EXPECT_EQ(all.size(), kWorkers * kEach);
+}
+
+// Two sessions in one place, noted at once: what is read of one is never of the other.
+TEST_F(StoreStateTest, MixesNoNotesOfTwoWorkers) {
+  constexpr uint64_t kOne = 3, kOther = 3 + 8192;
+  constexpr uint64_t kEarly = 1000, kLate = 1'000'000;
+  std::vector<std::thread> workers;
+  workers.emplace_back([&] {
+    for (int i = 0; i < 20'000; ++i) state_.Note(kOne, {kEarly, kMachine});
+  });
+  workers.emplace_back([&] {
+    for (int i = 0; i < 20'000; ++i) state_.Note(kOther, {kLate, kMachine});
+  });
+  for (int i = 0; i < 20'000; ++i) EXPECT_FALSE(state_.HasNewer(kOne, {kEarly, 0}));
+  for (std::thread& worker : workers) worker.join();
+}
+
+}  // namespace
+}  // namespace limpet::shm
