@@ -6,18 +6,35 @@ say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
 BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libfmt-dev libssl-dev libsodium-dev libboost-dev libevent-dev
-                libpcre2-dev zlib1g-dev libc-ares-dev libnghttp2-dev node-llhttp nlohmann-json3-dev
+                libpcre2-dev zlib1g-dev libc-ares-dev libnghttp2-dev libhiredis-dev node-llhttp nlohmann-json3-dev
                 libgtest-dev libgmock-dev libbenchmark-dev python3)  # the presets configure the tests, too
 DEMO_PACKAGES=(python3 python3-fastapi uvicorn python3-uvicorn curl)
-TEST_PACKAGES=(python3-pytest python3-h2 nghttp2-client curl python3-yaml yamllint docker-compose groff-base openssl systemd wrk chromium prometheus)
+SERVICES_OF_TESTS=(prometheus redis-server redis-sentinel)  # what tests start themselves
+TEST_PACKAGES=(python3-pytest python3-h2 nghttp2-client curl python3-yaml yamllint docker-compose groff-base openssl systemd wrk chromium prometheus
+               redis-server redis-sentinel)
 FUZZ_PACKAGES=(clang libclang-rt-dev llvm)  # llvm-symbolizer: names in reports
 PACKAGE_PACKAGES=(dpkg-dev file gzip logrotate curl adduser)
 SYSTEMD_PACKAGES=(debootstrap systemd-container dpkg-dev)
 IMAGE_PACKAGES=(debootstrap buildah curl)
 
-# Installs those of the packages that are missing; asks for nothing when none is.
+# Runs an installation that starts no service of the tests. `sudo` is the caller's.
+without_services() {
+  local policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d} own= status=0
+  if [ ! -e "$policy" ]; then
+    own=yes
+    printf '#!/bin/sh\ncase $1 in %s) exit 101 ;; esac\n' "$(IFS='|'; echo "${SERVICES_OF_TESTS[*]/%/*}")" |
+      "${sudo[@]}" tee "$policy" >/dev/null
+    "${sudo[@]}" chmod 755 "$policy"
+  fi
+  "$@" || status=$?
+  [ -z "$own" ] || "${sudo[@]}" rm -f "$policy"
+  return $status
+}
+
+# Installs those of the packages that are missing; asks for nothing when none is. Services of tests are neither started nor
+# left to start with the machine.
 install_packages() {
-  local missing=() package
+  local missing=() package service
   for package in "$@"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
   done
@@ -29,7 +46,11 @@ install_packages() {
   fi
   say "installing ${missing[*]}"
   "${sudo[@]}" apt-get update -qq
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+  without_services "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+  command -v systemctl >/dev/null || return 0
+  for service in "${SERVICES_OF_TESTS[@]}"; do
+    case " ${missing[*]} " in *" $service "*) "${sudo[@]}" systemctl disable -q "$service" >&2 ;; esac
+  done
 }
 
 # build PRESET [TARGET…]

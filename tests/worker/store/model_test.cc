@@ -1,0 +1,240 @@
+#include "tests/worker/store/model.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace limpet::worker::model {
+namespace {
+
+constexpr uint64_t kSessions = 4;
+constexpr int kSteps = 60;
+
+// A schedule: what happens, out of a seed.
+class Schedule {
+ public:
+  explicit Schedule(uint64_t seed) : random_(seed) {}
+
+  std::string Run() {
+    for (int step = 0; step < kSteps; ++step) Step();
+    world_.Settle();
+    // Requests come for all of them.
+    for (const auto& machine : world_.machines) {
+      for (uint64_t tag = 1; tag <= kSessions; ++tag) machine->Use(0, tag);
+    }
+    world_.Settle();
+    return world_.Difference();
+  }
+
+ private:
+  uint64_t Below(uint64_t limit) { return random_() % limit; }
+  uint64_t Tag() { return 1 + Below(kSessions); }
+  int Worker() { return static_cast<int>(Below(Machine::kWorkers)); }
+  std::string Server(const Machine& machine) {
+    return *std::next(machine.servers.begin(),
+                      static_cast<ptrdiff_t>(Below(machine.servers.size())));
+  }
+
+  void Step() {
+    Machine& machine = *world_.machines[Below(world_.machines.size())];
+    const uint64_t what = Below(100);
+    if (what < 12) return machine.Learn(Worker(), Tag(), Server(machine));
+    if (what < 16) return machine.Forget(Worker(), Tag());
+    if (what < 19) return machine.LearnTwice(Tag(), Server(machine), Server(machine));
+    if (what < 27) return machine.Use(Worker(), Tag());
+    if (what < 29) return machine.GiveUp(Tag());
+    if (what < 33) return machine.Cut(Worker());
+    if (what < 38) return machine.Restore(Worker());
+    if (what < 41) return machine.CutFollower();
+    if (what < 45) return machine.RestoreFollower();
+    if (what < 57) return void(machine.Execute(Worker()));
+    if (what < 69) return void(machine.Reply(Worker()));
+    if (what < 76) return void(machine.ExecuteFollower());
+    if (what < 83) return void(machine.ReplyFollower());
+    if (what < 87) return void(machine.OfferOne());
+    if (what < 90) return void(world_.ExecuteLate(Below(8)));
+    if (what < 91) return machine.Restart();
+    if (what < 92) return world_.EmptyRedis();
+    if (what < 93) return world_.redis.Trim();
+    world_.now_ms += Below(what < 97 ? 3 : 15'000);
+  }
+
+  std::mt19937_64 random_;
+  World world_;
+};
+
+TEST(StoreModel, EndsInOneStateWhateverTheSchedule) {
+  int failed = 0;
+  for (uint64_t seed = 1; seed <= 100'000 && failed < 10; ++seed) {
+    const std::string difference = Schedule(seed).Run();
+    EXPECT_EQ(difference, "") << "schedule " << seed << ": " << ++failed;
+  }
+}
+
+// --- Schedules of their own: each was wrong once, or is what a rule is for.
+
+class StoreModelSchedule : public testing::Test {
+ protected:
+  using Zone = std::map<uint64_t, Machine::Session>;
+
+  void Deliver(Machine& machine, int worker = 0) {
+    while (machine.Execute(worker) || machine.Reply(worker)) {
+    }
+  }
+  void Follow(Machine& machine) {
+    while (machine.ExecuteFollower() || machine.ReplyFollower()) {
+    }
+  }
+  void Settle() {
+    world_.Settle();
+    EXPECT_EQ(world_.Difference(), "");
+  }
+  static std::string Place(const Machine& machine, uint64_t tag) {
+    const auto found = machine.zone.find(tag);
+    return found != machine.zone.end() ? found->second.server : "nowhere";
+  }
+
+  World world_;
+  Machine& a_ = *world_.machines[0];  // its clock is ten seconds ahead
+  Machine& b_ = *world_.machines[1];  // does not know "three"
+};
+
+TEST_F(StoreModelSchedule, ADeleteOvertakesAnAnswerFromBeforeIt) {
+  a_.Learn(0, 1, "one");
+  Deliver(a_);
+  Follow(b_);
+  b_.GiveUp(1);
+  b_.Use(0, 1);
+  ASSERT_TRUE(b_.Execute(0));
+  a_.Forget(0, 1);
+  Deliver(a_);
+  Follow(b_);
+  ASSERT_TRUE(b_.Reply(0));
+  Settle();
+  EXPECT_EQ(Place(b_, 1), "nowhere");
+}
+
+TEST_F(StoreModelSchedule, TheStreamIsCutUnderItsReader) {
+  a_.Learn(0, 1, "one");
+  Deliver(a_);
+  Follow(b_);
+  a_.Learn(0, 1, "two");
+  a_.Learn(0, 2, "one");
+  a_.Learn(0, 3, "one");
+  Deliver(a_);
+  world_.redis.Trim();
+  Settle();
+  EXPECT_EQ(Place(b_, 1), "two");
+}
+
+TEST_F(StoreModelSchedule, TheStreamIsCutBeforeItsFirstReading) {
+  b_.Learn(0, 1, "one");
+  Deliver(b_);
+  a_.Learn(0, 1, "two");
+  a_.Learn(0, 2, "one");
+  a_.Learn(0, 3, "one");
+  Deliver(a_);
+  world_.redis.Trim();
+  Settle();
+  EXPECT_EQ(Place(b_, 1), "two");
+}
+
+TEST_F(StoreModelSchedule, AnOfferIsAsNewAsWhatItsMachineBelieves) {
+  b_.Learn(0, 1, "one");
+  Deliver(b_);
+  a_.CutFollower();
+  world_.now_ms += 14'000;
+  a_.Learn(0, 1, "one");  // no news: the other's clock does not hear of it
+  Deliver(a_);
+  b_.Cut(0);
+  b_.Forget(0, 1);
+  world_.EmptyRedis();
+  Settle();
+  EXPECT_EQ(Place(a_, 1), Place(b_, 1));
+}
+
+TEST_F(StoreModelSchedule, TwoWorkersBindASessionAtOnce) {
+  a_.LearnTwice(1, "one", "two");
+  Settle();
+  EXPECT_EQ(Place(a_, 1), "two");
+  EXPECT_EQ(Place(b_, 1), "two");
+}
+
+TEST_F(StoreModelSchedule, ACommandOfALostConnectionComesLate) {
+  a_.Learn(0, 1, "one");
+  a_.Cut(0);
+  a_.Restore(0);
+  a_.Learn(0, 1, "two");
+  Deliver(a_);
+  ASSERT_TRUE(world_.ExecuteLate(0));
+  Settle();
+  EXPECT_EQ(Place(a_, 1), "two");
+  EXPECT_EQ(Place(b_, 1), "two");
+}
+
+TEST_F(StoreModelSchedule, AZoneDoesNotTakeBackWhatItHasGivenUp) {
+  a_.Learn(0, 1, "one");
+  Deliver(a_);
+  a_.GiveUp(1);
+  Settle();
+  EXPECT_EQ(Place(a_, 1), "nowhere");
+  EXPECT_EQ(Place(b_, 1), "one");
+  a_.Use(0, 1);
+  Settle();
+  EXPECT_EQ(Place(a_, 1), "one");
+}
+
+TEST_F(StoreModelSchedule, ASessionGoesToAServerThatAMachineDoesNotKnow) {
+  b_.Learn(0, 1, "one");
+  Settle();
+  a_.Learn(0, 1, "three");
+  Settle();
+  EXPECT_EQ(Place(a_, 1), "three");
+  EXPECT_EQ(Place(b_, 1), "nowhere");
+}
+
+TEST_F(StoreModelSchedule, AMachineBeginsWithNothing) {
+  a_.Learn(0, 1, "one");
+  a_.Learn(0, 2, "two");
+  Settle();
+  b_.Restart();
+  world_.redis.Trim();
+  b_.Use(0, 1);
+  Settle();
+  EXPECT_EQ(Place(b_, 1), "one");
+}
+
+TEST_F(StoreModelSchedule, ARedisThatWasEmptiedGetsTheSessionsBack) {
+  a_.Learn(0, 1, "one");
+  b_.Learn(0, 2, "two");
+  Settle();
+  world_.EmptyRedis();
+  Settle();
+  EXPECT_TRUE(world_.redis.Get(1) && world_.redis.Get(2));
+}
+
+TEST_F(StoreModelSchedule, ChangesThatAreGivenUpAreCounted) {
+  Settle();
+  a_.Learn(0, 9, "one");
+  Settle();
+  a_.Cut(0);
+  for (uint64_t tag = 1; tag <= Machine::kQueue + 2; ++tag) a_.Learn(0, tag, "one");
+  Settle();
+  EXPECT_EQ(a_.dropped, 2u);
+  EXPECT_EQ(a_.unacknowledged.size(), 2u);
+  EXPECT_FALSE(world_.redis.Get(1));
+}
+
+TEST_F(StoreModelSchedule, WhatWasGivenUpIsOfferedWhenTheStoreIsBack) {
+  a_.Learn(0, 9, "one");
+  Settle();
+  a_.Cut(0);
+  a_.CutFollower();
+  for (uint64_t tag = 1; tag <= Machine::kQueue + 2; ++tag) a_.Learn(0, tag, "one");
+  Settle();
+  EXPECT_EQ(a_.dropped, 2u);
+  EXPECT_EQ(Place(b_, 1), "one");
+}
+
+}  // namespace
+}  // namespace limpet::worker::model

@@ -1,0 +1,46 @@
+// What becomes of a change that the store tells a machine of: the one rule by which zones follow
+// it. Pure.
+#pragma once
+
+#include <cstdint>
+
+#include "worker/store/record.h"
+
+namespace limpet::worker {
+
+enum class Presence : uint8_t {
+  kNone,  // the zone does not have the session
+  kSame,  // it has it at the record's server
+  kOther
+};
+
+struct ZoneFacts {
+  bool has_newer = false;  // this machine has made, or heard of, a newer change of the session
+  Presence here = Presence::kNone;
+  bool is_echo = false;  // of a change of this machine, which it has made in its zone before
+  bool knows_server = false;
+};
+
+enum class Apply : uint8_t { kIgnore, kLearn, kForget };
+
+// A zone that has given up a session of its own does not take it back from its own echo. A session
+// that has gone to a server that this machine does not know is not at its former one any more.
+constexpr Apply Judge(const StoreRecord& record, const ZoneFacts& zone) {
+  if (zone.has_newer || zone.here == Presence::kSame) return Apply::kIgnore;
+  if (zone.here == Presence::kNone && zone.is_echo) return Apply::kIgnore;
+  const bool lives_here = record.kind == StoreRecord::Kind::kLives && zone.knows_server;
+  if (lives_here) return Apply::kLearn;
+  return zone.here == Presence::kNone ? Apply::kIgnore : Apply::kForget;
+}
+
+// The version of a session that a machine writes anew, because the store may have lost it: of what
+// the machine knows. That is the version it has noted; where it remembers none, the time until
+// which the session was surely as it is here. Never older than the note: the machine would not
+// believe what wins over its offer.
+constexpr shm::StoreVersion OfferedAs(uint64_t noted_time, uint64_t known_at_wall_ms,
+                                      uint16_t machine) {
+  if (noted_time != 0) return {noted_time, machine};
+  return {known_at_wall_ms << shm::StoreVersion::kCountBits, machine};
+}
+
+}  // namespace limpet::worker

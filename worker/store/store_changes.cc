@@ -1,0 +1,145 @@
+// What a worker tells its store.
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "worker/store/rules.h"
+#include "worker/store/store_client.h"
+#include "worker/store/store_script.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+}  // namespace
+
+StoreChange StoreClient::NewChange(const StoreKey& key, StoreRecord::Kind kind,
+                                   std::string_view server) const {
+  const shm::StoreVersion version = zone_.state().Next(WallMs());
+  zone_.state().Note(key.tag, version);
+  return {.key = key,
+          .version = version,
+          .record =
+              Encode(StoreRecord{.version = version, .kind = kind, .server = std::string(server)}),
+          .made_ms = BootMs(),
+          .life_ms = zone_.LifeMs()};
+}
+
+bool StoreClient::Put(const shm::SessionKey& session, std::string_view server, StoreWait* wait) {
+  const StoreKey key = StoreKey::Of(session);
+  unknown_.Forget(key);
+  StoreChange change = NewChange(key, StoreRecord::Kind::kLives, server);
+  const bool waits = wait != nullptr && MayWait(wait);
+  if (waits) {
+    change.ticket = NewQuestion(key);
+    Join(change.ticket, wait);
+  }
+  Tell(std::move(change));
+  link_.Push();
+  return waits;
+}
+
+void StoreClient::Forget(const shm::SessionKey& session) {
+  Tell(NewChange(StoreKey::Of(session), StoreRecord::Kind::kDeleted, ""));
+  link_.Push();
+}
+
+void StoreClient::Offer(const StoreKey& key, std::string_view server,
+                        const shm::StoreVersion& version, uint64_t idle_ms) {
+  Tell({.key = key,
+        .version = version,
+        .record = Encode(StoreRecord{.version = version, .server = std::string(server)}),
+        .made_ms = BootMs() - idle_ms,
+        .life_ms = zone_.LifeMs()});
+}
+
+void StoreClient::Pass(const StoreKey& key, const shm::StoreVersion& version,
+                       std::string_view server) {
+  const auto kind = server.empty() ? StoreRecord::Kind::kDeleted : StoreRecord::Kind::kLives;
+  Tell({.key = key,
+        .version = version,
+        .record =
+            Encode(StoreRecord{.version = version, .kind = kind, .server = std::string(server)}),
+        .made_ms = BootMs(),
+        .life_ms = zone_.LifeMs()});
+}
+
+void StoreClient::Tell(StoreChange change) {
+  if (!outbox_.Add(std::move(change))) figures().dropped.fetch_add(1, kRelaxed);
+  Pump();
+}
+
+void StoreClient::Pump() {
+  while (link_.up() && unanswered_ < kMaxUnanswered) {
+    auto change = outbox_.Take();
+    if (!change) break;
+    SendChange(*std::move(change));
+  }
+  CountWaiting();
+  LookIfFinished();
+}
+
+void StoreClient::SendChange(StoreChange change) {
+  uint64_t life = change.life_ms;
+  if (life > 0) {
+    const uint64_t age = BootMs() - change.made_ms;
+    if (age >= life) return End(change.ticket);  // it is over by now
+    life -= age;
+  }
+  link_.Send(
+      RespCommand({"EVALSHA", script_hash_, "2", zone_.KeyName(change.key), zone_.StreamName(),
+                   change.record, std::to_string(life), kStreamLength, Encode(change.key)}));
+  ++unanswered_;
+  in_flight_.push_back({.kind = Kind::kPut, .key = change.key, .change = std::move(change)});
+}
+
+void StoreClient::Renew(const shm::SessionKey& session, std::string_view server, uint64_t idle_ms) {
+  if (!link_.up() || unanswered_ >= kMaxUnanswered) return;
+  const StoreKey key = StoreKey::Of(session);
+  const shm::StoreVersion version = zone_.OfferedVersion(key, WallMs() - idle_ms);
+  StoreChange change{
+      .key = key,
+      .version = version,
+      .record = Encode(StoreRecord{.version = version, .server = std::string(server)}),
+      .made_ms = BootMs(),
+      .life_ms = zone_.LifeMs()};
+  link_.Send(RespCommand({"PEXPIRE", zone_.KeyName(key), std::to_string(change.life_ms)}));
+  ++unanswered_;
+  in_flight_.push_back({.kind = Kind::kRenew, .key = key, .change = std::move(change)});
+}
+void StoreClient::OnPutReply(const Sent& sent, const RespReply& reply) {
+  switch (reply.type) {
+    case RespReply::Type::kInteger:
+      figures().written.fetch_add(1, kRelaxed);
+      break;
+    case RespReply::Type::kString:
+      if (reply.text == sent.change.record) {  // it had arrived before the connection broke
+        figures().written.fetch_add(1, kRelaxed);
+        break;
+      }
+      figures().stale.fetch_add(1, kRelaxed);
+      zone_.Take(sent.key, reply.text, 0, StoreZone::Source::kAnswer);
+      break;
+    default:
+      GiveUp(reply);
+  }
+  End(sent.change.ticket);
+}
+
+// A session that the store has lost is written anew.
+void StoreClient::OnRenewReply(Sent& sent, const RespReply& reply) {
+  if (reply.type != RespReply::Type::kInteger) return GiveUp(reply);
+  if (reply.integer == 0) return Tell(std::move(sent.change));
+  figures().renewed.fetch_add(1, kRelaxed);
+}
+
+// What the zone knows of a session, as of its last use.
+void StoreClient::OfferFromZone(const StoreKey& key) {
+  const shm::Found found = zone_.sessions().Peek(key.ToSessionKey(), BootMs());
+  if (found.result != shm::LookupResult::kHit) return;
+  const auto idle = static_cast<uint64_t>(found.idle.count());
+  Offer(key, zone_.sessions().PeerName(found.peer), zone_.OfferedVersion(key, WallMs() - idle),
+        idle);
+}
+}  // namespace limpet::worker

@@ -1,0 +1,166 @@
+// The sessions of one zone as a store keeps them for several machines: what a worker asks of it and
+// tells it. No call blocks. The zone stays what requests are served from; the store is asked when
+// the zone does not know.
+//
+// Always: nobody waits longer than `wait`, and nobody at all while the circuit is open. What is
+// told while the store is away waits in the outbox. An answer is in the zone before anybody hears
+// of it, and also when it came too late for those who asked.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "shm/session_table.h"
+#include "worker/net/callback.h"
+#include "worker/net/loop.h"
+#include "worker/store/outbox.h"
+#include "worker/store/store_link.h"
+#include "worker/store/store_zone.h"
+#include "worker/store/unknown_keys.h"
+
+namespace limpet::worker {
+
+class StoreClient;
+
+// One who waits for the store. Destroying it cancels the wait.
+class StoreWait {
+ public:
+  explicit StoreWait(Callback on_end) : callback_(on_end) { link_.wait = this; }
+  StoreWait(const StoreWait&) = delete;
+  StoreWait& operator=(const StoreWait&) = delete;
+  ~StoreWait() { Cancel(); }
+
+  void Cancel();
+  bool waiting() const { return client_ != nullptr; }
+
+ private:
+  friend class StoreClient;
+  struct Link : ListLink {
+    StoreWait* wait = nullptr;
+  };
+  Callback callback_;
+  StoreClient* client_ = nullptr;
+  Link link_;
+};
+
+class StoreClient final : public StoreLink::User {
+ public:
+  static constexpr size_t kMaxUnanswered = 4096;  // changes on their way
+
+  explicit StoreClient(StoreZone& zone);
+  ~StoreClient();
+  StoreClient(const StoreClient&) = delete;
+  StoreClient& operator=(const StoreClient&) = delete;
+
+  void Start() { link_.Start(); }
+  void Stop();  // at once; who waits is told
+  // The worker ends: `on_empty` is called from the loop when all changes have been taken, and at
+  // the latest after connect_timeout.
+  void Finish(Callback on_empty);
+
+  // Asks for a session that the zone does not know. `former`: its keys under earlier key files.
+  // True: `wait` is called, once, from the loop, when there is an answer or no time left; what was
+  // found is in the zone then. False: nobody is asked; it is a miss.
+  bool Ask(const shm::SessionKey& key, std::span<const shm::SessionKey> former, StoreWait* wait);
+  // Asks for one that the zone has, and that may have changed elsewhere; nobody waits for it.
+  void Check(const shm::SessionKey& key);
+
+  // The session lives at that server from now on. With `wait`: as Ask, when the store has it.
+  bool Put(const shm::SessionKey& key, std::string_view server, StoreWait* wait = nullptr);
+  void Forget(const shm::SessionKey& key);
+  // It has been used here, and was last used `idle_ms` ago: renews its deadline there.
+  void Renew(const shm::SessionKey& key, std::string_view server, uint64_t idle_ms);
+  // A change that was made at that time; "": the session was forgotten.
+  void Pass(const StoreKey& key, const shm::StoreVersion& version, std::string_view server);
+  // Writes a session of the zone anew, as it was at that time.
+  void Offer(const StoreKey& key, std::string_view server, const shm::StoreVersion& version,
+             uint64_t idle_ms);
+
+  bool settled() const { return link_.up() || lost_; }  // whether it is there has been found out
+  size_t backlog() const { return outbox_.size() + unanswered_; }  // changes that are not there yet
+  StoreZone& zone() { return zone_; }
+
+ private:
+  friend class StoreWait;
+  enum class Kind : uint8_t { kGet, kTtl, kPut, kRenew };
+  struct Sent {
+    Kind kind;
+    uint64_t question = 0;  // of kGet and kTtl
+    StoreKey key{};         // under which an answer goes into the zone
+    bool of_former = false;
+    bool is_check = false;
+    bool last = true;    // of its question
+    bool found = false;  // kTtl: what kGet said
+    std::string record;
+    StoreChange change;  // of kPut and kRenew
+  };
+  struct Question {
+    uint64_t deadline_ms = 0;
+    StoreKey key;
+    ListLink waiting;  // of StoreWait::Link
+  };
+  using Questions = std::unordered_map<uint64_t, std::unique_ptr<Question>>;
+  struct HashKey {
+    size_t operator()(const StoreKey& key) const { return static_cast<size_t>(key.tag); }
+  };
+
+  // StoreLink::User
+  void OnUp() override;
+  void OnReply(RespReply& reply) override;
+  void OnDown() override;
+
+  bool MayWait(const StoreWait* wait);
+  uint64_t NewQuestion(const StoreKey& key);
+  void Join(uint64_t question, StoreWait* wait);
+  void End(uint64_t question);
+  void EndAll();
+  void SendGet(const StoreKey& ask, Sent sent);
+  void OnRecord(const Sent& sent, int64_t rest_ms);
+  void OnQuestionTimer();
+
+  StoreChange NewChange(const StoreKey& key, StoreRecord::Kind kind, std::string_view server) const;
+  void Tell(StoreChange change);
+  void Pump();
+  void SendChange(StoreChange change);
+  void OnPutReply(const Sent& sent, const RespReply& reply);
+  void OnRenewReply(Sent& sent, const RespReply& reply);
+  void OfferFromZone(const StoreKey& key);
+  void OnFinished();
+  void LookIfFinished();
+
+  bool BreaksLink(const RespReply& reply);
+  void GiveUp(const RespReply& reply);
+  void CountWaiting();
+  void SayLost();
+  void SayBack();
+  bool MaySay(uint64_t* told_ms) const;
+  bool AsksForAge() const { return zone_.env().zone.norefresh; }
+  shm::StoreFigures& figures() { return zone_.figures(); }
+
+  StoreZone& zone_;
+  StoreLink link_;
+  const std::string script_hash_;
+  Outbox outbox_;
+  UnknownKeys unknown_;
+  std::deque<Sent> in_flight_;
+  size_t unanswered_ = 0;  // changes of in_flight_
+  size_t waiting_ = 0;     // StoreWaits
+  uint64_t questions_made_ = 0;
+  Questions questions_;
+  std::unordered_map<StoreKey, uint64_t, HashKey> by_key_;  // questions that others may join
+  std::deque<uint64_t> by_deadline_;
+  bool lost_ = false;  // since the connection was last up, or never was
+  uint64_t told_refused_ms_ = 0, told_given_up_ms_ = 0;
+  Callback on_empty_;
+  Timer question_timer_;
+  Timer finish_timer_;
+  Deferred finished_;
+};
+
+}  // namespace limpet::worker

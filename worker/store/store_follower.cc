@@ -1,0 +1,242 @@
+#include "worker/store/store_follower.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+namespace limpet::worker {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr auto kBlock = 1000ms;            // the longest silence of a server that has no news
+constexpr size_t kMostChanges = 512;       // of one answer: some 100 microseconds of work
+constexpr uint32_t kSlotsPerPiece = 8192;  // some tens of microseconds
+constexpr uint64_t kPieceEveryMs = 10;
+constexpr uint64_t kRelayEveryMs = 20;
+constexpr size_t kMostRelayed = 1024;  // at once
+// What a server has taken so shortly before it was lost, another that takes its place may lack.
+constexpr uint64_t kUnsafeMs = 10'000;
+constexpr size_t kMostBacklog = 2048;  // of changes, beside which sessions are offered
+
+StoreLink::Options LinkOptions(const conf::SessionStore& conf) {
+  return {.patience = kBlock + conf.connect_timeout, .limits = {}, .greeting = {}};
+}
+
+struct StreamId {
+  uint64_t ms = 0;
+  uint64_t count = 0;
+};
+
+// "1700000000000-5"
+std::optional<StreamId> ParseId(std::string_view text) {
+  const size_t dash = std::min(text.find('-'), text.size());
+  const auto ms = ParseDecimal(text.substr(0, dash));
+  const auto count = ParseDecimal(text.substr(std::min(dash + 1, text.size())));
+  return ms && count ? std::optional(StreamId{*ms, *count}) : std::nullopt;
+}
+
+}  // namespace
+
+StoreFollower::StoreFollower(StoreZone& zone, StoreClient& client)
+    : zone_(zone),
+      client_(client),
+      lease_(&zone.state().follow_mutex()),
+      link_(zone.env().link, LinkOptions(zone.conf()), *this),
+      lease_timer_(zone.loop(), Callback::To<&StoreFollower::OnLeaseTimer>(this)),
+      offer_timer_(zone.loop(), Callback::To<&StoreFollower::OnOfferTimer>(this)),
+      relay_timer_(zone.loop(), Callback::To<&StoreFollower::OnRelayTimer>(this)) {}
+
+void StoreFollower::Stop() {
+  lease_timer_.Disarm();
+  offer_timer_.Disarm();
+  relay_timer_.Disarm();
+  link_.Stop();
+  lease_.Release();
+}
+
+void StoreFollower::OnLeaseTimer() {
+  if (!lease_.TryTake()) return lease_timer_.Arm(shm::Lease::kRetryMs);
+  lost_ms_ = BootMs();
+  relay_timer_.Arm(kRelayEveryMs);
+  link_.Start();
+}
+
+void StoreFollower::OnUp() {
+  if (!unreadable_) return HasLast() ? AskIfThere(LastId()) : OnGap();
+  asked_ = Asked::kTime;
+  link_.Send(RespCommand({"TIME"}));
+}
+
+// Changes that are there and make the connection break would do so for ever.
+void StoreFollower::OnDown() {
+  unreadable_ = asked_ == Asked::kChanges && link_.spoke_nonsense();
+  asked_ = Asked::kNothing;
+  if (lost_ms_ != 0) return;
+  lost_ms_ = BootMs();
+}
+
+bool StoreFollower::HasLast() const { return zone_.state().last_ms.load(kRelaxed) != 0; }
+
+std::string StoreFollower::LastId() const {
+  return fmt::format("{}-{}", zone_.state().last_ms.load(kRelaxed),
+                     zone_.state().last_count.load(kRelaxed));
+}
+
+void StoreFollower::AskIfThere(std::string_view id) {
+  asked_ = Asked::kLast;
+  link_.Send(RespCommand({"XRANGE", zone_.StreamName(), id, id}));
+}
+
+void StoreFollower::AskForChanges() {
+  asked_ = Asked::kChanges;
+  asked_behind_ = HasLast() && !offers_due_ ? LastId() : "";
+  asked_ms_ = BootMs();
+  // The first answer after a gap is waited for: it comes even without changes.
+  const auto block = std::to_string(offers_due_ ? 1 : kBlock.count());
+  link_.Send(RespCommand({"XREAD", "COUNT", std::to_string(kMostChanges), "BLOCK", block, "STREAMS",
+                          zone_.StreamName(), LastId()}));
+}
+
+void StoreFollower::OnReply(RespReply& reply) {
+  if (reply.type == RespReply::Type::kError) return link_.BreakFor(reply);
+  switch (asked_) {
+    case Asked::kLast:
+      return OnLast(reply);
+    case Asked::kTime:
+      return OnTime(reply);
+    default:
+      return OnChanges(reply);
+  }
+}
+
+// [seconds, microseconds]
+void StoreFollower::OnTime(const RespReply& reply) {
+  if (reply.elements.size() != 2) return link_.Break("its time is none");
+  const auto seconds = ParseDecimal(reply.elements[0].text);
+  const auto micros = ParseDecimal(reply.elements[1].text);
+  if (!seconds || !micros) return link_.Break("its time is none");
+  unreadable_ = false;
+  readable_from_ = *seconds * 1000 + *micros / 1000;
+  zone_.figures().invalid.fetch_add(1, kRelaxed);
+  OnGap();
+}
+
+void StoreFollower::OnLast(const RespReply& reply) {
+  if (reply.elements.empty()) {
+    if (lost_ms_ == 0) lost_ms_ = asked_ms_;
+    return OnGap();
+  }
+  if (lost_ms_ != 0) BeginOffers(lost_ms_ - std::min(lost_ms_, kUnsafeMs));
+  lost_ms_ = 0;
+  AskForChanges();
+}
+
+// What happened since `lost_ms_` may not be in the stream.
+void StoreFollower::OnGap() {
+  zone_.state().last_ms.store(readable_from_, kRelaxed);
+  zone_.state().last_count.store(0, kRelaxed);
+  zone_.state().unsure_before_ms.store(lost_ms_, kRelaxed);
+  offers_due_ = true;
+  AskForChanges();
+}
+
+// [[stream, [[id, ["c", change]], …]]], or nil when nothing has come.
+void StoreFollower::OnChanges(const RespReply& reply) {
+  // What was missed is older than this answer: where another machine has changed a session, the
+  // store says so to what is offered from now on.
+  if (std::exchange(offers_due_, false)) {
+    BeginOffers(0);
+    lost_ms_ = 0;
+  }
+  size_t count = 0;
+  if (reply.type == RespReply::Type::kArray) {
+    const bool is_stream = reply.elements.size() == 1 && reply.elements[0].elements.size() == 2;
+    if (!is_stream) return link_.Break("its answer is no stream");
+    for (const RespReply& change : reply.elements[0].elements[1].elements) {
+      if (!Apply(change)) return link_.Break("its stream has an entry without an id");
+      ++count;
+    }
+  }
+  // Who is that far behind may have been overtaken by the stream's end, without a word.
+  if (count == kMostChanges && !asked_behind_.empty()) return AskIfThere(asked_behind_);
+  AskForChanges();
+}
+
+bool StoreFollower::Apply(const RespReply& change) {
+  const auto id = change.elements.empty() ? std::nullopt : ParseId(change.elements[0].text);
+  if (!id) return false;
+  const bool has_text = change.elements.size() == 2 && change.elements[1].elements.size() == 2;
+  const std::string_view text = has_text ? change.elements[1].elements[1].text : std::string_view();
+  if (const auto key = DecodeKey(text.substr(0, StoreKey::kSize))) {
+    const std::string_view record = text.substr(StoreKey::kSize);
+    zone_.Take(*key, record, 0, StoreZone::Source::kStream);
+    NoteLag(record);
+  } else {
+    zone_.figures().invalid.fetch_add(1, kRelaxed);
+  }
+  // Behind it: should we die in between, the next one applies it again.
+  zone_.state().last_count.store(id->count, kRelaxed);
+  zone_.state().last_ms.store(id->ms, kRelaxed);
+  return true;
+}
+
+void StoreFollower::NoteLag(std::string_view bytes) {
+  const auto record = DecodeRecord(bytes);
+  if (!record) return;
+  const auto lag = static_cast<int64_t>(WallMs()) - static_cast<int64_t>(record->version.wall_ms());
+  zone_.figures().lag_ms.store(std::max<int64_t>(lag, 0), kRelaxed);
+}
+
+// Sessions of the zone that were used since then, as the machine knew them when it was cut off.
+void StoreFollower::BeginOffers(uint64_t used_since_ms) {
+  if (zone_.sessions().Live() == 0) return;
+  walk_ = {};
+  offers_since_ = used_since_ms == 0 ? 0 : shm::TickOf(used_since_ms);
+  const uint64_t away = BootMs() - std::min(BootMs(), lost_ms_);
+  offers_as_of_ms_ = WallMs() - away;
+  offer_timer_.Arm(kPieceEveryMs);
+}
+
+// What the API and the command line have changed.
+void StoreFollower::OnRelayTimer() {
+  std::array<shm::RelayedChange, kMostRelayed> changes;
+  const size_t count =
+      client_.backlog() < kMostBacklog ? zone_.state().relay.Take(changes) : size_t{0};
+  for (const shm::RelayedChange& change : std::span(changes).first(count)) {
+    client_.Pass({change.tag, change.extra}, {change.time, zone_.state().machine()},
+                 change.peer == shm::kNoPeer ? "" : zone_.sessions().PeerName(change.peer));
+  }
+  relay_timer_.Arm(count == kMostRelayed ? 1 : kRelayEveryMs);
+}
+
+void StoreFollower::OnOfferTimer() {
+  if (client_.backlog() < kMostBacklog) OfferPiece();
+  if (walk_.more) offer_timer_.Arm(kPieceEveryMs);
+}
+
+void StoreFollower::OfferPiece() {
+  const uint64_t now = BootMs();
+  const uint64_t wall = WallMs();
+  const uint32_t now_tick = shm::TickOf(now);
+  for (const shm::SessionRecord& session :
+       zone_.sessions().UsedSince(offers_since_, kSlotsPerPiece, &walk_)) {
+    const shm::Found found = zone_.sessions().Judge(session.last_tick, session.peer, now);
+    if (found.result != shm::LookupResult::kHit || session.last_tick > now_tick) continue;
+    const auto idle = static_cast<uint64_t>(found.idle.count());
+    const StoreKey key{session.tag, static_cast<uint16_t>(session.extra & 0x7FFF)};
+    client_.Offer(key, zone_.sessions().PeerName(session.peer),
+                  zone_.OfferedVersion(key, std::min(wall - idle, offers_as_of_ms_)), idle);
+  }
+}
+
+}  // namespace limpet::worker

@@ -1,0 +1,318 @@
+#include "worker/store/store_link.h"
+
+#include <fmt/format.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <utility>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "worker/net/plain_transport.h"
+#include "worker/tls/tls_transport.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr const LinkRow& RowOf(LinkState state) { return kLinkRows[static_cast<size_t>(state)]; }
+static_assert([] {
+  for (size_t i = 0; i < kLinkRows.size(); ++i) {
+    if (static_cast<size_t>(kLinkRows[i].state) != i) return false;
+  }
+  return true;
+}());
+
+constexpr bool CanFollow(LinkState from, LinkState to) {
+  return (RowOf(to).follows & LinkBit(from)) != 0;
+}
+
+bool IsError(const RespReply& reply) { return reply.type == RespReply::Type::kError; }
+
+// "MOVED 3999 127.0.0.1:6381"
+std::optional<SocketAddress> MovedTo(std::string_view error) {
+  if (!error.starts_with("MOVED ")) return std::nullopt;
+  const auto address = SocketAddress::Parse(error.substr(error.rfind(' ') + 1), 0);
+  return address ? std::optional(*address) : std::nullopt;
+}
+
+// What a server says goes into the log.
+std::string Said(const RespReply& reply) { return EscapeForLog(reply.text); }
+
+}  // namespace
+
+StoreLink::StoreLink(const Env& env, Options options, User& user)
+    : env_(env),
+      options_(std::move(options)),
+      user_(user),
+      lookup_(Callback::To<&StoreLink::OnResolved>(this)),
+      flush_(env.loop, Callback::To<&StoreLink::Flush>(this)),
+      timer_(env.loop, Callback::To<&StoreLink::OnTimer>(this)) {}
+
+StoreLink::~StoreLink() { Disconnect(); }
+
+void StoreLink::Start() {
+  if (state_ == LinkState::kOff) Try();
+}
+
+void StoreLink::Stop() {
+  Disconnect();
+  Enter(LinkState::kOff);
+}
+
+void StoreLink::Enter(LinkState next) {
+  assert(CanFollow(state_, next));
+  state_ = next;
+  switch (RowOf(next).clock) {
+    case LinkClock::kRetry: {
+      uint64_t random = 0;
+      RandomBytes(&random, sizeof random);
+      return timer_.Arm(circuit_.NextRetryMs(random));
+    }
+    case LinkClock::kConnect:
+      return timer_.Arm(conf().connect_timeout);
+    case LinkClock::kNone:
+    case LinkClock::kAnswer:  // begins with what is asked
+      return timer_.Disarm();
+  }
+}
+
+void StoreLink::OnTimer() {
+  switch (state_) {
+    case LinkState::kWaiting:
+      return Try();
+    case LinkState::kUp: {
+      if (owed_ == 0) return;
+      const uint64_t silent = env_.loop.NowMs() - heard_ms_;
+      const uint64_t patience = Ms(options_.patience);
+      if (silent < patience) return timer_.Arm(patience - silent);
+      return Lose("it does not answer");
+    }
+    default:
+      return Lose(fmt::format("timed out while {}", RowOf(state_).name));
+  }
+}
+
+const conf::SessionStore::Server& StoreLink::server() const {
+  return conf().servers[turn_ % conf().servers.size()];
+}
+
+void StoreLink::Try() {
+  if (target_) return ConnectTo(*target_);
+  const conf::SessionStore::Server& next = server();
+  where_ = next.name;
+  if (next.host.empty() || env_.resolver == nullptr) {
+    if (next.addresses.empty()) {
+      Enter(LinkState::kResolving);
+      return Lose("its name has no address");
+    }
+    return ConnectTo(next.addresses[turn_ / conf().servers.size() % next.addresses.size()]);
+  }
+  Enter(LinkState::kResolving);
+  if (lookup_.Start(*env_.resolver, next.host)) OnResolved();
+}
+
+void StoreLink::OnResolved() {
+  const ResolveAnswer& answer = lookup_.answer();
+  if (answer.error != ResolveError::kNone || answer.addresses.empty())
+    return Lose(fmt::format("its name could not be resolved ({})", Name(answer.error)));
+  SocketAddress address = answer.addresses[turn_ / conf().servers.size() % answer.addresses.size()];
+  address.set_port(server().port);
+  ConnectTo(address);
+}
+
+void StoreLink::ConnectTo(const SocketAddress& address) {
+  Enter(LinkState::kConnecting);
+  nonsense_ = false;
+  where_ = target_ || server().host.empty()
+               ? address.ToString()
+               : fmt::format("{} ({})", server().name, address.ToString());
+  const auto await = [this](auto connecting) {
+    if (connecting.transport == nullptr)
+      return Lose(fmt::format("{} failed{}", connecting.what, ErrnoText(connecting.errnum)));
+    transport_ = std::move(connecting.transport);
+    if (connecting.errnum == 0) OnConnected();
+  };
+  const ConnectOptions options{.keepalive = true};
+  if (env_.tls == nullptr) return await(PlainTransport::Connect(env_.loop, address, options, this));
+  std::string name = conf().tls.name;
+  if (name.empty()) name = server().host.empty() ? address.HostString() : server().host;
+  await(TlsTransport::Connect(
+      env_.loop, address, options,
+      {.context = env_.tls, .name = std::move(name), .send_name = true, .scope = {}}, this));
+}
+
+void StoreLink::OnReady(int errnum) {
+  if (errnum == 0) return OnConnected();
+  if (!transport_->is_tls() || errnum != EPROTO)
+    return Lose(fmt::format("connect() failed{}", ErrnoText(errnum)));
+  Lose(static_cast<const TlsTransport&>(*transport_).SetupError(errnum));
+}
+
+void StoreLink::OnConnected() {
+  reader_ = std::make_unique<RespReader>(options_.limits);
+  transport_->WantRead(true);
+  if (SeeksMaster()) return AskSentinel();
+  Greet();
+}
+
+void StoreLink::AskSentinel() {
+  Enter(LinkState::kAskingSentinel);
+  Write(RespCommand({"SENTINEL", "get-master-addr-by-name", conf().sentinel}));
+}
+
+void StoreLink::OnSentinelReply(const RespReply& reply) {
+  if (IsError(reply)) return Lose(fmt::format("Sentinel says \"{}\"", Said(reply)));
+  if (reply.elements.size() != 2)
+    return Lose(fmt::format("Sentinel knows no master \"{}\"", conf().sentinel));
+  const auto port = ParseDecimal(reply.elements[1].text);
+  const bool fits = port && *port > 0 && *port <= UINT16_MAX;
+  const auto address =
+      SocketAddress::ParseIp(reply.elements[0].text, static_cast<uint16_t>(fits ? *port : 0));
+  if (!fits || !address) {
+    return Lose(fmt::format("Sentinel names the master \"{}:{}\", which is no address",
+                            Said(reply.elements[0]), Said(reply.elements[1])));
+  }
+  Disconnect();
+  target_ = *address;
+  ConnectTo(*target_);
+}
+
+void StoreLink::Greet() {
+  Enter(LinkState::kGreeting);
+  const auto ask = [this](Asked what, std::string_view command) {
+    greeting_.push_back(what);
+    Write(command);
+  };
+  if (!conf().user.empty()) {
+    ask(Asked::kAuth, RespCommand({"AUTH", conf().user, conf().password}));
+  } else if (!conf().password.empty()) {
+    ask(Asked::kAuth, RespCommand({"AUTH", conf().password}));
+  }
+  if (conf().database != 0)
+    ask(Asked::kSelect, RespCommand({"SELECT", std::to_string(conf().database)}));
+  ask(Asked::kRole, RespCommand({"ROLE"}));
+  for (const std::string& command : options_.greeting) ask(Asked::kUser, command);
+}
+
+// A user without the right to ask for the role may go on: a replica shows itself by its errors.
+void StoreLink::OnGreetingReply(const RespReply& reply) {
+  const Asked asked = greeting_.front();
+  greeting_.pop_front();
+  const bool may_not_ask = asked == Asked::kRole && reply.text.starts_with("NOPERM");
+  if (IsError(reply) && !may_not_ask) return Lose(fmt::format("it says \"{}\"", Said(reply)));
+  if (asked == Asked::kRole && !IsError(reply) &&
+      (reply.elements.empty() || reply.elements[0].text != "master"))
+    return Lose("it is a replica");
+  if (!greeting_.empty()) return;
+  heard_ms_ = env_.loop.NowMs();
+  circuit_.OnAnswer();
+  Enter(LinkState::kUp);
+  user_.OnUp();
+}
+
+void StoreLink::Send(std::string_view command) {
+  assert(up());
+  if (owed_++ == 0) {
+    heard_ms_ = env_.loop.NowMs();
+    timer_.Arm(options_.patience);
+  }
+  Write(command);
+}
+
+void StoreLink::Write(std::string_view command) {
+  out_.append(command);
+  flush_.Schedule();
+}
+
+void StoreLink::Flush() {
+  while (transport_ != nullptr && sent_ < out_.size()) {
+    iovec piece{out_.data() + sent_, out_.size() - sent_};
+    size_t n = 0;
+    const Io io = transport_->Writev(&piece, 1, false, &n);
+    if (io == Io::kWouldBlock) return transport_->WantWrite(true);
+    if (io != Io::kOk) return Lose(fmt::format("sending failed{}", transport_->ErrorText()));
+    sent_ += n;
+  }
+  out_.clear();
+  sent_ = 0;
+}
+
+void StoreLink::OnWritable() { Flush(); }
+
+// One read at a time: the transport comes again while there is more.
+void StoreLink::OnReadable() {
+  char bytes[16 * 1024];
+  size_t n = 0;
+  switch (transport_->Read(bytes, sizeof bytes, &n)) {
+    case Io::kWouldBlock:
+      return;
+    case Io::kEof:
+      return Lose("it has closed the connection");
+    case Io::kError:
+      return Lose(fmt::format("reading failed{}", transport_->ErrorText()));
+    case Io::kOk:
+      break;
+  }
+  reader_->Feed({bytes, n});
+  const uint64_t life = life_;
+  while (life == life_) {
+    RespReply reply;
+    switch (reader_->Next(&reply)) {
+      case RespReader::Status::kMore:
+        return;
+      case RespReader::Status::kError:
+        nonsense_ = true;
+        return Lose(fmt::format("its answer cannot be read: {}", reader_->error()));
+      case RespReader::Status::kReply:
+        Dispatch(reply);
+    }
+  }
+}
+
+void StoreLink::Dispatch(RespReply& reply) {
+  switch (state_) {
+    case LinkState::kAskingSentinel:
+      return OnSentinelReply(reply);
+    case LinkState::kGreeting:
+      return OnGreetingReply(reply);
+    default:
+      break;
+  }
+  if (owed_ == 0) return Lose("it answers without being asked");
+  --owed_;
+  heard_ms_ = env_.loop.NowMs();
+  if (owed_ == 0) timer_.Disarm();
+  circuit_.OnAnswer();
+  user_.OnReply(reply);
+}
+
+void StoreLink::BreakFor(const RespReply& error) {
+  Lose(fmt::format("it says \"{}\"", Said(error)));
+  if (state_ == LinkState::kWaiting) target_ = MovedTo(error.text);
+}
+
+// Where a redirection led nowhere, the servers of the configuration are asked again.
+void StoreLink::Lose(std::string why) {
+  why_ = std::move(why);
+  if (!std::exchange(target_, std::nullopt) || state_ != LinkState::kUp) ++turn_;
+  Disconnect();
+  circuit_.OnLost();
+  Enter(LinkState::kWaiting);
+  user_.OnDown();
+}
+
+void StoreLink::Disconnect() {
+  ++life_;
+  lookup_.Cancel();
+  Transport::Discard(std::move(transport_));
+  flush_.Cancel();
+  reader_.reset();
+  greeting_.clear();
+  out_.clear();
+  sent_ = owed_ = 0;
+}
+
+}  // namespace limpet::worker

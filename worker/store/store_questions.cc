@@ -1,0 +1,145 @@
+// What a worker asks its store, and who waits for the answer.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/store/store_client.h"
+
+namespace limpet::worker {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+}  // namespace
+
+void StoreWait::Cancel() {
+  link_.Unlink();
+  if (StoreClient* const client = std::exchange(client_, nullptr)) --client->waiting_;
+}
+bool StoreClient::MayWait(const StoreWait* wait) {
+  if (!link_.up() || !link_.circuit().closed()) {
+    figures().skipped.fetch_add(1, kRelaxed);
+    return false;
+  }
+  if (wait == nullptr || waiting_ < static_cast<size_t>(zone_.conf().max_waiting)) return true;
+  figures().refused.fetch_add(1, kRelaxed);
+  if (MaySay(&told_refused_ms_)) {
+    zone_.Say(LogLevel::kWarn,
+              fmt::format("session store \"{}\": {} requests wait for it (max_waiting): others are "
+                          "treated as if it knew no session",
+                          zone_.conf().name, waiting_),
+              true);
+  }
+  return false;
+}
+
+bool StoreClient::Ask(const shm::SessionKey& session, std::span<const shm::SessionKey> former,
+                      StoreWait* wait) {
+  const StoreKey key = StoreKey::Of(session);
+  if (unknown_.Has(key, zone_.loop().NowMs()) || !MayWait(wait)) return false;
+  const auto known = by_key_.find(key);
+  if (known != by_key_.end()) {
+    if (wait != nullptr) Join(known->second, wait);
+    return true;
+  }
+  figures().asked.fetch_add(1, kRelaxed);
+  const uint64_t question = NewQuestion(key);
+  by_key_.emplace(key, question);
+  Sent sent{.kind = Kind::kGet, .question = question, .key = key, .last = former.empty()};
+  SendGet(key, sent);
+  for (const shm::SessionKey& other : former) {
+    sent.of_former = true;
+    sent.last = &other == &former.back();
+    SendGet(StoreKey::Of(other), sent);
+  }
+  if (wait != nullptr) Join(question, wait);
+  return true;
+}
+
+void StoreClient::Check(const shm::SessionKey& session) {
+  if (!link_.up() || in_flight_.size() > kMaxUnanswered) return;
+  const StoreKey key = StoreKey::Of(session);
+  SendGet(key, {.kind = Kind::kGet, .key = key, .is_check = true, .last = true});
+}
+
+void StoreClient::SendGet(const StoreKey& ask, Sent sent) {
+  const std::string name = zone_.KeyName(ask);
+  link_.Send(RespCommand({"GET", name}));
+  in_flight_.push_back(sent);
+  if (!AsksForAge()) return;
+  link_.Send(RespCommand({"PTTL", name}));
+  sent.kind = Kind::kTtl;
+  in_flight_.push_back(std::move(sent));
+}
+
+uint64_t StoreClient::NewQuestion(const StoreKey& key) {
+  const uint64_t number = ++questions_made_;
+  auto question = std::make_unique<Question>();
+  question->deadline_ms = zone_.loop().NowMs() + Ms(zone_.conf().wait);
+  question->key = key;
+  questions_.emplace(number, std::move(question));
+  by_deadline_.push_back(number);
+  if (!question_timer_.armed()) question_timer_.Arm(zone_.conf().wait);
+  return number;
+}
+
+void StoreClient::Join(uint64_t number, StoreWait* wait) {
+  wait->client_ = this;
+  wait->link_.LinkBefore(questions_.at(number)->waiting);
+  ++waiting_;
+}
+
+void StoreClient::End(uint64_t number) {
+  const auto found = questions_.find(number);
+  if (found == questions_.end()) return;
+  const std::unique_ptr<Question> question = std::move(found->second);
+  questions_.erase(found);
+  const auto shared = by_key_.find(question->key);
+  if (shared != by_key_.end() && shared->second == number) by_key_.erase(shared);
+  ListLink waiting;  // who is told may cancel others, and join other questions
+  waiting.TakeAllOf(question->waiting);
+  while (waiting.linked()) {
+    StoreWait* const wait = static_cast<StoreWait::Link*>(waiting.next)->wait;
+    wait->Cancel();
+    wait->callback_();
+  }
+}
+
+void StoreClient::EndAll() {
+  while (!questions_.empty()) End(questions_.begin()->first);
+}
+
+void StoreClient::OnQuestionTimer() {
+  const uint64_t now = zone_.loop().NowMs();
+  while (!by_deadline_.empty()) {
+    const uint64_t number = by_deadline_.front();
+    const auto found = questions_.find(number);
+    if (found != questions_.end() && found->second->deadline_ms > now)
+      return question_timer_.Arm(found->second->deadline_ms - now);
+    by_deadline_.pop_front();
+    if (found == questions_.end()) continue;
+    figures().timed_out.fetch_add(1, kRelaxed);
+    link_.circuit().OnTimeout();
+    End(number);
+  }
+}
+// The record is in the zone before anybody is told.
+void StoreClient::OnRecord(const Sent& sent, int64_t rest_ms) {
+  const uint64_t life = zone_.LifeMs();
+  const auto rest = static_cast<uint64_t>(std::max<int64_t>(rest_ms, 0));
+  const uint64_t age = AsksForAge() && rest > 0 && life > rest ? life - rest : 0;
+  const bool lives =
+      sent.found && zone_.Take(sent.key, sent.record, age, StoreZone::Source::kAnswer);
+  if (sent.is_check) return sent.found ? void() : OfferFromZone(sent.key);
+  if (lives) {
+    figures().found.fetch_add(1, kRelaxed);
+    if (sent.of_former) OfferFromZone(sent.key);
+    return End(sent.question);
+  }
+  if (!sent.last) return;
+  figures().unknown.fetch_add(1, kRelaxed);
+  unknown_.Add(sent.key, zone_.loop().NowMs());
+  End(sent.question);
+}
+}  // namespace limpet::worker

@@ -1,0 +1,36 @@
+// What Redis runs for limpet: the one step in which a record is written if it is the newest.
+#pragma once
+
+#include <string_view>
+
+namespace limpet::worker {
+
+// KEYS: the session's record, the zone's stream of changes.
+// ARGV: the record, its life in milliseconds ("0": for ever), about how many changes the stream
+// keeps, the session's key as the stream names it.
+// Returns 1 if it was written, else the record that is there. Versions are compared byte by byte:
+// Lua's own order of strings depends on the server's locale. A record that says what is there
+// already is no news for other machines.
+inline constexpr std::string_view kPutScript = R"(local have = redis.call('GET', KEYS[1])
+local new = ARGV[1]
+if have then
+  for i = 1, 10 do
+    local a, b = string.byte(new, i) or 0, string.byte(have, i) or 0
+    if a > b then break end
+    if a < b or i == 10 then return have end
+  end
+end
+if ARGV[2] == '0' then
+  redis.call('SET', KEYS[1], new)
+else
+  redis.call('SET', KEYS[1], new, 'PX', ARGV[2])
+end
+if not have or string.sub(have, 11) ~= string.sub(new, 11) then
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'c', ARGV[4] .. new)
+end
+return 1)";
+
+// As many changes as machines that were cut off can catch up with.
+inline constexpr std::string_view kStreamLength = "131072";
+
+}  // namespace limpet::worker

@@ -1,0 +1,78 @@
+// The zone's side of a store: what its sessions are called there, and how what the store says comes
+// into the zone. One per zone and worker; used by all that speak with the store.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "conf/session_store.h"
+#include "conf/upstream.h"
+#include "shm/alert_ring.h"
+#include "shm/session_table.h"
+#include "shm/store_state.h"
+#include "worker/store/record.h"
+#include "worker/store/rules.h"
+#include "worker/store/store_link.h"
+
+namespace limpet::worker {
+
+class StoreZone {
+ public:
+  struct Env {
+    StoreLink::Env link;
+    const conf::SessionZone& zone;
+    shm::SessionTable& sessions;
+    shm::StoreState& state;
+    const Log& log;
+    shm::AlertRing& alerts;
+    int slot = 0;  // of the worker, in StoreFigures
+  };
+  explicit StoreZone(const Env& env) : env_(env) {}
+
+  std::string KeyName(const StoreKey& key) const;
+  std::string StreamName() const;
+  // How long a record lives there; 0: for ever. Longer than the timeout by what a deadline may be
+  // late in being renewed.
+  uint64_t LifeMs() const;
+  // The shortest time between two renewals of a session's deadline; 0: deadlines are not renewed.
+  uint64_t RenewalMs() const;
+  // Whether a session that is used now, and was last used so long ago, is the first to be used
+  // since the last moment for its renewal.
+  bool RenewalIsDue(const shm::SessionKey& key, uint64_t idle_ms) const;
+
+  // Whether a session that was last used so long ago may have been changed elsewhere, unheard.
+  bool IsUnsure(uint64_t idle_ms) const {
+    const uint64_t before = state().unsure_before_ms.load(std::memory_order_relaxed);
+    return before != 0 && BootMs() - idle_ms < before;
+  }
+
+  enum class Source : uint8_t {
+    kAnswer,  // to a question, or to a change that was not the newest
+    kStream   // the changes of all machines, our own included
+  };
+  // A record that the store has for a session: into the zone, if it is newer than what is known
+  // here. `age_ms`: since the session began, where the zone's timeout runs from there. True: the
+  // session lives at a server of ours.
+  bool Take(const StoreKey& key, std::string_view record, uint64_t age_ms, Source source);
+
+  // Of a session that is written anew; see OfferedAs().
+  shm::StoreVersion OfferedVersion(const StoreKey& key, uint64_t known_at_wall_ms) const {
+    return OfferedAs(state().NotedTime(key.tag), known_at_wall_ms, state().machine());
+  }
+  const Env& env() const { return env_; }
+  const conf::SessionStore& conf() const { return env_.link.conf; }
+  shm::SessionTable& sessions() const { return env_.sessions; }
+  shm::StoreState& state() const { return env_.state; }
+  shm::StoreFigures& figures() const { return env_.state.figures; }
+  Loop& loop() const { return env_.link.loop; }
+
+  void Say(LogLevel level, const std::string& text, bool is_alert) const;
+
+ private:
+  const Env env_;
+};
+
+}  // namespace limpet::worker
