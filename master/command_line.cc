@@ -47,8 +47,8 @@ constexpr PlainOption kPlainOptions[] = {{'?', Order::kHelp},    {'h', Order::kH
                                          {'v', Order::kVersion}, {'V', Order::kVersionAndBuild},
                                          {'t', Order::kTest},    {'T', Order::kTestAndDump}};
 
-constexpr std::string_view kCommands[] = {"status",  "sessions", "servers", "drain",
-                                          "restore", "undrain",  "forget"};
+constexpr std::string_view kCommands[] = {"status", "sessions", "servers", "stores",
+                                          "drain",  "restore",  "undrain", "forget"};
 
 bool IsCommand(std::string_view word) {
   return std::ranges::find(kCommands, word) != std::end(kCommands);

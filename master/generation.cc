@@ -127,6 +127,7 @@ worker::Environment Generation::EnvironmentFor(int number, int slot) {
   environment.logs = &logs_;
   environment.log_files = &log_files_;
   environment.sessions = zones_.sessions;
+  environment.stores = zones_.stores;
   for (const auto& states : zones_.peer_states) environment.peer_states.push_back(states.get());
   environment.limit_req = zones_.limit_req;
   environment.limit_conn = zones_.limit_conn;

@@ -33,11 +33,18 @@ std::string SnapshotPath(const conf::Config& config, const std::string& zone) {
                      config.state_path.ends_with('/') ? "" : "/", file);
 }
 
+// All machines that share a store find its sessions by the same hashes.
+std::optional<SipKey> SecretOf(const conf::Config& config, const conf::SessionZone& zone) {
+  if (zone.store < 0) return std::nullopt;
+  return config.http->session_stores[static_cast<size_t>(zone.store)].keys.front();
+}
+
 shm::SessionZone::Options OptionsFor(const conf::Config& config, const conf::SessionZone& zone) {
   return {.name = ObjectName(config, zone.name),
           .bytes = zone.size,
           .snapshot_path = SnapshotPath(config, zone.name),
-          .policy = {zone.timeout, zone.norefresh, zone.rotate}};
+          .policy = {zone.timeout, zone.norefresh, zone.rotate},
+          .secret = SecretOf(config, zone)};
 }
 
 shm::FillLimits LimitsOf(const conf::SessionZone& zone) {
@@ -50,6 +57,7 @@ void Say(const shm::SessionZone& opened, const std::string& name, const Log& log
   if (opened.origin() == Origin::kFresh) return;
   const char* how = opened.origin() == Origin::kReattached ? "found again"
                     : opened.origin() == Origin::kMigrated ? "moved to the new size"
+                    : opened.origin() == Origin::kRekeyed  ? "are found under their earlier key"
                                                            : "loaded from its snapshot";
   LIMPET_LOG(log, LogLevel::kNotice, "session zone \"{}\": {} sessions {}", name, opened.kept(),
              how);
@@ -88,7 +96,7 @@ Result<std::unique_ptr<SessionStore>> SessionStore::Open(const conf::Config& con
 void SessionStore::KeepEarlier(uint64_t moved_ms) {
   if (auto zone = zone_.TakeEarlier()) {
     if (const auto earlier = shm::SessionTable::Attach(zone->data(), zone->size()))
-      late_.Add(std::move(*zone), *earlier, moved_ms);
+      late_.Add(std::move(*zone), *earlier, moved_ms, earlier->secret() != table()->secret());
   }
   table()->set_late(late_.empty() ? nullptr : &late_);
 }
@@ -96,7 +104,8 @@ void SessionStore::KeepEarlier(uint64_t moved_ms) {
 Status SessionStore::Reconfigure(const conf::Config& config, const conf::SessionZone& zone,
                                  const Log& log) {
   auto options = OptionsFor(config, zone);
-  if (options.bytes != options_.bytes || options.name != options_.name) {
+  const bool rekeyed = options.secret && *options.secret != table()->secret();
+  if (options.bytes != options_.bytes || options.name != options_.name || rekeyed) {
     const uint64_t now = BootMs();
     auto opened = shm::SessionZone::OpenOrCreate(options, now);
     if (!opened) return opened.error();

@@ -95,6 +95,7 @@ Bequest SharedMemory::Bequeath() {
   Bequest bequest;
   books_.Bequeath(&bequest);
   limits_.Bequeath(&bequest);
+  stores_.Bequeath(&bequest);
   tls_sessions_.Bequeath(&bequest);
   // Never the same twice: workers of a binary that was killed may still be there.
   bequest.AddFirstSlot(std::exchange(next_first_slot_, next_first_slot_ + shm::kMaxWorkerSlots));
@@ -163,6 +164,13 @@ Status SharedMemory::AttachKept(const conf::Http& http, Inheritance* inherited, 
       !status) {
     return status;
   }
+  for (const conf::SessionZone& zone : http.session_zones) {
+    auto& state = view->stores.emplace_back(nullptr);
+    if (zone.store < 0) continue;
+    auto memory = stores_.Find({zone.name, shm::StoreMemory::kBytes, ""}, inherited, log);
+    if (!memory) return memory.error();
+    state = (*memory)->state();
+  }
   for (const conf::TlsSessionZone& zone : http.tls_session_zones) {
     auto table = tls_sessions_.Find({zone.name, zone.size, ""}, inherited, log);
     if (!table) return table.error();
@@ -194,6 +202,7 @@ void SharedMemory::FollowNames(const conf::Config& config, View& view, uint64_t 
 
 void SharedMemory::DropUnused(const conf::Config& config) {
   limits_.DropUnused(config.http.get());
+  stores_.DropUnless(config.http ? &config.http->session_zones : nullptr);
   tls_sessions_.DropUnless(config.http ? &config.http->tls_session_zones : nullptr);
   std::set<std::string> used;
   if (config.http) {
@@ -227,6 +236,11 @@ bool SharedMemory::ForgetWorker(int slot) {
     gauge->store(0, std::memory_order_relaxed);
   }
   shm::Clear(figures_->pulses.slots[static_cast<size_t>(slot)]);
+  stores_.ForEach([slot](shm::StoreMemory& memory) {  // what waited in it for a store is lost
+    shm::StoreFigures& figures = memory.state()->figures;
+    const uint32_t waited = figures.waiting[static_cast<size_t>(slot)].exchange(0);
+    figures.dropped.fetch_add(waited, std::memory_order_relaxed);
+  });
   const shm::LockPatience patience(kPatience);  // others use them all the time, for microseconds
   const bool peers = peer_states_.ForgetWorker(slot);
   return limits_.ForgetWorker(slot) && peers;

@@ -22,6 +22,7 @@
 #include "shm/counters.h"
 #include "shm/peer_book.h"
 #include "shm/peer_state.h"
+#include "shm/store_state.h"
 #include "shm/tls_session_table.h"
 #include "shm/worker_pulse.h"
 #include "shm/zone.h"
@@ -33,6 +34,7 @@ class SharedMemory {
   // What one generation uses; vectors are parallel to the configuration's.
   struct View {
     std::vector<shm::SessionTable*> sessions;
+    std::vector<shm::StoreState*> stores;  // of those zones; null: they have none
     std::vector<std::unique_ptr<shm::PeerStates>>
         peer_states;  // null without `zone` in the upstream
     std::vector<shm::LimitReqTable*> limit_req;
@@ -100,6 +102,7 @@ class SharedMemory {
   shm::PeerStateRegistry peer_states_;
   std::map<std::string, std::unique_ptr<SessionStore>> sessions_;  // by zone name
   LimitZones limits_;
+  KeptZones<shm::StoreMemory> stores_{"session_store"};  // by the names of session zones
   KeptZones<shm::TlsSessionTable> tls_sessions_{"ssl_session_cache"};
   std::optional<Inheritance> inherited_;            // until the first Attach is done
   int32_t first_slot_ = 0;                          // of our workers; see shm/limit_conn_table.h

@@ -68,6 +68,7 @@ std::string HelpText() {
       "  status                    : processes and connections\n"
       "  sessions [zone]           : session zones, how full they are, what they have counted\n"
       "  servers [upstream]        : servers of upstreams, their state and sessions\n"
+      "  stores [store]            : session stores, whether they are there, what waits for them\n"
       "  drain upstream server     : new sessions go elsewhere; --deadline time: then all\n"
       "  restore upstream server   : ends that\n"
       "  forget zone key           : ends one session\n"

@@ -21,6 +21,7 @@ std::string Answer(const Environment& environment, std::string_view line) {
   StatusSource source{.http = http,
                       .counters = *environment.counters,
                       .sessions = environment.sessions,
+                      .stores = environment.stores,
                       .upstreams = {},
                       .generation = environment.generation,
                       .now_ms = MonotonicMs(),

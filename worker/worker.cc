@@ -18,6 +18,7 @@
 #include "worker/memory_return.h"
 #include "worker/net/loop.h"
 #include "worker/stapler.h"
+#include "worker/store/shared_zone.h"
 
 namespace limpet::worker {
 namespace {
@@ -32,17 +33,20 @@ class Worker {
   int Run();
 
  private:
+  void MakeSharedZones();
   void MakeUpstreams();
   void MakeAcceptors();
   void MakeWatch();
   void Accept();
   void AcceptInTurn();
   bool KnowsNames() const;
+  bool KnowsStores() const;
   shm::WorkerPulse& pulse() {
     return environment_.pulses->slots[static_cast<size_t>(environment_.slot)];
   }
   void OnQuit();
   void BeginEnd();
+  void TellStores();
   void OnHangup();
   void OnTerminate();
   void OnReopen();
@@ -52,6 +56,8 @@ class Worker {
   Loop loop_;
   BlockPool blocks_;
   SplicePipes pipes_;
+  // To Http::session_zones; null: of this machine only. Upstreams use them as long as they live.
+  std::vector<std::unique_ptr<SharedZone>> shared_zones_;
   Runtime runtime_;
   ConnectionSet connections_;
   std::unique_ptr<TlsContexts> tls_;
@@ -63,6 +69,7 @@ class Worker {
   MemoryReturn memory_return_;
   Timer turn_timer_;
   uint64_t waiting_since_ms_ = 0;
+  size_t told_ = 0;  // shared zones that have told their stores all
   Timer shutdown_timer_;
   SignalWatch quit_, terminate_, interrupt_, reopen_;
   std::optional<SignalWatch> hangup_;  // without a master
@@ -85,6 +92,7 @@ Worker::Worker(const Environment& environment)
                .counters = *environment.counters,
                .own_counters = environment.counters->slots[static_cast<size_t>(environment.slot)],
                .sessions = environment.sessions,
+               .stores = environment.stores,
                .limit_req = environment.limit_req,
                .limit_conn = environment.limit_conn,
                .generation = environment.generation,
@@ -109,26 +117,52 @@ Worker::Worker(const Environment& environment)
     runtime_.names.push_back(std::make_unique<ServerNames>(group));
   }
   runtime_.access_logs = std::make_unique<AccessLogs>(runtime_.http, loop_, runtime_.logs[0]);
+  runtime_.upstream_tls = environment.tls->clients.get();
+  MakeSharedZones();
   MakeUpstreams();
   tls_ = std::make_unique<TlsContexts>(runtime_, environment.tls->servers);
-  runtime_.upstream_tls = environment.tls->clients.get();
   MakeAcceptors();
 }
 
-void Worker::MakeUpstreams() {
-  for (shm::SessionTable* table : environment_.sessions) {
-    if (table != nullptr) table->AttachWorker(environment_.slot);
+void Worker::MakeSharedZones() {
+  for (size_t i = 0; i < environment_.sessions.size(); ++i) {
+    auto& shared = shared_zones_.emplace_back();
+    shm::SessionTable* const table = environment_.sessions[i];
+    if (table == nullptr) continue;
+    table->AttachWorker(environment_.slot);
+    const conf::SessionZone& zone = runtime_.http.session_zones[i];
+    if (zone.store < 0 || environment_.stores[i] == nullptr) continue;
+    const conf::SessionStore& store = runtime_.http.session_stores[static_cast<size_t>(zone.store)];
+    shared = std::make_unique<SharedZone>(
+        StoreZone::Env{.link = {.loop = loop_,
+                                .conf = store,
+                                .tls = store.tls.on ? runtime_.upstream_tls->For(store) : nullptr,
+                                .resolver = FindResolver(runtime_, store.resolver.get())},
+                       .zone = zone,
+                       .sessions = *table,
+                       .state = *environment_.stores[i],
+                       .log = runtime_.logs[0],
+                       .alerts = runtime_.counters.alerts,
+                       .slot = environment_.slot});
   }
+}
+
+void Worker::MakeUpstreams() {
   for (size_t i = 0; i < runtime_.http.upstreams.size(); ++i) {
     const conf::Upstream& conf = *runtime_.http.upstreams[i];
     shm::PeerStates* states =
         i < environment_.peer_states.size() ? environment_.peer_states[i] : nullptr;
     const int zone = conf.sticky.kind == conf::StickyKind::kLearn ? conf.sticky.learn.zone : -1;
     const auto at = static_cast<size_t>(zone);
-    const bool learns = zone >= 0 && at < environment_.sessions.size();
-    runtime_.upstreams.push_back(std::make_unique<UpstreamRuntime>(
-        loop_, conf, states, environment_.slot, learns ? &runtime_.http.session_zones[at] : nullptr,
-        learns ? environment_.sessions[at] : nullptr));
+    StickySessions sessions;
+    if (zone >= 0 && at < environment_.sessions.size()) {
+      SharedZone* const shared = shared_zones_[at].get();
+      sessions = {.zone = &runtime_.http.session_zones[at],
+                  .table = environment_.sessions[at],
+                  .store = shared != nullptr ? &shared->client() : nullptr};
+    }
+    runtime_.upstreams.push_back(
+        std::make_unique<UpstreamRuntime>(loop_, conf, states, environment_.slot, sessions));
     runtime_.upstreams.back()->group.RequireChecks(environment_.generation);
     if (states == nullptr || states->resolved() == nullptr) continue;
     runtime_.upstreams.back()->names = std::make_unique<NameWatch>(
@@ -188,6 +222,9 @@ int Worker::Run() {
   heartbeat_.Start();
   memory_return_.Start();
   waiting_since_ms_ = loop_.NowMs();
+  for (const auto& zone : shared_zones_) {
+    if (zone != nullptr) zone->Start();
+  }
   AcceptInTurn();
   MakeWatch();
   stapler_.Start();
@@ -195,6 +232,9 @@ int Worker::Run() {
   acceptors_.clear();
   watch_.reset();
   connections_.CloseAll();
+  for (const auto& zone : shared_zones_) {
+    if (zone != nullptr) zone->Stop();
+  }
   loop_.RunDead();
   runtime_.access_logs->FlushAll();
   ::sigprocmask(SIG_SETMASK, &before, nullptr);  // later signals stay pending for the next
@@ -214,14 +254,23 @@ bool Worker::KnowsNames() const {
   });
 }
 
+// Whether each is there. A session that only a store knows would else move.
+bool Worker::KnowsStores() const {
+  return std::ranges::all_of(shared_zones_, [](const auto& zone) {
+    return zone == nullptr || zone->client().settled();
+  });
+}
+
 // After a reload, once the workers of the configuration before take no more connections: a session
 // that is learned here at a server new to them would else come to one of them, which moves it.
-// After a start, once the names of servers have been answered: requests would fail, and sessions of
-// servers that are not known yet would move. Connections wait in their sockets meanwhile.
+// After a start, once stores have been reached and the names of servers have been answered: requests
+// would fail, and sessions that are not known yet, or whose servers are not, would move. Connections
+// wait in their sockets meanwhile.
 void Worker::AcceptInTurn() {
   const uint64_t now = loop_.NowMs();
   const bool patient = now - waiting_since_ms_ < kPatienceMs;
-  if (!patient || (!share_.AnotherGenerationAccepts(now) && KnowsNames())) return Accept();
+  const bool ready = !share_.AnotherGenerationAccepts(now) && KnowsNames() && KnowsStores();
+  if (!patient || ready) return Accept();
   turn_timer_.Arm(kLookEveryMs);
 }
 
@@ -243,6 +292,9 @@ void Worker::BeginEnd() {
   for (const auto& acceptor : acceptors_) acceptor->Stop();
   if (watch_ != nullptr) watch_->Stop();
   stapler_.Stop();
+  for (const auto& zone : shared_zones_) {
+    if (zone != nullptr) zone->StopFollowing();
+  }
   for (const auto& upstream : runtime_.upstreams) {
     upstream->pool.CloseAll();
     if (upstream->names != nullptr) upstream->names->Stop();
@@ -251,7 +303,19 @@ void Worker::BeginEnd() {
   if (const auto timeout = runtime_.config.worker_shutdown_timeout; timeout.count() > 0) {
     shutdown_timer_.Arm(timeout);
   }
-  connections_.Drain([this] { loop_.Stop(); });
+  connections_.Drain([this] { TellStores(); });
+}
+
+// What the last requests have taught is told to other machines before the worker goes: one store
+// after the other, each for a bounded time.
+void Worker::TellStores() {
+  for (; told_ < shared_zones_.size(); ++told_) {
+    SharedZone* const zone = shared_zones_[told_].get();
+    if (zone == nullptr) continue;
+    ++told_;
+    return zone->client().Finish(Callback::To<&Worker::TellStores>(this));
+  }
+  loop_.Stop();
 }
 
 void Worker::OnHangup() {

@@ -19,6 +19,7 @@
 namespace limpet::shm {
 class LimitReqTable;
 class LimitConnTable;
+class StoreState;
 class TlsSessionTable;
 }  // namespace limpet::shm
 
@@ -40,6 +41,7 @@ struct Environment {
   std::vector<Log>* logs = nullptr;
   LogFiles* log_files = nullptr;
   std::vector<shm::SessionTable*> sessions;    // to http->session_zones
+  std::vector<shm::StoreState*> stores;        // the same; null: the zone has no store
   std::vector<shm::PeerStates*> peer_states;   // to http->upstreams; null: the worker makes its own
   std::vector<shm::LimitReqTable*> limit_req;  // to http->limit_req_zones
   std::vector<shm::LimitConnTable*> limit_conn;  // to http->limit_conn_zones

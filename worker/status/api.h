@@ -35,6 +35,8 @@ class ApiCall {
 
   bool done() const { return !sweep_; }
   void Step();  // about kStepTime long
+  // The step has done nothing: a store is slow. A caller that others wait for gives up.
+  bool stuck() const { return sweep_ && sweep_->stuck(); }
   const StatusReply& reply() const { return reply_; }
 
  private:

@@ -23,6 +23,7 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
     {"status", 0, 0, "GET", "", "status"},
     {"sessions", 0, 1, "GET", "sessions/{0}", "sessions [ZONE]"},
     {"servers", 0, 1, "GET", "upstreams/{0}", "servers [UPSTREAM]"},
+    {"stores", 0, 1, "GET", "stores/{0}", "stores [STORE]"},
     {"drain", 2, 2, "PATCH", "upstreams/{0}/peers/{1}",
      "drain UPSTREAM SERVER [--deadline TIME[,keep]]"},
     {"restore", 2, 2, "PATCH", "upstreams/{0}/peers/{1}", "restore UPSTREAM SERVER"},
@@ -62,7 +63,11 @@ StatusReply Obey(const StatusSource& source, std::string_view line) {
   const std::string body = request.contains("body") ? OneLine(request.at("body")) : "";
   ApiCall call(source,
                {.method = method, .path = path, .args = {}, .body = body, .may_write = true});
-  while (!call.done()) call.Step();
+  while (!call.done()) {
+    call.Step();
+    if (call.stuck())
+      return ApiError(503, "the store takes the changes slowly: ask again for the rest");
+  }
   return call.reply();
 }
 

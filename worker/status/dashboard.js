@@ -1,5 +1,5 @@
 'use strict';
-// What is on the page is made once per thing (zone, upstream, peer, worker, alert) and found again
+// What is on the page is made once per thing (zone, store, upstream, peer, worker, alert) and found again
 // by its key; a refresh changes only the texts and classes that differ.
 const $ = id => document.getElementById(id);
 const api = document.documentElement.dataset.api;
@@ -154,6 +154,32 @@ const zones = new Keyed($('zones'), (name, first) => {
   } };
 });
 
+// --- Session stores: a line for each zone of one; the first says where it is
+const stores = new Keyed($('stores'), key => {
+  const node = make('tr'), cells = Array.from({ length: 11 }, (_, i) => make('td', i < 3 ? 'l' : '', ' '));
+  const name = make('span'), sub = make('span', 'sub'), pill = make('span', 'pill');
+  cells[0].replaceChildren(name, ' ', sub); cells[2].replaceChildren(pill);
+  node.append(...cells);
+  return { node, update({ store, zone, servers, facts: f }) {
+    const lost = f.state === 'lost', persec = field => rate(perSecond(`store ${key} ${field}`, f[field], ''));
+    put(name, store); put(sub, servers);
+    put(cells[1], zone);
+    setClass(pill, 'pill ' + f.state);
+    put(pill, lost ? 'lost ' + span(f.lost_ms) : f.state);
+    pill.title = lost ? 'since ' + f.lost_since : '';
+    [f.lag_ms < 1e4 ? f.lag_ms + ' ms' : span(f.lag_ms), whole(f.waiting), whole(f.dropped), persec('asked'), persec('found'), whole(f.timed_out), persec('written'),
+     persec('applied')].forEach((text, i) => put(cells[i + 3], text));
+    cells[4].classList.toggle('err', lost && f.waiting > 0); cells[5].classList.toggle('err', f.dropped > 0);
+  } };
+});
+function showStores(all) {
+  const lines = new Map();
+  for (const [store, { servers, zones }] of Object.entries(all))
+    Object.entries(zones).forEach(([zone, facts], i) => lines.set(`${store}\n${zone}`, { store, zone, servers: i ? '' : servers.join(', '), facts }));
+  stores.update(lines);
+  $('stores-title').hidden = $('stores-panel').hidden = !lines.size;
+}
+
 // --- Upstreams: one table each
 const COLUMNS = [['Server', 'l server', p => p.server], ['State', 'l state', p => p.state], ['Req/s', 'share', p => p.perSec || 0], ['Conns', '', p => p.conns],
   ['Sessions', 'share sessions', p => p.sessions || 0], ['Time', '', p => p.response_time], ['2xx', 'wide', p => p.responses['2xx']], ['3xx', 'wide', p => p.responses['3xx']],
@@ -259,12 +285,13 @@ const alerts = new Keyed($('alerts'), (number, alert) => {
 
 // --- Refreshing
 let last = null, timer = 0, paused = false, busy = false, failing = 0;
-function draw([root, zoneData, upstreamData, alertData]) {
+function draw([root, zoneData, upstreamData, alertData, storeData]) {
   performance.mark('draw');
   mayWrite = root.write; sources = { pid: root.pid };
   showOverview(root, zoneData, upstreamData);
   zones.update(new Map(Object.entries(zoneData)));
   $('zones-title').hidden = !Object.keys(zoneData).length;
+  showStores(storeData);
   upstreams.update(new Map(Object.entries(upstreamData)));
   workers.update(new Map(root.workers.map(w => [w.pid, w])));
   alerts.update(new Map(alertData.map(a => [a.number, a])));
@@ -282,7 +309,8 @@ async function refresh() {
   if (busy) return;
   busy = true; clearTimeout(timer);
   try {
-    const data = await Promise.all([load(''), load(last ? 'sessions' : 'sessions?history=1'), load('upstreams'), load('alerts')]);
+    const data = await Promise.all([load(''), load(last ? 'sessions' : 'sessions?history=1'), load('upstreams'), load('alerts'),
+                                    !last || Object.keys(last[0].stores).length ? load('stores') : {}]);
     clock = performance.timeOrigin + performance.now();
     last = data; failing = 0;
     draw(data);

@@ -1,4 +1,4 @@
-// The counters of session zones and of connections as status pages name them.
+// The counters of session zones, of their stores and of connections as status pages name them.
 #pragma once
 
 #include <array>
@@ -6,6 +6,7 @@
 
 #include "shm/counters.h"
 #include "shm/session_counters.h"
+#include "shm/store_state.h"
 
 namespace limpet::worker {
 
@@ -28,6 +29,34 @@ inline constexpr std::array kSessionFields = std::to_array<SessionField>({
     {"too_long", &shm::SessionCounters::too_long, "keys that were too long to be learned"},
     {"collected", &shm::SessionCounters::collected, "sessions removed because their time was over"},
     {"repaired", &shm::SessionCounters::repaired, "shards repaired after a process had died"},
+});
+
+struct StoreField {
+  std::string_view name;
+  std::atomic<uint64_t> shm::StoreFigures::*value;
+  std::string_view metric;  // after limpet_store_
+  std::string_view result;  // its label; "": it has none
+  std::string_view help;    // of the metric, whose rows stand together: in the first of them
+};
+
+inline constexpr std::array kStoreFields = std::to_array<StoreField>({
+    {"asked", &shm::StoreFigures::asked, "asked", "", "questions sent to the store"},
+    {"found", &shm::StoreFigures::found, "questions", "found",
+     "sessions that the zone did not know, by what came of asking the store"},
+    {"unknown", &shm::StoreFigures::unknown, "questions", "unknown", ""},
+    {"timed_out", &shm::StoreFigures::timed_out, "questions", "timed_out", ""},
+    {"refused", &shm::StoreFigures::refused, "questions", "refused", ""},
+    {"skipped", &shm::StoreFigures::skipped, "questions", "skipped", ""},
+    {"written", &shm::StoreFigures::written, "changes", "written",
+     "changes of sessions, by what became of them"},
+    {"stale", &shm::StoreFigures::stale, "changes", "stale", ""},
+    {"dropped", &shm::StoreFigures::dropped, "changes", "dropped", ""},
+    {"renewed", &shm::StoreFigures::renewed, "renewed", "", "deadlines renewed in the store"},
+    {"applied", &shm::StoreFigures::applied, "applied", "",
+     "changes of other machines that came into the zone"},
+    {"invalid", &shm::StoreFigures::invalid, "invalid", "",
+     "records and replies of the store that could not be read"},
+    {"losses", &shm::StoreFigures::losses, "losses", "", "times the store was lost"},
 });
 
 struct ConnectionField {

@@ -62,6 +62,7 @@ StatusReply ApiPage(const StatusSource& source, std::string_view path, std::stri
   if (slash != path.npos && rest.empty()) return NotFound("no such page");
   if (collection == "sessions") return Sessions(source, rest, args);
   if (collection == "upstreams") return Upstreams(source, rest);
+  if (collection == "stores") return StoresPage(source, rest);
   if (collection == "http") return AngiePage(source, rest);
   if (path == "alerts") return Good(AlertsJson(source));
   return NotFound("no such page");

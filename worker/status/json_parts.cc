@@ -129,7 +129,8 @@ StatusReply NotFound(std::string_view what) { return ApiError(404, what); }
 ZoneRef FindZone(const StatusSource& source, std::string_view name) {
   const auto& zones = source.http.session_zones;
   for (size_t i = 0; i < source.sessions.size() && i < zones.size(); ++i) {
-    if (zones[i].name == name) return {&zones[i], source.sessions[i]};
+    if (zones[i].name == name)
+      return {&zones[i], source.sessions[i], i < source.stores.size() ? source.stores[i] : nullptr};
   }
   return {};
 }
@@ -252,6 +253,7 @@ Json RootJson(const StatusSource& source) {
           {"uptime_s", started > 0 ? now - started : 0},
           {"write", source.may_write},
           {"incidents", IncidentsJson(source.counters.incidents)},
+          {"stores", StoreStatesJson(source)},
           {"connections", std::move(connections)},
           {"workers", WorkersJson(source)}};
 }

@@ -20,6 +20,7 @@ StatusReply NotFound(std::string_view what);
 struct ZoneRef {
   const conf::SessionZone* conf = nullptr;
   shm::SessionTable* table = nullptr;
+  shm::StoreState* shared = nullptr;  // null: it has no store
   explicit operator bool() const { return table != nullptr; }
 };
 ZoneRef FindZone(const StatusSource& source, std::string_view name);
@@ -41,6 +42,10 @@ Json PeerJson(const StatusSource& source, const conf::Upstream& upstream, const 
 Json UpstreamJson(const StatusSource& source, UpstreamGroup& group);
 Json RootJson(const StatusSource& source);
 Json AlertsJson(const StatusSource& source);
+// Each store by name, with its state.
+Json StoreStatesJson(const StatusSource& source);
+// All stores, or the one of this name; see store_page.cc.
+StatusReply StoresPage(const StatusSource& source, std::string_view name);
 // Angie's tree of upstreams; see angie_page.cc.
 StatusReply AngiePage(const StatusSource& source, std::string_view path);
 

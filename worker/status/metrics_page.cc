@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "base/clock.h"
 #include "worker/status/fields.h"
 #include "worker/status/peer_facts.h"
 #include "worker/status/status.h"
+#include "worker/status/store_facts.h"
 
 namespace limpet::worker {
 namespace {
@@ -78,6 +80,38 @@ void AddZones(const StatusSource& source, Page& page) {
   }
 }
 
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+// `result`: a further label; "": none.
+std::string StoreLabels(const StoreUse& use, std::string_view result = {}) {
+  const std::string more = result.empty() ? "" : fmt::format(",result=\"{}\"", result);
+  return fmt::format("{{store=\"{}\",zone=\"{}\"{}}}", Label(use.store->name),
+                     Label(use.zone->name), more);
+}
+
+void AddStores(const StatusSource& source, Page& page) {
+  const std::vector<StoreUse> uses = StoreUses(source.http, source.stores);
+  if (uses.empty()) return;
+  page.Begin("limpet_store_up", false, "1 if the store is there, 0 while the zone goes on alone");
+  for (const StoreUse& use : uses) page.Sample(StoreLabels(use), LostForMs(*use.state) ? 0 : 1);
+  page.Begin("limpet_store_lag_seconds", false,
+             "age of the newest change of the store when it came into the zone");
+  for (const StoreUse& use : uses) {
+    const int64_t lag = use.state->figures.lag_ms.load(kRelaxed);
+    page.Sample(StoreLabels(use), static_cast<double>(lag) / 1000);
+  }
+  page.Begin("limpet_store_waiting", false, "changes that wait for the store");
+  for (const StoreUse& use : uses) page.Sample(StoreLabels(use), use.state->figures.Waiting());
+  std::string_view begun;
+  for (const StoreField& field : kStoreFields) {
+    if (std::exchange(begun, field.metric) != field.metric)
+      page.Begin(fmt::format("limpet_store_{}", field.metric), true, field.help);
+    for (const StoreUse& use : uses) {
+      page.Sample(StoreLabels(use, field.result), (use.state->figures.*field.value).load(kRelaxed));
+    }
+  }
+}
+
 void AddProcesses(const StatusSource& source, Page& page) {
   page.Begin("limpet_info", false, "what runs; always 1");
   page.Sample(fmt::format("{{version=\"{}\"}}", LIMPET_VERSION), 1);
@@ -92,7 +126,6 @@ void AddProcesses(const StatusSource& source, Page& page) {
 }
 
 void AddIncidents(const shm::Incidents& incidents, Page& page) {
-  constexpr auto kRelaxed = std::memory_order_relaxed;
   page.Begin("limpet_config_last_reload_successful", false,
              "1, or 0 if the last configuration was refused and an earlier one serves");
   page.Sample("", incidents.reload_refused.load(kRelaxed) ? 0 : 1);
@@ -124,7 +157,6 @@ struct PeerMetric {
   std::string_view help;
 };
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr std::array kPeerMetrics = std::to_array<PeerMetric>({
     {"up",
      [](const StatusSource& s, const Peer& p) -> uint64_t {
@@ -205,6 +237,7 @@ std::string MetricsPage(const StatusSource& source) {
   AddIncidents(source.counters.incidents, page);
   AddConnections(source, page);
   AddZones(source, page);
+  AddStores(source, page);
   AddPeers(source, page);
   AddBoundSessions(source, page);
   return page.Take();

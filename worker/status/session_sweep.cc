@@ -13,15 +13,24 @@ constexpr int kPasses = 2;              // sessions that were moved behind our b
 bool SessionSweep::Step(std::chrono::microseconds time) {
   const auto end = std::chrono::steady_clock::now() + time;
   do {
+    stuck_ = shared_ != nullptr && shared_->relay.Room() < kSlotsAtOnce;
+    if (stuck_) return true;
     const uint32_t shard = walk_.shard;
-    if (forgets()) {
-      table_->ForgetPeer(from_, kSlotsAtOnce, BootMs(), &walk_);
-    } else {
-      table_->MovePeer(from_, to_, kSlotsAtOnce, BootMs(), &walk_);
-    }
+    Work();
     LimitPasses(shard);
   } while (walk_.more && std::chrono::steady_clock::now() < end);
   return walk_.more;
+}
+
+void SessionSweep::Work() {
+  std::vector<shm::SessionRecord> changed;
+  auto* const noted = shared_ != nullptr ? &changed : nullptr;
+  if (forgets()) {
+    table_->ForgetPeer(from_, kSlotsAtOnce, BootMs(), &walk_, noted);
+  } else {
+    table_->MovePeer(from_, to_, kSlotsAtOnce, BootMs(), &walk_, noted);
+  }
+  if (noted != nullptr) shared_->Relay(changed, WallMs());
 }
 
 void SessionSweep::LimitPasses(uint32_t shard_before) {

@@ -125,7 +125,15 @@ StatusReply PatchZone(const StatusSource& source, const ZoneRef& zone, const Jso
 }
 
 StatusReply ForgetSession(const ZoneRef& zone, std::string_view key) {
-  if (!zone.table->Forget(zone.table->KeyOf(key), BootMs())) return NotFound("no such session");
+  const shm::SessionKey session = zone.table->KeyOf(key);
+  const bool was_here = zone.table->Forget(session, BootMs());
+  if (zone.shared != nullptr) {  // also where other machines have it, and this one does not
+    const auto found = shm::Fingerprint::Of(session.hash);
+    const shm::SessionRecord gone{.tag = found.tag, .extra = found.extra, .peer = shm::kNoPeer};
+    zone.shared->Relay({&gone, 1}, WallMs());
+  } else if (!was_here) {
+    return NotFound("no such session");
+  }
   return Good({{"forgotten", 1}});
 }
 
@@ -133,7 +141,7 @@ StatusReply ForgetServer(const StatusSource& source, const ZoneRef& zone, std::s
                          std::optional<SessionSweep>* sweep) {
   const uint16_t peer = ServerIn(source, zone, server);
   if (peer == shm::kNoPeer) return NotFound("no such server in this zone");
-  sweep->emplace(*zone.table, peer, shm::kNoPeer);
+  sweep->emplace(*zone.table, peer, shm::kNoPeer, zone.shared);
   return {};
 }
 
@@ -155,7 +163,7 @@ StatusReply MoveSessions(const StatusSource& source, const ZoneRef& zone, const 
   if (from == to) return BadBody("both servers are the same");
   if (!zone.table->peers().Active(to))
     return ApiError(409, "the server to move to is no longer configured");
-  sweep->emplace(*zone.table, from, to);
+  sweep->emplace(*zone.table, from, to, zone.shared);
   return {};
 }
 

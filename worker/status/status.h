@@ -13,6 +13,7 @@
 #include "conf/config.h"
 #include "shm/counters.h"
 #include "shm/session_table.h"
+#include "shm/store_state.h"
 #include "worker/upstream/upstream_group.h"
 
 namespace limpet::worker {
@@ -22,6 +23,7 @@ struct StatusSource {
   const conf::Http& http;
   const shm::Counters& counters;
   std::span<shm::SessionTable* const> sessions;  // to http.session_zones; an entry may be null
+  std::span<shm::StoreState* const> stores;  // of those zones; null: they are of this machine only
   std::vector<UpstreamGroup*> upstreams;
   uint64_t generation = 1;
   uint64_t now_ms = 0;  // CLOCK_MONOTONIC

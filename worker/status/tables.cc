@@ -53,6 +53,12 @@ std::string Number(const Json& object, const char* name) {
   return found == object.end() || !found->is_number_integer() ? "-" : found->dump();
 }
 
+std::string Seconds(const Json& object, const char* ms) {
+  const auto found = object.find(ms);
+  if (found == object.end() || !found->is_number_integer()) return "-";
+  return std::to_string(found->get<int64_t>() / 1000);
+}
+
 std::string Text(const Json& object, const char* name) {
   const auto found = object.find(name);
   return found == object.end() || !found->is_string() ? "-" : found->get<std::string>();
@@ -73,6 +79,15 @@ bool Flag(const Json& object, const char* name) {
 Json List(const Json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && found->is_array() ? *found : Json::array();
+}
+
+Json Object(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_object() ? *found : Json::object();
+}
+
+std::string Plain(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
 // One of a collection comes alone, all of them come by name.
@@ -110,6 +125,27 @@ std::string Servers(const Json& upstreams) {
   return table.Render() + std::string(note);
 }
 
+// A line for each zone of a store, and one for a store that no zone has.
+Row StoreRow(const std::string& name, const std::string& zone, const Json& facts) {
+  Row row = {name, zone, Text(facts, "state"), Seconds(facts, "lost_ms")};
+  for (const char* figure : {"lag_ms", "waiting", "dropped", "asked", "found", "unknown",
+                             "timed_out", "written", "applied", "losses"}) {
+    row.push_back(Number(facts, figure));
+  }
+  return row;
+}
+
+std::string Stores(const Json& stores) {
+  Table table({"STORE", "ZONE", "STATE", "LOST_S", "LAG_MS", "WAITING", "DROPPED", "ASKED", "FOUND",
+               "UNKNOWN", "TIMED_OUT", "WRITTEN", "APPLIED", "LOSSES"});
+  for (const auto& [name, store] : stores.items()) {
+    const Json zones = Object(store, "zones");
+    for (const auto& [zone, facts] : zones.items()) table.Add(StoreRow(name, zone, facts));
+    if (zones.empty()) table.Add(StoreRow(name, "-", {{"state", Text(store, "state")}}));
+  }
+  return table.Render();
+}
+
 std::string Changed(const std::vector<std::string>& command, const Json& peer) {
   return fmt::format("{} {}: {}\n", command.size() > 1 ? command[1] : "", Text(peer, "server"),
                      Text(peer, "state"));
@@ -120,10 +156,10 @@ std::string Status(const Json& body) {
   for (const auto& [name, value] : body.items()) {
     if (value.is_object()) {
       for (const auto& [inner, figure] : value.items()) {
-        if (figure.is_primitive()) table.Add({fmt::format("{} {}", name, inner), figure.dump()});
+        if (figure.is_primitive()) table.Add({fmt::format("{} {}", name, inner), Plain(figure)});
       }
     } else if (value.is_primitive()) {
-      table.Add({name, value.is_string() ? value.get<std::string>() : value.dump()});
+      table.Add({name, Plain(value)});
     }
   }
   return table.Render();
@@ -136,6 +172,7 @@ std::string Tables(const std::vector<std::string>& command, std::string_view jso
   if (command.empty() || !body.is_object()) return std::string(json) + "\n";
   if (command[0] == "sessions") return Sessions(ByName(command, body));
   if (command[0] == "servers") return Servers(ByName(command, body));
+  if (command[0] == "stores") return Stores(ByName(command, body));
   if (command[0] == "status") return Status(body);
   if (command[0] == "forget") return "1 session forgotten\n";
   return Changed(command, body);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "worker/sticky/shared_sessions.h"
 #include "worker/upstream/upstream_group.h"
 
 namespace limpet::worker {
@@ -14,13 +15,13 @@ constexpr uint64_t kTickMs = 100;  // of the table: a use sooner than that chang
 
 class LearnPolicy final : public StickyPolicy, public SessionCounts {
  public:
-  LearnPolicy(const conf::Sticky& conf, const conf::SessionZone& zone, UpstreamGroup& group,
-              shm::SessionTable& sessions)
+  LearnPolicy(const conf::Sticky& conf, UpstreamGroup& group, const StickySessions& sessions)
       : conf_(conf.learn),
         goes_back_(conf.policy.failback != conf::SessionPolicy::Failback::kNever),
-        zone_(zone),
+        zone_(*sessions.zone),
         group_(group),
-        sessions_(sessions) {
+        sessions_(*sessions.table),
+        shared_(sessions.store) {
     OnPeersChanged();
     group.set_session_counts(this);
   }
@@ -49,8 +50,10 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     }
     state.key = sessions_.KeyOf(state.id);
     state.has_key = true;
-    const shm::Found found = state.dry ? sessions_.Peek(state.key, BootMs())
-                                       : sessions_.Lookup(state.key, BootMs(), false);
+    shm::Found found = state.dry ? sessions_.Peek(state.key, BootMs())
+                                 : sessions_.Lookup(state.key, BootMs(), false);
+    if (found.result != shm::LookupResult::kHit && sessions_.has_former())
+      found = FindFormer(state, found);
     state.idle_ms = static_cast<uint64_t>(found.idle.count());
     switch (found.result) {
       case shm::LookupResult::kMiss:
@@ -67,9 +70,16 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     state.has_age = true;
     state.bound = PeerOf(found.peer);
     state.moved_from = HomeOf(state);
+    if (!state.dry) shared_.CheckIfUnsure(state);
     state.status = state.bound != nullptr ? StickyStatus::kHit : StickyStatus::kMiss;
     return state.bound;
   }
+
+  bool Ask(const StickyState& state, StoreWait* wait) override {
+    return state.has_key && shared_.Ask(state, HomeKey(state), goes_back_, wait);
+  }
+
+  bool confirms() const override { return shared_.on() && zone_.confirm; }
 
   std::string_view OnChosen(conf::VariableReader& /*request*/, StickyState& state,
                             const Peer& peer) override {
@@ -79,7 +89,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
 
   void OnResponseHead(conf::VariableReader& request, StickyState& state,
                       const Peer& peer) override {
-    if (conf_.header) Learn(FirstOf(conf_.create, request), state, peer);
+    if (conf_.header) LearnOrEnd(request, FirstOf(conf_.create, request), state, peer);
   }
 
   // What the client learns from the head must be in the table when it comes back, maybe before the
@@ -91,13 +101,15 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     const std::string_view created = FirstOf(conf_.create, request);
     const bool moves = state.has_learned && state.bound != &peer;
     const bool is_news = !created.empty() && created != state.id;
-    if (is_news || (buffered && (moves || !created.empty()))) Learn(created, state, peer);
+    if (is_news || (buffered && (moves || !created.empty())) || Ends(request, state))
+      LearnOrEnd(request, created, state, peer);
   }
 
   void OnResponseEnd(conf::VariableReader& request, StickyState& state, const Peer& peer) override {
     if (conf_.header) return;
     const std::string_view created = FirstOf(conf_.create, request);
-    if (state.entered_ms == 0 || created != state.created) return Learn(created, state, peer);
+    if (state.entered_ms == 0 || created != state.created)
+      return LearnOrEnd(request, created, state, peer);
     if (BootMs() - state.entered_ms >= kTickMs) Touch(state);
   }
 
@@ -112,7 +124,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   // The session that was looked up, until the answer gives another in its place.
   void Touch(const StickyState& state) override {
     if (!state.has_learned) return;
-    sessions_.Touch(state.learned, BootMs());
+    shared_.Touch(sessions_, state.learned, state.bound);
     if (state.moved_from != nullptr) sessions_.Touch(HomeKey(state), BootMs());
   }
 
@@ -125,10 +137,47 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     return {};
   }
 
+  // One that was learned under an earlier key of the zone is brought under the present one.
+  shm::Found FindFormer(const StickyState& state, const shm::Found& here) {
+    const shm::Found former = sessions_.FindFormer(state.id, BootMs());
+    if (former.result != shm::LookupResult::kHit) return here;
+    const Peer* const peer = PeerOf(former.peer);
+    if (state.dry || peer == nullptr) return former;
+    const uint64_t used_ms = BootMs() - static_cast<uint64_t>(former.idle.count());
+    const shm::LearnResult result = sessions_.Learn(state.key, former.peer, used_ms);
+    shared_.Tell(state.key, *peer, result, nullptr);
+    return former;
+  }
+
   bool Fits(std::string_view id, bool dry = false) const {
     if (zone_.cookie_max_size == 0 || id.size() <= zone_.cookie_max_size) return true;
     if (!dry) sessions_.CountTooLong();
     return false;
+  }
+
+  bool Ends(conf::VariableReader& request, const StickyState& state) const {
+    return !conf_.ends.empty() && !state.ended && state.has_key &&
+           !FirstOf(conf_.ends, request).empty();
+  }
+
+  // The answer may end the session that the request brought (delete=), and begin another one.
+  void LearnOrEnd(conf::VariableReader& request, std::string_view created, StickyState& state,
+                  const Peer& peer) {
+    if (Ends(request, state)) End(state);
+    if (state.ended && (created.empty() || created == state.id)) return;
+    Learn(created, state, peer);
+  }
+
+  void End(StickyState& state) {
+    ForgetEverywhere(state.key);
+    if (goes_back_) ForgetEverywhere(HomeKey(state));
+    state.ended = true;
+    GiveUp(state);
+  }
+
+  void ForgetEverywhere(const shm::SessionKey& key) {
+    sessions_.Forget(key, BootMs());
+    shared_.Forget(key);
   }
 
   // As nginx: what `create` yields opens a session or binds it anew; failing that, the session that
@@ -147,12 +196,14 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     const Peer& keeper = same && state.temporary ? *state.bound : peer;
     const uint16_t index = keeper.session_index;
     if (index == shm::kNoPeer || keeper.gone) return;
-    const bool alive = state.has_learned && sessions_.Touch(key, BootMs());
+    const bool alive = state.has_learned && shared_.Touch(sessions_, key, &keeper);
     if (!alive && created.empty()) return;  // one that is over is not opened again by its requests
     const bool moves = MayMove(state);
     if (same && moves) KeepHome(state, keeper);
     if (alive && same && (!moves || state.bound == &keeper)) return;
-    if (sessions_.Learn(key, index, BootMs()) == shm::LearnResult::kRefused) {
+    const shm::LearnResult result = sessions_.Learn(key, index, BootMs());
+    shared_.Tell(key, keeper, result, state.wait);
+    if (result == shm::LearnResult::kRefused) {
       if (state.bound == nullptr) state.status = StickyStatus::kFull;
       return same ? void() : GiveUp(state);
     }
@@ -160,8 +211,8 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     state.has_learned = true;
   }
 
-  // A worker that ends may have an older configuration than others: where living sessions have their
-  // place is theirs to say, unless that place has failed.
+  // A worker that ends may have an older configuration than others: where living sessions have
+  // their place is theirs to say, unless that place has failed.
   bool MayMove(const StickyState& state) const {
     if (!stopping_) return true;
     return state.status == StickyStatus::kRebound && state.bound != nullptr &&
@@ -188,11 +239,12 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   void KeepHome(const StickyState& state, const Peer& keeper) {
     if (!goes_back_ || state.bound == nullptr) return;
     if (state.moved_from == &keeper) {
-      sessions_.Forget(HomeKey(state), BootMs());
+      ForgetEverywhere(HomeKey(state));
     } else if (state.moved_from != nullptr) {
       sessions_.Touch(HomeKey(state), BootMs());
     } else if (state.bound != &keeper && state.status != StickyStatus::kDrained) {
-      sessions_.Learn(HomeKey(state), state.bound->session_index, BootMs());
+      const auto result = sessions_.Learn(HomeKey(state), state.bound->session_index, BootMs());
+      shared_.Tell(HomeKey(state), *state.bound, result, nullptr);
     }
   }
 
@@ -210,16 +262,16 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   const conf::SessionZone& zone_;
   UpstreamGroup& group_;
   shm::SessionTable& sessions_;
+  SharedSessions shared_;
   bool stopping_ = false;
   std::vector<Peer*> peer_of_;  // by index in the table; null: not a peer of this group
 };
 
 }  // namespace
 
-std::unique_ptr<StickyPolicy> MakeLearnPolicy(const conf::Sticky& conf,
-                                              const conf::SessionZone& zone, UpstreamGroup& group,
-                                              shm::SessionTable& sessions) {
-  return std::make_unique<LearnPolicy>(conf, zone, group, sessions);
+std::unique_ptr<StickyPolicy> MakeLearnPolicy(const conf::Sticky& conf, UpstreamGroup& group,
+                                              const StickySessions& sessions) {
+  return std::make_unique<LearnPolicy>(conf, group, sessions);
 }
 
 }  // namespace limpet::worker

@@ -8,9 +8,7 @@
 
 namespace limpet::worker {
 
-// `zone` is what the configuration says of the table, `sessions` the table.
-std::unique_ptr<StickyPolicy> MakeLearnPolicy(const conf::Sticky& conf,
-                                              const conf::SessionZone& zone, UpstreamGroup& group,
-                                              shm::SessionTable& sessions);
+std::unique_ptr<StickyPolicy> MakeLearnPolicy(const conf::Sticky& conf, UpstreamGroup& group,
+                                              const StickySessions& sessions);
 
 }  // namespace limpet::worker

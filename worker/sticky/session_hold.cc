@@ -1,6 +1,7 @@
 #include "worker/sticky/session_hold.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace limpet::worker {
 namespace {
@@ -10,14 +11,19 @@ constexpr uint64_t kTickMs = 100;
 
 }  // namespace
 
-SessionHold::SessionHold(Loop& loop, conf::VariableReader& request)
-    : request_(request), touch_(loop, Callback::To<&SessionHold::OnTimer>(this)) {}
+SessionHold::SessionHold(Loop& loop, conf::VariableReader& request, Callback on_known)
+    : request_(request),
+      wait_(Callback::To<&SessionHold::OnWaitEnd>(this)),
+      on_known_(on_known),
+      touch_(loop, Callback::To<&SessionHold::OnTimer>(this)) {}
 
 void SessionHold::Find(StickyPolicy* policy) {
   if (policy == nullptr) return;
   if (policy_ == nullptr || !FindAgain()) {
+    wait_.Cancel();
     state_ = {};
     policy->Find(request_, state_);
+    asking_ = state_.bound == nullptr && policy->Ask(state_, &wait_);
   }
   policy_ = policy;
   Keep();
@@ -33,6 +39,7 @@ bool SessionHold::FindAgain() {
   found.dry = false;
   found.has_age = state_.has_age;
   found.idle_ms = state_.idle_ms;
+  found.asked = state_.asked;
   if (!found.has_learned && !state_.has_learned) found.status = state_.status;
   state_ = found;
   return true;
@@ -42,15 +49,28 @@ std::string_view SessionHold::OnChosen(const Peer& peer) {
   return policy_ != nullptr ? policy_->OnChosen(request_, state_, peer) : std::string_view();
 }
 
+// The store has put what it knew into the zone.
+void SessionHold::OnWaitEnd() {
+  if (std::exchange(asking_, false) && FindAgain() && state_.bound != nullptr) {
+    state_.asked = true;
+    Keep();
+  }
+  on_known_();
+}
+
 void SessionHold::OnResponseHead(const Peer& peer) {
   if (policy_ == nullptr) return;
+  if (policy_->confirms()) state_.wait = &wait_;
   policy_->OnResponseHead(request_, state_, peer);
+  state_.wait = nullptr;
   Keep();
 }
 
 void SessionHold::OnHeadLeaves(const Peer& peer, bool buffered) {
   if (policy_ == nullptr) return;
+  if (policy_->confirms()) state_.wait = &wait_;
   policy_->OnHeadLeaves(request_, state_, peer, buffered);
+  state_.wait = nullptr;
   Keep();
 }
 
@@ -66,6 +86,7 @@ void SessionHold::Renew() {
 
 void SessionHold::End() {
   touch_.Disarm();
+  wait_.Cancel();
   policy_ = nullptr;
   state_ = {};
 }

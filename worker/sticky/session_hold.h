@@ -10,16 +10,23 @@
 
 #include "worker/net/loop.h"
 #include "worker/sticky/sticky.h"
+#include "worker/store/store_client.h"
 
 namespace limpet::worker {
 
 class SessionHold {
  public:
-  SessionHold(Loop& loop, conf::VariableReader& request);
+  // `on_known`: what was waited for is there, or there is no time left for it.
+  SessionHold(Loop& loop, conf::VariableReader& request, Callback on_known);
 
   // Looks the session up. Called again when the body has come: the server may have changed
   // meanwhile, the session is counted once.
   void Find(StickyPolicy* policy);
+  // Other machines are asked for the session, or told of it (confirms()). `on_known` follows, and
+  // once it has been called the answer is as Find would give it.
+  bool waiting() const { return wait_.waiting(); }
+  void StopWaiting() { wait_.Cancel(); }
+  bool confirms() const { return policy_ != nullptr && policy_->confirms(); }
   // See StickyPolicy.
   std::string_view OnChosen(const Peer& peer);
   void OnResponseHead(const Peer& peer);
@@ -32,17 +39,21 @@ class SessionHold {
 
   const StickyState& state() const { return state_; }
   StickyState& state() { return state_; }
-  bool quiet() const { return !touch_.armed(); }
+  bool quiet() const { return !touch_.armed() && !wait_.waiting(); }
 
  private:
   bool FindAgain();
   void Keep();
   uint64_t FirstTouchMs() const;
   void OnTimer();
+  void OnWaitEnd();
 
   conf::VariableReader& request_;
   StickyPolicy* policy_ = nullptr;
   StickyState state_;
+  StoreWait wait_;
+  Callback on_known_;
+  bool asking_ = false;  // of waiting(): for the session; else to be told that one is known
   Timer touch_;
 };
 

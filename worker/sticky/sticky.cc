@@ -11,8 +11,9 @@
 namespace limpet::worker {
 
 std::string_view Name(StickyStatus status) {
-  static constexpr std::array<std::string_view, 11> kNames = {
-      "", "new", "hit", "miss", "expired", "rebound", "busy", "strict", "drained", "full", "joined"};
+  static constexpr std::array<std::string_view, 12> kNames = {
+      "",     "new",    "hit",     "miss", "expired", "rebound",
+      "busy", "strict", "drained", "full", "joined",  "asked"};
   return kNames[static_cast<size_t>(status)];
 }
 
@@ -36,8 +37,7 @@ Peer* FindByVisibleId(const conf::Sticky& conf, conf::VariableReader& request, U
 }
 
 std::unique_ptr<StickyPolicy> MakeSticky(const conf::Upstream& conf, UpstreamGroup& group,
-                                         const conf::SessionZone* zone,
-                                         shm::SessionTable* sessions) {
+                                         const StickySessions& sessions) {
   switch (conf.sticky.kind) {
     case conf::StickyKind::kNone:
       return nullptr;
@@ -46,8 +46,8 @@ std::unique_ptr<StickyPolicy> MakeSticky(const conf::Upstream& conf, UpstreamGro
     case conf::StickyKind::kRoute:
       return MakeRoutePolicy(conf.sticky, group);
     case conf::StickyKind::kLearn:
-      if (zone == nullptr || sessions == nullptr) return nullptr;
-      return MakeLearnPolicy(conf.sticky, *zone, group, *sessions);
+      if (sessions.zone == nullptr || sessions.table == nullptr) return nullptr;
+      return MakeLearnPolicy(conf.sticky, group, sessions);
   }
   return nullptr;
 }

@@ -15,6 +15,8 @@
 
 namespace limpet::worker {
 
+class StoreClient;
+class StoreWait;
 class UpstreamGroup;
 
 enum class StickyStatus : uint8_t {
@@ -28,7 +30,8 @@ enum class StickyStatus : uint8_t {
   kStrict,   // refused: its session's server cannot have it, and no other may
   kDrained,  // its session's server has been drained: another one has it
   kFull,     // its session could not be stored: the zone is full
-  kJoined    // it brought no session, and follows the first request of its connection
+  kJoined,   // it brought no session, and follows the first request of its connection
+  kAsked     // the store of several machines knew it, its zone did not; its server has it
 };
 std::string_view Name(StickyStatus status);  // $sticky_status: "" for kNone
 
@@ -39,10 +42,13 @@ struct StickyState {
   bool has_key = false;
   shm::SessionKey learned{};  // the session this exchange keeps alive
   bool has_learned = false;
+  bool asked = false;         // it is known from the store
+  bool ended = false;         // by the answer (delete=)
+  StoreWait* wait = nullptr;  // for what is told to the store; null: nobody waits
   std::string_view created;  // what the answer gave, once its session has been entered; "": nothing
   uint64_t entered_ms = 0;   // when that was, in BootMs
   Peer* bound = nullptr;     // where the session lives
-  Peer* leader = nullptr;      // where the first request of its connection is (FirstRequests)
+  Peer* leader = nullptr;    // where the first request of its connection is (FirstRequests)
   Peer* moved_from = nullptr;  // where it lived before, if it may go back there; else null
   bool temporary = false;      // another server than `bound` answers, but does not get the session
   StickyStatus status = StickyStatus::kNone;
@@ -57,6 +63,12 @@ class StickyPolicy {
   // The peer that the request's session is bound to, or null. Once per exchange, before the first
   // choice.
   virtual Peer* Find(conf::VariableReader& request, StickyState& state) = 0;
+  // The request brought a session that is not known here. True: others are asked, and `wait` is
+  // called from the loop when it is to be looked for again.
+  virtual bool Ask(const StickyState& /*state*/, StoreWait* /*wait*/) { return false; }
+  // Whether what a response head teaches has to be with others before the client gets it: `wait` of
+  // the state is called then.
+  virtual bool confirms() const { return false; }
   // `peer` has been chosen. Returns the value of a Set-Cookie field for the response, in the
   // reader's memory; "": none.
   virtual std::string_view OnChosen(conf::VariableReader& /*request*/, StickyState& /*state*/,
@@ -92,9 +104,15 @@ std::string VisibleId(const conf::Sticky& conf, conf::VariableReader& request,
 Peer* FindByVisibleId(const conf::Sticky& conf, conf::VariableReader& request, UpstreamGroup& group,
                       std::string_view id);
 
-// Null for an upstream without `sticky`. `zone` and `sessions`: of a learn policy, else null.
+// What a learn policy learns into. `store` null: its sessions are of this machine.
+struct StickySessions {
+  const conf::SessionZone* zone = nullptr;
+  shm::SessionTable* table = nullptr;
+  StoreClient* store = nullptr;
+};
+
+// Null for an upstream without `sticky`. `sessions`: of a learn policy.
 std::unique_ptr<StickyPolicy> MakeSticky(const conf::Upstream& conf, UpstreamGroup& group,
-                                         const conf::SessionZone* zone,
-                                         shm::SessionTable* sessions);
+                                         const StickySessions& sessions);
 
 }  // namespace limpet::worker

@@ -1,6 +1,20 @@
 #include "worker/tls/client_contexts.h"
 
 namespace limpet::worker {
+namespace {
+
+conf::TlsClientSettings SettingsOf(const conf::SessionStore& store) {
+  conf::TlsClientSettings settings;
+  settings.verify = store.tls.verify;
+  settings.trusts_system = store.tls.trusted_certificate.empty();
+  settings.verify_depth = 10;
+  settings.trusted_certificate = store.tls.trusted_certificate;
+  settings.certificate = store.tls.certificate;
+  settings.certificate_key = store.tls.certificate_key;
+  return settings;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<TlsClientContexts>> TlsClientContexts::Load(const conf::Http& http,
                                                                    PemFiles& files) {
@@ -11,28 +25,42 @@ Result<std::unique_ptr<TlsClientContexts>> TlsClientContexts::Load(const conf::H
       if (Status status = contexts->Add(*location, files); !status) return status.error();
     }
   }
+  for (const conf::SessionStore& store : http.session_stores) {
+    if (!store.tls.on) continue;
+    if (Status status = contexts->Add(SettingsOf(store), files); !status) return status.error();
+  }
   return contexts;
 }
 
 Status TlsClientContexts::Add(const conf::Location& location, PemFiles& files) {
   const conf::ProxyPass& pass = location.proxy.pass;
-  if (!pass.set || (!pass.https && !pass.has_variables) || Find(location.proxy.tls)) return {};
-  auto context = TlsContext::ForUpstream(location.proxy.tls, files);
+  if (!pass.set || (!pass.https && !pass.has_variables)) return {};
+  return Add(location.proxy.tls, files);
+}
+
+Status TlsClientContexts::Add(const conf::TlsClientSettings& settings, PemFiles& files) {
+  if (Find(settings) != nullptr) return {};
+  auto context = TlsContext::ForUpstream(settings, files);
   if (!context) return context.error();
-  entries_.push_back({&location.proxy.tls, std::move(*context)});
+  entries_.push_back({settings, std::move(*context)});
   return {};
 }
 
 const TlsClientContexts::Entry* TlsClientContexts::Find(
     const conf::TlsClientSettings& settings) const {
   for (const Entry& entry : entries_) {
-    if (*entry.settings == settings) return &entry;
+    if (entry.settings == settings) return &entry;
   }
   return nullptr;
 }
 
 const TlsContext* TlsClientContexts::For(const conf::Location& location) const {
   const Entry* entry = Find(location.proxy.tls);
+  return entry != nullptr ? entry->context.get() : nullptr;
+}
+
+const TlsContext* TlsClientContexts::For(const conf::SessionStore& store) const {
+  const Entry* entry = Find(SettingsOf(store));
   return entry != nullptr ? entry->context.get() : nullptr;
 }
 

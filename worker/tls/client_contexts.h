@@ -13,20 +13,22 @@ namespace limpet::worker {
 
 class TlsClientContexts {
  public:
-  // Of all locations that may speak TLS to upstreams.
+  // Of all locations that may speak TLS to upstreams, and of session stores.
   static Result<std::unique_ptr<TlsClientContexts>> Load(const conf::Http& http, PemFiles& files);
 
   // Null: the location has none.
   const TlsContext* For(const conf::Location& location) const;
+  const TlsContext* For(const conf::SessionStore& store) const;
   // Of an existing context, for keys: stable within the process.
   int NumberOf(const TlsContext& context) const;
 
  private:
   struct Entry {
-    const conf::TlsClientSettings* settings;
+    conf::TlsClientSettings settings;
     std::unique_ptr<TlsContext> context;
   };
   Status Add(const conf::Location& location, PemFiles& files);
+  Status Add(const conf::TlsClientSettings& settings, PemFiles& files);
   const Entry* Find(const conf::TlsClientSettings& settings) const;
 
   std::vector<Entry> entries_;

@@ -273,11 +273,14 @@ Status TlsContext::ConfigureClient(const conf::TlsClientSettings& settings, PemF
   }
   verifies_ = settings.verify;
   if (verifies_) {
-    if (settings.trusted_certificate.empty()) {
+    if (settings.trusts_system) {
+      SSL_CTX_set_default_verify_paths(context_);
+    } else if (settings.trusted_certificate.empty()) {
       return InvalidArgument("no proxy_ssl_trusted_certificate for proxy_ssl_verify");
+    } else if (Status status = files.UseTrusted(context_, settings.trusted_certificate, false);
+               !status) {
+      return status;
     }
-    Status status = files.UseTrusted(context_, settings.trusted_certificate, false);
-    if (!status) return status;
     SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, AcceptForNow);
     SSL_CTX_set_verify_depth(context_, settings.verify_depth);
     if (!settings.crl.empty()) {

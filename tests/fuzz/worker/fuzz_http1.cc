@@ -91,7 +91,7 @@ class TestWorker {
     runtime_.access_logs = std::make_unique<AccessLogs>(runtime_.http, loop_, logs_[0]);
     for (const auto& upstream : runtime_.http.upstreams) {
       runtime_.upstreams.push_back(
-          std::make_unique<UpstreamRuntime>(loop_, *upstream, nullptr, 0, nullptr, nullptr));
+          std::make_unique<UpstreamRuntime>(loop_, *upstream, nullptr, 0, StickySessions{}));
     }
   }
 

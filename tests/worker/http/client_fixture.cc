@@ -54,7 +54,7 @@ ClientTest::ClientTest(std::string_view servers)
   runtime_->access_logs = std::make_unique<AccessLogs>(runtime_->http, loop_, logs_[0]);
   for (const auto& upstream : runtime_->http.upstreams) {
     runtime_->upstreams.push_back(
-        std::make_unique<UpstreamRuntime>(loop_, *upstream, nullptr, 0, nullptr, nullptr));
+        std::make_unique<UpstreamRuntime>(loop_, *upstream, nullptr, 0, StickySessions{}));
   }
   connections_ = std::make_unique<ConnectionSet>(*runtime_);
 }

@@ -22,7 +22,7 @@ class PeerChoiceTest : public testing::Test {
     conf_.sticky.kind = conf::StickyKind::kLearn;
   }
   void Start() {
-    upstream_ = std::make_unique<UpstreamRuntime>(loop_, conf_, nullptr, 0, nullptr, nullptr);
+    upstream_ = std::make_unique<UpstreamRuntime>(loop_, conf_, nullptr, 0, StickySessions{});
   }
   Peer& peer(size_t i) { return upstream_->group.peers()[i]; }
   void Bind() {

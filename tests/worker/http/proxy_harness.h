@@ -51,7 +51,7 @@ class ProxyHarness {
     runtime_->access_logs = std::make_unique<AccessLogs>(*config_->http, loop_, logs_[0]);
     for (const auto& upstream : config_->http->upstreams) {
       runtime_->upstreams.push_back(
-          std::make_unique<UpstreamRuntime>(loop_, *upstream, nullptr, 0, nullptr, nullptr));
+          std::make_unique<UpstreamRuntime>(loop_, *upstream, nullptr, 0, StickySessions{}));
     }
     stream_ = std::make_unique<FakeStream>();
     stream_->info.listen = &config_->http->listens[0];

@@ -23,7 +23,7 @@ class PolicyFixture {
         group_(upstream(), nullptr, 0),
         memory_(256 * 1024),
         request_(config_->http->variables),
-        policy_(MakeSticky(upstream(), group_, zone(), &memory_.table)) {}
+        policy_(MakeSticky(upstream(), group_, {zone(), &memory_.table, nullptr})) {}
 
   const conf::Upstream& upstream() const { return *config_->http->upstreams[0]; }
   StickyPolicy& policy() { return *policy_; }

@@ -25,6 +25,7 @@ namespace limpet::shm {
 class LimitReqTable;
 class LimitConnTable;
 class SessionTable;
+class StoreState;
 }  // namespace limpet::shm
 
 namespace limpet::worker {
@@ -47,6 +48,7 @@ struct Runtime {
   std::vector<std::unique_ptr<ServerNames>> names;          // to Http::listens
   std::vector<std::unique_ptr<UpstreamRuntime>> upstreams;  // to Http::upstreams
   std::vector<shm::SessionTable*> sessions;                 // to Http::session_zones
+  std::vector<shm::StoreState*> stores;                     // the same; null: they have none
   std::vector<shm::LimitReqTable*> limit_req;               // to Http::limit_req_zones
   std::vector<shm::LimitConnTable*> limit_conn;             // to Http::limit_conn_zones
   std::unique_ptr<AccessLogs> access_logs;

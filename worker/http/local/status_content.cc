@@ -26,6 +26,7 @@ StatusSource SourceOf(Exchange& exchange) {
   StatusSource source{.http = runtime.http,
                       .counters = runtime.counters,
                       .sessions = runtime.sessions,
+                      .stores = runtime.stores,
                       .upstreams = {},
                       .generation = runtime.generation,
                       .now_ms = MonotonicMs(),

@@ -9,6 +9,7 @@
 #include "worker/http/proxy/upstream_runtime.h"
 #include "worker/status/explanation.h"
 #include "worker/status/peer_facts.h"
+#include "worker/status/store_facts.h"
 
 namespace limpet::worker {
 namespace {
@@ -80,7 +81,8 @@ std::string_view ConditionText(PeerCondition condition) {
 class Explainer {
  public:
   Explainer(Runtime& runtime, UpstreamRuntime& upstream, std::string_view args)
-      : upstream_(upstream),
+      : runtime_(runtime),
+        upstream_(upstream),
         conf_(upstream.group.conf()),
         method_(conf::RowOf(conf_.method)),
         args_(args),
@@ -95,7 +97,10 @@ class Explainer {
     out_.sticky = StickyName(conf_);
     if (!ReadKey() || !ReadClient()) return ApiError(400, problem_);
     upstream_.group.Begin(selection_, key_, has_client_ ? &client_ : nullptr);
-    if (upstream_.sticky != nullptr) ExplainSession();
+    if (upstream_.sticky != nullptr) {
+      ExplainSession();
+      if (sticky_.bound == nullptr && sticky_.has_key) ExplainStore();
+    }
     if (request_.match_failed()) return ExplainFailure();
     const bool was_bound = sticky_.bound != nullptr;
     const StickyStatus found = sticky_.status;
@@ -167,6 +172,21 @@ class Explainer {
         fmt::format("{} ({})", ConditionText(condition), PeerStateName(bound, now_ms_)));
   }
 
+  // A request asks other machines for a session that its zone does not know; a rehearsal does not.
+  void ExplainStore() {
+    const auto& zones = runtime_.http.session_zones;
+    for (const StoreUse& use : StoreUses(runtime_.http, runtime_.stores)) {
+      if (use.zone - zones.data() != conf_.sticky.learn.zone) continue;
+      const auto lost = LostForMs(*use.state);
+      return Say("session_store " + use.store->name,
+                 lost
+                     ? fmt::format("it has been lost for {} s: no request asks it", *lost / 1000)
+                     : fmt::format("it is there: a request would ask it and wait {} ms at most; if "
+                                   "it knows the session, the session's server is used",
+                                   use.store->wait.count()));
+    }
+  }
+
   void ExplainChoice(const PeerChoice& choice, bool was_bound, StickyStatus found) {
     out_.sticky_status = Name(sticky_.status);
     switch (choice.kind) {
@@ -217,6 +237,7 @@ class Explainer {
     }
   }
 
+  const Runtime& runtime_;
   UpstreamRuntime& upstream_;
   const conf::Upstream& conf_;
   const conf::BalanceRow& method_;

@@ -107,7 +107,8 @@ class Chooser {
                                 : upstream_.group.TryPeer(selection_, home_, now_ms_);
     if (peer == nullptr) return nullptr;
     const bool is_home = peer->server_id == sticky_.bound->server_id;
-    sticky_.status = is_home ? StickyStatus::kHit : StickyStatus::kRebound;
+    const StickyStatus at_home = sticky_.asked ? StickyStatus::kAsked : StickyStatus::kHit;
+    sticky_.status = is_home ? at_home : StickyStatus::kRebound;
     return peer;
   }
 

@@ -21,7 +21,8 @@ bool MayGoWithoutBody(const Request& request) {
 ProxyExchange::ProxyExchange(Exchange& exchange)
     : exchange_(exchange),
       lookup_(Callback::To<&ProxyExchange::OnResolved>(this)),
-      session_(exchange.runtime().loop, exchange),
+      session_(exchange.runtime().loop, exchange,
+               Callback::To<&ProxyExchange::OnSessionKnown>(this)),
       request_(exchange.runtime().blocks),
       drain_end_(Callback::To<&ProxyExchange::OnDrainOver>(this)),
       deadline_(exchange.runtime().loop, timers_, Callback::To<&ProxyExchange::OnTimer>(this)),

@@ -127,6 +127,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void FindSessionEarly();
   [[gnu::cold]] void FailWithoutBody();
   void FirstPeer();
+  void OnSessionKnown();
+  void UseSession();
   bool BringsNoSession() const;  // and follows the first request of its connection
   void NextPeer();
   void BeginAttempt(const PeerChoice& choice, uint64_t now);
@@ -159,6 +161,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool Intercept();
   void GiveStickyCookie();
   void EnterSession();
+  bool AwaitsConfirmation();
   void StartTunnel();
   void StartBody();
   void ReadOn();

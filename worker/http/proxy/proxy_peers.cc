@@ -19,6 +19,19 @@ void ProxyExchange::FirstPeer() {
   selection_.LimitTries(location_->proxy.next_upstream_tries);
   session_.Find(upstream_->sticky.get());
   if (FailsMatch()) return;
+  if (session_.waiting()) return Enter(ProxyState::kAsking);
+  UseSession();
+}
+
+// Its answer may come while the body is read.
+void ProxyExchange::OnSessionKnown() {
+  if (state_ == ProxyState::kAsking) return UseSession();
+  if (state_ != ProxyState::kConfirming) return;
+  Enter(ProxyState::kTalking);
+  StartBody();
+}
+
+void ProxyExchange::UseSession() {
   if (BringsNoSession())
     session_.state().leader =
         upstream_->first.Find(exchange_.client().number, exchange_.runtime().loop.NowMs());

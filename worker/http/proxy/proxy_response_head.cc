@@ -82,7 +82,7 @@ void ProxyExchange::OnHead() {
   response_.Use();
   if (Intercept()) return;
   session_.OnResponseHead(*attempt_.peer());
-  if (HandleAccelHeaders()) return;
+  if (HandleAccelHeaders() || AwaitsConfirmation()) return;
   StartBody();
 }
 
@@ -202,6 +202,15 @@ void ProxyExchange::GiveStickyCookie() {
   if (sticky_cookie_.empty()) return;
   exchange_.response().headers.Add(proto::HeaderId::kSetCookie, "Set-Cookie",
                                    std::exchange(sticky_cookie_, {}));
+}
+
+// The answer's session is with the store before the client knows of it (store=… confirm).
+bool ProxyExchange::AwaitsConfirmation() {
+  if (!session_.confirms()) return false;
+  session_.OnHeadLeaves(*attempt_.peer(), buffering_);
+  if (!session_.waiting()) return false;
+  Enter(ProxyState::kConfirming);
+  return true;
 }
 
 // The head is composed, and nothing of it has left.

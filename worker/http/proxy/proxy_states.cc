@@ -30,6 +30,7 @@ void ProxyExchange::Enter(ProxyState next) {
   const ProxyRow& row = RowOf(next);
   if (exchange_.LogEnabled(LogLevel::kDebug)) LogState(exchange_, row.name);
   if (row.reads_peer()) attempt_.transport()->WantRead(true);
+  if (next == ProxyState::kConfirming) attempt_.transport()->WantRead(false);
   if (row.clock != ProxyClock::kTraffic) Watch();  // of traffic the first bytes start it
 }
 
@@ -41,6 +42,8 @@ void ProxyExchange::LeaveState() {
       return lookup_.Cancel();
     case ProxyEnds::kPlace:
       return upstream_->queue.Leave(std::exchange(queue_ticket_, 0));
+    case ProxyEnds::kWait:
+      return session_.StopWaiting();
     case ProxyEnds::kFlow:
       pace_.End();
       drain_end_.Leave();

@@ -13,10 +13,12 @@ enum class ProxyState : uint8_t {
   kFinding,  // the upstream
   kResolving,
   kReadingBody,
+  kAsking,      // other machines for the request's session
   kChoosing,    // a peer, and a connection to it; from here to kTalking if there is one at once
   kQueued,      // all servers that may have it are full
   kConnecting,  // and its TLS handshake
   kTalking,
+  kConfirming,  // the answer's session: other machines know it before the client does
   kTunnel,
 };
 
@@ -42,6 +44,7 @@ enum class ProxyEnds : uint8_t {
   kNothing,
   kLookup,
   kPlace,  // in the upstream's queue
+  kWait,   // for other machines
   kFlow,   // pauses, and the wait for the end of a drain
 };
 
@@ -71,22 +74,24 @@ constexpr std::array kProxyRows = [] {
   using S = ProxyState;
   using C = ProxyClock;
   using E = ProxyEnds;
-  constexpr uint16_t kAllButIdle = 0x1FE;
+  constexpr uint16_t kAllButIdle = 0x7FE;
   constexpr uint16_t kNamed = Bit(S::kFinding) | Bit(S::kResolving);
   constexpr uint16_t kTried = Bit(S::kQueued) | Bit(S::kConnecting) | Bit(S::kTalking);
-  constexpr uint16_t kHasBody = Bit(S::kReadingBody) | Bit(S::kChoosing) | kTried;
-  constexpr uint16_t kHasPeer = Bit(S::kChoosing) | Bit(S::kConnecting);
+  constexpr uint16_t kHasBody = Bit(S::kReadingBody) | Bit(S::kAsking) | Bit(S::kChoosing) | kTried;
+  constexpr uint16_t kHasPeer = Bit(S::kChoosing) | Bit(S::kConnecting) | Bit(S::kConfirming);
   constexpr uint8_t kPeer = kReadsPeer | kTakesBody;
   // clang-format off
-  return std::array<ProxyRow, 9>{{
+  return std::array<ProxyRow, 11>{{
       {S::kIdle, "idle",                kAllButIdle,       C::kNone,    0,          E::kNothing},
       {S::kFinding, "finding upstream", Bit(S::kIdle),     C::kNone,    0,          E::kNothing},
       {S::kResolving, "resolving",      Bit(S::kFinding),  C::kResolve, 0,          E::kLookup},
       {S::kReadingBody, "reading body", kNamed,            C::kNone,    0,          E::kNothing},
+      {S::kAsking, "asking for session", Bit(S::kReadingBody), C::kNone, 0,        E::kWait},
       {S::kChoosing, "choosing peer",   kHasBody,          C::kNone,    0,          E::kNothing},
       {S::kQueued, "queued",            Bit(S::kChoosing), C::kQueue,   0,          E::kPlace},
       {S::kConnecting, "connecting",    Bit(S::kChoosing), C::kConnect, 0,          E::kNothing},
       {S::kTalking, "talking",          kHasPeer,          C::kTraffic, kPeer,      E::kFlow},
+      {S::kConfirming, "confirming session", Bit(S::kTalking), C::kNone, kTakesBody, E::kWait},
       {S::kTunnel, "tunnel", Bit(S::kTalking), C::kTraffic, kPeer | kEndsWithClient, E::kFlow},
   }};
   // clang-format on

@@ -21,10 +21,10 @@ namespace limpet::worker {
 class UpstreamRuntime {
  public:
   UpstreamRuntime(Loop& loop, const conf::Upstream& conf, shm::PeerStates* states, int slot,
-                  const conf::SessionZone* zone, shm::SessionTable* sessions)
+                  const StickySessions& sessions)
       : group(conf, states, slot),
         pool(loop, conf),
-        sticky(MakeSticky(conf, group, zone, sessions)),
+        sticky(MakeSticky(conf, group, sessions)),
         first(conf.sticky.first_wait),
         queue(loop, conf.queue.limit),
         endless(loop) {
@@ -35,9 +35,9 @@ class UpstreamRuntime {
   UpstreamPool pool;
   std::unique_ptr<StickyPolicy> sticky;  // null: requests do not stick
   FirstRequests first;
-  RequestQueue queue;                    // of requests for which all servers are full
-  EndlessExchanges endless;              // those that only the end of a drain ends
-  std::unique_ptr<NameWatch> names;      // null: no server is resolved at run time
+  RequestQueue queue;                // of requests for which all servers are full
+  EndlessExchanges endless;          // those that only the end of a drain ends
+  std::unique_ptr<NameWatch> names;  // null: no server is resolved at run time
 
   // A request has found no server that lives: counted each time, told now and then.
   void OnNoLivePeers(shm::Counters& counters, uint64_t now_ms);

@@ -6,7 +6,7 @@
 namespace limpet::worker {
 
 UrlGroup::UrlGroup(Loop& loop, int slot, conf::Upstream conf)
-    : conf_(std::move(conf)), upstream_(loop, conf_, nullptr, slot, nullptr, nullptr) {}
+    : conf_(std::move(conf)), upstream_(loop, conf_, nullptr, slot, StickySessions{}) {}
 
 // Servers of names like to turn the list with every answer.
 bool UrlGroup::HasAddresses(const std::vector<SocketAddress>& addresses) const {

@@ -59,7 +59,7 @@ class UrlGroups {
   int slot_;
   size_t most_;
   size_t addresses_ = 0;  // of all groups in entries_
-  Entries entries_;  // the one used longest ago first
+  Entries entries_;       // the one used longest ago first
   std::unordered_map<std::string, Entries::iterator, HashText, std::equal_to<>> by_name_;
 };
 

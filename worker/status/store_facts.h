@@ -1,0 +1,30 @@
+// What the pages say about the stores that session zones are shared through.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "conf/config.h"
+#include "shm/store_state.h"
+
+namespace limpet::worker {
+
+// A zone and its store.
+struct StoreUse {
+  const conf::SessionStore* store;
+  const conf::SessionZone* zone;
+  const shm::StoreState* state;
+};
+// Of all zones that have a store, in their order. `states`: to http.session_zones.
+std::vector<StoreUse> StoreUses(const conf::Http& http, std::span<shm::StoreState* const> states);
+
+// How long the zone has been without its store, in milliseconds; nullopt: it is there.
+std::optional<uint64_t> LostForMs(const shm::StoreState& state);
+
+// "up", "lost" (for one of its zones at least), or "unused": no zone has it, and nobody connects.
+std::string_view StoreStateName(const conf::SessionStore& store, std::span<const StoreUse> uses);
+
+}  // namespace limpet::worker
