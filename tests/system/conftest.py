@@ -7,6 +7,7 @@ import pytest  # noqa: E402
 
 from gate import Gate  # noqa: E402
 from origin import Origin  # noqa: E402
+from redis_server import RedisServer  # noqa: E402
 
 
 @pytest.fixture
@@ -30,3 +31,9 @@ def gate():
     made = Gate()
     yield made
     made.opened.set()
+
+
+@pytest.fixture
+def redis():
+    with RedisServer() as server:
+        yield server

@@ -47,6 +47,7 @@ def test_nothing_is_wrong_with_the_manifests():
     ("scripts/k8s/app.yaml", "containerPort: 8080", "containerPort: http", "'http' is no int"),
     ("scripts/k8s/limpet.yaml", "  serviceName: limpet\n", "", "no serviceName"),
     ("scripts/k8s/limpet.yaml", "medium: Memory", "medium: Ram", "'Ram' is none of"),
+    ("scripts/k8s/cluster.yaml", "secretName: limpet", "secret: limpet", "unknown field 'secret'"),
     ("scripts/demo/docker-compose.yml", "      - web\n", "      - wen\n", "depends on wen"),
     ("scripts/demo/docker-compose.yml", "dockerfile: scripts/docker/Dockerfile", "dockerfile: Dockerfile", "no Dockerfile"),
     ("scripts/docker/Dockerfile", "COPY scripts/lib.sh", "COPY scripts/lib.bash", "no scripts/lib.bash"),
@@ -78,34 +79,65 @@ def test_the_demonstrations_configuration_is_valid():
     is_valid(read("scripts/demo/docker.conf").replace("web:", "127.0.0.1:"))
 
 
-def test_the_configuration_for_kubernetes_is_valid():
-    config = one(manifests("scripts/k8s/limpet.yaml"), "ConfigMap")["data"]["limpet.conf"]
+KUBERNETES = pytest.mark.parametrize("path", ["scripts/k8s/limpet.yaml", "scripts/k8s/cluster.yaml"])
+
+
+@KUBERNETES
+def test_the_configuration_for_kubernetes_is_valid(tmp_path, path):
+    config = next(part["data"] for part in manifests(path) if part["metadata"]["name"] == "limpet")["limpet.conf"]
     config = re.sub(r"^(pid|error_log) .*$", "", config, flags=re.MULTILINE)
     config = re.sub(r"resolver \S+", "resolver 127.0.0.1", config)  # a name of the cluster's
+    for name in ("redis.pw", "cluster.key"):
+        (tmp_path / name).write_text("as good as any other")
+    config = config.replace("/etc/limpet/store", str(tmp_path))
     is_valid(config.replace("listen 8080", "listen {port}"))
 
 
-def test_kubernetes_manifests_fit_together():
-    app, limpet = manifests("scripts/k8s/app.yaml"), manifests("scripts/k8s/limpet.yaml")
+@KUBERNETES
+def test_kubernetes_manifests_fit_together(path):
+    app, limpet = manifests("scripts/k8s/app.yaml"), manifests(path)
     service, pods = one(app, "Service"), one(app, "StatefulSet")
     assert service["spec"]["clusterIP"] == "None", "headless: each pod has a record of its own"
     assert pods["spec"]["serviceName"] == service["metadata"]["name"]
+    configs = {part["metadata"]["name"]: part["data"] for part in limpet if part["kind"] == "ConfigMap"}
+    ports = {}
     for part in (*app, *limpet):
-        if part["kind"] != "StatefulSet":
+        if part["kind"] not in ("StatefulSet", "Deployment"):
             continue
-        template = part["spec"]["template"]
+        name, template = part["metadata"]["name"], part["spec"]["template"]
         assert part["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
         (container,) = template["spec"]["containers"]
-        volumes = {volume["name"] for volume in template["spec"].get("volumes", [])}
-        volumes |= {claim["metadata"]["name"] for claim in part["spec"].get("volumeClaimTemplates", [])}
-        assert {mount["name"] for mount in container.get("volumeMounts", [])} == volumes
-        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-        assert container["readinessProbe"]["httpGet"]["port"] in ports
-    config = one(limpet, "ConfigMap")["data"]["limpet.conf"]
+        volumes = template["spec"].get("volumes", [])
+        assert {volume["configMap"]["name"] for volume in volumes if "configMap" in volume} <= set(configs)
+        claims = [claim["metadata"] for claim in part["spec"].get("volumeClaimTemplates", [])]
+        assert {mount["name"] for mount in container.get("volumeMounts", [])} == {one["name"] for one in [*volumes, *claims]}
+        ports[name] = {port["name"]: port["containerPort"] for port in container["ports"]}
+        (probe,) = [probe for how, probe in container["readinessProbe"].items() if how in ("httpGet", "tcpSocket")]
+        assert probe["port"] in ports[name]
+        assert [part["spec"]["ports"][0]["targetPort"] for part in limpet
+                if part["kind"] == "Service" and part["metadata"]["name"] == name] <= list(ports[name])
+    config = configs["limpet"]["limpet.conf"]
     assert f"server {service['metadata']['name']}.default.svc" in config
     assert re.search(r"service=http\b", config) and service["spec"]["ports"][0]["name"] == "http"
-    for name, number in ports.items():  # limpet's, the last
+    for name, number in ports["limpet"].items():
         assert f"listen {number};" in config, name
+
+
+def test_the_cluster_for_kubernetes_has_its_redis_and_its_secrets():
+    parts = manifests("scripts/k8s/cluster.yaml")
+    files = {name: text for part in parts if part["kind"] == "ConfigMap" for name, text in part["data"].items()}
+    ports = {part["metadata"]["name"]: part["spec"]["ports"][0]["port"] for part in parts if part["kind"] == "Service"}
+    assert f"server limpet-redis.default.svc.cluster.local:{ports['limpet-redis']};" in files["limpet.conf"]
+    used = set()
+    for kind, file in (("Deployment", "limpet.conf"), ("StatefulSet", "redis.conf")):
+        pods = one(parts, kind)["spec"]["template"]["spec"]
+        where = {mount["name"]: mount["mountPath"] for mount in pods["containers"][0]["volumeMounts"]}
+        for volume in pods["volumes"]:
+            for item in volume.get("secret", {}).get("items", []):
+                assert f"{where[volume['name']]}/{item['path']}" in files[file]
+                used.add(item["key"])
+    made = set(re.findall(r"--from-file=(\S+)", read("scripts/k8s/cluster.yaml")))
+    assert used == made == {"cluster.key", "redis.pw", "users.acl"}
 
 
 def test_completion(origins):

@@ -1,0 +1,153 @@
+"""Shared sessions of machines that do not have the same servers, keys, zones or clocks."""
+import os
+
+import pytest
+
+from machines import Machines, write_secret
+from waiting import wait_until
+
+CLOCK_LIBRARY = os.environ.get("OTHER_CLOCK_LIBRARY", "")
+
+
+# Servers
+
+def test_servers_in_another_order(redis):
+    machines = Machines(redis, count=1)
+    with machines as both:
+        machines.add(servers=" ".join(machines.server(name) for name in "cba"))
+        machines.wait_ready()
+        homes = machines.spread(40)
+        assert set(homes.values()) == set("abc")
+        for machine in both:
+            assert machine.visit_all(homes) == homes
+
+
+@pytest.mark.parametrize("name", ["route", "sid"])
+def test_an_id_is_who_a_server_is_whatever_its_address(redis, name):
+    """At the second machine `one` has the address that `two` has at the first."""
+    machines = Machines(redis, count=0, origins="ab")
+
+    def ids(first, second):
+        ports = [machines.origins[origin].port for origin in (first, second)]
+        return f"server 127.0.0.1:{ports[0]} {name}=one; server 127.0.0.1:{ports[1]} {name}=two;"
+
+    with machines:
+        first, second = machines.add(servers=ids("a", "b")), machines.add(servers=ids("b", "a"))
+        second.names = {address: {"a": "b", "b": "a"}[origin] for address, origin in first.names.items()}
+        wait_until(lambda: all(first.login(session := machines.new_id()) and second.sticky(session) != "miss" and
+                               second.server_of(session) for _ in range(8)), "sessions to travel")
+        for number in range(20):
+            home = first.login(f"s{number}")
+            assert second.visit(f"s{number}") == {"a": "b", "b": "a"}[home]
+
+
+def test_a_session_of_a_server_that_one_machine_does_not_know_is_a_miss_there_and_stays(redis):
+    machines = Machines(redis)
+    with machines as (a, b):
+        poor = machines.add(servers=machines.server("a") + machines.server("b"))
+        machines.wait_ready([a, b])
+        wait_until(lambda: (session := machines.new_id()) and a.login(session) == "a" and poor.server_of(session) or
+                   poor.visit(session) and poor.server_of(session), "sessions to travel")
+        homes = {f"s{i}": a.login(f"s{i}") for i in range(40)}
+        strange = [session for session, home in homes.items() if home == "c"]
+        assert strange
+        for session in strange:
+            assert poor.visit(session) in "ab"
+            assert poor.sticky(session) == "miss" and poor.server_of(session) is None
+        known = {session: home for session, home in homes.items() if home != "c"}
+        assert poor.visit_all(known) == known
+        assert b.visit_all(homes) == homes, "Redis has them still"
+        assert a.visit_all(homes) == homes
+
+
+def test_a_server_that_is_added_later_is_known_from_then_on(redis):
+    machines = Machines(redis)
+    with machines as (a, b):
+        late = machines.add(servers=machines.server("a") + machines.server("b"))
+        homes = {f"s{i}": a.login(f"s{i}") for i in range(40)}
+        late.visit_all(homes)
+        late.change(servers=a.values["servers"])
+        wait_until(lambda: late.visit_all(homes) == homes, "all to be found")
+
+
+# Keys
+
+def test_another_key_file_finds_nothing_and_harms_nothing(redis):
+    machines = Machines(redis)
+    with machines as (a, b):
+        write_secret(f"{machines.keys}/other.key")
+        strange = machines.add(key_file="key_file {keys}/other.key;")
+        homes = {f"s{i}": a.login(f"s{i}") for i in range(30)}
+        for session in homes:
+            assert strange.visit(session) in "abc" and strange.server_of(session) is None
+        assert b.visit_all(homes) == homes
+        own = {session: strange.login(session) for session in homes}
+        assert strange.visit_all(own) == own and own != homes
+        assert b.visit_all(homes) == a.visit_all(homes) == homes
+
+
+def test_a_change_of_key_in_three_steps_loses_no_session(redis):
+    machines = Machines(redis)
+    with machines as both:
+        write_secret(f"{machines.keys}/two.key")
+        homes = machines.spread(30, "before")
+        for names in (("one", "two"), ("two", "one"), ("two",)):
+            for machine in both:
+                machine.change(key_file="".join(f"key_file {{keys}}/{name}.key; " for name in names))
+                machines.wait_ready()
+                for number in range(10):  # whichever has the new keys already
+                    session = f"{machine.port}-{'-'.join(names)}-{number}"
+                    homes[session] = both[number % 2].login(session)
+                for one in both:
+                    assert one.visit_all(homes) == homes
+        new = machines.add()
+        new.change(key_file="key_file {keys}/two.key;")
+        assert new.visit_all(homes) == homes
+
+
+# Zones
+
+def test_two_zones_of_one_store_do_not_meet(redis):
+    machines = Machines(redis)
+    with machines as (a, b):
+        other = machines.add(zone="others")
+        homes = {f"s{i}": a.login(f"s{i}") for i in range(20)}
+        assert {other.sticky(session) for session in homes} == {"miss"}
+        own = {session: other.login(session) for session in homes}
+        wait_until(lambda: len(redis.sessions("others")) >= 20, "the other zone's sessions")
+        assert other.visit_all(own) == own and b.visit_all(homes) == homes
+
+
+@pytest.mark.parametrize("more", [{"prefix": "mine:"}, {"database": 3}])
+def test_a_prefix_and_a_database_of_its_own(redis, more):
+    store = " ".join(f"{name} {value};" for name, value in more.items())
+    with Machines(redis, store=store) as (a, b):
+        homes = {f"s{i}": a.login(f"s{i}") for i in range(20)}
+        assert b.visit_all(homes) == homes
+        assert len(redis.sessions(**more)) >= 20 and not redis.sessions()
+
+
+# Clocks
+
+@pytest.mark.skipif(not os.path.exists(CLOCK_LIBRARY), reason="without the library that sets a clock")
+@pytest.mark.parametrize("ahead", [10, -10])
+def test_clocks_that_are_apart(redis, monkeypatch, ahead):
+    machines = Machines(redis, count=1)
+    with machines as (right,):
+        monkeypatch.setenv("LD_PRELOAD", CLOCK_LIBRARY)
+        monkeypatch.setenv("OTHER_CLOCK", str(ahead))
+        wrong = machines.add()
+        monkeypatch.undo()
+        machines.wait_ready()
+        homes = machines.spread(30)
+        for turn in range(3):
+            for machine, other in ((right, wrong), (wrong, right)):
+                assert machine.visit_all(homes) == homes
+                for session in homes:
+                    homes[session] = machine.login(session)
+                wait_until(lambda: {session: other.server_of(session) for session in homes} == homes, "the last logins")
+                gone = f"s{turn}"
+                machine.forget(gone)
+                wait_until(lambda: other.server_of(gone) is None, "it to be forgotten")
+                homes[gone] = other.login(gone)
+                wait_until(lambda: machine.server_of(gone) == homes[gone], "its new begin")
