@@ -8,6 +8,7 @@ import pytest
 from client import Connection, get
 from daemon import Limpet
 from gate import Gate
+from http2 import Http2
 from load import Load
 from origin import Reply
 from sessions import opens_sessions
@@ -131,7 +132,7 @@ http {
         {more}
         sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=one:1m timeout=1h header;
     }
-    server { listen {port}; location / { proxy_pass http://app; } location /status/ { api /status/; } }
+    server { listen {port}; http2 on; location / { proxy_pass http://app; } location /status/ { api /status/; } }
 }
 """
 
@@ -221,3 +222,26 @@ def test_a_worker_that_ends_binds_sessions_whose_server_has_died(origins, cookie
         names = {f"127.0.0.1:{origin.port}": origin.name for origin in (b, c)}
         known = {session: json.loads(get(limpet.port, f"/status/sessions/one/{session}").text) for session in orphans}
         assert {session: names.get(known[session]["servers"][0]) for session in orphans} == answered
+
+
+def test_a_login_in_a_worker_that_ends_replaces_what_a_server_that_was_away_has_left(origins):
+    """The server was taken away and comes back with that reload: the session has another one since."""
+    def respond(name):
+        return lambda request: Reply(name.encode(), headers=[("Set-Cookie", "s=one")] if request.target == "/login" else [])
+
+    (a,), (b,) = (origins(name, respond=respond(name)) for name in "ab")
+    with Limpet(GROWING, workers=1, a=b.port, more="") as limpet:
+        assert get(limpet.port, "/login").text == "b"
+        session = "/status/sessions/one/one"
+        wait_until(lambda: json.loads(get(limpet.port, session).text)["idle_ms"] >= 200, "a session that has not just been used")
+        limpet.values["a"] = a.port
+        limpet.reload(GROWING)  # without b
+        with Http2(limpet.port) as client:
+            assert client.get().text == "a"
+            limpet.values["more"] = f"server 127.0.0.1:{b.port};"
+            limpet.write(GROWING)
+            limpet.kill(signal.SIGHUP)
+            client.until(lambda: client.goaway)  # but it may still ask, as it has not been told of a last stream
+            assert client.get("/login", headers=[("cookie", "s=one")]).text == "a"
+        wait_until(lambda: len(limpet.workers()) == 1, "the old worker to end")
+        assert {get(limpet.port, cookies={"s": "one"}).text for _ in range(6)} == {"a"}

@@ -31,7 +31,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     for (Peer& peer : group_.peers()) IndexOf(peer);
   }
 
-  void OnStopping() override { stopping_ = true; }
+  void OnStopping() override { stopping_since_ms_ = BootMs(); }
 
   uint64_t BoundTo(const Peer& peer) const override {
     return peer.session_index == shm::kNoPeer ? 0 : sessions_.PeerLive(peer.session_index);
@@ -196,9 +196,9 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     const Peer& keeper = same && state.temporary ? *state.bound : peer;
     const uint16_t index = keeper.session_index;
     if (index == shm::kNoPeer || keeper.gone) return;
+    const bool moves = MayMove(state);
     const bool alive = state.has_learned && shared_.Touch(sessions_, key, &keeper);
     if (!alive && created.empty()) return;  // one that is over is not opened again by its requests
-    const bool moves = MayMove(state);
     if (same && moves) KeepHome(state, keeper);
     if (alive && same && (!moves || state.bound == &keeper)) return;
     const shm::LearnResult result = sessions_.Learn(key, index, BootMs());
@@ -212,11 +212,19 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   }
 
   // A worker that ends may have an older configuration than others: where living sessions have
-  // their place is theirs to say, unless that place has failed.
+  // their place is theirs to say, unless that place has failed, or is unknown here and they have
+  // not used the session yet: it was left over by a server that had been taken away.
   bool MayMove(const StickyState& state) const {
-    if (!stopping_) return true;
-    return state.status == StickyStatus::kRebound && state.bound != nullptr &&
-           !state.bound->conf->down;
+    if (stopping_since_ms_ == 0) return true;
+    if (state.bound == nullptr) return !state.has_learned || !UsedSinceStopping(state.learned);
+    return state.status == StickyStatus::kRebound && !state.bound->conf->down;
+  }
+
+  bool UsedSinceStopping(const shm::SessionKey& key) const {
+    const uint64_t now_ms = BootMs();
+    const shm::Found found = sessions_.Peek(key, now_ms);
+    return found.result == shm::LookupResult::kHit &&
+           static_cast<uint64_t>(found.idle.count()) <= now_ms - stopping_since_ms_ + kTickMs;
   }
 
   // The answer has given another session than the one that was looked up, which ends by itself.
@@ -263,8 +271,8 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   UpstreamGroup& group_;
   shm::SessionTable& sessions_;
   SharedSessions shared_;
-  bool stopping_ = false;
-  std::vector<Peer*> peer_of_;  // by index in the table; null: not a peer of this group
+  uint64_t stopping_since_ms_ = 0;  // in BootMs; 0: it goes on
+  std::vector<Peer*> peer_of_;      // by index in the table; null: not a peer of this group
 };
 
 }  // namespace
