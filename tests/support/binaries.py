@@ -2,7 +2,7 @@
 import os
 import signal
 
-from daemon import alive, is_worker
+from daemon import Limpet, alive, is_worker
 from waiting import wait_until
 
 
@@ -17,6 +17,28 @@ def read_pid(limpet, suffix=""):
 def children(pid):
     with open(f"/proc/{pid}/task/{pid}/children") as text:
         return [int(child) for child in text.read().split() if is_worker(int(child))]
+
+
+class ManyMasters(Limpet):
+    """A limpet whose master is the one that the pid file names: another one after a change of the binary."""
+
+    @property
+    def pid(self):
+        return read_pid(self) or self.process.pid
+
+    def workers(self):
+        """None while there is no process that the pid file names."""
+        try:
+            return super().workers()
+        except OSError:
+            return []
+
+    def change_binary(self):
+        """As an operator does; until nothing of the old one is left."""
+        old = [self.pid, *self.workers()]
+        done = self.run("-s", "upgrade")
+        assert done.returncode == 0, done.stderr
+        wait_until(lambda: not any(alive(pid) for pid in old), "the old binary to end")
 
 
 class Binaries:

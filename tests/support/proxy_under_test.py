@@ -4,8 +4,9 @@ import shutil
 import signal
 import subprocess
 
+from binaries import ManyMasters
 from client import get
-from daemon import Limpet, alive
+from daemon import alive
 from dns import NameServer
 from waiting import wait_until
 
@@ -46,25 +47,10 @@ http {
 """
 
 
-class _Limpet(Limpet):
-    """Whose master may be another process by now, and which may start at another time of its clock."""
+class _Limpet(ManyMasters):
+    """Which may start at another time of its clock."""
 
     clock = []
-
-    @property
-    def pid(self):
-        try:
-            with open(self.path("limpet.pid")) as text:
-                return int(text.read())
-        except (OSError, ValueError):
-            return self.process.pid
-
-    def workers(self):
-        """None while there is no process that the pid file names."""
-        try:
-            return super().workers()
-        except OSError:
-            return []
 
     def command(self, *more):
         return [*self.clock, *super().command(*more)]
