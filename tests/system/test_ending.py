@@ -68,8 +68,11 @@ class Tunnel:
 
 
 def refused(port):
+    """Not yet, if a listener ends while we are in its queue: the kernel resets us, whoever listens there."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
+        return False
+    except ConnectionResetError:
         return False
     except ConnectionRefusedError:
         return True
