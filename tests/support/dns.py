@@ -21,6 +21,14 @@ class Zone:
     silent: bool = False    # no answer at all
 
 
+def _addresses(name, addresses):
+    found = {}
+    for kind, version in ((A, 4), (AAAA, 6)):
+        values = [a for a in addresses if ipaddress.ip_address(a).version == version]
+        found[name, kind] = [ipaddress.ip_address(a).packed for a in values]
+    return found
+
+
 class NameServer:
     def __init__(self, port=None, **zone):
         self.port = port or free_port()
@@ -33,15 +41,14 @@ class NameServer:
             threading.Thread(target=serve, daemon=True).start()
 
     def set(self, **records):
-        """The addresses of names: web=["10.0.0.1", "::1"]; each name stands below .test."""
-        self.zone.records = {}
+        """The addresses of names: web=["10.0.0.1", "::1"]; each name stands below .test. All at once: no name is away meanwhile."""
+        fresh = {}
         for name, addresses in records.items():
-            self.add(f"{name}.test", addresses)
+            fresh |= _addresses(f"{name}.test", addresses)
+        self.zone.records = fresh
 
     def add(self, name, addresses):
-        for kind, version in ((A, 4), (AAAA, 6)):
-            values = [a for a in addresses if ipaddress.ip_address(a).version == version]
-            self.zone.records[name, kind] = [ipaddress.ip_address(a).packed for a in values]
+        self.zone.records = self.zone.records | _addresses(name, addresses)
 
     def set_alias(self, name, target):
         for kind in (A, AAAA):
