@@ -109,6 +109,44 @@ def test_a_responder_that_fails(certs, origins):
         assert NONE in shown(limpet)
 
 
+def endless(line):
+    def respond(_):
+        yield b"HTTP/1.0 200 OK\r\n"
+        while True:
+            yield line * 100
+    return respond
+
+
+@pytest.mark.parametrize("respond, why", [
+    (endless(b"X-More: more\r\n"), "sent too long a response"),
+    (lambda _: endless(b"more")(None), "sent too long a response"),
+    (lambda _: b"HTTP/1.0 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", r"d2i_OCSP_RESPONSE\(\) failed|invalid response"),
+    (lambda _: b"HTTP/1.0 200 OK\r\n\r\n\x30\x84\xff\xff\xff\xff\x0a\x01\x00", r"d2i_OCSP_RESPONSE\(\) failed"),
+    (lambda _: b"HTTP/1.0 200 OK\r\n\r\n" + bytes(range(256)) * 100, r"d2i_OCSP_RESPONSE\(\) failed"),
+    (lambda _: b"HTTP/1.0 200 OK\r\n\r\n\x30\x03\x0a\x01\x03", r"OCSP response not successful \(3: trylater\)"),
+    (lambda _: b"\0" * 3000, "invalid response"),
+    (lambda _: b"", "prematurely closed connection"),
+    (lambda _: b"HTTP/1.0 301 Moved\r\nLocation: http://127.0.0.1/elsewhere\r\n\r\n", "OCSP responder answered 301"),
+    (lambda _: b"HTTP/1.1 100 Continue\r\n\r\n", "OCSP responder answered 100"),
+], ids=["endless head", "endless body", "length", "size", "garbage", "later", "zeros", "nothing", "redirect", "interim"])
+def test_a_responder_that_lies(certs, origins, respond, why):
+    responder, = origins("responder", respond=lambda request: Reply(raw=respond(request), close=True))
+    more = f"ssl_stapling_responder http://127.0.0.1:{responder.port};"
+    with Limpet(CONFIG, certs=certs, more=more) as limpet:
+        limpet.wait_log(rf"\[error\].*({why}).* while requesting certificate status")
+        assert NONE in shown(limpet)
+        assert responder.hits == 1 and len(limpet.workers()) == 1
+
+
+def test_a_responder_that_never_answers_keeps_nobody_waiting(certs, origins, gate):
+    responder, = origins("responder", respond=gate)
+    with Limpet(CONFIG, certs=certs, more=f"ssl_stapling_responder http://127.0.0.1:{responder.port};") as limpet:
+        assert gate.waiting.acquire(timeout=20)
+        assert NONE in shown(limpet)
+        limpet.reload()
+        assert limpet.end() == 0, "nor the end"
+
+
 def test_what_cannot_be_asked_is_a_warning(certs):
     with Limpet(CONFIG, certs=certs, more="", start=False) as limpet:
         result = limpet.run("-t")
