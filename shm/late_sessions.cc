@@ -63,6 +63,14 @@ Found LateSessions::FindByIdentifier(std::string_view id, const SessionTable& to
   return {};
 }
 
+void LateSessions::ForgetByIdentifier(std::string_view id, uint64_t now_ms) const {
+  for (const Earlier& from : earlier_) {
+    if (!from.rekeyed) continue;
+    SessionTable table = from.table;
+    table.Forget(table.KeyOf(id), now_ms);
+  }
+}
+
 // Once the last of their sessions has ended.
 bool LateSessions::DropRekeyed(uint64_t now_ms) {
   const auto is_over = [now_ms](const Earlier& from) {

@@ -32,6 +32,7 @@ class LateSessions {
   void Forget(const SessionKey& key, uint64_t now_ms) const;
   // In the tables under other keys; the peer is one of `to`.
   Found FindByIdentifier(std::string_view id, const SessionTable& to, uint64_t now_ms) const;
+  void ForgetByIdentifier(std::string_view id, uint64_t now_ms) const;
 
   // The master. A bounded piece of a walk through the earlier tables that brings their news over;
   // true: there is more of this walk. A table that nobody else used when its walk began is let go

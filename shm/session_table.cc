@@ -137,6 +137,10 @@ Found SessionTable::FindFormer(std::string_view session_id, uint64_t now_ms) con
   return late_ != nullptr ? late_->FindByIdentifier(session_id, *this, now_ms) : Found{};
 }
 
+void SessionTable::ForgetFormer(std::string_view session_id, uint64_t now_ms) const {
+  if (late_ != nullptr) late_->ForgetByIdentifier(session_id, now_ms);
+}
+
 // Where nothing is to be written down nothing is brought over: that would take a lock.
 Found SessionTable::LookUpLate(const SessionKey& key, uint64_t now_ms, bool touch, Found here) {
   if (touch) return late_->Fetch(key, this, now_ms) ? LookUp(key, now_ms, true) : here;

@@ -130,6 +130,7 @@ class SessionTable {
   Found Peek(const SessionKey& key, uint64_t now_ms) const;  // leaves no trace
   // A session that is not here under the zone's key, in the tables of its earlier ones.
   Found FindFormer(std::string_view session_id, uint64_t now_ms) const;
+  void ForgetFormer(std::string_view session_id, uint64_t now_ms) const;
   bool has_former() const { return late_ != nullptr; }
   LearnResult Learn(const SessionKey& key, uint16_t peer, uint64_t now_ms);
   bool Touch(const SessionKey& key,

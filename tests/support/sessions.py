@@ -137,7 +137,8 @@ def answers(connection, count):
     data = b""
     while data.count(b">") < count:
         more = connection.socket.recv(262144)
-        assert more, f"closed after {data[-200:]}"
+        if not more:
+            raise EOFError(f"closed after {data[-200:]}")
         data += more
     assert data.count(b"HTTP/1.1 200 ") == count, data[:500]
     return [name.decode() for name in re.findall(rb"<(\w+)>", data)]

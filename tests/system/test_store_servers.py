@@ -105,6 +105,33 @@ def test_a_change_of_key_in_three_steps_loses_no_session(redis):
         assert new.visit_all(homes) == homes
 
 
+def test_what_ends_while_the_key_changes_has_ended(redis):
+    """Sessions that are still under the earlier key, in zones and in Redis, end with it."""
+    machines = Machines(redis, sticky="store=shared delete=$upstream_http_x_logout")
+    with machines as both:
+        a, b = both
+        write_secret(f"{machines.keys}/two.key")
+        homes = {f"s{i}": a.login(f"s{i}") for i in range(8)}
+        assert b.visit_all(homes) == homes
+        for machine in both:
+            machine.change(key_file="key_file {keys}/two.key {keys}/one.key;")
+        machines.wait_ready()
+        assert a.visit("s0") == homes["s0"]  # brought under the new key; the others are not
+        for session in ("s0", "s1"):
+            a.logout(session)
+        for session in ("s2", "s3"):
+            a.forget(session)
+        ended = ["s0", "s1", "s2", "s3"]
+        wait_until(lambda: all(b.sticky(session) == "miss" for session in ended), "the ends")
+        new = machines.add()
+        new.change(key_file="key_file {keys}/two.key {keys}/one.key;")
+        for machine in (a, new):
+            assert {session: machine.server_of(session) for session in ended} == dict.fromkeys(ended)
+        stay = {session: home for session, home in homes.items() if session not in ended}
+        for machine in (a, b, new):
+            assert machine.visit_all(stay) == stay
+
+
 # Zones
 
 def test_two_zones_of_one_store_do_not_meet(redis):

@@ -61,7 +61,7 @@ StatusReply NotAllowed(Resource resource) {
 
 StatusReply Delete(const StatusSource& source, const Target& target, std::string_view args,
                    std::optional<SessionSweep>* sweep) {
-  if (target.resource == Resource::kSession) return ForgetSession(target.zone, target.key);
+  if (target.resource == Resource::kSession) return ForgetSession(source, target.zone, target.key);
   if (target.resource != Resource::kZone) return NotAllowed(target.resource);
   const auto server = Argument(args, "server");
   if (!server || server->empty())

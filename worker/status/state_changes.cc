@@ -63,6 +63,17 @@ void SetDown(shm::PeerState& state, bool down) {
   }
 }
 
+// Under every key that it may have there.
+void ForgetInStore(const StatusSource& source, const ZoneRef& zone, std::string_view id) {
+  std::vector<shm::SessionRecord> gone;
+  const auto store = static_cast<size_t>(zone.conf->store);
+  for (const SipKey& secret : source.http.session_stores[store].keys) {
+    const auto session = shm::Fingerprint::Of(SipHash128(id, secret));
+    gone.push_back({.tag = session.tag, .extra = session.extra, .peer = shm::kNoPeer});
+  }
+  zone.shared->Relay(gone, WallMs());
+}
+
 }  // namespace
 
 StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Json& body) {
@@ -124,13 +135,11 @@ StatusReply PatchZone(const StatusSource& source, const ZoneRef& zone, const Jso
   return Good(ZoneJson(source, zone, false));
 }
 
-StatusReply ForgetSession(const ZoneRef& zone, std::string_view key) {
-  const shm::SessionKey session = zone.table->KeyOf(key);
-  const bool was_here = zone.table->Forget(session, BootMs());
+StatusReply ForgetSession(const StatusSource& source, const ZoneRef& zone, std::string_view key) {
+  const bool was_here = zone.table->Forget(zone.table->KeyOf(key), BootMs());
+  zone.table->ForgetFormer(key, BootMs());
   if (zone.shared != nullptr) {  // also where other machines have it, and this one does not
-    const auto found = shm::Fingerprint::Of(session.hash);
-    const shm::SessionRecord gone{.tag = found.tag, .extra = found.extra, .peer = shm::kNoPeer};
-    zone.shared->Relay({&gone, 1}, WallMs());
+    ForgetInStore(source, zone, key);
   } else if (!was_here) {
     return NotFound("no such session");
   }

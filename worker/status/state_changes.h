@@ -18,7 +18,7 @@ StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Js
 StatusReply PatchZone(const StatusSource& source, const ZoneRef& zone, const Json& body);
 
 // DELETE sessions/ZONE/KEY.
-StatusReply ForgetSession(const ZoneRef& zone, std::string_view key);
+StatusReply ForgetSession(const StatusSource& source, const ZoneRef& zone, std::string_view key);
 
 // DELETE sessions/ZONE?server=S, and POST sessions/ZONE {"move": {"from": S, "to": S}}. On success
 // the sweep is set and the reply is not yet.

@@ -139,6 +139,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
 
   // One that was learned under an earlier key of the zone is brought under the present one.
   shm::Found FindFormer(const StickyState& state, const shm::Found& here) {
+    if (shared_.HasHeardOf(state.key)) return here;
     const shm::Found former = sessions_.FindFormer(state.id, BootMs());
     if (former.result != shm::LookupResult::kHit) return here;
     const Peer* const peer = PeerOf(former.peer);
@@ -170,6 +171,8 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
 
   void End(StickyState& state) {
     ForgetEverywhere(state.key);
+    sessions_.ForgetFormer(state.id, BootMs());
+    shared_.ForgetFormer(state.id);
     if (goes_back_) ForgetEverywhere(HomeKey(state));
     state.ended = true;
     GiveUp(state);

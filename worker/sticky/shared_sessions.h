@@ -22,7 +22,7 @@ class SharedSessions {
   bool Ask(const StickyState& state, const shm::SessionKey& home, bool goes_back,
            StoreWait* wait) const {
     if (store_ == nullptr) return false;
-    const bool waits = store_->Ask(state.key, FormerKeys(state), wait);
+    const bool waits = store_->Ask(state.key, FormerKeys(state.id), wait);
     if (waits && goes_back) store_->Check(home);
     return waits;
   }
@@ -52,13 +52,22 @@ class SharedSessions {
   void Forget(const shm::SessionKey& key) const {
     if (store_ != nullptr) store_->Forget(key);
   }
+  // Under earlier key files.
+  void ForgetFormer(std::string_view id) const {
+    if (store_ == nullptr) return;
+    for (const shm::SessionKey& key : FormerKeys(id)) store_->Forget(key);
+  }
+  // The store has said something of the session: what the zone knew under an earlier key is older.
+  bool HasHeardOf(const shm::SessionKey& key) const {
+    return store_ != nullptr && store_->zone().HasHeardOf(key);
+  }
 
  private:
   // Under earlier key files.
-  std::vector<shm::SessionKey> FormerKeys(const StickyState& state) const {
+  std::vector<shm::SessionKey> FormerKeys(std::string_view id) const {
     std::vector<shm::SessionKey> former;
     const std::vector<SipKey>& keys = store_->zone().conf().keys;
-    for (size_t i = 1; i < keys.size(); ++i) former.push_back({SipHash128(state.id, keys[i])});
+    for (size_t i = 1; i < keys.size(); ++i) former.push_back({SipHash128(id, keys[i])});
     return former;
   }
 

@@ -122,14 +122,14 @@ void StoreClient::OnPutReply(const Sent& sent, const RespReply& reply) {
       zone_.Take(sent.key, reply.text, 0, StoreZone::Source::kAnswer);
       break;
     default:
-      GiveUp(reply);
+      Complain(reply);
   }
   End(sent.change.ticket);
 }
 
 // A session that the store has lost is written anew.
 void StoreClient::OnRenewReply(Sent& sent, const RespReply& reply) {
-  if (reply.type != RespReply::Type::kInteger) return GiveUp(reply);
+  if (reply.type != RespReply::Type::kInteger) return Complain(reply);
   if (reply.integer == 0) return Tell(std::move(sent.change));
   figures().renewed.fetch_add(1, kRelaxed);
 }

@@ -28,15 +28,6 @@ StoreLink::Options LinkOptions(const conf::SessionStore& conf) {
           .greeting = {RespCommand({"SCRIPT", "LOAD", kPutScript})}};
 }
 
-// Errors that say that this server, now, is not the one to ask.
-bool IsOfServer(std::string_view error) {
-  for (const std::string_view word : {"NOSCRIPT", "READONLY", "MOVED", "LOADING", "MASTERDOWN",
-                                      "CLUSTERDOWN", "TRYAGAIN", "NOAUTH", "BUSY "}) {
-    if (error.starts_with(word)) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 StoreClient::StoreClient(StoreZone& zone)
@@ -92,7 +83,7 @@ void StoreClient::OnReply(RespReply& reply) {
   in_flight_.pop_front();
   switch (sent.kind) {
     case Kind::kGet: {
-      if (reply.type == RespReply::Type::kError) GiveUp(reply);
+      if (reply.type == RespReply::Type::kError) Complain(reply);
       Sent& whole = AsksForAge() ? in_flight_.front() : sent;
       whole.found = reply.type == RespReply::Type::kString;
       whole.record = std::move(reply.text);
@@ -117,9 +108,9 @@ bool StoreClient::BreaksLink(const RespReply& reply) {
 }
 
 // What is wrong with one key, or with our rights, another connection would not mend.
-void StoreClient::GiveUp(const RespReply& reply) {
+void StoreClient::Complain(const RespReply& reply) {
   figures().invalid.fetch_add(1, kRelaxed);
-  if (!MaySay(&told_given_up_ms_)) return;
+  if (!MaySay(&told_refusal_ms_)) return;
   const std::string said = reply.type == RespReply::Type::kError
                                ? fmt::format("it says \"{}\"", EscapeForLog(reply.text))
                                : std::string("its answer is of another kind");

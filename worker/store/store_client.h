@@ -82,6 +82,10 @@ class StoreClient final : public StoreLink::User {
   void Offer(const StoreKey& key, std::string_view server, const shm::StoreVersion& version,
              uint64_t idle_ms);
 
+  // A command was refused for a reason that another connection would not mend: counted, and said
+  // once a minute.
+  void Complain(const RespReply& reply);
+
   bool settled() const { return link_.up() || lost_; }  // whether it is there has been found out
   size_t backlog() const { return outbox_.size() + unanswered_; }  // changes that are not there yet
   StoreZone& zone() { return zone_; }
@@ -135,7 +139,6 @@ class StoreClient final : public StoreLink::User {
   void LookIfFinished();
 
   bool BreaksLink(const RespReply& reply);
-  void GiveUp(const RespReply& reply);
   void CountWaiting();
   void SayLost();
   void SayBack();
@@ -156,7 +159,7 @@ class StoreClient final : public StoreLink::User {
   std::unordered_map<StoreKey, uint64_t, HashKey> by_key_;  // questions that others may join
   std::deque<uint64_t> by_deadline_;
   bool lost_ = false;  // since the connection was last up, or never was
-  uint64_t told_refused_ms_ = 0, told_given_up_ms_ = 0;
+  uint64_t told_refused_ms_ = 0, told_refusal_ms_ = 0;
   Callback on_empty_;
   Timer question_timer_;
   Timer finish_timer_;

@@ -22,6 +22,7 @@ constexpr auto kBlock = 1000ms;            // the longest silence of a server th
 constexpr size_t kMostChanges = 512;       // of one answer: some 100 microseconds of work
 constexpr uint32_t kSlotsPerPiece = 8192;  // some tens of microseconds
 constexpr uint64_t kPieceEveryMs = 10;
+constexpr uint64_t kAgainMs = 5'000;
 constexpr uint64_t kRelayEveryMs = 20;
 constexpr size_t kMostRelayed = 1024;  // at once
 // What a server has taken so shortly before it was lost, another that takes its place may lack.
@@ -54,12 +55,14 @@ StoreFollower::StoreFollower(StoreZone& zone, StoreClient& client)
       link_(zone.env().link, LinkOptions(zone.conf()), *this),
       lease_timer_(zone.loop(), Callback::To<&StoreFollower::OnLeaseTimer>(this)),
       offer_timer_(zone.loop(), Callback::To<&StoreFollower::OnOfferTimer>(this)),
-      relay_timer_(zone.loop(), Callback::To<&StoreFollower::OnRelayTimer>(this)) {}
+      relay_timer_(zone.loop(), Callback::To<&StoreFollower::OnRelayTimer>(this)),
+      again_timer_(zone.loop(), Callback::To<&StoreFollower::OnAgainTimer>(this)) {}
 
 void StoreFollower::Stop() {
   lease_timer_.Disarm();
   offer_timer_.Disarm();
   relay_timer_.Disarm();
+  again_timer_.Disarm();
   link_.Stop();
   lease_.Release();
 }
@@ -108,7 +111,11 @@ void StoreFollower::AskForChanges() {
 }
 
 void StoreFollower::OnReply(RespReply& reply) {
-  if (reply.type == RespReply::Type::kError) return link_.BreakFor(reply);
+  if (reply.type == RespReply::Type::kError) {
+    if (IsOfServer(reply.text)) return link_.BreakFor(reply);
+    client_.Complain(reply);
+    return again_timer_.Arm(kAgainMs);
+  }
   switch (asked_) {
     case Asked::kLast:
       return OnLast(reply);
@@ -117,6 +124,11 @@ void StoreFollower::OnReply(RespReply& reply) {
     default:
       return OnChanges(reply);
   }
+}
+
+// Rights may be given meanwhile.
+void StoreFollower::OnAgainTimer() {
+  if (link_.up()) OnUp();
 }
 
 // [seconds, microseconds]

@@ -43,6 +43,7 @@ class StoreFollower final : public StoreLink::User {
   void OnDown() override;
 
   void OnLeaseTimer();
+  void OnAgainTimer();
   void AskIfThere(std::string_view id);
   void AskForChanges();
   void OnLast(const RespReply& reply);
@@ -75,6 +76,7 @@ class StoreFollower final : public StoreLink::User {
   Timer lease_timer_;
   Timer offer_timer_;
   Timer relay_timer_;
+  Timer again_timer_;  // after a refusal
 };
 
 }  // namespace limpet::worker

@@ -43,6 +43,14 @@ std::string Said(const RespReply& reply) { return EscapeForLog(reply.text); }
 
 }  // namespace
 
+bool IsOfServer(std::string_view error) {
+  for (const std::string_view word : {"NOSCRIPT", "READONLY", "MOVED", "LOADING", "MASTERDOWN",
+                                      "CLUSTERDOWN", "TRYAGAIN", "NOAUTH", "BUSY "}) {
+    if (error.starts_with(word)) return true;
+  }
+  return false;
+}
+
 StoreLink::StoreLink(const Env& env, Options options, User& user)
     : env_(env),
       options_(std::move(options)),

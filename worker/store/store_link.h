@@ -76,6 +76,9 @@ constexpr std::array kLinkRows = [] {
   // clang-format on
 }();
 
+// Whether an error says that this server, now, is not the one to ask.
+bool IsOfServer(std::string_view error);
+
 class StoreLink final : public TransportHandler {
  public:
   class User {

@@ -49,6 +49,10 @@ class StoreZone {
     return before != 0 && BootMs() - idle_ms < before;
   }
 
+  bool HasHeardOf(const shm::SessionKey& key) const {
+    return state().NotedTime(StoreKey::Of(key).tag) != 0;
+  }
+
   enum class Source : uint8_t {
     kAnswer,  // to a question, or to a change that was not the newest
     kStream   // the changes of all machines, our own included
