@@ -221,7 +221,6 @@ def test_a_machine_that_begins_anew_knows_all(redis):
         homes = {f"s{i}": a.login(f"s{i}") for i in range(100)}
         known_everywhere([b], homes)
         b.begin_anew()
-        assert b.active() == 0
         known_everywhere([b], homes)
         assert b.active() >= len(homes)
 
