@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "proto/http1/request_parser.h"
-#include "tests/worker/http/client_fixture.h"
+#include "tests/worker/http/client/client_fixture.h"
 #include "worker/http/exchange/client_stream.h"
 #include "worker/http/exchange/exchange.h"
 

@@ -12,8 +12,8 @@
 #include "base/log.h"
 #include "conf/config.h"
 #include "shm/counters.h"
-#include "tests/worker/http/held_origin.h"
-#include "tests/worker/http/wire.h"
+#include "tests/worker/http/client/held_origin.h"
+#include "tests/worker/http/client/wire.h"
 #include "worker/http/client/connection_set.h"
 #include "worker/http/exchange/runtime.h"
 

@@ -9,7 +9,7 @@
 #include <functional>
 #include <string>
 
-#include "tests/worker/http/client_fixture.h"
+#include "tests/worker/http/client/client_fixture.h"
 
 namespace limpet::worker {
 namespace {

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/worker/http/exchange_fixture.h"
+#include "tests/worker/http/exchange/exchange_fixture.h"
 
 namespace limpet::worker {
 namespace {

@@ -1,4 +1,4 @@
-#include "tests/worker/http/exchange_fixture.h"
+#include "tests/worker/http/exchange/exchange_fixture.h"
 
 #include <unistd.h>
 

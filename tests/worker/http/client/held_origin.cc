@@ -1,4 +1,4 @@
-#include "tests/worker/http/held_origin.h"
+#include "tests/worker/http/client/held_origin.h"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>

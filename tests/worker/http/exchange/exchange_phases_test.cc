@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/worker/http/exchange_fixture.h"
+#include "tests/worker/http/exchange/exchange_fixture.h"
 #include "worker/http/exchange/response_writer.h"
 
 namespace limpet::worker {

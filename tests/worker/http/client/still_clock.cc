@@ -1,4 +1,4 @@
-#include "tests/worker/http/still_clock.h"
+#include "tests/worker/http/client/still_clock.h"
 
 #include <sys/syscall.h>
 #include <time.h>

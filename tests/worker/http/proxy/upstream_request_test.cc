@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/worker/http/fake_transport.h"
+#include "tests/worker/http/proxy/fake_transport.h"
 
 namespace limpet::worker {
 namespace {

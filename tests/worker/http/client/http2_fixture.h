@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "tests/worker/http/client_fixture.h"
-#include "tests/worker/http/http2_client.h"
+#include "tests/worker/http/client/client_fixture.h"
+#include "tests/worker/http/client/http2_client.h"
 
 namespace limpet::worker {
 

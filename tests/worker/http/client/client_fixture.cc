@@ -1,4 +1,4 @@
-#include "tests/worker/http/client_fixture.h"
+#include "tests/worker/http/client/client_fixture.h"
 
 #include <fmt/core.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/worker/http/still_clock.h"
+#include "tests/worker/http/client/still_clock.h"
 #include "worker/http/log/access_log.h"
 #include "worker/http/proxy/upstream_runtime.h"
 #include "worker/http/route/server_names.h"

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "tests/worker/http/http2_fixture.h"
+#include "tests/worker/http/client/http2_fixture.h"
 
 namespace limpet::worker {
 namespace {

@@ -1,4 +1,4 @@
-#include "tests/worker/http/wire.h"
+#include "tests/worker/http/client/wire.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "tests/worker/http/proxy_harness.h"
+#include "tests/worker/http/proxy/proxy_harness.h"
 
 namespace limpet::worker {
 namespace {

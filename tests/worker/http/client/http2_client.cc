@@ -1,4 +1,4 @@
-#include "tests/worker/http/http2_client.h"
+#include "tests/worker/http/client/http2_client.h"
 
 #include <fmt/format.h>
 

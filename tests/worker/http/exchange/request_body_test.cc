@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "tests/worker/http/exchange_fixture.h"
+#include "tests/worker/http/exchange/exchange_fixture.h"
 #include "worker/net/output_queue.h"
 
 namespace limpet::worker {
