@@ -2,8 +2,6 @@
 
 #include <array>
 
-#include "proto/http1/framing.h"
-
 namespace limpet::proto {
 namespace {
 
@@ -26,7 +24,7 @@ const Header* FirstRepeated(const HeaderList& headers) {
 
 }  // namespace
 
-HeadError CheckRequest(const RequestHead& head) {
+HeadError CheckRequest(const RequestHead& head, const Framing& framing) {
   if (head.is_http09()) return {};
   const HeaderList& headers = head.headers;
   if (!headers.Has(HeaderId::kHost)) {
@@ -36,15 +34,14 @@ HeadError CheckRequest(const RequestHead& head) {
   } else if (headers.Count(HeaderId::kHost) > 1) {
     return {kBadRequest, "client sent duplicate host header", headers.Find(HeaderId::kHost)->name};
   }
-  const HeadError error = CheckFields(head);
+  const HeadError error = CheckFields(head, framing);
   return error.status != 0 ? error : CheckMethod(head);
 }
 
-HeadError CheckFields(const RequestHead& head) {
+HeadError CheckFields(const RequestHead& head, const Framing& framing) {
   if (const Header* repeated = FirstRepeated(head.headers)) {
     return {kBadRequest, "client sent duplicate header line", repeated->name};
   }
-  const Framing framing = RequestFraming(head);
   if (!framing.ok()) return {framing.status, framing.reason, {}};
   return {};
 }

@@ -2,8 +2,7 @@
 
 namespace limpet::proto {
 
-Framing StreamFraming(const RequestHead& head, bool end_stream) {
-  const Framing said = RequestFraming(head);
+Framing StreamFraming(const RequestHead& head, const Framing& said, bool end_stream) {
   if (!said.ok()) return said;
   if (end_stream) {
     if (said.kind == BodyKind::kNone) return {};

@@ -9,9 +9,10 @@
 
 namespace limpet::proto {
 
-// `end_stream`: HEADERS had END_STREAM. kChunked stands for a length that nobody knows yet. kNone
+// `said`: what the head says by itself (RequestHeadBuilder::framing). `end_stream`: HEADERS had
+// END_STREAM. kChunked stands for a length that nobody knows yet. kNone
 // without END_STREAM (content-length 0) still has an end to come, which BodyCounter checks.
-Framing StreamFraming(const RequestHead& head, bool end_stream);
+Framing StreamFraming(const RequestHead& head, const Framing& said, bool end_stream);
 
 // DATA of one request against its content-length, padding not counted.
 class BodyCounter {

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "base/text.h"
-#include "proto/http1/framing.h"
 #include "proto/http1/request_rules.h"
 
 namespace limpet::proto {
@@ -107,6 +106,7 @@ void RequestHeadBuilder::Begin(const Http2HeadRules& rules, std::pmr::memory_res
   headers.Clear();
   head_ = {.version_major = 2, .version_minor = 0, .protocol = "HTTP/2.0"};
   head_.headers = std::move(headers);
+  framing_ = {};
   error_ = {};
   fault_ = HeadFault::kNone;
   method_ = scheme_ = authority_ = path_ = protocol_ = {};
@@ -259,6 +259,7 @@ HeadFault RequestHeadBuilder::Finish() {
   if (fault_ == HeadFault::kCalm || fault_ == HeadFault::kProtocol) return fault_;
   if (fault_ == HeadFault::kNone && !in_regular_) CheckPseudo();
   ComposeRequestLine();
+  framing_ = RequestFraming(head_);
   if (fault_ == HeadFault::kNone) SettleHost();
   if (fault_ == HeadFault::kNone) JoinCookie();
   if (fault_ == HeadFault::kNone) CheckRegular();
@@ -305,7 +306,7 @@ void RequestHeadBuilder::CheckRegular() {
   const bool is_tunnel = head_.method == Method::kConnect && !protocol_.empty();
   if (is_tunnel && head_.headers.Has(HeaderId::kContentLength))
     return Refuse("client sent CONNECT request with body");
-  HeadError error = CheckFields(head_);
+  HeadError error = CheckFields(head_, framing_);
   if (error.status == 0 && !is_tunnel) error = CheckMethod(head_);
   if (error.status != 0) Fail(HeadFault::kAnswer, error.status, error.reason, error.detail);
 }

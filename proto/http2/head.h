@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proto/http1/framing.h"
 #include "proto/http1/message.h"
 #include "proto/http1/request_parser.h"
 
@@ -52,6 +53,8 @@ class RequestHeadBuilder {
   // but for Sec-WebSocket-Key; request_line still says CONNECT.
   RequestHead& head() { return head_; }
   const RequestHead& head() const { return head_; }
+  // By content-length alone: what the stream's end says comes on top (StreamFraming).
+  const Framing& framing() const { return framing_; }
   HeadFault fault() const { return fault_; }
   const HeadError& error() const { return error_; }  // of any fault: `reason` is for the log
   bool is_websocket() const { return fault_ == HeadFault::kNone && !protocol_.empty(); }
@@ -84,6 +87,7 @@ class RequestHeadBuilder {
   Http2HeadRules rules_;
   std::pmr::memory_resource* memory_ = nullptr;
   RequestHead head_;
+  Framing framing_;
   HeadError error_;
   HeadFault fault_ = HeadFault::kNone;
   std::string_view method_, scheme_, authority_, path_, protocol_;

@@ -53,7 +53,8 @@ void CheckAsHttp1(const RequestHead& head, const HeadLimits& limits) {
   FUZZ_CHECK(parser.Parse(text.data(), text.size(), roomy) == HeadStatus::kComplete,
              "an upstream would refuse the head");
   FUZZ_CHECK(parser.consumed() == text.size(), "an upstream would see another request behind it");
-  FUZZ_CHECK(CheckRequest(parser.head()).status == 0, "an upstream would refuse the request");
+  FUZZ_CHECK(CheckRequest(parser.head(), RequestFraming(parser.head())).status == 0,
+             "an upstream would refuse the request");
   const RequestHead& read = parser.head();
   FUZZ_CHECK(read.method == head.method && read.target == head.target, "another request is read");
   FUZZ_CHECK(read.headers.size() == head.headers.size(), "fields have come or gone");
@@ -98,7 +99,7 @@ FUZZ_TARGET(http2_head, input) {
   FUZZ_CHECK(!head.headers.Has(HeaderId::kTransferEncoding), "a coding of transfer is taken");
   FUZZ_CHECK(head.headers.Has(HeaderId::kUpgrade) == builder.is_websocket(), "an upgrade is taken");
   const bool has_length = head.headers.Has(HeaderId::kContentLength);
-  const Framing open = StreamFraming(head, false);
+  const Framing open = StreamFraming(head, builder.framing(), false);
   FUZZ_CHECK(open.ok() && (open.kind == BodyKind::kChunked) == !has_length, "a length is lost");
   CheckAsHttp1(head, rules.limits);
 }

@@ -21,7 +21,7 @@ FUZZ_TARGET(request, input) {
   RequestParser parser;
   if (parser.Parse(head.data(), head.size(), limits) != HeadStatus::kComplete) return;
   FUZZ_CHECK(parser.consumed() <= head.size(), "the head ends behind the bytes");
-  CheckRequest(parser.head());
+  CheckRequest(parser.head(), RequestFraming(parser.head()));
   FindCookie(parser.head().headers, "session");
   std::string storage;
   Target target;

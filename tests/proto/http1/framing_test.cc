@@ -106,28 +106,29 @@ TEST(DropRepeatedHeaders, KeepsTheFirst) {
   EXPECT_EQ(head.headers.size(), 6U);
 }
 
+HeadError Check(const RequestHead& head) { return CheckRequest(head, RequestFraming(head)); }
+
 TEST(CheckRequest, WantsExactlyOneHost) {
   const Field host{"Host", "a"};
-  EXPECT_EQ(CheckRequest(Request({host})).status, 0);
-  EXPECT_EQ(CheckRequest(Request({})).status, 400);
-  EXPECT_EQ(CheckRequest(Request({}, 0)).status, 0);
-  EXPECT_EQ(CheckRequest(Request({host, host})).status, 400);
-  EXPECT_EQ(CheckRequest(Request({host, host}, 0)).status, 400);
+  EXPECT_EQ(Check(Request({host})).status, 0);
+  EXPECT_EQ(Check(Request({})).status, 400);
+  EXPECT_EQ(Check(Request({}, 0)).status, 0);
+  EXPECT_EQ(Check(Request({host, host})).status, 400);
+  EXPECT_EQ(Check(Request({host, host}, 0)).status, 400);
 }
 
 TEST(CheckRequest, WantsSomeHeadersOnlyOnce) {
   const Field host{"Host", "a"};
-  EXPECT_EQ(CheckRequest(Request({host, {"Authorization", "a"}, {"authorization", "b"}})).status,
-            400);
-  EXPECT_EQ(CheckRequest(Request({host, {"Expect", "a"}, {"Expect", "b"}})).status, 400);
-  EXPECT_EQ(CheckRequest(Request({host, {"Cookie", "a"}, {"Cookie", "b"}})).status, 0);
+  EXPECT_EQ(Check(Request({host, {"Authorization", "a"}, {"authorization", "b"}})).status, 400);
+  EXPECT_EQ(Check(Request({host, {"Expect", "a"}, {"Expect", "b"}})).status, 400);
+  EXPECT_EQ(Check(Request({host, {"Cookie", "a"}, {"Cookie", "b"}})).status, 0);
 }
 
 TEST(CheckRequest, RefusesMethodsOfOtherKindsOfProxy) {
   for (const Method method : {Method::kConnect, Method::kTrace}) {
     RequestHead head = Request({{"Host", "a"}});
     head.method = method;
-    EXPECT_EQ(CheckRequest(head).status, 405);
+    EXPECT_EQ(Check(head).status, 405);
   }
 }
 

@@ -90,7 +90,7 @@ std::string ParseRequest(RequestParser* parser, const std::string& bytes) {
   if (status == HeadStatus::kComplete) {
     const RequestHead& head = parser->head();
     ExpectInside(head.target, bytes);
-    CheckRequest(head);
+    CheckRequest(head, RequestFraming(head));
     std::string storage;
     Target target;
     if (ParseTarget(head.target, head.method, true, &storage, &target) && head.target != "*") {

@@ -35,10 +35,10 @@ std::string Read(const std::string& bytes) {
   const HeadStatus status = parser.Parse(bytes.data(), bytes.size(), {});
   if (status == HeadStatus::kError) return std::to_string(parser.error().status);
   if (status == HeadStatus::kIncomplete) return "more";
-  const HeadError error = CheckRequest(parser.head());
+  const Framing framing = RequestFraming(parser.head());
+  const HeadError error = CheckRequest(parser.head(), framing);
   if (error.status != 0) return std::to_string(error.status);
   const std::string rest = bytes.substr(parser.consumed());
-  const Framing framing = RequestFraming(parser.head());
   if (framing.kind == BodyKind::kChunked) return ReadChunks(rest);
   return "body:" + rest.substr(0, framing.length) +
          " rest:" + rest.substr(std::min(rest.size(), framing.length));

@@ -8,7 +8,7 @@ namespace {
 Framing Of(const char* length, bool end_stream) {
   RequestHead head{.version_major = 2};
   if (length != nullptr) head.headers.Add("content-length", length);
-  return StreamFraming(head, end_stream);
+  return StreamFraming(head, RequestFraming(head), end_stream);
 }
 
 TEST(StreamFraming, IsOfEndStreamAndTheLength) {

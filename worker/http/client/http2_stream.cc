@@ -28,7 +28,7 @@ void Http2Stream::Begin(proto::RequestHeadBuilder& builder, size_t head_length, 
   std::swap(head_, builder.head());
   is_websocket_ = builder.is_websocket();
   if (is_websocket_) AddWebSocketKey(&head_, &memory_);
-  framing_ = is_websocket_ ? proto::Framing{} : proto::StreamFraming(head_, end_stream);
+  framing_ = is_websocket_ ? proto::Framing{} : proto::StreamFraming(head_, builder.framing(), end_stream);
   counter_ = proto::BodyCounter(framing_);
   input_ended_ = end_stream;
   const bool has_body = framing_.ok() && framing_.kind != proto::BodyKind::kNone;

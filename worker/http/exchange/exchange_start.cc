@@ -169,10 +169,9 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
           "client attempted to request the server name different from the one that was negotiated");
   }
 
-  if (const proto::HeadError error = proto::CheckRequest(head); error.status != 0)
+  if (const proto::HeadError error = proto::CheckRequest(head, request_.framing); error.status != 0)
     return refuse(error.status, fmt::format("{} while reading client request headers",
                                             WithRepeatedLine(error, head.headers)));
-  if (!request_.framing.ok()) return refuse(request_.framing.status, request_.framing.reason);
   if (client().http2 && !listen.SpeaksHttp2(*request_.server))
     return refuse(421, "client speaks HTTP/2 to a server that does not");
   if (client().plain_on_tls) return refuse(497, "client sent plain HTTP request to HTTPS port");
