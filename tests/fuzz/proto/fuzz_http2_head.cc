@@ -10,6 +10,7 @@
 #include "proto/http2/framing.h"
 #include "proto/http2/head.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/counting_memory.h"
 
 using namespace limpet::proto;
 
@@ -20,22 +21,6 @@ std::string_view Take(std::string_view* input, size_t size) {
   input->remove_prefix(taken.size());
   return taken;
 }
-
-// Counts what a head costs.
-class Memory final : public std::pmr::memory_resource {
- public:
-  size_t given = 0;
-
- private:
-  void* do_allocate(size_t size, size_t alignment) override {
-    given += size;
-    return arena_.allocate(size, alignment);
-  }
-  void do_deallocate(void*, size_t, size_t) override {}
-  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
-
-  std::pmr::monotonic_buffer_resource arena_;
-};
 
 std::string AsHttp1(const RequestHead& head) {
   std::string text;
@@ -75,7 +60,7 @@ FUZZ_TARGET(http2_head, input) {
                                         .ignore_invalid_headers = (choice & 1) != 0,
                                         .underscores_in_headers = (choice & 2) != 0},
                              .websocket = (choice & 4) != 0};
-  Memory memory;
+  limpet::CountingMemory memory;
   RequestHeadBuilder builder;
   builder.Begin(rules, &memory);
   while (input.size() >= 2) {
