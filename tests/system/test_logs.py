@@ -7,7 +7,8 @@ import socket
 
 from client import Connection, get
 from daemon import Limpet
-from origin import Reply
+from http2 import Http2
+from origin import Origin, Reply
 from waiting import wait_until
 
 CONFIG = """
@@ -254,3 +255,28 @@ def test_heads_that_never_end():
         limpet.wait_log("client timed out .110: Connection timed out. while reading client request headers, client: .*GET /late")
         limpet.wait_log("client prematurely closed connection while reading client request line, client: ")
 
+
+STATES = """
+events { }
+http {
+    server { listen {port}; http2 on; location / { proxy_pass http://127.0.0.1:{app}; } }
+}
+"""
+
+
+def states(limpet, of):
+    """What the error log says of its states, in their order."""
+    return [line.split(f"{of}: ")[-1] for line in limpet.log_lines(rf"\[debug\] .*{of}: ")]
+
+
+def test_each_change_of_state_is_a_debug_line():
+    with Origin() as origin, Limpet(STATES, workers=1, log_level="debug", app=origin.port) as limpet:
+        assert get(limpet.port).status == 200
+        limpet.wait_log("http1 connection: closed")
+        assert states(limpet, "http1 connection") == ["idle", "reading head", "exchange", "answered", "idle", "closed"]
+        assert states(limpet, "http exchange") == ["routing", "proxying", "done", "idle"]
+        assert states(limpet, "http proxy")[-2:] == ["talking", "idle"]
+        with Http2(limpet.port) as client:
+            assert client.get("/").status == 200
+        limpet.wait_log("http2 connection: closed")
+        assert {"idle", "busy", "closed"} <= set(states(limpet, "http2 connection"))

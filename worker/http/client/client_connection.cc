@@ -100,6 +100,11 @@ void ClientConnection::Close(bool reset) {
   if (transport_->closed()) return;
   timer_.Disarm();
   if (reset) transport_->SetReset();
+void ClientConnection::LogState(std::string_view protocol, std::string_view state) const {
+  ConnectionLog(runtime_, info_).Write(LogLevel::kDebug, info_.number,
+                                       fmt::format("{} connection: {}", protocol, state));
+}
+
   transport_->Close();
   --runtime_.own_counters.active;
 }

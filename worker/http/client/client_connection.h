@@ -50,6 +50,8 @@ class ClientConnection final : public TransportHandler, public CertificateGiver,
   // Moves it from one of the worker's gauges to another; null: none.
   using Gauge = std::atomic<int64_t> shm::WorkerCounters::*;
   void MoveGauge(Gauge from, Gauge to);
+  // A line of level debug: what its session is about to do.
+  [[gnu::cold]] void LogState(std::string_view protocol, std::string_view state) const;
   bool TcpInfo(tcp_info* out) const;  // false: not a TCP connection
   bool stopping() const { return stopping_ || runtime_.stopping; }
   // The client speaks HTTP/2 without TLS: the session of before has read `unread`, ends here, and

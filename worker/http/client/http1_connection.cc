@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/bits.h"
 #include "base/text.h"
 #include "worker/http/client/connection_set.h"
 #include "worker/http/client/http2_connection.h"
@@ -72,39 +73,32 @@ struct Http1Connection::StateRow {
   uint64_t (Http1Connection::*deadline_ms)() const;  // from entering on; null: none
 };
 
-namespace {
-constexpr uint8_t kAnyState = 0xFF;
-template <class... States>
-constexpr uint8_t Bits(States... states) {
-  return static_cast<uint8_t>(((1u << static_cast<unsigned>(states)) | ...));
-}
-}  // namespace
-
 const Http1Connection::StateRow Http1Connection::kStates[] = {
-    {State::kKept, "kept", Bits(State::kAnswered, State::kDrain), true, false,
+    {State::kKept, "kept", BitsOf(State::kAnswered, State::kDrain), true, false,
      &shm::WorkerCounters::waiting, &Http1Connection::KeptMs},
     {State::kIdle, "idle",
-     Bits(State::kIdle, State::kKept, State::kHead, State::kAnswered, State::kDrain), true, true,
+     BitsOf(State::kIdle, State::kKept, State::kHead, State::kAnswered, State::kDrain), true, true,
      &shm::WorkerCounters::waiting, &Http1Connection::IdleMs},
-    {State::kHead, "reading head", Bits(State::kIdle, State::kKept), true, false,
+    {State::kHead, "reading head", BitsOf(State::kIdle, State::kKept), true, false,
      &shm::WorkerCounters::reading, &Http1Connection::HeadMs},
-    {State::kExchange, "exchange", Bits(State::kIdle, State::kKept, State::kHead), false, false,
+    {State::kExchange, "exchange", BitsOf(State::kIdle, State::kKept, State::kHead), false, false,
      &shm::WorkerCounters::writing, nullptr},
-    {State::kAnswered, "answered", Bits(State::kExchange), false, false,
+    {State::kAnswered, "answered", BitsOf(State::kExchange), false, false,
      &shm::WorkerCounters::writing, nullptr},
-    {State::kDrain, "draining body", Bits(State::kAnswered), true, false, nullptr,
+    {State::kDrain, "draining body", BitsOf(State::kAnswered), true, false, nullptr,
      &Http1Connection::LingerMs},
-    {State::kLinger, "lingering", Bits(State::kAnswered), true, true, nullptr,
+    {State::kLinger, "lingering", BitsOf(State::kAnswered), true, true, nullptr,
      &Http1Connection::LingerMs},
-    {State::kClosed, "closed", kAnyState, false, false, nullptr, nullptr},
+    {State::kClosed, "closed", 0xFF, false, false, nullptr, nullptr},
 };
 
 void Http1Connection::Enter(State next) {
   const StateRow& row = kStates[static_cast<size_t>(next)];
-  assert(row.state == next && (row.follows & Bits(state_)) != 0);
+  assert(row.state == next && (row.follows & BitsOf(state_)) != 0);
   connection_.MoveGauge(kStates[static_cast<size_t>(state_)].gauge, row.gauge);
   const bool goes_on = next == State::kAnswered;  // with the body, as far as it is wanted
   state_ = next;
+  if (runtime_.logs_debug) connection_.LogState("http1", row.name);
   transport_.SetIdle(row.gives_way);
   if (goes_on) return;
   if (transport_.wants_read() != row.reads) transport_.WantRead(row.reads);

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/bits.h"
 #include "worker/http/client/connection_set.h"
 #include "worker/http/client/http2_callbacks.h"
 #include "worker/http/log/connection_log.h"
@@ -66,30 +67,24 @@ struct Http2Connection::StateRow {
   uint64_t (Http2Connection::*deadline_ms)() const;  // from entering on; null, 0: none
 };
 
-namespace {
-template <class... States>
-constexpr uint8_t Bits(States... states) {
-  return static_cast<uint8_t>(((1u << static_cast<unsigned>(states)) | ...));
-}
-}  // namespace
-
 const Http2Connection::StateRow Http2Connection::kStates[] = {
-    {State::kIdle, "idle", Bits(State::kIdle, State::kHead, State::kBusy), true,
+    {State::kIdle, "idle", BitsOf(State::kIdle, State::kHead, State::kBusy), true,
      &shm::WorkerCounters::waiting, &Http2Connection::IdleMs},
-    {State::kHead, "reading head", Bits(State::kIdle, State::kBusy), false,
+    {State::kHead, "reading head", BitsOf(State::kIdle, State::kBusy), false,
      &shm::WorkerCounters::reading, &Http2Connection::HeadMs},
-    {State::kBusy, "busy", Bits(State::kIdle, State::kHead, State::kBusy), false,
+    {State::kBusy, "busy", BitsOf(State::kIdle, State::kHead, State::kBusy), false,
      &shm::WorkerCounters::writing, &Http2Connection::BusyMs},
-    {State::kLinger, "lingering", Bits(State::kIdle, State::kHead, State::kBusy), true, nullptr,
+    {State::kLinger, "lingering", BitsOf(State::kIdle, State::kHead, State::kBusy), true, nullptr,
      &Http2Connection::LingerMs},
     {State::kClosed, "closed", 0xFF, false, nullptr, nullptr},
 };
 
 void Http2Connection::Enter(State next) {
   const StateRow& row = kStates[static_cast<size_t>(next)];
-  assert(row.state == next && (row.follows & Bits(state_)) != 0);
+  assert(row.state == next && (row.follows & BitsOf(state_)) != 0);
   connection_.MoveGauge(kStates[static_cast<size_t>(state_)].gauge, row.gauge);
   state_ = next;
+  if (runtime_.logs_debug) connection_.LogState("http2", row.name);
   connection_.transport().SetIdle(row.gives_way);
   const uint64_t deadline_ms = row.deadline_ms != nullptr ? (this->*row.deadline_ms)() : 0;
   deadline_ms > 0 ? connection_.timer().Arm(deadline_ms) : connection_.timer().Disarm();

@@ -4,7 +4,9 @@
 #include <cassert>
 #include <utility>
 
-#include "worker/http/exchange/features.h"
+#include "base/bits.h"
+#include "worker/http/exchange/file_path.h"
+#include "worker/http/exchange/hooks.h"
 #include "worker/http/exchange/response_writer.h"
 #include "worker/http/exchange/steps.h"
 #include "worker/http/exchange/subrequest.h"
@@ -19,25 +21,22 @@ namespace {
 struct PhaseRow {
   Phase phase;
   std::string_view name;
-  uint8_t follows;      // bits of the phases it may come after
-  bool ends_wait;       // leaving it ends what it waited for
+  uint8_t follows;  // bits of the phases it may come after
+  bool ends_wait;   // leaving it ends what it waited for
 };
-constexpr uint8_t Bit(Phase phase) {
-  return static_cast<uint8_t>(1u << static_cast<unsigned>(phase));
-}
-constexpr uint8_t kBusy = Bit(Phase::kRouting) | Bit(Phase::kDelayed) | Bit(Phase::kProxying);
+constexpr uint8_t kBusy = BitsOf(Phase::kRouting, Phase::kDelayed, Phase::kProxying);
 constexpr uint8_t kAny = 0xFF;
 constexpr std::array kPhases = {
     PhaseRow{Phase::kIdle, "idle", kAny, false},
-    PhaseRow{Phase::kRouting, "routing", Bit(Phase::kIdle) | kBusy, false},
-    PhaseRow{Phase::kDelayed, "delayed", Bit(Phase::kRouting), true},
-    PhaseRow{Phase::kProxying, "proxying", Bit(Phase::kRouting), false},
+    PhaseRow{Phase::kRouting, "routing", BitsOf(Phase::kIdle) | kBusy, false},
+    PhaseRow{Phase::kDelayed, "delayed", BitsOf(Phase::kRouting), true},
+    PhaseRow{Phase::kProxying, "proxying", BitsOf(Phase::kRouting), false},
     PhaseRow{Phase::kReplying, "replying", kBusy, false},
-    PhaseRow{Phase::kDone, "done", static_cast<uint8_t>(kBusy | Bit(Phase::kReplying)), false},
+    PhaseRow{Phase::kDone, "done", static_cast<uint8_t>(kBusy | BitsOf(Phase::kReplying)), false},
 };
 
 constexpr bool CanFollow(Phase from, Phase to) {
-  return (kPhases[static_cast<size_t>(to)].follows & Bit(from)) != 0;
+  return (kPhases[static_cast<size_t>(to)].follows & BitsOf(from)) != 0;
 }
 
 }  // namespace
@@ -56,7 +55,7 @@ void Exchange::Enter(Phase next) {
   assert(CanFollow(phase_, next));
   if (kPhases[static_cast<size_t>(phase_)].ends_wait) timer_.Disarm();
   phase_ = next;
-  if (LogEnabled(LogLevel::kDebug)) {
+  if (runtime_.logs_debug) {
     error_log().Write(LogLevel::kDebug, stream_ != nullptr ? client().number : 0,
                       fmt::format("http exchange: {}", kPhases[static_cast<size_t>(next)].name));
   }

@@ -2,6 +2,7 @@
 // objects it points to.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -43,7 +44,10 @@ struct Runtime {
   shm::Counters& counters;  // all workers'
   shm::WorkerCounters& own_counters;
   const TlsClientContexts* upstream_tls = nullptr;  // null: nothing is proxied
-  TlsSessionMemory upstream_sessions;               // outlives the connections kept in upstreams
+  // Whether any of the logs shows states: asked at each change of one.
+  const bool logs_debug = std::any_of(logs.begin(), logs.end(),
+                                      [](const Log& log) { return log.Enabled(LogLevel::kDebug); });
+  TlsSessionMemory upstream_sessions;  // outlives the connections kept in upstreams
   HandshakeCertificates certificates{config.folder()};
   std::vector<std::unique_ptr<ServerNames>> names;          // to Http::listens
   std::vector<std::unique_ptr<UpstreamRuntime>> upstreams;  // to Http::upstreams

@@ -28,7 +28,7 @@ void ProxyExchange::Enter(ProxyState next) {
   LeaveState();
   state_ = next;
   const ProxyRow& row = RowOf(next);
-  if (exchange_.LogEnabled(LogLevel::kDebug)) LogState(exchange_, row.name);
+  if (exchange_.runtime().logs_debug) LogState(exchange_, row.name);
   if (row.reads_peer()) attempt_.transport()->WantRead(true);
   if (next == ProxyState::kConfirming) attempt_.transport()->WantRead(false);
   if (row.clock != ProxyClock::kTraffic) Watch();  // of traffic the first bytes start it
