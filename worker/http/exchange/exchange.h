@@ -15,6 +15,7 @@
 #include "conf/config.h"
 #include "worker/http/exchange/arena.h"
 #include "worker/http/exchange/client_stream.h"
+#include "worker/http/exchange/known_host.h"
 #include "worker/http/exchange/request.h"
 #include "worker/http/exchange/request_body.h"
 #include "worker/http/exchange/response.h"
@@ -202,7 +203,8 @@ class Exchange final : public conf::VariableReader {
   Request request_;
   Response response_;
   Arena arena_;
-  std::string uri_storage_, host_storage_;
+  std::string uri_storage_;
+  KnownHost host_;
   RequestBody body_;
   VariableCache variables_;
   conf::Captures captures_;

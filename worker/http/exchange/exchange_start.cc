@@ -151,12 +151,12 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   const proto::Header* host_field = head.headers.Find(proto::HeaderId::kHost);
   proto::HostAndPort host;
   if (host_field != nullptr && !host_field->value.empty() &&
-      !proto::ValidateHost(host_field->value, &host_storage_, &host)) {
+      !host_.Check(host_field->value, &host)) {
     return refuse(400, "client sent invalid host header while reading client request headers");
   }
   if (host_field != nullptr && host_field->value.empty() && !absolute)
     return refuse(400, "client sent invalid host header while reading client request headers");
-  if (absolute && !proto::ValidateHost(target.authority, &host_storage_, &host)) {
+  if (absolute && !host_.Check(target.authority, &host)) {
     return refuse(400,
                   "client sent invalid host in request line while reading client request line");
   }

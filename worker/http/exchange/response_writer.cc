@@ -157,9 +157,8 @@ ResponseHead ResponseWriter::HeadValues() {
   ResponseHead head;
   head.status = response.status;
   head.status_line = response.status_line;
-  head.server = fit("Server", response.server.empty() && response.own_server
-                                  ? ServerToken(exchange_)
-                                  : response.server);
+  head.server = response.server.empty() && response.own_server ? ServerToken(exchange_)
+                                                               : fit("Server", response.server);
   head.date = response.date.empty() && response.own_date ? exchange_.runtime().HttpDate()
                                                          : fit("Date", response.date);
   head.content_type = fit("Content-Type", response.content_type);
@@ -167,7 +166,8 @@ ResponseHead ResponseWriter::HeadValues() {
   head.last_modified = fit("Last-Modified", response.last_modified_text);
   if (response.last_modified_text.empty() && response.last_modified >= 0)
     head.last_modified = exchange_.arena().Copy(FormatHttpDate(response.last_modified));
-  head.location = Fit(exchange_, "Location", response.location);
+  if (response.location.data() != nullptr)
+    head.location = Fit(exchange_, "Location", response.location);
   head.vary_gzip = response.vary_gzip;
   head.etag = fit("ETag", response.etag);
   head.fields = &response.headers;

@@ -77,9 +77,11 @@ ProxyPlan::ProxyPlan(const conf::Location& location) {
   if (!proxy.pass.has_uri) redirect_prefix += '/';
 }
 
-const ProxyPlan& ProxyPlans::For(const conf::Location& location) {
+const ProxyPlan& ProxyPlans::Find(const conf::Location& location) {
   auto& plan = plans_[&location];
   if (!plan) plan = std::make_unique<const ProxyPlan>(location);
+  last_ = &location;
+  last_plan_ = plan.get();
   return *plan;
 }
 

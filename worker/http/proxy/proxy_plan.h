@@ -47,9 +47,15 @@ struct ProxyPlan {
 
 class ProxyPlans {
  public:
-  const ProxyPlan& For(const conf::Location& location);
+  const ProxyPlan& For(const conf::Location& location) {
+    return &location == last_ ? *last_plan_ : Find(location);
+  }
 
  private:
+  const ProxyPlan& Find(const conf::Location& location);
+
+  const conf::Location* last_ = nullptr;  // a request asks for the same one several times
+  const ProxyPlan* last_plan_ = nullptr;
   std::unordered_map<const conf::Location*, std::unique_ptr<const ProxyPlan>> plans_;
 };
 

@@ -25,7 +25,7 @@ namespace {
 
 void ProxyExchange::Enter(ProxyState next) {
   assert(CanFollow(state_, next));
-  LeaveState();
+  if (RowOf(state_).ends != ProxyEnds::kNothing) LeaveState();
   state_ = next;
   const ProxyRow& row = RowOf(next);
   if (exchange_.runtime().logs_debug) LogState(exchange_, row.name);

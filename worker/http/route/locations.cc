@@ -26,21 +26,16 @@ const conf::Location* LongestPrefix(const Prefixes& prefixes, std::string_view u
 }
 
 // A location "/x/" that asks for it redirects "/x", unless that has a location of its own.
-const conf::Location* AutoRedirect(const Prefixes& prefixes,
-                                   const std::map<std::string, conf::Location*, std::less<>>& exact,
-                                   std::string_view uri) {
+const conf::Location* AutoRedirect(const conf::LocationTree& tree, std::string_view uri) {
+  if (uri.empty() || uri.ends_with('/') || (tree.prefixes.empty() && tree.exact.empty()))
+    return nullptr;
   std::string with_slash(uri);
   with_slash += '/';
-  for (const auto* map : {&prefixes, &exact}) {
+  for (const auto* map : {&tree.prefixes, &tree.exact}) {
     const auto it = map->find(with_slash);
     if (it != map->end() && it->second->auto_redirect) return it->second;
   }
   return nullptr;
-}
-
-bool HasAutoRedirect(const conf::LocationTree& tree, std::string_view uri) {
-  return !uri.empty() && uri.back() != '/' && (!tree.prefixes.empty() || !tree.exact.empty()) &&
-         !tree.prefixes.contains(uri);
 }
 
 }  // namespace
@@ -53,11 +48,11 @@ LocationMatch FindLocation(const conf::Location& outer, std::string_view uri,
   if (!tree.exact.empty()) {
     if (const auto it = tree.exact.find(uri); it != tree.exact.end()) return {it->second};
   }
-  if (HasAutoRedirect(tree, uri)) {
-    if (const conf::Location* location = AutoRedirect(tree.prefixes, tree.exact, uri))
-      return {location, true};
+  const conf::Location* const prefix = LongestPrefix(tree.prefixes, uri);
+  if (prefix == nullptr || prefix->name.size() != uri.size()) {
+    if (const conf::Location* location = AutoRedirect(tree, uri)) return {location, true};
   }
-  if (const conf::Location* prefix = LongestPrefix(tree.prefixes, uri)) {
+  if (prefix != nullptr) {
     no_regex = prefix->kind == conf::LocationKind::kPrefixNoRegex;
     found.location = prefix;
     const LocationMatch inner = FindLocation(*prefix, uri, reader);
