@@ -1,9 +1,11 @@
 // Access control: allow and deny, auth_basic, auth_request, and how `satisfy` joins them.
+#include "worker/http/access/access.h"
+
 #include <optional>
 
 #include "worker/http/access/auth_basic.h"
 #include "worker/http/access/auth_request.h"
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
 
 namespace limpet::worker {
 namespace {

@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
-#include "worker/http/route/file_path.h"
+#include "worker/http/exchange/file_path.h"
 
 namespace limpet::worker {
 namespace {

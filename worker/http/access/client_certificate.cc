@@ -2,7 +2,8 @@
 // with 496 and 495, which clients see as 400.
 #include <fmt/core.h>
 
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/hooks.h"
 #include "worker/tls/tls_transport.h"
 
 namespace limpet::worker {

@@ -1,6 +1,8 @@
 // limit_conn: how many requests of one key may be under way at a time.
+#include "worker/http/access/limit_conn.h"
+
 #include "shm/limit_conn_table.h"
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
 
 namespace limpet::worker {
 namespace {

@@ -3,7 +3,7 @@
 #include "worker/http/access/limit_req.h"
 
 #include "shm/limit_req_table.h"
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
 
 namespace limpet::worker {
 namespace {

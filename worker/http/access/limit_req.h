@@ -1,8 +1,10 @@
-// The arithmetic of limit_req, in thousandths of a request. Pure.
+// limit_req: its step, and its arithmetic in thousandths of a request.
 #pragma once
 
 #include <cstdint>
 #include <limits>
+
+#include "worker/http/exchange/step.h"
 
 namespace limpet::worker {
 
@@ -17,5 +19,7 @@ constexpr uint64_t DelayMs(uint64_t excess, uint64_t free_requests, uint64_t rat
   const uint64_t free = Thousandths(free_requests);
   return excess <= free ? 0 : (excess - free) * 1000 / rate;
 }
+
+Step LimitReqStep(Exchange& exchange);  // may delay
 
 }  // namespace limpet::worker

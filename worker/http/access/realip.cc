@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
 
 namespace limpet::worker {
 namespace {

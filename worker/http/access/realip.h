@@ -1,4 +1,4 @@
-// Which address a chain of proxies stands for. Pure.
+// Which address a chain of proxies stands for. Pure but for the step.
 #pragma once
 
 #include <optional>
@@ -7,6 +7,7 @@
 
 #include "base/socket_address.h"
 #include "conf/access.h"
+#include "worker/http/exchange/step.h"
 
 namespace limpet::worker {
 
@@ -16,5 +17,8 @@ namespace limpet::worker {
 std::optional<SocketAddress> ForwardedAddress(const conf::RealIp& settings,
                                               const SocketAddress& peer,
                                               std::span<const std::string_view> values);
+
+// After the server is known, and again after the location is.
+Step RealIpStep(Exchange& exchange);
 
 }  // namespace limpet::worker

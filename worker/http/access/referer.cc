@@ -1,7 +1,9 @@
 // $invalid_referer: whether Referer names none of valid_referers.
+#include "worker/http/access/referer.h"
+
 #include "base/text.h"
 #include "conf/named_groups.h"
-#include "worker/http/variables/variable_getters.h"
+#include "worker/http/exchange/exchange.h"
 
 namespace limpet::worker {
 namespace {

@@ -7,9 +7,9 @@
 #include "worker/http/client/connection_set.h"
 #include "worker/http/client/http1_connection.h"
 #include "worker/http/client/http2_connection.h"
+#include "worker/http/exchange/file_path.h"
 #include "worker/http/exchange/null_stream.h"
 #include "worker/http/log/connection_log.h"
-#include "worker/http/route/file_path.h"
 #include "worker/http/route/server_names.h"
 #include "worker/net/plain_transport.h"
 
@@ -88,25 +88,21 @@ void ClientConnection::CloseWhenIdle() {
   if (session_ != nullptr) session_->CloseWhenIdle();
 }
 
-void ClientConnection::CloseNow() {
-  session_ != nullptr ? session_->CloseNow() : EndHandshake();
-}
+void ClientConnection::CloseNow() { session_ != nullptr ? session_->CloseNow() : EndHandshake(); }
 
-void ClientConnection::OnTimer() {
-  session_ != nullptr ? session_->OnTimer() : EndHandshake();
-}
+void ClientConnection::OnTimer() { session_ != nullptr ? session_->OnTimer() : EndHandshake(); }
 
 void ClientConnection::Close(bool reset) {
   if (transport_->closed()) return;
   timer_.Disarm();
   if (reset) transport_->SetReset();
+  transport_->Close();
+  --runtime_.own_counters.active;
+}
+
 void ClientConnection::LogState(std::string_view protocol, std::string_view state) const {
   ConnectionLog(runtime_, info_).Write(LogLevel::kDebug, info_.number,
                                        fmt::format("{} connection: {}", protocol, state));
-}
-
-  transport_->Close();
-  --runtime_.own_counters.active;
 }
 
 // Only this worker writes these counters: no read-modify-write is needed.

@@ -10,10 +10,8 @@
 #include "worker/http/exchange/response_writer.h"
 #include "worker/http/exchange/steps.h"
 #include "worker/http/exchange/subrequest.h"
+#include "worker/http/exchange/variables.h"
 #include "worker/http/proxy/proxy_exchange.h"
-#include "worker/http/route/error_page.h"
-#include "worker/http/route/file_path.h"
-#include "worker/http/variables/variables.h"
 
 namespace limpet::worker {
 namespace {

@@ -20,8 +20,9 @@
 #include "worker/http/exchange/request_body.h"
 #include "worker/http/exchange/response.h"
 #include "worker/http/exchange/runtime.h"
+#include "worker/http/exchange/step.h"
+#include "worker/http/exchange/upstream_trace.h"
 #include "worker/http/exchange/variable_cache.h"
-#include "worker/http/proxy/upstream_trace.h"
 #include "worker/net/loop.h"
 
 namespace limpet::worker {
@@ -39,15 +40,6 @@ enum class Phase : uint8_t {
   kProxying,  // the proxy has it
   kReplying,  // a response of our own goes out, or the rest of one that filters hold back
   kDone,      // all of the response has been handed over
-};
-
-// What a step of routing says.
-enum class Step : uint8_t {
-  kNext,     // go on with the next step
-  kLocate,   // the URI changed: find its location again
-  kContent,  // skip what is left but the content
-  kSuspend,  // Resume() will be called
-  kDone,     // the response is on its way, or an internal redirect has started over
 };
 
 class Exchange final : public conf::VariableReader {

@@ -4,7 +4,7 @@
 #include "proto/http1/request_rules.h"
 #include "proto/target.h"
 #include "worker/http/exchange/exchange.h"
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/hooks.h"
 #include "worker/http/exchange/steps.h"
 #include "worker/http/route/server_names.h"
 #include "worker/tls/tls_transport.h"

@@ -1,10 +1,12 @@
 // mirror: other locations get a copy of the request; what they answer goes nowhere. The response
 // does not wait for them, but the connection's next request does: their bytes are this one's.
+#include "worker/http/exchange/mirror.h"
+
 #include <memory>
 #include <string_view>
 #include <vector>
 
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/subrequest.h"
 
 namespace limpet::worker {

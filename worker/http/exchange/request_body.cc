@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "worker/http/exchange/exchange.h"
-#include "worker/http/proxy/spool_file.h"
+#include "worker/http/exchange/spool_file.h"
 #include "worker/net/output_queue.h"
 
 namespace limpet::worker {
@@ -88,8 +88,8 @@ void RequestBody::Keep(Slice data) {
 }
 
 void RequestBody::OnEnd() {
-  const bool to_file = exchange_.location().client.body_in_file_only !=
-                       conf::ClientSettings::InFileOnly::kOff;
+  const bool to_file =
+      exchange_.location().client.body_in_file_only != conf::ClientSettings::InFileOnly::kOff;
   if (mode_ == Mode::kBuffered && to_file && file_ == nullptr && !Spool()) return;  // an empty one
   complete_ = true;
   if (sink_ != nullptr) sink_->OnBodyReady();

@@ -6,10 +6,7 @@
 #include "proto/escape.h"
 #include "proto/status.h"
 #include "worker/http/exchange/exchange.h"
-#include "worker/http/exchange/features.h"
-#include "worker/http/filter/add_headers.h"
-#include "worker/http/filter/ranges.h"
-#include "worker/http/route/error_page.h"
+#include "worker/http/exchange/hooks.h"
 
 namespace limpet::worker {
 namespace {
@@ -60,14 +57,14 @@ std::string_view LocationToSend(Exchange& exchange) {
 
 }  // namespace
 
-ResponseWriter::ResponseWriter(Exchange& exchange) : exchange_(exchange) {}
+ResponseWriter::ResponseWriter(Exchange& exchange) : exchange_(exchange) { chain_.first = this; }
 ResponseWriter::~ResponseWriter() = default;
 
 void ResponseWriter::Reset() {
-  unpacker_.reset();
-  text_filter_.reset();
-  filter_.reset();
-  first_ = this;
+  chain_.unpacker.reset();
+  chain_.text_filter.reset();
+  chain_.filter.reset();
+  chain_.first = this;
   head_sent_ = ended_ = refused_ = false;
 }
 
@@ -87,17 +84,7 @@ bool ResponseWriter::SendHead() {
   response.hides_body =
       !response.is_upgrade && (exchange_.request().method == proto::Method::kHead ||
                                proto::StatusHasNoBody(response.status));
-  const bool unpacks = Unpacks(exchange_);
-  AddCharset(exchange_);  // what is unpacked here is text again
-  const bool changes_text = ChangesText(exchange_);
-  filter_ = MakeGzipFilter(exchange_, this);
-  if (response.hides_body) filter_.reset();  // HEAD is told what GET would be
-  if (!ApplyRanges(exchange_, this, &filter_)) return false;
-  if (filter_ != nullptr) first_ = filter_.get();
-  if (changes_text && !response.hides_body) text_filter_ = MakeSubFilter(exchange_, first_);
-  if (text_filter_ != nullptr) first_ = text_filter_.get();
-  if (unpacks && !response.hides_body) unpacker_ = MakeGunzipFilter(exchange_, first_);
-  if (unpacker_ != nullptr) first_ = unpacker_.get();
+  if (!MakeBodyFilters(exchange_, this, &chain_)) return false;
   if (IsReplacedAfterFailedMatch()) return false;
   DecideFraming();
   exchange_.stream().SetNoDelay(exchange_.location().client.tcp_nodelay);

@@ -1,6 +1,6 @@
-// Hands a Response to the client stream: its head as values, checked here once, and its body. The
-// one place where response filters are called: each is one line in SendHead (head filters) or one
-// link of the body chain, and lives in a file of its own.
+// Hands a Response to the client stream: its head as values, checked here once, and its body.
+// Filters are called here and nowhere else: lines of SendHead (hooks.h) and the links of the body
+// chain, each in a file of its own.
 #pragma once
 
 #include <memory>
@@ -29,6 +29,14 @@ class BodyFilter {
   virtual void Pump() {}  // goes on with what is held back, as far as there is room
 };
 
+// The links in front of the writer; the writer itself is the last one.
+struct BodyChain {
+  std::unique_ptr<BodyFilter> filter;       // compresses, or cuts ranges out
+  std::unique_ptr<BodyFilter> text_filter;  // before it: replaces texts
+  std::unique_ptr<BodyFilter> unpacker;     // before all others: gunzip
+  BodyFilter* first = nullptr;
+};
+
 class ResponseWriter final : public BodyFilter {
  public:
   explicit ResponseWriter(Exchange& exchange);
@@ -42,23 +50,25 @@ class ResponseWriter final : public BodyFilter {
   bool head_sent() const { return head_sent_; }
 
   // The body, after SendHead; does nothing where the response has none (HEAD, 304).
-  void WriteBody(BlockRef block, std::string_view bytes) { first_->Write(std::move(block), bytes); }
+  void WriteBody(BlockRef block, std::string_view bytes) {
+    chain_.first->Write(std::move(block), bytes);
+  }
   void WriteBodyFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
-    first_->WriteFile(std::move(file), offset, size);
+    chain_.first->WriteFile(std::move(file), offset, size);
   }
   // Body bytes that wait in a pipe. Only where nothing wants to see them: CanSplice().
   void WriteBodyPipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size);
   bool CanSplice() const;
-  void FlushBody() { first_->Flush(); }
-  void EndBody() { first_->End(); }
+  void FlushBody() { chain_.first->Flush(); }
+  void EndBody() { chain_.first->End(); }
   // The client has taken some: filters go on with what they hold back. BodyHoldsBack(): they hold
   // something back, and more of a body would only wait with it.
-  void PumpBody() { first_->Pump(); }
-  bool BodyHoldsBack() const { return first_->HoldsBack(); }
+  void PumpBody() { chain_.first->Pump(); }
+  bool BodyHoldsBack() const { return chain_.first->HoldsBack(); }
 
-  bool ended() const { return ended_; }                // all of the response has been handed over
-  bool is_filtered() const { return first_ != this; }  // bytes must pass through memory
-  BodyFilter* filter() { return filter_.get(); }
+  bool ended() const { return ended_; }  // all of the response has been handed over
+  bool is_filtered() const { return chain_.first != this; }  // bytes must pass through memory
+  BodyFilter* filter() { return chain_.filter.get(); }
 
   // BodyFilter: the chain's end.
   void Write(BlockRef block, std::string_view bytes) override;
@@ -74,10 +84,7 @@ class ResponseWriter final : public BodyFilter {
   ResponseHead HeadValues();
 
   Exchange& exchange_;
-  std::unique_ptr<BodyFilter> filter_;       // compresses, or cuts ranges out
-  std::unique_ptr<BodyFilter> text_filter_;  // before it: replaces texts
-  std::unique_ptr<BodyFilter> unpacker_;     // before all others: gunzip
-  BodyFilter* first_ = this;
+  BodyChain chain_;
   bool head_sent_ = false;
   bool ended_ = false;
   bool refused_ = false;  // this is the 500 for a head that could not be as it was meant

@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/step.h"
 
 namespace limpet::worker {
 

@@ -1,5 +1,4 @@
-#include "worker/http/filter/add_headers.h"
-
+// add_header, add_trailer and expires.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -7,11 +6,31 @@
 
 #include "base/text.h"
 #include "proto/escape.h"
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/hooks.h"
 #include "worker/http/filter/expires.h"
 
 namespace limpet::worker {
 namespace {
+
+// Whether add_header without `always` applies.
+constexpr bool IsSafeStatus(int status) {
+  switch (status) {
+    case 200:
+    case 201:
+    case 204:
+    case 206:
+    case 301:
+    case 302:
+    case 303:
+    case 304:
+    case 307:
+    case 308:
+      return true;
+    default:
+      return false;
+  }
+}
 
 using proto::HeaderId;
 

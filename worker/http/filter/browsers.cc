@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "worker/http/variables/variable_getters.h"
+#include "worker/http/exchange/exchange.h"
 
 namespace limpet::worker {
 namespace {

@@ -1,7 +1,9 @@
 // charset: text says in which encoding it is, unless its type has parameters of its own.
-#include "worker/http/exchange/features.h"
-#include "worker/http/filter/add_headers.h"
-#include "worker/http/local/mime.h"
+#include "worker/http/filter/charset.h"
+
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/hooks.h"
+#include "worker/http/exchange/mime.h"
 
 namespace limpet::worker {
 

@@ -4,7 +4,8 @@
 
 #include "base/clock.h"
 #include "proto/negotiation.h"
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/hooks.h"
 
 namespace limpet::worker {
 namespace {

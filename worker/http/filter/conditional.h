@@ -1,5 +1,6 @@
 // Conditional requests (RFC 9110 13), with nginx's order and its three ways to take
-// If-Modified-Since. Pure: the hook ApplyConditions is in features.h.
+// If-Modified-Since. Pure: the hook is ApplyConditions
+// (hooks.h).
 #pragma once
 
 #include <cstdint>

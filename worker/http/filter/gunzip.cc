@@ -1,7 +1,9 @@
 // gunzip: what an upstream has compressed goes unpacked to a client that does not take it so.
+#include "worker/http/filter/gunzip.h"
+
 #include <fmt/core.h>
 
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
 #include "worker/http/filter/gzip.h"
 #include "worker/http/filter/zlib_filter.h"
 

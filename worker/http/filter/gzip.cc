@@ -8,9 +8,9 @@
 #include "base/text.h"
 #include "conf/named_groups.h"
 #include "proto/negotiation.h"
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/mime.h"
 #include "worker/http/filter/browsers.h"
-#include "worker/http/local/mime.h"
 
 namespace limpet::worker {
 namespace {

@@ -42,4 +42,7 @@ class GzipFilter final : public ZlibFilter {
   bool complete_ = false;
 };
 
+// Makes the filter if this response is to be compressed; null otherwise. Sets response fields.
+std::unique_ptr<BodyFilter> MakeGzipFilter(Exchange& exchange, BodyFilter* next);
+
 }  // namespace limpet::worker

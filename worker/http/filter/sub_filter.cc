@@ -4,9 +4,9 @@
 #include <cstring>
 
 #include "base/text.h"
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/mime.h"
 #include "worker/http/filter/gzip.h"
-#include "worker/http/local/mime.h"
 
 namespace limpet::worker {
 

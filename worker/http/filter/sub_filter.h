@@ -43,4 +43,9 @@ class SubFilter final : public ByteFilter {
   size_t filled_ = 0, passed_ = 0;
 };
 
+// Whether the body is one whose texts are replaced (sets response fields), and what does it; null
+// if there is nothing to look for.
+bool ChangesText(Exchange& exchange);
+std::unique_ptr<BodyFilter> MakeSubFilter(Exchange& exchange, BodyFilter* next);
+
 }  // namespace limpet::worker

@@ -16,9 +16,9 @@
 #include "base/text.h"
 #include "proto/cookie.h"
 #include "proto/escape.h"
+#include "worker/http/exchange/file_path.h"
 #include "worker/http/local/open_file.h"
 #include "worker/http/local/static_files.h"
-#include "worker/http/route/file_path.h"
 
 namespace limpet::worker {
 namespace {

@@ -1,7 +1,8 @@
 // empty_gif: one transparent pixel.
 #include <string_view>
 
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/local/content.h"
 
 namespace limpet::worker {
 namespace {

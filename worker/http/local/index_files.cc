@@ -3,9 +3,9 @@
 
 #include <cerrno>
 
+#include "worker/http/exchange/file_path.h"
 #include "worker/http/local/open_file.h"
 #include "worker/http/local/static_files.h"
-#include "worker/http/route/file_path.h"
 
 namespace limpet::worker {
 namespace {

@@ -5,12 +5,13 @@
 #include <cerrno>
 
 #include "proto/escape.h"
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/file_path.h"
+#include "worker/http/exchange/mime.h"
 #include "worker/http/exchange/response_writer.h"
 #include "worker/http/filter/gzip.h"
-#include "worker/http/local/mime.h"
+#include "worker/http/local/content.h"
 #include "worker/http/local/open_file.h"
-#include "worker/http/route/file_path.h"
 
 namespace limpet::worker {
 namespace {

@@ -4,7 +4,8 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/local/content.h"
 #include "worker/http/proxy/explain.h"
 #include "worker/http/proxy/upstream_runtime.h"
 #include "worker/http/route/server_names.h"

@@ -1,5 +1,7 @@
 // The page of `stub_status`: what all workers count.
-#include "worker/http/exchange/features.h"
+
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/local/content.h"
 
 namespace limpet::worker {
 

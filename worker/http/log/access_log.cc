@@ -3,8 +3,8 @@
 #include <sys/stat.h>
 
 #include "proto/escape.h"
-#include "worker/http/exchange/features.h"
-#include "worker/http/route/file_path.h"
+#include "worker/http/exchange/file_path.h"
+#include "worker/http/exchange/hooks.h"
 
 namespace limpet::worker {
 namespace {

@@ -1,6 +1,8 @@
 // early_hints: 103 of an upstream (RFC 8297) on its way to the client.
-#include "worker/http/exchange/features.h"
-#include "worker/http/filter/add_headers.h"
+#include "worker/http/proxy/early_hints.h"
+
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/hooks.h"
 #include "worker/http/proxy/proxy_plan.h"
 
 namespace limpet::worker {

@@ -1,10 +1,10 @@
 // The upstream of a proxied exchange: the one of the configuration, or what a URL with variables
 // names, by way of a resolver if need be.
 #include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/file_path.h"
 #include "worker/http/proxy/proxy_exchange.h"
 #include "worker/http/proxy/upstream_lookup.h"
 #include "worker/http/proxy/upstream_runtime.h"
-#include "worker/http/route/file_path.h"
 
 namespace limpet::worker {
 

@@ -6,8 +6,9 @@
 #include <array>
 
 #include "proto/escape.h"
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/head_composer.h"
+#include "worker/http/proxy/proxy_rewrite.h"
 
 namespace limpet::worker {
 namespace {

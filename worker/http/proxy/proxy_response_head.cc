@@ -7,11 +7,12 @@
 #include "proto/escape.h"
 #include "proto/target.h"
 #include "worker/http/exchange/exchange.h"
-#include "worker/http/exchange/features.h"
 #include "worker/http/exchange/response_writer.h"
 #include "worker/http/filter/limit_rate.h"
+#include "worker/http/proxy/early_hints.h"
 #include "worker/http/proxy/proxy_exchange.h"
 #include "worker/http/proxy/proxy_headers.h"
+#include "worker/http/proxy/proxy_rewrite.h"
 #include "worker/http/proxy/upstream_runtime.h"
 #include "worker/http/route/error_page.h"
 

@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "conf/named_groups.h"
 #include "proto/escape.h"
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
 
 namespace limpet::worker {
 namespace {

@@ -3,8 +3,8 @@
 #include <fmt/core.h>
 
 #include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/file_path.h"
 #include "worker/http/exchange/runtime.h"
-#include "worker/http/route/file_path.h"
 #include "worker/upstream/peer.h"
 
 namespace limpet::worker {

@@ -4,7 +4,9 @@
 #include <vector>
 
 #include "proto/status.h"
-#include "worker/http/local/version.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/hooks.h"
+#include "worker/http/exchange/version.h"
 
 namespace limpet::worker {
 namespace {

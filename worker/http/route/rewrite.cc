@@ -8,8 +8,8 @@
 #include "proto/escape.h"
 #include "proto/status.h"
 #include "proto/target.h"
-#include "worker/http/local/mime.h"
-#include "worker/http/route/file_path.h"
+#include "worker/http/exchange/file_path.h"
+#include "worker/http/exchange/mime.h"
 
 namespace limpet::worker {
 namespace {

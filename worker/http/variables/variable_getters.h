@@ -80,9 +80,6 @@ conf::Value GetTcpinfoRtt(Exchange& exchange);
 conf::Value GetTcpinfoRttvar(Exchange& exchange);
 conf::Value GetTcpinfoSndCwnd(Exchange& exchange);
 
-// referer.cc
-conf::Value GetInvalidReferer(Exchange& exchange);
-
 // variables_tls.cc
 conf::Value GetSslAlpnProtocol(Exchange& exchange);
 conf::Value GetSslCipher(Exchange& exchange);
@@ -118,11 +115,6 @@ conf::Value GetTimeLocal(Exchange& exchange);
 conf::Value GetBodyBytesSent(Exchange& exchange);
 conf::Value GetBytesSent(Exchange& exchange);
 conf::Value GetGzipRatio(Exchange& exchange);
-
-// browsers.cc
-conf::Value GetMsie(Exchange& exchange);
-conf::Value GetModernBrowser(Exchange& exchange);
-conf::Value GetAncientBrowser(Exchange& exchange);
 conf::Value GetLimitRate(Exchange& exchange);
 conf::Value GetRequestCompletion(Exchange& exchange);
 conf::Value GetSentHeader(Exchange& exchange, std::string_view suffix);

@@ -1,9 +1,11 @@
-#include "worker/http/variables/variables.h"
+#include "worker/http/exchange/variables.h"
 
 #include <array>
 
 #include "base/text.h"
 #include "proto/cookie.h"
+#include "worker/http/access/referer.h"
+#include "worker/http/filter/browsers.h"
 #include "worker/http/variables/field_join.h"
 #include "worker/http/variables/variable_getters.h"
 

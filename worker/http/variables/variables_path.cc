@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <memory>
 
-#include "worker/http/route/file_path.h"
+#include "worker/http/exchange/file_path.h"
 #include "worker/http/variables/variable_getters.h"
 
 namespace limpet::worker {

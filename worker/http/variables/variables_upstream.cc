@@ -2,7 +2,7 @@
 // session stuck.
 #include "proto/cookie.h"
 #include "worker/http/proxy/proxy_exchange.h"
-#include "worker/http/proxy/trace_text.h"
+#include "worker/http/variables/trace_text.h"
 #include "worker/http/variables/variable_getters.h"
 
 namespace limpet::worker {

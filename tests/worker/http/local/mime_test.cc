@@ -1,4 +1,4 @@
-#include "worker/http/local/mime.h"
+#include "worker/http/exchange/mime.h"
 
 #include <gtest/gtest.h>
 

@@ -4,8 +4,8 @@
 #include <list>
 
 #include "worker/http/access/limit_req.h"
-#include "worker/http/proxy/trace_text.h"
 #include "worker/http/variables/field_join.h"
+#include "worker/http/variables/trace_text.h"
 
 namespace limpet::worker {
 namespace {

@@ -1,10 +1,12 @@
+#include "worker/http/local/try_files.h"
+
 #include <fmt/core.h>
 
 #include <algorithm>
 
-#include "worker/http/exchange/features.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/file_path.h"
 #include "worker/http/local/open_file.h"
-#include "worker/http/route/file_path.h"
 
 namespace limpet::worker {
 namespace {

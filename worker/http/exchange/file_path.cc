@@ -1,4 +1,4 @@
-#include "worker/http/route/file_path.h"
+#include "worker/http/exchange/file_path.h"
 
 #include <fmt/core.h>
 

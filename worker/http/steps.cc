@@ -3,7 +3,14 @@
 #include <array>
 
 #include "proto/escape.h"
-#include "worker/http/exchange/features.h"
+#include "worker/http/access/access.h"
+#include "worker/http/access/limit_conn.h"
+#include "worker/http/access/limit_req.h"
+#include "worker/http/access/realip.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/mirror.h"
+#include "worker/http/local/content.h"
+#include "worker/http/local/try_files.h"
 #include "worker/http/route/locations.h"
 #include "worker/http/route/rewrite.h"
 

@@ -1,4 +1,4 @@
-#include "worker/http/proxy/spool_file.h"
+#include "worker/http/exchange/spool_file.h"
 
 #include <fcntl.h>
 #include <fmt/core.h>

@@ -8,7 +8,7 @@
 #include <iterator>
 #include <span>
 
-#include "worker/http/proxy/upstream_trace.h"
+#include "worker/http/exchange/upstream_trace.h"
 
 namespace limpet::worker {
 

@@ -1,0 +1,10 @@
+// charset: of Content-Type.
+#pragma once
+
+namespace limpet::worker {
+
+class Exchange;
+
+void AddCharset(Exchange& exchange);
+
+}  // namespace limpet::worker
