@@ -44,8 +44,8 @@ Result<std::string> OwnLink(const std::string& path) {
   return text.starts_with('/') ? std::string(text) : FolderOf(path) + std::string(text);
 }
 
-UniqueFd OpenAtOnce(const std::string& path, int flags, mode_t mode) {
-  UniqueFd fd(::open(path.c_str(), flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, mode));
+UniqueFd OpenAtOnce(int folder, const std::string& path, int flags, mode_t mode) {
+  UniqueFd fd(::openat(folder, path.c_str(), flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, mode));
   if (!fd) return fd;
   const int status = ::fcntl(fd.get(), F_GETFL);
   if (status >= 0 && (flags & O_NONBLOCK) == 0) ::fcntl(fd.get(), F_SETFL, status & ~O_NONBLOCK);
@@ -62,6 +62,21 @@ Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
   return {};
 }
 
+// Where a file is: its folder, which nobody can exchange from now on, and its name there. Whoever
+// owns the folder above may put a link in the place of this one.
+struct Spot {
+  UniqueFd folder;
+  std::string name;
+};
+
+Result<Spot> FindSpot(const std::string& path) {
+  std::string folder = FolderOf(path);
+  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();  // a link would be followed
+  auto fd = OpenThroughOwnLinks(folder, O_PATH | O_DIRECTORY);
+  if (!fd) return fd.error();
+  return Spot{std::move(*fd), path.substr(path.rfind('/') + 1)};
+}
+
 Status WriteAndSync(int fd, std::span<const std::string_view> pieces, const std::string& path) {
   for (const std::string_view piece : pieces) {
     if (auto status = WriteAll(fd, piece, path); !status) return status;
@@ -70,20 +85,21 @@ Status WriteAndSync(int fd, std::span<const std::string_view> pieces, const std:
 }
 
 // A new file beside `path`; one that an earlier run has left there goes.
-Result<UniqueFd> CreateBeside(const std::string& path, std::string* name) {
-  *name = path + ".new";
-  ::unlink(name->c_str());
+Result<UniqueFd> CreateBeside(const Spot& spot, const std::string& path, std::string* name) {
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  *name = spot.name + ".new";
+  ::unlinkat(spot.folder.get(), name->c_str(), 0);
   for (int i = 0;; ++i) {
-    UniqueFd fd(::open(name->c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    UniqueFd fd(::openat(spot.folder.get(), name->c_str(), kFlags, 0600));
     if (fd) return fd;
-    if (errno != EEXIST || i == kMostNames) return Failed("open()", *name, errno);
-    *name = NameBeside(path);
+    if (errno != EEXIST || i == kMostNames) return Failed("open()", FolderOf(path) + *name, errno);
+    *name = NameBeside(spot.name);
   }
 }
 
 // So that the new name is on the disk, too. Best effort: the data is there already.
-void SyncFolderOf(const std::string& path) {
-  const UniqueFd fd(::open(FolderOf(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+void SyncFolder(const Spot& spot) {
+  const UniqueFd fd(::openat(spot.folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd) (void)::fsync(fd.get());
 }
 
@@ -94,7 +110,7 @@ Result<UniqueFd> OpenThroughOwnLinks(const std::string& given, int flags, mode_t
   for (int i = 0; i < kMostLinks; ++i) {
     // The kernel's own links lead to what a process has open, whatever their text says.
     const int follow = path.starts_with("/proc/") ? 0 : O_NOFOLLOW;
-    UniqueFd fd = OpenAtOnce(path, flags | follow, mode);
+    UniqueFd fd = OpenAtOnce(AT_FDCWD, path, flags | follow, mode);
     if (fd) return fd;
     const bool link = errno == ELOOP || (errno == ENOTDIR && (flags & O_DIRECTORY) != 0);
     if (!link || follow == 0) return Failed("open()", path, errno);
@@ -106,7 +122,9 @@ Result<UniqueFd> OpenThroughOwnLinks(const std::string& given, int flags, mode_t
 }
 
 Result<UniqueFd> OpenOwnFile(const std::string& path) {
-  UniqueFd fd = OpenAtOnce(path, O_RDONLY | O_NOFOLLOW, 0);
+  const auto spot = FindSpot(path);
+  if (!spot) return spot.error();
+  UniqueFd fd = OpenAtOnce(spot->folder.get(), spot->name, O_RDONLY | O_NOFOLLOW, 0);
   struct stat found {};
   if (!fd || ::fstat(fd.get(), &found) != 0) return Failed("open()", path, errno);
   const auto refuse = [&path](std::string_view why) {
@@ -137,18 +155,22 @@ Status ReplaceFile(const std::string& path, std::string_view bytes) {
 }
 
 Status ReplaceFile(const std::string& path, std::span<const std::string_view> pieces) {
+  const auto spot = FindSpot(path);
+  if (!spot) return spot.error();
+  const int folder = spot->folder.get();
   std::string name;
-  auto fd = CreateBeside(path, &name);
+  auto fd = CreateBeside(*spot, path, &name);
   if (!fd) return fd.error();
-  Status done = WriteAndSync(fd->get(), pieces, name);
-  if (done && std::rename(name.c_str(), path.c_str()) != 0) {
-    done = ErrnoError(fmt::format("rename() \"{}\" to \"{}\" failed", name, path), errno);
+  const std::string full = FolderOf(path) + name;
+  Status done = WriteAndSync(fd->get(), pieces, full);
+  if (done && ::renameat(folder, name.c_str(), folder, spot->name.c_str()) != 0) {
+    done = ErrnoError(fmt::format("rename() \"{}\" to \"{}\" failed", full, path), errno);
   }
   if (!done) {
-    ::unlink(name.c_str());
+    ::unlinkat(folder, name.c_str(), 0);
     return done;
   }
-  SyncFolderOf(path);
+  SyncFolder(*spot);
   return {};
 }
 

@@ -18,7 +18,8 @@ namespace limpet {
 // operator may put a file elsewhere and nobody else can.
 Result<UniqueFd> OpenThroughOwnLinks(const std::string& path, int flags, mode_t mode = 0);
 
-// For reading: a regular file of this user's that nobody else can write; a link is none.
+// For reading: a regular file of this user's that nobody else can write; a link is none. The folder
+// of this one and of the next may be a link as above.
 Result<UniqueFd> OpenOwnFile(const std::string& path);
 
 // Makes the file's content exactly that, mode 0600: as a whole or not at all, over a power cut,

@@ -135,3 +135,36 @@ def test_a_reload_adds_a_zone_whose_sessions_are_no_file_of_ours(put):
         assert limpet.zone("more")["active"] == 0
         with open(limpet.path("victim")) as text:
             assert text.read() == "theirs"
+
+
+@root_only
+@pytest.mark.parametrize("when", ["start", "end"])
+def test_a_folder_that_is_a_link_of_somebody_else(when):
+    """Whoever owns the folder above, as the workers' user may, must not send root's files elsewhere."""
+    with SessionLimpet() as limpet:
+        limpet.learn(IDS)
+        state, elsewhere = limpet.path("state"), limpet.path("elsewhere")
+        if when == "start":
+            limpet.end()
+        os.mkdir(elsewhere)
+        os.makedirs(state, exist_ok=True)
+        os.rename(state, state + ".old")
+        os.symlink(elsewhere, state)
+        os.chown(state, NOBODY, NOBODY, follow_symlinks=False)
+        if when == "start":
+            limpet.start()
+        limpet.end()
+        assert os.listdir(elsewhere) == []
+        limpet.wait_log(r"\[warn\].*it is a link of another user")
+
+
+def test_a_folder_that_is_a_link_of_ours():
+    with SessionLimpet(start=False) as limpet:
+        os.mkdir(limpet.path("elsewhere"))
+        os.symlink("elsewhere", limpet.path("state"))
+        limpet.start()
+        sessions = limpet.learn(IDS)
+        limpet.end()
+        assert os.listdir(limpet.path("elsewhere")) == ["clients.sessions"]
+        limpet.start()
+        assert limpet.visit(IDS) == sessions
