@@ -39,7 +39,6 @@ class Stapler::Subject {
   const OcspSubject& subject() const { return staple_.subject(index_); }
 
   void OnTimer() {
-    if (Now().seconds >= valid_until_s_) staple_.Set(index_, {});
     if (lookup_.waiting() || fetch_.running()) {
       Stop();
       return Fail("OCSP responder timed out");
@@ -67,11 +66,10 @@ class Stapler::Subject {
     if (!fetch_.failed().empty()) return Fail(fetch_.failed());
     const OcspSubject::Answer answer = subject().Judge(fetch_.body());
     if (!answer.bad.empty()) return Fail(answer.bad);
-    staple_.Set(index_, std::string(fetch_.body()));
-    valid_until_s_ = answer.valid_until_s;
-    const int64_t left = valid_until_s_ == std::numeric_limits<int64_t>::max()
+    staple_.Set(index_, std::string(fetch_.body().substr(0, answer.size)), answer.valid_until_s);
+    const int64_t left = answer.valid_until_s == std::numeric_limits<int64_t>::max()
                              ? kLatestS
-                             : valid_until_s_ - Now().seconds - kBeforeEndS;
+                             : answer.valid_until_s - Now().seconds - kBeforeEndS;
     Sleep(std::clamp(left, kSoonestS, kLatestS));
   }
 
@@ -92,7 +90,6 @@ class Stapler::Subject {
   Timer timer_;
   Lookup lookup_;
   OcspFetch fetch_;
-  int64_t valid_until_s_ = 0;
 };
 
 Stapler::Stapler(Runtime& runtime, const TlsStore& store) {

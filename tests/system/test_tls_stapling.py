@@ -1,6 +1,7 @@
 """The status of the server's certificate, sent along with the handshake: from a file, or from a responder that is asked."""
 import base64
 import os
+import re
 import subprocess
 import urllib.parse
 
@@ -145,6 +146,20 @@ def test_a_responder_that_never_answers_keeps_nobody_waiting(certs, origins, gat
         assert NONE in shown(limpet)
         limpet.reload()
         assert limpet.end() == 0, "nor the end"
+
+
+def test_what_follows_an_answer_is_not_sent(certs, tmp_path, origins):
+    """Nobody has signed it, and clients that are strict would refuse all of it."""
+    def respond(request):
+        return Reply(answer(certs, tmp_path, base64.b64decode(urllib.parse.unquote(request.target[1:]))) + b"\0more")
+
+    responder, = origins("responder", respond=respond)
+    with Limpet(CONFIG, certs=certs, more=f"ssl_stapling_responder http://127.0.0.1:{responder.port};") as limpet:
+        wait_until(lambda: GOOD in shown(limpet), "the answer")
+        message = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{limpet.port}", "-status", "-tls1_2", "-msg"],
+                                 input="", capture_output=True, text=True, timeout=30).stdout
+        status = re.search(r"CertificateStatus\n((?: +[0-9a-f ]+\n)+)", message)[1]
+        assert bytes.fromhex("".join(status.split())).endswith((tmp_path / "response").read_bytes()[-20:])
 
 
 def test_what_cannot_be_asked_is_a_warning(certs):

@@ -118,14 +118,16 @@ std::string OcspSubject::Request() const {
 OcspSubject::Answer OcspSubject::Judge(std::string_view response) const {
   Answer answer;
   TakeErrors();
-  answer.bad = Examine(response, &answer.valid_until_s);
+  answer.bad = Examine(response, &answer);
   return answer;
 }
 
-std::string OcspSubject::Examine(std::string_view response, int64_t* valid_until_s) const {
+std::string OcspSubject::Examine(std::string_view response, Answer* answer) const {
   const auto* at = reinterpret_cast<const unsigned char*>(response.data());
+  const auto* const begin = at;
   const ResponsePtr parsed(d2i_OCSP_RESPONSE(nullptr, &at, static_cast<long>(response.size())));
   if (!parsed) return Failed("d2i_OCSP_RESPONSE()");
+  answer->size = static_cast<size_t>(at - begin);
   if (const int status = OCSP_response_status(parsed.get());
       status != OCSP_RESPONSE_STATUS_SUCCESSFUL) {
     return fmt::format("OCSP response not successful ({}: {})", status,
@@ -153,7 +155,7 @@ std::string OcspSubject::Examine(std::string_view response, int64_t* valid_until
     return fmt::format("certificate status \"{}\" in the OCSP response",
                        OCSP_cert_status_str(status));
   }
-  *valid_until_s = WallTime(next);
+  answer->valid_until_s = WallTime(next);
   return {};
 }
 

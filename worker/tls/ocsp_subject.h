@@ -37,6 +37,7 @@ class OcspSubject {
   struct Answer {
     std::string bad;            // what is wrong with it; "": it may be sent to clients
     int64_t valid_until_s = 0;  // wall time; INT64_MAX: it does not say
+    size_t size = 0;            // in bytes; nobody has signed what follows
   };
   Answer Judge(std::string_view response) const;
 
@@ -44,7 +45,7 @@ class OcspSubject {
   OcspSubject() = default;
   Status FindIssuer();
   Status FindResponder();
-  std::string Examine(std::string_view response, int64_t* valid_until_s) const;
+  std::string Examine(std::string_view response, Answer* answer) const;
 
   TlsObjectPtr chain_;
   SSL_CTX* context_ = nullptr;

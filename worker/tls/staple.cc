@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <openssl/ocsp.h>
 
+#include "base/clock.h"
 #include "worker/tls/openssl.h"
 #include "worker/tls/pem_files.h"
 
@@ -21,7 +22,7 @@ Status Staple::Load(const std::string& file, PemFiles& files) {
 }
 
 void Staple::Ask(std::unique_ptr<const OcspSubject> subject) {
-  asked_.push_back({std::move(subject), {}});
+  asked_.push_back({.subject = std::move(subject)});
 }
 
 void Staple::Install(SSL_CTX* context) {
@@ -30,15 +31,19 @@ void Staple::Install(SSL_CTX* context) {
   SSL_CTX_ctrl(context, SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB_ARG, 0, this);
 }
 
-const std::string& Staple::ResponseFor(const X509* certificate) const {
+std::string_view Staple::ResponseFor(const X509* certificate) const {
   for (const Asked& asked : asked_) {
-    if (asked.subject->certificate() == certificate) return asked.response;
+    if (asked.subject->certificate() != certificate) continue;
+    if (Now().seconds >= asked.valid_until_s)
+      return {};  // and the responder has not answered since
+    return asked.response;
   }
   return from_file_;
 }
 
 int Staple::OnStatusWanted(SSL* ssl, void* self) noexcept {
-  const std::string& text = static_cast<const Staple*>(self)->ResponseFor(SSL_get_certificate(ssl));
+  const std::string_view text =
+      static_cast<const Staple*>(self)->ResponseFor(SSL_get_certificate(ssl));
   if (text.empty()) return SSL_TLSEXT_ERR_NOACK;
   void* copy = OPENSSL_memdup(text.data(), text.size());  // OpenSSL frees it
   if (copy == nullptr) return SSL_TLSEXT_ERR_NOACK;

@@ -3,8 +3,10 @@
 // responder.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -28,15 +30,20 @@ class Staple {
 
   size_t size() const { return asked_.size(); }
   const OcspSubject& subject(size_t i) const { return *asked_[i].subject; }
-  void Set(size_t i, std::string response) { asked_[i].response = std::move(response); }
+  // It is sent for as long as it is valid (wall time in seconds).
+  void Set(size_t i, std::string response, int64_t valid_until_s) {
+    asked_[i].response = std::move(response);
+    asked_[i].valid_until_s = valid_until_s;
+  }
 
  private:
   struct Asked {
     std::unique_ptr<const OcspSubject> subject;
-    std::string response;  // "": none yet
+    std::string response{};  // "": none yet
+    int64_t valid_until_s = 0;
   };
   static int OnStatusWanted(ssl_st* ssl, void* self) noexcept;
-  const std::string& ResponseFor(const X509* certificate) const;
+  std::string_view ResponseFor(const X509* certificate) const;
 
   std::string from_file_;
   std::vector<Asked> asked_;
