@@ -1,6 +1,7 @@
 // limit_rate and limit_rate_after, to the client and from an upstream.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "conf/template.h"
@@ -16,10 +17,13 @@ uint64_t ClientRateAfter(Exchange& exchange);
 // A size as configured ("10k") or from a variable; 0 if it is none.
 uint64_t EvaluateSize(Exchange& exchange, const conf::Template& text);
 
-// How much may have passed after this time, given what has: whole seconds count, as in nginx.
+// How much may have passed after this time, given what has: whole seconds count, as in nginx. A
+// rate comes from an upstream or a variable and may be any number.
 constexpr uint64_t RateAllowance(uint64_t rate, uint64_t after, uint64_t elapsed_ms,
                                  uint64_t passed) {
-  const uint64_t allowed = rate * (elapsed_ms / 1000 + 1) + after;
+  const uint64_t seconds = elapsed_ms / 1000 + 1;
+  const uint64_t paced = rate > UINT64_MAX / seconds ? UINT64_MAX : rate * seconds;
+  const uint64_t allowed = paced + std::min(after, UINT64_MAX - paced);
   return allowed > passed ? allowed - passed : 0;
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "worker/http/filter/limit_rate.h"
+
 namespace limpet::worker {
 namespace {
 
@@ -35,6 +37,18 @@ TEST_F(ResponsePaceTest, ReadsForAClientThatKeepsUp) {
   EXPECT_FALSE(pace_.paused());
   EXPECT_FALSE(timers_.armed());
   EXPECT_EQ(pace_.Budget(1'000'000), UINT64_MAX);
+}
+
+TEST(RateAllowance, OfAnyRateIsNoSmallerThanThatOfASmallerOne) {
+  EXPECT_EQ(RateAllowance(10, 5, 2999, 0), 35u);
+  EXPECT_EQ(RateAllowance(10, 5, 999, 20), 0u);
+  for (const uint64_t rate : {UINT64_MAX, UINT64_MAX - 1, UINT64_MAX / 2 + 1, uint64_t{1} << 63}) {
+    for (const uint64_t elapsed_ms : {0, 999, 1000, 2000, 1'000'000}) {
+      EXPECT_GT(RateAllowance(rate, UINT64_MAX, elapsed_ms, 1 << 20), 1u << 30)
+          << rate << " " << elapsed_ms;
+      EXPECT_GT(RateAllowance(rate, 0, elapsed_ms, 1 << 20), 1u << 30) << rate << " " << elapsed_ms;
+    }
+  }
 }
 
 TEST_F(ResponsePaceTest, PausesWhenAsMuchWaitsAsMay) {
