@@ -246,7 +246,9 @@ http {
              location / { proxy_pass http://app; }
              location /status/ { api /status/; } }
     server { listen {port}; server_name admin.example *.ops.example ~^r\\d+$;
-             location /status/ { api /status/ write=on; } }
+             location /status/ { api /status/ write=on; }
+             location /metrics { prometheus; }
+             location /page/ { dashboard /status/; } }
 }
 """
 
@@ -276,6 +278,18 @@ def test_only_under_a_name_of_its_own(servers):
             assert connection.response().status == 200
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/page/"])
+def test_pages_are_read_under_a_name_of_their_own_only(servers, path):
+    ours = NAMED.replace("server_name default.example;", "server_name default.example; location /metrics { prometheus; } "
+                         "location /page/ { dashboard /status/; }")
+    with Limpet(ours, a=servers[0].port) as limpet:
+        for host in ("127.0.0.1", f"localhost:{limpet.port}", "[::1]", "admin.example", "default.example:81"):
+            assert get(limpet.port, path, host=host).status == 200, host
+        for host in ("evil.example", "admin.example.evil"):
+            answer = get(limpet.port, path, host=host)
+            assert answer.status == 403 and "server_name" in answer.text and "limpet_" not in answer.text, host
+
+
 def test_no_other_page_changes_anything(servers):
     with Limpet(NAMED, a=servers[0].port) as limpet:
         def patch(**fields):
@@ -286,6 +300,14 @@ def test_no_other_page_changes_anything(servers):
         for origin in ("https://admin.example", "http://evil.example", "null", "http://admin.example:8081.evil.example"):
             assert "Origin and Host differ" in patch(Origin=origin), origin
         assert "another site" in patch(Sec_Fetch_Site="cross-site")
+        twice = [("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")]
+        assert "another site" in refused(limpet, "admin.example:8081", "PATCH", twice)
+        with Connection(limpet.port) as connection:  # what is asked is in the target; Host is the other page's
+            body = '{"drain": true}'
+            connection.send(f"PATCH http://admin.example/status/upstreams/app/peers/{address(limpet, 'a')} HTTP/1.1\r\n"
+                            f"Host: evil.example\r\nOrigin: http://evil.example\r\nContent-Type: application/json\r\n"
+                            f"Content-Length: {len(body)}\r\n\r\n{body}")
+            assert connection.response("PATCH").status == 403
         assert refused(limpet, "admin.example", headers=[("Sec-Fetch-Site", "cross-site"), ("Origin", "null")]) is None
 
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/text.h"
+#include "proto/target.h"
 
 namespace limpet::worker {
 namespace {
@@ -16,15 +17,31 @@ bool IsAddress(std::string_view host) {
   return ::inet_pton(six ? AF_INET6 : AF_INET, text.c_str(), bytes) == 1;
 }
 
-// A browser names the page's origin with every change. Its authority is written as in Host.
-bool IsOwnOrigin(const proto::HeaderList& headers) {
+// A browser names the page's origin with every change. Its authority is written as that of the
+// request, which is in Host or, before it, in an absolute target.
+bool IsOwnOrigin(const Caller& caller) {
   using proto::HeaderId;
-  if (!headers.Has(HeaderId::kOrigin)) return true;
+  if (!caller.headers.Has(HeaderId::kOrigin)) return true;
   constexpr std::string_view kSlashes = "://";
-  const std::string_view origin = headers.Value(HeaderId::kOrigin);
+  const std::string_view origin = caller.headers.Value(HeaderId::kOrigin);
   const size_t slashes = origin.find(kSlashes);
-  return headers.Count(HeaderId::kOrigin) == 1 && slashes != std::string_view::npos &&
-         EqualsIgnoreCase(origin.substr(slashes + kSlashes.size()), headers.Value(HeaderId::kHost));
+  if (caller.headers.Count(HeaderId::kOrigin) != 1 || slashes == std::string_view::npos)
+    return false;
+  std::string storage;
+  proto::HostAndPort own;
+  return proto::ValidateHost(origin.substr(slashes + kSlashes.size()), &storage, &own) &&
+         own.host == caller.host && own.port == caller.port;
+}
+
+// In any line, and in any item of one: a browser sends one word, whoever sends more hides one.
+bool IsCrossSite(const proto::HeaderList& headers) {
+  for (const proto::Header& header : headers) {
+    if (!EqualsIgnoreCase(header.name, "Sec-Fetch-Site")) continue;
+    for (const std::string_view item : Split(header.value, ',')) {
+      if (EqualsIgnoreCase(TrimSpaces(item), "cross-site")) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
@@ -35,10 +52,9 @@ std::string_view RefuseCaller(const Caller& caller) {
       !IsAddress(caller.host))
     return "the request's Host is neither an address nor localhost nor a \"server_name\"";
   if (!caller.changes) return {};
-  const proto::Header* site = caller.headers.Find("Sec-Fetch-Site");
-  if (site != nullptr && EqualsIgnoreCase(site->value, "cross-site"))
+  if (IsCrossSite(caller.headers))
     return "a page of another site may change nothing here (Sec-Fetch-Site)";
-  if (!IsOwnOrigin(caller.headers))
+  if (!IsOwnOrigin(caller))
     return "a page of another origin may change nothing here: Origin and Host differ";
   return {};
 }

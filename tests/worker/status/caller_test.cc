@@ -6,11 +6,15 @@ namespace limpet::worker {
 namespace {
 
 bool Refused(std::string_view host, bool our_name, bool changes,
-             std::initializer_list<std::pair<const char*, const char*>> fields = {}) {
+             std::initializer_list<std::pair<const char*, const char*>> fields = {},
+             uint16_t port = 0) {
   proto::HeaderList headers;
   for (const auto& [name, value] : fields) headers.Add(name, value);
-  return !RefuseCaller(
-              {.host = host, .is_our_name = our_name, .changes = changes, .headers = headers})
+  return !RefuseCaller({.host = host,
+                        .port = port,
+                        .is_our_name = our_name,
+                        .changes = changes,
+                        .headers = headers})
               .empty();
 }
 
@@ -25,22 +29,35 @@ TEST(Caller, MustKnowWhomItAsks) {
 
 TEST(Caller, ChangesOnlyFromItsOwnOrigin) {
   const auto change = [](const char* origin) {
-    return Refused("localhost", false, true, {{"Host", "localhost:8081"}, {"Origin", origin}});
+    return Refused("localhost", false, true, {{"Origin", origin}}, 8081);
   };
-  EXPECT_FALSE(Refused("localhost", false, true, {{"Host", "localhost:8081"}}));
+  EXPECT_FALSE(Refused("localhost", false, true, {}, 8081));
   EXPECT_FALSE(change("http://localhost:8081"));
   EXPECT_FALSE(change("https://LOCALHOST:8081"));
   for (const char* origin : {"http://localhost", "http://localhost:80811", "http://evil.example",
-                             "null", "", "localhost:8081", "http://evil/http://localhost:8081"})
+                             "null", "", "localhost:8081", "http://evil/http://localhost:8081",
+                             "http://evil@localhost:8081", "http://localhost:8081/"})
     EXPECT_TRUE(change(origin)) << origin;
   EXPECT_TRUE(Refused(
       "localhost", false, true,
       {{"Host", "localhost"}, {"Origin", "http://localhost"}, {"Origin", "http://evil.example"}}));
 }
 
+// The authority of an absolute target is the request's, whatever Host says.
+TEST(Caller, ComparesTheOriginWithWhatIsAsked) {
+  EXPECT_TRUE(Refused("localhost", false, true,
+                      {{"Host", "evil.example"}, {"Origin", "http://evil.example"}}));
+  EXPECT_FALSE(
+      Refused("localhost", false, true, {{"Host", "other"}, {"Origin", "http://localhost"}}));
+  EXPECT_FALSE(Refused("[::1]", false, true, {{"Origin", "http://[::1]:81"}}, 81));
+}
+
 TEST(Caller, NoOtherSiteChangesAnything) {
   EXPECT_TRUE(Refused("localhost", false, true, {{"Sec-Fetch-Site", "cross-site"}}));
   EXPECT_FALSE(Refused("localhost", false, true, {{"Sec-Fetch-Site", "same-origin"}}));
+  EXPECT_TRUE(Refused("localhost", false, true,
+                      {{"Sec-Fetch-Site", "same-origin"}, {"sec-fetch-site", "cross-site"}}));
+  EXPECT_TRUE(Refused("localhost", false, true, {{"Sec-Fetch-Site", "same-origin, Cross-Site"}}));
   EXPECT_FALSE(Refused("localhost", false, false, {{"Sec-Fetch-Site", "cross-site"}}));
 }
 

@@ -1,5 +1,6 @@
 // The pages of `api`, `prometheus` and `dashboard`. GET and HEAD change nothing; other methods of
 // `api` are read with their body and carried out in short steps between other work.
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -119,9 +120,23 @@ void StartWriting(Exchange& exchange, std::string_view path) {
 std::string_view RefusedCaller(const Exchange& exchange) {
   const Request& request = exchange.request();
   return RefuseCaller({.host = request.host,
+                       .port = request.host_port,
                        .is_our_name = IsNameOf(*request.server, request.host),
                        .changes = !Reads(exchange),
                        .headers = request.headers()});
+}
+
+// Of a page that is no JSON. True: it has been answered.
+bool RefusesPage(Exchange& exchange) {
+  const std::string_view why = RefusedCaller(exchange);
+  if (!Reads(exchange)) {
+    exchange.Finish(405);
+  } else if (!why.empty()) {
+    exchange.Reply(403, "text/plain", exchange.arena().Copy(fmt::format("{}\n", why)));
+  } else {
+    return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -158,10 +173,7 @@ Step ApiContent(Exchange& exchange) {
 }
 
 Step PrometheusContent(Exchange& exchange) {
-  if (!Reads(exchange)) {
-    exchange.Finish(405);
-    return Step::kDone;
-  }
+  if (RefusesPage(exchange)) return Step::kDone;
   const std::string page = MetricsPage(SourceOf(exchange));
   exchange.Reply(200, "text/plain; version=0.0.4", exchange.arena().Copy(page));
   return Step::kDone;
@@ -175,10 +187,7 @@ Step DashboardContent(Exchange& exchange) {
     exchange.Finish(404);
     return Step::kDone;
   }
-  if (!Reads(exchange)) {
-    exchange.Finish(405);
-    return Step::kDone;
-  }
+  if (RefusesPage(exchange)) return Step::kDone;
   const Dashboard page = MakeDashboard(*location.dashboard);
   proto::HeaderList& headers = exchange.response().headers;
   headers.Add("Content-Security-Policy", exchange.arena().Copy(page.policy));
