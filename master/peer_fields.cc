@@ -20,13 +20,14 @@ constexpr uint32_t kToldFlags = shm::kPeerDown | shm::kPeerDraining | shm::kPeer
 // its own.
 template <class State, class Visit>
 void ForEachField(State& state, Visit visit) {
-  visit(state.flags);
-  visit(state.fails);
-  visit(state.accessed_ms);
-  visit(state.checked_ms);
-  visit(state.started_ms);
-  visit(state.drain_until_ms);
-  visit(state.failing_checks);  // so far binaries that know no more
+  auto& standing = state.standing();
+  visit(standing.flags);
+  visit(standing.fails);
+  visit(standing.accessed_ms);
+  visit(standing.checked_ms);
+  visit(standing.started_ms);
+  visit(standing.drain_until_ms);
+  visit(standing.failing_checks);  // so far binaries that know no more
 
   visit(state.requests);
   visit(state.failed);
@@ -60,7 +61,7 @@ std::string TellPeerState(const shm::PeerState& state) {
   ForEachField(state, [&](const auto& field) {
     auto told = field.load(std::memory_order_relaxed);
     if constexpr (std::is_same_v<decltype(told), uint32_t>) {
-      if (&field == &state.flags) told &= kToldFlags;
+      if (&field == &state.standing().flags) told &= kToldFlags;
     }
     fmt::format_to(std::back_inserter(out), "{}{}", out.empty() ? "" : "\t", told);
   });
@@ -82,7 +83,7 @@ void RecallPeerState(std::span<const std::string_view> fields, shm::PeerState& s
     if (i < values.size()) field = static_cast<Number>(values[i]);
     ++i;
   });
-  state.flags &= kToldFlags;
+  state.standing().flags &= kToldFlags;
 }
 
 }  // namespace limpet::master

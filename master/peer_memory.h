@@ -3,9 +3,11 @@
 // server would be given sessions again, and names would have no peers until they have been asked
 // for.
 //
-// It is a copy, taken when the new binary is started: from then on each of the two has its own. A
-// text, one peer a line, so that binaries of different versions understand each other: a line or a
-// field that one does not know is passed over.
+// It is a copy, taken when the new binary is started: figures are counted apart from then on. What
+// decides whether a peer is in service is one for both (shm/peer_standing.h); what is said of it
+// here is for a binary that cannot go on with the old one's memory of it. A text, one peer a line,
+// so that binaries of different versions understand each other: a line or a field that one does not
+// know is passed over.
 #pragma once
 
 #include <string>

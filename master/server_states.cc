@@ -99,8 +99,9 @@ void ForEachUpstream(const conf::Config& config, const SharedMemory::View& view,
 }
 
 void Apply(const ServerState& kept, const Log& log, shm::PeerState& state) {
-  state.drain_until_ms = kept.until_ms;
-  state.flags.fetch_or(kept.flags, std::memory_order_release);
+  shm::PeerStanding& standing = state.standing();
+  standing.drain_until_ms = kept.until_ms;
+  standing.flags.fetch_or(kept.flags, std::memory_order_release);
   LIMPET_LOG(log, LogLevel::kNotice, "server {} of upstream \"{}\" is {} as it was before",
              kept.address, kept.upstream, kept.flags == 0 ? "draining" : WordsOf(kept.flags));
 }
@@ -128,8 +129,9 @@ ServerStates ReadServerStates(const conf::Config& config, const SharedMemory::Vi
   ForEachUpstream(config, view, [&](const conf::Upstream& upstream, shm::PeerStates& states) {
     const auto add = [&](std::string name, const std::string& address,
                          const shm::PeerState& state) {
-      const uint32_t flags = state.flags.load(std::memory_order_relaxed) & kKept;
-      const uint64_t until = state.drain_until_ms.load(std::memory_order_relaxed);
+      const shm::PeerStanding& standing = state.standing();
+      const uint32_t flags = standing.flags.load(std::memory_order_relaxed) & kKept;
+      const uint64_t until = standing.drain_until_ms.load(std::memory_order_relaxed);
       if (flags != 0 || until != 0)
         all.push_back({upstream.name, std::move(name), address, flags, until});
     };

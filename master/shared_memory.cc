@@ -91,7 +91,10 @@ Bequest SharedMemory::Bequeath() {
   using C = shm::WorkerCounters;
   const shm::Counters& all = figures_->counters;
   limits_.AdmitOthers();
-  if (book_ != nullptr) book_->Admit(BinaryId(next_first_slot_));
+  if (book_ != nullptr) {
+    peer_states_.TellUsedPlaces();
+    book_->Admit(BinaryId(next_first_slot_));
+  }
   Bequest bequest;
   books_.Bequeath(&bequest);
   limits_.Bequeath(&bequest);

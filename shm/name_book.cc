@@ -72,6 +72,14 @@ void NameBook::Release(const std::vector<uint32_t>& numbers) {
   }
 }
 
+std::vector<PeerState*> NameBook::StatesInUse() const {
+  std::vector<PeerState*> states;
+  for (const Table& table : tables_) {
+    for (PeerState* state : table.peers->StatesInUse()) states.push_back(state);
+  }
+  return states;
+}
+
 std::vector<PeerState*> NameBook::States() const {
   std::vector<PeerState*> states;
   for (const Table& table : tables_) {

@@ -25,7 +25,8 @@ class NameBook {
   void Release(const std::vector<uint32_t>& numbers);
 
   ResolvedPeers* table() const { return tables_.empty() ? nullptr : tables_.back().peers; }
-  std::vector<PeerState*> States() const;  // in all tables
+  std::vector<PeerState*> States() const;       // in all tables
+  std::vector<PeerState*> StatesInUse() const;  // the same, see ResolvedPeers
 
  private:
   struct Table {

@@ -21,7 +21,10 @@ struct PeerBook::Memory {
   std::atomic<uint32_t> used{0};
   RobustMutex mutex;
   std::atomic<uint64_t> keys[kPlaces + 1]{};
+  std::atomic<uint8_t> uses[2][kPlaces + 1]{};  // 1: that side has a peer there
   alignas(64) Count counts[2][kPlaces + 1]{};
+  // PeerStandings, each made when its place is taken first: until then its memory is not touched.
+  alignas(64) std::byte standings[kPlaces + 1][sizeof(PeerStanding)];
 };
 
 // A death inside leaves keys that are whole, so there is nothing to repair.
@@ -43,7 +46,7 @@ size_t PeerBook::Bytes() { return sizeof(Memory); }
 PeerBook::PeerBook(std::byte* memory, size_t /*bytes*/)
     : memory_(std::launder(reinterpret_cast<Memory*>(memory))) {
   if (memory_->formatted.load(std::memory_order_acquire) != 0) return;
-  memory_ = new (memory) Memory;
+  memory_ = new (memory) Memory;  // standings are none yet
   memory_->mutex.Init();
   memory_->formatted.store(1, std::memory_order_release);
 }
@@ -62,9 +65,10 @@ void PeerBook::Admit(uint32_t id) {
 void PeerBook::KeepOnlyOwn() {
   memory_->owners[1 - side_].store(0, std::memory_order_release);
   for (Count& count : memory_->counts[1 - side_]) count.store(0, kRelaxed);
+  for (auto& use : memory_->uses[1 - side_]) use.store(0, kRelaxed);
 }
 
-uint32_t PeerBook::Find(uint64_t key, std::atomic<uint32_t>& place) {
+uint32_t PeerBook::Find(uint64_t key, std::atomic<uint32_t>& place, const PeerStanding& own) {
   key = KeyIn(key);
   const Guard guard(*memory_);
   uint32_t fit = 0;
@@ -79,10 +83,26 @@ uint32_t PeerBook::Find(uint64_t key, std::atomic<uint32_t>& place) {
     if (fit == 0) fit = at;
     if (found == kFree) break;
   }
-  if (fit != 0 && memory_->keys[fit].exchange(key, kRelaxed) != key)
-    memory_->used.fetch_add(1, kRelaxed);
+  if (fit != 0) Take(fit, key, own);
   place.store(fit, kRelaxed);
   return fit;
+}
+
+// Under the lock: of two binaries that find a peer in the same moment the second takes over what
+// the first has put there.
+void PeerBook::Take(uint32_t place, uint64_t key, const PeerStanding& own) {
+  const uint64_t before = memory_->keys[place].load(kRelaxed);
+  if (before == kFree) new (memory_->standings[place]) PeerStanding;
+  if (before != key) memory_->used.fetch_add(1, kRelaxed);
+  memory_->keys[place].store(key, kRelaxed);
+  if (memory_->uses[1 - side_][place].load(kRelaxed) == 0) Standing(place).CopyFrom(own);
+  if (memory_->owners[side_].load(kRelaxed) == id_) memory_->uses[side_][place].store(1, kRelaxed);
+}
+
+void PeerBook::KeepOnlyUsed(const std::vector<const std::atomic<uint32_t>*>& used) {
+  const Guard guard(*memory_);
+  for (auto& use : memory_->uses[side_]) use.store(0, kRelaxed);
+  for (const auto* place : used) memory_->uses[side_][place->load(kRelaxed)].store(1, kRelaxed);
 }
 
 bool PeerBook::crowded() const { return memory_->used.load(kRelaxed) > kPlaces / 2; }
@@ -96,6 +116,7 @@ void PeerBook::Collect(const std::vector<const std::atomic<uint32_t>*>& used) {
     if (kept[at] || memory_->keys[at].load(kRelaxed) <= kFreed) continue;
     memory_->keys[at].store(kFreed, kRelaxed);
     memory_->counts[side_][at].store(0, kRelaxed);
+    memory_->uses[side_][at].store(0, kRelaxed);
     memory_->used.fetch_sub(1, kRelaxed);
   }
 }
@@ -109,6 +130,10 @@ void PeerBook::Publish(uint32_t place, uint32_t connections) {
 
 const PeerBook::Count& PeerBook::Elsewhere(uint32_t place) const {
   return memory_->counts[1 - side_][place];
+}
+
+PeerStanding& PeerBook::Standing(uint32_t place) const {
+  return *std::launder(reinterpret_cast<PeerStanding*>(memory_->standings[place]));
 }
 
 }  // namespace limpet::shm

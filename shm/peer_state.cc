@@ -43,25 +43,25 @@ void RecountInflight(PeerState& state) {
 
 }  // namespace
 
-void BeginDrain(PeerState& state, uint64_t until_ms, bool keeps) {
-  SetDrainKeeps(state, keeps);
-  state.drain_until_ms.store(until_ms, kRelaxed);
-  state.flags.fetch_and(~uint32_t{kPeerDrained}, kRelaxed);
-  state.flags.fetch_or(kPeerDraining, std::memory_order_release);
+void BeginDrain(PeerStanding& standing, uint64_t until_ms, bool keeps) {
+  SetDrainKeeps(standing, keeps);
+  standing.drain_until_ms.store(until_ms, kRelaxed);
+  standing.flags.fetch_and(~uint32_t{kPeerDrained}, kRelaxed);
+  standing.flags.fetch_or(kPeerDraining, std::memory_order_release);
 }
 
-void SetDrainKeeps(PeerState& state, bool keeps) {
+void SetDrainKeeps(PeerStanding& standing, bool keeps) {
   if (keeps) {
-    state.flags.fetch_or(kPeerDrainKeeps, kRelaxed);
+    standing.flags.fetch_or(kPeerDrainKeeps, kRelaxed);
   } else {
-    state.flags.fetch_and(~uint32_t{kPeerDrainKeeps}, kRelaxed);
+    standing.flags.fetch_and(~uint32_t{kPeerDrainKeeps}, kRelaxed);
   }
 }
 
-void EndDrain(PeerState& state) {
-  state.flags.fetch_and(~uint32_t{kPeerDraining | kPeerDrained | kPeerDrainKeeps},
-                        std::memory_order_release);
-  state.drain_until_ms.store(0, kRelaxed);
+void EndDrain(PeerStanding& standing) {
+  standing.flags.fetch_and(~uint32_t{kPeerDraining | kPeerDrained | kPeerDrainKeeps},
+                           std::memory_order_release);
+  standing.drain_until_ms.store(0, kRelaxed);
 }
 
 // Anonymous shared memory in chunks, handed out as objects and taken back for reuse. Never unmapped
@@ -186,16 +186,18 @@ void PeerStates::SetConns(PeerState& state, uint32_t conns) {
   if (book_ != nullptr) book_->Publish(state.place.load(kRelaxed), conns);
 }
 
-const PeerBook::Count* PeerStates::ConnsElsewhere(PeerState& state, std::string_view identity) {
+const PeerBook::Count* PeerStates::Share(PeerState& state, std::string_view identity) {
   if (book_ == nullptr) return nullptr;
   uint32_t place = state.place.load(kRelaxed);
   if (place == 0) {
     const auto digest = Md5(upstream_ + '\0' + std::string(identity));
     uint64_t key = 0;
     std::memcpy(&key, digest.data(), sizeof key);
-    place = book_->Find(key, state.place);
+    place = book_->Find(key, state.place, state.own);
     SetConns(state, state.conns.load(kRelaxed));
   }
+  // Also for one that died as soon as it had found the place.
+  if (place != 0) state.used_standing.store(&book_->Standing(place), std::memory_order_release);
   return &book_->Elsewhere(place);
 }
 
@@ -340,15 +342,23 @@ bool PeerStateRegistry::ForgetWorker(int slot) {
   return done;
 }
 
-void PeerStateRegistry::CollectPlaces() {
+std::vector<const std::atomic<uint32_t>*> PeerStateRegistry::Places(bool in_use_only) const {
   std::vector<const std::atomic<uint32_t>*> used;
   for (const auto& [name, group] : groups_) {
     for (const auto& [identity, entry] : group->entries) {
       if (entry.state != nullptr) used.push_back(&entry.state->place);
     }
-    for (const PeerState* state : group->names.States()) used.push_back(&state->place);
+    const NameBook& names = group->names;
+    for (const PeerState* state : in_use_only ? names.StatesInUse() : names.States())
+      used.push_back(&state->place);
   }
-  (void)IfFree([&] { book_->Collect(used); });  // or at the next reload
+  return used;
+}
+
+void PeerStateRegistry::TellUsedPlaces() { book_->KeepOnlyUsed(Places(true)); }
+
+void PeerStateRegistry::CollectPlaces() {
+  (void)IfFree([this] { book_->Collect(Places(false)); });  // or at the next reload
 }
 
 }  // namespace limpet::shm

@@ -10,8 +10,8 @@
 // Connections, requests that may begin a session, and requests whose time still runs are counted
 // per worker slot; `conns`, `opening` and `inflight` are their sums, kept for cheap reading. When a
 // worker has died, the master calls ForgetWorker(slot) and what it counted is gone from the sums:
-// max_conns never leaks. What another binary of this limpet has at a peer is in the PeerBook. Times
-// are CLOCK_MONOTONIC milliseconds.
+// max_conns never leaks. What another binary of this limpet has at a peer is in the PeerBook, and
+// so is the standing that both share. Times are CLOCK_MONOTONIC milliseconds.
 #pragma once
 
 #include <atomic>
@@ -25,35 +25,17 @@
 
 #include "shm/counters.h"  // kMaxWorkerSlots
 #include "shm/peer_book.h"
+#include "shm/peer_standing.h"
 #include "shm/robust_mutex.h"
 
 namespace limpet::shm {
-
-enum PeerFlag : uint32_t {
-  kPeerDown = 1u << 0,        // set at run time: takes nothing
-  kPeerDraining = 1u << 1,    // set at run time: bound sessions only
-  kPeerUnhealthy = 1u << 2,   // by active checks: failing_checks is not 0
-  kPeerDrained = 1u << 3,     // it drains, and its last session and connection have ended
-  kPeerDrainKeeps = 1u << 4,  // tunnels and streams outlive its drain's deadline
-};
 
 struct alignas(64) PeerState {
   std::atomic<int32_t> current_weight{0};
   std::atomic<int32_t> effective_weight{0};
   std::atomic<int32_t> weight{0};  // configured; another one at reload resets effective_weight
   std::atomic<uint32_t> conns{0};  // sum of conns_of_slot
-  std::atomic<uint32_t> fails{0};
-  std::atomic<uint32_t> flags{0};        // PeerFlag
-  std::atomic<uint64_t> accessed_ms{0};  // last failure
-  std::atomic<uint64_t> checked_ms{0};   // last failure, or when it was last given a chance
-  std::atomic<uint64_t> started_ms{0};   // slow start counts from here; 0: not slow starting
-  // Drain deadline: from then on not even its own sessions' requests go there. 0: none.
-  std::atomic<uint64_t> drain_until_ms{0};
-  // One bit for each health_check of the upstream, in the order of conf::Upstream::checks. Written
-  // by the worker that probes.
-  std::atomic<uint32_t> failing_checks{0};
-  // The generation in which all mandatory ones have passed; 0: none yet.
-  std::atomic<uint32_t> checked_generation{0};
+  PeerStanding own;                // in use until the peer has a place in the PeerBook
 
   alignas(64) std::atomic<uint64_t> requests{0};
   std::atomic<uint64_t> failed{0};          // outcomes that counted as failures, ever
@@ -72,6 +54,8 @@ struct alignas(64) PeerState {
   std::atomic<uint64_t> sent{0};
   std::atomic<uint64_t> received{0};
   std::atomic<uint32_t> place{0};  // in the PeerBook; 0: none
+  // The generation in which all mandatory health checks have passed; 0: none yet.
+  std::atomic<uint32_t> checked_generation{0};
 
   alignas(64) std::atomic<uint32_t> conns_of_slot[kMaxWorkerSlots]{};
   // Requests under way that may begin a session here, for least_sessions.
@@ -80,6 +64,11 @@ struct alignas(64) PeerState {
   std::atomic<uint16_t> inflight_of_slot[kMaxWorkerSlots]{};
   // The sum of the times at which they began; 0 if there is none, so that no error stays.
   std::atomic<uint64_t> inflight_since_ms{0};
+  // `own`, or in the PeerBook; at the same address in all processes of a binary.
+  std::atomic<PeerStanding*> used_standing{&own};
+
+  PeerStanding& standing() { return *used_standing.load(std::memory_order_acquire); }
+  const PeerStanding& standing() const { return *used_standing.load(std::memory_order_acquire); }
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 static_assert(sizeof(PeerState) == 192 + 8 * kMaxWorkerSlots + 64);
@@ -87,10 +76,10 @@ static_assert(sizeof(PeerState) == 192 + 8 * kMaxWorkerSlots + 64);
 // Takes a peer out of service without breaking its sessions: from now on it gets only requests of
 // sessions that are bound to it, and after `until_ms` (0: never) none at all; what it has in
 // tunnels and streams ends then, too, unless it `keeps` them. Any process may call.
-void BeginDrain(PeerState& state, uint64_t until_ms, bool keeps = false);
-void SetDrainKeeps(PeerState& state, bool keeps);
+void BeginDrain(PeerStanding& standing, uint64_t until_ms, bool keeps = false);
+void SetDrainKeeps(PeerStanding& standing, bool keeps);
 // Back into service; ends a drain at any point.
-void EndDrain(PeerState& state);
+void EndDrain(PeerStanding& standing);
 
 class PeerStateRegistry;
 class ResolvedPeers;
@@ -135,9 +124,11 @@ class PeerStates {
   // One connection (or request) more or less at a peer. Under the lock.
   void AddConn(PeerState& state, int slot);
   void DropConn(PeerState& state, int slot);
-  // How many the other binary has there, for as long as this process lives; null: nobody counts
-  // them. `identity` is the peer's own in its upstream. Under the lock.
-  const PeerBook::Count* ConnsElsewhere(PeerState& state, std::string_view identity);
+  // Gives the peer its place in the book, if it has none yet: from then on its standing is that of
+  // both binaries. Returns how many connections the other one has there, for as long as this
+  // process lives; null: nobody counts them. `identity` is the peer's own in its upstream. Under
+  // the lock.
+  const PeerBook::Count* Share(PeerState& state, std::string_view identity);
   // One request more or less that may begin a session. Under the lock. False: so many are not
   // counted.
   static bool AddOpening(PeerState& state, int slot);
@@ -189,6 +180,8 @@ class PeerStateRegistry {
 
   // Where both binaries of a limpet count; before the first Attach.
   void SetBook(PeerBook* book) { book_ = book; }
+  // Before another binary is admitted to the book: it shall find what is in use, and nothing else.
+  void TellUsedPlaces();
 
   // A worker that used this slot has ended: the connections it counted are none. False: a group is
   // locked by a process that stands still; to be called again.
@@ -202,6 +195,7 @@ class PeerStateRegistry {
   void ForgetWorkerIn(Group& group, int slot);
   void Release(PeerStates& states);
   void CollectPlaces();
+  std::vector<const std::atomic<uint32_t>*> Places(bool in_use_only) const;
 
   PeerBook* book_ = nullptr;
   std::unique_ptr<Arena> arena_;

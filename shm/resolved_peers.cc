@@ -141,4 +141,12 @@ std::vector<PeerState*> ResolvedPeers::States() {
   return states;
 }
 
+std::vector<PeerState*> ResolvedPeers::StatesInUse() {
+  std::vector<PeerState*> states;
+  for (Slot& slot : slots()) {
+    if (!slot.idle()) states.push_back(&slot.state);
+  }
+  return states;
+}
+
 }  // namespace limpet::shm

@@ -63,6 +63,7 @@ class ResolvedPeers {
   };
   std::vector<Entry> Peers(uint32_t source);  // in no order
   std::vector<PeerState*> States();           // of all places ever used
+  std::vector<PeerState*> StatesInUse();      // of those that are active, or have connections left
   // A process died under the lock: workers take a new list, whatever it had come to.
   void OnRepair() { Change(); }
 

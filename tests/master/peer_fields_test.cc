@@ -14,13 +14,13 @@ void Recall(std::string_view text, shm::PeerState& state) {
 
 // With 1 to 6 after the flags.
 void FillFirstSeven(shm::PeerState& state, uint32_t flags) {
-  state.flags = flags;
-  state.fails = 1;
-  state.accessed_ms = 2;
-  state.checked_ms = 3;
-  state.started_ms = 4;
-  state.drain_until_ms = 5;
-  state.failing_checks = 6;
+  state.own.flags = flags;
+  state.own.fails = 1;
+  state.own.accessed_ms = 2;
+  state.own.checked_ms = 3;
+  state.own.started_ms = 4;
+  state.own.drain_until_ms = 5;
+  state.own.failing_checks = 6;
 }
 
 TEST(PeerFields, EverythingThatIsToldIsRecalled) {
@@ -45,8 +45,8 @@ TEST(PeerFields, EverythingThatIsToldIsRecalled) {
 
   shm::PeerState state;
   Recall(TellPeerState(told), state);
-  EXPECT_EQ(state.flags, uint32_t{shm::kPeerDraining}) << "flags of no meaning are not told";
-  EXPECT_EQ(state.accessed_ms, 2u);
+  EXPECT_EQ(state.own.flags, uint32_t{shm::kPeerDraining}) << "flags of no meaning are not told";
+  EXPECT_EQ(state.own.accessed_ms, 2u);
   EXPECT_EQ(state.requests, 1ull << 40);
   EXPECT_EQ(state.unhealthy, 15u);
   EXPECT_EQ(state.responses[4], 20u);
@@ -55,7 +55,7 @@ TEST(PeerFields, EverythingThatIsToldIsRecalled) {
   EXPECT_EQ(state.current_weight, -3);
   EXPECT_EQ(state.effective_weight, 4);
   EXPECT_EQ(state.conns, 0u) << "connections stay with those that have them";
-  told.flags = shm::kPeerDraining;
+  told.own.flags = shm::kPeerDraining;
   EXPECT_EQ(TellPeerState(state), TellPeerState(told)) << "and all others";
 }
 
@@ -70,8 +70,8 @@ TEST(PeerFields, LinesOfAnOlderBinaryAreUnderstood) {
   shm::PeerState state;
   state.requests = 99;
   Recall("2\t1\t2\t3\t4\t5\t6", state);
-  EXPECT_EQ(state.flags, uint32_t{shm::kPeerDraining});
-  EXPECT_EQ(state.failing_checks, 6u);
+  EXPECT_EQ(state.own.flags, uint32_t{shm::kPeerDraining});
+  EXPECT_EQ(state.own.failing_checks, 6u);
   EXPECT_EQ(state.requests, 99u) << "not told";
 }
 
@@ -89,8 +89,8 @@ TEST(PeerFields, RubbishChangesNothing) {
         "2\t1\t2\t3\t4\t5\t6\t--1", "2\t1\t2\t3\t4\t5\t6\t-"}) {
     shm::PeerState state;
     Recall(text, state);
-    EXPECT_EQ(state.flags, 0u) << text;
-    EXPECT_EQ(state.fails, 0u) << text;
+    EXPECT_EQ(state.own.flags, 0u) << text;
+    EXPECT_EQ(state.own.fails, 0u) << text;
   }
 }
 

@@ -113,7 +113,7 @@ void GroupCheck::OnResult(PeerCheck& peer, const ProbeResult& result) {
   shm::PeerState& state = peer.state;
   Add(state.probes);
   if (!result.good()) Add(state.failed_probes);
-  const bool failing = (state.failing_checks.load(kRelaxed) & bit_) != 0;
+  const bool failing = (state.standing().failing_checks.load(kRelaxed) & bit_) != 0;
   const bool in_use =
       state.checked_generation.load(kRelaxed) >= (group_.conf().persistent ? 1 : env_.generation);
   const bool waiting = check_.mandatory && !in_use && (passed_[&state] & bit_) == 0;
@@ -142,9 +142,10 @@ void GroupCheck::Announce(LogLevel level, const std::string& text) const {
 }
 
 void GroupCheck::SetUnhealthy(PeerCheck& peer) {
-  const uint32_t before = peer.state.failing_checks.fetch_or(bit_, kRelaxed);
+  shm::PeerStanding& standing = peer.state.standing();
+  const uint32_t before = standing.failing_checks.fetch_or(bit_, kRelaxed);
   if (before == 0) Add(peer.state.unhealthy);
-  peer.state.flags.fetch_or(shm::kPeerUnhealthy, kRelaxed);
+  standing.flags.fetch_or(shm::kPeerUnhealthy, kRelaxed);
 }
 
 // One that comes back starts slowly if it is configured to, and its old failures are forgotten.
@@ -152,11 +153,12 @@ void GroupCheck::SetHealthy(PeerCheck& peer) {
   shm::PeerState& state = peer.state;
   if ((passed_[&state] |= bit_, (passed_[&state] & MandatoryBits()) == MandatoryBits()))
     Raise(state.checked_generation, static_cast<uint32_t>(env_.generation));
-  const uint32_t before = state.failing_checks.fetch_and(~bit_, kRelaxed);
+  shm::PeerStanding& standing = state.standing();
+  const uint32_t before = standing.failing_checks.fetch_and(~bit_, kRelaxed);
   if (before != bit_) return;
-  state.fails.store(0, kRelaxed);
-  if (peer.slow_starts) state.started_ms.store(env_.loop.NowMs(), kRelaxed);
-  state.flags.fetch_and(~uint32_t{shm::kPeerUnhealthy}, kRelaxed);
+  standing.fails.store(0, kRelaxed);
+  if (peer.slow_starts) standing.started_ms.store(env_.loop.NowMs(), kRelaxed);
+  standing.flags.fetch_and(~uint32_t{shm::kPeerUnhealthy}, kRelaxed);
 }
 
 uint32_t GroupCheck::MandatoryBits() const {

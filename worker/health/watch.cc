@@ -40,11 +40,12 @@ void GroupWatch::AdoptResults() {
   const size_t count = group_.conf().checks.size();
   const uint32_t ours = count >= 32 ? ~uint32_t{0} : (uint32_t{1} << count) - 1;
   for (Peer& peer : group_.peers()) {
-    const bool failing = (peer.state->failing_checks.fetch_and(ours, kRelaxed) & ours) != 0;
+    shm::PeerStanding& standing = peer.state->standing();
+    const bool failing = (standing.failing_checks.fetch_and(ours, kRelaxed) & ours) != 0;
     if (failing) {
-      peer.state->flags.fetch_or(shm::kPeerUnhealthy, kRelaxed);
+      standing.flags.fetch_or(shm::kPeerUnhealthy, kRelaxed);
     } else {
-      peer.state->flags.fetch_and(~uint32_t{shm::kPeerUnhealthy}, kRelaxed);
+      standing.flags.fetch_and(~uint32_t{shm::kPeerUnhealthy}, kRelaxed);
     }
   }
 }
@@ -72,7 +73,7 @@ bool GroupWatch::IsDrained(const Peer& peer, uint64_t sessions) const {
 
 void GroupWatch::WatchDrains() {
   for (Peer& peer : group_.peers()) {
-    const uint32_t flags = peer.state->flags.load(kRelaxed);
+    const uint32_t flags = peer.state->standing().flags.load(kRelaxed);
     if (!peer.draining() || (flags & shm::kPeerDrained) != 0) continue;
     const uint64_t sessions = SessionsOf(peer);
     if (!IsDrained(peer, sessions)) continue;
@@ -84,7 +85,7 @@ void GroupWatch::WatchDrains() {
     LIMPET_LOG(env_.logs[0], LogLevel::kNotice, "{}", line);
     env_.alerts.Add(LogLevel::kNotice, line);
     // Behind the line: should we die in between, the next one says it again rather than nobody.
-    peer.state->flags.fetch_or(shm::kPeerDrained, kRelaxed);
+    peer.state->standing().flags.fetch_or(shm::kPeerDrained, kRelaxed);
   }
 }
 

@@ -220,10 +220,10 @@ Json PeerJson(const StatusSource& source, const conf::Upstream& upstream, const 
                {"header_time", state.header_time_ms.load(kRelaxed)},
                {"response_time", state.response_time_ms.load(kRelaxed)},
                {"health_checks", ChecksJson(state)}};
-  const uint64_t until = state.drain_until_ms.load(kRelaxed);
+  const uint64_t until = state.standing().drain_until_ms.load(kRelaxed);
   if (until != 0) {
     json["drain_left_ms"] = until > source.now_ms ? until - source.now_ms : 0;
-    json["drain_keeps"] = (state.flags.load(kRelaxed) & shm::kPeerDrainKeeps) != 0;
+    json["drain_keeps"] = (state.standing().flags.load(kRelaxed) & shm::kPeerDrainKeeps) != 0;
   }
   if (const auto sessions = BoundSessions(source, upstream, peer)) json["sessions"] = *sessions;
   return json;

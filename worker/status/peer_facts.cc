@@ -14,7 +14,7 @@ std::string UpstreamName(const conf::Upstream& upstream) {
 }
 
 std::string_view PeerStateName(const Peer& peer, uint64_t now_ms) {
-  const uint32_t flags = peer.state->flags.load(std::memory_order_relaxed);
+  const uint32_t flags = peer.state->standing().flags.load(std::memory_order_relaxed);
   if ((flags & shm::kPeerUnhealthy) != 0) return "unhealthy";
   if (peer.conf->down || (flags & shm::kPeerDown) != 0) return "down";
   if (peer.checking()) return "checking";

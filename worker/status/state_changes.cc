@@ -55,11 +55,11 @@ uint16_t ServerIn(const StatusSource& source, const ZoneRef& zone, std::string_v
   return shm::kNoPeer;
 }
 
-void SetDown(shm::PeerState& state, bool down) {
+void SetDown(shm::PeerStanding& standing, bool down) {
   if (down) {
-    state.flags.fetch_or(shm::kPeerDown, std::memory_order_release);
+    standing.flags.fetch_or(shm::kPeerDown, std::memory_order_release);
   } else {
-    state.flags.fetch_and(~uint32_t{shm::kPeerDown}, std::memory_order_release);
+    standing.flags.fetch_and(~uint32_t{shm::kPeerDown}, std::memory_order_release);
   }
 }
 
@@ -104,9 +104,10 @@ StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Js
 
   for (Peer* peer : peers) {
     const auto until = deadline ? source.now_ms + static_cast<uint64_t>(deadline->time.count()) : 0;
-    if (drains) shm::BeginDrain(*peer->state, until, deadline && deadline->keeps);
-    if (body.contains("drain") && !drains) shm::EndDrain(*peer->state);
-    if (body.contains("down")) SetDown(*peer->state, body["down"].get<bool>());
+    shm::PeerStanding& standing = peer->state->standing();
+    if (drains) shm::BeginDrain(standing, until, deadline && deadline->keeps);
+    if (body.contains("drain") && !drains) shm::EndDrain(standing);
+    if (body.contains("down")) SetDown(standing, body["down"].get<bool>());
   }
   return Good(PeerJson(source, group->conf(), *peers.front()));
 }

@@ -42,13 +42,13 @@ struct Peer {
   bool draining() const { return conf->drain || HasFlag(shm::kPeerDraining); }
   // Its drain's deadline has passed: it is not asked for its own sessions either.
   bool drain_is_over(uint64_t now_ms) const {
-    const uint64_t until = state->drain_until_ms.load(std::memory_order_relaxed);
+    const uint64_t until = state->standing().drain_until_ms.load(std::memory_order_relaxed);
     return until != 0 && now_ms >= until && draining();
   }
   // Its drain's deadline has passed also for what has no end of its own. Of the workers of an older
   // configuration, too, which know nothing of a drain but this.
   bool ends_what_is_endless(uint64_t now_ms) const {
-    const uint64_t until = state->drain_until_ms.load(std::memory_order_relaxed);
+    const uint64_t until = state->standing().drain_until_ms.load(std::memory_order_relaxed);
     return until != 0 && now_ms >= until && !HasFlag(shm::kPeerDrainKeeps);
   }
   uint32_t conns() const {
@@ -63,7 +63,7 @@ struct Peer {
 
  private:
   bool HasFlag(uint32_t mask) const {
-    return (state->flags.load(std::memory_order_relaxed) & mask) != 0;
+    return (state->standing().flags.load(std::memory_order_relaxed) & mask) != 0;
   }
 };
 

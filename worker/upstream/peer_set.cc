@@ -28,19 +28,19 @@ std::vector<shm::ResolvedPeers::Entry> SortedPeers(shm::ResolvedPeers& resolved,
 
 // The deadline of `drain=TIME` begins with the first load that says so; a server that the
 // configuration no longer drains starts over.
-void AdoptDrain(const conf::UpstreamServer& server, shm::PeerState& state) {
+void AdoptDrain(const conf::UpstreamServer& server, shm::PeerStanding& standing) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
-  const uint32_t flags = state.flags.load(kRelaxed);
+  const uint32_t flags = standing.flags.load(kRelaxed);
   if (!server.drain && (flags & shm::kPeerDraining) == 0) {
     const bool is_left =
-        (flags & shm::kPeerDrained) != 0 || state.drain_until_ms.load(kRelaxed) != 0;
-    if (is_left) shm::EndDrain(state);
+        (flags & shm::kPeerDrained) != 0 || standing.drain_until_ms.load(kRelaxed) != 0;
+    if (is_left) shm::EndDrain(standing);
     return;
   }
   if (!server.drain || server.drain_timeout.count() == 0) return;
-  shm::SetDrainKeeps(state, server.drain_keeps);
+  shm::SetDrainKeeps(standing, server.drain_keeps);
   uint64_t none = 0;
-  state.drain_until_ms.compare_exchange_strong(
+  standing.drain_until_ms.compare_exchange_strong(
       none, MonotonicMs() + static_cast<uint64_t>(server.drain_timeout.count()));
 }
 
@@ -122,9 +122,8 @@ void PeerSet::AttachStates(shm::PeerStates& states) {
   for (Peer& peer : peers) {
     shm::PeerState& state = *peer.state;
     const std::string identity = peer.target + "/" + peer.name;
-    peer.elsewhere =
-        states.ConnsElsewhere(state, identity + "#" + std::to_string(seen[identity]++));
-    AdoptDrain(*peer.conf, state);
+    peer.elsewhere = states.Share(state, identity + "#" + std::to_string(seen[identity]++));
+    AdoptDrain(*peer.conf, state.standing());
     const int weight = peer.weight();
     if (state.weight.exchange(weight) == weight) continue;  // kept from what was before
     state.effective_weight = weight;

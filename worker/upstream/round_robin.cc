@@ -10,8 +10,8 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 bool FailedTooOften(const Peer& peer, uint64_t now_ms) {
   const auto max_fails = static_cast<uint32_t>(peer.conf->max_fails);
-  if (max_fails == 0 || peer.state->fails.load(kRelaxed) < max_fails) return false;
-  return now_ms - peer.state->checked_ms.load(kRelaxed) <=
+  if (max_fails == 0 || peer.state->standing().fails.load(kRelaxed) < max_fails) return false;
+  return now_ms - peer.state->standing().checked_ms.load(kRelaxed) <=
          static_cast<uint64_t>(peer.conf->fail_timeout.count());
 }
 
@@ -21,12 +21,12 @@ bool IsFull(const Peer& peer) {
 
 // The share of its weight that a recovering peer gets, of `scale`; at least one step.
 int SlowStartScale(const Peer& peer, int scale, uint64_t now_ms) {
-  const uint64_t started = peer.state->started_ms.load(kRelaxed);
+  const uint64_t started = peer.state->standing().started_ms.load(kRelaxed);
   if (started == 0 || peer.conf->slow_start.count() == 0) return scale;
   const auto whole = static_cast<uint64_t>(peer.conf->slow_start.count());
   const uint64_t passed = now_ms - started;
   if (passed >= whole) {
-    peer.state->started_ms.store(0, kRelaxed);
+    peer.state->standing().started_ms.store(0, kRelaxed);
     return scale;
   }
   return std::max(1, static_cast<int>(static_cast<uint64_t>(scale) * passed / whole));

@@ -35,14 +35,14 @@ class KeptWeights {
     if (!keep) return;
     for (const Peer& peer : peers) {
       shm::PeerState& s = *peer.state;
-      kept_.push_back({&s, s.current_weight, s.effective_weight, s.started_ms});
+      kept_.push_back({&s, s.current_weight, s.effective_weight, s.standing().started_ms});
     }
   }
   ~KeptWeights() {
     for (const Kept& kept : kept_) {
       kept.state->current_weight = kept.current;
       kept.state->effective_weight = kept.effective;
-      kept.state->started_ms = kept.started_ms;
+      kept.state->standing().started_ms = kept.started_ms;
     }
   }
   KeptWeights(const KeptWeights&) = delete;
@@ -330,8 +330,9 @@ Peer* UpstreamGroup::Account(PeerSelection& selection, Peer* peer, uint64_t now_
   const auto fail_timeout = static_cast<uint64_t>(peer->conf->fail_timeout.count());
   // One chance per fail_timeout for a peer that had failed: until this attempt is decided, others
   // stay away.
-  if (now_ms - state.checked_ms.load(kRelaxed) > fail_timeout) {
-    state.checked_ms.store(now_ms, kRelaxed);
+  shm::PeerStanding& standing = state.standing();
+  if (now_ms - standing.checked_ms.load(kRelaxed) > fail_timeout) {
+    standing.checked_ms.store(now_ms, kRelaxed);
   }
   BeginInflight(selection, now_ms);
   return peer;
@@ -391,7 +392,7 @@ bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now
     return false;
   }
   if (selection.set->single()) {
-    peer->state->fails.store(0, kRelaxed);
+    peer->state->standing().fails.store(0, kRelaxed);
     if (outcome == Outcome::kFailed) Increment(peer->state->failed);
     selection.tries = 0;
     return false;
@@ -404,7 +405,7 @@ bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now
 
 void UpstreamGroup::Answered(PeerSelection& selection, uint64_t now_ms, int64_t header_ms) {
   Peer& peer = *selection.current;
-  const bool had_failed = peer.state->fails.load(kRelaxed) != 0;
+  const bool had_failed = peer.state->standing().fails.load(kRelaxed) != 0;
   const bool averages = AveragesHeadsAtOnce(selection);
   if (selection.set->single() || (!had_failed && !averages)) return;
   const shm::PeerStates::Guard guard(*states_);
@@ -416,15 +417,16 @@ void UpstreamGroup::Answered(PeerSelection& selection, uint64_t now_ms, int64_t 
 
 bool UpstreamGroup::CountFailure(Peer& peer, uint64_t now_ms) {
   shm::PeerState& state = *peer.state;
-  Increment(state.fails);
+  shm::PeerStanding& standing = state.standing();
+  // The other binary has a lock of its own (SIGUSR2).
+  const uint32_t fails = standing.fails.fetch_add(1, kRelaxed) + 1;
   Increment(state.failed);
-  state.accessed_ms.store(now_ms, kRelaxed);
-  state.checked_ms.store(now_ms, kRelaxed);
+  standing.accessed_ms.store(now_ms, kRelaxed);
+  standing.checked_ms.store(now_ms, kRelaxed);
   const int max_fails = peer.conf->max_fails;
   if (max_fails == 0) return false;
   const int effective = state.effective_weight.load(kRelaxed) - peer.weight() / max_fails;
   state.effective_weight.store(std::max(0, effective), kRelaxed);
-  const uint32_t fails = state.fails.load(kRelaxed);
   if (fails == static_cast<uint32_t>(max_fails)) Increment(state.unavailable);
   return fails >= static_cast<uint32_t>(max_fails);
 }
@@ -432,12 +434,12 @@ bool UpstreamGroup::CountFailure(Peer& peer, uint64_t now_ms) {
 // Failures are forgotten only by an attempt that began after the last one: answers to older
 // requests prove nothing.
 void UpstreamGroup::CountSuccess(Peer& peer, uint64_t now_ms) {
-  shm::PeerState& state = *peer.state;
-  if (state.accessed_ms.load(kRelaxed) >= state.checked_ms.load(kRelaxed)) return;
+  shm::PeerStanding& standing = peer.state->standing();
+  if (standing.accessed_ms.load(kRelaxed) >= standing.checked_ms.load(kRelaxed)) return;
   const auto max_fails = static_cast<uint32_t>(peer.conf->max_fails);
-  const bool was_out = max_fails > 0 && state.fails.load(kRelaxed) >= max_fails;
-  if (was_out && peer.conf->slow_start.count() > 0) state.started_ms.store(now_ms, kRelaxed);
-  state.fails.store(0, kRelaxed);
+  const bool was_out = max_fails > 0 && standing.fails.load(kRelaxed) >= max_fails;
+  if (was_out && peer.conf->slow_start.count() > 0) standing.started_ms.store(now_ms, kRelaxed);
+  standing.fails.store(0, kRelaxed);
 }
 
 }  // namespace limpet::worker

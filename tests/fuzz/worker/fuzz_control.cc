@@ -53,8 +53,8 @@ class Daemon {
   std::string State() const {
     std::string text = std::to_string(sessions_.table.Live());
     for (size_t i = 0; i < peers_->size(); ++i) {
-      text += " " + std::to_string((*peers_)[i].flags.load());
-      text += " " + std::to_string((*peers_)[i].drain_until_ms.load());
+      text += " " + std::to_string((*peers_)[i].standing().flags.load());
+      text += " " + std::to_string((*peers_)[i].standing().drain_until_ms.load());
     }
     return text;
   }

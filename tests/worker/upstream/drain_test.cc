@@ -18,19 +18,19 @@ PeerCondition ConditionOfFirst(Fixture& f, bool bound) {
 TEST(Drain, LeavesAPeerToItsSessions) {
   Fixture f(Servers(Two()));
   Peer& first = f.group.peers()[0];
-  shm::BeginDrain(*first.state, 0);
+  shm::BeginDrain(first.state->standing(), 0);
   EXPECT_EQ(f.Sequence(4), "2222");
   EXPECT_EQ(f.Request({}, &first), 1);
   EXPECT_EQ(ConditionOfFirst(f, false), PeerCondition::kDrained);
   EXPECT_EQ(ConditionOfFirst(f, true), PeerCondition::kReady);
-  shm::EndDrain(*first.state);
+  shm::EndDrain(first.state->standing());
   EXPECT_NE(f.Sequence(4).find('1'), std::string::npos);
 }
 
 TEST(Drain, IsOverAtItsDeadline) {
   Fixture f(Servers(Two()));
   Peer& first = f.group.peers()[0];
-  shm::BeginDrain(*first.state, f.now + 1000);
+  shm::BeginDrain(first.state->standing(), f.now + 1000);
   f.now += 999;
   EXPECT_EQ(f.Request({}, &first), 1);
   f.now += 1;
@@ -41,7 +41,7 @@ TEST(Drain, IsOverAtItsDeadline) {
 TEST(Drain, OfTheOnlyPeerIsKeptToo) {
   Fixture f(Servers({Server(8081)}));
   Peer& only = f.group.peers()[0];
-  shm::BeginDrain(*only.state, f.now + 1000);
+  shm::BeginDrain(only.state->standing(), f.now + 1000);
   EXPECT_EQ(f.Request(), 0);
   EXPECT_EQ(f.Request({}, &only), 1);
   f.now += 1000;
@@ -57,21 +57,21 @@ TEST(Drain, DeadlineOfTheConfigurationRunsOnOverReloads) {
   const auto ids = UpstreamGroup::PeerIdentities(draining);
   const auto before = registry.Attach("app", ids);
   const Fixture first(draining, before.get());
-  const uint64_t until = (*before)[0].drain_until_ms;
+  const uint64_t until = (*before)[0].standing().drain_until_ms;
   EXPECT_GT(until, MonotonicMs() + 3'500'000);
   const auto after = registry.Attach("app", ids);
   const Fixture second(draining, after.get());
-  EXPECT_EQ((*after)[0].drain_until_ms, until);
+  EXPECT_EQ((*after)[0].standing().drain_until_ms, until);
   const auto back = registry.Attach("app", ids);
   const Fixture third(Servers(Two()), back.get());
-  EXPECT_EQ((*back)[0].drain_until_ms, 0u);
+  EXPECT_EQ((*back)[0].standing().drain_until_ms, 0u);
 }
 
 TEST(Drain, AtRunTimeOutlivesAReload) {
   shm::PeerStateRegistry registry;
   const auto ids = UpstreamGroup::PeerIdentities(Servers(Two()));
   const auto before = registry.Attach("app", ids);
-  shm::BeginDrain((*before)[0], 0);
+  shm::BeginDrain((*before)[0].standing(), 0);
   const auto after = registry.Attach("app", ids);
   Fixture f(Servers(Two()), after.get());
   EXPECT_EQ(f.Sequence(3), "222");
@@ -110,7 +110,7 @@ TEST(MaxConns, TellsFullFromDown) {
   f.group.Choose(other, nullptr, f.now);
   EXPECT_EQ(f.group.Choose(none, nullptr, f.now), nullptr);
   EXPECT_TRUE(f.group.AnyFull(none, f.now));
-  for (Peer& peer : f.group.peers()) peer.state->flags = shm::kPeerDown;
+  for (Peer& peer : f.group.peers()) peer.state->standing().flags = shm::kPeerDown;
   EXPECT_FALSE(f.group.AnyFull(none, f.now));
   f.group.Done(held, Outcome::kOk, f.now);
   f.group.Done(other, Outcome::kOk, f.now);

@@ -41,25 +41,25 @@ TEST(PeerStates, FailuresOfOneWorkerAreSeenByAnother) {
 TEST(PeerStates, AreKeptOverAReloadForPeersThatStay) {
   PeerStateRegistry registry;
   auto before = registry.Attach("app", {"a", "b"});
-  (*before)[0].fails = 7;
-  (*before)[1].fails = 8;
+  (*before)[0].standing().fails = 7;
+  (*before)[1].standing().fails = 8;
   auto after = registry.Attach("app", {"c", "b"});
   before.reset();
-  EXPECT_EQ((*after)[0].fails, 0u);
-  EXPECT_EQ((*after)[1].fails, 8u);
+  EXPECT_EQ((*after)[0].standing().fails, 0u);
+  EXPECT_EQ((*after)[1].standing().fails, 8u);
   auto other = registry.Attach("web", {"b"});
-  EXPECT_EQ((*other)[0].fails, 0u);  // another upstream's peer of that name
+  EXPECT_EQ((*other)[0].standing().fails, 0u);  // another upstream's peer of that name
 }
 
 TEST(PeerStates, MemoryOfGonePeersIsUsedAgainClean) {
   PeerStateRegistry registry;
   auto first = registry.Attach("app", {"a"});
   shm::PeerState* address = &(*first)[0];
-  address->fails = 7;
+  address->standing().fails = 7;
   first.reset();
   auto second = registry.Attach("app", {"b"});
   EXPECT_EQ(&(*second)[0], address);
-  EXPECT_EQ((*second)[0].fails, 0u);
+  EXPECT_EQ((*second)[0].standing().fails, 0u);
 }
 
 TEST(PeerStates, ConnectionsOfADeadWorkerAreForgotten) {
@@ -226,6 +226,53 @@ TEST_F(TwoBinaries, OneThatHasGoneHasNone) {
   EXPECT_EQ(after.group.peers()[0].conns(), 2u);
 }
 
+TEST_F(TwoBinaries, ThinkTheSameOfAServer) {
+  const auto upstream = Servers({Server(8081), Server(8082)});
+  const auto states = Attach(old_, upstream);
+  Fixture before(upstream, states.get(), 1);
+  before.Fail(0);
+  StartNew();
+  const auto new_states = Attach(*new_, upstream);
+  (*new_states)[0].standing().fails = 7;  // as notes that are out of date may say
+  Fixture after(upstream, new_states.get(), 1);
+  EXPECT_EQ((*new_states)[0].standing().fails, 1u);
+  EXPECT_EQ(after.Sequence(3), "222");
+  (*states)[0].standing().fails = 0;
+  EXPECT_EQ(after.Sequence(4), "1212");
+  after.Fail(1);
+  EXPECT_EQ(before.Sequence(3), "111");
+  shm::BeginDrain((*new_states)[0].standing(), 0);
+  EXPECT_TRUE(before.group.peers()[0].draining());
+}
+
+TEST_F(TwoBinaries, OneThatGoesLeavesWhatItHasLearned) {
+  const auto upstream = Servers({Server(8081), Server(8082)});
+  const auto states = Attach(old_, upstream);
+  Fixture before(upstream, states.get(), 1);
+  StartNew();
+  const auto new_states = Attach(*new_, upstream);
+  Fixture(upstream, new_states.get(), 1).Fail(0);
+  old_.book.KeepOnlyOwn();
+  EXPECT_EQ(before.Sequence(3), "222");
+}
+
+// Its address may be somebody else's by now.
+TEST_F(TwoBinaries, ANewOneLearnsNothingOfAServerThatHasLeft) {
+  const auto upstream = Servers({Server(8081), Server(8082)});
+  auto states = Attach(old_, upstream);
+  Fixture(upstream, states.get(), 1).Fail(0);
+  states.reset();
+  old_.registry.TellUsedPlaces();
+  StartNew();
+  const auto new_states = Attach(*new_, upstream);
+  Fixture after(upstream, new_states.get(), 1);
+  EXPECT_EQ(after.Sequence(4), "1212");
+
+  states = Attach(old_, upstream);
+  Fixture back(upstream, states.get(), 1);
+  EXPECT_EQ(&(*states)[0].standing(), &(*new_states)[0].standing());
+}
+
 TEST_F(TwoBinaries, PeersOfOneAddressHavePlacesOfTheirOwn) {
   const auto upstream = Servers({Server(8081), Server(8081)});
   const auto states = Attach(old_, upstream);
@@ -236,21 +283,21 @@ TEST_F(TwoBinaries, PeersOfOneAddressHavePlacesOfTheirOwn) {
 
 TEST_F(TwoBinaries, PlacesThatNobodyHasAreGivenAgain) {
   std::atomic<uint32_t> kept{0}, other{0};
-  EXPECT_NE(old_.book.Find(7, kept), 0u);
+  EXPECT_NE(old_.book.Find(7, kept, {}), 0u);
   uint64_t key = 100;
-  while (old_.book.Find(key++, other) != 0) {
+  while (old_.book.Find(key++, other, {}) != 0) {
   }
   EXPECT_EQ(key, 100 + shm::PeerBook::kPlaces);
   EXPECT_TRUE(old_.book.crowded());
   old_.book.Admit(kNew);
   old_.book.Collect({&kept});
-  EXPECT_EQ(old_.book.Find(key, other), 0u) << "another binary may know them";
+  EXPECT_EQ(old_.book.Find(key, other, {}), 0u) << "another binary may know them";
   old_.book.KeepOnlyOwn();
   old_.book.Collect({&kept});
   EXPECT_FALSE(old_.book.crowded());
-  EXPECT_NE(old_.book.Find(key, other), 0u);
+  EXPECT_NE(old_.book.Find(key, other, {}), 0u);
   const uint32_t before = kept;
-  EXPECT_EQ(old_.book.Find(7, kept), before);
+  EXPECT_EQ(old_.book.Find(7, kept, {}), before);
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ TEST(ResolvedGroup, OnesThatComeBackBeginAnew) {
   Names n({Resolved()});
   n.Give({At(1), At(2)});
   n.Peers();
-  shm::BeginDrain(*n.group->peers()[0].state, 0);
+  shm::BeginDrain(n.group->peers()[0].state->standing(), 0);
   n.Give({At(2)});
   n.Give({At(1), At(2)});
   n.Peers();

@@ -65,7 +65,7 @@ TEST(StandIn, IsNoneThatDrainsOrIsDownAndABackupOnlyWithoutPrimaries) {
   conf.servers[2].backup = true;
   Fixture f(std::move(conf));
   for (int n = 0; n < 20; ++n) EXPECT_EQ(StandInFor(f, Session(n)), 2);
-  shm::BeginDrain(*f.group.peers()[1].state, 0);
+  shm::BeginDrain(f.group.peers()[1].state->standing(), 0);
   EXPECT_EQ(StandInFor(f, Session(0)), 3);
   f.Fail(2);
   EXPECT_EQ(StandInFor(f, Session(0)), 0);

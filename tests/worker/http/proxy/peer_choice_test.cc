@@ -31,7 +31,7 @@ class PeerChoiceTest : public testing::Test {
     sticky_.bound = &peer(1);
   }
   void Fill(size_t i) { peer(i).state->conns = 1; }
-  void TakeDown(size_t i) { peer(i).state->flags |= shm::kPeerDown; }
+  void TakeDown(size_t i) { peer(i).state->standing().flags |= shm::kPeerDown; }
   PeerChoice Choose() {
     upstream_->group.Begin(selection_);
     return ChoosePeer(*upstream_, selection_, sticky_, 1'000'000);
