@@ -169,8 +169,7 @@ Result<std::string> ReadFrom(const UniqueFd& fd, const std::string& path, size_t
   std::string bytes(size, '\0');
   size_t have = 0;
   while (have < size) {
-    const ssize_t n =
-        ::pread(fd.get(), bytes.data() + have, size - have, static_cast<off_t>(have));
+    const ssize_t n = ::pread(fd.get(), bytes.data() + have, size - have, static_cast<off_t>(have));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return ErrnoError("read() \"" + path + "\" failed", errno);
     if (n == 0) break;

@@ -256,16 +256,15 @@ bool Worker::KnowsNames() const {
 
 // Whether each is there. A session that only a store knows would else move.
 bool Worker::KnowsStores() const {
-  return std::ranges::all_of(shared_zones_, [](const auto& zone) {
-    return zone == nullptr || zone->client().settled();
-  });
+  return std::ranges::all_of(
+      shared_zones_, [](const auto& zone) { return zone == nullptr || zone->client().settled(); });
 }
 
 // After a reload, once the workers of the configuration before take no more connections: a session
 // that is learned here at a server new to them would else come to one of them, which moves it.
-// After a start, once stores have been reached and the names of servers have been answered: requests
-// would fail, and sessions that are not known yet, or whose servers are not, would move. Connections
-// wait in their sockets meanwhile.
+// After a start, once stores have been reached and the names of servers have been answered:
+// requests would fail, and sessions that are not known yet, or whose servers are not, would move.
+// Connections wait in their sockets meanwhile.
 void Worker::AcceptInTurn() {
   const uint64_t now = loop_.NowMs();
   const bool patient = now - waiting_since_ms_ < kPatienceMs;

@@ -14,8 +14,8 @@ std::string_view Trim(std::string_view text) {
 
 void Read(std::string_view member, StreamPriority* priority) {
   member = Trim(member.substr(0, member.find(';')));  // parameters are for extensions
-  const bool is_urgency = member.size() == 3 && member.starts_with("u=") && member[2] >= '0' &&
-                          member[2] <= '7';
+  const bool is_urgency =
+      member.size() == 3 && member.starts_with("u=") && member[2] >= '0' && member[2] <= '7';
   if (is_urgency) priority->urgency = member[2] - '0';
   if (member == "i" || member == "i=?1") priority->incremental = true;
   if (member == "i=?0") priority->incremental = false;

@@ -118,10 +118,13 @@ def test_a_queue_that_overflows_loses_the_oldest_and_says_how_many(redis):
     machines = Machines(redis, wait="50ms", store="queue 16;", workers=1)
     with machines as (a, b):
         redis.pause()
+        a.login("first")
+        a.wait_log(r'session store "shared".*is lost')
         homes = {f"s{i}": a.login(f"s{i}") for i in range(100)}
         each_sticks(a, homes)
         redis.resume()
-        a.wait_log(r'session store "shared".*back')
+        (line,) = a.wait_log(r'session store "shared".*is back')
+        assert "16 changes waited, 85 were dropped" in line
         newest = {f"s{i}": homes[f"s{i}"] for i in range(90, 100)}
         wait_until(lambda: b.visit_all(newest) == newest, "the newest")
         each_sticks(a, homes)

@@ -59,8 +59,8 @@ TEST(ResponseParser, RefusesWhatIsNoStatusLine) {
   for (const std::string& line :
        {"nonsense"s, "HTTP/1.1"s, "HTTP/1.1 20 OK"s, "HTTP/1.1 2000 OK"s, "HTTP/1.1 abc"s,
         "HTTP/1 200 OK"s, "HTTP/x.1 200 OK"s, "http/1.1 200 OK"s, "HTTP/1.1 200OK"s,
-        "HTTP/1.1 200 O\0K"s, "HTTP/1.1 200 O\rK"s,
-        "HTTP/1.1 200 O\x1BK"s, "HTTP/1.1 200 O\x7FK"s, "HTTP/1.1 099 Low"s, ""s}) {
+        "HTTP/1.1 200 O\0K"s, "HTTP/1.1 200 O\rK"s, "HTTP/1.1 200 O\x1BK"s, "HTTP/1.1 200 O\x7FK"s,
+        "HTTP/1.1 099 Low"s, ""s}) {
     EXPECT_EQ(Parse(line + "\r\n\r\n"), "upstream sent no valid HTTP/1.0 header") << line;
   }
   ResponseParser parser;

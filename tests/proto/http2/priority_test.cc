@@ -14,7 +14,8 @@ TEST(Priority, ReadsUrgencyAndIncremental) {
 }
 
 TEST(Priority, WhatItDoesNotKnowSaysNothing) {
-  for (const char* text : {"", ",", "u", "u=", "u=8", "u=-1", "u=10", "u=a", "i=1", "I", "U=1", "x"})
+  for (const char* text :
+       {"", ",", "u", "u=", "u=8", "u=-1", "u=10", "u=a", "i=1", "I", "U=1", "x"})
     EXPECT_EQ(ParsePriority(text), StreamPriority{}) << text;
 }
 

@@ -196,8 +196,8 @@ TEST_F(OutputQueueTest, MovesAPartInItsOrder) {
   EXPECT_EQ(from.sent(), 6u + 2000 + 6 + 10);
 
   EXPECT_EQ(queue_.Flush(transport_), FlushResult::kDrained);
-  EXPECT_EQ(transport_.got, "<copied" + std::string(1500, 'b') + "|" + std::string(500, 'b') +
-                                "static0123|456789");
+  EXPECT_EQ(transport_.got,
+            "<copied" + std::string(1500, 'b') + "|" + std::string(500, 'b') + "static0123|456789");
 }
 
 TEST_F(OutputQueueTest, TellsErrors) {

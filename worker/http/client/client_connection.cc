@@ -101,8 +101,8 @@ void ClientConnection::Close(bool reset) {
 }
 
 void ClientConnection::LogState(std::string_view protocol, std::string_view state) const {
-  ConnectionLog(runtime_, info_).Write(LogLevel::kDebug, info_.number,
-                                       fmt::format("{} connection: {}", protocol, state));
+  ConnectionLog(runtime_, info_)
+      .Write(LogLevel::kDebug, info_.number, fmt::format("{} connection: {}", protocol, state));
 }
 
 // Only this worker writes these counters: no read-modify-write is needed.

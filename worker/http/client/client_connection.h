@@ -45,7 +45,7 @@ class ClientConnection final : public TransportHandler, public CertificateGiver,
   Transport& transport() { return *transport_; }
   ClientInfo& info() { return info_; }
   const ClientInfo& info() const { return info_; }
-  const TlsTransport* tls() const;  // null on a plain connection
+  const TlsTransport* tls() const;   // null on a plain connection
   Timer& timer() { return timer_; }  // one deadline: the handshake's, then the session's
   // Moves it from one of the worker's gauges to another; null: none.
   using Gauge = std::atomic<int64_t> shm::WorkerCounters::*;

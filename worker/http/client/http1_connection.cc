@@ -118,8 +118,7 @@ uint64_t Http1Connection::HeadMs() const {
 // keepalive_min_timeout: so long a connection is kept, whoever needs its place.
 uint64_t Http1Connection::SafeMs() const {
   if (last_settings_ == nullptr) return 0;
-  return std::min(Ms(last_settings_->keepalive_min_timeout),
-                  Ms(last_settings_->keepalive_timeout));
+  return std::min(Ms(last_settings_->keepalive_min_timeout), Ms(last_settings_->keepalive_timeout));
 }
 
 uint64_t Http1Connection::KeptMs() const { return SafeMs(); }

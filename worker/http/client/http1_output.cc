@@ -119,8 +119,6 @@ void Http1Connection::BreakResponse() {
   FinishResponse();
 }
 
-void Http1Connection::Abort(bool reset) {
-  Close(reset);
-}
+void Http1Connection::Abort(bool reset) { Close(reset); }
 
 }  // namespace limpet::worker

@@ -14,10 +14,10 @@
 namespace limpet::worker {
 namespace {
 
-constexpr uint64_t kToldMs = 1000;  // for a client's answer, once it is told that we leave
+constexpr uint64_t kToldMs = 1000;           // for a client's answer, once it is told that we leave
 constexpr uint64_t kMostFramed = 64 * 1024;  // bytes of frames that wait for the socket
 constexpr int32_t kLargestWindow = 0x7fffffff;
-constexpr size_t kMostAcks = 256;  // of PING and SETTINGS, that wait for the socket
+constexpr size_t kMostAcks = 256;         // of PING and SETTINGS, that wait for the socket
 constexpr size_t kLargestHead = 1 << 20;  // of a response: proxy_buffer_size is the real limit
 
 struct Options {
@@ -92,9 +92,7 @@ void Http2Connection::Enter(State next) {
 
 void Http2Connection::UpdateState() {
   if (state_ == State::kLinger || state_ == State::kClosed) return;
-  const State next = head_of_ != 0       ? State::kHead
-                     : streams_.empty() ? State::kIdle
-                                        : State::kBusy;
+  const State next = head_of_ != 0 ? State::kHead : streams_.empty() ? State::kIdle : State::kBusy;
   if (next != state_) Enter(next);
 }
 
@@ -310,8 +308,7 @@ void Http2Connection::RemoveOver() {
   const auto is_over = [](const auto& stream) { return stream->over(); };
   for (const auto& stream : streams_) {
     if (!stream->over()) continue;
-    if (session_ != nullptr)
-      nghttp2_session_set_stream_user_data(session(), stream->id(), nullptr);
+    if (session_ != nullptr) nghttp2_session_set_stream_user_data(session(), stream->id(), nullptr);
     stream->End();
   }
   std::erase_if(streams_, is_over);

@@ -140,15 +140,15 @@ class Http2Connection final : public ClientSession {
   OutputQueue out_;
   bool blocked_ = false;  // the socket takes no more now
   ReadBlock input_;
-  Slice feeding_;  // the bytes that nghttp2 reads now
+  Slice feeding_;        // the bytes that nghttp2 reads now
   std::string opening_;  // as far as it has come
   bool is_open_ = false;
   bool has_own_settings_ = false;  // in place of the client's: their acknowledgement is not sent
   proto::RequestHeadBuilder builder_;
   proto::FloodGuard guard_;
-  int32_t head_of_ = 0;    // the stream whose head comes; 0: none
-  size_t head_length_ = 0;  // of its frames
-  size_t data_left_ = 0;    // of the DATA frame that comes
+  int32_t head_of_ = 0;          // the stream whose head comes; 0: none
+  size_t head_length_ = 0;       // of its frames
+  size_t data_left_ = 0;         // of the DATA frame that comes
   bool settings_known_ = false;  // the client has acknowledged ours
   std::vector<std::unique_ptr<Http2Stream>> streams_;
   std::vector<Http2Stream*> told_;  // reused

@@ -1,5 +1,5 @@
-// What nghttp2 tells a connection of HTTP/2: frames as they come and as they have been sent. Each is
-// counted against floods before anything is done for it.
+// What nghttp2 tells a connection of HTTP/2: frames as they come and as they have been sent. Each
+// is counted against floods before anything is done for it.
 #include <algorithm>
 
 #include "proto/http2/priority.h"
@@ -68,9 +68,7 @@ bool Http2Connection::IsReused(const nghttp2_frame_hd& frame) {
          std::ranges::find(cut_, id) == cut_.end();
 }
 
-void Http2Connection::NoteCut(int32_t id) {
-  cut_[next_cut_++ % cut_.size()] = id;
-}
+void Http2Connection::NoteCut(int32_t id) { cut_[next_cut_++ % cut_.size()] = id; }
 
 int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
   const int32_t id = frame.hd.stream_id;

@@ -28,7 +28,8 @@ void Http2Stream::Begin(proto::RequestHeadBuilder& builder, size_t head_length, 
   std::swap(head_, builder.head());
   is_websocket_ = builder.is_websocket();
   if (is_websocket_) AddWebSocketKey(&head_, &memory_);
-  framing_ = is_websocket_ ? proto::Framing{} : proto::StreamFraming(head_, builder.framing(), end_stream);
+  framing_ =
+      is_websocket_ ? proto::Framing{} : proto::StreamFraming(head_, builder.framing(), end_stream);
   counter_ = proto::BodyCounter(framing_);
   input_ended_ = end_stream;
   const bool has_body = framing_.ok() && framing_.kind != proto::BodyKind::kNone;
@@ -85,8 +86,7 @@ void Http2Stream::RefuseLength(std::string_view why) {
 // The client may send more once the exchange has taken what was sent.
 void Http2Stream::Hand(Slice data) {
   const size_t size = data.bytes.size();
-  if (output_ != Output::kGone)
-    nghttp2_session_consume_stream(connection_.session(), id_, size);
+  if (output_ != Output::kGone) nghttp2_session_consume_stream(connection_.session(), id_, size);
   body_received_ += size;
   const uint64_t limit = exchange_->location().client.max_body_size;
   if (!is_tunnel_ && limit != 0 && body_received_ > limit) {
@@ -103,8 +103,7 @@ void Http2Stream::Deliver() {
   delivering_ = true;
   std::vector<Slice> held = std::exchange(held_, {});
   size_t next = 0;
-  while (next < held.size() && body_ == Body::kWanted && !finished_)
-    Hand(std::move(held[next++]));
+  while (next < held.size() && body_ == Body::kWanted && !finished_) Hand(std::move(held[next++]));
   delivering_ = false;
   if (finished_) return;
   held_.insert(held_.begin(), std::make_move_iterator(held.begin() + static_cast<ptrdiff_t>(next)),
@@ -270,8 +269,7 @@ void Http2Stream::OnFrameSent(const nghttp2_frame& frame) {
   output_ = Output::kSent;
   send_timer_.Disarm();
   // What is left of the request is of no use (RFC 9113 8.1).
-  if (!input_ended_)
-    SubmitReset(NGHTTP2_NO_ERROR);
+  if (!input_ended_) SubmitReset(NGHTTP2_NO_ERROR);
   CheckOver();
 }
 

@@ -41,7 +41,8 @@ class Http2Stream final : public ClientStream {
   bool OnData(Slice data, uint64_t most_left);
   void OnPause();
   void OnInputEnd();
-  // The stream is closed, by either side, or the connection is. Nothing reaches the client any more.
+  // The stream is closed, by either side, or the connection is. Nothing reaches the client any
+  // more.
   void OnGone();
   void OnFrameSent(const nghttp2_frame& frame);
   // For nghttp2: how many bytes of the body go into the next frame.

@@ -5,9 +5,7 @@
 namespace limpet::worker {
 
 Subrequest::Subrequest(Exchange& parent, Callback done)
-    : parent_(parent),
-      exchange_(parent.runtime()),
-      done_(parent.runtime().loop, done) {}
+    : parent_(parent), exchange_(parent.runtime()), done_(parent.runtime().loop, done) {}
 
 Subrequest::~Subrequest() {
   done_.Cancel();

@@ -77,8 +77,7 @@ TEST_F(Http1WriterTest, LeavesOutWhatIsNotThere) {
   head.fields = &none;
   head.chunked = true;
   http1::WriteHead(head, false, &out_);
-  EXPECT_EQ(Written(),
-            "HTTP/1.1 599 \r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(Written(), "HTTP/1.1 599 \r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
 }
 
 TEST_F(Http1WriterTest, AnEmptyLocationIsOne) {
