@@ -144,8 +144,10 @@ ResponseHead ResponseWriter::HeadValues() {
   ResponseHead head;
   head.status = response.status;
   head.status_line = response.status_line;
-  head.server = response.server.empty() && response.own_server ? ServerToken(exchange_)
-                                                               : fit("Server", response.server);
+  // Of server_tokens, too: its value may have variables.
+  head.server =
+      fit("Server", response.server.empty() && response.own_server ? ServerToken(exchange_)
+                                                                   : response.server);
   head.date = response.date.empty() && response.own_date ? exchange_.runtime().HttpDate()
                                                          : fit("Date", response.date);
   head.content_type = fit("Content-Type", response.content_type);

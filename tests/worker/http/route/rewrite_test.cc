@@ -143,7 +143,7 @@ class RewriteTest : public ExchangeTest {
     if (stream_.heads.empty()) return "closed";
     const ResponseHead& head = stream_.heads[0];
     if (head.location.data() != nullptr) return fmt::format("{} {}", head.status, head.location);
-    const bool is_page = stream_.body.starts_with("<html>");
+    const bool is_page = stream_.body.starts_with("<!doctype html>");
     return is_page || stream_.body.empty() ? fmt::format("{}", head.status)
                                            : fmt::format("{} {}", head.status, stream_.body);
   }
