@@ -6,7 +6,7 @@
 namespace limpet::worker {
 namespace {
 
-// Each server is called by its first name here.
+// Each server is called by its first name here, .name without its dot.
 constexpr char kServers[] = R"(
   server { listen 127.0.0.1:80; server_name default.example; }
   server { listen 127.0.0.1:80; server_name exact.example www.exact.example; }
@@ -39,8 +39,8 @@ constexpr Row kRows[] = {
     {"www.tail.org", "www.tail.*", "a wildcard at the end"},
     {"www.tail.long.org", "www.tail.long.*", "the longest of those"},
     {"www.tail", "default.example", "the asterisk stands for something there, too"},
-    {"dotted.example", ".dotted.example", ".name is the name"},
-    {"a.b.dotted.example", ".dotted.example", "and what is below it"},
+    {"dotted.example", "dotted.example", ".name is the name"},
+    {"a.b.dotted.example", "dotted.example", "and what is below it"},
     {"n12.example", "~^n(?<number>\\d+)\\.example$", "the first regular expression"},
     {"na.example", "~\\.example$", "or the next"},
     {"other.org", "default.example", "nobody's name: the first server of the address"},
