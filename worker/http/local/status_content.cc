@@ -172,8 +172,12 @@ Step ApiContent(Exchange& exchange) {
   return Step::kDone;
 }
 
+// Scrapers come by whatever name a service has.
 Step PrometheusContent(Exchange& exchange) {
-  if (RefusesPage(exchange)) return Step::kDone;
+  if (!Reads(exchange)) {
+    exchange.Finish(405);
+    return Step::kDone;
+  }
   const std::string page = MetricsPage(SourceOf(exchange));
   exchange.Reply(200, "text/plain; version=0.0.4", exchange.arena().Copy(page));
   return Step::kDone;
