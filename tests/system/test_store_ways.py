@@ -24,6 +24,14 @@ def shares(machines, name, count=20):
     return homes
 
 
+def travels_at_once(machines, count=20):
+    """Sessions that begin at any worker are known at all of the other machine."""
+    first, second = machines.all[:2]
+    ids = [machines.new_id() for _ in range(count)]
+    return all(second.visit(session) == home for session, home in [(one, first.login(one)) for one in ids]) and \
+        all(first.visit(session) == home for session, home in [(one + "b", second.login(one + "b")) for one in ids])
+
+
 def test_a_unix_socket(redis):
     with (machines := Machines(redis, where=f"server unix:{redis.socket};")):
         shares(machines, "s")
@@ -105,7 +113,7 @@ def test_a_failover_is_followed():
             wait_until(lambda: sentinels.servers[1].sessions() == master.sessions(), "the replica to have them")
             after = sentinels.fail_over()
             homes |= {f"meanwhile{i}": both[i % 2].login(f"meanwhile{i}") for i in range(40)}
-            machines.wait_ready()
+            wait_until(lambda: travels_at_once(machines), "all workers to be there")
             shares(machines, "after")
             for machine in both:
                 assert machine.visit_all(homes) == homes

@@ -144,9 +144,9 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     if (former.result != shm::LookupResult::kHit) return here;
     const Peer* const peer = PeerOf(former.peer);
     if (state.dry || peer == nullptr) return former;
-    const uint64_t used_ms = BootMs() - static_cast<uint64_t>(former.idle.count());
-    const shm::LearnResult result = sessions_.Learn(state.key, former.peer, used_ms);
-    shared_.Tell(state.key, *peer, result, nullptr);
+    const auto idle = static_cast<uint64_t>(former.idle.count());
+    sessions_.Learn(state.key, former.peer, BootMs() - idle);
+    shared_.Offer(state.key, *peer, idle);
     return former;
   }
 
