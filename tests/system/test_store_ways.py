@@ -25,11 +25,15 @@ def shares(machines, name, count=20):
 
 
 def travels_at_once(machines, count=20):
-    """Sessions that begin at any worker are known at all of the other machine."""
+    """Sessions that begin at any worker are known to all of the other machine."""
     first, second = machines.all[:2]
-    ids = [machines.new_id() for _ in range(count)]
-    return all(second.visit(session) == home for session, home in [(one, first.login(one)) for one in ids]) and \
-        all(first.visit(session) == home for session, home in [(one + "b", second.login(one + "b")) for one in ids])
+    for begin, end in ((first, second), (second, first)):
+        ids = [machines.new_id() for _ in range(count)]
+        for session in ids:
+            begin.login(session)
+        if any(end.sticky(session) not in ("hit", "asked") for session in ids):
+            return False
+    return True
 
 
 def test_a_unix_socket(redis):
