@@ -65,13 +65,17 @@ def test_the_same_with_many_clients_at_once(redis):
 def test_a_hit_asks_nobody(pair, redis):
     a, b = pair
     homes = held_by(b, {f"s{i}": a.login(f"s{i}") for i in range(10)})
-    with redis.monitor() as monitor:
-        for _ in range(3):
+
+    def asks_nobody():
+        with redis.monitor() as monitor:
             known_everywhere(pair, homes)
-        redis("ECHO", "the end")
-        wait_until(lambda: monitor.like(b"the end"), "the end")
-        about_sessions = [line for line in monitor.like(b"{sessions}:") if b"changes" not in line]
-        assert not about_sessions, about_sessions
+            redis("ECHO", "the end")
+            wait_until(lambda: monitor.like(b"the end"), "the end")
+            return all(b"changes" in line for line in monitor.like(b"{sessions}:"))
+
+    # Sessions of a machine's first tenth of a second are looked at once more: their changes may have been missed.
+    wait_until(asks_nobody, "a round without a question")
+    assert all(asks_nobody() for _ in range(3))
 
 
 def test_no_identifier_is_readable_in_redis(pair, redis):
