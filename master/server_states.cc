@@ -49,8 +49,7 @@ uint32_t FlagsOf(std::string_view words) {
 
 // What is to be added to MonotonicMs for the wall clock's milliseconds.
 int64_t WallOffset() {
-  const WallTime now = Now();
-  return now.seconds * 1000 + now.milliseconds - static_cast<int64_t>(MonotonicMs());
+  return static_cast<int64_t>(WallMs()) - static_cast<int64_t>(MonotonicMs());
 }
 
 uint64_t ToWall(uint64_t until_ms) {

@@ -17,8 +17,7 @@ void AlertRing::Add(LogLevel level, std::string_view text) {
   Entry& entry = entries_[number % kAlerts];
   entry.number.store(0, kRelaxed);
   std::atomic_thread_fence(std::memory_order_release);
-  const WallTime now = Now();
-  entry.wall_ms.store(now.seconds * 1000 + now.milliseconds, kRelaxed);
+  entry.wall_ms.store(static_cast<int64_t>(WallMs()), kRelaxed);
   entry.level.store(static_cast<uint32_t>(level), kRelaxed);
   text = text.substr(0, kMaxText);
   entry.size.store(static_cast<uint32_t>(text.size()), kRelaxed);
@@ -31,8 +30,7 @@ void AlertRing::Add(LogLevel level, std::string_view text) {
 }
 
 bool AlertRing::AddOncePer(std::chrono::milliseconds time, LogLevel level, std::string_view text) {
-  const WallTime now = Now();
-  const int64_t since = now.seconds * 1000 + now.milliseconds - time.count();
+  const int64_t since = static_cast<int64_t>(WallMs()) - time.count();
   const std::string_view kept = text.substr(0, kMaxText);
   const std::vector<Alert> newest = Newest();
   const bool known = std::ranges::any_of(

@@ -19,26 +19,12 @@ struct PeerBook::Memory {
   std::atomic<uint32_t> formatted{0};
   std::atomic<uint32_t> owners[2]{};  // ids; 0: nobody
   std::atomic<uint32_t> used{0};
-  RobustMutex mutex;
+  RobustMutex mutex;  // a death inside leaves keys that are whole
   std::atomic<uint64_t> keys[kPlaces + 1]{};
   std::atomic<uint8_t> uses[2][kPlaces + 1]{};  // 1: that side has a peer there
   alignas(64) Count counts[2][kPlaces + 1]{};
   // PeerStandings, each made when its place is taken first: until then its memory is not touched.
   alignas(64) std::byte standings[kPlaces + 1][sizeof(PeerStanding)];
-};
-
-// A death inside leaves keys that are whole, so there is nothing to repair.
-class PeerBook::Guard {
- public:
-  explicit Guard(Memory& memory) : mutex_(memory.mutex) {
-    if (mutex_.Lock() == RobustMutex::Owner::kDied) mutex_.MarkRepaired();
-  }
-  ~Guard() { mutex_.Unlock(); }
-  Guard(const Guard&) = delete;
-  Guard& operator=(const Guard&) = delete;
-
- private:
-  RobustMutex& mutex_;
 };
 
 size_t PeerBook::Bytes() { return sizeof(Memory); }
@@ -70,7 +56,7 @@ void PeerBook::KeepOnlyOwn() {
 
 uint32_t PeerBook::Find(uint64_t key, std::atomic<uint32_t>& place, const PeerStanding& own) {
   key = KeyIn(key);
-  const Guard guard(*memory_);
+  const RobustGuard guard(memory_->mutex);
   uint32_t fit = 0;
   for (uint32_t step = 0; step < kPlaces; ++step) {
     const auto at = static_cast<uint32_t>((key + step) % kPlaces) + 1;
@@ -100,7 +86,7 @@ void PeerBook::Take(uint32_t place, uint64_t key, const PeerStanding& own) {
 }
 
 void PeerBook::KeepOnlyUsed(const std::vector<const std::atomic<uint32_t>*>& used) {
-  const Guard guard(*memory_);
+  const RobustGuard guard(memory_->mutex);
   for (auto& use : memory_->uses[side_]) use.store(0, kRelaxed);
   for (const auto* place : used) memory_->uses[side_][place->load(kRelaxed)].store(1, kRelaxed);
 }
@@ -108,7 +94,7 @@ void PeerBook::KeepOnlyUsed(const std::vector<const std::atomic<uint32_t>*>& use
 bool PeerBook::crowded() const { return memory_->used.load(kRelaxed) > kPlaces / 2; }
 
 void PeerBook::Collect(const std::vector<const std::atomic<uint32_t>*>& used) {
-  const Guard guard(*memory_);
+  const RobustGuard guard(memory_->mutex);
   if (memory_->owners[1 - side_].load(kRelaxed) != 0) return;
   std::vector<bool> kept(kPlaces + 1);
   for (const auto* place : used) kept[place->load(kRelaxed)] = true;

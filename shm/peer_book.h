@@ -55,7 +55,6 @@ class PeerBook {
 
  private:
   struct Memory;
-  class Guard;
   void Take(uint32_t place, uint64_t key, const PeerStanding& own);
 
   Memory* memory_;

@@ -16,40 +16,28 @@ std::string Shorten(std::string_view id) {
   return std::string(id.substr(0, PeerEntry::kMaxName - tail.size())) + tail;
 }
 
+std::string_view NameOf(const PeerEntry& entry) {
+  return {entry.name, std::min<size_t>(entry.name_size, PeerEntry::kMaxName)};
+}
+
 }  // namespace
-
-// A death inside leaves an entry that is free or complete: the state is written last. So there is
-// nothing to repair.
-class PeerDirectory::Guard {
- public:
-  explicit Guard(ZoneHeader* header) : lock_(header->peers_lock) {
-    if (lock_.Lock() == RobustMutex::Owner::kDied) lock_.MarkRepaired();
-  }
-  ~Guard() { lock_.Unlock(); }
-  Guard(const Guard&) = delete;
-  Guard& operator=(const Guard&) = delete;
-
- private:
-  RobustMutex& lock_;
-};
 
 std::string PeerDirectory::Name(uint16_t peer) const {
   if (State(peer) == EntryState::kFree) return "";
-  const PeerEntry& entry = entries_[peer];
-  const size_t size = std::min<size_t>(entry.name_size, PeerEntry::kMaxName);
-  return std::string(entry.name, size);
+  return std::string(NameOf(entries_[peer]));
 }
 
 uint16_t PeerDirectory::Find(std::string_view id) const {
   const std::string name = Shorten(id);
   for (uint16_t peer = 0; peer < size_; ++peer) {
-    if (State(peer) != EntryState::kFree && Name(peer) == name) return peer;
+    if (State(peer) != EntryState::kFree && NameOf(entries_[peer]) == name) return peer;
   }
   return kNoPeer;
 }
 
+// The state is written last: a death inside leaves an entry that is free or complete.
 uint16_t PeerDirectory::FindOrAdd(std::string_view id) {
-  const Guard guard(header_);
+  const RobustGuard guard(header_->peers_lock);
   const uint16_t known = Find(id);
   if (known != kNoPeer) {
     StoreRelease(entries_[known].state, static_cast<uint32_t>(EntryState::kActive));
@@ -69,14 +57,14 @@ uint16_t PeerDirectory::FindOrAdd(std::string_view id) {
 }
 
 void PeerDirectory::Retire(uint16_t peer) {
-  const Guard guard(header_);
+  const RobustGuard guard(header_->peers_lock);
   if (!Active(peer)) return;
   entries_[peer].retired_seq = ++header_->retirements;
   StoreRelease(entries_[peer].state, static_cast<uint32_t>(EntryState::kRetired));
 }
 
 uint16_t PeerDirectory::LongestRetired(uint16_t after) const {
-  const Guard guard(header_);
+  const RobustGuard guard(header_->peers_lock);
   const uint32_t past = after == kNoPeer ? 0 : entries_[after].retired_seq;
   uint16_t best = kNoPeer;
   for (uint16_t peer = 0; peer < size_; ++peer) {
@@ -87,7 +75,7 @@ uint16_t PeerDirectory::LongestRetired(uint16_t after) const {
 }
 
 bool PeerDirectory::Free(uint16_t peer) {
-  const Guard guard(header_);
+  const RobustGuard guard(header_->peers_lock);
   if (State(peer) != EntryState::kRetired) return false;
   StoreRelease(entries_[peer].state, static_cast<uint32_t>(EntryState::kFree));
   return true;

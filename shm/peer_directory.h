@@ -39,8 +39,6 @@ class PeerDirectory {
   bool Free(uint16_t peer);   // a retired one without sessions, so that it can be added anew
 
  private:
-  class Guard;
-
   ZoneHeader* header_ = nullptr;
   PeerEntry* entries_ = nullptr;
   uint32_t size_ = 0;

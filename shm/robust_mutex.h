@@ -57,4 +57,19 @@ class RobustMutex {
   pthread_mutex_t mutex_;
 };
 
+// Holds a lock while it lives. Of data that a death inside leaves whole, because what makes a
+// change count is written last: there is nothing to repair. May throw LockBusy.
+class RobustGuard {
+ public:
+  explicit RobustGuard(RobustMutex& mutex) : mutex_(mutex) {
+    if (mutex_.Lock() == RobustMutex::Owner::kDied) mutex_.MarkRepaired();
+  }
+  ~RobustGuard() { mutex_.Unlock(); }
+  RobustGuard(const RobustGuard&) = delete;
+  RobustGuard& operator=(const RobustGuard&) = delete;
+
+ private:
+  RobustMutex& mutex_;
+};
+
 }  // namespace limpet::shm

@@ -7,27 +7,8 @@
 #include "shm/store_state.h"
 
 namespace limpet::shm {
-namespace {
-
-// Both counters are written last, behind the places: a death in between loses nothing that was
-// counted, so there is nothing to repair.
-class Guard {
- public:
-  explicit Guard(RobustMutex& mutex) : mutex_(mutex) {
-    if (mutex_.Lock() == RobustMutex::Owner::kDied) mutex_.MarkRepaired();
-  }
-  ~Guard() { mutex_.Unlock(); }
-  Guard(const Guard&) = delete;
-  Guard& operator=(const Guard&) = delete;
-
- private:
-  RobustMutex& mutex_;
-};
-
-}  // namespace
-
 size_t StoreRelay::Push(std::span<const RelayedChange> changes) {
-  const Guard guard(mutex_);
+  const RobustGuard guard(mutex_);
   const size_t count = std::min<size_t>(changes.size(), kPlaces - (tail_ - head_));
   for (size_t i = 0; i < count; ++i) places_[(tail_ + i) % kPlaces] = changes[i];
   tail_ += count;
@@ -35,7 +16,7 @@ size_t StoreRelay::Push(std::span<const RelayedChange> changes) {
 }
 
 size_t StoreRelay::Take(std::span<RelayedChange> room) {
-  const Guard guard(mutex_);
+  const RobustGuard guard(mutex_);
   const size_t count = std::min<size_t>(room.size(), tail_ - head_);
   for (size_t i = 0; i < count; ++i) room[i] = places_[(head_ + i) % kPlaces];
   head_ += count;
@@ -43,7 +24,7 @@ size_t StoreRelay::Take(std::span<RelayedChange> room) {
 }
 
 size_t StoreRelay::Room() {
-  const Guard guard(mutex_);
+  const RobustGuard guard(mutex_);
   return kPlaces - (tail_ - head_);
 }
 

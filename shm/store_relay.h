@@ -33,7 +33,8 @@ class StoreRelay {
 
  private:
   RobustMutex mutex_;
-  uint64_t head_, tail_;  // taken and pushed so far; the places between them are filled
+  // Taken and pushed so far; the places between them are filled. Written last.
+  uint64_t head_, tail_;
   std::array<RelayedChange, kPlaces> places_;
 };
 

@@ -25,7 +25,7 @@ class TreeStore {
   }
 
   int Lookup(const Digest128& key, uint64_t now) {
-    const Guard guard(lock_);
+    const RobustGuard guard(lock_);
     const auto it = by_key_.find(key, KeyLess{});
     if (it == by_key_.end()) return -1;
     Use(*it, now);
@@ -33,7 +33,7 @@ class TreeStore {
   }
 
   void Learn(const Digest128& key, uint32_t peer, uint64_t now) {
-    const Guard guard(lock_);
+    const RobustGuard guard(lock_);
     const auto it = by_key_.find(key, KeyLess{});
     if (it != by_key_.end()) return Use(*it, now);
     Node* node = used_ < capacity_ ? new (nodes_.get() + used_++ * kSlabSlot) Node : Oldest();
@@ -72,19 +72,6 @@ class TreeStore {
   struct UseLess {
     bool operator()(const Node& a, const Node& b) const { return a.last_use < b.last_use; }
   };
-  class Guard {
-   public:
-    explicit Guard(RobustMutex& lock) : lock_(lock) {
-      if (lock_.Lock() == RobustMutex::Owner::kDied) lock_.MarkRepaired();
-    }
-    ~Guard() { lock_.Unlock(); }
-    Guard(const Guard&) = delete;
-    Guard& operator=(const Guard&) = delete;
-
-   private:
-    RobustMutex& lock_;
-  };
-
   static size_t Round(size_t n) { return (n + 255) & ~size_t{255}; }
   TreeStore(std::byte* nodes, uint32_t capacity) : nodes_(nodes), capacity_(capacity) {
     lock_.Init();
