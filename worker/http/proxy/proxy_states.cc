@@ -29,8 +29,7 @@ void ProxyExchange::Enter(ProxyState next) {
   state_ = next;
   const ProxyRow& row = RowOf(next);
   if (exchange_.runtime().logs_debug) LogState(exchange_, row.name);
-  if (row.reads_peer()) attempt_.transport()->WantRead(true);
-  if (next == ProxyState::kConfirming) attempt_.transport()->WantRead(false);
+  if (Transport* const peer = attempt_.transport()) peer->WantRead(row.reads_peer());
   if (row.clock != ProxyClock::kTraffic) Watch();  // of traffic the first bytes start it
 }
 
