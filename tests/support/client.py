@@ -30,12 +30,29 @@ class Response:
         return None
 
 
-class Connection:
+class Stream:
+    """A socket and what is read from it; closed at the end of `with`."""
+
+    def __init__(self, connected):
+        self.socket = connected
+        self.stream = connected.makefile("rb")
+
+    def close(self):
+        self.stream.close()
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Connection(Stream):
     """One connection; several requests may follow each other on it."""
 
     def __init__(self, port, address="127.0.0.1"):
-        self.socket = socket.create_connection((address, port), timeout=PATIENCE)
-        self.stream = self.socket.makefile("rb")
+        super().__init__(socket.create_connection((address, port), timeout=PATIENCE))
 
     def send(self, data):
         self.socket.sendall(data if isinstance(data, bytes) else data.encode("latin-1"))
@@ -79,16 +96,6 @@ class Connection:
         if len(data) != size:
             raise ConnectionResetError(f"{len(data)} of {size} bytes")
         return data
-
-    def close(self):
-        self.stream.close()
-        self.socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def get(port, path="/", headers=(), cookies=None, method="GET", body=b"", host="localhost", address="127.0.0.1"):

@@ -2,6 +2,7 @@
 import socket
 import threading
 
+from client import Stream
 from waiting import PATIENCE
 
 
@@ -9,19 +10,17 @@ class RedisError(Exception):
     """What Redis answers with a minus sign."""
 
 
-class Redis:
+class Redis(Stream):
     """One connection. Words may be str, bytes or numbers; what comes back are bytes, numbers, None and lists."""
 
     def __init__(self, port=None, path=None, address="127.0.0.1", tls=None, user=None, password=None):
         if path:
-            self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.settimeout(PATIENCE)
-            self.socket.connect(path)
+            connected = socket.socket(socket.AF_UNIX)
+            connected.settimeout(PATIENCE)
+            connected.connect(path)
         else:
-            self.socket = socket.create_connection((address, port), timeout=PATIENCE)
-        if tls:
-            self.socket = tls.wrap_socket(self.socket)
-        self.stream = self.socket.makefile("rb")
+            connected = socket.create_connection((address, port), timeout=PATIENCE)
+        super().__init__(tls.wrap_socket(connected) if tls else connected)
         if password:
             self(*["AUTH", *([user] if user else []), password])
 
@@ -48,16 +47,6 @@ class Redis:
             return None if rest == b"-1" else self.stream.read(int(rest) + 2)[:-2]
         assert kind == b"*", line
         return None if rest == b"-1" else [self.reply() for _ in range(int(rest))]
-
-    def close(self):
-        self.stream.close()
-        self.socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 class Monitor:

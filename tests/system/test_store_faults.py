@@ -148,15 +148,20 @@ def test_a_redis_that_is_empty_takes_nobodys_session(redis):
             each_sticks(machine, homes)
 
 
+def cut_off_machine(machines, between, count):
+    """One more machine whose own way to Redis breaks once it knows so many sessions; and those."""
+    cut_off = machines.add(where=f"server 127.0.0.1:{between.port};")
+    machines.wait_ready()
+    homes = known_to_both(machines, count)
+    between.deaf = True
+    between.cut()
+    return cut_off, homes
+
+
 def test_a_machine_that_was_cut_off_reads_what_it_missed(redis, between):
-    """Only its own way to Redis is broken."""
     machines = Machines(redis, wait="50ms")
     with machines as (a, b):
-        cut_off = machines.add(where=f"server 127.0.0.1:{between.port};")
-        machines.wait_ready()
-        homes = known_to_both(machines, 60)
-        between.deaf = True
-        between.cut()
+        cut_off, homes = cut_off_machine(machines, between, 60)
         ids = list(homes)
         for session in ids[:10]:
             a.forget(session)
@@ -172,11 +177,7 @@ def test_a_machine_that_cannot_tell_what_it_missed_checks_as_sessions_are_used(r
     """The stream has lost the changes: they are found out session by session."""
     machines = Machines(redis, wait="50ms")
     with machines as (a, _):
-        cut_off = machines.add(where=f"server 127.0.0.1:{between.port};")
-        machines.wait_ready()
-        homes = known_to_both(machines, 40)
-        between.deaf = True
-        between.cut()
+        cut_off, homes = cut_off_machine(machines, between, 40)
         ids = list(homes)
         for session in ids[:10]:
             a.forget(session)
