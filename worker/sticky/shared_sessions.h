@@ -39,10 +39,8 @@ class SharedSessions {
   }
   // One that the zone has had for longer, as of its last use: what has become of it since is newer.
   void Offer(const shm::SessionKey& key, const Peer& keeper, uint64_t idle_ms) const {
-    if (store_ == nullptr) return;
-    const StoreKey shared = StoreKey::Of(key);
-    store_->Offer(shared, keeper.server_id,
-                  store_->zone().OfferedVersion(shared, WallMs() - idle_ms), idle_ms);
+    if (store_ != nullptr)
+      store_->Offer(StoreKey::Of(key), keeper.server_id, WallMs() - idle_ms, idle_ms);
   }
   // As SessionTable::Touch, and the store renews the session's deadline now and then. A use that
   // the zone does not write down, so soon after another, renews nothing.

@@ -38,16 +38,13 @@ class Outbox {
   size_t size() const { return order_.size(); }
 
  private:
-  struct Hash {
-    size_t operator()(const StoreKey& key) const { return static_cast<size_t>(key.tag); }
-  };
   using Order = std::list<StoreChange>;
 
   bool Insert(StoreChange change, bool in_front);
 
   const size_t limit_;
   Order order_;
-  std::unordered_map<StoreKey, Order::iterator, Hash> by_key_;
+  std::unordered_map<StoreKey, Order::iterator, StoreKeyHash> by_key_;
 };
 
 }  // namespace limpet::worker

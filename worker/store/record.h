@@ -5,7 +5,7 @@
 //           zone can be written to the store anew, and no identifier can be read there.
 //   record  8 bytes time | 2 bytes machine, big-endian: the version | 1 byte kind | the server's
 //   id,
-//           the 16 bytes that it says in hexadecimal if it is an MD5 (kind 'm')
+//           or of one that is an MD5 (kind 'm') the 16 bytes that it says in hexadecimal
 //
 // The first kVersionSize bytes of two records order them, as numbers.
 #pragma once
@@ -29,6 +29,10 @@ struct StoreKey {
   static StoreKey Of(const shm::SessionKey& key);
   shm::SessionKey ToSessionKey() const;  // which the zone takes for the same session
   bool operator==(const StoreKey&) const = default;
+};
+
+struct StoreKeyHash {
+  size_t operator()(const StoreKey& key) const { return static_cast<size_t>(key.tag); }
 };
 
 struct StoreRecord {

@@ -24,7 +24,6 @@ class SharedZone {
     client_.Stop();
   }
   StoreClient& client() { return client_; }
-  const StoreZone& zone() const { return zone_; }
 
  private:
   StoreZone zone_;

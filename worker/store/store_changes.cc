@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "worker/store/rules.h"
 #include "worker/store/store_client.h"
 #include "worker/store/store_script.h"
 
@@ -14,22 +13,26 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 }  // namespace
 
-StoreChange StoreClient::NewChange(const StoreKey& key, StoreRecord::Kind kind,
-                                   std::string_view server) const {
-  const shm::StoreVersion version = zone_.state().Next(WallMs());
-  zone_.state().Note(key.tag, version);
+StoreChange StoreClient::ChangeOf(const StoreKey& key, const shm::StoreVersion& version,
+                                  std::string_view server) const {
+  const auto kind = server.empty() ? StoreRecord::Kind::kDeleted : StoreRecord::Kind::kLives;
   return {.key = key,
           .version = version,
-          .record =
-              Encode(StoreRecord{.version = version, .kind = kind, .server = std::string(server)}),
+          .record = Encode(StoreRecord{version, kind, std::string(server)}),
           .made_ms = BootMs(),
           .life_ms = zone_.LifeMs()};
+}
+
+StoreChange StoreClient::NewChange(const StoreKey& key, std::string_view server) const {
+  const shm::StoreVersion version = zone_.state().Next(WallMs());
+  zone_.state().Note(key.tag, version);
+  return ChangeOf(key, version, server);
 }
 
 bool StoreClient::Put(const shm::SessionKey& session, std::string_view server, StoreWait* wait) {
   const StoreKey key = StoreKey::Of(session);
   unknown_.Forget(key);
-  StoreChange change = NewChange(key, StoreRecord::Kind::kLives, server);
+  StoreChange change = NewChange(key, server);
   const bool waits = wait != nullptr && MayWait(wait);
   if (waits) {
     change.ticket = NewQuestion(key);
@@ -41,28 +44,28 @@ bool StoreClient::Put(const shm::SessionKey& session, std::string_view server, S
 }
 
 void StoreClient::Forget(const shm::SessionKey& session) {
-  Tell(NewChange(StoreKey::Of(session), StoreRecord::Kind::kDeleted, ""));
+  Tell(NewChange(StoreKey::Of(session), ""));
   link_.Push();
 }
 
-void StoreClient::Offer(const StoreKey& key, std::string_view server,
-                        const shm::StoreVersion& version, uint64_t idle_ms) {
-  Tell({.key = key,
-        .version = version,
-        .record = Encode(StoreRecord{.version = version, .server = std::string(server)}),
-        .made_ms = BootMs() - idle_ms,
-        .life_ms = zone_.LifeMs()});
+void StoreClient::Offer(const StoreKey& key, std::string_view server, uint64_t known_at_wall_ms,
+                        uint64_t idle_ms) {
+  if (server.empty()) return;  // it has left the zone meanwhile: that is no end of the session
+  StoreChange change = ChangeOf(key, zone_.OfferedVersion(key, known_at_wall_ms), server);
+  change.made_ms -= idle_ms;
+  Tell(std::move(change));
+}
+
+void StoreClient::Offer(const StoreKey& key) {
+  const shm::Found found = zone_.sessions().Peek(key.ToSessionKey(), BootMs());
+  if (found.result != shm::LookupResult::kHit) return;
+  const auto idle = static_cast<uint64_t>(found.idle.count());
+  Offer(key, zone_.sessions().PeerName(found.peer), WallMs() - idle, idle);
 }
 
 void StoreClient::Pass(const StoreKey& key, const shm::StoreVersion& version,
                        std::string_view server) {
-  const auto kind = server.empty() ? StoreRecord::Kind::kDeleted : StoreRecord::Kind::kLives;
-  Tell({.key = key,
-        .version = version,
-        .record =
-            Encode(StoreRecord{.version = version, .kind = kind, .server = std::string(server)}),
-        .made_ms = BootMs(),
-        .life_ms = zone_.LifeMs()});
+  Tell(ChangeOf(key, version, server));
 }
 
 void StoreClient::Tell(StoreChange change) {
@@ -97,17 +100,12 @@ void StoreClient::SendChange(StoreChange change) {
 void StoreClient::Renew(const shm::SessionKey& session, std::string_view server, uint64_t idle_ms) {
   if (!link_.up() || unanswered_ >= kMaxUnanswered) return;
   const StoreKey key = StoreKey::Of(session);
-  const shm::StoreVersion version = zone_.OfferedVersion(key, WallMs() - idle_ms);
-  StoreChange change{
-      .key = key,
-      .version = version,
-      .record = Encode(StoreRecord{.version = version, .server = std::string(server)}),
-      .made_ms = BootMs(),
-      .life_ms = zone_.LifeMs()};
+  StoreChange change = ChangeOf(key, zone_.OfferedVersion(key, WallMs() - idle_ms), server);
   link_.Send(RespCommand({"PEXPIRE", zone_.KeyName(key), std::to_string(change.life_ms)}));
   ++unanswered_;
   in_flight_.push_back({.kind = Kind::kRenew, .key = key, .change = std::move(change)});
 }
+
 void StoreClient::OnPutReply(const Sent& sent, const RespReply& reply) {
   switch (reply.type) {
     case RespReply::Type::kInteger:
@@ -134,12 +132,4 @@ void StoreClient::OnRenewReply(Sent& sent, const RespReply& reply) {
   figures().renewed.fetch_add(1, kRelaxed);
 }
 
-// What the zone knows of a session, as of its last use.
-void StoreClient::OfferFromZone(const StoreKey& key) {
-  const shm::Found found = zone_.sessions().Peek(key.ToSessionKey(), BootMs());
-  if (found.result != shm::LookupResult::kHit) return;
-  const auto idle = static_cast<uint64_t>(found.idle.count());
-  Offer(key, zone_.sessions().PeerName(found.peer), zone_.OfferedVersion(key, WallMs() - idle),
-        idle);
-}
 }  // namespace limpet::worker

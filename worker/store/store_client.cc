@@ -60,6 +60,7 @@ void StoreClient::OnFinished() {
   finish_timer_.Disarm();
   if (on_empty_) std::exchange(on_empty_, Callback())();
 }
+
 void StoreClient::OnUp() {
   SayBack();
   Pump();
@@ -101,6 +102,7 @@ void StoreClient::OnReply(RespReply& reply) {
       return Pump();
   }
 }
+
 bool StoreClient::BreaksLink(const RespReply& reply) {
   if (reply.type != RespReply::Type::kError || !IsOfServer(reply.text)) return false;
   link_.BreakFor(reply);

@@ -78,9 +78,11 @@ class StoreClient final : public StoreLink::User {
   void Renew(const shm::SessionKey& key, std::string_view server, uint64_t idle_ms);
   // A change that was made at that time; "": the session was forgotten.
   void Pass(const StoreKey& key, const shm::StoreVersion& version, std::string_view server);
-  // Writes a session of the zone anew, as it was at that time.
-  void Offer(const StoreKey& key, std::string_view server, const shm::StoreVersion& version,
+  // Writes a session anew that lives at that server, was known to at that wall time, and was last
+  // used `idle_ms` ago; or as the zone has it, if it does.
+  void Offer(const StoreKey& key, std::string_view server, uint64_t known_at_wall_ms,
              uint64_t idle_ms);
+  void Offer(const StoreKey& key);
 
   // A command was refused for a reason that another connection would not mend: counted, and said
   // once a minute.
@@ -110,9 +112,6 @@ class StoreClient final : public StoreLink::User {
     ListLink waiting;  // of StoreWait::Link
   };
   using Questions = std::unordered_map<uint64_t, std::unique_ptr<Question>>;
-  struct HashKey {
-    size_t operator()(const StoreKey& key) const { return static_cast<size_t>(key.tag); }
-  };
 
   // StoreLink::User
   void OnUp() override;
@@ -128,13 +127,15 @@ class StoreClient final : public StoreLink::User {
   void OnRecord(const Sent& sent, int64_t rest_ms);
   void OnQuestionTimer();
 
-  StoreChange NewChange(const StoreKey& key, StoreRecord::Kind kind, std::string_view server) const;
+  // `server` "": the session is forgotten.
+  StoreChange ChangeOf(const StoreKey& key, const shm::StoreVersion& version,
+                       std::string_view server) const;
+  StoreChange NewChange(const StoreKey& key, std::string_view server) const;
   void Tell(StoreChange change);
   void Pump();
   void SendChange(StoreChange change);
   void OnPutReply(const Sent& sent, const RespReply& reply);
   void OnRenewReply(Sent& sent, const RespReply& reply);
-  void OfferFromZone(const StoreKey& key);
   void OnFinished();
   void LookIfFinished();
 
@@ -156,7 +157,7 @@ class StoreClient final : public StoreLink::User {
   size_t waiting_ = 0;     // StoreWaits
   uint64_t questions_made_ = 0;
   Questions questions_;
-  std::unordered_map<StoreKey, uint64_t, HashKey> by_key_;  // questions that others may join
+  std::unordered_map<StoreKey, uint64_t, StoreKeyHash> by_key_;  // questions that others may join
   std::deque<uint64_t> by_deadline_;
   bool lost_ = false;  // since the connection was last up, or never was
   uint64_t told_refused_ms_ = 0, told_refusal_ms_ = 0;

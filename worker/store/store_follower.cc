@@ -82,6 +82,7 @@ void StoreFollower::OnUp() {
 
 // Changes that are there and make the connection break would do so for ever.
 void StoreFollower::OnDown() {
+  again_timer_.Disarm();  // OnUp asks then
   unreadable_ = asked_ == Asked::kChanges && link_.spoke_nonsense();
   asked_ = Asked::kNothing;
   if (lost_ms_ != 0) return;
@@ -190,9 +191,7 @@ bool StoreFollower::Apply(const RespReply& change) {
   const bool has_text = change.elements.size() == 2 && change.elements[1].elements.size() == 2;
   const std::string_view text = has_text ? change.elements[1].elements[1].text : std::string_view();
   if (const auto key = DecodeKey(text.substr(0, StoreKey::kSize))) {
-    const std::string_view record = text.substr(StoreKey::kSize);
-    zone_.Take(*key, record, 0, StoreZone::Source::kStream);
-    NoteLag(record);
+    zone_.Take(*key, text.substr(StoreKey::kSize), 0, StoreZone::Source::kStream);
   } else {
     zone_.figures().invalid.fetch_add(1, kRelaxed);
   }
@@ -200,13 +199,6 @@ bool StoreFollower::Apply(const RespReply& change) {
   zone_.state().last_count.store(id->count, kRelaxed);
   zone_.state().last_ms.store(id->ms, kRelaxed);
   return true;
-}
-
-void StoreFollower::NoteLag(std::string_view bytes) {
-  const auto record = DecodeRecord(bytes);
-  if (!record) return;
-  const auto lag = static_cast<int64_t>(WallMs()) - static_cast<int64_t>(record->version.wall_ms());
-  zone_.figures().lag_ms.store(std::max<int64_t>(lag, 0), kRelaxed);
 }
 
 // Sessions of the zone that were used since then, as the machine knew them when it was cut off.
@@ -247,7 +239,7 @@ void StoreFollower::OfferPiece() {
     const auto idle = static_cast<uint64_t>(found.idle.count());
     const StoreKey key{session.tag, static_cast<uint16_t>(session.extra & 0x7FFF)};
     client_.Offer(key, zone_.sessions().PeerName(session.peer),
-                  zone_.OfferedVersion(key, std::min(wall - idle, offers_as_of_ms_)), idle);
+                  std::min(wall - idle, offers_as_of_ms_), idle);
   }
 }
 

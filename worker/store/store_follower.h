@@ -51,7 +51,6 @@ class StoreFollower final : public StoreLink::User {
   bool Apply(const RespReply& change);
   void OnGap();
   void OnTime(const RespReply& reply);
-  void NoteLag(std::string_view record);
   void BeginOffers(uint64_t used_since_ms);
   void OnOfferTimer();
   void OnRelayTimer();

@@ -113,7 +113,6 @@ class StoreLink final : public TransportHandler {
   bool up() const { return state_ == LinkState::kUp; }
   void Send(std::string_view command);  // while up; leaves with the others of this pass
   void Push() { Flush(); }              // at once: before what the caller sends to others
-  size_t owed() const { return owed_; }
   // What the server said cannot be: it is left, and OnDown comes.
   void Break(std::string why) { Lose(std::move(why)); }
   // The same for an error that it said. One that says where the zone's keys are (MOVED, of a Redis

@@ -17,6 +17,7 @@ void StoreWait::Cancel() {
   link_.Unlink();
   if (StoreClient* const client = std::exchange(client_, nullptr)) --client->waiting_;
 }
+
 bool StoreClient::MayWait(const StoreWait* wait) {
   if (!link_.up() || !link_.circuit().closed()) {
     figures().skipped.fetch_add(1, kRelaxed);
@@ -60,7 +61,7 @@ bool StoreClient::Ask(const shm::SessionKey& session, std::span<const shm::Sessi
 void StoreClient::Check(const shm::SessionKey& session) {
   if (!link_.up() || in_flight_.size() > kMaxUnanswered) return;
   const StoreKey key = StoreKey::Of(session);
-  SendGet(key, {.kind = Kind::kGet, .key = key, .is_check = true, .last = true});
+  SendGet(key, {.kind = Kind::kGet, .key = key, .is_check = true});
 }
 
 void StoreClient::SendGet(const StoreKey& ask, Sent sent) {
@@ -124,6 +125,7 @@ void StoreClient::OnQuestionTimer() {
     End(number);
   }
 }
+
 // The record is in the zone before anybody is told.
 void StoreClient::OnRecord(const Sent& sent, int64_t rest_ms) {
   const uint64_t life = zone_.LifeMs();
@@ -131,10 +133,10 @@ void StoreClient::OnRecord(const Sent& sent, int64_t rest_ms) {
   const uint64_t age = AsksForAge() && rest > 0 && life > rest ? life - rest : 0;
   const bool lives =
       sent.found && zone_.Take(sent.key, sent.record, age, StoreZone::Source::kAnswer);
-  if (sent.is_check) return sent.found ? void() : OfferFromZone(sent.key);
+  if (sent.is_check) return sent.found ? void() : Offer(sent.key);
   if (lives) {
     figures().found.fetch_add(1, kRelaxed);
-    if (sent.of_former) OfferFromZone(sent.key);
+    if (sent.of_former) Offer(sent.key);
     return End(sent.question);
   }
   if (!sent.last) return;
@@ -142,4 +144,5 @@ void StoreClient::OnRecord(const Sent& sent, int64_t rest_ms) {
   unknown_.Add(sent.key, zone_.loop().NowMs());
   End(sent.question);
 }
+
 }  // namespace limpet::worker

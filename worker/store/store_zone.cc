@@ -31,6 +31,12 @@ bool StoreZone::RenewalIsDue(const shm::SessionKey& key, uint64_t idle_ms) const
 
 uint64_t StoreZone::LifeMs() const { return Ms(env_.zone.timeout) + RenewalMs(); }
 
+// How old the newest change of the stream was when it came.
+void StoreZone::NoteLag(const shm::StoreVersion& version) {
+  const auto lag = static_cast<int64_t>(WallMs()) - static_cast<int64_t>(version.wall_ms());
+  figures().lag_ms.store(std::max<int64_t>(lag, 0), std::memory_order_relaxed);
+}
+
 bool StoreZone::Take(const StoreKey& key, std::string_view bytes, uint64_t age_ms, Source source) {
   const auto record = DecodeRecord(bytes);
   if (!record || !Credible(record->version, WallMs())) {
@@ -44,6 +50,7 @@ bool StoreZone::Take(const StoreKey& key, std::string_view bytes, uint64_t age_m
   const uint16_t peer = sessions().peers().Find(record->server);
   const bool is_ours = peer != shm::kNoPeer && sessions().peers().Active(peer);
   const bool is_stream = source == Source::kStream;
+  if (is_stream) NoteLag(record->version);
   const bool lives = record->kind == StoreRecord::Kind::kLives;
   const Presence here = found.result != shm::LookupResult::kHit ? Presence::kNone
                         : lives && found.peer == peer           ? Presence::kSame

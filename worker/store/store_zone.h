@@ -76,6 +76,8 @@ class StoreZone {
   void Say(LogLevel level, const std::string& text, bool is_alert) const;
 
  private:
+  void NoteLag(const shm::StoreVersion& version);
+
   const Env env_;
 };
 
