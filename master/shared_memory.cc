@@ -158,6 +158,13 @@ void SharedMemory::OpenBook(Inheritance* inherited, const Log& log) {
 void SharedMemory::ForgetOthers() {
   if (book_ != nullptr) book_->KeepOnlyOwn();
   limits_.KeepOnlyOwn();
+  std::vector<int32_t> pids;
+  for (const shm::WorkerCounters& worker : figures_->counters.slots)
+    pids.push_back(static_cast<int32_t>(worker.pid.load(std::memory_order_relaxed)));
+  stores_.ForEach([&pids](shm::StoreMemory& memory) {  // what waited in the others is lost
+    shm::StoreFigures& figures = memory.state()->figures;
+    figures.dropped.fetch_add(figures.workers.KeepOnly(pids), std::memory_order_relaxed);
+  });
 }
 
 Status SharedMemory::AttachKept(const conf::Http& http, Inheritance* inherited, const Log& log,
@@ -234,15 +241,15 @@ std::optional<uint64_t> SharedMemory::NextDeadline() const {
 
 bool SharedMemory::ForgetWorker(int slot) {
   shm::WorkerCounters& counters = figures_->counters.slots[static_cast<size_t>(slot)];
+  const auto pid = static_cast<int32_t>(counters.pid.load(std::memory_order_relaxed));
   for (auto* gauge :
        {&counters.active, &counters.reading, &counters.writing, &counters.waiting, &counters.pid}) {
     gauge->store(0, std::memory_order_relaxed);
   }
   shm::Clear(figures_->pulses.slots[static_cast<size_t>(slot)]);
-  stores_.ForEach([slot](shm::StoreMemory& memory) {  // what waited in it for a store is lost
+  stores_.ForEach([pid](shm::StoreMemory& memory) {
     shm::StoreFigures& figures = memory.state()->figures;
-    const uint32_t waited = figures.waiting[static_cast<size_t>(slot)].exchange(0);
-    figures.dropped.fetch_add(waited, std::memory_order_relaxed);
+    figures.dropped.fetch_add(figures.workers.Forget(pid), std::memory_order_relaxed);
   });
   const shm::LockPatience patience(kPatience);  // others use them all the time, for microseconds
   const bool peers = peer_states_.ForgetWorker(slot);

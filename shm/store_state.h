@@ -12,10 +12,10 @@
 #include <span>
 #include <type_traits>
 
-#include "shm/counters.h"
 #include "shm/robust_mutex.h"
 #include "shm/session_table.h"
 #include "shm/store_relay.h"
+#include "shm/store_workers.h"
 
 namespace limpet::shm {
 
@@ -52,14 +52,7 @@ struct StoreFigures {
   std::atomic<int64_t> lag_ms;    // gauge: the age of the newest change when it was applied
   std::atomic<uint64_t> lost_ms;  // gauge: since when the store is away, in BootMs; 0: it is there
   std::atomic<uint64_t> dropped_before;  // `dropped` when it was lost
-  // Gauge, by worker slot: changes that wait for the store.
-  std::array<std::atomic<uint32_t>, kMaxWorkerSlots> waiting;
-
-  uint64_t Waiting() const {
-    uint64_t sum = 0;
-    for (const auto& of_worker : waiting) sum += of_worker.load(std::memory_order_relaxed);
-    return sum;
-  }
+  StoreWorkers workers;
 };
 
 class StoreState {

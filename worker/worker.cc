@@ -142,8 +142,7 @@ void Worker::MakeSharedZones() {
                        .sessions = *table,
                        .state = *environment_.stores[i],
                        .log = runtime_.logs[0],
-                       .alerts = runtime_.counters.alerts,
-                       .slot = environment_.slot});
+                       .alerts = runtime_.counters.alerts});
   }
 }
 

@@ -108,9 +108,9 @@ class Limpet:
     def _started(self):
         if self.process.poll() is not None:
             raise AssertionError(f"limpet did not start:\n{open(self.path('output')).read()}")
-        return os.path.exists(self.path("limpet.pid")) and len(self.workers()) >= self._worker_count()
+        return os.path.exists(self.path("limpet.pid")) and len(self.workers()) >= self.worker_count()
 
-    def _worker_count(self):
+    def worker_count(self):
         """How many workers the configuration asks for; one if it leaves that to the machine."""
         with open(self.path("limpet.conf")) as file:
             config = self.extra + file.read()

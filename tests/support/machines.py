@@ -114,6 +114,11 @@ class Machine(Limpet):
     def active(self):
         return self.call("GET", f"sessions/{self.zone}")["active"]
 
+    def all_ask(self):
+        """Every worker is in touch with the store of every zone."""
+        zones = [zone for store in self.call("GET", "stores").values() for zone in store["zones"].values()]
+        return all(zone["asking_workers"] >= self.worker_count() for zone in zones)
+
     def forget(self, session):
         assert self.call("DELETE", f"sessions/{self.zone}/{session}") == {"forgotten": 1}
 
@@ -181,13 +186,15 @@ class Machines:
         return end.visit(session) == home and end.server_of(session) == home
 
     def wait_ready(self, machines=None):
-        """Until every worker of all (most likely) is in touch with Redis."""
+        """Until every worker of all asks Redis, and what begins at one comes to the next."""
         machines = machines or self.all
         if len(machines) == 1:
             wait_until(lambda: machines[0].login(self.new_id()) and len(self.redis.sessions()) > 8, "sessions in Redis")
         for begin, end in zip(machines, [*machines[1:], machines[0]]):
             if begin is not end:
                 wait_until(lambda: all(self.travels(begin, end) for _ in range(8)), "sessions to travel")
+        for machine in machines:
+            wait_until(machine.all_ask, "all workers to ask Redis")
 
     def spread(self, count, name="s"):
         """Begins so many sessions, each machine its share; the server of each."""

@@ -129,7 +129,7 @@ def test_workers_that_crash_under_requests_are_replaced_at_once():
 
 def test_a_worker_that_keeps_dying_is_started_ever_more_rarely():
     with Limpet(CONFIG, workers=1, main="working_directory /nowhere;", options="", connections=9, start=False) as limpet:
-        limpet._worker_count = lambda: 0  # none lives long enough to be seen
+        limpet.worker_count = lambda: 0  # none lives long enough to be seen
         limpet.start()
         lines = limpet.wait_log(r"\[error\].*keeps dying, it is started again in \d+ ms", count=3)
         delays = [int(re.search(r"in (\d+) ms", line)[1]) for line in lines]

@@ -100,8 +100,13 @@ void AddStores(const StatusSource& source, Page& page) {
     const int64_t lag = use.state->figures.lag_ms.load(kRelaxed);
     page.Sample(StoreLabels(use), static_cast<double>(lag) / 1000);
   }
+  page.Begin("limpet_store_asking_workers", false,
+             "workers that ask the store; the others go on alone: not connected, or it was slow");
+  for (const StoreUse& use : uses)
+    page.Sample(StoreLabels(use), use.state->figures.workers.Asking());
   page.Begin("limpet_store_waiting", false, "changes that wait for the store");
-  for (const StoreUse& use : uses) page.Sample(StoreLabels(use), use.state->figures.Waiting());
+  for (const StoreUse& use : uses)
+    page.Sample(StoreLabels(use), use.state->figures.workers.Waiting());
   std::string_view begun;
   for (const StoreField& field : kStoreFields) {
     if (std::exchange(begun, field.metric) != field.metric)

@@ -1,6 +1,7 @@
 #include "worker/store/store_client.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -32,6 +33,7 @@ StoreLink::Options LinkOptions(const conf::SessionStore& conf) {
 
 StoreClient::StoreClient(StoreZone& zone)
     : zone_(zone),
+      gauges_(zone.figures().workers.Of(::getpid())),
       link_(zone.env().link, LinkOptions(zone.conf()), *this),
       script_hash_(ScriptHash()),
       outbox_(zone.conf().queue),
@@ -43,6 +45,7 @@ StoreClient::~StoreClient() { Stop(); }
 
 void StoreClient::Stop() {
   link_.Stop();
+  NoteWhetherAsking();
   EndAll();
 }
 
@@ -62,6 +65,7 @@ void StoreClient::OnFinished() {
 }
 
 void StoreClient::OnUp() {
+  NoteWhetherAsking();
   SayBack();
   Pump();
 }
@@ -74,12 +78,14 @@ void StoreClient::OnDown() {
   }
   unanswered_ = 0;
   CountWaiting();
+  NoteWhetherAsking();
   SayLost();
   EndAll();
 }
 
 void StoreClient::OnReply(RespReply& reply) {
   if (BreaksLink(reply)) return;
+  NoteWhetherAsking();  // any answer closes the circuit
   Sent sent = std::move(in_flight_.front());
   in_flight_.pop_front();
   switch (sent.kind) {
@@ -130,8 +136,12 @@ bool StoreClient::MaySay(uint64_t* told_ms) const {
 }
 
 void StoreClient::CountWaiting() {
-  figures().waiting[static_cast<size_t>(zone_.env().slot)].store(
-      static_cast<uint32_t>(outbox_.size()), kRelaxed);
+  gauges_.waiting.store(static_cast<uint32_t>(outbox_.size()), kRelaxed);
+}
+
+void StoreClient::NoteWhetherAsking() {
+  const bool asks = link_.up() && link_.circuit().closed();
+  gauges_.asking.store(asks ? 1 : 0, kRelaxed);
 }
 
 // One line for all workers, whoever notices first; not of those that only come back later.
@@ -157,7 +167,7 @@ void StoreClient::SayBack() {
             fmt::format("session store \"{}\" ({}) is back after {} s for zone \"{}\": {} changes "
                         "waited, {} were dropped",
                         zone_.conf().name, link_.where(), (BootMs() - since + 500) / 1000,
-                        zone_.env().zone.name, figures().Waiting(), dropped),
+                        zone_.env().zone.name, figures().workers.Waiting(), dropped),
             true);
 }
 

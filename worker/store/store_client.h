@@ -141,6 +141,7 @@ class StoreClient final : public StoreLink::User {
 
   bool BreaksLink(const RespReply& reply);
   void CountWaiting();
+  void NoteWhetherAsking();
   void SayLost();
   void SayBack();
   bool MaySay(uint64_t* told_ms) const;
@@ -148,6 +149,7 @@ class StoreClient final : public StoreLink::User {
   shm::StoreFigures& figures() { return zone_.figures(); }
 
   StoreZone& zone_;
+  shm::StoreWorkers::Line& gauges_;  // this worker's
   StoreLink link_;
   const std::string script_hash_;
   Outbox outbox_;

@@ -122,6 +122,7 @@ void StoreClient::OnQuestionTimer() {
     if (found == questions_.end()) continue;
     figures().timed_out.fetch_add(1, kRelaxed);
     link_.circuit().OnTimeout();
+    NoteWhetherAsking();
     End(number);
   }
 }

@@ -28,7 +28,6 @@ class StoreZone {
     shm::StoreState& state;
     const Log& log;
     shm::AlertRing& alerts;
-    int slot = 0;  // of the worker, in StoreFigures
   };
   explicit StoreZone(const Env& env) : env_(env) {}
 

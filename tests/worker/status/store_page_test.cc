@@ -69,8 +69,9 @@ TEST_F(StorePages, SayWhatIsConfiguredAndEveryFigure) {
   uint64_t n = 0;
   for (const StoreField& field : kStoreFields) one_->figures.*field.value = ++n;
   one_->figures.lag_ms = 12;
-  one_->figures.waiting[0] = 3;
-  one_->figures.waiting[shm::kMaxWorkerSlots - 1] = 4;
+  one_->figures.workers.Of(11).asking = one_->figures.workers.Of(13).asking = 1;
+  one_->figures.workers.Of(11).waiting = 3;
+  one_->figures.workers.Of(12).waiting = 4;
   const json store = Page("stores/shared");
   EXPECT_EQ(store["servers"], json({"redis1:6379", "unix:/run/redis.sock"}));
   EXPECT_EQ(store["state"], "up");
@@ -81,6 +82,7 @@ TEST_F(StorePages, SayWhatIsConfiguredAndEveryFigure) {
   for (const StoreField& field : kStoreFields) EXPECT_EQ(zone[std::string(field.name)], ++n);
   EXPECT_EQ(zone["lag_ms"], 12);
   EXPECT_EQ(zone["waiting"], 7);
+  EXPECT_EQ(zone["asking_workers"], 2);
   EXPECT_EQ(zone["state"], "up");
   EXPECT_FALSE(zone.contains("lost_since"));
   EXPECT_EQ(store["zones"]["two"]["asked"], 0);
@@ -124,7 +126,7 @@ TEST_F(StorePages, HaveNoSecrets) {
 
 TEST_F(StorePages, AreMetrics) {
   one_->figures.lag_ms = 1500;
-  one_->figures.waiting[5] = 9;
+  one_->figures.workers.Of(11).waiting = 9;
   one_->figures.timed_out = 2;
   one_->figures.dropped = 3;
   one_->figures.losses = 4;
@@ -135,6 +137,7 @@ TEST_F(StorePages, AreMetrics) {
         "limpet_store_up{store=\"shared\",zone=\"two\"} 0",
         "limpet_store_lag_seconds{store=\"shared\",zone=\"one\"} 1.5",
         "limpet_store_waiting{store=\"shared\",zone=\"one\"} 9",
+        "limpet_store_asking_workers{store=\"shared\",zone=\"one\"} 0",
         "# TYPE limpet_store_questions_total counter",
         "limpet_store_questions_total{store=\"shared\",zone=\"one\",result=\"timed_out\"} 2",
         "limpet_store_changes_total{store=\"shared\",zone=\"one\",result=\"dropped\"} 3",
