@@ -11,7 +11,8 @@ install(FILES ${here}/default-site.conf DESTINATION /etc/limpet/conf.d RENAME de
 install(FILES ${here}/logrotate/limpet DESTINATION /etc/logrotate.d)
 install(FILES ${here}/systemd/limpet.service ${here}/systemd/limpet.socket DESTINATION /lib/systemd/system)
 install(FILES ${here}/completion/limpet DESTINATION share/bash-completion/completions)
-install(FILES ${here}/ALERTS.md ${here}/CLUSTER.md ${CMAKE_SOURCE_DIR}/conf/DIRECTIVES.md DESTINATION share/doc/limpet)
+install(FILES ${here}/ALERTS.md ${here}/CLUSTER.md ${CMAKE_SOURCE_DIR}/conf/DIRECTIVES.md
+              ${CMAKE_SOURCE_DIR}/docs/recipes.md DESTINATION share/doc/limpet)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION share/doc/limpet RENAME copyright)
 install(DIRECTORY ${here}/alerts DESTINATION share/doc/limpet)
 
