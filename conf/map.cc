@@ -78,8 +78,13 @@ Status Add(Block& b, const Directive& entry, bool hostnames, Map* map) {
     map->patterns.push_back(std::move(pattern));
     return {};
   }
-  if (key.starts_with('\\'))
+  if (key.starts_with('\\')) {
     key.erase(0, 1);  // the way to write a key that begins with ~ or is a special word
+  } else if (key.find('$') != std::string::npos) {
+    b.loader.Notice(entry, fmt::format("variables are not evaluated in a map's keys: \"{0}\" is "
+                                       "text (\"\\{0}\" says that it is meant so)",
+                                       key));
+  }
   const bool wildcard = hostnames && IsWildcard(key);
   if (wildcard && !IsValidWildcard(key)) {
     return InvalidArgument(fmt::format("invalid hostname or wildcard \"{}\"", key));

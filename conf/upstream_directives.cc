@@ -1,5 +1,6 @@
 // upstream { }: its servers, kept connections. The balancing methods and `sticky` have tables of
 // their own.
+#include <algorithm>
 #include <array>
 
 #include "conf/host_port.h"
@@ -40,10 +41,25 @@ Status CheckUpstream(const Upstream& u, const Directive& d) {
   return CheckPolicy(u, d);
 }
 
+bool AreSame(const Template& a, const Template& b) {
+  if (a.is_single_variable() && b.is_single_variable())
+    return a.single_variable() == b.single_variable();
+  return !a.source().empty() && a.source() == b.source();
+}
+
+// Each session begins with the client's first request that names it, not with an answer.
+bool ClientsNameSessions(const StickyLearn& learn) {
+  return std::ranges::all_of(learn.create, [&](const Template& create) {
+    return std::ranges::any_of(learn.lookup,
+                               [&](const Template& lookup) { return AreSame(create, lookup); });
+  });
+}
+
 // Methods that weigh requests give a form to one server and its answer, which begins the session,
 // to the next: with two servers all sessions begin at the same one.
 void NoticeUnweighedSessions(const Upstream& u, const Directive& d, Config& config) {
   if (u.sticky.kind != StickyKind::kLearn || u.servers.size() == 1) return;
+  if (ClientsNameSessions(u.sticky.learn)) return;
   if (RowOf(u.method).basis != BalanceBasis::kRequests) return;
   config.notices.push_back(
       fmt::format("upstream \"{}\" learns sessions, but its method spreads requests: "

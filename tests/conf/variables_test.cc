@@ -27,6 +27,21 @@ TEST(Map, ExactThenPatternsThenDefault) {
   }
 }
 
+TEST(Map, AVariableInAKeyIsText) {
+  const auto config = MustLoad(InHttp("map $arg_a $x { $arg_b 1; \\$arg_c 2; ~^$ 3; }"));
+  ASSERT_EQ(config->notices.size(), 1u);
+  EXPECT_THAT(config->notices[0],
+              testing::HasSubstr("variables are not evaluated in a map's keys: \"$arg_b\" is text "
+                                 "(\"\\$arg_b\" says that it is meant so) in "));
+  FakeReader reader(config->http->variables);
+  reader.values["arg_b"] = "b";
+  for (const auto& [key, value] :
+       {std::pair{"$arg_b", "1"}, {"b", ""}, {"$arg_c", "2"}, {"", "3"}}) {
+    reader.values["arg_a"] = key;
+    EXPECT_EQ(reader.Eval("x"), value) << key;
+  }
+}
+
 TEST(Map, Hostnames) {
   const auto config = MustLoad(
       InHttp("map $arg_a $x { hostnames; *.e.com head; .f.com both; www.g.* tail; h.com 1; }"));

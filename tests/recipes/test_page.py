@@ -49,7 +49,7 @@ def test_it_is_a_configuration(name, tmp_path):
     (tmp_path / "limpet.conf").write_text(recipe.text(name))
     checked = subprocess.run([BINARY, "-t", "-p", f"{tmp_path}/", "-c", "limpet.conf"], capture_output=True, text=True,
                              timeout=20)
-    assert checked.returncode == 0 and "[warn]" not in checked.stderr, checked.stderr
+    assert checked.returncode == 0 and "[" not in checked.stderr, checked.stderr
 
 
 @pytest.mark.parametrize("name", recipe.names())

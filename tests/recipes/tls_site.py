@@ -1,4 +1,4 @@
-"""The files that recipes with TLS name: tls/site.crt and tls/site.key, and a CA for clients."""
+"""The files that recipes with TLS name: the site's certificate, and the authority of its clients'."""
 import os
 import ssl
 
@@ -6,15 +6,12 @@ from certificates import Authority
 
 
 class TlsSite:
-    """Call it with the folder of the configuration: it makes the files there."""
+    """Call it with the folder of the configuration: it makes the files in tls/ there."""
 
     def __call__(self, folder):
         os.mkdir(os.path.join(folder, "tls"))
-        self.authority = Authority(os.path.join(folder, "tls"))
+        self.authority = Authority(os.path.join(folder, "tls"), "clients")
         self.authority.issue("site")
-        os.rename(self.authority.certificate, self.authority.path("clients.crt"))
-        os.rename(self.authority.path("ca.key"), self.authority.path("clients.key"))
-        self.authority.name = "clients"
 
     def context(self, client=None):
         """Of a client that believes the site; `client`: its own certificate and key."""

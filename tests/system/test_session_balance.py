@@ -112,3 +112,5 @@ def test_a_check_of_the_configuration_says_so(applications):
                                r'"least_sessions" spreads sessions in .*limpet.conf:5', said)
             assert bool(notice) == noticed, said
             assert "[notice]" not in limpet.run("-t", "-q").stderr
+            limpet.write(CONFIG.replace("{workers}", "3").replace("create=$upstream_cookie_id", "create=$cookie_id"))
+            assert "[notice]" not in limpet.run("-t").stderr, "clients name their sessions: they begin with the first request"
