@@ -14,6 +14,7 @@ enum class DeathPoint {
   kValueCleared,  // a session removed, its tag still there
   kTagCleared,    // removed, still queued and counted
   kRelinking,     // a queue with one link of two
+  kMovingUp,      // a session out of one queue and in no other
   kRebound,       // a session with its new peer, counted for the old
   kRepairing,     // in the middle of a repair
 };

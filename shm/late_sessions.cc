@@ -38,7 +38,7 @@ Found LateSessions::Peek(const SessionKey& key, const SessionTable& to, uint64_t
     if (from.rekeyed || from.table.Superseded()) continue;
     const auto news = from.table.ReadRecord(key);
     if (!news || news->last_tick < from.moved_tick) continue;
-    const uint16_t peer = PeerIn(to, from.table, news->peer);
+    const uint16_t peer = PeerIn(to, from.table, news->peer());
     if (peer != kNoPeer) return to.Judge(news->last_tick, peer, now_ms);
   }
   return {};
@@ -57,7 +57,7 @@ Found LateSessions::FindByIdentifier(std::string_view id, const SessionTable& to
   for (const Earlier& from : earlier_) {
     if (!from.rekeyed || from.table.Superseded()) continue;
     const auto session = from.table.ReadRecord(from.table.KeyOf(id));
-    const uint16_t peer = session ? PeerIn(to, from.table, session->peer) : kNoPeer;
+    const uint16_t peer = session ? PeerIn(to, from.table, session->peer()) : kNoPeer;
     if (peer != kNoPeer) return to.Judge(session->last_tick, peer, now_ms);
   }
   return {};
@@ -89,7 +89,7 @@ bool LateSessions::DropRekeyed(uint64_t now_ms) {
 bool LateSessions::Bring(const Earlier& from, const SessionRecord& news, SessionTable* to,
                          uint64_t now_ms) {
   if (news.last_tick < from.moved_tick) return false;
-  const uint16_t peer = PeerIn(*to, from.table, news.peer);
+  const uint16_t peer = PeerIn(*to, from.table, news.peer());
   return peer != kNoPeer && to->Adopt(news, peer, from.moved_tick, now_ms);
 }
 

@@ -29,15 +29,15 @@ Geometry Geometry::For(size_t bytes) {
   Geometry g{};
   g.bytes = bytes;
   g.counter_lines = Clamp(std::bit_floor(bytes / 16384), 4, 128);
-  g.max_peers = Clamp(bytes / 8192, 32, 1024);
+  g.max_peers = Clamp(bytes / 8192, 32, 1u << kPeerBits);
   g.shards = ShardsFor(bytes);
   g.peers_offset = Align(sizeof(ZoneHeader)) + g.counter_lines * sizeof(SessionCounterLine);
   g.shards_offset = Align(g.peers_offset + g.max_peers * sizeof(PeerEntry));
   if (g.shards_offset >= bytes) return g;
 
   g.shard_bytes = static_cast<uint32_t>((bytes - g.shards_offset) / g.shards & ~uint64_t{63});
-  const uint64_t fixed = sizeof(ShardHead) + g.max_peers * sizeof(uint32_t) +
-                         kLists * sizeof(QueueLink) + sizeof(Bucket);  // the last one for alignment
+  const uint64_t fixed = sizeof(ShardHead) + g.max_peers * sizeof(uint32_t) + kQueueBytes +
+                         sizeof(Bucket);  // the last one for alignment
   if (g.shard_bytes <= fixed) return g;
   static_assert(kBigShard / sizeof(BucketGroup) * kBucketsPerGroup * kSlotsPerBucket + kLists <=
                 QueueLink::kMax);

@@ -3,11 +3,12 @@
 //
 //   ZoneHeader | SessionCounterLine[counter_lines] | PeerEntry[max_peers] | shard blocks, all of
 //   the same size shard block: ShardHead | sessions per peer: u32[max_peers] | QueueLink[lists] |
-//   BucketGroup[buckets / 4]
+//   WheelHead[wheels] | BucketGroup[buckets / 4]
 //
 // The buckets are the only truth; whatever else a shard block holds can be rebuilt from them.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -17,19 +18,24 @@
 #include "base/hash.h"
 #include "shm/robust_mutex.h"
 #include "shm/session_counters.h"
+#include "shm/use_span.h"
 
 namespace limpet::shm {
 
 inline constexpr uint16_t kNoPeer = 0xFFFF;
-inline constexpr uint32_t kLayoutVersion = 2;
+inline constexpr uint32_t kLayoutVersion = 3;
+// Its values say nothing of how long a session was in use (those bits are 0), and all else is
+// alike: its sessions can be read, and moved to a table of today's.
+inline constexpr uint32_t kEarlierLayout = 2;
 inline constexpr uint32_t kSlotsPerBucket = 4;
-// Lists of looked-up sessions, by the tick of their last use: a level for each six bits of it. And
-// one of those never looked up.
-inline constexpr uint32_t kWheelLevels = 4;
-inline constexpr uint32_t kWheelBits = 6;
+// Lists of looked-up sessions: a wheel for each grade (use_span.h), by the tick of their last use,
+// with a level for each four bits of it. And one of those never looked up.
+inline constexpr uint32_t kWheelLevels = 5;
+inline constexpr uint32_t kWheelBits = 4;
 inline constexpr uint32_t kWheelDigits = 1u << kWheelBits;
-inline constexpr uint32_t kLists = kWheelLevels * kWheelDigits + 1;
-inline constexpr uint32_t kArrangement = 0x100;  // of those lists
+inline constexpr uint32_t kWheelLists = kWheelLevels * kWheelDigits;
+inline constexpr uint32_t kLists = kGrades * kWheelLists + 1;
+inline constexpr uint32_t kArrangement = 0x101;  // of those lists
 inline constexpr uint32_t kNil = 0xFFFF'FFFF;
 inline constexpr uint64_t kTickMs = 100;  // 2^32 ticks are 13 years of uptime
 
@@ -42,21 +48,32 @@ constexpr uint32_t TickOf(uint64_t boot_ms) {
 }
 
 // A session's changing half, in one word so that it is read and changed at once.
-//   last use in ticks: 32 | was looked up: 1 | fingerprint beyond the tag: 15 | peer: 16.   0: no
-//   session.
+//   last use in ticks: 32 | was looked up: 1 | fingerprint beyond the tag: 15 | UseSpan: 6 |
+//   peer: 10.   0: no session.
+inline constexpr uint32_t kPeerBits = 10;
+inline constexpr uint16_t kPeerMask = (1u << kPeerBits) - 1;
 struct Value {
   uint64_t bits = 0;
 
-  static constexpr Value Of(uint32_t tick, bool referenced, uint16_t fingerprint, uint16_t peer) {
-    return {uint64_t{tick} << 32 | uint64_t{referenced} << 31 | uint64_t{fingerprint} << 16 | peer};
+  static constexpr Value Of(uint32_t tick, bool referenced, uint16_t fingerprint, uint16_t peer,
+                            UseSpan span = {}) {
+    return {uint64_t{tick} << 32 | uint64_t{referenced} << 31 | uint64_t{fingerprint} << 16 |
+            uint64_t{span.code()} << kPeerBits | (peer & kPeerMask)};
   }
   constexpr uint32_t tick() const { return static_cast<uint32_t>(bits >> 32); }
   constexpr bool referenced() const { return (bits >> 31 & 1) != 0; }
   constexpr uint16_t fingerprint() const { return static_cast<uint16_t>(bits >> 16 & 0x7FFF); }
-  constexpr uint16_t peer() const { return static_cast<uint16_t>(bits); }
-  constexpr Value UsedAt(uint32_t tick) const { return Of(tick, true, fingerprint(), peer()); }
+  constexpr uint16_t peer() const { return static_cast<uint16_t>(bits & kPeerMask); }
+  constexpr UseSpan span() const { return UseSpan(bits >> kPeerBits & 0x3F); }
+  constexpr Value UsedAt(uint32_t at) const {
+    return Of(at, true, fingerprint(), peer(), span().Used(tick(), at));
+  }
+  // Used at that tick too, of which the last use's is none: it runs from creation.
+  constexpr Value UsedSinceCreationTo(uint32_t now) const {
+    return Of(tick(), true, fingerprint(), peer(), std::max(span(), UseSpan().Used(tick(), now)));
+  }
   constexpr Value BoundTo(uint16_t peer) const {
-    return Of(tick(), referenced(), fingerprint(), peer);
+    return Of(tick(), referenced(), fingerprint(), peer, span());
   }
   constexpr bool operator==(const Value&) const = default;
 };
@@ -71,24 +88,40 @@ struct alignas(64) Bucket {
 static_assert(std::is_trivially_copyable_v<Bucket> && sizeof(Bucket) == 64);
 
 // Slots or list heads of the same shard. Two bytes each: what is saved here is room for slots, and
-// a table that is less full needs fewer moves.
+// a table that is less full needs fewer moves. The highest bits of a slot's two say in which queue
+// it stands: 0 that of those never looked up, else the wheel of the grade below that.
 struct QueueLink {
-  static constexpr uint16_t kFresh = 0x8000;  // in a slot's `prev`: of those never looked up
-  static constexpr uint32_t kMax = 0x7FFF;    // the highest index
+  static constexpr uint32_t kMax = 0x7FFF;  // the highest index
+  static constexpr uint32_t kHigh = 0x8000;
 
   uint16_t next_, prev_;
 
-  uint32_t next() const { return next_; }
+  uint32_t next() const { return next_ & kMax; }
   uint32_t prev() const { return prev_ & kMax; }
-  bool fresh() const { return (prev_ & kFresh) != 0; }
-  void SetNext(uint32_t next) { next_ = static_cast<uint16_t>(next); }
-  void SetPrev(uint32_t prev) { prev_ = static_cast<uint16_t>((prev_ & kFresh) | prev); }
-  void MarkFresh() { prev_ |= kFresh; }
-  static QueueLink Of(uint32_t next, uint32_t prev) {
-    return {static_cast<uint16_t>(next), static_cast<uint16_t>(prev)};
+  uint32_t queue() const { return uint32_t{next_} >> 15 | uint32_t{prev_} >> 15 << 1; }
+  void SetNext(uint32_t next) { next_ = static_cast<uint16_t>((next_ & kHigh) | next); }
+  void SetPrev(uint32_t prev) { prev_ = static_cast<uint16_t>((prev_ & kHigh) | prev); }
+  static QueueLink Of(uint32_t next, uint32_t prev, uint32_t queue = 0) {
+    return {static_cast<uint16_t>(next | queue << 15),
+            static_cast<uint16_t>(prev | queue >> 1 << 15)};
   }
 };
 static_assert(std::is_trivially_copyable_v<QueueLink> && sizeof(QueueLink) == 4);
+inline constexpr uint32_t kQueues = kGrades + 1;
+static_assert(kQueues <= 4);
+
+struct WheelHead {
+  uint32_t base;         // the tick that the places in the wheel are reckoned from
+  uint32_t newest_tick;  // no session stands at a later one
+  uint32_t sessions;     // that stand in it
+  uint32_t unused;
+};
+static_assert(std::is_trivially_copyable_v<WheelHead> && sizeof(WheelHead) == 16);
+
+// All of a shard's lists and wheels: as much as one wheel of 256 lists took in the earlier layout,
+// so that zones of both hold the same.
+inline constexpr uint32_t kQueueBytes = 257 * sizeof(QueueLink);
+static_assert(kLists * sizeof(QueueLink) + kGrades * sizeof(WheelHead) <= kQueueBytes);
 
 // What a change touches beside its slot is on the same page: most of an insert's time goes into
 // finding pages.
@@ -100,13 +133,13 @@ struct alignas(64) BucketGroup {
 static_assert(std::is_trivially_copyable_v<BucketGroup> && sizeof(BucketGroup) == 320);
 
 struct ShardHead {
-  RobustMutex lock;      // guards the whole block but the readers' atomics
-  uint32_t live;         // sessions in the buckets (atomic: others read it)
-  uint32_t fresh;        // of them, those in the list of the never looked up
-  uint32_t wheel_base;   // the tick that the places in the wheel are reckoned from
+  RobustMutex lock;  // guards the whole block but the readers' atomics
+  uint32_t live;     // sessions in the buckets (atomic: others read it)
+  uint32_t fresh;    // of them, those in the list of the never looked up
+  uint32_t unused;
   uint32_t arrangement;  // kArrangement; else another binary made the lists: they are made anew
   uint32_t oldest_tick;  // no session here is older (atomic: collectors glance at it)
-  uint32_t newest_tick;  // no session stands at a later tick of the wheel
+  uint32_t unused_too;
   alignas(64) uint32_t
       moves;  // grows before a slot is emptied by a move (atomic: lookups that missed compare it)
   // How fast new sessions come, by samples of them: this line is seldom written.

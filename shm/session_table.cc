@@ -52,7 +52,8 @@ Result<SessionTable> SessionTable::Attach(std::byte* memory, size_t bytes) {
   if (bytes < sizeof *header || std::memcmp(header->magic, kMagic, sizeof kMagic) != 0) {
     return InvalidArgument("it is not a session table");
   }
-  if (header->version != kLayoutVersion) return InvalidArgument("it has another layout version");
+  if (header->version != kLayoutVersion && header->version != kEarlierLayout)
+    return InvalidArgument("it has another layout version");
   if (header->crc != HeaderCrc(*header)) return InvalidArgument("its header is damaged");
   if (header->geometry != Geometry::For(bytes)) return InvalidArgument("it has another size");
   return SessionTable(memory, header->geometry);
@@ -242,9 +243,10 @@ LearnResult SessionTable::Renew(Shard& shard, const Slot& slot, Value value,
     }
     return LearnResult::kCreated;
   }
-  const uint32_t tick = policy.norefresh ? slot.value.tick() : std::max(now, slot.value.tick());
   const bool same = slot.value.peer() == value.peer();
-  *done = shard.Rebind(slot, slot.value.BoundTo(value.peer()).UsedAt(tick));
+  const Value bound = slot.value.BoundTo(value.peer());
+  *done = shard.Rebind(slot, policy.norefresh ? bound.UsedSinceCreationTo(now)
+                                              : bound.UsedAt(std::max(now, bound.tick())));
   if (*done) Count(counters_->refreshed);
   return same ? LearnResult::kRefreshed : LearnResult::kRebound;
 }

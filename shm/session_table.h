@@ -86,9 +86,13 @@ struct SessionRecord {
   uint32_t last_tick = 0;
   uint16_t extra =
       0;  // 15 more bits of fingerprint; the top bit says that it was looked up at least once
-  uint16_t peer = 0;  // index in the table it comes from
+  uint16_t place = 0;  // its peer's index in the table it comes from, and its UseSpan; or kNoPeer
+
+  uint16_t peer() const { return place == kNoPeer ? kNoPeer : Value{place}.peer(); }
+  UseSpan span() const { return Value{place}.span(); }
 };
 static_assert(sizeof(SessionRecord) == 16);
+static_assert(Value::Of(0, false, 0, kPeerMask, UseSpan(UseSpan::kMost)).bits < kNoPeer);
 
 class LateSessions;
 
@@ -105,8 +109,10 @@ class SessionTable {
   static SessionTable Format(std::byte* memory, size_t bytes, const SipKey& key = RandomSipKey());
 
   // A view on what Format() laid. The error says what does not fit: magic, version, size or
-  // checksum.
+  // checksum. One of the earlier layout may be read, forgotten from and superseded, and nothing
+  // else.
   static Result<SessionTable> Attach(std::byte* memory, size_t bytes);
+  bool of_earlier_layout() const { return header_->version != kLayoutVersion; }
 
   // Empty; only assignment is valid.
   SessionTable() = default;

@@ -45,7 +45,8 @@ void Add(const SessionCounters& more, SessionCounters* sum) {
 }
 
 SessionRecord RecordOf(uint64_t tag, Value value) {
-  return {tag, value.tick(), static_cast<uint16_t>(value.bits >> 16), value.peer()};
+  return {tag, value.tick(), static_cast<uint16_t>(value.bits >> 16),
+          static_cast<uint16_t>(value.bits)};
 }
 
 }  // namespace
@@ -234,7 +235,7 @@ bool SessionTable::Import(const SessionRecord& record, uint16_t peer, uint64_t n
   Shard shard = ShardOf(key);
   const ShardLock lock(shard, now, counters_->repaired);
   if (shard.Find(key) || shard.Full()) return false;
-  const Value value = Value::Of(tick, record.extra >> 15 != 0, key.extra, peer);
+  const Value value = Value::Of(tick, record.extra >> 15 != 0, key.extra, peer, record.span());
   return shard.Insert(key, value, Shard::Age::kOldest) == Shard::Placed::kYes;
 }
 
@@ -276,10 +277,14 @@ bool SessionTable::Adopt(const SessionRecord& record, uint16_t peer, uint32_t mo
   while (const Slot slot = shard.Find(key)) {
     if (slot.value.tick() >= record.last_tick) return false;
     const bool as_moved = slot.value.tick() <= moved_tick || policy.Expired(slot.value.tick(), now);
-    const Value kept = as_moved ? slot.value.BoundTo(peer) : slot.value;
-    if (shard.Rebind(slot, kept.UsedAt(record.last_tick))) return true;
+    const Value used = slot.value.UsedAt(record.last_tick);
+    const Value news =
+        Value::Of(record.last_tick, true, key.extra, as_moved ? peer : slot.value.peer(),
+                  std::max(used.span(), record.span()));
+    if (shard.Rebind(slot, news)) return true;
   }
-  const Value value = Value::Of(record.last_tick, record.extra >> 15 != 0, key.extra, peer);
+  const Value value =
+      Value::Of(record.last_tick, record.extra >> 15 != 0, key.extra, peer, record.span());
   return InsertLocked(shard, key, value, policy, now) == LearnResult::kCreated;
 }
 

@@ -87,7 +87,7 @@ Result<SessionZone> SessionZone::OpenAt(const Options& options, Result<Zone> ope
     }
     return fresh;
   }
-  if (opened->size() != options.bytes || HasOtherKey(options, *table))
+  if (opened->size() != options.bytes || HasOtherKey(options, *table) || table->of_earlier_layout())
     return MoveOver(options, *std::move(opened), *table, now_ms);
 
   table->SetPolicy(options.policy);
@@ -178,9 +178,10 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, Zone old_zone,
   }
   zone.origin_ = Origin::kMigrated;
   zone.kept_ = moved.moved;
-  zone.Say(moved.moved < moved.of ? LogLevel::kWarn : LogLevel::kNotice,
-           fmt::format("zone \"{}\" has another size: {} of {} sessions moved, newest first",
-                       options.name, moved.moved, moved.of));
+  zone.Say(
+      moved.moved < moved.of ? LogLevel::kWarn : LogLevel::kNotice,
+      fmt::format("zone \"{}\" has another {}: {} of {} sessions moved, newest first", options.name,
+                  old.of_earlier_layout() ? "layout" : "size", moved.moved, moved.of));
   return zone;
 }
 

@@ -11,6 +11,7 @@ Shard::Shard(std::byte* block, const Geometry& geometry)
   head_ = reinterpret_cast<ShardHead*>(block);
   per_peer_ = reinterpret_cast<uint32_t*>(block + sizeof(ShardHead));
   lists_ = reinterpret_cast<QueueLink*>(per_peer_ + geometry.max_peers);
+  wheels_ = reinterpret_cast<WheelHead*>(lists_ + kLists);
   // Buckets end where the block ends, which is a cache line's end.
   groups_ = reinterpret_cast<BucketGroup*>(block + geometry.shard_bytes) -
             bucket_count_ / kBucketsPerGroup;
@@ -57,9 +58,11 @@ bool Shard::Use(const Fingerprint& key, const Slot& slot, const PolicyView& poli
   Value seen = slot.value;
   const uint32_t touch_ticks = TouchTicks(policy, now);
   for (;;) {
-    const bool recent = policy.norefresh || PolicyView::Age(seen.tick(), now) < touch_ticks;
+    const bool recent = PolicyView::Age(seen.tick(), now) < touch_ticks;
     if (seen.referenced() && recent) return true;
-    const Value used = seen.UsedAt(recent ? seen.tick() : now);
+    const Value used =
+        policy.norefresh ? seen.UsedSinceCreationTo(now) : seen.UsedAt(recent ? seen.tick() : now);
+    if (used == seen) return true;
     if (val.compare_exchange_weak(seen.bits, used.bits, std::memory_order_acq_rel)) return true;
     if (seen.bits == 0 || seen.fingerprint() != key.extra) return false;
     if (TagAt(slot.index) != key.tag) return false;
@@ -97,7 +100,7 @@ void Shard::Fill(uint32_t slot, const Fingerprint& key, Value value, Age age) {
   StoreRelaxed(per_peer_[value.peer()], per_peer_[value.peer()] + 1);
   if (value.tick() < head_->oldest_tick) StoreRelaxed(head_->oldest_tick, value.tick());
   if (value.referenced()) {
-    PushWheel(slot, value.tick());
+    PushWheel(slot, GradeOf(value.span()), value.tick());
   } else {
     LinkFresh(slot, age == Age::kOldest ? Link(FreshList()).next() : FreshList());
   }

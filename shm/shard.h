@@ -5,10 +5,11 @@
 // A session's two buckets follow from its tag alone, so that it can be moved to its other bucket,
 // or to a table of another size, without its key.
 //
-// Queues: sessions never looked up stand in one list, in order of creation; the others in a wheel
-// of lists, by the tick of their last use: coarser the later they are, and to the tick at the front
-// (shard_wheel.cc). A use does not move a session: it stands where it stood, at its place or an
-// earlier one, until it gets to the front and is put where it belongs then.
+// Queues: sessions never looked up stand in one list, in order of creation; the others in wheels of
+// lists, one for each grade of how long they were in use (use_span.h), by the tick of their last
+// use: coarser the later they are, and to the tick at the front (shard_wheel.cc). A use does not
+// move a session: it stands where it stood, at its place or an earlier one, in its wheel or one of
+// a lower grade, until it gets to the front and is put where it belongs then.
 #pragma once
 
 #include <cstdint>
@@ -86,12 +87,12 @@ class Shard {
   bool Full() const { return head_->live >= geometry_->shard_capacity; }
 
   // Removes the session to give up next: an expired one, else the one idle longest, where those
-  // never looked up have little to say for themselves. Only the first kind if `only_expired`. What
-  // it removed, if anything:
+  // never looked up have little to say for themselves, and those in use for long have some grace
+  // (NextToGo). Only the first kind if `only_expired`. What it removed, if anything:
   enum class Gave { kNothing, kExpired, kLive };
   Gave GiveUp(const PolicyView& policy, uint32_t now, bool only_expired);
   void Tidy();  // some of the queues' work ahead of time
-  // The longest idle one of a key's own two buckets: when they cannot be got free otherwise.
+  // One of a key's own two buckets, by the same order: when they cannot be got free otherwise.
   bool GiveUpNear(const Fingerprint& key);
   // Removes expired sessions, looking at up to *budget ones. True: there may be more.
   bool Collect(const PolicyView& policy, uint32_t now, uint32_t* budget, uint64_t* collected);
@@ -143,42 +144,55 @@ class Shard {
   bool Empty(uint32_t list) const { return Link(list).next() == list; }
   void ResetQueues();
   void Unlink(uint32_t slot);
-  void LinkBefore(uint32_t slot, uint32_t next);
+  void LinkBefore(uint32_t slot, uint32_t next, uint32_t queue);
   void TakeOver(uint32_t from, uint32_t to);  // `to` stands where `from` stood
   void LinkFresh(uint32_t slot, uint32_t next);
+  void MoveUp(const Slot& slot);  // to the wheel of its grade
   Slot OldestFresh(uint32_t* budget);
   Slot NewestFresh() const;
-  void PrefetchFront(uint32_t list) const;
+  Slot FrontOf(uint32_t queue);
+  void FindFronts(const PolicyView& policy, uint32_t now, Slot (&fronts)[kQueues]);
+  bool HasItsShare(uint32_t queue) const;
+  uint32_t In(uint32_t queue) const {
+    return queue == 0 ? head_->fresh : wheels_[queue - 1].sessions;
+  }
+  uint32_t NextToGo(const Slot (&fronts)[kQueues], const PolicyView& policy, uint32_t now) const;
+  void PrefetchFront(uint32_t queue) const;
   void NotePace(uint64_t tag, uint32_t now);
   void NoteOldest(const PolicyView& policy, uint32_t now, uint32_t* budget);
   bool CollectOne(const PolicyView& policy, uint32_t now, uint32_t* budget);
 
-  // shard_wheel.cc
-  uint32_t WheelList(uint32_t level, uint32_t digit) const {
-    return slot_count_ + 1 + level * kWheelDigits + digit % kWheelDigits;
+  // shard_wheel.cc; `grade` is the wheel's.
+  uint32_t WheelList(uint32_t grade, uint32_t level, uint32_t digit) const {
+    return slot_count_ + 1 + grade * kWheelLists + level * kWheelDigits + digit % kWheelDigits;
   }
-  void BeginWheel(uint32_t tick);
-  void PushWheel(uint32_t slot, uint32_t tick);
-  void LinkAt(uint32_t slot, uint32_t tick);
-  uint32_t PlaceOf(uint32_t tick) const;
-  void TurnBack(uint32_t tick);
+  void BeginWheel(uint32_t grade, uint32_t tick);
+  void PushWheel(uint32_t slot, uint32_t grade, uint32_t tick);
+  void LinkAt(uint32_t slot, uint32_t grade, uint32_t tick);
+  uint32_t PlaceOf(uint32_t grade, uint32_t tick) const;
+  void TurnBack(uint32_t grade, uint32_t tick);
   void Splice(uint32_t list, uint32_t to);
-  uint32_t FrontList();
-  uint32_t NextList(uint32_t level, uint32_t from);
-  uint32_t NextAhead(uint32_t level, uint32_t from) const;
-  Slot OldestSpread() const;
-  Slot OldestUsed(uint32_t* budget);
+  uint32_t FrontList(uint32_t grade);
+  uint32_t NextList(uint32_t grade, uint32_t level, uint32_t from);
+  uint32_t NextAhead(uint32_t grade, uint32_t level, uint32_t from) const;
+  Slot OldestSpread(uint32_t grade) const;
+  Slot OldestUsed(uint32_t grade, uint32_t* budget);
 
   // shard_repair.cc
   void CheckSlots(uint32_t now);
   void DropDuplicates(uint32_t slot);
   void Recount();
+  void FreshFromWheel();
+  uint32_t QueueOfList(uint32_t list) const {
+    return list == FreshList() ? 0 : (list - slot_count_ - 1) / kWheelLists + 1;
+  }
   uint32_t OldestTick() const;
 
   const Geometry* geometry_;
   ShardHead* head_;
   uint32_t* per_peer_;
   QueueLink* lists_;
+  WheelHead* wheels_;
   BucketGroup* groups_;
   uint32_t bucket_count_;
   uint32_t slot_count_;

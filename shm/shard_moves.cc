@@ -1,5 +1,7 @@
 // Making room in a shard: sessions move to their other bucket, along the shortest chain that ends
 // at a free slot.
+#include <algorithm>
+
 #include "shm/death_points.h"
 #include "shm/shard.h"
 
@@ -82,15 +84,16 @@ void Shard::Move(uint32_t from, uint32_t to) {
   TakeOver(from, to);
 }
 
-// Both are of the same session: its last use is the later one, and it was looked up if either says
-// so.
+// Both are of the same session: its last use is the later one, and it was looked up, or so long in
+// use, if either says so.
 void Shard::Merge(uint64_t& into, Value other) {
   std::atomic_ref val(into);
   Value seen{val.load(std::memory_order_acquire)};
   for (;;) {
     const uint32_t tick = seen.tick() > other.tick() ? seen.tick() : other.tick();
     const Value merged =
-        Value::Of(tick, seen.referenced() || other.referenced(), seen.fingerprint(), seen.peer());
+        Value::Of(tick, seen.referenced() || other.referenced(), seen.fingerprint(), seen.peer(),
+                  std::max(seen.span(), other.span()));
     if (seen.bits == 0 || merged == seen) return;
     if (val.compare_exchange_weak(seen.bits, merged.bits, std::memory_order_acq_rel)) return;
   }

@@ -69,29 +69,37 @@ void Shard::Recount() {
   StoreRelaxed(head_->live, live);
 }
 
-// Those never looked up go to the wheel first and leave it for their list, oldest first: sorted,
-// without memory to sort in. Then the others go to the wheel. Lookups go on meanwhile, so that the
-// links say which are which the second time.
+// Those never looked up go to a wheel first and leave it for their list, oldest first: sorted,
+// without memory to sort in. Then the others go to their wheels. Lookups go on meanwhile, so that
+// the links say which are which the second time.
 void Shard::Requeue() {
   ResetQueues();
   const uint32_t oldest = OldestTick();
   StoreRelaxed(head_->oldest_tick, oldest);
-  BeginWheel(oldest);
+  BeginWheel(0, oldest);
   for (uint32_t index = 0; index < slot_count_; ++index) {
     const Slot slot = At(index);
-    Link(index) = QueueLink::Of(index, index);
-    if (slot && !slot.value.referenced()) LinkAt(index, slot.value.tick());
+    Link(index) = QueueLink::Of(index, index, 1);
+    if (slot && !slot.value.referenced()) LinkAt(index, 0, slot.value.tick());
   }
   MayDie(DeathPoint::kRepairing);
-  uint32_t budget = UINT32_MAX;
-  while (const Slot slot = OldestUsed(&budget)) {
-    Unlink(slot.index);
-    LinkFresh(slot.index, FreshList());
-  }
-  BeginWheel(oldest);
+  FreshFromWheel();
+  for (uint32_t grade = 0; grade < kGrades; ++grade) BeginWheel(grade, oldest);
   for (uint32_t index = 0; index < slot_count_; ++index) {
     const Slot slot = At(index);
-    if (slot && !Link(index).fresh()) LinkAt(index, slot.value.tick());
+    if (slot && Link(index).queue() != 0)
+      LinkAt(index, GradeOf(slot.value.span()), slot.value.tick());
+  }
+}
+
+// In order; one that is used at this very moment may go to the wheel of its grade, and waits there.
+void Shard::FreshFromWheel() {
+  for (uint32_t grade = 0; grade < kGrades; ++grade) {
+    uint32_t budget = UINT32_MAX;
+    while (const Slot slot = OldestUsed(grade, &budget)) {
+      Unlink(slot.index);
+      LinkFresh(slot.index, FreshList());
+    }
   }
 }
 
@@ -121,16 +129,18 @@ std::string Shard::Check(uint32_t now) const {
   }
   if (live != head_->live) return "a wrong count of sessions";
   uint32_t queued = 0;
-  uint32_t fresh = 0;
+  uint32_t in_queue[kQueues] = {};
   for (uint32_t list = slot_count_; list < slot_count_ + kLists; ++list) {
     for (uint32_t slot = Link(list).next(); slot != list; slot = Link(slot).next()) {
       if (++queued > live) return "a queue without end";
-      if (Link(slot).fresh() != (list == FreshList())) return "a session in the wrong queue";
-      fresh += list == FreshList() ? 1 : 0;
+      if (Link(slot).queue() != QueueOfList(list)) return "a session in the wrong queue";
+      ++in_queue[QueueOfList(list)];
     }
   }
   if (queued != live) return "a session in no queue";
-  if (fresh != head_->fresh) return "a wrong count of fresh sessions";
+  for (uint32_t queue = 0; queue < kQueues; ++queue) {
+    if (in_queue[queue] != In(queue)) return "a wrong count of a queue's sessions";
+  }
   uint32_t bound = 0;
   for (uint32_t peer = 0; peer < geometry_->max_peers; ++peer) bound += per_peer_[peer];
   return bound == live ? "" : "a wrong count of a peer's sessions";

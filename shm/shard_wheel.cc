@@ -1,11 +1,12 @@
-// The wheel of a shard: the sessions that were looked up, so that the one idle longest is found.
+// The wheels of a shard: the sessions that were looked up, so that the one idle longest of each
+// grade is found.
 //
-// Four levels of 64 lists. A session stands at the level of the highest digit (of six bits) in
+// Five levels of 16 lists. A session stands at the level of the highest digit (of four bits) in
 // which its tick differs from the wheel's base, in that digit's list; at the base's own tick, in
 // the list of its lowest digit. The base follows the sessions: where it comes into a list of a
-// higher level, that list's sessions spread over the levels below, so that each moves three times
-// at most until its very tick is next. The highest level is a ring: 63 of its lists, 19 days, are
-// ahead of the base.
+// higher level, that list's sessions spread over the levels below, so that each moves four times
+// at most until its very tick is next. The highest level is a ring: 15 of its lists, 27 hours, are
+// ahead of the base; what is later moves once more for each 27 hours.
 #include <algorithm>
 #include <bit>
 
@@ -32,42 +33,46 @@ constexpr uint32_t LevelOf(uint32_t tick, uint32_t base) {
 
 }  // namespace
 
-void Shard::BeginWheel(uint32_t tick) { head_->wheel_base = head_->newest_tick = tick; }
+void Shard::BeginWheel(uint32_t grade, uint32_t tick) {
+  wheels_[grade].base = wheels_[grade].newest_tick = tick;
+}
 
-void Shard::PushWheel(uint32_t slot, uint32_t tick) {
-  if (head_->live == head_->fresh + 1) BeginWheel(tick);  // only this one is counted but not queued
-  if (tick < head_->wheel_base) TurnBack(tick);
-  LinkAt(slot, tick);
+void Shard::PushWheel(uint32_t slot, uint32_t grade, uint32_t tick) {
+  if (wheels_[grade].sessions == 0) BeginWheel(grade, tick);
+  if (tick < wheels_[grade].base) TurnBack(grade, tick);
+  LinkAt(slot, grade, tick);
 }
 
 // One from before the base, where that could not go back so far, is the next to go.
-void Shard::LinkAt(uint32_t slot, uint32_t tick) {
-  const uint32_t place = PlaceOf(tick);
-  head_->newest_tick = std::max(head_->newest_tick, tick);
-  LinkBefore(slot, tick < head_->wheel_base ? Link(place).next() : place);
+void Shard::LinkAt(uint32_t slot, uint32_t grade, uint32_t tick) {
+  WheelHead& wheel = wheels_[grade];
+  const uint32_t place = PlaceOf(grade, tick);
+  wheel.newest_tick = std::max(wheel.newest_tick, tick);
+  LinkBefore(slot, tick < wheel.base ? Link(place).next() : place, grade + 1);
+  ++wheel.sessions;
 }
 
 // Never beyond the wheel's reach: too early a place is put right when its turn comes.
-uint32_t Shard::PlaceOf(uint32_t tick) const {
-  const uint32_t base = head_->wheel_base;
+uint32_t Shard::PlaceOf(uint32_t grade, uint32_t tick) const {
+  const uint32_t base = wheels_[grade].base;
   tick = std::max(tick, base);
   const uint32_t ahead = std::min(TopDistance(base, tick), kWheelDigits - 1);
-  if (ahead > 0) return WheelList(kTop, Digit(base, kTop) + ahead);
+  if (ahead > 0) return WheelList(grade, kTop, Digit(base, kTop) + ahead);
   const uint32_t level = LevelOf(tick, base);
-  return WheelList(level, Digit(tick, level));
+  return WheelList(grade, level, Digit(tick, level));
 }
 
 // The base goes back for a session older than it. What was spread since then comes together again.
-void Shard::TurnBack(uint32_t tick) {
-  const uint32_t base = head_->wheel_base;
-  if (TopDistance(tick, head_->newest_tick) >= kWheelDigits) return;
+void Shard::TurnBack(uint32_t grade, uint32_t tick) {
+  const uint32_t base = wheels_[grade].base;
+  if (TopDistance(tick, wheels_[grade].newest_tick) >= kWheelDigits) return;
   const uint32_t level = LevelOf(tick, base);
-  const uint32_t together = WheelList(level, Digit(base, level));
+  const uint32_t together = WheelList(grade, level, Digit(base, level));
   for (uint32_t below = 0; below < level; ++below) {
     for (uint32_t digit = Digit(base, below); digit < kWheelDigits; ++digit)
-      Splice(WheelList(below, digit), together);
+      Splice(WheelList(grade, below, digit), together);
   }
-  head_->wheel_base = tick;
+  wheels_[grade].base = tick;
 }
 
 void Shard::Splice(uint32_t list, uint32_t to) {
@@ -83,64 +88,73 @@ void Shard::Splice(uint32_t list, uint32_t to) {
 }
 
 // The list of the sessions that come next; the base is at its begin. kNil: the wheel is empty.
-uint32_t Shard::FrontList() {
+uint32_t Shard::FrontList(uint32_t grade) {
   for (uint32_t level = kTop; level > 0; --level) {  // not yet spread
-    const uint32_t list = WheelList(level, Digit(head_->wheel_base, level));
+    const uint32_t list = WheelList(grade, level, Digit(wheels_[grade].base, level));
     if (!Empty(list)) return list;
   }
-  uint32_t list = NextList(0, 0);
-  for (uint32_t level = 1; list == kNil && level < kWheelLevels; ++level) list = NextList(level, 1);
+  uint32_t list = NextList(grade, 0, 0);
+  for (uint32_t level = 1; list == kNil && level < kWheelLevels; ++level)
+    list = NextList(grade, level, 1);
   return list;
 }
 
-uint32_t Shard::NextList(uint32_t level, uint32_t from) {
-  const uint32_t base = head_->wheel_base;
-  const uint32_t ahead = NextAhead(level, from);
+uint32_t Shard::NextList(uint32_t grade, uint32_t level, uint32_t from) {
+  const uint32_t base = wheels_[grade].base;
+  const uint32_t ahead = NextAhead(grade, level, from);
   if (ahead == kWheelDigits) return kNil;
-  if (ahead > 0) head_->wheel_base = ((base >> Shift(level)) + ahead) << Shift(level);
-  return WheelList(level, Digit(base, level) + ahead);
+  if (ahead > 0) wheels_[grade].base = ((base >> Shift(level)) + ahead) << Shift(level);
+  return WheelList(grade, level, Digit(base, level) + ahead);
 }
 
 // How many digits after the base's the first list of a level is that has sessions, from `from` on;
 // kWheelDigits: none has.
-uint32_t Shard::NextAhead(uint32_t level, uint32_t from) const {
-  const uint32_t digit = Digit(head_->wheel_base, level);
+uint32_t Shard::NextAhead(uint32_t grade, uint32_t level, uint32_t from) const {
+  const uint32_t digit = Digit(wheels_[grade].base, level);
   const uint32_t end = level == kTop ? kWheelDigits : kWheelDigits - digit;
   for (uint32_t ahead = from; ahead < end; ++ahead) {
-    if (!Empty(WheelList(level, digit + ahead))) return ahead;
+    if (!Empty(WheelList(grade, level, digit + ahead))) return ahead;
   }
   return kWheelDigits;
 }
 
 // The oldest of those that a list, which is not yet spread to its end, has given so far.
-Slot Shard::OldestSpread() const {
+Slot Shard::OldestSpread(uint32_t grade) const {
   for (uint32_t level = 0; level < kTop; ++level) {
-    const uint32_t ahead = NextAhead(level, level == 0 ? 0 : 1);
+    const uint32_t ahead = NextAhead(grade, level, level == 0 ? 0 : 1);
     if (ahead == kWheelDigits) continue;
-    return At(Link(WheelList(level, Digit(head_->wheel_base, level) + ahead)).next());
+    return At(Link(WheelList(grade, level, Digit(wheels_[grade].base, level) + ahead)).next());
   }
   return {};
 }
 
-// The front of the wheel, after those that belong further back have left it; where there are too
-// many of them, the one of those idle longest.
-Slot Shard::OldestUsed(uint32_t* budget) {
-  if (head_->live == head_->fresh) return {};
+// The front of a wheel, after those that belong further back have left it, and those of a higher
+// grade by now; where there are too many of them, the one of those idle longest.
+Slot Shard::OldestUsed(uint32_t grade, uint32_t* budget) {
   Slot best;
-  for (;;) {
-    const uint32_t list = FrontList();
+  while (wheels_[grade].sessions > 0) {
+    const uint32_t list = FrontList(grade);
     if (list == kNil) return best;
     const Slot slot = At(Link(list).next());
-    if (slot.value.tick() <= head_->wheel_base) return slot;
-    if (!best || slot.value.tick() < best.value.tick()) best = slot;
-    if (*budget == 0) {
-      const Slot spread = OldestSpread();
-      return spread && spread.value.tick() < best.value.tick() ? spread : best;
+    const bool moves_up = GradeOf(slot.value.span()) > grade;
+    if (!moves_up) {
+      if (slot.value.tick() <= wheels_[grade].base) return slot;
+      if (!best || slot.value.tick() < best.value.tick()) best = slot;
     }
-    Unlink(slot.index);
-    LinkAt(slot.index, slot.value.tick());
+    if (*budget == 0) {
+      const Slot spread = OldestSpread(grade);
+      const bool older = spread && (!best || spread.value.tick() < best.value.tick());
+      return older ? spread : best;
+    }
     --*budget;
+    if (moves_up) {
+      MoveUp(slot);
+    } else {
+      Unlink(slot.index);
+      LinkAt(slot.index, grade, slot.value.tick());
+    }
   }
+  return best;
 }
 
 }  // namespace limpet::shm

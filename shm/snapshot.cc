@@ -19,7 +19,8 @@ namespace limpet::shm {
 namespace {
 
 constexpr char kMagic[8] = {'l', 'i', 'm', 'p', 'e', 't', 'S', 'S'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
+constexpr uint32_t kEarlierVersion = 1;  // alike, but that no session says how long it was in use
 
 // The file: FileHeader | PeerRecord[peers] | SessionRecord[sessions], in the machine's byte order
 // (the version's bytes tell another one apart).
@@ -67,7 +68,8 @@ Result<FileHeader> ReadHeader(std::string_view bytes, uint64_t size) {
   if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) {
     return InvalidArgument("it is not a session snapshot");
   }
-  if (header.version != kVersion) return InvalidArgument("it is of another version");
+  if (header.version != kVersion && header.version != kEarlierVersion)
+    return InvalidArgument("it is of another version");
   if (header.header_crc != HeaderCrc(header)) return InvalidArgument("its header is damaged");
   const uint64_t body_size = size - sizeof header;
   const uint64_t peers_size = uint64_t{header.peers} * sizeof(PeerRecord);
@@ -111,10 +113,10 @@ void ImportAged(SessionRecord record, uint64_t age, const PeerMap& map, SessionT
   const uint64_t timeout =
       PolicyView::For(static_cast<uint64_t>(table->Policy().timeout.count()), false, false)
           .timeout_ticks;
-  if (record.peer >= map.size() || map[record.peer] == kNoPeer || age > timeout) return;
+  if (record.peer() >= map.size() || map[record.peer()] == kNoPeer || age > timeout) return;
   record.last_tick = age < now_tick ? static_cast<uint32_t>(now_tick - age) : 1;
   ++result->of;
-  if (table->Import(record, map[record.peer], now.boot_ms)) ++result->moved;
+  if (table->Import(record, map[record.peer()], now.boot_ms)) ++result->moved;
 }
 
 std::string PeersOf(const PeerDirectory& peers) {
@@ -245,7 +247,7 @@ Moved Migrate(SessionTable& from, SessionTable* to, uint64_t now_ms) {
   Moved result;
   for (const SessionRecord& record : from.Export(now_ms)) {
     ++result.of;
-    const uint16_t peer = map[record.peer];
+    const uint16_t peer = map[record.peer()];
     if (peer != kNoPeer && to->Import(record, peer, now_ms)) ++result.moved;
   }
   return result;

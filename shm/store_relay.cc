@@ -34,7 +34,7 @@ void StoreState::Relay(std::span<const SessionRecord> changed, uint64_t wall_ms)
     const StoreVersion version = Next(wall_ms);
     Note(session.tag, version);
     const auto extra = static_cast<uint16_t>(session.extra & 0x7FFF);
-    changes.push_back({session.tag, version.time, extra, session.peer, 0});
+    changes.push_back({session.tag, version.time, extra, session.peer(), 0});
   }
   const size_t pushed = relay.Push(changes);
   figures.dropped.fetch_add(changes.size() - pushed, std::memory_order_relaxed);

@@ -64,6 +64,7 @@ class Model {
   }
 
   uint64_t dropped_any() const { return dropped_any_; }
+  uint64_t dropped(uint32_t kind) const { return dropped_[kind]; }
   uint64_t rotated() const { return t_.table.Sum().rotated; }
 
  private:
@@ -71,21 +72,24 @@ class Model {
     uint16_t peer;
     uint64_t used;
     bool referenced;
+    UseSpan span = {};
+    uint32_t Kind() const { return referenced ? 1 + GradeOf(span) : 0; }
   };
+  static constexpr uint32_t kKinds = 1 + kGrades;
   static constexpr uint64_t kStepMs =
       1000;  // coarser than the table's touch, so that no use is rounded away
 
-  using Order = std::set<std::tuple<bool, uint64_t, uint64_t>>;  // referenced, used, session
+  using Order = std::set<std::tuple<uint32_t, uint64_t, uint64_t>>;  // kind, used, session
 
   void Put(uint64_t n, const Session& session) {
     Erase(n);
     sessions_[n] = session;
-    order_.insert({session.referenced, session.used, n});
+    order_.insert({session.Kind(), session.used, n});
   }
   void Erase(uint64_t n) {
     const auto it = sessions_.find(n);
     if (it == sessions_.end()) return;
-    order_.erase({it->second.referenced, it->second.used, n});
+    order_.erase({it->second.Kind(), it->second.used, n});
     sessions_.erase(it);
   }
 
@@ -95,7 +99,10 @@ class Model {
   }
   void Use(uint64_t n) {
     const Session& session = sessions_.at(n);
-    Put(n, {session.peer, norefresh_ ? session.used : t_.now, true});
+    const uint32_t last = TickOf(session.used);
+    const UseSpan span =
+        norefresh_ ? UseSpan().Used(last, TickOf(t_.now)) : session.span.Used(last, TickOf(t_.now));
+    Put(n, {session.peer, norefresh_ ? session.used : t_.now, true, span});
   }
 
   void Lookup(uint64_t n) {
@@ -133,7 +140,10 @@ class Model {
   // One session had to go: the table says which, the model whether that was right. The oldest of
   // its kind, but for the wheel's unit of time; there is but one shard here.
   void DropVictim() {
-    if (!DropAmongOldest(false) && !DropAmongOldest(true)) DropAny();
+    for (uint32_t kind = 0; kind < kKinds; ++kind) {
+      if (DropAmongOldest(kind)) return void(++dropped_[kind]);
+    }
+    DropAny();
   }
   // Once in many thousands a free slot cannot be got to a key's buckets: then one of those in them
   // goes, or goes too.
@@ -144,12 +154,12 @@ class Model {
     }
     FAIL() << "the table counts less than it holds";
   }
-  bool DropAmongOldest(bool referenced) {
+  bool DropAmongOldest(uint32_t wanted) {
     size_t seen = 0;
     uint64_t last_used = 0;  // that many sessions more may be older, and any number as old
-    for (auto it = order_.lower_bound({referenced, 0, 0}); it != order_.end(); ++it) {
+    for (auto it = order_.lower_bound({wanted, 0, 0}); it != order_.end(); ++it) {
       const auto [kind, used, n] = *it;
-      if (kind != referenced) break;
+      if (kind != wanted) break;
       if (seen++ < sessions_.size() / 64) last_used = used;
       if (used > last_used) break;
       if (t_.table.Peek(keys_[n], t_.now).result == LookupResult::kMiss) {
@@ -176,6 +186,7 @@ class Model {
   std::unordered_map<uint64_t, Session> sessions_;
   Order order_;
   uint64_t dropped_any_ = 0;
+  uint64_t dropped_[kKinds] = {};
 };
 
 int Steps() {  // 5,000,000 in the long run
@@ -193,6 +204,9 @@ void Compare(bool norefresh, uint64_t seed, size_t bytes, int steps) {
   model.CompareAll();
   EXPECT_GT(model.rotated(), 1'000u);
   EXPECT_LT(model.dropped_any(), model.rotated() / 10'000 + 2);
+  for (uint32_t kind = 0; kind < 4; ++kind)
+    testing::Test::RecordProperty("dropped_of_kind_" + std::to_string(kind),
+                                  std::to_string(model.dropped(kind)));
 }
 
 TEST(SessionModel, AgreesAtEveryStep) { Compare(false, 1, 32 * 1024, Steps()); }

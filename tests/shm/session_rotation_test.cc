@@ -2,38 +2,15 @@
 // sessions that are each used once while a thousand others are used once a round.
 #include <gtest/gtest.h>
 
-#include <list>
 #include <ostream>
-#include <unordered_map>
 
+#include "tests/shm/exact_lru.h"
 #include "tests/shm/table_fixture.h"
 
 namespace limpet::shm {
 namespace {
 
 constexpr uint64_t kRegulars = 1000;
-
-class ExactLru {
- public:
-  explicit ExactLru(uint64_t capacity) : capacity_(capacity) {}
-  void Use(uint64_t n) {
-    if (const auto it = places_.find(n); it != places_.end()) {
-      order_.splice(order_.end(), order_, it->second);
-      return;
-    }
-    if (order_.size() == capacity_) {
-      places_.erase(order_.front());
-      order_.pop_front();
-    }
-    places_[n] = order_.insert(order_.end(), n);
-  }
-  bool Has(uint64_t n) const { return places_.contains(n); }
-
- private:
-  uint64_t capacity_;
-  std::list<uint64_t> order_;
-  std::unordered_map<uint64_t, std::list<uint64_t>::iterator> places_;
-};
 
 struct Flood {
   const char* what;

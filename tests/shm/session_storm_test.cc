@@ -185,7 +185,8 @@ TEST_F(Storm, NobodyHangsAndNothingIsLost) {
 // A repairer that dies leaves the repair to the next one.
 TEST_F(Storm, ARepairMayDieToo) {
   for (int round = 0; round < 20; ++round) {
-    for (const DeathPoint point : {DeathPoint::kMoveCopied, DeathPoint::kRepairing}) {
+    for (const DeathPoint point :
+         {DeathPoint::kMoveCopied, DeathPoint::kMovingUp, DeathPoint::kRepairing}) {
       const pid_t pid = ::fork();
       if (pid == 0) {
         g_shared->linger = static_cast<int>(point);

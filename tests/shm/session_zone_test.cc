@@ -1,6 +1,7 @@
 #include "shm/session_zone.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -113,6 +114,25 @@ TEST_F(SessionZoneTest, AnotherSizeMovesTheNewest) {
   EXPECT_EQ(big.lines()[0].level, LogLevel::kNotice);
   EXPECT_TRUE(Has(big, full - 1));
   EXPECT_TRUE(Has(old, 0));  // who still maps the old one goes on with it
+}
+
+// As a binary of before left it, that may still be working with it.
+TEST_F(SessionZoneTest, TheEarlierLayoutIsMovedOver) {
+  SessionZone old = Open();
+  Learn(old, 0, 100);
+  auto memory = Zone::Open(options_.name);
+  ASSERT_TRUE(memory);
+  reinterpret_cast<ZoneHeader*>(memory->data())->version = kEarlierLayout;
+  SessionZone zone = Open();
+  EXPECT_EQ(zone.origin(), Origin::kMigrated);
+  EXPECT_EQ(zone.kept(), 100u);
+  ASSERT_EQ(zone.lines().size(), 1u);
+  EXPECT_THAT(zone.lines()[0].text, testing::HasSubstr("has another layout: 100 of 100 sessions"));
+  EXPECT_TRUE(Has(zone, 99));
+  EXPECT_EQ(zone.table().Capacity(), old.table().Capacity());
+  EXPECT_EQ(zone.table().Check(now_), "");
+  EXPECT_FALSE(zone.table().of_earlier_layout());
+  EXPECT_TRUE(zone.TakeEarlier());
 }
 
 TEST_F(SessionZoneTest, ACleanStopIsReadBack) {

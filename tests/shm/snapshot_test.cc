@@ -53,6 +53,41 @@ TEST(Snapshot, CarriesSessionsPeersAndAges) {
   EXPECT_TRUE(t.Hit(99));
 }
 
+// What rotation weighs, to the last of the peers that there may be.
+TEST(Snapshot, CarriesHowLongSessionsWereInUse) {
+  TestTable from(16 << 20);
+  const auto last = static_cast<uint16_t>(from.table.peers().size() - 1);
+  for (int i = 0; i <= last; ++i) from.table.PeerIndex(std::to_string(i));
+  ASSERT_EQ(last, kPeerMask);
+  from.Learn(1, last);
+  from.Learn(2, last);
+  from.table.Import({99, TickOf(from.now), 0x8000, static_cast<uint16_t>(62 << 10 | last)}, last,
+                    from.now);
+  for (int i = 0; i < 100; ++i) {
+    from.now += 10'000;
+    from.Lookup(1);
+  }
+  from.Learn(2, last);
+  TestTable t(16 << 20);
+  ASSERT_EQ(Decode(Encode(from.table, At(from.now)), &t.table, At(t.now = from.now))->moved, 2u);
+  EXPECT_EQ(t.table.PeerName(t.Peek(1).peer), from.table.PeerName(last));
+  EXPECT_EQ(GradeOf(t.table.ReadRecord(t.Key(1))->span()), 2u);
+  EXPECT_EQ(t.table.ReadRecord(t.Key(2))->span(), UseSpan());
+}
+
+TEST(Snapshot, OfTheEarlierVersionIsRead) {
+  std::string bytes = Sample();
+  bytes[8] = 1;
+  SignSnapshot(&bytes);
+  TestTable t(64 * 1024);
+  const Result<Moved> moved = Decode(bytes, &t.table, At(t.now + 20'000));
+  ASSERT_TRUE(moved) << moved.error().message;
+  EXPECT_EQ(moved->moved, 100u);
+  bytes[8] = 3;
+  SignSnapshot(&bytes);
+  EXPECT_FALSE(Decode(bytes, &t.table, At(t.now)));
+}
+
 TEST(Snapshot, AfterAnotherBootTheWallClockCounts) {
   const std::string bytes = Sample();
   TestTable soon(64 * 1024);

@@ -69,7 +69,7 @@ void ForgetInStore(const StatusSource& source, const ZoneRef& zone, std::string_
   const auto store = static_cast<size_t>(zone.conf->store);
   for (const SipKey& secret : source.http.session_stores[store].keys) {
     const auto session = shm::Fingerprint::Of(SipHash128(id, secret));
-    gone.push_back({.tag = session.tag, .extra = session.extra, .peer = shm::kNoPeer});
+    gone.push_back({.tag = session.tag, .extra = session.extra, .place = shm::kNoPeer});
   }
   zone.shared->Relay(gone, WallMs());
 }

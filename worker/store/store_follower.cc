@@ -234,11 +234,11 @@ void StoreFollower::OfferPiece() {
   const uint32_t now_tick = shm::TickOf(now);
   for (const shm::SessionRecord& session :
        zone_.sessions().UsedSince(offers_since_, kSlotsPerPiece, &walk_)) {
-    const shm::Found found = zone_.sessions().Judge(session.last_tick, session.peer, now);
+    const shm::Found found = zone_.sessions().Judge(session.last_tick, session.peer(), now);
     if (found.result != shm::LookupResult::kHit || session.last_tick > now_tick) continue;
     const auto idle = static_cast<uint64_t>(found.idle.count());
     const StoreKey key{session.tag, static_cast<uint16_t>(session.extra & 0x7FFF)};
-    client_.Offer(key, zone_.sessions().PeerName(session.peer),
+    client_.Offer(key, zone_.sessions().PeerName(session.peer()),
                   std::min(wall - idle, offers_as_of_ms_), idle);
   }
 }
