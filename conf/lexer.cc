@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "conf/unquoted.h"
+
 namespace limpet::conf {
 namespace {
 
@@ -87,11 +89,18 @@ Status Lexer::SkipToWord(bool have_words, Ending* ending, bool* at_word) {
   return {};
 }
 
+void Lexer::NotePattern(const std::string& word) {
+  if (!pattern_before_brace_.empty() || !LooksLikePattern(word)) return;
+  pattern_before_brace_ = word;
+  pattern_line_ = line_;
+}
+
 // Ends before a blank, `;` or `{`; but the brace of `${name}` belongs to the word.
 Status Lexer::ReadBare(std::string* word) {
   bool after_dollar = false;
   while (at_ < text_.size()) {
     const char c = text_[at_];
+    if (c == '{' && !after_dollar) NotePattern(*word);
     if (IsBlank(c) || c == ';' || (c == '{' && !after_dollar)) return {};
     Take();
     after_dollar = c == '$';

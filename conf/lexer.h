@@ -26,6 +26,10 @@ class Lexer {
   const std::vector<int>& word_lines() const { return word_lines_; }
   // Of the quote that is not closed, of the line before which a `;` must be missing, else line().
   int error_line() const { return error_line_ > 0 ? error_line_ : line_; }
+  // The first word that looks like a pattern and was ended by a `{`, and its line; "" if there is
+  // none. A quote is missing there, if braces do not match.
+  const std::string& pattern_before_brace() const { return pattern_before_brace_; }
+  int pattern_line() const { return pattern_line_; }
 
  private:
   Status SkipToWord(bool have_words, Ending* ending, bool* at_word);
@@ -34,12 +38,15 @@ class Lexer {
   Status AfterQuoted();
   void Escape(std::string* word);
   char Take();
+  void NotePattern(const std::string& word);
   Error MissingSemicolon(const std::string& what);
 
   std::string_view text_;
   size_t at_ = 0;
   int line_ = 1;
   int error_line_ = 0;
+  std::string pattern_before_brace_;
+  int pattern_line_ = 0;
   std::vector<int> word_lines_;
 };
 

@@ -7,6 +7,7 @@
 #include "conf/foreign.h"
 #include "conf/near_miss.h"
 #include "conf/setting.h"
+#include "conf/unquoted.h"
 
 namespace limpet::conf {
 namespace {
@@ -121,7 +122,8 @@ Result<const Row*> Loader::FindRow(const Directive& directive, const Block& bloc
   if (!row) return Misplaced(directive);
   const bool is_block = (row->traits & kBlock) != 0;
   if (is_block && !directive.has_block) {
-    return AtWord(directive, fmt::format("directive \"{}\" has no opening \"{{\"", directive.name));
+    return AtWord(directive, fmt::format("directive \"{}\" has no opening \"{{\"{}", directive.name,
+                                         UnquotedHint(directive)));
   }
   if (!is_block && directive.has_block) {
     return AtWord(directive,

@@ -7,6 +7,7 @@
 #include "conf/loader.h"
 #include "conf/named_groups.h"
 #include "conf/setting.h"
+#include "conf/unquoted.h"
 #include "conf/wildcard_map.h"
 
 namespace limpet::conf {
@@ -106,7 +107,8 @@ Status MapBlock(Block& b, const Directive& d) {
   for (const Directive& entry : d.block) {
     if (entry.has_block) return NestedBlockHere(entry);
     if (Switch(entry, &options)) continue;
-    if (entry.args.size() != 1) return At(entry, "invalid number of the map parameters");
+    if (entry.args.size() != 1)
+      return At(entry, "invalid number of the map parameters" + UnquotedHint(entry));
     if (Status s = Add(b, entry, options.hostnames, map.get()); !s)
       return At(entry, s.error().message);
   }

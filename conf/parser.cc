@@ -10,6 +10,7 @@
 #include "conf/lexer.h"
 #include "conf/source_files.h"
 #include "conf/syntax.h"
+#include "conf/unquoted.h"
 
 namespace limpet::conf {
 namespace {
@@ -18,6 +19,12 @@ namespace {
 constexpr int kMaxDepth = 100;
 
 std::string Place(const Position& at) { return fmt::format(" in {}:{}", at.file, at.line); }
+
+std::string MissingQuotes(const Lexer& lexer) {
+  const std::string& word = lexer.pattern_before_brace();
+  if (word.empty()) return "";
+  return fmt::format("{} (line {})", UnquotedHint("{", word), lexer.pattern_line());
+}
 
 class Parser {
  public:
@@ -53,7 +60,8 @@ class Parser {
       }
       if (*ending == Ending::kEndOfText) {
         if (!inside) return {};
-        return InvalidArgument("unexpected end of file, expecting \"}\"" + Place(at));
+        return InvalidArgument("unexpected end of file, expecting \"}\"" + MissingQuotes(lexer) +
+                               Place(at));
       }
       if (Status s = One(lexer, at, words, *ending, out, depth); !s) return s;
     }

@@ -56,6 +56,24 @@ TEST(Errors, Rows) {
   for (const Case& c : cases) EXPECT_EQ(LoadError(c.text), c.message) << c.text;
 }
 
+TEST(Errors, PatternsWithoutTheirQuotes) {
+  const Case cases[] = {
+      {"http { map $uri $a { ~id=([^;]+) $1; } }",
+       "invalid number of the map parameters: the \";\" ends \"~id=([^\", a pattern with \";\", "
+       "\"{\" or a blank needs quotes in t.conf:1"},
+      {"http { map $uri $a { ~id=\\[ ; } }", "invalid number of the map parameters in t.conf:1"},
+      {"http { map $uri $a {\n~^[a-f]{3} 1;\n} }",
+       "unexpected end of file, expecting \"}\": the \"{\" ends \"~^[a-f]\", a pattern with \";\", "
+       "\"{\" or a blank needs quotes (line 2) in t.conf:3"},
+      {"http { server { location ~ ^/[^;]+/ { } } }",
+       "directive \"location\" has no opening \"{\": the \";\" ends \"^/[^\", a pattern with "
+       "\";\", "
+       "\"{\" or a blank needs quotes in t.conf:1"},
+      {"http {", "unexpected end of file, expecting \"}\" in t.conf:1"},
+  };
+  for (const Case& c : cases) EXPECT_EQ(LoadError(c.text), c.message) << c.text;
+}
+
 TEST(Errors, Http) {
   const Case cases[] = {
       {"upstream a { }", "no servers are inside upstream \"a\" in t.conf:1"},
