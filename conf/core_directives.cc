@@ -124,7 +124,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {"master_process", kMain, kOneArg, kOnce, Setting<Flag, &Config::master_process>, "on",
      "run workers beneath a master; off is for debugging"},
     {"worker_processes", kMain, kOneArg, kOnce, WorkerProcesses, "1",
-     "number of workers; auto: one for each CPU"},
+     "number of workers; auto: one for each CPU that limpet may use, within its cgroup's quota"},
     {"user", kMain, Takes(1, 2), kOnce, User, "", "user and group of the workers"},
     {"pid", kMain, kOneArg, kOnce, Setting<PrefixPath, &Config::pid_path>, "/run/limpet.pid",
      "file that holds the master's process id"},

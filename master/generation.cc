@@ -1,21 +1,14 @@
 #include "master/generation.h"
 
-#include <sched.h>
-
 #include "base/clock.h"
 #include "master/process_title.h"
 #include "master/temp_dirs.h"
+#include "master/usable_cpus.h"
 
 namespace limpet::master {
 namespace {
 
 constexpr std::chrono::milliseconds kLockPatience{500};  // with workers that are only slow
-
-// The processors this process may use: in a container often fewer than the machine has.
-int UsableCpus() {
-  cpu_set_t set;
-  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(CPU_COUNT(&set), 1) : 1;
-}
 
 // Lines may come with nginx's level in front.
 std::string WithoutLevel(std::string text) {
