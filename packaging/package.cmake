@@ -16,11 +16,18 @@ install(FILES ${here}/ALERTS.md ${here}/CLUSTER.md ${CMAKE_SOURCE_DIR}/conf/DIRE
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION share/doc/limpet RENAME copyright)
 install(DIRECTORY ${here}/alerts DESTINATION share/doc/limpet)
 
-# Debian's policy: manual pages are compressed.
-set(page ${CMAKE_BINARY_DIR}/limpet.8.gz)
-execute_process(COMMAND ${GZIP} -9nc ${here}/man/limpet.8 OUTPUT_FILE ${page} COMMAND_ERROR_IS_FATAL ANY)
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${here}/man/limpet.8)
-install(FILES ${page} DESTINATION share/man/man8)
+# Debian's policy: manual pages are compressed. limpet.conf(5) is made of the tables of directives and variables.
+find_program(LIMPET_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
+set(conf_page ${CMAKE_BINARY_DIR}/limpet.conf.5)
+execute_process(COMMAND ${LIMPET_PYTHON} -B ${here}/man/conf_page.py OUTPUT_FILE ${conf_page} COMMAND_ERROR_IS_FATAL ANY)
+foreach(page ${here}/man/limpet.8 ${conf_page})
+  get_filename_component(name ${page} NAME)
+  string(REGEX REPLACE ".*\\." "" section ${name})
+  execute_process(COMMAND ${GZIP} -9nc ${page} OUTPUT_FILE ${CMAKE_BINARY_DIR}/${name}.gz COMMAND_ERROR_IS_FATAL ANY)
+  install(FILES ${CMAKE_BINARY_DIR}/${name}.gz DESTINATION share/man/man${section})
+endforeach()
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${here}/man/limpet.8 ${here}/man/conf_page.py
+  ${here}/default-site.conf ${CMAKE_SOURCE_DIR}/conf/DIRECTIVES.md ${CMAKE_SOURCE_DIR}/docs/variables.md)
 
 # Debian 12 has systemd 252, which needs a drop-in.
 set(release "")
