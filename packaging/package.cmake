@@ -14,7 +14,7 @@ install(FILES ${here}/completion/limpet DESTINATION share/bash-completion/comple
 install(FILES ${here}/ALERTS.md ${here}/CLUSTER.md ${CMAKE_SOURCE_DIR}/conf/DIRECTIVES.md
               ${CMAKE_SOURCE_DIR}/docs/recipes.md DESTINATION share/doc/limpet)
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION share/doc/limpet RENAME copyright)
-install(DIRECTORY ${here}/alerts DESTINATION share/doc/limpet)
+install(DIRECTORY ${here}/alerts ${here}/grafana DESTINATION share/doc/limpet)
 
 # Debian's policy: manual pages are compressed. limpet.conf(5) is made of the tables of directives and variables.
 find_program(LIMPET_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
