@@ -14,6 +14,7 @@ TEST_PACKAGES=(python3-pytest python3-h2 nghttp2-client curl python3-yaml yamlli
                python3-jsonschema iproute2 redis-server redis-sentinel php-cli python3-flask python3-tornado)
 FUZZ_PACKAGES=(clang libclang-rt-dev llvm)  # llvm-symbolizer: names in reports
 PACKAGE_PACKAGES=(dpkg-dev file gzip logrotate curl adduser)
+PACKAGE_CHECK_PACKAGES=(lintian)
 SYSTEMD_PACKAGES=(debootstrap systemd-container dpkg-dev)
 IMAGE_PACKAGES=(debootstrap buildah curl)
 

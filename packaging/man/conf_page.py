@@ -93,7 +93,7 @@ def variables():
 
 def main():
     version = re.search(r"project\(limpet VERSION (\S+)", read("CMakeLists.txt"))[1]
-    site = re.sub(r" +#.*", "", read("packaging/default-site.conf"))
+    site = re.sub(r" +#.*", "", read("packaging/app.conf"))
     example = roff("\n".join(line for line in site.split("\n") if not line.startswith("#")).strip())
     print(HEAD.replace("@VERSION@", f"limpet {version}").replace("@EXAMPLE@", example), end="")
     print("\n".join(directives() + variables()))

@@ -6,6 +6,7 @@ they build on each other, from the installation to the purge. The first that doe
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,9 @@ from load import Load  # noqa: E402
 from origin import Origin, Reply  # noqa: E402
 from waiting import wait_until  # noqa: E402
 
-PORT, STATUS, SERVERS = 80, 8090, (8081, 8082)  # those of packaging/default-site.conf
+PORT, STATUS, SERVERS = 80, 8090, (8081, 8082)  # those of packaging/app.conf
+WELCOME, SITE = "/etc/limpet/conf.d/default.conf", "/etc/limpet/conf.d/app.conf"
+EXAMPLE = "/usr/share/doc/limpet/examples/app.conf"
 UNIT = "/lib/systemd/system/limpet.service"
 DROP_IN = "/lib/systemd/system/limpet.service.d/systemd-252.conf"
 OVERRIDE = "/etc/systemd/system/limpet.service.d/check.conf"
@@ -130,6 +133,12 @@ def install():
             assert "Seccomp:\t2" in open(f"/proc/{name}/status").read(), "it runs under a filter of system calls"
     ok(f"installed, started and enabled; status: {shown('StatusText')}")
     keep("status", "systemctl", "status", "--no-pager", "--full", "limpet")
+    assert "limpet runs" in get(PORT).text, "a fresh installation says what to do next"
+    os.unlink(WELCOME)
+    shutil.copy(EXAMPLE, SITE)
+    before = workers()
+    run("systemctl", "reload", "limpet")
+    wait_until(lambda: not before & workers(), "workers that know the example")
 
 
 def use_the_unit_as_it_is():
@@ -288,6 +297,7 @@ def remove():
     assert killed_by_systemd() == killed, "systemd did not wait for its end"
     assert not os.path.exists(f"/proc/{pid}") and os.path.exists(CONFIG)
     assert not os.path.exists(UNIT)
+    os.unlink(SITE)
     run("dpkg", "--purge", "limpet")
     left = [path for path in ("/etc/limpet", "/var/log/limpet", "/var/lib/limpet", "/run/limpet.pid", "/run/limpet.sock",
                               "/etc/systemd/system/multi-user.target.wants/limpet.service") if os.path.lexists(path)]

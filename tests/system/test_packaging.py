@@ -9,6 +9,7 @@ import yaml
 
 from client import get
 from daemon import BINARY, Limpet
+from ports import free_port
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "../.."))
 
@@ -67,12 +68,31 @@ def test_what_is_wrong_with_manifests_is_found(tmp_path, path, right, wrong, wha
     assert done.returncode == 1 and f"{path}: " in done.stdout and what in done.stdout, done.stdout + done.stderr
 
 
-def test_the_packages_configuration_is_valid():
-    types, site = read("packaging/mime.types"), read("packaging/default-site.conf").replace("listen 80;", "listen {port};")
+@pytest.mark.parametrize("site", ["packaging/default-site.conf", "packaging/app.conf"])
+def test_the_packages_configuration_is_valid(site):
+    types, site = read("packaging/mime.types"), read(site).replace("listen 80", "listen {port}")
     config = read("packaging/limpet.conf")
     config = config.replace("include /etc/limpet/mime.types;", types).replace("include /etc/limpet/conf.d/*.conf;", site)
     config = re.sub(r"^(user|error_log) .*;$", "", config, flags=re.MULTILINE)
     is_valid(config.replace("/var/log/limpet/", ""))
+
+
+def test_the_welcome_page_is_shown_and_names_what_the_package_has():
+    site = read("packaging/default-site.conf").replace("listen 80", "listen {port}").replace("127.0.0.1:8090", "127.0.0.1:{status}")
+    site = site.replace("/usr/share/limpet/welcome", os.path.join(ROOT, "packaging/welcome"))
+    with Limpet(f"events {{ }} http {{ {site} }}", workers=1, status=free_port()) as limpet:
+        page = get(limpet.port)
+        assert page.status == 200 and "limpet runs" in page.text
+        assert get(limpet.values["status"], "/healthz").status == 200
+    rules = read("packaging/package.cmake")
+    assert "/usr/share/doc/limpet/examples/app.conf" in page.text and "app.conf DESTINATION share/doc/limpet/examples" in rules
+    assert "http://127.0.0.1:8090/dashboard/" in page.text
+
+
+def test_the_shipped_log_formats_are_those_of_the_page():
+    shipped, page = (set(re.findall(r"\$\w+|\$\{\w+\}", "".join(re.findall(r"log_format \w+ .*?;", read(path), re.DOTALL))))
+                     for path in ("packaging/limpet.conf", "docs/logs.md"))
+    assert shipped == page and "$sticky_status" in shipped
 
 
 def test_the_demonstrations_configuration_is_valid():
