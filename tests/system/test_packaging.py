@@ -2,7 +2,9 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 import yaml
@@ -10,6 +12,7 @@ import yaml
 from client import get
 from daemon import BINARY, Limpet
 from ports import free_port
+from waiting import wait_until
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "../.."))
 
@@ -48,11 +51,19 @@ def test_nothing_is_wrong_with_the_manifests():
     ("scripts/k8s/app.yaml", "containerPort: 8080", "containerPort: http", "'http' is no int"),
     ("scripts/k8s/limpet.yaml", "  serviceName: limpet\n", "", "no serviceName"),
     ("scripts/k8s/limpet.yaml", "medium: Memory", "medium: Ram", "'Ram' is none of"),
-    ("scripts/k8s/cluster.yaml", "secretName: limpet", "secret: limpet", "unknown field 'secret'"),
+    ("scripts/k8s/cluster/cluster.yaml", "secretName: limpet", "secret: limpet", "unknown field 'secret'"),
     ("scripts/demo/docker-compose.yml", "      - web\n", "      - wen\n", "depends on wen"),
     ("scripts/demo/docker-compose.yml", "dockerfile: scripts/docker/Dockerfile", "dockerfile: Dockerfile", "no Dockerfile"),
     ("scripts/docker/Dockerfile", "COPY scripts/lib.sh", "COPY scripts/lib.bash", "no scripts/lib.bash"),
     ("scripts/docker/Dockerfile", "--from=build", "--from=built", "no stage built"),
+    ("scripts/k8s/limpet.yaml", "runAsNonRoot: true", "runAsNonRoot: false", "the restricted profile wants runAsNonRoot"),
+    ("scripts/k8s/limpet.yaml", 'drop: ["ALL"]', 'drop: ["CHOWN"]', "the restricted profile wants capabilities"),
+    ("scripts/k8s/cluster/cluster.yaml", "allowPrivilegeEscalation: false", "privileged: false", "wants allowPrivilegeEscalation"),
+    ("scripts/k8s/policies.yaml", "podSelector", "podSelectors", "unknown field 'podSelectors'"),
+    ("scripts/k8s/kustomization.yaml", "- limpet.yaml", "- limpets.yaml", "no resource limpets.yaml"),
+    ("scripts/k8s/monitoring.yaml", "interval: 15s", "interval: 15", "15 is no str"),
+    ("scripts/docker/Dockerfile", "USER 10001:10001", "USER root", "runs as root"),
+    ("scripts/demo/docker-compose.yml", "- state:", "- states:", "no volume states"),
     ("packaging/alerts/rules.yml", "  ", "    ", "indentation"),
 ])
 def test_what_is_wrong_with_manifests_is_found(tmp_path, path, right, wrong, what):
@@ -96,10 +107,81 @@ def test_the_shipped_log_formats_are_those_of_the_page():
 
 
 def test_the_demonstrations_configuration_is_valid():
-    is_valid(read("scripts/demo/docker.conf").replace("web:", "127.0.0.1:"))
+    is_valid(read("scripts/demo/docker.conf"))
 
 
-KUBERNETES = pytest.mark.parametrize("path", ["scripts/k8s/limpet.yaml", "scripts/k8s/cluster.yaml"])
+def test_the_images_configuration_is_valid():
+    is_valid(read("scripts/docker/limpet.conf").replace("include /etc/limpet/mime.types;", read("packaging/mime.types"))
+             .replace("/etc/limpet/conf.d/", "conf.d/"))
+
+
+@pytest.mark.parametrize("path", ["scripts/docker/limpet.conf", "scripts/k8s/limpet.yaml", "scripts/k8s/cluster/cluster.yaml"])
+def test_it_is_not_ready_when_somebody_has_said_that_it_ends(path):
+    """The locations as they stand there, with the file in the test's own folder."""
+    health, ready = (re.search(rf"location = /{name} (\{{(?:[^{{}}]|\{{[^}}]*\}})*\}})", read(path))[1] for name in ("healthz", "readyz"))
+    config = f"events {{ }} http {{ server {{ listen {{port}}; location = /healthz {health} location = /readyz {ready} }} }}"
+    with Limpet(config.replace("/run/limpet/", "{dir}/"), workers=2) as limpet:
+        assert [get(limpet.port, name).status for name in ("/healthz", "/readyz")] == [200, 200]
+        open(limpet.path("ending"), "w").close()
+        assert [get(limpet.port, name).status for name in ("/healthz", "/readyz")] == [200, 503]
+
+
+@pytest.mark.parametrize("path", ["scripts/k8s/limpet.yaml", "scripts/k8s/cluster/cluster.yaml"])
+def test_a_config_map_that_changes_is_read_and_one_that_is_wrong_is_not(path, tmp_path):
+    """The container that watches it, as it stands, with folders of the test's own."""
+    pods = one(manifests(path), "StatefulSet" if path.endswith("limpet.yaml") else "Deployment")["spec"]["template"]["spec"]
+    assert pods["shareProcessNamespace"] is True
+    script = next(container for container in pods["containers"] if container["name"] == "reload")["command"][-1]
+    config = "events { } http { server { listen {port}; return 200 first; } }"
+    with Limpet(config, workers=1) as limpet:
+        tools = tmp_path / "limpet"
+        globals_ = limpet.command()[-1]
+        tools.write_text(f'#!/bin/sh\nshift 2\nexec {os.path.abspath(BINARY)} -p {limpet.dir}/ -c limpet.conf -g "{globals_}" "$@"\n')
+        tools.chmod(0o755)
+        (tmp_path / "maps").mkdir()
+        link = tmp_path / "maps" / "limpet.conf"
+        link.symlink_to(limpet.path("limpet.conf"))
+        script = script.replace("/etc/limpet/k8s", str(tmp_path / "maps"), 1).replace("sleep 5", "sleep 0.1")
+        watcher = subprocess.Popen(["sh", "-c", script], env=dict(os.environ, PATH=f"{tmp_path}:{os.environ['PATH']}"),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        try:
+            time.sleep(0.3)  # it has looked once: nothing says so
+            limpet.write(config.replace("first", "second"))
+            wait_until(lambda: get(limpet.port).text == "second", "the new configuration")
+            limpet.write(config.replace("return", "retrun"))
+            line = watcher.stderr.readline()
+            assert "retrun" in line, line
+            assert get(limpet.port).text == "second"
+            limpet.write(config.replace("first", "third"))
+            wait_until(lambda: get(limpet.port).text == "third", "one that is right again")
+        finally:
+            os.killpg(watcher.pid, signal.SIGTERM)
+            watcher.wait()
+            watcher.stderr.close()
+
+
+def test_the_budgets_policies_and_monitors_select_what_is_there():
+    for folder, name in (("scripts/k8s", "limpet.yaml"), ("scripts/k8s/cluster", "cluster.yaml")):
+        parts = manifests(f"{folder}/{name}")
+        labels = [part["spec"]["template"]["metadata"]["labels"] for part in parts if "template" in part.get("spec", {})]
+        labels += [one(manifests("scripts/k8s/app.yaml"), "StatefulSet")["spec"]["template"]["metadata"]["labels"]]
+        ports = {port["name"] for part in parts if "template" in part.get("spec", {})
+                 for container in part["spec"]["template"]["spec"]["containers"] for port in container.get("ports", [])}
+        selectors = []
+        for policy in manifests(f"{folder}/policies.yaml"):
+            selectors += re.findall(r"'?(?:podSelector|selector)'?: \{'matchLabels': (\{[^}]*\})", str(policy))
+            for rule in policy["spec"].get("ingress", []) + policy["spec"].get("egress", []):
+                assert {port["port"] for port in rule["ports"] if isinstance(port["port"], str)} <= ports
+        assert len(selectors) >= 3
+        for selector in selectors:
+            assert any(yaml.safe_load(selector).items() <= label.items() for label in labels), selector
+        monitor = one(manifests("scripts/k8s/monitoring.yaml"), "ServiceMonitor")["spec"]
+        [service] = [part for part in parts if part["kind"] == "Service" and part["metadata"]["name"] == "limpet-status"]
+        assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+        assert monitor["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
+
+
+KUBERNETES = pytest.mark.parametrize("path", ["scripts/k8s/limpet.yaml", "scripts/k8s/cluster/cluster.yaml"])
 
 
 @KUBERNETES
@@ -126,11 +208,14 @@ def test_kubernetes_manifests_fit_together(path):
             continue
         name, template = part["metadata"]["name"], part["spec"]["template"]
         assert part["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
-        (container,) = template["spec"]["containers"]
+        container, *helpers = template["spec"]["containers"]
         volumes = template["spec"].get("volumes", [])
         assert {volume["configMap"]["name"] for volume in volumes if "configMap" in volume} <= set(configs)
         claims = [claim["metadata"] for claim in part["spec"].get("volumeClaimTemplates", [])]
-        assert {mount["name"] for mount in container.get("volumeMounts", [])} == {one["name"] for one in [*volumes, *claims]}
+        there = {one["name"] for one in [*volumes, *claims]}
+        assert {mount["name"] for mount in container.get("volumeMounts", [])} == there
+        for helper in helpers:
+            assert {mount["name"] for mount in helper["volumeMounts"]} <= there and helper["image"] == container["image"]
         ports[name] = {port["name"]: port["containerPort"] for port in container["ports"]}
         (probe,) = [probe for how, probe in container["readinessProbe"].items() if how in ("httpGet", "tcpSocket")]
         assert probe["port"] in ports[name]
@@ -144,7 +229,7 @@ def test_kubernetes_manifests_fit_together(path):
 
 
 def test_the_cluster_for_kubernetes_has_its_redis_and_its_secrets():
-    parts = manifests("scripts/k8s/cluster.yaml")
+    parts = manifests("scripts/k8s/cluster/cluster.yaml")
     files = {name: text for part in parts if part["kind"] == "ConfigMap" for name, text in part["data"].items()}
     ports = {part["metadata"]["name"]: part["spec"]["ports"][0]["port"] for part in parts if part["kind"] == "Service"}
     assert f"server limpet-redis.default.svc.cluster.local:{ports['limpet-redis']};" in files["limpet.conf"]
@@ -156,7 +241,7 @@ def test_the_cluster_for_kubernetes_has_its_redis_and_its_secrets():
             for item in volume.get("secret", {}).get("items", []):
                 assert f"{where[volume['name']]}/{item['path']}" in files[file]
                 used.add(item["key"])
-    made = set(re.findall(r"--from-file=(\S+)", read("scripts/k8s/cluster.yaml")))
+    made = set(re.findall(r"--from-file=(\S+)", read("scripts/k8s/cluster/cluster.yaml")))
     assert used == made == {"cluster.key", "redis.pw", "users.acl"}
 
 
