@@ -176,6 +176,7 @@ class Shard {
   uint32_t NextList(uint32_t grade, uint32_t level, uint32_t from);
   uint32_t NextAhead(uint32_t grade, uint32_t level, uint32_t from) const;
   Slot OldestSpread(uint32_t grade) const;
+  Slot NewestUsed(uint32_t grade) const;
   Slot OldestUsed(uint32_t grade, uint32_t* budget);
 
   // shard_repair.cc

@@ -31,6 +31,10 @@ constexpr uint32_t LevelOf(uint32_t tick, uint32_t base) {
   return std::min((bits - 1) / kWheelBits, kTop);
 }
 
+Slot OlderOf(const Slot& best, const Slot& other) {
+  return other && other.value.tick() < best.value.tick() ? other : best;
+}
+
 }  // namespace
 
 void Shard::BeginWheel(uint32_t grade, uint32_t tick) {
@@ -118,12 +122,27 @@ uint32_t Shard::NextAhead(uint32_t grade, uint32_t level, uint32_t from) const {
   return kWheelDigits;
 }
 
-// The oldest of those that a list, which is not yet spread to its end, has given so far.
+// The oldest of those that a list, which is not yet spread to its end, has given so far; none if it
+// is of a higher grade by now.
 Slot Shard::OldestSpread(uint32_t grade) const {
   for (uint32_t level = 0; level < kTop; ++level) {
     const uint32_t ahead = NextAhead(grade, level, level == 0 ? 0 : 1);
     if (ahead == kWheelDigits) continue;
-    return At(Link(WheelList(grade, level, Digit(wheels_[grade].base, level) + ahead)).next());
+    const Slot slot =
+        At(Link(WheelList(grade, level, Digit(wheels_[grade].base, level) + ahead)).next());
+    return GradeOf(slot.value.span()) > grade ? Slot{} : slot;
+  }
+  return {};
+}
+
+// One of those that came into it last: for when so many at its front are of a higher grade by now
+// that the front is not sorted out yet.
+Slot Shard::NewestUsed(uint32_t grade) const {
+  constexpr uint32_t kNewest = 8;
+  uint32_t index = Link(PlaceOf(grade, wheels_[grade].newest_tick)).prev();
+  for (uint32_t i = 0; i < kNewest && index < slot_count_; ++i) {
+    if (const Slot slot = At(index); slot && GradeOf(slot.value.span()) <= grade) return slot;
+    index = Link(index).prev();
   }
   return {};
 }
@@ -141,11 +160,7 @@ Slot Shard::OldestUsed(uint32_t grade, uint32_t* budget) {
       if (slot.value.tick() <= wheels_[grade].base) return slot;
       if (!best || slot.value.tick() < best.value.tick()) best = slot;
     }
-    if (*budget == 0) {
-      const Slot spread = OldestSpread(grade);
-      const bool older = spread && (!best || spread.value.tick() < best.value.tick());
-      return older ? spread : best;
-    }
+    if (*budget == 0) return best ? OlderOf(best, OldestSpread(grade)) : NewestUsed(grade);
     --*budget;
     if (moves_up) {
       MoveUp(slot);

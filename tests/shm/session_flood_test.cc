@@ -32,6 +32,30 @@ TEST(Floods, FindThoseWhoHaveJustComeToStay) {
   EXPECT_EQ(game.Run().lost, 0u);
 }
 
+// Those who stayed stand where they stood when they began, all at once: nothing has put them where
+// they belong before the flood comes.
+TEST(Floods, FindTheirOwnKindBehindAllThatStayed) {
+  TestTable t(256 << 10, {.timeout = std::chrono::hours(1)});
+  const uint16_t peer = t.table.PeerIndex("a");
+  const uint64_t regulars = t.table.Capacity() * 9 / 10;
+  for (uint64_t n = 0; n < regulars; ++n) {
+    t.Learn(n, peer);
+    t.Lookup(n);
+  }
+  for (int i = 0; i < 60; ++i) {
+    t.now += 10'000;
+    for (uint64_t n = 0; n < regulars; ++n) t.Lookup(n);
+  }
+  for (uint64_t i = 0; i < t.table.Capacity(); ++i) {
+    t.now += i % 8 == 0 ? 1 : 0;
+    t.Learn(1'000'000 + i, peer);
+    t.Lookup(1'000'000 + i);
+  }
+  uint64_t kept = 0;
+  for (uint64_t n = 0; n < regulars; ++n) kept += t.Hit(n) ? 1 : 0;
+  EXPECT_EQ(kept, regulars);
+}
+
 class Aging : public testing::Test {
  protected:
   static constexpr uint64_t kMinuteMs = 60'000;
