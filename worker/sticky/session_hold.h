@@ -10,7 +10,7 @@
 
 #include "worker/net/loop.h"
 #include "worker/sticky/sticky.h"
-#include "worker/store/store_client.h"
+#include "worker/store/store_wait.h"
 
 namespace limpet::worker {
 

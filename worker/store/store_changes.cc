@@ -36,7 +36,7 @@ bool StoreClient::Put(const shm::SessionKey& session, std::string_view server, S
   const bool waits = wait != nullptr && MayWait(wait);
   if (waits) {
     change.ticket = NewQuestion(key);
-    Join(change.ticket, wait);
+    questions_.at(change.ticket)->waiters.Join(wait);
   }
   Tell(std::move(change));
   link_.Push();

@@ -21,33 +21,11 @@
 #include "worker/net/loop.h"
 #include "worker/store/outbox.h"
 #include "worker/store/store_link.h"
+#include "worker/store/store_wait.h"
 #include "worker/store/store_zone.h"
 #include "worker/store/unknown_keys.h"
 
 namespace limpet::worker {
-
-class StoreClient;
-
-// One who waits for the store. Destroying it cancels the wait.
-class StoreWait {
- public:
-  explicit StoreWait(Callback on_end) : callback_(on_end) { link_.wait = this; }
-  StoreWait(const StoreWait&) = delete;
-  StoreWait& operator=(const StoreWait&) = delete;
-  ~StoreWait() { Cancel(); }
-
-  void Cancel();
-  bool waiting() const { return client_ != nullptr; }
-
- private:
-  friend class StoreClient;
-  struct Link : ListLink {
-    StoreWait* wait = nullptr;
-  };
-  Callback callback_;
-  StoreClient* client_ = nullptr;
-  Link link_;
-};
 
 class StoreClient final : public StoreLink::User {
  public:
@@ -93,7 +71,6 @@ class StoreClient final : public StoreLink::User {
   StoreZone& zone() { return zone_; }
 
  private:
-  friend class StoreWait;
   enum class Kind : uint8_t { kGet, kTtl, kPut, kRenew };
   struct Sent {
     Kind kind;
@@ -107,9 +84,9 @@ class StoreClient final : public StoreLink::User {
     StoreChange change;  // of kPut and kRenew
   };
   struct Question {
-    uint64_t deadline_ms = 0;
+    uint64_t deadline_ms;
     StoreKey key;
-    ListLink waiting;  // of StoreWait::Link
+    StoreWaiters waiters;
   };
   using Questions = std::unordered_map<uint64_t, std::unique_ptr<Question>>;
 
@@ -120,7 +97,6 @@ class StoreClient final : public StoreLink::User {
 
   bool MayWait(const StoreWait* wait);
   uint64_t NewQuestion(const StoreKey& key);
-  void Join(uint64_t question, StoreWait* wait);
   void End(uint64_t question);
   void EndAll();
   void SendGet(const StoreKey& ask, Sent sent);
@@ -156,7 +132,7 @@ class StoreClient final : public StoreLink::User {
   UnknownKeys unknown_;
   std::deque<Sent> in_flight_;
   size_t unanswered_ = 0;  // changes of in_flight_
-  size_t waiting_ = 0;     // StoreWaits
+  size_t waiting_ = 0;     // StoreWaits of all questions
   uint64_t questions_made_ = 0;
   Questions questions_;
   std::unordered_map<StoreKey, uint64_t, StoreKeyHash> by_key_;  // questions that others may join

@@ -13,11 +13,6 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 }  // namespace
 
-void StoreWait::Cancel() {
-  link_.Unlink();
-  if (StoreClient* const client = std::exchange(client_, nullptr)) --client->waiting_;
-}
-
 bool StoreClient::MayWait(const StoreWait* wait) {
   if (!link_.up() || !link_.circuit().closed()) {
     figures().skipped.fetch_add(1, kRelaxed);
@@ -41,7 +36,7 @@ bool StoreClient::Ask(const shm::SessionKey& session, std::span<const shm::Sessi
   if (unknown_.Has(key, zone_.loop().NowMs()) || !MayWait(wait)) return false;
   const auto known = by_key_.find(key);
   if (known != by_key_.end()) {
-    if (wait != nullptr) Join(known->second, wait);
+    if (wait != nullptr) questions_.at(known->second)->waiters.Join(wait);
     return true;
   }
   figures().asked.fetch_add(1, kRelaxed);
@@ -54,7 +49,7 @@ bool StoreClient::Ask(const shm::SessionKey& session, std::span<const shm::Sessi
     sent.last = &other == &former.back();
     SendGet(StoreKey::Of(other), sent);
   }
-  if (wait != nullptr) Join(question, wait);
+  if (wait != nullptr) questions_.at(question)->waiters.Join(wait);
   return true;
 }
 
@@ -76,19 +71,13 @@ void StoreClient::SendGet(const StoreKey& ask, Sent sent) {
 
 uint64_t StoreClient::NewQuestion(const StoreKey& key) {
   const uint64_t number = ++questions_made_;
-  auto question = std::make_unique<Question>();
-  question->deadline_ms = zone_.loop().NowMs() + Ms(zone_.conf().wait);
-  question->key = key;
-  questions_.emplace(number, std::move(question));
+  questions_.emplace(number, std::unique_ptr<Question>(new Question{
+                                 .deadline_ms = zone_.loop().NowMs() + Ms(zone_.conf().wait),
+                                 .key = key,
+                                 .waiters = StoreWaiters(&waiting_)}));
   by_deadline_.push_back(number);
   if (!question_timer_.armed()) question_timer_.Arm(zone_.conf().wait);
   return number;
-}
-
-void StoreClient::Join(uint64_t number, StoreWait* wait) {
-  wait->client_ = this;
-  wait->link_.LinkBefore(questions_.at(number)->waiting);
-  ++waiting_;
 }
 
 void StoreClient::End(uint64_t number) {
@@ -98,13 +87,7 @@ void StoreClient::End(uint64_t number) {
   questions_.erase(found);
   const auto shared = by_key_.find(question->key);
   if (shared != by_key_.end() && shared->second == number) by_key_.erase(shared);
-  ListLink waiting;  // who is told may cancel others, and join other questions
-  waiting.TakeAllOf(question->waiting);
-  while (waiting.linked()) {
-    StoreWait* const wait = static_cast<StoreWait::Link*>(waiting.next)->wait;
-    wait->Cancel();
-    wait->callback_();
-  }
+  question->waiters.Tell();
 }
 
 void StoreClient::EndAll() {

@@ -12,9 +12,11 @@
 namespace limpet::worker {
 namespace {
 
+constexpr size_t kShared = 1, kFull = 2;  // of the upstreams
 constexpr const char* kText = R"(
   access_log off;
   upstream app { server @A@; server @B@; keepalive 4; }
+  upstream shared { server @A@; server @A@; keepalive 4; }
   upstream full { server @A@ max_conns=1; queue 1 timeout=20ms; }
   proxy_http_version 1.1;
   proxy_set_header Connection $http_connection;
@@ -27,6 +29,7 @@ constexpr const char* kText = R"(
     listen 127.0.0.1:80;
     location / { proxy_pass http://app; }
     location /named { resolver @DNS@; resolver_timeout 20ms; proxy_pass http://$arg_host; }
+    location /shared { proxy_pass http://shared; }
     location /full { proxy_pass http://full; }
     location /limited { proxy_pass http://app; proxy_limit_rate 100; }
     location /ranges { proxy_pass http://app; proxy_force_ranges on; error_page 416 /page; }
@@ -34,6 +37,35 @@ constexpr const char* kText = R"(
     location /stream { proxy_pass http://app; proxy_request_buffering off; }
   }
 )";
+
+// Of sessions that a store knows, which answers when the test says so.
+class StoredSessions final : public StickyPolicy {
+ public:
+  explicit StoredSessions(bool confirms) : confirms_(confirms) {}
+
+  Peer* Find(conf::VariableReader& /*request*/, StickyState& state) override {
+    state.id = "session";
+    return nullptr;
+  }
+  bool Ask(const StickyState& /*state*/, StoreWait* wait) override {
+    if (!confirms_) waiters_.Join(wait);
+    return !confirms_;
+  }
+  bool confirms() const override { return confirms_; }
+  void OnHeadLeaves(conf::VariableReader& /*request*/, StickyState& state, const Peer& /*peer*/,
+                    bool /*buffered*/) override {
+    if (!std::exchange(told_, true)) waiters_.Join(state.wait);
+  }
+
+  void Answer() { waiters_.Tell(); }
+  size_t waiting() const { return waiting_; }
+
+ private:
+  const bool confirms_;
+  bool told_ = false;
+  size_t waiting_ = 0;
+  StoreWaiters waiters_{&waiting_};
+};
 
 std::string Running(ProxyClock clock) {
   switch (clock) {
@@ -58,7 +90,7 @@ class Proxied : public ProxyHarness {
  public:
   Proxied() : ProxyHarness(kText) {}
   ~Proxied() {
-    if (place_taken_) --upstream(1).group.peers()[0].state->conns;
+    if (place_taken_) --upstream(kFull).group.peers()[0].state->conns;
   }
 
   // --- States ---
@@ -66,7 +98,7 @@ class Proxied : public ProxyHarness {
   void BeReadingBody() { Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n"); }
   void BeQueued() {
     place_taken_ = true;
-    ++upstream(1).group.peers()[0].state->conns;  // another worker's
+    ++upstream(kFull).group.peers()[0].state->conns;  // another worker's
     Send("GET /full HTTP/1.1\r\nHost: a\r\n\r\n");
   }
   void BeConnecting() { Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"); }
@@ -97,6 +129,16 @@ class Proxied : public ProxyHarness {
     BeStreaming();
     Answer(*peer_, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
   }
+  void BeAsking() {
+    ShareSessions(false);
+    Send("GET /shared HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  void BeConfirming() {
+    ShareSessions(true);
+    peer_ = &Keep(0, kShared);
+    Send("GET /shared HTTP/1.1\r\nHost: a\r\n\r\n");
+    Answer(*peer_, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+  }
   void BeTunnel() {
     peer_ = &Keep();
     Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: own\r\n\r\n");
@@ -122,8 +164,11 @@ class Proxied : public ProxyHarness {
   void ConnectionIsThere() { handler().OnReady(0); }
   void ConnectionFails() { handler().OnReady(ECONNREFUSED); }
   void PlaceIsFree() {
-    if (std::exchange(place_taken_, false)) --upstream(1).group.peers()[0].state->conns;
-    upstream(1).queue.GiveTurns();
+    if (std::exchange(place_taken_, false)) --upstream(kFull).group.peers()[0].state->conns;
+    upstream(kFull).queue.GiveTurns();
+  }
+  void StoreAnswers() {
+    if (store_ != nullptr) store_->Answer();
   }
   void DeadlinePasses() {
     if (proxy().clock() == ProxyClock::kNone) return;
@@ -146,6 +191,7 @@ class Proxied : public ProxyHarness {
     return std::string(RowOf(proxy().state()).name) + Running(proxy().clock()) +
            (outcome.empty() ? "" : ": " + outcome);
   }
+  size_t waiting_for_store() const { return store_ != nullptr ? store_->waiting() : 0; }
   bool reads_peer() const { return peer_ != nullptr && peer_->wants_read(); }
 
  private:
@@ -155,7 +201,14 @@ class Proxied : public ProxyHarness {
     if (peer_->wants_read()) handler().OnReadable();
   }
 
+  void ShareSessions(bool confirms) {
+    auto sessions = std::make_unique<StoredSessions>(confirms);
+    store_ = sessions.get();
+    upstream(kShared).sticky = std::move(sessions);
+  }
+
   FakeTransport* peer_ = nullptr;
+  StoredSessions* store_ = nullptr;
   bool place_taken_ = false;
 };
 
@@ -169,6 +222,7 @@ const std::map<std::string, Do> kEvents = {
     {"the connection is there", &Proxied::ConnectionIsThere},
     {"the connection fails", &Proxied::ConnectionFails},
     {"a place is free", &Proxied::PlaceIsFree},
+    {"the store answers", &Proxied::StoreAnswers},
     {"the deadline passes", &Proxied::DeadlinePasses},
     {"the client leaves", &Proxied::ClientLeaves},
     {"the client takes all", &Proxied::ClientTakesAll},
@@ -199,6 +253,13 @@ const Row kRows[] = {
      false,
      "reading body",
      {{"the body ends", "connecting, connect"},
+      {"the client leaves", "idle: aborted"},
+      {"it is stopped", "idle"}}},
+    {"asking the store for its session",
+     &Proxied::BeAsking,
+     false,
+     "asking for session",
+     {{"the store answers", "connecting, connect"},
       {"the client leaves", "idle: aborted"},
       {"it is stopped", "idle"}}},
     {"queued",
@@ -274,6 +335,13 @@ const Row kRows[] = {
       {"the deadline passes", "idle: 200 broken"},
       {"the client leaves", "idle: 200 aborted"},
       {"it is stopped", "idle: 200"}}},
+    {"confirming its session with the store",
+     &Proxied::BeConfirming,
+     false,
+     "confirming session",
+     {{"the store answers", "talking, read: 200"},
+      {"the client leaves", "idle: aborted"},
+      {"it is stopped", "idle"}}},
     {"a tunnel",
      &Proxied::BeTunnel,
      true,
@@ -297,6 +365,7 @@ TEST(ProxyExchange, GoesOnAsTheTableSays) {
       (proxied.*happen)();
       const auto becomes = row.becomes.find(event);
       EXPECT_EQ(proxied.Now(), becomes != row.becomes.end() ? becomes->second : row.is);
+      if (becomes != row.becomes.end()) EXPECT_EQ(proxied.waiting_for_store(), 0u);
     }
   }
 }

@@ -77,11 +77,11 @@ class ProxyHarness {
 
   UpstreamRuntime& upstream(size_t i = 0) { return *runtime_->upstreams[i]; }
   // A kept connection to the peer, which the next exchange takes.
-  FakeTransport& Keep(size_t peer = 0) {
+  FakeTransport& Keep(size_t peer = 0, size_t of = 0) {
     auto transport = std::make_unique<FakeTransport>(loop_);
     FakeTransport& fake = *transport;
-    upstream().pool.Put(upstream().group.peers()[peer],
-                        {.transport = std::move(transport), .created_ms = loop_.NowMs()});
+    upstream(of).pool.Put(upstream(of).group.peers()[peer],
+                          {.transport = std::move(transport), .created_ms = loop_.NowMs()});
     return fake;
   }
   void Send(std::string request) {

@@ -7,8 +7,10 @@ namespace {
 
 using S = ProxyState;
 
-constexpr S kAll[] = {S::kIdle,   S::kFinding,    S::kResolving, S::kReadingBody, S::kChoosing,
-                      S::kQueued, S::kConnecting, S::kTalking,   S::kTunnel};
+constexpr S kAll[] = {S::kIdle,    S::kFinding,    S::kResolving, S::kReadingBody,
+                      S::kAsking,  S::kChoosing,   S::kQueued,    S::kConnecting,
+                      S::kTalking, S::kConfirming, S::kTunnel};
+static_assert(std::size(kAll) == kProxyRows.size());
 
 TEST(ProxyStates, CanAllBeReachedAndLeft) {
   for (const S state : kAll) {
@@ -27,6 +29,13 @@ TEST(ProxyStates, ReadThePeerOnlyWhereThereIsOne) {
     const bool has_peer = state == S::kTalking || state == S::kTunnel;
     EXPECT_EQ(RowOf(state).reads_peer(), has_peer) << RowOf(state).name;
     EXPECT_EQ(RowOf(state).clock == ProxyClock::kTraffic, has_peer) << RowOf(state).name;
+  }
+}
+
+TEST(ProxyStates, EndTheWaitForAStoreWhenTheyAreLeft) {
+  for (const S state : kAll) {
+    const bool waits = state == S::kAsking || state == S::kConfirming;
+    EXPECT_EQ(RowOf(state).ends == ProxyEnds::kWait, waits) << RowOf(state).name;
   }
 }
 
