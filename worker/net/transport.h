@@ -71,7 +71,7 @@ class Transport : public Deletable {
   // An idle connection may have to give way to others (places.h), longest idle first.
   void SetIdle(bool idle);
   bool is_idle() const { return place_.idle(); }
-  bool HasUnread() const;  // bytes wait in the socket; asks the system
+  virtual bool HasUnread() const;  // bytes wait to be read; asks the system
 
   // For an accepted descriptor: what must happen before the first byte. 0: ready; EINPROGRESS:
   // OnReady follows.

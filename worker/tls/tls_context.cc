@@ -49,6 +49,8 @@ void SetModes(SSL_CTX* context) {
                SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN,
                nullptr);
+  SSL_CTX_set_read_ahead(context,
+                         1);  // one system call for a record and what follows, not two each
 }
 
 Status UseCiphers(SSL_CTX* context, const std::string& ciphers) {

@@ -73,8 +73,19 @@ int TlsTransport::Start() {
   return result;
 }
 
+// What OpenSSL has read ahead counts, too.
+bool TlsTransport::HasUnread() const {
+  return (ssl_ != nullptr && SSL_has_pending(ssl_) == 1) || Transport::HasUnread();
+}
+
+bool TlsTransport::AwaitsBytes() const {
+  if (ssl_ == nullptr || readable_) return false;
+  return SSL_want_read(ssl_) || (target_ == nullptr && SSL_get_state(ssl_) == TLS_ST_BEFORE);
+}
+
 void TlsTransport::AdvanceSetup() {
   if (ssl_ == nullptr && target_ == nullptr) return;  // not started yet
+  if (AwaitsBytes()) return;  // there is room for ours, which is nothing new
   const int result = ssl_ == nullptr ? AdvanceConnect() : DriveHandshake();
   if (result != 0 && result != EINPROGRESS && target_ != nullptr && target_->sessions != nullptr) {
     target_->sessions->Forget(target_->peer);  // it may be why
@@ -86,7 +97,10 @@ int TlsTransport::DriveHandshake() {
   if (target_ == nullptr && SSL_get_state(ssl_) == TLS_ST_BEFORE) {
     unsigned char first = 0;
     const ssize_t n = ::recv(fd(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (n < 0 && errno == EAGAIN) return EINPROGRESS;
+    if (n < 0 && errno == EAGAIN) {
+      readable_ = false;
+      return EINPROGRESS;
+    }
     plain_http_ = n == 1 && first != kHandshakeRecord && (first & 0x80) == 0;
     if (plain_http_) return EPROTO;
   }

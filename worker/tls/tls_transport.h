@@ -66,6 +66,7 @@ class TlsTransport final : public Transport {
   Io SendFile(int file, off_t offset, size_t size, size_t* n) override;
   void ShutdownWrite() override;
   bool StillIdle() override;
+  bool HasUnread() const override;
   void Close() override;  // sends close_notify if it can be done at once
   std::string ErrorText() const override;
   bool is_tls() const override { return true; }
@@ -107,6 +108,7 @@ class TlsTransport final : public Transport {
 
   bool Choose(std::string_view name);  // false: refuse the handshake
   void AdvanceSetup() override;
+  bool AwaitsBytes() const;  // the handshake waits for some, and none have come
   int AdvanceConnect();
   int StartAsClient();
   int VerifyPeer();
