@@ -8,10 +8,12 @@ from ports import free_port
 class Listener:
     """Base of backends that speak bytes; they say in `_serve(connection)` what becomes of a connection."""
 
+    address = "127.0.0.1"  # "": all of this machine
+
     def __init__(self):
         self.port = free_port()
         self._busy, self._lock = 0, threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
+        self._listener = socket.create_server((self.address, self.port), backlog=64)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def is_idle(self):
