@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "worker/upstream/peer.h"
 #include "worker/upstream/peer_selection.h"
@@ -26,7 +27,8 @@ class SessionCounts {
 struct Tier {
   std::span<Peer> peers;
   int total_weight = 0;
-  int weight_scale = 1;  // of current weights, so that slow start has steps even at weight 1
+  int weight_scale = 1;       // of current weights, so that slow start has steps even at weight 1
+  std::vector<int64_t> ends;  // of each peer's share, where they are laid out one behind another
 };
 
 class Balancer {

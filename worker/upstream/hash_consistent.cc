@@ -76,11 +76,18 @@ std::vector<int> NumberServers(const Tier& tier) {
 
 class HashConsistent final : public Balancer {
  public:
-  explicit HashConsistent(const Tier& primaries)
-      : servers_(NumberServers(primaries)), ring_(MakeRing(primaries, servers_)) {}
+  explicit HashConsistent(const Tier& primaries) {
+    const std::vector<int> servers = NumberServers(primaries);
+    ring_ = MakeRing(primaries, servers);
+    for (size_t i = 0; i < servers.size(); ++i) {
+      const auto server = static_cast<size_t>(servers[i]);
+      if (server == peers_of_.size()) peers_of_.emplace_back();
+      peers_of_[server].push_back(i);
+    }
+  }
 
   Peer* Pick(const Tier& tier, PeerSelection& selection, Peer* bound, uint64_t now_ms) override {
-    if (selection.lookups > kMostLookups || selection.key.empty() || ring_.empty()) {
+    if (selection.lookups > kMostLookups || selection.key.empty() || !IsOnRing(tier)) {
       return PickRoundRobin(tier, selection, bound, now_ms);
     }
     if (Peer* sticky = UsableBound(bound, selection, now_ms)) return sticky;
@@ -109,8 +116,9 @@ class HashConsistent final : public Balancer {
                      uint64_t now_ms) const {
     Peer* best = nullptr;
     int64_t total = 0;
-    for (Peer& peer : tier.peers) {
-      if (ServerOf(peer) != server || !IsCandidate(peer, selection, now_ms)) continue;
+    for (const size_t i : peers_of_[static_cast<size_t>(server)]) {
+      Peer& peer = tier.peers[i];
+      if (!IsCandidate(peer, selection, now_ms)) continue;
       total += AddWeight(tier, peer, now_ms);
       if (best == nullptr ||
           peer.state->current_weight.load() > best->state->current_weight.load()) {
@@ -121,13 +129,13 @@ class HashConsistent final : public Balancer {
     return best;
   }
 
-  int ServerOf(const Peer& peer) const {
-    const auto i = static_cast<size_t>(peer.index);
-    return i < servers_.size() ? servers_[i] : -1;  // backups are not on the ring
+  // Backups are not.
+  bool IsOnRing(const Tier& tier) const {
+    return !ring_.empty() && !tier.peers.empty() && tier.peers.front().index == 0;
   }
 
-  std::vector<int> servers_;  // by the index of primaries
-  std::vector<Point> ring_;   // by hash, each hash once
+  std::vector<std::vector<size_t>> peers_of_;  // of each server, their places among the primaries
+  std::vector<Point> ring_;                    // by hash, each hash once
 };
 
 }  // namespace

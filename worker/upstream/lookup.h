@@ -2,6 +2,9 @@
 // after too many lookups.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+
 #include "worker/upstream/balancer.h"
 
 namespace limpet::worker {
@@ -10,12 +13,8 @@ constexpr int kMostLookups = 20;
 
 // The peer at `point` (0 <= point < total weight) of the tier laid out by weight.
 inline Peer& PeerAtWeight(const Tier& tier, uint32_t point) {
-  auto left = static_cast<int>(point);
-  for (Peer& peer : tier.peers) {
-    if (left < peer.weight()) return peer;
-    left -= peer.weight();
-  }
-  return tier.peers.back();
+  const auto end = std::upper_bound(tier.ends.begin(), tier.ends.end() - 1, int64_t{point});
+  return tier.peers[static_cast<size_t>(end - tier.ends.begin())];
 }
 
 // Asks `next()` for points until one leads to a candidate; round robin's choice when lookups are

@@ -1,6 +1,7 @@
 #include "worker/upstream/peer_set.h"
 
 #include <algorithm>
+#include <functional>
 #include <tuple>
 #include <utility>
 
@@ -136,6 +137,7 @@ Tier PeerSet::MakeTier(size_t begin, size_t end) {
   tier.peers = std::span(peers).subspan(begin, end - begin);
   for (const Peer& peer : tier.peers) {
     tier.total_weight = Saturated(int64_t{tier.total_weight} + peer.weight());
+    tier.ends.push_back((tier.ends.empty() ? 0 : tier.ends.back()) + peer.weight());
     if (peer.conf->slow_start.count() > 0) tier.weight_scale = kSlowStartSteps;
   }
   return tier;
@@ -148,6 +150,9 @@ Peer* PeerSet::FindByServerId(std::string_view server_id) {
 
 Peer* PeerSet::Own(const Peer* peer) {
   if (peer == nullptr) return nullptr;
+  const std::less<const Peer*> before;
+  if (!before(peer, peers.data()) && before(peer, peers.data() + peers.size()))
+    return &peers[static_cast<size_t>(peer - peers.data())];
   const auto at = by_state_.find(peer->state);
   if (at == by_state_.end()) return nullptr;
   Peer& mine = peers[static_cast<size_t>(at->second)];

@@ -8,6 +8,14 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
+// Nothing is to be weighed: told by a few loads, as every choice looks at all servers.
+inline bool IsUnremarkable(const Peer& peer) {
+  const shm::PeerStanding& standing = peer.state->standing();
+  return standing.flags.load(kRelaxed) == 0 && standing.fails.load(kRelaxed) == 0 &&
+         peer.conf->max_conns == 0 && !peer.conf->down && !peer.conf->drain && !peer.gone &&
+         !peer.checking();
+}
+
 bool FailedTooOften(const Peer& peer, uint64_t now_ms) {
   const auto max_fails = static_cast<uint32_t>(peer.conf->max_fails);
   if (max_fails == 0 || peer.state->standing().fails.load(kRelaxed) < max_fails) return false;
@@ -49,6 +57,7 @@ bool BeyondItsTurn(const Tier& tier, const Peer& peer) {
 }  // namespace
 
 PeerCondition ConditionOf(const Peer& peer, uint64_t now_ms, bool bound_session) {
+  if (IsUnremarkable(peer)) return PeerCondition::kReady;
   if (peer.down()) return PeerCondition::kDown;
   if (peer.draining() && (!bound_session || peer.drain_is_over(now_ms)))
     return PeerCondition::kDrained;
@@ -61,7 +70,7 @@ bool CanTake(const Peer& peer, uint64_t now_ms, bool bound_session) {
 }
 
 bool IsCandidate(const Peer& peer, const PeerSelection& selection, uint64_t now_ms) {
-  return !selection.tried.Has(peer.index) && CanTake(peer, now_ms, false);
+  return !selection.tried.Has(peer.index) && (IsUnremarkable(peer) || CanTake(peer, now_ms, false));
 }
 
 Peer* UsableBound(Peer* bound, const PeerSelection& selection, uint64_t now_ms) {
