@@ -141,6 +141,43 @@ def test_a_session_of_one_server_does_not_open_another(limpet, certs):
     assert answer.startswith("HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+@pytest.mark.parametrize("pieces", [1, 3, 700], ids=["at once", "in threes", "by the byte"])
+def test_what_comes_with_the_end_of_a_handshake_is_read(limpet, certs, version, pieces):
+    """The handshake's last words and a record for each of three requests, in one packet or in many."""
+    with_context = context(certs)
+    with_context.minimum_version = with_context.maximum_version = version
+    come, go = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = with_context.wrap_bio(come, go, server_hostname="plain.test")
+    with socket.create_connection(("127.0.0.1", limpet.port), timeout=20) as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                plain.sendall(go.read())
+                come.write(plain.recv(65536))
+        for path in ("/one", "/two", "/three"):
+            last = "Connection: close\r\n" if path == "/three" else ""
+            tls.write(f"GET {path} HTTP/1.1\r\nHost: plain.test\r\n{last}\r\n".encode())
+        bytes_left = go.read()
+        size = -(-len(bytes_left) // pieces)
+        for begin in range(0, len(bytes_left), size):
+            plain.sendall(bytes_left[begin:begin + size])
+        answers = b""
+        while True:
+            try:
+                data = tls.read(65536)
+            except ssl.SSLWantReadError:
+                come.write(plain.recv(65536))
+                continue
+            if not data:  # its close_notify
+                break
+            answers += data
+    assert answers.count(b"HTTP/1.1 200") == 3, answers
+
+
 def test_upstreams_are_verified_and_see_our_certificate(limpet):
     right = get(limpet.values["front"], "/right")
     assert right.status == 200 and right.body == b"upstream saw CN=known.test"
