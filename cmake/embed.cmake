@@ -1,8 +1,13 @@
 cmake_minimum_required(VERSION 3.25)
-# A page as bytes of the program, its script put in where it says @SCRIPT@:
-#   cmake -DPAGE=page.html -DSCRIPT=page.js -DOUT=page.cc -DNAME=kPage -P embed.cmake
+# A page as bytes of the program, its scripts put in where it says @SCRIPT@, one after the other:
+#   cmake -DPAGE=page.html -DSCRIPT=page.js,more.js -DOUT=page.cc -DNAME=kPage -P embed.cmake
 file(READ ${PAGE} page)
-file(READ ${SCRIPT} script)
+string(REPLACE "," ";" scripts "${SCRIPT}")
+set(script "")
+foreach(file ${scripts})
+  file(READ ${file} text)
+  string(APPEND script "${text}")
+endforeach()
 string(REPLACE "@SCRIPT@" "${script}" page "${page}")
 file(WRITE ${OUT}.html "${page}")
 file(READ ${OUT}.html hex HEX)

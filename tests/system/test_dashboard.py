@@ -1,6 +1,7 @@
 """`dashboard`: the built-in page, in headless Chromium. Skipped only where Chromium is missing."""
 import json
 import os
+import signal
 
 import pytest
 
@@ -44,7 +45,7 @@ def start(origin, peers=3, write=" write=on"):
         return Reply(b"hello", headers=[("Set-Cookie", f"id={request.target[7:]}")] if learned else [])
 
     origin.respond = teacher
-    servers = "\n".join(f"server 127.0.1.{i + 1}:{origin.port};" for i in range(peers))
+    servers = "\n".join(f"server 127.0.{i // 250 + 1}.{i % 250 + 1}:{origin.port};" for i in range(peers))
     return Limpet(CONFIG, origin=origin.port, servers=servers, write=write)
 
 
@@ -83,7 +84,7 @@ def test_it_shows_what_the_api_says(limpet):
                  limits: await texts('.course span'), upstreams: await texts('#upstreams h3'), states: await texts('td.state'),
                  servers: await texts('td.server'), workers: await texts('#workers td:first-child'), alerts: await texts('#alerts li'),
                  about: await page.innerText('#about'), live: await page.innerText('#live'),
-                 notes: await texts('summary .muted'), curve: await page.getAttribute('.course .line', 'd') };
+                 notes: await texts('.peers summary .muted'), curve: await page.getAttribute('.course .line', 'd') };
     """)
     zone = json.loads(get(limpet.port, "/status/sessions/clients").text)
     assert shown["zones"] == ["clients"] and shown["limits"] == ["1%", "50%", "95%"]
@@ -207,6 +208,138 @@ def test_a_hundred_peers_are_updated_in_place(origin):
         middle = sorted(later)[len(later) // 2]
         print(f"first drawing {first:.1f} ms, then {middle:.1f} ms")
         assert middle < first
+
+
+def change(limpet, path, method, body=b""):
+    done = get(limpet.port, "/status/" + path, method=method, body=body, headers=[("Content-Type", "application/json")])
+    assert done.status == 200, done.text
+
+
+def test_what_is_wrong_stands_above_everything(limpet, origin):
+    """In the title and in the icon, too; the worst first, and the servers that are broken."""
+    good = browser.drive(url(limpet), """
+        await refreshed(1);
+        return { title: await page.title(), shown: await page.isVisible('#wrong'), icon: await page.getAttribute('link[rel=icon]', 'href') };
+    """)[0]
+    assert good["title"].startswith("limpet · ") and not good["shown"]
+    last = f"127.0.1.3:{limpet.values['origin']}"
+    change(limpet, f"upstreams/app/peers/{last}", "PATCH", b'{"down": true}')
+    limpet.write(open(limpet.path("limpet.conf")).read().replace("events", "evens"))
+    limpet.kill(signal.SIGHUP)
+    limpet.wait_log('unknown directive "evens"')
+    for i in (1, 2):
+        change(limpet, f"upstreams/app/peers/127.0.1.{i}:{limpet.values['origin']}", "PATCH", b'{"down": true}')
+    bad = browser.drive(url(limpet), """
+        await refreshed(1);
+        const first = await page.$eval('main', main => [...main.children].find(n => n.checkVisibility()).id);
+        return { title: await page.title(), first, problems: await texts('#problems li'), icon: await page.getAttribute('link[rel=icon]', 'href'),
+                 live: await page.getAttribute('#problems', 'aria-live'), servers: await texts('td.server') };
+    """)[0]
+    assert bad["first"] == "wrong" and bad["live"] == "polite"
+    assert [line.split()[0] for line in bad["problems"]] == ["crit", "error"]
+    assert "upstream app has no server" in bad["problems"][0] and "was refused" in bad["problems"][1]
+    assert bad["title"].startswith("2 problems · limpet") and bad["icon"] != good["icon"]
+    limpet.forgive()
+
+
+def test_broken_servers_come_first_and_say_why(origin):
+    config = CONFIG.replace("location / {", "location @check { proxy_pass http://app; health_check interval=200ms uri=/health; }\n        location / {")
+    origin.respond = lambda _: Reply(b"")
+    servers = "\n".join(f"server 127.0.1.{i + 1}:{origin.port};" for i in range(2)) + "\nserver 127.0.0.9:1;"
+    with Limpet(config, origin=origin.port, servers=servers, write="") as limpet:
+        limpet.wait_log("peer is unhealthy while connecting")
+        shown, _ = browser.drive(url(limpet), """
+            await page.waitForFunction(() => /its check fails/.test(document.querySelector('td.server').innerText));
+            return { servers: await texts('td.server'), states: await texts('td.state') };
+        """)
+        assert shown["servers"][0].startswith("127.0.0.9:1") and shown["states"][0] == "unhealthy"
+        assert shown["states"][1:3] == ["up", "up"]
+
+
+def test_one_session_is_looked_up_and_forgotten(limpet):
+    login(limpet, "me")
+    shown, _ = browser.drive(url(limpet), """
+        await page.fill('#session-key', 'nobody'); await page.click('#session-form button');
+        await page.waitForFunction(() => document.getElementById('session-said').innerText);
+        const unknown = await page.innerText('#session-said');
+        await page.fill('#session-key', 'me'); await page.press('#session-key', 'Enter');
+        await page.waitForSelector('#session-facts dd');
+        const facts = await texts('#session-facts dd'), labels = await texts('#session-facts dt'), steps = await texts('#session-steps li');
+        await page.click('#session-forget');
+        await page.waitForFunction(() => /forgotten/.test(document.getElementById('session-said').innerText));
+        return { unknown, facts, labels, steps, gone: await texts('#session-facts dd') };
+    """, complaints=["404"])
+    assert shown["unknown"] == "no such session"
+    assert shown["labels"] == ["Server", "Id", "Idle", "Over in"]
+    assert shown["steps"][0].startswith(f"app: the next request goes to {shown['facts'][0]} (hit)")
+    assert any("is bound to" in step for step in shown["steps"])
+    assert shown["gone"] == []
+
+
+def test_a_filter_that_finds_nothing_says_so(limpet):
+    shown, _ = browser.drive(url(limpet), """
+        await refreshed(1);
+        await page.fill('#filter', 'xyz');
+        const said = await page.innerText('#no-match');
+        await page.fill('#filter', '127');
+        return { said, later: await page.isVisible('#no-match') };
+    """)
+    assert shown["said"].startswith("No server matches “xyz”") and not shown["later"]
+
+
+def test_single_letters_can_be_switched_off(limpet):
+    shown, _ = browser.drive(url(limpet), """
+        await refreshed(1);
+        await page.click('#help'); await page.uncheck('#letters'); await page.click('#keys-close');
+        await page.keyboard.press('p');
+        const off = await page.innerText('#live');
+        await page.click('#help'); await page.check('#letters'); await page.click('#keys-close');
+        await page.evaluate(() => document.activeElement.blur());
+        await page.keyboard.press('p');
+        return { off, on: await page.innerText('#live') };
+    """)
+    assert shown == {"off": "live", "on": "paused"}
+
+
+def test_a_screen_reader_finds_names_for_everything(limpet):
+    shown, _ = browser.drive(url(limpet), """
+        await refreshed(1);
+        return await page.evaluate(() => ({
+            tables: [...document.querySelectorAll('table')].filter(t => !t.caption?.innerText).length,
+            heads: [...document.querySelectorAll('th')].filter(t => t.scope !== 'col').length,
+            rows: [...document.querySelectorAll('td.server')].filter(t => t.getAttribute('role') !== 'rowheader').length,
+            nameless: [...document.querySelectorAll('button, input, select')].filter(n => !n.innerText && !n.getAttribute('aria-label') && !n.labels?.length)
+                .map(n => n.outerHTML) }));
+    """)
+    assert shown == {"tables": 0, "heads": 0, "rows": 0, "nameless": []}
+
+
+def test_a_card_on_a_phone_is_not_taller_than_80_pixels(limpet):
+    shown, _ = browser.drive(url(limpet), """
+        await refreshed(2);
+        return await page.$$eval('.peers tbody tr', rows => rows.map(row => row.getBoundingClientRect().height));
+    """, **SIZES["narrow"])
+    assert shown and max(shown) <= 80
+
+
+def test_a_thousand_servers_do_not_stutter(origin):
+    with start(origin, peers=1000) as limpet:
+        login(limpet, *(f"s{i}" for i in range(50)))
+        shown, _ = browser.drive(url(limpet), """
+            await page.selectOption('#every', '1000');
+            await refreshed(4);
+            const times = await page.evaluate(() => performance.getEntriesByName('draw', 'measure').map(e => e.duration));
+            await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight / 2));
+            await refreshed(1);
+            const row = await page.evaluate(() => { const at = document.elementFromPoint(300, 400).closest('tr'); return at?.querySelector('td.server').innerText; });
+            return { times, rows: (await page.$$('.peers tbody tr')).length, row };
+        """)
+        assert shown["rows"] == 1001
+        assert shown["row"].startswith("127.0.")
+        first, *later = shown["times"]
+        middle = sorted(later)[len(later) // 2]
+        print(f"1000 servers: first drawing {first:.0f} ms, then {middle:.1f} ms")
+        assert middle < first / 3
 
 
 SIZES = {

@@ -104,17 +104,18 @@ function showOverview(root, zones, upstreams) {
   const others = Object.keys(count).filter(s => s !== 'up').map(s => `${count[s]} ${s}`);
   tiles.servers.show(`${count.up || 0} of ${peers.length} up`, others.join(', ') || 'all take requests', null);
   put($('about'), `${root.host} · ${root.version} · generation ${root.generation} · up ${span(root.uptime_s * 1000)}`);
-  document.title = `limpet · ${root.host}`;
 }
 
 // --- Zones
 const HOUR = 3600e3;
 const zones = new Keyed($('zones'), (name, first) => {
-  const node = make('article', 'panel zone'), head = make('div', 'head'), fill = make('span', 'fill'), count = make('span', 'muted');
-  head.append(make('h3', '', name), count, fill);
+  const node = make('details', 'panel zone'), head = make('summary', 'head'), fill = make('span', 'fill'), count = make('span', 'muted');
   const meter = make('div', 'meter'), level = make('i'), marks = [0, 1, 2].map(() => make('b'));
   meter.append(level, ...marks);
   meter.setAttribute('role', 'meter'); meter.setAttribute('aria-label', 'fill level of ' + name);
+  meter.setAttribute('aria-valuemin', 0); meter.setAttribute('aria-valuemax', 100);
+  head.append(make('h3', '', name), meter, count, fill);
+  let shown = '';  // the level at which it was opened: it opens by itself when it gets worse
   const course = make('div', 'course'), picture = svg('svg', { viewBox: '0 0 600 100', preserveAspectRatio: 'none', 'aria-hidden': 'true' });
   const area = svg('path', { class: 'area' }), curve = svg('path', { class: 'line' }), limits = [0, 1, 2].map(() => svg('line', { x1: 0, x2: 600 }));
   picture.append(...limits, area, curve);
@@ -127,11 +128,14 @@ const zones = new Keyed($('zones'), (name, first) => {
                               ['refused', 'Refused'], ['too_long', 'Too long'], ['oldest', 'Oldest'], ['timeout', 'Timeout'], ['full', 'Full in']]) {
     const box = make('div'); values[key] = make('dd', '', '–'); box.append(make('dt', '', label), values[key]); facts.append(box);
   }
-  node.append(head, meter, course, axis, facts);
+  const body = make('div', 'body'); body.append(course, axis, facts); node.append(head, body);
   const points = (first.history?.fill || []).map((v, i, list) => ({ t: clock - (list.length - i) * first.history.every_ms, v }));
   return { node, update(zone) {
     const f = zone.fill_limits, state = zone.fill >= f.crit ? 'crit' : zone.fill >= f.major ? 'major' : zone.fill >= f.minor ? 'minor' : '';
     setClass(node, 'panel zone ' + state);
+    const levels = ['', 'minor', 'major', 'crit'];
+    if (levels.indexOf(state) > levels.indexOf(shown)) node.open = true;
+    shown = state;
     put(fill, percent(zone.fill));
     put(count, `${whole(zone.active)} of ${whole(zone.capacity)} sessions`);
     meter.setAttribute('aria-valuenow', Math.round(zone.fill * 100));
@@ -142,6 +146,7 @@ const zones = new Keyed($('zones'), (name, first) => {
     });
     points.push({ t: clock, v: zone.fill, live: true });
     while (points[0].t < clock - HOUR) points.shift();
+    if (!node.open) return;
     const d = line(points, clock - HOUR, clock, 1, 600, 100);
     curve.setAttribute('d', 'M' + d);
     area.setAttribute('d', `M${d}L600,100L${((points[0].t - clock + HOUR) / HOUR * 600).toFixed(1)},100Z`);
@@ -182,18 +187,40 @@ function showStores(all) {
 
 // --- Upstreams: one table each
 const COLUMNS = [['Server', 'l server', p => p.server], ['State', 'l state', p => p.state], ['Req/s', 'share', p => p.perSec || 0], ['Conns', '', p => p.conns],
-  ['Sessions', 'share sessions', p => p.sessions || 0], ['Time', '', p => p.response_time], ['2xx', 'wide', p => p.responses['2xx']], ['3xx', 'wide', p => p.responses['3xx']],
-  ['4xx', '', p => p.responses['4xx']], ['5xx', '', p => p.responses['5xx']], ['Fails', '', p => p.fails], ['In/s', '', p => p.inSec || 0],
+  ['Sessions', 'share sessions', p => p.sessions || 0], ['Time', 'less', p => p.response_time], ['2xx', 'wide', p => p.responses['2xx']], ['3xx', 'wide', p => p.responses['3xx']],
+  ['4xx', 'less', p => p.responses['4xx']], ['5xx', '', p => p.responses['5xx']], ['Fails', 'less', p => p.fails], ['In/s', 'less', p => p.inSec || 0],
   ['Out/s', 'out', p => p.outSec || 0], ['Weight', 'wide', p => p.weight], ['Requests', 'wide', p => p.requests]];
 let mayWrite = false;
+const inView = new IntersectionObserver(list => { for (const entry of list) entry.target.row?.look(entry.isIntersecting); }, { rootMargin: '400px' });
+// What is broken comes first; what an operator has taken out stays where it was.
+const WORST = { unhealthy: 0, unavailable: 0, checking: 1, down: 2 };
+const rank = p => WORST[p.state] ?? 3;
+function why(p) {
+  const { checks, fails, unhealthy } = p.health_checks;
+  if (p.state === 'unavailable') return `over max_fails: ${whole(p.fails)} of ${whole(p.requests)} requests failed`;
+  if (p.state === 'unhealthy') return `its check fails: ${whole(fails)} of ${whole(checks)} so far` + (unhealthy > 1 ? `, away ${whole(unhealthy)} times` : '');
+  return p.state === 'checking' ? 'its first check has yet to pass' : '';
+}
 function peerRow(group, first) {
   const node = make('tr'), cells = COLUMNS.map(([label, cls]) => { const td = make('td', cls, ' '); td.dataset.label = label; node.append(td); return td; });
-  const name = make('span'), sub = make('span', 'sub'), pill = make('span', 'pill'), act = make('td', 'act'), button = make('button');
-  cells[0].replaceChildren(name, ' ', sub); cells[1].replaceChildren(pill); act.append(button); node.append(act);
+  const name = make('span'), sub = make('span', 'sub'), because = make('span', 'sub why'), pill = make('span', 'pill'), act = make('td', 'act'), button = make('button');
+  cells[0].replaceChildren(name, ' ', sub, because); cells[1].replaceChildren(pill); act.append(button); node.append(act);
   node.tabIndex = -1;
-  const row = { node, update(p) {
+  node.row = null;
+  cells[0].setAttribute('role', 'rowheader');
+  // Rows that nobody sees are brought up to date when they come into view.
+  const row = { node, seen: true, stale: null, update(p) {
+    const hidden = !matches(group.name, p);
+    if (node.hidden !== hidden) node.hidden = hidden;
+    if (row.seen) row.draw(p); else row.stale = p;
+  }, look(seen) {
+    row.seen = seen;
+    if (seen && row.stale) row.draw(row.stale);
+  }, draw(p) {
+    row.stale = null;
     put(name, p.server);
     put(sub, [p.name !== p.server && p.name, p.backup && 'backup'].filter(Boolean).join(' · '));
+    const reason = why(p); put(because, reason); because.hidden = !reason; because.title = reason;
     cells[0].title = 'id ' + p.id;
     setClass(pill, 'pill ' + p.state);
     put(pill, p.state + (p.drain_left_ms !== undefined ? ' ' + span(p.drain_left_ms) : ''));
@@ -210,10 +237,10 @@ function peerRow(group, first) {
     const back = p.state === 'draining' || p.state === 'drained';
     put(button, back ? 'Restore' : 'Drain');
     button.setAttribute('aria-label', `${back ? 'Restore' : 'Drain'} ${p.server} of ${group.name}`);
-    node.hidden = !matches(group.name, p);
   }, act() { if (!act.hidden) ask(group.name, row.data); } };
   button.addEventListener('click', () => row.act());
   node.row = row;
+  inView.observe(node);
   return row;
 }
 const upstreams = new Keyed($('upstreams'), name => {
@@ -221,9 +248,9 @@ const upstreams = new Keyed($('upstreams'), name => {
   node.open = true; node.style.marginBottom = '12px';
   summary.append(make('h3', '', name), note, right);
   const scroll = make('div', 'scroll'), table = make('table'), heads = make('tr'), body = make('tbody'), group = { name, most: {}, sort: null };
-  const actHead = make('th', 'act');
+  const actHead = make('th', 'act'); actHead.scope = 'col'; actHead.append(make('span', 'unseen', 'Action'));
   COLUMNS.forEach(([label, cls], i) => {
-    const th = make('th', cls), button = make('button', '', label);
+    const th = make('th', cls), button = make('button', '', label); th.scope = 'col';
     button.addEventListener('click', () => {
       group.sort = group.sort?.i !== i ? { i, up: i < 2 } : group.sort.up === (i < 2) ? { i, up: i >= 2 } : null;
       [...heads.children].forEach(other => other.removeAttribute('aria-sort'));
@@ -233,9 +260,9 @@ const upstreams = new Keyed($('upstreams'), name => {
     th.append(button); heads.append(th);
   });
   heads.append(actHead);
-  const thead = make('thead'); thead.append(heads); table.append(thead, body); scroll.append(table); node.append(summary, scroll);
+  const thead = make('thead'); thead.append(heads); table.append(make('caption', 'unseen', 'Servers of ' + name), thead, body); scroll.append(table); node.append(summary, scroll);
   const rows = new Keyed(body, (key, p) => peerRow(group, p), items => {
-    if (!group.sort) return items;
+    if (!group.sort) return items.some(item => rank(item.data) < 3) ? [...items].sort((a, b) => rank(a.data) - rank(b.data)) : items;
     const value = COLUMNS[group.sort.i][2], sign = group.sort.up ? 1 : -1;
     return [...items].sort((a, b) => sign * (value(a.data) < value(b.data) ? -1 : value(a.data) > value(b.data) ? 1 : 0));
   });
@@ -256,7 +283,9 @@ const upstreams = new Keyed($('upstreams'), name => {
     actHead.hidden = !mayWrite || !group.shared;
     node.classList.toggle('no-sessions', upstream.peers.every(p => p.sessions === undefined));
     const up = upstream.peers.filter(p => p.state === 'up').length, sessions = upstream.peers.some(p => p.sessions !== undefined);
-    put(note, `${up} of ${upstream.peers.length} up${upstream.shared ? '' : ' · no zone: the view of one worker'}`);
+    put(note, `${up} of ${upstream.peers.length} up${upstream.shared ? '' : ' · no zone: the view of one worker'}` +
+      (upstream.queue ? ` · ${whole(upstream.queue.waiting)} of ${whole(upstream.queue.limit)} wait` : ''));
+    setClass(note, up ? 'muted' : 'bad');
     put(right, `${rate(upstream.peers.every(p => p.perSec === null) ? null : sum(upstream.peers, p => p.perSec || 0))} req/s` +
       (sessions ? ` · ${whole(sum(upstream.peers, p => p.sessions || 0))} sessions` : ''));
     node.hidden = !upstream.peers.some(p => matches(name, p));
@@ -275,6 +304,10 @@ const workers = new Keyed($('workers'), pid => {
     [w.pid, rate(perSecond('worker ' + pid, w.requests, pid)), whole(w.requests), whole(w.accepted), w.active, w.reading, w.writing, w.waiting].forEach((text, i) => put(cells[i], text));
   } };
 });
+function showDeaths(incidents) {
+  const deaths = Object.entries(incidents.worker_deaths).filter(([, n]) => n);
+  put($('deaths'), deaths.length ? `${sum(deaths, d => d[1])} died since the start: ${deaths.map(([how, n]) => `${n} by ${how}`).join(', ')}` : 'None has died.');
+}
 const alerts = new Keyed($('alerts'), (number, alert) => {
   const node = make('li'), time = make('time', '', alert.time.replace('T', ' ').slice(5, 19)), level = make('span');
   time.dateTime = alert.time;
@@ -288,18 +321,21 @@ let last = null, timer = 0, paused = false, busy = false, failing = 0;
 function draw([root, zoneData, upstreamData, alertData, storeData]) {
   performance.mark('draw');
   mayWrite = root.write; sources = { pid: root.pid };
+  showProblems(findProblems(root, zoneData, upstreamData, storeData), root);
   showOverview(root, zoneData, upstreamData);
   zones.update(new Map(Object.entries(zoneData)));
   $('zones-title').hidden = !Object.keys(zoneData).length;
   showStores(storeData);
   upstreams.update(new Map(Object.entries(upstreamData)));
+  showMatches();
   workers.update(new Map(root.workers.map(w => [w.pid, w])));
+  showDeaths(root.incidents);
   alerts.update(new Map(alertData.map(a => [a.number, a])));
   $('no-alerts').hidden = alertData.length > 0;
-  $('refused').hidden = !root.incidents.reload_refused;
+  showSessionZones(Object.keys(zoneData));
   performance.measure('draw', 'draw');
 }
-function redraw() { if (last) upstreams.update(new Map(Object.entries(last[2]))); }
+function redraw() { if (last) { upstreams.update(new Map(Object.entries(last[2]))); showMatches(); } }
 async function load(path) {
   const answer = await fetch(api + path, { cache: 'no-store', signal: AbortSignal.timeout(5000) });
   if (!answer.ok) throw new Error(`${answer.status} for ${api + path}`);
@@ -337,65 +373,3 @@ function pause(on) {
 }
 document.addEventListener('visibilitychange', () => { if (document.hidden) clearTimeout(timer); else if (!paused) refresh(); });
 
-// --- Changing things
-let asked = null;
-function ask(upstream, peer) {
-  const back = peer.state === 'draining' || peer.state === 'drained';
-  asked = { upstream, peer, back };
-  put($('ask-title'), `${back ? 'Restore' : 'Drain'} ${peer.server}?`);
-  put($('ask-text'), back ? `It takes new clients of ${upstream} again.`
-    : `It gets no new clients of ${upstream} any more; ${whole(peer.sessions ?? 0)} bound sessions stay with it until they end.`);
-  $('ask-deadline').hidden = back; $('deadline').value = '';
-  put($('ask-yes'), back ? 'Restore' : 'Drain');
-  $('ask').showModal();
-}
-async function carryOut() {
-  const { upstream, peer, back } = asked, deadline = $('deadline').value.trim();
-  $('ask').close();
-  const body = back ? { drain: false } : deadline ? { drain: true, deadline } : { drain: true };
-  try {
-    const answer = await fetch(`${api}upstreams/${encodeURIComponent(upstream)}/peers/${encodeURIComponent(peer.server)}`,
-      { method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
-    const said = await answer.json();
-    toast(answer.ok ? `${peer.server} is ${said.state}` : said.error.text);
-  } catch (error) { toast(`It could not be changed: ${error.message}`); }
-  refresh();
-}
-function toast(text) {
-  put($('toast'), text);
-  $('toast').classList.add('on');
-  clearTimeout(toast.timer);
-  toast.timer = setTimeout(() => $('toast').classList.remove('on'), 4000);
-}
-
-// --- Controls
-function theme(name) {
-  if (name === 'auto') delete document.documentElement.dataset.theme; else document.documentElement.dataset.theme = name;
-  put($('theme'), 'Theme: ' + name);
-  store.set('theme', name);
-}
-function nextTheme() { const all = ['auto', 'light', 'dark']; theme(all[(all.indexOf(store.get('theme') || 'auto') + 1) % 3]); }
-function step(by) {
-  const rows = [...document.querySelectorAll('.peers[open] tbody tr:not([hidden])')].filter(row => !row.closest('[hidden]'));
-  const at = rows.indexOf(document.activeElement?.closest('tr'));
-  rows[Math.min(rows.length - 1, Math.max(0, at + by))]?.focus();
-}
-const KEYS = { '/': () => $('filter').focus(), p: () => pause(!paused), r: refresh, t: nextTheme, j: () => step(1), k: () => step(-1),
-               d: () => document.activeElement?.closest('tr')?.row?.act(), '?': () => $('keys').showModal() };
-document.addEventListener('keydown', event => {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return;
-  if (event.target.matches('input, select')) { if (event.key === 'Escape') { event.target.value = event.target.id === 'filter' ? '' : event.target.value; event.target.blur(); redraw(); } return; }
-  if (KEYS[event.key]) { event.preventDefault(); KEYS[event.key](); }
-});
-$('filter').addEventListener('input', redraw);
-$('every').addEventListener('change', () => { store.set('every', $('every').value); schedule(); });
-$('pause').addEventListener('click', () => pause(!paused));
-$('theme').addEventListener('click', nextTheme);
-$('help').addEventListener('click', () => $('keys').showModal());
-$('keys-close').addEventListener('click', () => $('keys').close());
-$('ask-no').addEventListener('click', () => $('ask').close());
-$('ask-yes').addEventListener('click', carryOut);
-$('deadline').addEventListener('keydown', event => { if (event.key === 'Enter') carryOut(); });
-theme(store.get('theme') || 'auto');
-if (store.get('every')) $('every').value = store.get('every');
-refresh();
