@@ -15,7 +15,9 @@
 #include "base/result.h"
 #include "conf/access.h"
 #include "conf/browsers.h"
+#include "conf/geoip2.h"
 #include "conf/health_check.h"
+#include "conf/jwt.h"
 #include "conf/listen.h"
 #include "conf/logging.h"
 #include "conf/proxy.h"
@@ -184,6 +186,8 @@ struct Http {
   std::vector<std::string> access_log_files;   // absolute paths
   size_t http2_recv_buffer_size = 256 * 1024;  // a worker's, for what it reads of HTTP/2
   VariableTable variables;
+  GeoSettings geo;
+  Tokens tokens;
 };
 
 struct Config {

@@ -26,11 +26,19 @@ struct Value {
   static Value None() { return {}; }
 };
 
+// What knows values that are neither in the configuration nor in the request.
+enum class Lookup : uint8_t {
+  kGeo,    // databases of addresses: index into GeoSettings::fields (geoip2.h)
+  kClaim,  // tokens: index into Tokens::claims (jwt.h)
+};
+
 // What evaluation needs of a request. Implemented by worker/http; tests use a map.
 class VariableReader {
  public:
   virtual ~VariableReader() = default;
   virtual Value Get(VariableId id) = 0;
+  // None where there is nothing to look into: health checks have neither clients nor tokens.
+  virtual Value LookUp(Lookup /*where*/, size_t /*index*/) { return Value::None(); }
   virtual Captures& captures() = 0;  // of the request's last regular expression match ($1 … $9)
   virtual void SetNamed(VariableId id, Value value) = 0;  // named groups of a match
   virtual char* Allocate(size_t size) = 0;                // lives as long as the request
@@ -38,24 +46,38 @@ class VariableReader {
   // A regular expression gave up (`why` says it for a log): what is evaluated now is worth nothing.
   // Whoever acts on values asks first, and answers with an error instead.
   void FailMatch(const std::string& why) {
-    match_failed_ = true;
+    failure_status_ = 500;
     OnMatchFailed(why);
   }
-  bool match_failed() const { return match_failed_; }
-  bool TakeMatchFailure() { return std::exchange(match_failed_, false); }
+  // The same where a token is required: this status is the answer.
+  void Refuse(int status) { failure_status_ = status; }
+  bool match_failed() const { return failure_status_ != 0; }
+  int failure_status() const { return failure_status_; }
+  bool TakeMatchFailure() { return std::exchange(failure_status_, 0) != 0; }
 
  protected:
   virtual void OnMatchFailed(const std::string& /*why*/) {}
 
  private:
-  bool match_failed_ = false;
+  int failure_status_ = 0;  // of the answer; 0: nothing has failed
 };
 
-// A variable that is a pure function of others: map, geo, split_clients, geoip2. One file each.
+// A variable that is a pure function of others: map, geo, split_clients. One file each.
 class DerivedVariable {
  public:
   virtual ~DerivedVariable() = default;
   virtual Value Evaluate(VariableReader& reader) const = 0;
+};
+
+// One that is looked up: geoip2, jwt_claim.
+class LookedUpVariable final : public DerivedVariable {
+ public:
+  LookedUpVariable(Lookup where, size_t index) : where_(where), index_(index) {}
+  Value Evaluate(VariableReader& reader) const override { return reader.LookUp(where_, index_); }
+
+ private:
+  Lookup where_;
+  size_t index_;
 };
 
 // Every variable that limpet itself provides. The order is that of kBuiltinVariables in
@@ -192,7 +214,7 @@ enum class VariableKind : uint8_t {
   kUpstreamCookie,    // $upstream_cookie_NAME
   kProxyProtocolTlv,  // $proxy_protocol_tlv_NAME
   kUser,              // set, or a named group
-  kDerived,           // map, geo, split_clients, …
+  kDerived,           // map, geo, split_clients, geoip2, …
 };
 
 struct Variable {

@@ -223,8 +223,11 @@ void Exchange::FinishWithOwnPage(int status) {
 }
 
 bool Exchange::AnswersFailedMatch() {
+  const int status = failure_status();
   if (!TakeMatchFailure()) return false;
-  Finish(500);
+  if (status == 401)  // a token is missing or wrong (RFC 6750 3)
+    response_.headers.Add(proto::HeaderId::kWwwAuthenticate, "WWW-Authenticate", "Bearer");
+  Finish(status);
   return true;
 }
 
@@ -392,6 +395,10 @@ conf::Value Exchange::Get(conf::VariableId id) {
   }
   if (IsCacheable(variable) && !match_failed()) variables_.Set(id, value);
   return value;
+}
+
+conf::Value Exchange::LookUp(conf::Lookup where, size_t index) {
+  return worker::LookUp(*this, where, index);
 }
 
 void Exchange::SetNamed(conf::VariableId id, conf::Value value) { variables_.Set(id, value); }

@@ -147,12 +147,13 @@ class Exchange final : public conf::VariableReader {
 
   // conf::VariableReader
   conf::Value Get(conf::VariableId id) override;
+  conf::Value LookUp(conf::Lookup where, size_t index) override;
   conf::Captures& captures() override { return captures_; }
   void SetNamed(conf::VariableId id, conf::Value value) override;
   char* Allocate(size_t size) override { return arena_.Allocate(size); }
 
-  // True if a regular expression has failed since the last call; then 500 is the answer. Asked
-  // between the steps and before a head goes out, so that nobody acts on what was evaluated
+  // True if a regular expression has failed since the last call (then 500 is the answer) or a
+  // required token has been missed (401). Asked between the steps and before a head goes out, so that nobody acts on what was evaluated
   // meanwhile. After the head, in trailers and logs, such a value is absent.
   bool AnswersFailedMatch();
 

@@ -93,9 +93,10 @@ bool ResponseWriter::SendHead() {
   return true;
 }
 
-// An answer of 500 goes out without the field that failed: what would replace it is no other.
+// An answer of that status goes out without the field that failed: what would replace it is no
+// other.
 bool ResponseWriter::IsReplacedAfterFailedMatch() {
-  if (exchange_.response().status == 500) exchange_.TakeMatchFailure();
+  if (exchange_.response().status == exchange_.failure_status()) exchange_.TakeMatchFailure();
   if (!exchange_.match_failed()) return false;
   Reset();
   return exchange_.AnswersFailedMatch();

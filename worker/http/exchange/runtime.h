@@ -32,7 +32,9 @@ class StoreState;
 namespace limpet::worker {
 
 class AccessLogs;
+class GeoReaders;
 class ServerNames;
+class TokenReader;
 
 struct Runtime {
   const conf::Config& config;
@@ -55,6 +57,8 @@ struct Runtime {
   std::vector<shm::StoreState*> stores;                     // the same; null: they have none
   std::vector<shm::LimitReqTable*> limit_req;               // to Http::limit_req_zones
   std::vector<shm::LimitConnTable*> limit_conn;             // to Http::limit_conn_zones
+  GeoReaders* geo = nullptr;                                // of Http::geo; null: there are none
+  TokenReader* tokens = nullptr;                            // of Http::tokens; null: there are none
   std::unique_ptr<AccessLogs> access_logs;
   ProxyPlans proxy_plans;  // of the locations that proxy
   bool stopping = false;   // graceful stop: no connection is kept after its response

@@ -16,6 +16,9 @@ conf::Value GetBuiltin(Exchange& exchange, conf::Builtin variable);
 // `variable.suffix` says which.
 conf::Value GetPrefixed(Exchange& exchange, const conf::Variable& variable);
 
+// Variables of geoip2 and jwt_claim.
+conf::Value LookUp(Exchange& exchange, conf::Lookup where, size_t index);
+
 // Whether a value, once computed, holds for the rest of the exchange.
 bool IsCacheable(const conf::Variable& variable);
 
