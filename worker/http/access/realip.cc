@@ -63,6 +63,19 @@ std::optional<SocketAddress> ForwardedAddress(const conf::RealIp& settings,
   return moved ? std::optional(address) : std::nullopt;
 }
 
+std::optional<SocketAddress> ForwardedFor(const proto::HeaderList& fields,
+                                          const conf::RealIp& settings,
+                                          const SocketAddress& peer) {
+  std::array<std::string_view, 32> values;  // more lines than any chain of proxies writes
+  size_t count = 0;
+  for (const proto::Header& field : fields) {
+    if (field.id != proto::HeaderId::kXForwardedFor) continue;
+    if (count == values.size()) return std::nullopt;
+    values[count++] = field.value;
+  }
+  return ForwardedAddress(settings, peer, {values.data(), count});
+}
+
 namespace {
 
 std::optional<SocketAddress> FromFields(Exchange& exchange, const conf::RealIp& settings) {
@@ -76,14 +89,7 @@ std::optional<SocketAddress> FromFields(Exchange& exchange, const conf::RealIp& 
     if (field == nullptr) return std::nullopt;
     return ForwardedAddress(settings, peer, {&field->value, 1});
   }
-  std::array<std::string_view, 32> values;  // more lines than any chain of proxies writes
-  size_t count = 0;
-  for (const proto::Header& field : fields) {
-    if (field.id != proto::HeaderId::kXForwardedFor) continue;
-    if (count == values.size()) return std::nullopt;
-    values[count++] = field.value;
-  }
-  return ForwardedAddress(settings, peer, {values.data(), count});
+  return ForwardedFor(fields, settings, peer);
 }
 
 std::optional<SocketAddress> FromProxyProtocol(const ClientInfo& client,

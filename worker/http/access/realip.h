@@ -7,6 +7,7 @@
 
 #include "base/socket_address.h"
 #include "conf/access.h"
+#include "proto/headers.h"
 #include "worker/http/exchange/step.h"
 
 namespace limpet::worker {
@@ -17,6 +18,10 @@ namespace limpet::worker {
 std::optional<SocketAddress> ForwardedAddress(const conf::RealIp& settings,
                                               const SocketAddress& peer,
                                               std::span<const std::string_view> values);
+
+// The same from all lines of X-Forwarded-For.
+std::optional<SocketAddress> ForwardedFor(const proto::HeaderList& fields,
+                                          const conf::RealIp& settings, const SocketAddress& peer);
 
 // After the server is known, and again after the location is.
 Step RealIpStep(Exchange& exchange);
