@@ -80,6 +80,12 @@ Result<std::string> ReadPasswordFile(Block& b, const Directive& d, const std::st
   return password;
 }
 
+Result<std::string> ReadSecretFile(Block& b, const Directive& d, const std::string& text) {
+  const Result<std::string> path = Path(b, d, text);
+  if (!path) return path;
+  return Read(b, d, *path);
+}
+
 Result<SipKey> ReadKeyFile(Block& b, const Directive& d, const std::string& text) {
   const Result<std::string> path = Path(b, d, text);
   if (!path) return path.error();

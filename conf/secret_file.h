@@ -14,6 +14,10 @@ namespace limpet::conf {
 Result<std::string> ReadPasswordFile(Block& block, const Directive& directive,
                                      const std::string& text);
 
+// All bytes of a file but a line end behind them; the rest as above.
+Result<std::string> ReadSecretFile(Block& block, const Directive& directive,
+                                   const std::string& text);
+
 // A key made of a file's bytes; a line end behind them does not count. They are 16 at least.
 Result<SipKey> ReadKeyFile(Block& block, const Directive& directive, const std::string& text);
 
