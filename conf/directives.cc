@@ -94,6 +94,8 @@ std::span<const Group> DirectiveGroups() {
       {"Health checks", kHealthCheckDirectives},
       {"Rewriting", kRewriteDirectives},
       {"Variables", kVariableDirectives},
+      {"Places by address", kGeoip2Directives},
+      {"Tokens", kJwtDirectives},
       {"Access", kAccessDirectives},
       {"Referers", kRefererDirectives},
       {"Browsers", kBrowserDirectives},

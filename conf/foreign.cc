@@ -113,10 +113,11 @@ constexpr std::string_view kBodies = "limpet passes on and serves, it makes no b
 constexpr std::string_view kFiles = "limpet serves files as they are";
 constexpr std::string_view kCache = "responses are not kept";
 constexpr std::string_view kFirewall = "limpet has no application firewall";
+constexpr std::string_view kJwt = "write jwt_claim … required instead";
 constexpr std::string_view kTokens = "tokens are checked by a service behind auth_request";
 constexpr std::string_view kStores =
     "sessions are shared through Redis: write session_store in http, and store= of sticky learn";
-constexpr std::string_view kGeo = "countries and cities are not looked up: use geo or map";
+constexpr std::string_view kGeo = "its databases are of an earlier form: write geoip2 instead";
 
 constexpr std::array kTable = std::to_array<Foreign>({
     Other("stream", "limpet proxies HTTP only: stream is left out"),
@@ -180,15 +181,13 @@ constexpr std::array kTable = std::to_array<Foreign>({
     Other("secure_link_*", "signed links are left out"),
     Other("userid", "limpet gives no cookies but those of sticky"),
     Other("userid_*", "limpet gives no cookies but those of sticky"),
-    Other("auth_jwt", kTokens),
-    Other("auth_jwt_*", kTokens),
+    Other("auth_jwt", kJwt),
+    Other("auth_jwt_*", kJwt),
     Other("auth_ldap", kTokens),
     Other("auth_ldap_*", kTokens),
     Other("auth_oidc", kTokens),
     Other("oidc_provider", kTokens),
     Other("geoip_*", kGeo),
-    Other("geoip2", kGeo),
-    Other("geoip2_*", kGeo),
     Other("modsecurity", kFirewall),
     Other("modsecurity_*", kFirewall),
     Other("app_protect_*", kFirewall),

@@ -23,6 +23,8 @@ extern const std::span<const Row> kSessionStoreDirectives;
 extern const std::span<const Row> kHealthCheckDirectives;
 extern const std::span<const Row> kRewriteDirectives;
 extern const std::span<const Row> kVariableDirectives;
+extern const std::span<const Row> kGeoip2Directives;
+extern const std::span<const Row> kJwtDirectives;
 extern const std::span<const Row> kAccessDirectives;
 extern const std::span<const Row> kLimitDirectives;
 extern const std::span<const Row> kRealIpDirectives;

@@ -45,8 +45,7 @@ std::shared_ptr<const conf::Config> LoadConfig(const CommandLine& command_line, 
   return std::move(*loaded);
 }
 
-Status Generation::OpenFiles(const Paths& paths, const worker::TlsStore* before,
-                             const Reporter& report) {
+Status Generation::OpenFiles(const Paths& paths, const Before& before, const Reporter& report) {
   auto credentials = WorkerCredentials(*config_);
   if (!credentials) return credentials.error();
   credentials_ = *credentials;
@@ -56,18 +55,31 @@ Status Generation::OpenFiles(const Paths& paths, const worker::TlsStore* before,
   logs_ = std::move(*logs);
   if (auto status = CreateAccessLogs(*config_, credentials_); !status)
     return conf::WithPlace(*config_, status.error());
-  auto tls = worker::LoadTls(*config_, before);
-  if (!tls) return conf::WithPlace(*config_, tls.error());
+  if (auto status = LoadFiles(before, report); !status)
+    return conf::WithPlace(*config_, status.error());
+  if (credentials_) log_files_.ChangeOwner(credentials_->uid);
+  return {};
+}
+
+// What workers have no right to read.
+Status Generation::LoadFiles(const Before& before, const Reporter& report) {
+  auto tls = worker::LoadTls(*config_, before.tls);
+  if (!tls) return tls.error();
   tls_ = std::move(*tls);
   for (const std::string& warning : worker::TlsWarnings(*tls_)) report(LogLevel::kWarn, warning);
-  if (credentials_) log_files_.ChangeOwner(credentials_->uid);
+  auto geo = worker::LoadGeo(*config_, before.geo);
+  if (!geo) return geo.error();
+  geo_ = std::move(*geo);
+  auto tokens = worker::LoadTokens(*config_, before.tokens);
+  if (!tokens) return tokens.error();
+  tokens_ = std::move(*tokens);
   return {};
 }
 
 Status Generation::Check(const conf::Config& config, const Paths& paths, const Reporter& report) {
   Generation probe;
   probe.config_ = std::shared_ptr<const conf::Config>(&config, [](const conf::Config*) {});
-  if (auto status = probe.OpenFiles(paths, nullptr, report); !status) return status;
+  if (auto status = probe.OpenFiles(paths, {}, report); !status) return status;
   return Listeners::TryBind(config);
 }
 
@@ -80,7 +92,8 @@ Result<std::shared_ptr<Generation>> Generation::Open(const Inputs& inputs) {
   const auto report = [&made](LogLevel level, const std::string& text) {
     LIMPET_LOG(made->log(), level, "{}", text);
   };
-  const Status files = made->OpenFiles(*inputs.paths, inputs.tls_before, report);
+  const Status files = made->OpenFiles(
+      *inputs.paths, {inputs.tls_before, inputs.geo_before, inputs.tokens_before}, report);
   if (!files) return files.error();
   const conf::Config& config = *inputs.config;
   if (auto status = CreateTempDirs(TempDirs(config), made->credentials_); !status) {
@@ -128,6 +141,8 @@ worker::Environment Generation::EnvironmentFor(int number, int slot) {
   environment.pulses = pulses_;
   environment.set_title = SetProcessTitle;
   environment.tls = tls_.get();
+  environment.geo = geo_.get();
+  environment.tokens = tokens_.get();
   environment.stop_listening = [this] { listeners_.Close(); };
   return environment;
 }

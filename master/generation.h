@@ -41,6 +41,8 @@ class Generation {
     const Log* log;       // for what happens before this generation's own log is open
     uint64_t number = 1;  // counts successful loads
     const worker::TlsStore* tls_before = nullptr;  // of the serving generation
+    const worker::GeoStore* geo_before = nullptr;
+    const worker::TokenStore* tokens_before = nullptr;
   };
   // Nothing of the serving generation has changed when this fails.
   static Result<std::shared_ptr<Generation>> Open(const Inputs& inputs);
@@ -56,6 +58,8 @@ class Generation {
   uint64_t number() const { return number_; }
   const SharedMemory::View& zones() const { return zones_; }
   const worker::TlsStore* tls() const { return tls_.get(); }
+  const worker::GeoStore* geo() const { return geo_.get(); }
+  const worker::TokenStore* tokens() const { return tokens_.get(); }
 
   worker::Environment EnvironmentFor(int number, int slot);
   void ReopenLogs();
@@ -70,13 +74,21 @@ class Generation {
 
  private:
   Generation() = default;
-  Status OpenFiles(const Paths& paths, const worker::TlsStore* before, const Reporter& report);
+  struct Before {
+    const worker::TlsStore* tls = nullptr;
+    const worker::GeoStore* geo = nullptr;
+    const worker::TokenStore* tokens = nullptr;
+  };
+  Status OpenFiles(const Paths& paths, const Before& before, const Reporter& report);
+  Status LoadFiles(const Before& before, const Reporter& report);
   Status AttachZones(SharedMemory& shared);
 
   std::shared_ptr<const conf::Config> config_;
   LogFiles log_files_;
   std::vector<Log> logs_;
   std::shared_ptr<const worker::TlsStore> tls_;
+  std::shared_ptr<const worker::GeoStore> geo_;
+  std::shared_ptr<const worker::TokenStore> tokens_;
   Listeners listeners_;
   std::optional<Credentials> credentials_;
   SharedMemory::View zones_;

@@ -280,7 +280,9 @@ bool Master::OpenNext() {
                                   .on_busy = Listeners::OnBusy::kFail,
                                   .log = &log(),
                                   .number = generation_->number() + 1,
-                                  .tls_before = generation_->tls()});
+                                  .tls_before = generation_->tls(),
+                                  .geo_before = generation_->geo(),
+                                  .tokens_before = generation_->tokens()});
   if (!opened) {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", opened.error().message);
     NoteLoad(opened.error().message);

@@ -5,7 +5,9 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "worker/geo/geo_store.h"
 #include "worker/status/control.h"
+#include "worker/token/token_store.h"
 
 namespace limpet::worker {
 namespace {
@@ -27,6 +29,8 @@ std::string Answer(const Environment& environment, std::string_view line) {
                       .now_ms = MonotonicMs(),
                       .master_pid = ::getpid(),
                       .may_write = true};
+  if (environment.geo != nullptr) source.geo = environment.geo->States();
+  if (environment.tokens != nullptr) source.tokens = &environment.tokens->figures();
   for (size_t i = 0; i < http.upstreams.size(); ++i) {
     shm::PeerStates* const states =
         i < environment.peer_states.size() ? environment.peer_states[i] : nullptr;

@@ -8,6 +8,7 @@
 
 #include "worker/accept_share.h"
 #include "worker/acceptor.h"
+#include "worker/geo/geo_readers.h"
 #include "worker/health/watch.h"
 #include "worker/heartbeat.h"
 #include "worker/http/client/connection_set.h"
@@ -19,6 +20,7 @@
 #include "worker/net/loop.h"
 #include "worker/stapler.h"
 #include "worker/store/shared_zone.h"
+#include "worker/token/token_reader.h"
 
 namespace limpet::worker {
 namespace {
@@ -33,6 +35,8 @@ class Worker {
   int Run();
 
  private:
+  void MakeGeo();
+  void MakeTokens();
   void MakeSharedZones();
   void MakeUpstreams();
   void MakeAcceptors();
@@ -58,6 +62,8 @@ class Worker {
   SplicePipes pipes_;
   // To Http::session_zones; null: of this machine only. Upstreams use them as long as they live.
   std::vector<std::unique_ptr<SharedZone>> shared_zones_;
+  std::unique_ptr<GeoReaders> geo_;
+  std::unique_ptr<TokenReader> tokens_;
   Runtime runtime_;
   ConnectionSet connections_;
   std::unique_ptr<TlsContexts> tls_;
@@ -118,10 +124,25 @@ Worker::Worker(const Environment& environment)
   }
   runtime_.access_logs = std::make_unique<AccessLogs>(runtime_.http, loop_, runtime_.logs[0]);
   runtime_.upstream_tls = environment.tls->clients.get();
+  MakeGeo();
+  MakeTokens();
   MakeSharedZones();
   MakeUpstreams();
   tls_ = std::make_unique<TlsContexts>(runtime_, environment.tls->servers);
   MakeAcceptors();
+}
+
+void Worker::MakeGeo() {
+  if (environment_.geo == nullptr || runtime_.http.geo.databases.empty()) return;
+  geo_ = std::make_unique<GeoReaders>(loop_, runtime_.http.geo, *environment_.geo, runtime_.logs[0],
+                                      runtime_.counters.alerts);
+  runtime_.geo = geo_.get();
+}
+
+void Worker::MakeTokens() {
+  if (environment_.tokens == nullptr) return;
+  tokens_ = std::make_unique<TokenReader>(runtime_.http.tokens, *environment_.tokens);
+  runtime_.tokens = tokens_.get();
 }
 
 void Worker::MakeSharedZones() {
@@ -227,6 +248,7 @@ int Worker::Run() {
   AcceptInTurn();
   MakeWatch();
   stapler_.Start();
+  if (geo_ != nullptr) geo_->Start();
   loop_.Run();
   acceptors_.clear();
   watch_.reset();
@@ -355,6 +377,18 @@ std::vector<std::string> TlsWarnings(const TlsStore& store) { return store.warni
 
 Status ShareTlsSessions(const TlsStore& store, const std::vector<shm::TlsSessionTable*>& tables) {
   return store.ShareSessions(tables);
+}
+
+Result<std::shared_ptr<const GeoStore>> LoadGeo(const conf::Config& config,
+                                                const GeoStore* before) {
+  static const conf::GeoSettings none;
+  return GeoStore::Load(config.http != nullptr ? config.http->geo : none, before);
+}
+
+Result<std::shared_ptr<const TokenStore>> LoadTokens(const conf::Config& config,
+                                                     const TokenStore* before) {
+  static const conf::Tokens none;
+  return TokenStore::Load(config.http != nullptr ? config.http->tokens : none, before);
 }
 
 int Run(const Environment& environment) {

@@ -25,6 +25,8 @@ class TlsSessionTable;
 
 namespace limpet::worker {
 
+class GeoStore;
+class TokenStore;
 struct TlsStore;
 
 // All that a worker inherits by fork. Owned by the master's generation; lives as long as the worker
@@ -49,6 +51,8 @@ struct Environment {
   shm::WorkerPulses* pulses = nullptr;
   void (*set_title)(std::string_view title) = [](std::string_view) {};  // what ps shows
   const TlsStore* tls = nullptr;
+  const GeoStore* geo = nullptr;                 // null: there are no databases of addresses
+  const TokenStore* tokens = nullptr;            // null: no token is read
   std::function<void()> stop_listening = [] {};  // closes listen_fds, when no more are accepted
 };
 
@@ -58,6 +62,12 @@ Result<std::shared_ptr<const TlsStore>> LoadTls(const conf::Config& config, cons
 std::vector<std::string> TlsWarnings(const TlsStore& store);  // of that load
 // Once, before the first worker: the memory of shared session caches, to http->tls_session_zones.
 Status ShareTlsSessions(const TlsStore& store, const std::vector<shm::TlsSessionTable*>& tables);
+
+// The same of databases of addresses (geoip2).
+Result<std::shared_ptr<const GeoStore>> LoadGeo(const conf::Config& config, const GeoStore* before);
+// Of keys of tokens (jwt_claim); null if there are none.
+Result<std::shared_ptr<const TokenStore>> LoadTokens(const conf::Config& config,
+                                                     const TokenStore* before);
 
 // Serves until told to stop, by the signals the master forwards: TERM or INT ends at once, QUIT
 // ends when the requests in flight have ended (or worker_shutdown_timeout has passed), USR1 reopens

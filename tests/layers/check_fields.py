@@ -9,7 +9,7 @@ import re
 import sys
 
 # The headers of the constant Config. All others in conf/ are of its making.
-HEADERS = ["access", "browsers", "config", "health_check", "listen", "logging", "proxy", "response", "rewrite",
+HEADERS = ["access", "browsers", "config", "geoip2", "health_check", "jwt", "listen", "logging", "proxy", "response", "rewrite",
            "session_store", "upstream", "upstream_tls"]
 READERS = ["worker", "master", "shm", "base"]
 

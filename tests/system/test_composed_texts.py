@@ -90,6 +90,8 @@ ELSEWHERE = {
     "ssl_certificate": "read in a handshake, before any request: no variable of it holds what decodes to a line end",
     "ssl_certificate_key": "the same",
     "geo": "looks an address up: its values are constant",
+    "jwt_claim": "the same; its keys are of its file, its variables are tried as any other text: test_tokens.py",
+    "geoip2": "the same; what a database holds is its maker's: test_item6_geoip2.py",
 }
 
 CONSTANT = set("""
@@ -138,6 +140,7 @@ tls_verify types types_hash_bucket_size types_hash_max_size underscores_in_heade
 user uwsgi_temp_path valid_referers variables_hash_bucket_size variables_hash_max_size wait worker_aio_requests
 worker_connections worker_cpu_affinity worker_priority worker_processes worker_rlimit_core worker_rlimit_nofile
 worker_shutdown_timeout worker_watchdog working_directory zone
+geoip2_proxy geoip2_proxy_recursive
 """.split())
 
 CONFIG = """

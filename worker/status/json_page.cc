@@ -64,6 +64,7 @@ StatusReply ApiPage(const StatusSource& source, std::string_view path, std::stri
   if (collection == "upstreams") return Upstreams(source, rest);
   if (collection == "stores") return StoresPage(source, rest);
   if (collection == "http") return AngiePage(source, rest);
+  if (path == "geoip2") return Geoip2Page(source);
   if (path == "alerts") return Good(AlertsJson(source));
   return NotFound("no such page");
 }

@@ -46,6 +46,8 @@ Json AlertsJson(const StatusSource& source);
 Json StoreStatesJson(const StatusSource& source);
 // All stores, or the one of this name; see store_page.cc.
 StatusReply StoresPage(const StatusSource& source, std::string_view name);
+// Databases of addresses; see geoip2_page.cc.
+StatusReply Geoip2Page(const StatusSource& source);
 // Angie's tree of upstreams; see angie_page.cc.
 StatusReply AngiePage(const StatusSource& source, std::string_view path);
 

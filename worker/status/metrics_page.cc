@@ -117,6 +117,57 @@ void AddStores(const StatusSource& source, Page& page) {
   }
 }
 
+struct GeoMetric {
+  std::string_view name;
+  int64_t (*value)(const shm::GeoState& state);
+  bool grows;
+  std::string_view help;
+};
+
+constexpr std::array kGeoMetrics = std::to_array<GeoMetric>({
+    {"good", [](const shm::GeoState& s) -> int64_t { return s.refused_now.load(kRelaxed) ? 0 : 1; },
+     false, "1, or 0 if the file cannot be read and what was read before is used"},
+    {"build_timestamp_seconds", [](const shm::GeoState& s) { return s.build_epoch.load(kRelaxed); },
+     false, "when the database that is used was built, since 1970"},
+    {"last_check_timestamp_seconds",
+     [](const shm::GeoState& s) { return s.last_check_s.load(kRelaxed); }, false,
+     "when the file was looked at last, since 1970"},
+    {"last_change_timestamp_seconds",
+     [](const shm::GeoState& s) { return s.last_change_s.load(kRelaxed); }, false,
+     "when the database that is used was read, since 1970"},
+    {"replaced",
+     [](const shm::GeoState& s) { return static_cast<int64_t>(s.replaced.load(kRelaxed)); }, true,
+     "times the file was read again"},
+    {"refused",
+     [](const shm::GeoState& s) { return static_cast<int64_t>(s.refused.load(kRelaxed)); }, true,
+     "times the file was missing or damaged"},
+});
+
+void AddGeo(const StatusSource& source, Page& page) {
+  if (source.geo.empty()) return;
+  for (const GeoMetric& metric : kGeoMetrics) {
+    page.Begin(fmt::format("limpet_geoip2_{}", metric.name), metric.grows, metric.help);
+    for (size_t i = 0; i < source.geo.size(); ++i) {
+      const std::string file = Label(source.http.geo.databases[i].path);
+      page.Sample(fmt::format("{{file=\"{}\"}}", file), metric.value(*source.geo[i]));
+    }
+  }
+}
+
+void AddTokens(const StatusSource& source, Page& page) {
+  if (source.tokens == nullptr) return;
+  const shm::TokenFigures& figures = *source.tokens;
+  page.Begin("limpet_jwt_verified", true, "tokens whose signature and times were right");
+  page.Sample("", figures.verified.load(kRelaxed));
+  page.Begin("limpet_jwt_remembered", true, "tokens that had been verified a moment before");
+  page.Sample("", figures.remembered.load(kRelaxed));
+  page.Begin("limpet_jwt_refused", true, "tokens that were refused, by what was wrong");
+  for (size_t i = 0; i < shm::TokenFigures::kRefusals; ++i) {
+    page.Sample(fmt::format("{{reason=\"{}\"}}", shm::TokenFigures::kRefusalNames[i]),
+                figures.refused[i].load(kRelaxed));
+  }
+}
+
 void AddProcesses(const StatusSource& source, Page& page) {
   page.Begin("limpet_info", false, "what runs; always 1");
   page.Sample(fmt::format("{{version=\"{}\"}}", LIMPET_VERSION), 1);
@@ -243,6 +294,8 @@ std::string MetricsPage(const StatusSource& source) {
   AddConnections(source, page);
   AddZones(source, page);
   AddStores(source, page);
+  AddGeo(source, page);
+  AddTokens(source, page);
   AddPeers(source, page);
   AddBoundSessions(source, page);
   return page.Take();

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "worker/geo/geo_readers.h"
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/local/content.h"
 #include "worker/http/proxy/explain.h"
@@ -14,6 +15,7 @@
 #include "worker/status/caller.h"
 #include "worker/status/dashboard.h"
 #include "worker/status/status.h"
+#include "worker/token/token_reader.h"
 
 namespace limpet::worker {
 namespace {
@@ -34,6 +36,8 @@ StatusSource SourceOf(Exchange& exchange) {
                       .now_ms = MonotonicMs(),
                       .master_pid = ::getppid(),
                       .may_write = exchange.location().api_write};
+  if (runtime.geo != nullptr) source.geo = runtime.geo->States();
+  if (runtime.tokens != nullptr) source.tokens = &runtime.tokens->figures();
   for (const auto& upstream : runtime.upstreams) {
     upstream->group.Update();
     source.upstreams.push_back(&upstream->group);

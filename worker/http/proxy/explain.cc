@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "base/clock.h"
+#include "worker/geo/geo_readers.h"
 #include "worker/http/proxy/peer_choice.h"
 #include "worker/http/proxy/upstream_runtime.h"
 #include "worker/status/explanation.h"
@@ -17,7 +18,8 @@ namespace {
 // The request that is imagined: its variables have the values that the question gives them.
 class ImaginedRequest final : public conf::VariableReader {
  public:
-  ImaginedRequest(const conf::Http& http, std::string_view args) : http_(http), args_(args) {}
+  ImaginedRequest(Runtime& runtime, std::string_view args)
+      : runtime_(runtime), http_(runtime.http), args_(args) {}
 
   conf::Value Get(conf::VariableId id) override {
     const conf::Variable& variable = http_.variables[id];
@@ -32,6 +34,13 @@ class ImaginedRequest final : public conf::VariableReader {
     if (auto given = Argument(args_, cookie ? "route" : "cookie")) return Keep(*std::move(given));
     return conf::Value::None();
   }
+  // geoip2: of the address in `client=`.
+  conf::Value LookUp(conf::Lookup where, size_t index) override {
+    if (where != conf::Lookup::kGeo || runtime_.geo == nullptr) return conf::Value::None();
+    const auto given = Argument(args_, "client");
+    const auto client = SocketAddress::ParseIp(given.value_or(""), 0);
+    return runtime_.geo->Find(index, *this, client ? &*client : nullptr);
+  }
   conf::Captures& captures() override { return captures_; }
   void SetNamed(conf::VariableId, conf::Value) override {}
   char* Allocate(size_t size) override { return memory_.emplace_back(size, '\0').data(); }
@@ -43,6 +52,7 @@ class ImaginedRequest final : public conf::VariableReader {
     return conf::Value::Of(memory_.emplace_back(std::move(text)));
   }
 
+  Runtime& runtime_;
   const conf::Http& http_;
   std::string_view args_;
   std::deque<std::string> memory_;
@@ -86,7 +96,7 @@ class Explainer {
         conf_(upstream.group.conf()),
         method_(conf::RowOf(conf_.method)),
         args_(args),
-        request_(runtime.http, args),
+        request_(runtime, args),
         now_ms_(MonotonicMs()) {
     selection_.dry = sticky_.dry = true;
   }
