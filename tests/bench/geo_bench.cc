@@ -21,9 +21,9 @@ namespace {
 
 std::string file;
 
-std::vector<SocketAddress> RandomAddresses() {
+std::vector<SocketAddress> RandomAddresses(int64_t count) {
   std::mt19937 random(1);
-  std::vector<SocketAddress> addresses(1 << 16);
+  std::vector<SocketAddress> addresses(static_cast<size_t>(count));
   for (SocketAddress& address : addresses) {
     sockaddr_in v4{};
     v4.sin_family = AF_INET;
@@ -50,7 +50,7 @@ class Memory final : public conf::VariableReader {
   size_t used_ = 0;
 };
 
-// `state.range(0)`: variables of each request; each request has another address.
+// `state.range(0)`: variables of each request; `state.range(1)`: clients, who come in turn.
 void Limpet(benchmark::State& state) {
   conf::GeoSettings settings;
   settings.databases.push_back({.path = file});
@@ -66,7 +66,7 @@ void Limpet(benchmark::State& state) {
   const auto alerts = std::make_unique<shm::AlertRing>();
   GeoReaders readers(loop, settings, **store, log, *alerts);
   Memory memory;
-  const auto addresses = RandomAddresses();
+  const auto addresses = RandomAddresses(state.range(1));
   size_t i = 0;
   for ([[maybe_unused]] auto _ : state) {
     const SocketAddress& address = addresses[++i % addresses.size()];
@@ -84,7 +84,7 @@ void Module(benchmark::State& state) {
   if (MMDB_open(file.c_str(), MMDB_MODE_MMAP, &database) != MMDB_SUCCESS)
     return state.SkipWithError("cannot open");
   Memory memory;
-  const auto addresses = RandomAddresses();
+  const auto addresses = RandomAddresses(state.range(1));
   size_t i = 0;
   for ([[maybe_unused]] auto _ : state) {
     const SocketAddress& address = addresses[++i % addresses.size()];
@@ -116,8 +116,11 @@ void Load(benchmark::State& state) {
   }
 }
 
-BENCHMARK(Limpet)->Name("limpet, variables")->Arg(1)->Arg(4);
-BENCHMARK(Module)->Name("module, variables")->Arg(1)->Arg(4);
+void Cases(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"variables", "clients"})->ArgsProduct({{1, 4}, {1000, 1 << 16}});
+}
+BENCHMARK(Module)->Name("module")->Apply(Cases);
+BENCHMARK(Limpet)->Name("limpet")->Apply(Cases);
 BENCHMARK(Load)->Name("load and check a file")->Unit(benchmark::kMillisecond);
 
 }  // namespace

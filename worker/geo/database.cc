@@ -4,8 +4,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "worker/geo/record_check.h"
 
@@ -47,17 +47,6 @@ std::string_view Print(const MMDB_entry_data_s& value, Database::Digits* digits)
 
 bool HasText(const MMDB_entry_data_s& value) {
   return value.has_data && value.type != MMDB_DATA_TYPE_MAP && value.type != MMDB_DATA_TYPE_ARRAY;
-}
-
-// ::ffff:192.0.2.1 is 192.0.2.1, whether or not the file has a branch for such addresses.
-SocketAddress Plain(const SocketAddress& address) {
-  constexpr std::string_view kMapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
-  const std::string_view bytes = address.ip_bytes();
-  if (address.family() != AF_INET6 || !bytes.starts_with(kMapped)) return address;
-  sockaddr_in v4{};
-  v4.sin_family = AF_INET;
-  std::memcpy(&v4.sin_addr, bytes.data() + kMapped.size(), sizeof v4.sin_addr);
-  return {reinterpret_cast<const sockaddr*>(&v4), sizeof v4};
 }
 
 // The bytes of a file, for as long as they are looked at.
@@ -107,31 +96,43 @@ Database::~Database() {
   if (opened_) MMDB_close(&file_);
 }
 
-Status Database::Check(const std::atomic<bool>& stop) const {
-  const SearchTree tree{
+SearchTree Database::tree() const {
+  return {
       .nodes = {file_.file_content, static_cast<size_t>(file_.data_section - file_.file_content)},
       .node_count = file_.metadata.node_count,
       .record_bits = file_.metadata.record_size};
-  const std::string wrong = CheckRecords(tree, {file_.data_section, file_.data_section_size}, stop);
+}
+
+Status Database::Check(const std::atomic<bool>& stop) const {
+  const std::string wrong = CheckRecords(tree(), data(), stop);
   return wrong.empty() ? Status() : Status(InvalidArgument(wrong));
 }
 
 bool Database::Locate(const SocketAddress& client) {
-  if (client.family() != AF_INET && client.family() != AF_INET6) return false;
-  if (client.ip_bytes() == last_) return found_.found_entry;
-  const SocketAddress address = Plain(client);
-  int status = MMDB_SUCCESS;
-  found_ = MMDB_lookup_sockaddr(&file_, address.get(), &status);
-  if (status != MMDB_SUCCESS) found_.found_entry = false;
+  if (client.ip_bytes() == last_) return found_.has_value();
+  std::string_view address = client.ip_bytes();
+  // ::ffff:192.0.2.1 is 192.0.2.1, whether or not the file has a branch for such addresses.
+  constexpr std::string_view kMapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+  if (client.family() == AF_INET6 && address.starts_with(kMapped))
+    address.remove_prefix(kMapped.size());
+  const bool v4 = address.size() == 4, wide = file_.metadata.ip_version == 6;
+  found_ = v4 || wide
+               ? FindRecord(tree(), v4 && wide ? file_.ipv4_start_node.node_value : 0, address)
+               : std::nullopt;
   last_ = client.ip_bytes();
-  return found_.found_entry;
+  return found_.has_value();
 }
 
 std::optional<std::string_view> Database::Find(const SocketAddress& address,
                                                const char* const* path, Digits* digits) {
+  if (address.family() != AF_INET && address.family() != AF_INET6) return std::nullopt;
   if (!Locate(address)) return std::nullopt;
+  const auto at = FindPath(data(), *found_, path);
+  if (!at) return std::nullopt;
+  MMDB_entry_s entry{&file_, static_cast<uint32_t>(*at)};
   MMDB_entry_data_s value{};
-  if (MMDB_aget_value(&found_.entry, &value, path) != MMDB_SUCCESS || !HasText(value))
+  constexpr const char* kHere[] = {nullptr};
+  if (MMDB_aget_value(&entry, &value, kHere) != MMDB_SUCCESS || !HasText(value))
     return std::nullopt;
   return Print(value, digits);
 }

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "base/socket_address.h"
 #include "base/unique_fd.h"
+#include "worker/geo/record.h"
 
 namespace limpet::worker {
 
@@ -40,13 +41,15 @@ class Database {
  private:
   explicit Database(UniqueFd fd) : fd_(std::move(fd)) {}
   bool Locate(const SocketAddress& address);
+  SearchTree tree() const;
+  Bytes data() const { return {file_.data_section, file_.data_section_size}; }
 
   UniqueFd fd_;
   MMDB_s file_{};
   bool opened_ = false;
   // The last address and its record: several variables ask for the same one.
   std::string last_;
-  MMDB_lookup_result_s found_{};
+  std::optional<size_t> found_;
 };
 
 }  // namespace limpet::worker

@@ -12,73 +12,12 @@ namespace {
 
 constexpr std::string_view kMarker = "\xab\xcd\xefMaxMind.com";
 constexpr size_t kMetadataReach = 128 * 1024;  // from the end of the file
-constexpr size_t kSeparator = 16;              // zeros between the tree and the data
 constexpr int kDeepest = 32;                   // real records have 6 levels
 constexpr size_t kLongestMetadata = 64 * 1024;
 
-enum Type : uint8_t {
-  kPointer = 1,
-  kString = 2,
-  kDouble = 3,
-  kBytes = 4,
-  kUint16 = 5,
-  kUint32 = 6,
-  kMap = 7,
-  kInt32 = 8,
-  kUint64 = 9,
-  kUint128 = 10,
-  kArray = 11,
-  kBoolean = 14,
-  kFloat = 15,
-};
-
-struct Head {
-  uint8_t type = 0;
-  uint32_t size = 0;  // bytes; entries of a map or an array; of a pointer, its target
-  size_t end = 0;     // offset of what follows
-};
-
-// Reads big-endian bytes; nothing beyond the end.
-std::optional<uint32_t> ReadNumber(Bytes data, size_t at, size_t count) {
-  if (at > data.size() || data.size() - at < count) return std::nullopt;
-  uint32_t value = 0;
-  for (size_t i = 0; i < count; ++i) value = value << 8 | data[at + i];
-  return value;
-}
-
-std::optional<Head> ReadPointer(Bytes data, size_t at, uint8_t control) {
-  constexpr uint32_t kBase[] = {0, 2048, 526336, 0};
-  const size_t more = (control >> 3 & 3u) + size_t{1};
-  const auto low = ReadNumber(data, at, more);
-  if (!low) return std::nullopt;
-  const uint32_t high = more == 4 ? 0 : static_cast<uint32_t>(control & 7u) << (8 * more);
-  const uint64_t target = uint64_t{high | *low} + kBase[more - 1];
-  if (target >= data.size()) return std::nullopt;
-  return Head{kPointer, static_cast<uint32_t>(target), at + more};
-}
-
-std::optional<Head> ReadHead(Bytes data, size_t at) {
-  if (at >= data.size()) return std::nullopt;
-  const uint8_t control = data[at++];
-  Head head{.type = static_cast<uint8_t>(control >> 5)};
-  if (head.type == kPointer) return ReadPointer(data, at, control);
-  if (head.type == 0) {
-    const auto extended = ReadNumber(data, at++, 1);
-    if (!extended || *extended > kFloat - 7) return std::nullopt;
-    head.type = static_cast<uint8_t>(*extended + 7);
-    if (head.type <= kMap) return std::nullopt;
-  }
-  head.size = control & 31u;
-  if (head.size >= 29) {
-    constexpr uint32_t kBase[] = {29, 285, 65821};
-    const size_t more = head.size - size_t{28};
-    const auto rest = ReadNumber(data, at, more);
-    if (!rest) return std::nullopt;
-    head.size = kBase[more - 1] + *rest;
-    at += more;
-  }
-  head.end = at;
-  return head;
+bool IsString(Bytes data, size_t at) {
+  const auto head = ReadTarget(data, at);
+  return head && head->type == kString;
 }
 
 bool FitsType(uint8_t type, uint32_t size) {
@@ -126,6 +65,9 @@ class Walk {
     return true;
   }
 
+  // The offset behind a value.
+  std::optional<size_t> Skip(size_t at) { return Value(at, 0); }
+
  private:
   bool Note(size_t at) {
     if (at >= data_.size()) return false;
@@ -134,10 +76,10 @@ class Walk {
     return true;
   }
 
-  // The offset behind a value.
   std::optional<size_t> Value(size_t at, int depth) {
     const auto head = ReadHead(data_, at);
-    if (!head || depth > kDeepest) return std::nullopt;
+    if (!head || depth > kDeepest || budget_ == 0) return std::nullopt;
+    --budget_;
     if (head->type == kPointer) return Pointer(*head);
     if (head->type == kMap || head->type == kArray) return Container(*head, depth);
     if (!FitsType(head->type, head->size)) return std::nullopt;
@@ -158,39 +100,49 @@ class Walk {
     if (head.size > data_.size()) return std::nullopt;
     std::optional<size_t> at = head.end;
     for (uint32_t i = 0; i < head.size && at; ++i) {
-      if (head.type == kMap && !IsKey(*at)) return std::nullopt;
+      if (head.type == kMap && !IsString(data_, *at)) return std::nullopt;
       if (head.type == kMap) at = Value(*at, depth + 1);
       if (at) at = Value(*at, depth + 1);
     }
     return at;
   }
 
-  bool IsKey(size_t at) const {
-    auto head = ReadHead(data_, at);
-    if (head && head->type == kPointer) head = ReadHead(data_, head->size);
-    return head && head->type == kString;
-  }
-
   Bytes data_;
   Targets targets_;
   std::vector<bool> seen_;
   std::vector<size_t> waiting_;
+  // Values that may be walked: real ones lie in no more than a few others that are pointed to.
+  size_t budget_ = kDeepest * (data_.size() + 1);
 };
 
-uint32_t RecordAt(const SearchTree& tree, size_t node, bool right) {
-  const uint8_t* const bytes = tree.nodes.data() + node * tree.record_bits / 4;
-  const auto byte = [bytes](size_t i) { return uint32_t{bytes[i]}; };
-  switch (tree.record_bits) {
-    case 24:
-      return right ? byte(3) << 16 | byte(4) << 8 | byte(5)
-                   : byte(0) << 16 | byte(1) << 8 | byte(2);
-    case 28:
-      return right ? (byte(3) & 0x0f) << 24 | byte(4) << 16 | byte(5) << 8 | byte(6)
-                   : (byte(3) & 0xf0) << 20 | byte(0) << 16 | byte(1) << 8 | byte(2);
-    default:
-      return right ? byte(4) << 24 | byte(5) << 16 | byte(6) << 8 | byte(7)
-                   : byte(0) << 24 | byte(1) << 16 | byte(2) << 8 | byte(3);
+// Of a container: all its values are texts.
+bool HoldsStrings(Bytes data, size_t at, Walk& walk) {
+  const auto head = ReadHead(data, at);
+  if (!head || (head->type != kMap && head->type != kArray)) return false;
+  std::optional<size_t> value = head->end;
+  for (uint32_t i = 0; i < head->size && value; ++i) {
+    if (head->type == kMap) value = walk.Skip(*value);
+    if (!value || !IsString(data, *value)) return false;
+    value = walk.Skip(*value);
   }
+  return value.has_value();
+}
+
+// The library leaks memory over languages and descriptions that are no texts.
+bool AreMetadata(Bytes data) {
+  Walk walk(data, Walk::Targets::kScalars);
+  const auto head = ReadHead(data, 0);
+  if (!head || head->type != kMap || !walk.Check(0)) return false;
+  std::optional<size_t> at = head->end;
+  for (uint32_t i = 0; i < head->size && at; ++i) {
+    const auto key = ReadTarget(data, *at);
+    const std::string_view name(reinterpret_cast<const char*>(data.data()) + key->end, key->size);
+    at = walk.Skip(*at);
+    if ((name == "languages" || name == "description") && !HoldsStrings(data, *at, walk))
+      return false;
+    at = walk.Skip(*at);
+  }
+  return true;
 }
 
 }  // namespace
@@ -202,12 +154,8 @@ std::string CheckMetadata(Bytes file) {
   if (found == tail.end()) return "it is no MaxMind DB file, or has lost its end";
   const auto at = static_cast<size_t>(found - tail.begin()) + kMarker.size();
   const Bytes metadata = tail.subspan(at);
-  const auto head = ReadHead(metadata, 0);
-  if (metadata.size() > kLongestMetadata || !head || head->type != kMap ||
-      !Walk(metadata, Walk::Targets::kScalars).Check(0)) {
-    return "its metadata are damaged";
-  }
-  return {};
+  const bool sound = metadata.size() <= kLongestMetadata && AreMetadata(metadata);
+  return sound ? "" : "its metadata are damaged";
 }
 
 std::string CheckRecords(const SearchTree& tree, Bytes data, const std::atomic<bool>& stop) {

@@ -4,20 +4,11 @@
 #pragma once
 
 #include <atomic>
-#include <cstddef>
-#include <cstdint>
-#include <span>
 #include <string>
 
+#include "worker/geo/record.h"
+
 namespace limpet::worker {
-
-using Bytes = std::span<const uint8_t>;
-
-struct SearchTree {
-  Bytes nodes;
-  uint32_t node_count = 0;
-  unsigned record_bits = 0;  // 24, 28 or 32
-};
 
 // What is wrong with the metadata, which stand at the end of a file, or that there are none; ""
 // if they may be read.
