@@ -64,7 +64,7 @@ class Mapping {
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
 
-  Bytes bytes() const {
+  mmdb::Bytes bytes() const {
     if (address_ == MAP_FAILED) return {};
     return {static_cast<const uint8_t*>(address_), size_};
   }
@@ -79,7 +79,7 @@ class Mapping {
 Result<std::unique_ptr<Database>> Database::Open(UniqueFd fd) {
   if (!fd) return ErrnoError("open() of a copy in memory failed", errno);
   // The library reads metadata without a bound on its work.
-  if (const std::string wrong = CheckMetadata(Mapping(fd.get()).bytes()); !wrong.empty())
+  if (const std::string wrong = mmdb::CheckMetadata(Mapping(fd.get()).bytes()); !wrong.empty())
     return InvalidArgument(wrong);
   std::unique_ptr<Database> made(new Database(std::move(fd)));
   const std::string name = fmt::format("/proc/self/fd/{}", made->fd_.get());
@@ -96,7 +96,7 @@ Database::~Database() {
   if (opened_) MMDB_close(&file_);
 }
 
-SearchTree Database::tree() const {
+mmdb::SearchTree Database::tree() const {
   return {
       .nodes = {file_.file_content, static_cast<size_t>(file_.data_section - file_.file_content)},
       .node_count = file_.metadata.node_count,
@@ -104,7 +104,7 @@ SearchTree Database::tree() const {
 }
 
 Status Database::Check(const std::atomic<bool>& stop) const {
-  const std::string wrong = CheckRecords(tree(), data(), stop);
+  const std::string wrong = mmdb::CheckRecords(tree(), data(), stop);
   return wrong.empty() ? Status() : Status(InvalidArgument(wrong));
 }
 
@@ -116,9 +116,9 @@ bool Database::Locate(const SocketAddress& client) {
   if (client.family() == AF_INET6 && address.starts_with(kMapped))
     address.remove_prefix(kMapped.size());
   const bool v4 = address.size() == 4, wide = file_.metadata.ip_version == 6;
-  found_ = v4 || wide
-               ? FindRecord(tree(), v4 && wide ? file_.ipv4_start_node.node_value : 0, address)
-               : std::nullopt;
+  found_ = v4 || wide ? mmdb::FindRecord(tree(), v4 && wide ? file_.ipv4_start_node.node_value : 0,
+                                         address)
+                      : std::nullopt;
   last_ = client.ip_bytes();
   return found_.has_value();
 }
@@ -127,7 +127,7 @@ std::optional<std::string_view> Database::Find(const SocketAddress& address,
                                                const char* const* path, Digits* digits) {
   if (address.family() != AF_INET && address.family() != AF_INET6) return std::nullopt;
   if (!Locate(address)) return std::nullopt;
-  const auto at = FindPath(data(), *found_, path);
+  const auto at = mmdb::FindPath(data(), *found_, path);
   if (!at) return std::nullopt;
   MMDB_entry_s entry{&file_, static_cast<uint32_t>(*at)};
   MMDB_entry_data_s value{};

@@ -41,8 +41,8 @@ class Database {
  private:
   explicit Database(UniqueFd fd) : fd_(std::move(fd)) {}
   bool Locate(const SocketAddress& address);
-  SearchTree tree() const;
-  Bytes data() const { return {file_.data_section, file_.data_section_size}; }
+  mmdb::SearchTree tree() const;
+  mmdb::Bytes data() const { return {file_.data_section, file_.data_section_size}; }
 
   UniqueFd fd_;
   MMDB_s file_{};

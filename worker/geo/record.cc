@@ -2,7 +2,7 @@
 
 #include "base/text.h"
 
-namespace limpet::worker {
+namespace limpet::worker::mmdb {
 namespace {
 
 // Reads big-endian bytes; nothing beyond the end.
@@ -136,4 +136,4 @@ std::optional<size_t> FindPath(Bytes data, size_t at, const char* const* path) {
   return at;
 }
 
-}  // namespace limpet::worker
+}  // namespace limpet::worker::mmdb

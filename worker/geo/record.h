@@ -11,7 +11,7 @@
 #include <span>
 #include <string_view>
 
-namespace limpet::worker {
+namespace limpet::worker::mmdb {
 
 using Bytes = std::span<const uint8_t>;
 
@@ -74,4 +74,4 @@ std::optional<Head> ReadTarget(Bytes data, size_t at);
 // is none. For sound data; `path` ends with a null pointer.
 std::optional<size_t> FindPath(Bytes data, size_t at, const char* const* path);
 
-}  // namespace limpet::worker
+}  // namespace limpet::worker::mmdb

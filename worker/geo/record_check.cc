@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace limpet::worker {
+namespace limpet::worker::mmdb {
 namespace {
 
 constexpr std::string_view kMarker = "\xab\xcd\xefMaxMind.com";
@@ -177,4 +177,4 @@ std::string CheckRecords(const SearchTree& tree, Bytes data, const std::atomic<b
   return {};
 }
 
-}  // namespace limpet::worker
+}  // namespace limpet::worker::mmdb

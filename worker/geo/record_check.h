@@ -8,7 +8,7 @@
 
 #include "worker/geo/record.h"
 
-namespace limpet::worker {
+namespace limpet::worker::mmdb {
 
 // What is wrong with the metadata, which stand at the end of a file, or that there are none; ""
 // if they may be read.
@@ -18,4 +18,4 @@ std::string CheckMetadata(Bytes file);
 // to the file; returns early, with any result, when `stop` becomes true.
 std::string CheckRecords(const SearchTree& tree, Bytes data, const std::atomic<bool>& stop);
 
-}  // namespace limpet::worker
+}  // namespace limpet::worker::mmdb

@@ -38,7 +38,7 @@ bool IsSignedBy(std::string_view token, const cjose_jwk_t* key) {
   return jws != nullptr && cjose_jws_verify(jws.get(), key, nullptr);
 }
 
-Verdict Refused(Figures::Refusal refusal) {
+TokenVerdict Refused(Figures::Refusal refusal) {
   return {.claims = std::nullopt, .refusal = refusal, .expires_s = 0};
 }
 
@@ -59,7 +59,7 @@ std::optional<Figures::Refusal> CheckSignature(std::string_view token, std::stri
   return Figures::kSignature;
 }
 
-Verdict CheckTimes(Claims claims, int64_t now_s) {
+TokenVerdict CheckTimes(Claims claims, int64_t now_s) {
   const auto expires = claims.Date("exp"), begins = claims.Date("nbf");
   if (!expires || !begins) return Refused(Figures::kMalformed);
   const auto now = static_cast<double>(now_s);
@@ -76,7 +76,7 @@ std::optional<Claims> DecodeToken(std::string_view token) {
   return json ? Claims::Parse(*json) : std::nullopt;
 }
 
-Verdict VerifyToken(std::string_view token, const TokenKeys& keys, int64_t now_s) {
+TokenVerdict VerifyToken(std::string_view token, const TokenKeys& keys, int64_t now_s) {
   const auto parts = Parts(token);
   if (!parts) return Refused(Figures::kMalformed);
   if (const auto refusal = CheckSignature(token, (*parts)[0], keys)) return Refused(*refusal);

@@ -14,7 +14,7 @@ namespace limpet::worker {
 // Longer ones are malformed: heads of requests are short.
 inline constexpr size_t kLongestToken = 16384;
 
-struct Verdict {
+struct TokenVerdict {
   std::optional<Claims> claims;  // nothing: it was refused
   shm::TokenFigures::Refusal refusal{};
   double expires_s = 0;  // since 1970; 0: never
@@ -24,6 +24,6 @@ struct Verdict {
 std::optional<Claims> DecodeToken(std::string_view token);
 
 // Signed by one of the keys, and now is between its nbf and exp.
-Verdict VerifyToken(std::string_view token, const TokenKeys& keys, int64_t now_s);
+TokenVerdict VerifyToken(std::string_view token, const TokenKeys& keys, int64_t now_s);
 
 }  // namespace limpet::worker

@@ -63,7 +63,7 @@ Result<TokenKeys::Key> TokenKeys::ParseSecret(const std::string& file, std::stri
     return Wrong(file, "it is a PEM file; write its public key as a JWKS");
   if (bytes.size() < kShortestSecret)
     return Wrong(file, fmt::format("a secret has {} bytes at least", kShortestSecret));
-  KeyPtr key(cjose_jwk_create_oct_spec(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(),
+  JwkPtr key(cjose_jwk_create_oct_spec(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(),
                                        nullptr));
   if (key == nullptr) return Wrong(file, "its secret cannot be used");
   return Key{.key = std::move(key), .algorithm = {}, .id = {}};
@@ -76,7 +76,7 @@ std::optional<TokenKeys::Key> TokenKeys::ParseKey(const json_t* json, std::strin
   if (!known || !Verifies(json)) return std::nullopt;
   if (!algorithm.empty() && FindAlgorithm(algorithm) == nullptr) return std::nullopt;
   char* const text = json_dumps(json, JSON_COMPACT);
-  KeyPtr key(text != nullptr ? cjose_jwk_import(text, std::char_traits<char>::length(text), nullptr)
+  JwkPtr key(text != nullptr ? cjose_jwk_import(text, std::char_traits<char>::length(text), nullptr)
                              : nullptr);
   std::free(text);
   if (key == nullptr) {

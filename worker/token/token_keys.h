@@ -14,10 +14,10 @@
 
 namespace limpet::worker {
 
-struct FreeKey {
+struct FreeJwk {
   void operator()(cjose_jwk_t* key) const { cjose_jwk_release(key); }
 };
-using KeyPtr = std::unique_ptr<cjose_jwk_t, FreeKey>;
+using JwkPtr = std::unique_ptr<cjose_jwk_t, FreeJwk>;
 
 // An algorithm of RFC 7518 3 that a token may be signed with.
 struct TokenAlgorithm {
@@ -42,7 +42,7 @@ class TokenKeys {
 
  private:
   struct Key {
-    KeyPtr key;
+    JwkPtr key;
     std::string algorithm;  // the only one that it is for; "": any that fits
     std::optional<std::string> id;
   };

@@ -60,7 +60,7 @@ TokenReader::Answer TokenReader::FindVerified(const conf::TokenClaim& conf, std:
     Count(figures.remembered);
     return Say(*claims, conf);
   }
-  Verdict verdict = VerifyToken(token, store_.keys(file), now_s);
+  TokenVerdict verdict = VerifyToken(token, store_.keys(file), now_s);
   if (!verdict.claims) {
     Count(figures.refused[verdict.refusal]);
     return {.value = std::nullopt, .why = Why(verdict.refusal)};

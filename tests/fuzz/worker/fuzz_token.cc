@@ -40,7 +40,7 @@ FUZZ_TARGET(token, input) {
       FUZZ_CHECK(keys.error().message.starts_with("\"file\" "), "an error names the file");
     return;
   }
-  const Verdict verdict = VerifyToken(input, Keys(), kNow);
+  const TokenVerdict verdict = VerifyToken(input, Keys(), kNow);
   if (verdict.claims) FUZZ_CHECK(IsSigned(input), "a token is believed that nobody has signed");
   if (const auto claims = DecodeToken(input)) {
     for (const auto& path : std::initializer_list<std::vector<std::string>>{

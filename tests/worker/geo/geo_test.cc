@@ -201,10 +201,10 @@ TEST_F(Geo, TakesOverAtAReloadWhatIsTheSame) {
 std::string CheckData(const std::string& data) {
   const std::string tree("\0\0\x11\0\0\x11", 6);  // 1 node + 16 + 0
   const auto bytes = [](const std::string& text) {
-    return Bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+    return mmdb::Bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   };
-  return CheckRecords({.nodes = bytes(tree), .node_count = 1, .record_bits = 24}, bytes(data),
-                      kNever);
+  return mmdb::CheckRecords({.nodes = bytes(tree), .node_count = 1, .record_bits = 24}, bytes(data),
+                            kNever);
 }
 
 TEST(RecordCheck, RefusesWhatNoWriterWrites) {

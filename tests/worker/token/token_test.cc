@@ -58,7 +58,7 @@ class Maker {
   const cjose_jwk_t* key() const { return key_.get(); }
 
  private:
-  KeyPtr key_;
+  JwkPtr key_;
 };
 
 cjose_jwk_t* MakeRsa(size_t bits = 2048) {
@@ -104,7 +104,7 @@ const TokenKeys& Both() {
 
 // "alice", or why not.
 std::string Judge(const std::string& token, const TokenKeys& keys) {
-  const Verdict verdict = VerifyToken(token, keys, kNow);
+  const TokenVerdict verdict = VerifyToken(token, keys, kNow);
   if (!verdict.claims) return Figures::kRefusalNames[verdict.refusal];
   return verdict.claims->Find({"sub"}).value_or("nobody");
 }
