@@ -1,11 +1,13 @@
 """Configurations around the lines that a page shows."""
 import os
+import shutil
 import subprocess
 
 from certificates import Authority
 from daemon import BINARY
 from waiting import PATIENCE
 
+ADDRESSES = os.path.join(os.path.dirname(__file__), "../fuzz/seeds/geo/v6_28.mmdb")
 SERVERS = "server 127.0.0.1:9001; server 127.0.0.1:9002;"
 APP = f"upstream app {{ zone app 256k; {SERVERS} }}"
 
@@ -64,10 +66,13 @@ def furnish(folder):
     os.makedirs(os.path.join(folder, "logs"), exist_ok=True)
     Authority(folder).issue("example")
     _of_authorities(folder)
-    for name in ("redis.pw", "cluster.key", "old.key", "new.key", "secret"):
+    with open(os.path.join(folder, "cookie.keys"), "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+        out.write("as-good-as-any-other\n")
+    for name in ("redis.pw", "cluster.key", "old.key", "new.key", "secret", "tokens.key"):
         with open(os.path.join(folder, name), "w") as out:
             out.write(f"as good as any other: {name}\n")
         os.chmod(os.path.join(folder, name), 0o600)
+    shutil.copy(ADDRESSES, os.path.join(folder, "city.mmdb"))
     with open(os.path.join(folder, "mime.types"), "w") as out:
         out.write("types { text/html html; }\n")
 

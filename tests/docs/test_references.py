@@ -95,6 +95,8 @@ worker_processes 1;
 events { }
 http {
     session_store shared { server 127.0.0.1:{closed}; key_file {dir}/key; connect_timeout 1s; }
+    geoip2 {addresses} { $country country iso_code; }
+    jwt_claim $user $http_authorization sub key_file={dir}/key;
     upstream app {
         zone app 256k;
         server 127.0.0.1:{port};
@@ -112,9 +114,10 @@ http {
 
 def scrape():
     from ports import free_port
-    with Limpet(METRICS_SITE, closed=free_port(), start=False) as limpet:
+    addresses = os.path.join(pages.ROOT, "tests/fuzz/seeds/geo/v6_28.mmdb")
+    with Limpet(METRICS_SITE, closed=free_port(), addresses=addresses, start=False) as limpet:
         with open(limpet.path("key"), "w") as key:
-            key.write("as good as any other")
+            key.write("as good as any other: a key of 32 bytes")
         os.chmod(limpet.path("key"), 0o600)
         limpet.start()
         assert wait_until(lambda: get(limpet.port, "/app").status == 200, "an answer")

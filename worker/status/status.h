@@ -30,9 +30,9 @@ struct StatusSource {
   uint64_t generation = 1;
   uint64_t now_ms = 0;  // CLOCK_MONOTONIC
   int64_t master_pid = 0;
-  bool may_write = false;                   // shown; ApiCall is what decides
-  std::vector<const shm::GeoState*> geo{};  // to http.geo.databases, or empty
-  const shm::TokenFigures* tokens = nullptr;   // null: no token is read
+  bool may_write = false;                     // shown; ApiCall is what decides
+  std::vector<const shm::GeoState*> geo{};    // to http.geo.databases, or empty
+  const shm::TokenFigures* tokens = nullptr;  // null: no token is read
   std::vector<size_t> queued{};  // requests of this worker that wait, by upstream; or empty
 };
 

@@ -64,8 +64,7 @@ std::optional<SocketAddress> ForwardedAddress(const conf::RealIp& settings,
 }
 
 std::optional<SocketAddress> ForwardedFor(const proto::HeaderList& fields,
-                                          const conf::RealIp& settings,
-                                          const SocketAddress& peer) {
+                                          const conf::RealIp& settings, const SocketAddress& peer) {
   std::array<std::string_view, 32> values;  // more lines than any chain of proxies writes
   size_t count = 0;
   for (const proto::Header& field : fields) {

@@ -153,8 +153,9 @@ class Exchange final : public conf::VariableReader {
   char* Allocate(size_t size) override { return arena_.Allocate(size); }
 
   // True if a regular expression has failed since the last call (then 500 is the answer) or a
-  // required token has been missed (401). Asked between the steps and before a head goes out, so that nobody acts on what was evaluated
-  // meanwhile. After the head, in trailers and logs, such a value is absent.
+  // required token has been missed (401). Asked between the steps and before a head goes out, so
+  // that nobody acts on what was evaluated meanwhile. After the head, in trailers and logs, such a
+  // value is absent.
   bool AnswersFailedMatch();
 
   // Facts that filters and variables need.
