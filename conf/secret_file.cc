@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/text.h"
 #include "base/unique_fd.h"
 #include "conf/loader.h"
 #include "conf/setting.h"
@@ -17,7 +18,10 @@ namespace {
 
 constexpr size_t kMaxSize = 65536;
 constexpr size_t kMinKeySize = 16;
-constexpr std::string_view kKeyPurpose = "limpet store key";  // the same on all machines, for ever
+// The same on all machines, for ever.
+constexpr std::string_view kKeyPurpose = "limpet store key";
+constexpr std::string_view kSealPurpose = "limpet cookie key";
+constexpr size_t kMaxSealKeys = 2;
 
 Result<std::string> ReadUpTo(int fd, const std::string& path) {
   std::string bytes(kMaxSize + 1, '\0');
@@ -99,6 +103,35 @@ Result<SipKey> ReadKeyFile(Block& b, const Directive& d, const std::string& text
   SipKey key;
   std::copy_n(digest.begin(), key.size(), key.begin());
   return key;
+}
+
+Result<std::vector<SealKey>> ReadSealKeys(Block& b, const Directive& d, const std::string& text) {
+  const Result<std::string> path = Path(b, d, text);
+  if (!path) return path.error();
+  const Result<std::string> bytes = Read(b, d, *path);
+  if (!bytes) return bytes.error();
+  std::vector<SealKey> keys;
+  for (std::string_view line : Split(*bytes, '\n')) {
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (keys.size() == kMaxSealKeys)
+      return InvalidArgument(
+          fmt::format("\"{}\" holds more than {} keys, one a line", *path, kMaxSealKeys));
+    if (!std::ranges::all_of(line, [](unsigned char c) { return c > ' ' && c < 0x7f; })) {
+      return InvalidArgument(
+          fmt::format("the keys in \"{}\" are not printable characters without blanks, one key a "
+                      "line, as of \"openssl rand -base64 32\"",
+                      *path));
+    }
+    if (line.size() < kMinKeySize) {
+      return InvalidArgument(
+          fmt::format("a key in \"{}\" is shorter than {} characters", *path, kMinKeySize));
+    }
+    const SealKey key = Sha256(std::string(kSealPurpose).append(line));
+    if (std::ranges::find(keys, key) != keys.end())
+      b.loader.Warn(d, fmt::format("\"{}\" holds the key twice", *path));
+    keys.push_back(key);
+  }
+  return keys;
 }
 
 }  // namespace limpet::conf

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/hash.h"
 #include "conf/directive.h"
@@ -20,5 +21,9 @@ Result<std::string> ReadSecretFile(Block& block, const Directive& directive,
 
 // A key made of a file's bytes; a line end behind them does not count. They are 16 at least.
 Result<SipKey> ReadKeyFile(Block& block, const Directive& directive, const std::string& text);
+
+// Keys made of a file's lines, one or two, of 16 printable characters at least.
+Result<std::vector<SealKey>> ReadSealKeys(Block& block, const Directive& directive,
+                                          const std::string& text);
 
 }  // namespace limpet::conf

@@ -6,12 +6,17 @@
 
 #include "conf/foreign.h"
 #include "conf/loader.h"
+#include "conf/secret_file.h"
 #include "conf/session_zone.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
 
 namespace limpet::conf {
 namespace {
+
+constexpr Ms kMaxTtl = std::chrono::hours(24) * 3650;
+constexpr auto kWithValue =
+    std::to_array<std::string_view>({"expires", "domain", "path", "samesite", "sign", "ttl"});
 
 Error UnknownParameter(const std::string& text) {
   return InvalidArgument(fmt::format("unknown parameter \"{}\"", text));
@@ -38,11 +43,31 @@ Status CookieExpires(const Directive& d, const std::string& value, StickyCookie*
   return {};
 }
 
+Status CookieTtl(const Directive& d, const std::string& value, StickyCookie* cookie) {
+  const auto ttl = ParseTime(value, true);
+  if (!ttl || ttl->count() == 0 || *ttl > kMaxTtl) {
+    return Refuse(d, fmt::format("invalid \"ttl\" parameter value \"{}\": it is a time of 1s to "
+                                 "3650d, as 30m or 8h",
+                                 value));
+  }
+  cookie->ttl = *ttl;
+  return {};
+}
+
+Status CookieKeys(Block& b, const Directive& d, const std::string& file, StickyCookie* cookie) {
+  auto keys = ReadSealKeys(b, d, file);
+  if (!keys) return keys.error();
+  cookie->keys = std::move(*keys);
+  return {};
+}
+
 Status CookieValue(Block& b, const Directive& d, std::string_view name, const std::string& value,
                    StickyCookie* cookie) {
   if (name == "expires") return CookieExpires(d, value, cookie);
+  if (name == "ttl") return CookieTtl(d, value, cookie);
   if (name != "samesite" && value.empty())
     return Refuse(d, fmt::format("no value for \"{}\"", name));
+  if (name == "sign") return CookieKeys(b, d, value, cookie);
   if (name == "path") {  // nginx's is no string with variables: "$" stands for itself
     cookie->path = Template::Literal(value);
     return {};
@@ -84,8 +109,7 @@ Status Cookie(Block& b, const Directive& d) {
     const std::string& text = d.args[i];
     const size_t equals = text.find('=');
     const std::string name = ToLower(text.substr(0, equals));  // HttpOnly, as cookies have it
-    const bool takes_value =
-        name == "expires" || name == "domain" || name == "path" || name == "samesite";
+    const bool takes_value = std::ranges::find(kWithValue, name) != kWithValue.end();
     const bool is_flag = name == "httponly" || name == "secure";
     const bool has_value = equals != std::string::npos;
     if ((takes_value && !has_value) || (is_flag && has_value)) return UnknownParameter(text);
@@ -101,6 +125,8 @@ Status Cookie(Block& b, const Directive& d) {
       return s;
     }
   }
+  if (cookie.keys.empty() && std::ranges::find(seen, "ttl") != seen.end())
+    return Refuse(d, "\"ttl\" requires \"sign\": other values have no end");
   // Not by Compile: a cookie's name may have characters that a variable's in text may not.
   cookie.lookup =
       Template::OfVariable(b.http->variables.Mention("cookie_" + cookie.name, Where(d)));
@@ -262,7 +288,9 @@ constexpr auto kSticky = &Upstream::sticky;
 
 constexpr std::array kRows = std::to_array<Row>({
     {"sticky", kUpstream, AtLeast(0), kOnce, Sticky, "",
-     "cookie NAME [expires=] [domain=] [path=] [httponly] [secure] [samesite=] [ATTRIBUTE[=]] | "
+     "cookie NAME [sign=FILE [ttl=8h]] [expires=] [domain=] [path=] [httponly] [secure] "
+     "[samesite=] "
+     "[ATTRIBUTE[=]] | "
      "route $VARIABLE … | "
      "learn create= lookup= [delete=] "
      "zone=NAME:SIZE [store=NAME [confirm]] [timeout=10m] [header] [norefresh] "

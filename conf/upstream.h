@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/hash.h"
 #include "base/socket_address.h"
 #include "conf/balance_methods.h"
 #include "conf/template.h"
@@ -62,6 +63,10 @@ struct StickyCookie {
   bool secure = false;
   Template samesite;  // strict, lax, none, or a variable
   std::vector<Attribute> others;
+  // Made from the lines of the file of sign=: the first seals the value, all open it. One or two;
+  // none: the value is the server's id.
+  std::vector<SealKey> keys;
+  Ms ttl = 8h;  // of a sealed value: a working day
 };
 
 struct StickyRoute {

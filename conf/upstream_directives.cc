@@ -21,6 +21,11 @@ Status CheckPolicy(const Upstream& u, const Directive& d) {
     return At(
         d, fmt::format("\"failback=idle\" requires \"sticky learn\" in upstream \"{}\"", u.name));
   }
+  if (!u.sticky.cookie.keys.empty() && !u.sticky.secret.empty()) {
+    return At(d, fmt::format("\"sticky_secret\" has no place beside \"sign\", whose cookies show "
+                             "nothing of a server, in upstream \"{}\"",
+                             u.name));
+  }
   return {};
 }
 

@@ -34,6 +34,34 @@ TEST(Hash, SecretsAreComparedWhole) {
   EXPECT_FALSE(SameSecret("secret", "secrets"));
 }
 
+TEST(Hash, SealsAreReadWithTheirKeyAndPurposeOnly) {
+  const SealKey key{1}, other{2};
+  for (const std::string& text : {std::string(), std::string("secret"), std::string(1000, 'x')}) {
+    const std::string sealed = Seal(text, "test", key);
+    EXPECT_EQ(sealed.size(), text.size() + kSealOverhead);
+    EXPECT_NE(sealed, Seal(text, "test", key));
+    EXPECT_EQ(Unseal(sealed, "test", key), text);
+    EXPECT_FALSE(Unseal(sealed, "test", other));
+    EXPECT_FALSE(Unseal(sealed, "tests", key));
+    EXPECT_FALSE(Unseal(sealed.substr(1), "test", key));
+    for (size_t at = 0; at < sealed.size(); at += 7) {
+      std::string changed = sealed;
+      changed[at] ^= 1;
+      EXPECT_FALSE(Unseal(changed, "test", key)) << at;
+    }
+  }
+  EXPECT_FALSE(Unseal("", "test", key));
+  EXPECT_FALSE(Unseal(std::string(kSealOverhead, 'x'), "test", key));
+}
+
+TEST(Hash, Base64OfUrlsHasOneTextForEachValue) {
+  EXPECT_EQ(Base64UrlEncode("\xfb\xff"), "-_8");
+  EXPECT_EQ(Base64UrlDecode("-_8"), "\xfb\xff");
+  EXPECT_EQ(Base64UrlDecode(""), "");
+  for (const char* wrong : {"-_9", "-_8=", "+/8", "-_8\n", " -_8", "-", "-_8a-"})
+    EXPECT_FALSE(Base64UrlDecode(wrong)) << wrong;
+}
+
 TEST(Hash, Base64BothWays) {
   EXPECT_EQ(Base64Encode("user:pass"), "dXNlcjpwYXNz");
   std::string out;

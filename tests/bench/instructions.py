@@ -32,6 +32,7 @@ http {
     upstream small { zone small 256k; {servers} }
     upstream cookie { zone cookie 256k; {servers} sticky cookie id; }
     upstream learn { zone learn 256k; {servers} sticky learn create=$cookie_id lookup=$cookie_id zone=sessions:1m; }
+    {signed}
     upstream hash { zone hash 256k; hash $cookie_id consistent; {servers} }
     proxy_http_version 1.1;
     proxy_set_header Connection "";
@@ -43,6 +44,7 @@ http {
         location /small { proxy_pass http://small; }
         location /tls { proxy_pass http://small; }
         location /cookie { proxy_pass http://cookie; }
+        location /signed { proxy_pass http://{signed_to}; }
         location /learn { proxy_pass http://learn; }
         location /hash { proxy_pass http://hash; }
         location /file { root {dir}; }
@@ -50,7 +52,8 @@ http {
 }
 """
 SERVERS = "server 127.0.0.1:{a}; server 127.0.0.1:{b}; keepalive 8; keepalive_requests 1000000;"
-CASES = ["small", "cookie", "learn", "hash", "file", "tls"]
+SIGNED = "upstream signed { zone signed 256k; {servers} sticky cookie id sign={dir}/signing.keys; }"
+CASES = ["small", "cookie", "signed", "learn", "hash", "file", "tls"]
 
 
 class Backend(Listener):
@@ -66,11 +69,14 @@ class Backend(Listener):
 class Counted(Limpet):
     """A binary under callgrind."""
 
-    def __init__(self, binary, backends):
+    def __init__(self, binary, backends, case):
         self.binary = binary
         a, b = (backend.port for backend in backends)
-        super().__init__(CONFIG, start=False, tls=free_port(), servers=SERVERS, a=a, b=b)
+        signs = case == "signed"  # what others do not know
+        super().__init__(CONFIG, start=False, tls=free_port(), signed=SIGNED if signs else "",
+                         signed_to="signed" if signs else "small", servers=SERVERS, a=a, b=b)
         self.write(BODY.decode(), "file")
+        self.write("0123456789abcdef" * 2, "signing.keys")
         Authority(self.dir).issue("localhost")
 
     def command(self, *more):
@@ -107,7 +113,7 @@ def ask(server, case, requests):
 
 def count(binary, case, requests, backends, keep):
     """Instructions from the start to the end."""
-    with Counted(binary, backends) as server:
+    with Counted(binary, backends, case) as server:
         server.start()
         ask(server, case, requests)
         server.end()
@@ -140,7 +146,8 @@ def main():
     print(" " * 8, *(f"{name[-20:]:>20}" for name in names))
     backends = [Backend(), Backend()]
     for case in chosen.case or CASES:
-        figures = [per_request(binary, case, backends, chosen.keep, requests=chosen.requests) for binary in binaries]
+        known = binaries[:1] if case == "signed" else binaries
+        figures = [per_request(binary, case, backends, chosen.keep, requests=chosen.requests) for binary in known]
         print(f"{case:8}", *(f"{figure:12.0f} ({figure / figures[0]:5.3f})" for figure in figures), flush=True)
 
 

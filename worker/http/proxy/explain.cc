@@ -160,6 +160,7 @@ class Explainer {
     upstream_.sticky->Find(request_, sticky_);
     const std::string_view rule = StickyName(conf_);
     const bool learns = conf_.sticky.kind == conf::StickyKind::kLearn;
+    if (!sticky_.reason.empty()) return Say(rule, std::string(sticky_.reason));
     switch (sticky_.status) {
       case StickyStatus::kExpired:
         return Say(rule, fmt::format("the session \"{}\" is over: idle for {} s", sticky_.id,
@@ -176,7 +177,8 @@ class Explainer {
     const Peer& bound = *sticky_.bound;
     Say(rule, learns ? fmt::format("the session \"{}\" is bound to {}, idle for {} s", sticky_.id,
                                    bound.name, sticky_.idle_ms / 1000)
-                     : fmt::format("\"{}\" names {}", sticky_.id, bound.name));
+                     : fmt::format("\"{}\" names {}{}", sticky_.id, bound.name,
+                                   sticky_.renews ? ", and is due to be renewed" : ""));
     const auto condition = upstream_.group.Condition(selection_, bound, true, now_ms_);
     Say("server " + bound.name,
         fmt::format("{} ({})", ConditionText(condition), PeerStateName(bound, now_ms_)));

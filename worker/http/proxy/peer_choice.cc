@@ -59,7 +59,7 @@ class Chooser {
 
   HomeState Home() {
     if (sticky_.bound == nullptr) {
-      const bool named = !sticky_.id.empty() && !sticky_.has_key;  // of learn: has its key
+      const bool named = !sticky_.id.empty() && !sticky_.has_key && !sticky_.is_void;
       return named ? HomeState::kUnknown : HomeState::kNone;
     }
     switch (ConditionOfHome()) {
@@ -122,11 +122,12 @@ class Chooser {
   PeerChoice StandIn(const conf::Sticky& conf, StickyStatus status) {
     const UpstreamGroup& group = upstream_.group;
     const Peer& home = *sticky_.bound;
-    Peer* peer = group.StandIn(selection_, sticky_.id, home, false, now_ms_);
+    const std::string_view session = sticky_.sealed ? home.server_id : sticky_.id;
+    Peer* peer = group.StandIn(selection_, session, home, false, now_ms_);
     if (peer != nullptr && IsFull(*peer)) {
       const SessionPlan plan = PlanFullStandIn(conf);
       if (plan.action != SessionAction::kStandIn) return WaitOrRefuse(plan);
-      peer = group.StandIn(selection_, sticky_.id, home, true, now_ms_);
+      peer = group.StandIn(selection_, session, home, true, now_ms_);
     }
     sticky_.status = status;
     if (peer != nullptr && upstream_.group.TryPeer(selection_, peer, now_ms_) != nullptr)
