@@ -90,6 +90,7 @@ std::span<const Group> DirectiveGroups() {
       {"Upstreams", kUpstreamDirectives},
       {"Balancing methods", kBalanceDirectives},
       {"Stickiness", kStickyDirectives},
+      {"Rebalancing", kRebalanceDirectives},
       {"Session stores", kSessionStoreDirectives},
       {"Health checks", kHealthCheckDirectives},
       {"Rewriting", kRewriteDirectives},

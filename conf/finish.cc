@@ -6,6 +6,7 @@
 
 #include "conf/loader.h"
 #include "conf/named_stores.h"
+#include "conf/rebalance.h"
 #include "conf/session_zone.h"
 #include "conf/taken_names.h"
 
@@ -231,6 +232,7 @@ Status FinishHttp(Loader& loader, Http& http) {
   if (Status s = http.variables.CheckAllDefined(); !s) return s;
   if (Status s = GroupListens(loader, http); !s) return s;
   if (Status s = CheckSharedZones(http); !s) return s;
+  if (Status s = CheckRebalance(http); !s) return s;
   if (Status s = CheckStores(loader, http); !s) return s;
   if (Status s = FinishTls(http); !s) return s;
   if (Status s = CheckAllReferers(http); !s) return s;

@@ -19,6 +19,7 @@ extern const std::span<const Row> kProxyTlsDirectives;
 extern const std::span<const Row> kUpstreamDirectives;
 extern const std::span<const Row> kBalanceDirectives;
 extern const std::span<const Row> kStickyDirectives;
+extern const std::span<const Row> kRebalanceDirectives;
 extern const std::span<const Row> kSessionStoreDirectives;
 extern const std::span<const Row> kHealthCheckDirectives;
 extern const std::span<const Row> kRewriteDirectives;

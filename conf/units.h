@@ -24,6 +24,9 @@ struct DrainTime {
 };
 std::optional<DrainTime> ParseDrainTime(std::string_view text);
 
+// How many a second: "50/s". Nothing but 1 to 1,000,000.
+std::optional<int> ParsePerSecond(std::string_view text);
+
 // "80%", "0.8" and "80" are the same share, 0.8; a plain number up to 1 is a fraction. Nothing if
 // it is above the whole.
 std::optional<double> ParseShare(std::string_view text);

@@ -1,6 +1,7 @@
 // upstream { }: a group of servers, how one is chosen, and how sessions stick.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -41,6 +42,7 @@ struct UpstreamServer {
   bool down = false;
   bool drain = false;
   Ms drain_timeout = 0ms;  // `drain=TIME`: its own sessions are served so long; 0: while they last
+  int drain_move = 0;      // `move=`: so many of its idle sessions a second go to others
   bool drain_keeps = false;  // `drain=TIME,keep`: its tunnels and streams even longer
   bool resolve = false;
   std::string service;  // `service=`: looked up as an SRV record; empty: addresses of `host`
@@ -92,6 +94,14 @@ struct SessionZone {
   FillLimits fill;
   int store = -1;        // index into Http::session_stores; -1: of this machine only
   bool confirm = false;  // an answer that begins a session waits until the store has it
+
+  // How often a session that a connection holds is used, at least; 0: it is not.
+  Ms touch_interval() const {
+    return norefresh ? 0ms : std::clamp<Ms>(timeout / 6, 100ms, Ms(30s));
+  }
+  // What has been idle for so long is held by no connection: that uses it when it begins, unless it
+  // was used just before, and once in each interval.
+  Ms free_after() const { return touch_interval() * 2; }
 };
 
 struct StickyLearn {
@@ -127,6 +137,19 @@ struct Queue {
   Ms timeout = 60s;
 };
 
+// rebalance: sessions that have been idle for so long move from servers above their share to those
+// below it.
+struct Rebalance {
+  int rate = 0;            // sessions a second; 0: none
+  Ms idle = 2min;          // longer than a page is looked at, shorter than a session lasts
+  double threshold = 0.1;  // of a server's share: nothing moves for less
+
+  // In a zone whose sessions end sooner, idle sessions are those that are half over.
+  Ms IdleIn(const SessionZone& zone) const {
+    return rate > 0 ? idle : std::min(idle, std::max(zone.timeout / 2, zone.free_after()));
+  }
+};
+
 enum class StickyKind : uint8_t { kNone, kCookie, kRoute, kLearn };
 
 struct Sticky {
@@ -151,6 +174,7 @@ struct Upstream {
   bool least_time_inflight = false;
   Template hash_key;
   Queue queue;
+  Rebalance rebalance;
   std::shared_ptr<const Resolver> resolver;  // of `resolve`; null: no server has it
   Sticky sticky;
   std::string zone;  // shared state of its peers; empty: each worker has its own

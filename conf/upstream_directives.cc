@@ -156,7 +156,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "a group of servers under one name"},
     {"server", kUpstream, AtLeast(1), kMany, Server, "",
      "ADDRESS [weight=] [max_conns=] [max_fails=] [fail_timeout=] [backup] [down] "
-     "[drain[=TIME[,keep]]] "
+     "[drain[=TIME[,keep]] [move=N/s]] "
      "[route=|sid=] [slow_start=] "
      "[resolve] [service=]"},
     {"zone", kUpstream, Takes(1, 2), kMany, Zone, "",

@@ -40,6 +40,14 @@ Status Service(std::string_view value, std::string* out) {
   return {};
 }
 
+Status Move(const std::string& parameter, std::string_view value, int* out) {
+  const auto rate = ParsePerSecond(value);
+  if (!rate)
+    return InvalidParameter(parameter, "it is sessions a second, as 20/s, at most 1000000/s");
+  *out = *rate;
+  return {};
+}
+
 Status Word(const std::string& word, UpstreamServer* s) {
   if (word == "backup") {
     s->backup = true;
@@ -76,6 +84,7 @@ Status Parameter(const std::string& text, UpstreamServer* s) {
     s->drain_keeps = drain->keeps;
     return Word("drain", s);
   }
+  if (name == "move") return Move(text, value, &s->drain_move);
   return InvalidParameter(text);
 }
 
@@ -115,6 +124,9 @@ Result<UpstreamServer> ParseUpstreamServer(Block&, const Directive& d) {
   for (size_t i = 1; i < d.args.size(); ++i) {
     if (Status s = Parameter(d.args[i], &server); !s) return s.error();
   }
+  if (server.drain_move > 0 && !server.drain)
+    return InvalidArgument(
+        fmt::format("\"move\" goes with \"drain\" only, in server \"{}\"", server.name));
   const Result<HostPort> address = ParseHostPort(server.name, 80, false);
   if (!address) return InUpstream(address.error(), server.name);
   if (Status s = CheckService(server, *address); !s) return s.error();

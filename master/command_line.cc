@@ -47,8 +47,8 @@ constexpr PlainOption kPlainOptions[] = {{'?', Order::kHelp},    {'h', Order::kH
                                          {'v', Order::kVersion}, {'V', Order::kVersionAndBuild},
                                          {'t', Order::kTest},    {'T', Order::kTestAndDump}};
 
-constexpr std::string_view kCommands[] = {"status", "sessions", "servers", "stores",
-                                          "drain",  "restore",  "undrain", "forget"};
+constexpr std::string_view kCommands[] = {"status",  "sessions", "servers", "stores",   "drain",
+                                          "restore", "undrain",  "forget",  "rebalance"};
 
 bool IsCommand(std::string_view word) {
   return std::ranges::find(kCommands, word) != std::end(kCommands);
@@ -85,7 +85,12 @@ class Parser {
       result_.json = true;
       return {};
     }
+    if (word == "--dry-run") {
+      result_.dry_run = true;
+      return {};
+    }
     if (word == "--socket") return Socket();
+    if (word == "--move") return Move();
     if (word != "--deadline") {
       result_.words.emplace_back(word);
       return {};
@@ -94,6 +99,15 @@ class Parser {
     if (!value) return InvalidArgument("option \"--deadline\" requires a time");
     result_.deadline = conf::ParseDrainTime(*value);
     if (!result_.deadline) return InvalidArgument(fmt::format("invalid time \"{}\"", *value));
+    return {};
+  }
+
+  Status Move() {
+    const auto value = Value({});
+    if (!value) return InvalidArgument("option \"--move\" requires sessions a second");
+    result_.move = conf::ParsePerSecond(*value);
+    if (!result_.move)
+      return InvalidArgument(fmt::format("invalid rate \"{}\": it is 1/s to 1000000/s", *value));
     return {};
   }
 

@@ -34,6 +34,8 @@ struct CommandLine {
   // Words without a dash ask the running master: {"drain", "app", "10.0.0.1:80"}.
   std::vector<std::string> words;
   std::optional<conf::DrainTime> deadline;  // --deadline
+  std::optional<int> move;                  // --move: sessions a second
+  bool dry_run = false;                     // --dry-run
   bool json = false;                        // --json
   std::string socket;                       // --socket: of the master that is asked
 };

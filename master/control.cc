@@ -65,8 +65,11 @@ Result<std::string> Talk(const std::string& path, const std::string& line) {
 }  // namespace
 
 int AskMaster(const CommandLine& command_line, const Paths& paths) {
-  const worker::ControlCommand command{command_line.words, command_line.deadline,
-                                       command_line.json};
+  const worker::ControlCommand command{.words = command_line.words,
+                                       .deadline = command_line.deadline,
+                                       .move = command_line.move,
+                                       .dry_run = command_line.dry_run,
+                                       .json = command_line.json};
   const auto fail = [](const std::string& what) {
     fmt::print(stderr, "limpet: {}\n", what);
     return 1;

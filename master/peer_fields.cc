@@ -44,6 +44,7 @@ void ForEachField(State& state, Visit visit) {
   visit(state.weight);
   visit(state.current_weight);
   visit(state.effective_weight);
+  visit(standing.drain_move);  // so far binaries before it
 }
 
 // Of a signed number as well as of one without a sign, in two's complement.

@@ -100,9 +100,16 @@ void ForEachUpstream(const conf::Config& config, const SharedMemory::View& view,
 void Apply(const ServerState& kept, const Log& log, shm::PeerState& state) {
   shm::PeerStanding& standing = state.standing();
   standing.drain_until_ms = kept.until_ms;
+  standing.drain_move = kept.move;
   standing.flags.fetch_or(kept.flags, std::memory_order_release);
   LIMPET_LOG(log, LogLevel::kNotice, "server {} of upstream \"{}\" is {} as it was before",
              kept.address, kept.upstream, kept.flags == 0 ? "draining" : WordsOf(kept.flags));
+}
+
+// The last field; an older binary did not write it.
+uint32_t MoveOf(const std::vector<std::string_view>& fields) {
+  const auto move = fields.size() > kFields ? ParseDecimal(fields[kFields]) : std::nullopt;
+  return static_cast<uint32_t>(std::min<uint64_t>(move.value_or(0), INT32_MAX));
 }
 
 std::optional<ServerState> ParseLine(std::string_view line) {
@@ -114,7 +121,8 @@ std::optional<ServerState> ParseLine(std::string_view line) {
                      .name = std::string(fields[1]),
                      .address = std::string(fields[2]),
                      .flags = FlagsOf(fields[3]),
-                     .until_ms = FromWall(*until)};
+                     .until_ms = FromWall(*until),
+                     .move = MoveOf(fields)};
 }
 
 }  // namespace
@@ -132,7 +140,8 @@ ServerStates ReadServerStates(const conf::Config& config, const SharedMemory::Vi
       const uint32_t flags = standing.flags.load(std::memory_order_relaxed) & kKept;
       const uint64_t until = standing.drain_until_ms.load(std::memory_order_relaxed);
       if (flags != 0 || until != 0)
-        all.push_back({upstream.name, std::move(name), address, flags, until});
+        all.push_back({upstream.name, std::move(name), address, flags, until,
+                       standing.drain_move.load(std::memory_order_relaxed)});
     };
     ForEachServer(upstream, states, add);
   });
@@ -142,8 +151,8 @@ ServerStates ReadServerStates(const conf::Config& config, const SharedMemory::Vi
 std::string WriteServerStates(const ServerStates& states) {
   std::string text(kHead);
   for (const ServerState& state : states) {
-    fmt::format_to(std::back_inserter(text), "{}\t{}\t{}\t{}\t{}\n", state.upstream, state.name,
-                   state.address, WordsOf(state.flags), ToWall(state.until_ms));
+    fmt::format_to(std::back_inserter(text), "{}\t{}\t{}\t{}\t{}\t{}\n", state.upstream, state.name,
+                   state.address, WordsOf(state.flags), ToWall(state.until_ms), state.move);
   }
   return text;
 }

@@ -23,6 +23,7 @@ struct ServerState {
   std::string address;    // of such a peer; else what names it in shared states
   uint32_t flags = 0;     // shm::PeerFlag
   uint64_t until_ms = 0;  // of a drain, MonotonicMs; 0: it has no end
+  uint32_t move = 0;      // of a drain: PeerStanding::drain_move
 
   bool operator==(const ServerState&) const = default;
 };

@@ -69,8 +69,11 @@ std::string HelpText() {
       "  sessions [zone]           : session zones, how full they are, what they have counted\n"
       "  servers [upstream]        : servers of upstreams, their state and sessions\n"
       "  stores [store]            : session stores, whether they are there, what waits for them\n"
-      "  drain upstream server     : new sessions go elsewhere; --deadline time: then all\n"
+      "  drain upstream server     : new sessions go elsewhere; --deadline time: then all;\n"
+      "                              --move n/s: idle ones move there, so many a second\n"
       "  restore upstream server   : ends that\n"
+      "  rebalance upstream        : idle sessions move to servers with fewer; --dry-run: shows "
+      "it\n"
       "  forget zone key           : ends one session\n"
       "  --json                    : shows the answer as JSON\n"
       "  --socket path             : of the master process, if not as the configuration says\n",

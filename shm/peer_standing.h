@@ -31,6 +31,9 @@ struct alignas(8) PeerStanding {
   // One bit for each health_check of the upstream, in the order of conf::Upstream::checks. Written
   // by the worker that probes.
   std::atomic<uint32_t> failing_checks{0};
+  // Of a drain that was set at run time: so many of its idle sessions go to other servers each
+  // second. 0: none.
+  std::atomic<uint32_t> drain_move{0};
 
   void CopyFrom(const PeerStanding& other) {
     constexpr auto kRelaxed = std::memory_order_relaxed;
@@ -41,6 +44,7 @@ struct alignas(8) PeerStanding {
     copy(started_ms, other.started_ms);
     copy(drain_until_ms, other.drain_until_ms);
     copy(failing_checks, other.failing_checks);
+    copy(drain_move, other.drain_move);
     copy(flags, other.flags);
   }
 };

@@ -43,8 +43,9 @@ void RecountInflight(PeerState& state) {
 
 }  // namespace
 
-void BeginDrain(PeerStanding& standing, uint64_t until_ms, bool keeps) {
+void BeginDrain(PeerStanding& standing, uint64_t until_ms, bool keeps, uint32_t move) {
   SetDrainKeeps(standing, keeps);
+  standing.drain_move.store(move, kRelaxed);
   standing.drain_until_ms.store(until_ms, kRelaxed);
   standing.flags.fetch_and(~uint32_t{kPeerDrained}, kRelaxed);
   standing.flags.fetch_or(kPeerDraining, std::memory_order_release);
@@ -62,6 +63,7 @@ void EndDrain(PeerStanding& standing) {
   standing.flags.fetch_and(~uint32_t{kPeerDraining | kPeerDrained | kPeerDrainKeeps},
                            std::memory_order_release);
   standing.drain_until_ms.store(0, kRelaxed);
+  standing.drain_move.store(0, kRelaxed);
 }
 
 // Anonymous shared memory in chunks, handed out as objects and taken back for reuse. Never unmapped

@@ -75,8 +75,9 @@ static_assert(sizeof(PeerState) == 192 + 8 * kMaxWorkerSlots + 64);
 
 // Takes a peer out of service without breaking its sessions: from now on it gets only requests of
 // sessions that are bound to it, and after `until_ms` (0: never) none at all; what it has in
-// tunnels and streams ends then, too, unless it `keeps` them. Any process may call.
-void BeginDrain(PeerStanding& standing, uint64_t until_ms, bool keeps = false);
+// tunnels and streams ends then, too, unless it `keeps` them. So many of its idle sessions `move`
+// to others each second. Any process may call.
+void BeginDrain(PeerStanding& standing, uint64_t until_ms, bool keeps = false, uint32_t move = 0);
 void SetDrainKeeps(PeerStanding& standing, bool keeps);
 // Back into service; ends a drain at any point.
 void EndDrain(PeerStanding& standing);

@@ -20,13 +20,14 @@ struct SessionCounters {
   uint64_t refused = 0;    // sessions not learned because the table was full
   uint64_t too_long = 0;   // keys over cookie_max_size (the caller says so)
   uint64_t collected = 0;  // sessions removed because their time was over
+  uint64_t moved = 0;      // idle sessions that went to another server to make loads even
   uint64_t repaired = 0;   // shards rebuilt after the owner of their lock had died
 };
 
 // One worker's line in the zone. `lookups` is not stored: it is a sum.
 struct alignas(64) SessionCounterLine {
   uint64_t hits, misses, expired, used, created, refreshed, rotated, refused, too_long, collected,
-      repaired;
+      repaired, moved;
 };
 static_assert(sizeof(SessionCounterLine) == 128);
 

@@ -190,6 +190,13 @@ class SessionTable {
   std::optional<SessionRecord> ReadRecord(const SessionKey& key) const;
   // Those of a piece of the table that were used at that tick or later; takes no lock.
   std::vector<SessionRecord> UsedSince(uint32_t tick, uint32_t budget, SlotWalk* walk) const;
+  // Of a piece of the table, as UsedSince: those that have not been used for so long and are not
+  // over.
+  std::vector<SessionRecord> IdleFor(uint64_t idle_ms, uint64_t now_ms, uint32_t budget,
+                                     SlotWalk* walk) const;
+  // Binds a session to another peer if it is still as the record says: not used since, and where it
+  // was. It stays as idle as it is.
+  bool MoveIdle(const SessionRecord& record, uint16_t to, uint64_t now_ms);
   // News of a session from the table of another size that this one took its sessions from at
   // `moved_tick`. What was not used here since is as the record says, what was keeps its peer.
   // False: nothing new. May rotate.

@@ -26,6 +26,7 @@ SessionCounters Read(const SessionCounterLine& line) {
   c.too_long = LoadRelaxed(line.too_long);
   c.collected = LoadRelaxed(line.collected);
   c.repaired = LoadRelaxed(line.repaired);
+  c.moved = LoadRelaxed(line.moved);
   return c;
 }
 
@@ -42,11 +43,16 @@ void Add(const SessionCounters& more, SessionCounters* sum) {
   sum->too_long += more.too_long;
   sum->collected += more.collected;
   sum->repaired += more.repaired;
+  sum->moved += more.moved;
 }
 
 SessionRecord RecordOf(uint64_t tag, Value value) {
   return {tag, value.tick(), static_cast<uint16_t>(value.bits >> 16),
           static_cast<uint16_t>(value.bits)};
+}
+
+Value ValueOf(const SessionRecord& record) {
+  return {uint64_t{record.last_tick} << 32 | uint64_t{record.extra} << 16 | record.place};
 }
 
 }  // namespace
@@ -262,6 +268,32 @@ std::vector<SessionRecord> SessionTable::UsedSince(uint32_t tick, uint32_t budge
   walk->slot = 0;
   walk->more = ++walk->shard < geometry_.shards;
   return used;
+}
+
+std::vector<SessionRecord> SessionTable::IdleFor(uint64_t idle_ms, uint64_t now_ms, uint32_t budget,
+                                                 SlotWalk* walk) const {
+  const PolicyView policy = View();
+  const uint32_t now = TickOf(now_ms);
+  std::vector<SessionRecord> idle;
+  for (const SessionRecord& record : UsedSince(1, budget, walk)) {
+    const bool rests = uint64_t{PolicyView::Age(record.last_tick, now)} * kTickMs >= idle_ms;
+    if (rests && !policy.Expired(record.last_tick, now)) idle.push_back(record);
+  }
+  return idle;
+}
+
+// One word says when it was last used and where it lives: whoever uses it in between wins.
+bool SessionTable::MoveIdle(const SessionRecord& record, uint16_t to, uint64_t now_ms) {
+  const Fingerprint key{record.tag, static_cast<uint16_t>(record.extra & 0x7FFF)};
+  const Value expected = ValueOf(record);
+  if (!peers_.Active(to)) return false;
+  Shard shard = ShardOf(key);
+  const ShardLock lock(shard, TickOf(now_ms), counters_->repaired);
+  const Slot slot = shard.Find(key);
+  if (!slot || slot.value != expected) return false;
+  if (!shard.Rebind(slot, expected.BoundTo(to))) return false;
+  Count(counters_->moved);
+  return true;
 }
 
 bool SessionTable::Adopt(const SessionRecord& record, uint16_t peer, uint32_t moved_tick,

@@ -14,7 +14,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kLockPatience{200};  // with workers that are only slow
 
-ControlWords WordsOf(const ControlCommand& command) { return {command.words, command.deadline}; }
+ControlWords WordsOf(const ControlCommand& command) {
+  return {command.words, command.deadline, command.move, command.dry_run};
+}
 
 std::string Answer(const Environment& environment, std::string_view line) {
   static const conf::Http empty;

@@ -20,6 +20,8 @@ std::string AnswerControl(const Environment& environment, std::string_view line)
 struct ControlCommand {
   std::vector<std::string> words;           // {"drain", "app", "10.0.0.1:80"}
   std::optional<conf::DrainTime> deadline;  // --deadline
+  std::optional<int> move;                  // --move
+  bool dry_run = false;                     // --dry-run
   bool json = false;                        // --json: the reply as it comes
 };
 

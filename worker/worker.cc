@@ -41,6 +41,7 @@ class Worker {
   void MakeUpstreams();
   void MakeAcceptors();
   void MakeWatch();
+  GroupWatch::Sessions WatchedSessions(const conf::Upstream& conf) const;
   void Accept();
   void AcceptInTurn();
   bool KnowsNames() const;
@@ -204,13 +205,20 @@ void Worker::MakeWatch() {
     const shm::PeerStates* states =
         i < environment_.peer_states.size() ? environment_.peer_states[i] : nullptr;
     if (conf.implicit || (states == nullptr && !alone)) continue;
-    const bool learns = conf.sticky.kind == conf::StickyKind::kLearn;
-    const shm::SessionTable* sessions =
-        learns ? environment_.sessions[static_cast<size_t>(conf.sticky.learn.zone)] : nullptr;
-    groups.push_back(
-        std::make_unique<GroupWatch>(env, runtime_.upstreams[i]->group, states, sessions));
+    groups.push_back(std::make_unique<GroupWatch>(env, runtime_.upstreams[i]->group, states,
+                                                  WatchedSessions(conf)));
   }
   watch_ = std::make_unique<Watch>(loop_, std::move(groups));
+}
+
+GroupWatch::Sessions Worker::WatchedSessions(const conf::Upstream& conf) const {
+  if (conf.sticky.kind != conf::StickyKind::kLearn) return {};
+  const auto zone = static_cast<size_t>(conf.sticky.learn.zone);
+  SharedZone* const shared = shared_zones_[zone].get();
+  return {.zone = &runtime_.http.session_zones[zone],
+          .table = environment_.sessions[zone],
+          .shared = shared != nullptr ? environment_.stores[zone] : nullptr,
+          .store = shared != nullptr ? &shared->client() : nullptr};
 }
 
 void Worker::MakeAcceptors() {

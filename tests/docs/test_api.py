@@ -101,9 +101,14 @@ def test_what_changes_answer(limpet):
     path = "/upstreams/{upstream}/peers/{server}"
     assert call(limpet, path, "patch", body={"drain": True, "deadline": "10m,keep"}, **peer)["drain_keeps"] is True
     assert "drain_left_ms" not in call(limpet, path, "patch", body={"drain": False}, **peer)
+    assert call(limpet, path, "patch", body={"drain": True, "move": "20/s"}, **peer)["drain_move"] == 20
+    assert "drain_move" not in call(limpet, path, "patch", body={"drain": False}, **peer)
     assert call(limpet, path, "patch", body={"down": True}, **peer)["state"] == "down"
     assert call(limpet, path, "patch", body={"down": False}, **peer)["state"] == "up"
     assert call(limpet, "/sessions/{zone}", "patch", body={"fill_limits": {"minor": "70%"}}, zone="sessions")["fill_limits"]["minor"] == 0.7
+    rebalance = "/upstreams/{upstream}/rebalance"
+    assert call(limpet, rebalance, "post", body={"dry_run": True, "idle": "5m"}, upstream="app")["moved"] == 0
+    call(limpet, rebalance, "post", 409, upstream="app")  # its sessions are in a store
     learn(limpet, "one")
     assert call(limpet, "/sessions/{zone}/{key}", "delete", zone="sessions", key="one") == {"forgotten": 1}
     learn(limpet, "two")

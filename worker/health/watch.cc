@@ -12,17 +12,27 @@ constexpr uint64_t kWithoutChecksMs = 1000;  // drains only: nobody waits for th
 }  // namespace
 
 GroupWatch::GroupWatch(const GroupCheck::Env& env, UpstreamGroup& group,
-                       const shm::PeerStates* states, const shm::SessionTable* sessions)
+                       const shm::PeerStates* states, const Sessions& sessions)
     : env_(env),
       group_(group),
-      sessions_(sessions),
-      lease_(states != nullptr ? states->watch_mutex() : nullptr) {}
+      sessions_(sessions.table),
+      lease_(states != nullptr ? states->watch_mutex() : nullptr) {
+  if (sessions.table == nullptr) return;
+  rebalancer_ = std::make_unique<Rebalancer>(Rebalancer::Env{.loop = env.loop,
+                                                             .log = env.logs[0],
+                                                             .group = group,
+                                                             .zone = *sessions.zone,
+                                                             .table = *sessions.table,
+                                                             .shared = sessions.shared,
+                                                             .store = sessions.store});
+}
 
 void GroupWatch::Tick() {
   if (!lease_.TryTake()) return;
   group_.Update();
   if (!watching_) Begin();
   for (const auto& check : checks_) check->Sync();
+  if (rebalancer_ != nullptr) rebalancer_->Start();
   WatchDrains();
 }
 
@@ -54,6 +64,7 @@ void GroupWatch::Stop() {
   checks_.clear();
   passed_.clear();
   watching_ = false;
+  if (rebalancer_ != nullptr) rebalancer_->Stop();
   lease_.Release();
 }
 

@@ -6,7 +6,7 @@
 namespace limpet::worker {
 namespace {
 
-enum class Resource : uint8_t { kNone, kReadOnly, kPeer, kZone, kSession };
+enum class Resource : uint8_t { kNone, kReadOnly, kPeer, kZone, kSession, kRebalance };
 
 struct Target {
   Resource resource = Resource::kNone;
@@ -14,6 +14,14 @@ struct Target {
   ZoneRef zone;
   std::string key;
 };
+
+// "NAME/rebalance", unless an upstream is called so.
+std::optional<std::string_view> UpstreamToRebalance(const StatusSource& source,
+                                                    std::string_view path) {
+  constexpr std::string_view kRebalance = "/rebalance";
+  if (!path.ends_with(kRebalance) || FindUpstream(source, path) != nullptr) return std::nullopt;
+  return path.substr(0, path.size() - kRebalance.size());
+}
 
 Target ZoneTarget(const StatusSource& source, std::string_view rest, std::string_view args) {
   const size_t slash = rest.find('/');
@@ -35,7 +43,12 @@ Target Find(const StatusSource& source, std::string_view path, std::string_view 
   target.resource = Resource::kReadOnly;
   if (path.starts_with(kUpstreams)) {
     target.peer = SplitPeerPath(path.substr(kUpstreams.size()));
-    if (!target.peer.peer.empty()) target.resource = Resource::kPeer;
+    if (!target.peer.peer.empty()) {
+      target.resource = Resource::kPeer;
+    } else if (const auto upstream = UpstreamToRebalance(source, target.peer.upstream)) {
+      target.resource = Resource::kRebalance;
+      target.peer.upstream = *upstream;
+    }
   }
   return target;
 }
@@ -44,6 +57,8 @@ std::string_view MethodsOf(Resource resource) {
   switch (resource) {
     case Resource::kPeer:
       return "GET, HEAD, PATCH";
+    case Resource::kRebalance:
+      return "POST";
     case Resource::kZone:
       return "GET, HEAD, PATCH, POST, DELETE";
     case Resource::kSession:
@@ -69,12 +84,23 @@ StatusReply Delete(const StatusSource& source, const Target& target, std::string
   return ForgetServer(source, target.zone, *server, sweep);
 }
 
+// A body may be left out.
+StatusReply Rebalance(const StatusSource& source, const Target& target, std::string_view body,
+                      std::optional<RebalanceCall>* moves) {
+  const Result<Json> parsed = ParseJson(body.empty() ? "{}" : body);
+  if (!parsed) return ApiError(400, parsed.error().message);
+  if (!parsed->is_object()) return ApiError(400, "the body must be a JSON object");
+  return BeginRebalance(source, target.peer.upstream, *parsed, moves);
+}
+
 StatusReply Change(const StatusSource& source, const ApiRequest& request,
-                   std::optional<SessionSweep>* sweep) {
+                   std::optional<SessionSweep>* sweep, std::optional<RebalanceCall>* moves) {
   const Target target = Find(source, request.path, request.args);
   if (target.resource == Resource::kNone) return NotFound("no such session zone");
   if (request.method == "DELETE") return Delete(source, target, request.args, sweep);
   const bool patch = request.method == "PATCH";
+  if (target.resource == Resource::kRebalance && !patch)
+    return Rebalance(source, target, request.body, moves);
   const bool patches = target.resource == Resource::kPeer || target.resource == Resource::kZone;
   if (patch ? !patches : target.resource != Resource::kZone) return NotAllowed(target.resource);
 
@@ -101,11 +127,17 @@ ApiCall::ApiCall(const StatusSource& source, const ApiRequest& request) {
   } else if (request.body.size() > kMaxBody) {
     reply_ = ApiError(413, "the body is too long");
   } else {
-    reply_ = Change(source, request, &sweep_);
+    reply_ = Change(source, request, &sweep_, &moves_);
   }
 }
 
 void ApiCall::Step() {
+  if (moves_) {
+    if (moves_->Step(kStepTime)) return;
+    reply_ = moves_->Reply();
+    moves_.reset();
+    return;
+  }
   if (!sweep_ || sweep_->Step(kStepTime)) return;
   reply_ = Good({{sweep_->forgets() ? "forgotten" : "moved", sweep_->changed()}});
   sweep_.reset();

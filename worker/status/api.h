@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "worker/status/rebalance_call.h"
 #include "worker/status/session_sweep.h"
 #include "worker/status/status.h"
 
@@ -33,7 +34,7 @@ class ApiCall {
   // The source's tables and groups must outlive the call; the request need not.
   ApiCall(const StatusSource& source, const ApiRequest& request);
 
-  bool done() const { return !sweep_; }
+  bool done() const { return !sweep_ && !moves_; }
   void Step();  // about kStepTime long
   // The step has done nothing: a store is slow. A caller that others wait for gives up.
   bool stuck() const { return sweep_ && sweep_->stuck(); }
@@ -41,6 +42,7 @@ class ApiCall {
 
  private:
   std::optional<SessionSweep> sweep_;
+  std::optional<RebalanceCall> moves_;
   StatusReply reply_;
 };
 

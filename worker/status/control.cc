@@ -25,9 +25,10 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
     {"servers", 0, 1, "GET", "upstreams/{0}", "servers [UPSTREAM]"},
     {"stores", 0, 1, "GET", "stores/{0}", "stores [STORE]"},
     {"drain", 2, 2, "PATCH", "upstreams/{0}/peers/{1}",
-     "drain UPSTREAM SERVER [--deadline TIME[,keep]]"},
+     "drain UPSTREAM SERVER [--deadline TIME[,keep]] [--move N/s]"},
     {"restore", 2, 2, "PATCH", "upstreams/{0}/peers/{1}", "restore UPSTREAM SERVER"},
     {"undrain", 2, 2, "PATCH", "upstreams/{0}/peers/{1}", "undrain UPSTREAM SERVER"},
+    {"rebalance", 1, 1, "POST", "upstreams/{0}/rebalance", "rebalance UPSTREAM [--dry-run]"},
     {"forget", 2, 2, "DELETE", "sessions/{0}/{1}", "forget ZONE KEY"},
 });
 
@@ -87,8 +88,10 @@ Result<std::string> ControlRequest(const ControlWords& command) {
   const CommandRow* row = FindCommand(command.words);
   if (row == nullptr) return InvalidArgument("unknown command");
   const size_t words = command.words.size() - 1;
-  const bool drains = row->name == "drain";
-  if (words < row->least || words > row->most || (command.deadline && !drains)) {
+  const bool drains = row->name == "drain", rebalances = row->name == "rebalance";
+  const bool is_misplaced =
+      ((command.deadline || command.move) && !drains) || (command.dry_run && !rebalances);
+  if (words < row->least || words > row->most || is_misplaced) {
     return InvalidArgument(fmt::format("usage: limpet {} [--json]", row->usage));
   }
   Json request = {{"method", row->method}, {"path", PathOf(*row, command.words)}};
@@ -97,6 +100,8 @@ Result<std::string> ControlRequest(const ControlWords& command) {
     request["body"]["deadline"] = fmt::format("{}ms{}", command.deadline->time.count(),
                                               command.deadline->keeps ? ",keep" : "");
   }
+  if (command.move) request["body"]["move"] = fmt::format("{}/s", *command.move);
+  if (rebalances) request["body"] = {{"dry_run", command.dry_run}};
   return OneLine(request);
 }
 

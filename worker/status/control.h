@@ -19,6 +19,8 @@ namespace limpet::worker {
 struct ControlWords {
   std::vector<std::string> words;
   std::optional<conf::DrainTime> deadline;  // of drain
+  std::optional<int> move;                  // the same: sessions a second
+  bool dry_run = false;                     // of rebalance
 };
 
 // The line of a command; an error says how it is used.

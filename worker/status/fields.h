@@ -28,6 +28,8 @@ inline constexpr std::array kSessionFields = std::to_array<SessionField>({
     {"refused", &shm::SessionCounters::refused, "sessions not learned because the zone was full"},
     {"too_long", &shm::SessionCounters::too_long, "keys that were too long to be learned"},
     {"collected", &shm::SessionCounters::collected, "sessions removed because their time was over"},
+    {"moved", &shm::SessionCounters::moved,
+     "idle sessions moved to make loads even, or off a server that drains"},
     {"repaired", &shm::SessionCounters::repaired, "shards repaired after a process had died"},
 });
 

@@ -225,6 +225,7 @@ Json PeerJson(const StatusSource& source, const conf::Upstream& upstream, const 
     json["drain_left_ms"] = until > source.now_ms ? until - source.now_ms : 0;
     json["drain_keeps"] = (state.standing().flags.load(kRelaxed) & shm::kPeerDrainKeeps) != 0;
   }
+  if (peer.draining() && peer.drain_move() > 0) json["drain_move"] = peer.drain_move();
   if (const auto sessions = BoundSessions(source, upstream, peer)) json["sessions"] = *sessions;
   return json;
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "conf/units.h"
 #include "shm/peer_state.h"
+#include "worker/status/rebalance_call.h"
 
 namespace limpet::worker {
 namespace {
@@ -85,7 +86,7 @@ StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Js
     return ApiError(409,
                     "the upstream has no \"zone\": each worker has its own view of its servers");
 
-  if (const auto key = UnknownKey(body, {"drain", "deadline", "down"}))
+  if (const auto key = UnknownKey(body, {"drain", "deadline", "move", "down"}))
     return BadBody(fmt::format("unknown key \"{}\"", *key));
   for (const char* key : {"drain", "down"}) {
     if (body.contains(key) && !body[key].is_boolean())
@@ -102,10 +103,23 @@ StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Js
     if (!drains) return BadBody("\"deadline\" goes with \"drain\": true only");
   }
 
+  int move = 0;
+  if (body.contains("move")) {
+    const auto rate = body["move"].is_string()
+                          ? conf::ParsePerSecond(body["move"].get<std::string>())
+                          : std::nullopt;
+    if (!rate) return BadBody("\"move\" must be sessions a second, such as \"20/s\"");
+    if (!drains) return BadBody("\"move\" goes with \"drain\": true only");
+    if (const std::string_view why = WhyNoMoves(source, group->conf()); !why.empty())
+      return ApiError(409, why);
+    move = *rate;
+  }
+
   for (Peer* peer : peers) {
     const auto until = deadline ? source.now_ms + static_cast<uint64_t>(deadline->time.count()) : 0;
     shm::PeerStanding& standing = peer->state->standing();
-    if (drains) shm::BeginDrain(standing, until, deadline && deadline->keeps);
+    if (drains)
+      shm::BeginDrain(standing, until, deadline && deadline->keeps, static_cast<uint32_t>(move));
     if (body.contains("drain") && !drains) shm::EndDrain(standing);
     if (body.contains("down")) SetDown(standing, body["down"].get<bool>());
   }

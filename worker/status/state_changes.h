@@ -9,9 +9,8 @@
 
 namespace limpet::worker {
 
-// PATCH upstreams/NAME/peers/PEER: {"drain": true, "deadline": "10m"} (or "10m,keep"), {"drain":
-// false},
-// {"down": true}.
+// PATCH upstreams/NAME/peers/PEER: {"drain": true, "deadline": "10m"} (or "10m,keep",
+// "move": "20/s"), {"drain": false}, {"down": true}.
 StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Json& body);
 
 // PATCH sessions/ZONE: {"fill_limits": {"minor": "75%", "major": "85%", "crit": "95%"}}.

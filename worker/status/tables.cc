@@ -146,6 +146,17 @@ std::string Stores(const Json& stores) {
   return table.Render();
 }
 
+// What would move, or has moved.
+std::string Rebalanced(const Json& body) {
+  Table table({"SERVER", "SESSIONS", "SHARE", "GIVES", "TAKES"});
+  for (const Json& server : List(body, "servers")) {
+    table.Add({Text(server, "server"), Number(server, "sessions"), Number(server, "share"),
+               Number(server, "gives"), Number(server, "takes")});
+  }
+  return fmt::format("{}{} sessions {}\n", table.Render(), Number(body, "moved"),
+                     Flag(body, "dry_run") ? "would move" : "have moved");
+}
+
 std::string Changed(const std::vector<std::string>& command, const Json& peer) {
   return fmt::format("{} {}: {}\n", command.size() > 1 ? command[1] : "", Text(peer, "server"),
                      Text(peer, "state"));
@@ -173,6 +184,7 @@ std::string Tables(const std::vector<std::string>& command, std::string_view jso
   if (command[0] == "sessions") return Sessions(ByName(command, body));
   if (command[0] == "servers") return Servers(ByName(command, body));
   if (command[0] == "stores") return Stores(ByName(command, body));
+  if (command[0] == "rebalance") return Rebalanced(body);
   if (command[0] == "status") return Status(body);
   if (command[0] == "forget") return "1 session forgotten\n";
   return Changed(command, body);

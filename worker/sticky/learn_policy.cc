@@ -68,7 +68,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     state.learned = state.key;
     state.has_learned = true;
     state.has_age = true;
-    state.bound = PeerOf(found.peer);
+    state.bound = PeerOf(Hold(state, found).peer);
     state.moved_from = HomeOf(state);
     if (!state.dry) shared_.CheckIfUnsure(state);
     state.status = state.bound != nullptr ? StickyStatus::kHit : StickyStatus::kMiss;
@@ -116,9 +116,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   uint64_t timeout_ms() const override { return static_cast<uint64_t>(zone_.timeout.count()); }
 
   uint64_t touch_interval_ms() const override {
-    constexpr int64_t kLongest = 60'000;
-    const int64_t interval = std::min<int64_t>(zone_.timeout.count() / 2, kLongest);
-    return zone_.norefresh ? 0 : static_cast<uint64_t>(std::max<int64_t>(interval, 100));
+    return static_cast<uint64_t>(zone_.touch_interval().count());
   }
 
   // The session that was looked up, until the answer gives another in its place.
@@ -221,6 +219,18 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     if (stopping_since_ms_ == 0) return true;
     if (state.bound == nullptr) return !state.has_learned || !UsedSinceStopping(state.learned);
     return state.status == StickyStatus::kRebound && !state.bound->conf->down;
+  }
+
+  // Idle sessions may move to other servers (worker/rebalance), and those that a connection holds
+  // may not: one that was not used just before is used from the head on, not only when it is first
+  // touched. It lives where it does once that is written down.
+  shm::Found Hold(const StickyState& state, const shm::Found& found) const {
+    const uint64_t interval = touch_interval_ms();
+    Peer* const peer = PeerOf(found.peer);
+    if (state.dry || peer == nullptr || interval == 0 || state.idle_ms < interval / 4) return found;
+    if (!shared_.Touch(sessions_, state.key, peer)) return found;
+    const shm::Found held = sessions_.Peek(state.key, BootMs());
+    return held.result == shm::LookupResult::kHit ? held : found;
   }
 
   bool UsedSinceStopping(const shm::SessionKey& key) const {

@@ -98,6 +98,8 @@ void StoreClient::OnReply(RespReply& reply) {
     }
     case Kind::kTtl:
       return OnRecord(sent, reply.integer);
+    case Kind::kIdle:
+      return OnIdleReply(sent, reply);
     case Kind::kPut:
       --unanswered_;
       OnPutReply(sent, reply);

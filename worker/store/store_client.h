@@ -27,6 +27,17 @@
 
 namespace limpet::worker {
 
+// Who asks how long ago sessions were used on any machine.
+class StoreIdleUser {
+ public:
+  // `idle_ms`: it has not been used anywhere for so long, at least. 0: not known, it is in use, or
+  // the store does not know it.
+  virtual void OnIdle(const StoreKey& key, uint64_t idle_ms) = 0;
+
+ protected:
+  ~StoreIdleUser() = default;
+};
+
 class StoreClient final : public StoreLink::User {
  public:
   static constexpr size_t kMaxUnanswered = 4096;  // changes on their way
@@ -48,6 +59,11 @@ class StoreClient final : public StoreLink::User {
   bool Ask(const shm::SessionKey& key, std::span<const shm::SessionKey> former, StoreWait* wait);
   // Asks for one that the zone has, and that may have changed elsewhere; nobody waits for it.
   void Check(const shm::SessionKey& key);
+
+  // How long a session has been idle everywhere: `user` is told, later and once, unless the store
+  // is lost before. False: it is not there, nobody is asked. A user that goes says so.
+  bool AskIdle(const StoreKey& key, StoreIdleUser* user);
+  void ForgetUser(const StoreIdleUser* user);
 
   // The session lives at that server from now on. With `wait`: as Ask, when the store has it.
   bool Put(const shm::SessionKey& key, std::string_view server, StoreWait* wait = nullptr);
@@ -71,7 +87,7 @@ class StoreClient final : public StoreLink::User {
   StoreZone& zone() { return zone_; }
 
  private:
-  enum class Kind : uint8_t { kGet, kTtl, kPut, kRenew };
+  enum class Kind : uint8_t { kGet, kTtl, kPut, kRenew, kIdle };
   struct Sent {
     Kind kind;
     uint64_t question = 0;  // of kGet and kTtl
@@ -81,7 +97,8 @@ class StoreClient final : public StoreLink::User {
     bool last = true;    // of its question
     bool found = false;  // kTtl: what kGet said
     std::string record;
-    StoreChange change;  // of kPut and kRenew
+    StoreIdleUser* user = nullptr;  // of kIdle; null: it has gone
+    StoreChange change;             // of kPut and kRenew
   };
   struct Question {
     uint64_t deadline_ms;
@@ -102,6 +119,7 @@ class StoreClient final : public StoreLink::User {
   void SendGet(const StoreKey& ask, Sent sent);
   void OnRecord(const Sent& sent, int64_t rest_ms);
   void OnQuestionTimer();
+  void OnIdleReply(const Sent& sent, const RespReply& reply);
 
   // `server` "": the session is forgotten.
   StoreChange ChangeOf(const StoreKey& key, const shm::StoreVersion& version,

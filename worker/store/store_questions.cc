@@ -69,6 +69,30 @@ void StoreClient::SendGet(const StoreKey& ask, Sent sent) {
   in_flight_.push_back(std::move(sent));
 }
 
+bool StoreClient::AskIdle(const StoreKey& key, StoreIdleUser* user) {
+  if (!link_.up() || in_flight_.size() > kMaxUnanswered) return false;
+  link_.Send(RespCommand({"PTTL", zone_.KeyName(key)}));
+  in_flight_.push_back({.kind = Kind::kIdle, .key = key, .user = user});
+  return true;
+}
+
+void StoreClient::ForgetUser(const StoreIdleUser* user) {
+  for (Sent& sent : in_flight_) {
+    if (sent.user == user) sent.user = nullptr;
+  }
+}
+
+// Its deadline is renewed by the first use in each period: the last one may have been that much
+// later.
+void StoreClient::OnIdleReply(const Sent& sent, const RespReply& reply) {
+  if (reply.type == RespReply::Type::kError) Complain(reply);
+  if (sent.user == nullptr) return;
+  const auto rest = static_cast<uint64_t>(std::max<int64_t>(reply.integer, 0));
+  const uint64_t used = rest + zone_.RenewalMs();  // of its life, at least
+  const bool is_known = reply.type == RespReply::Type::kInteger && rest > 0;
+  sent.user->OnIdle(sent.key, is_known && zone_.LifeMs() > used ? zone_.LifeMs() - used : 0);
+}
+
 uint64_t StoreClient::NewQuestion(const StoreKey& key) {
   const uint64_t number = ++questions_made_;
   questions_.emplace(number, std::unique_ptr<Question>(new Question{

@@ -40,6 +40,11 @@ struct Peer {
     return state->checked_generation.load(std::memory_order_relaxed) < needs_check;
   }
   bool draining() const { return conf->drain || HasFlag(shm::kPeerDraining); }
+  // While it drains: so many of its idle sessions a second go to others. 0: none.
+  uint32_t drain_move() const {
+    if (!HasFlag(shm::kPeerDraining)) return static_cast<uint32_t>(conf->drain_move);
+    return state->standing().drain_move.load(std::memory_order_relaxed);
+  }
   // Its drain's deadline has passed: it is not asked for its own sessions either.
   bool drain_is_over(uint64_t now_ms) const {
     const uint64_t until = state->standing().drain_until_ms.load(std::memory_order_relaxed);
