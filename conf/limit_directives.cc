@@ -43,15 +43,6 @@ int FindZone(const Zones& zones, std::string_view name) {
   return -1;
 }
 
-// "10r/s", "10" or "30r/m", as thousandths of a request a second.
-std::optional<uint64_t> ParseRate(std::string_view text) {
-  const bool has_unit = text.ends_with("r/m") || text.ends_with("r/s");
-  const uint64_t per = text.ends_with("r/m") ? 60 : 1;
-  const auto n = ParseDecimal(has_unit ? text.substr(0, text.size() - 3) : text);
-  if (!n || *n == 0 || *n > UINT32_MAX) return std::nullopt;
-  return *n * 1000 / per;
-}
-
 template <class Zones>
 Status AddZone(const Directive& d, Zones* zones, typename Zones::value_type zone) {
   if (zone.name.empty())

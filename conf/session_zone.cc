@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kMinimumSize = int64_t{8} * 4096;  // nginx's: 8 pages
 constexpr uint64_t kMaxCookieSize = 65536;
+constexpr uint64_t kMostSessions = 1'000'000'000;
 
 bool SameFill(const FillLimits& a, const FillLimits& b) {
   return a.minor == b.minor && a.major == b.major && a.crit == b.crit;
@@ -92,6 +93,39 @@ Status SessionZoneParser::Share(std::string_view name, const std::string& value,
   return {};
 }
 
+// "KEY:N"
+Status SessionZoneParser::Quota(const std::string& value) {
+  const size_t colon = value.rfind(':');
+  const uint64_t count =
+      colon == std::string::npos ? 0 : ParseDecimal(value.substr(colon + 1)).value_or(0);
+  const std::string key = value.substr(0, colon);
+  if (count < 1 || count > kMostSessions || key.find('$') == std::string::npos) {
+    return Refuse(directive_, fmt::format("invalid quota \"{}\": it is KEY:N, as "
+                                          "$binary_remote_addr:1000, with a variable in KEY and N "
+                                          "from 1 to {}",
+                                          value, kMostSessions));
+  }
+  zone_.quota_key = key;
+  zone_.quota = static_cast<uint32_t>(count);
+  return {};
+}
+
+// "100r/s:200": new sessions, and how many more at once.
+Status SessionZoneParser::NewRate(const std::string& value) {
+  const size_t colon = value.find(':');
+  const auto rate = ParseRate(value.substr(0, colon));
+  const auto burst = colon == std::string::npos ? std::optional<uint64_t>(0)
+                                                : ParseDecimal(value.substr(colon + 1));
+  if (!rate || *rate == 0 || !burst || *burst > INT32_MAX) {
+    return Refuse(directive_, fmt::format("invalid new_rate \"{}\": it is RATE[:BURST], a rate is "
+                                          "10r/s or 30r/m, a burst 0 to {}",
+                                          value, INT32_MAX));
+  }
+  zone_.new_rate = *rate;
+  zone_.new_burst = *burst * 1000;
+  return {};
+}
+
 Status SessionZoneParser::Known(std::string_view name, const std::string& value, bool has_value,
                                 bool* known) {
   *known = true;
@@ -111,6 +145,8 @@ Status SessionZoneParser::Known(std::string_view name, const std::string& value,
     store_ = value;
     return value.empty() ? Refuse(directive_, "store name is not specified") : Status{};
   }
+  if (name == "quota") return Quota(value);
+  if (name == "new_rate") return NewRate(value);
   if (name == "timeout") return Time(name, value, &zone_.timeout);
   if (name == "gc_period") return Time(name, value, &zone_.gc_period);
   if (name == "fill_limit_minor_log") return Share(name, value, &zone_.fill.minor);
@@ -155,6 +191,8 @@ Status SessionZoneParser::Conflict(const SessionZone& other) const {
   if (!SameFill(other.fill, zone_.fill)) what = "fill limits";
   if (other.store != zone_.store) what = "store";
   if (other.confirm != zone_.confirm) what = "confirm";
+  if (other.quota_key != zone_.quota_key || other.quota != zone_.quota) what = "quota";
+  if (other.new_rate != zone_.new_rate || other.new_burst != zone_.new_burst) what = "new_rate";
   if (!what) return {};
   return InvalidArgument(fmt::format("sticky zone \"{}\" has another {} than in upstream \"{}\"",
                                      zone_.name, what, other.upstream));

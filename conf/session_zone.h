@@ -14,6 +14,8 @@ class SessionZoneParser {
 
   // True if `text` is a parameter of the zone. Each may be given once.
   Result<bool> Take(const std::string& text);
+  // Whose sessions quota= counts, as written; "": of no one in particular.
+  const std::string& quota_key() const { return zone_.quota_key; }
   // The zone's index in Http::session_zones. A zone that another upstream named must agree with it.
   Result<int> Finish(Block& block);
 
@@ -22,6 +24,8 @@ class SessionZoneParser {
   Status Time(std::string_view name, const std::string& value, Ms* out) const;
   Status Flag(std::string_view name, const std::string& value, bool* out) const;
   Status Share(std::string_view name, const std::string& value, double* out) const;
+  Status Quota(const std::string& value);
+  Status NewRate(const std::string& value);
   Status Known(std::string_view name, const std::string& value, bool has_value, bool* known);
   Status Conflict(const SessionZone& other) const;
 

@@ -206,6 +206,9 @@ Status Learn(Block& b, const Directive& d) {
   }
   if (learn.lookup.empty()) return Refuse(d, "\"lookup\" parameter is not specified");
   if (learn.create.empty()) return Refuse(d, "\"create\" parameter is not specified");
+  if (!zone.quota_key().empty()) {
+    if (Status s = KeyVariable(b, d, zone.quota_key(), &learn.quota_key); !s) return s;
+  }
   const Result<int> index = zone.Finish(b);
   if (!index) return index.error();
   learn.zone = *index;
@@ -295,7 +298,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "learn create= lookup= [delete=] "
      "zone=NAME:SIZE [store=NAME [confirm]] [timeout=10m] [header] [norefresh] "
      "[cookie_max_size=SIZE] [gc_period=5m] "
-     "[session_rotate=on|off] "
+     "[session_rotate=on|off] [quota=KEY:N] [new_rate=RATE[:BURST]] "
      "[fill_limit_minor_log=75%] [fill_limit_major_log=85%] [fill_limit_crit_log=95%]"},
     {"sticky_policy", kUpstream, Takes(1, 2, 3), kOnce, Policy, "",
      "[on_down=rebind|temporary|fail[=CODE]] [on_busy=rebind|queue|fail[=CODE]] "

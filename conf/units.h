@@ -30,5 +30,7 @@ std::optional<int> ParsePerSecond(std::string_view text);
 // "80%", "0.8" and "80" are the same share, 0.8; a plain number up to 1 is a fraction. Nothing if
 // it is above the whole.
 std::optional<double> ParseShare(std::string_view text);
+// "10r/s", "10" or "30r/m", as thousandths of a request a second. Above 0.
+std::optional<uint64_t> ParseRate(std::string_view text);
 
 }  // namespace limpet::conf

@@ -94,20 +94,21 @@ struct SessionZone {
   FillLimits fill;
   int store = -1;        // index into Http::session_stores; -1: of this machine only
   bool confirm = false;  // an answer that begins a session waits until the store has it
+  // Of each value of `quota_key`, or of all where there is none: sessions that may live at once,
+  // and that may begin, in thousandths as limit_req counts them. 0: any number.
+  std::string quota_key;  // as written; "": no quota=
+  uint32_t quota = 0;
+  uint64_t new_rate = 0;  // a second
+  uint64_t new_burst = 0;
 
-  // How often a session that a connection holds is used, at least; 0: it is not.
-  Ms touch_interval() const {
-    return norefresh ? 0ms : std::clamp<Ms>(timeout / 6, 100ms, Ms(30s));
-  }
-  // What has been idle for so long is held by no connection: that uses it when it begins, unless it
-  // was used just before, and once in each interval.
-  Ms free_after() const { return touch_interval() * 2; }
+  bool bounded() const { return quota > 0 || new_rate > 0; }
 };
 
 struct StickyLearn {
   std::vector<Template> create;
   std::vector<Template> lookup;
   std::vector<Template> ends;  // delete=: an answer in which one is not empty ends the session
+  Template quota_key;          // quota=: whose sessions are counted; empty: all are one's
   int zone = -1;               // index into Http::session_zones
   bool header = false;         // learn when the response head has come, not when the response ends
 };

@@ -14,7 +14,7 @@ namespace limpet::master {
 namespace {
 
 constexpr uint64_t kCheckPeriodMs = 1000;             // fill levels: a look at two counters
-constexpr uint64_t kTooLongEveryMs = 60'000;          // a line about identifiers that are too long
+constexpr uint64_t kLineEveryMs = 60'000;             // a line about what is not learned
 constexpr uint64_t kBusyMs = 100;                     // after a lock that another process keeps
 constexpr uint64_t kLatePeriodMs = 1000;              // between two walks through earlier tables
 constexpr std::chrono::milliseconds kPatience{2000};  // at the end, when nothing else is waiting
@@ -75,7 +75,8 @@ SessionStore::SessionStore(shm::SessionZone zone, shm::SessionZone::Options opti
       next_collect_(MonotonicMs() + gc_period_ms_),
       next_check_(MonotonicMs()),
       cookie_max_size_(conf.cookie_max_size),
-      told_too_long_(table()->Sum().too_long) {}
+      told_too_long_(table()->Sum().too_long),
+      told_quota_(table()->Sum().over_quota + table()->Sum().over_rate) {}
 
 Result<std::unique_ptr<SessionStore>> SessionStore::Open(const conf::Config& config,
                                                          const conf::SessionZone& zone,
@@ -167,6 +168,7 @@ void SessionStore::CheckFill(uint64_t now_ms, const Log& log, shm::Counters& sha
   fill_.SetLimits(table()->GetFillLimits());  // an operator may have set others
   const shm::SessionCounters counters = table()->Sum();
   CheckTooLong(now_ms, counters.too_long, log, shared);
+  CheckQuota(now_ms, counters, log, shared);
   const auto line = fill_.Update({.live = table()->Live(),
                                   .capacity = table()->Capacity(),
                                   .rotated = counters.rotated,
@@ -196,7 +198,25 @@ void SessionStore::CheckTooLong(uint64_t now_ms, uint64_t too_long, const Log& l
   LIMPET_LOG(log, LogLevel::kWarn, "{}", line);
   shared.alerts.Add(LogLevel::kWarn, line);
   told_too_long_ = too_long;
-  next_too_long_ = now_ms + kTooLongEveryMs;
+  next_too_long_ = now_ms + kLineEveryMs;
+}
+
+// Whoever is shut out is served without a session: by an attacker's doing, or because a limit is
+// too low for an honest network.
+void SessionStore::CheckQuota(uint64_t now_ms, const shm::SessionCounters& counters, const Log& log,
+                              shm::Counters& shared) {
+  const uint64_t refused = counters.over_quota + counters.over_rate;
+  if (refused < told_quota_) told_quota_ = refused;  // another table by now
+  if (refused == told_quota_ || now_ms < next_quota_) return;
+  const std::string line = fmt::format(
+      "session zone \"{}\": {} new sessions were not learned: their clients have more, or begin "
+      "them "
+      "faster, than quota or new_rate allows",
+      name_, refused - told_quota_);
+  LIMPET_LOG(log, LogLevel::kWarn, "{}", line);
+  shared.alerts.Add(LogLevel::kWarn, line);
+  told_quota_ = refused;
+  next_quota_ = now_ms + kLineEveryMs;
 }
 
 bool SessionStore::Save(const Log& log) {

@@ -56,6 +56,8 @@ class SessionStore {
   bool CollectOrSweep();  // true: there is more
   void CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared);
   void CheckTooLong(uint64_t now_ms, uint64_t too_long, const Log& log, shm::Counters& shared);
+  void CheckQuota(uint64_t now_ms, const shm::SessionCounters& counters, const Log& log,
+                  shm::Counters& shared);
 
   shm::SessionZone zone_;
   shm::LateSessions late_;  // of the zone's earlier sizes
@@ -72,6 +74,8 @@ class SessionStore {
   size_t cookie_max_size_;
   uint64_t told_too_long_ = 0;  // of the counter
   uint64_t next_too_long_ = 0;  // when the next line may be written
+  uint64_t told_quota_ = 0;     // of both counters
+  uint64_t next_quota_ = 0;
 };
 
 }  // namespace limpet::master

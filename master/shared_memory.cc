@@ -99,6 +99,7 @@ Bequest SharedMemory::Bequeath() {
   books_.Bequeath(&bequest);
   limits_.Bequeath(&bequest);
   stores_.Bequeath(&bequest);
+  quotas_.Bequeath(&bequest);
   tls_sessions_.Bequeath(&bequest);
   // Never the same twice: workers of a binary that was killed may still be there.
   bequest.AddFirstSlot(std::exchange(next_first_slot_, next_first_slot_ + shm::kMaxWorkerSlots));
@@ -181,10 +182,27 @@ Status SharedMemory::AttachKept(const conf::Http& http, Inheritance* inherited, 
     if (!memory) return memory.error();
     state = (*memory)->state();
   }
+  if (auto status = AttachQuotas(http, inherited, log, view); !status) return status;
   for (const conf::TlsSessionZone& zone : http.tls_session_zones) {
     auto table = tls_sessions_.Find({zone.name, zone.size, ""}, inherited, log);
     if (!table) return table.error();
     view->tls_sessions.push_back(*table);
+  }
+  return {};
+}
+
+// Before the workers: each has a copy of the tables' views.
+Status SharedMemory::AttachQuotas(const conf::Http& http, Inheritance* inherited, const Log& log,
+                                  View* view) {
+  for (size_t i = 0; i < http.session_zones.size(); ++i) {
+    const conf::SessionZone& zone = http.session_zones[i];
+    view->sessions[i]->set_quota(nullptr);
+    if (!zone.bounded()) continue;
+    const size_t bytes = shm::SessionQuota::BytesFor(view->sessions[i]->Capacity());
+    auto quota = quotas_.Find({zone.name, bytes, ""}, inherited, log);
+    if (!quota) return quota.error();
+    (*quota)->UseKey(zone.quota_key);
+    view->sessions[i]->set_quota(*quota);
   }
   return {};
 }
@@ -213,6 +231,7 @@ void SharedMemory::FollowNames(const conf::Config& config, View& view, uint64_t 
 void SharedMemory::DropUnused(const conf::Config& config) {
   limits_.DropUnused(config.http.get());
   stores_.DropUnless(config.http ? &config.http->session_zones : nullptr);
+  quotas_.DropUnless(config.http ? &config.http->session_zones : nullptr);
   tls_sessions_.DropUnless(config.http ? &config.http->tls_session_zones : nullptr);
   std::set<std::string> used;
   if (config.http) {

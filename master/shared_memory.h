@@ -22,6 +22,7 @@
 #include "shm/counters.h"
 #include "shm/peer_book.h"
 #include "shm/peer_state.h"
+#include "shm/session_quota.h"
 #include "shm/store_state.h"
 #include "shm/tls_session_table.h"
 #include "shm/worker_pulse.h"
@@ -87,6 +88,7 @@ class SharedMemory {
 
  private:
   void SetServers(const conf::Config& config, const View& view);
+  Status AttachQuotas(const conf::Http& http, Inheritance* inherited, const Log& log, View* view);
   void OpenBook(Inheritance* inherited, const Log& log);
   Status AttachKept(const conf::Http& http, Inheritance* inherited, const Log& log, View* view);
   struct Figures {
@@ -102,7 +104,8 @@ class SharedMemory {
   shm::PeerStateRegistry peer_states_;
   std::map<std::string, std::unique_ptr<SessionStore>> sessions_;  // by zone name
   LimitZones limits_;
-  KeptZones<shm::StoreMemory> stores_{"session_store"};  // by the names of session zones
+  KeptZones<shm::StoreMemory> stores_{"session_store"};        // by the names of session zones
+  KeptZones<shm::SessionQuota> quotas_{"sticky learn quota"};  // and these
   KeptZones<shm::TlsSessionTable> tls_sessions_{"ssl_session_cache"};
   std::optional<Inheritance> inherited_;            // until the first Attach is done
   int32_t first_slot_ = 0;                          // of our workers; see shm/limit_conn_table.h

@@ -19,6 +19,9 @@ struct SessionCounters {
   uint64_t rotated = 0;    // sessions given up because the table was full
   uint64_t refused = 0;    // sessions not learned because the table was full
   uint64_t too_long = 0;   // keys over cookie_max_size (the caller says so)
+  uint64_t over_quota =
+      0;  // sessions not learned: their client has as many as it may (the caller says)
+  uint64_t over_rate = 0;  // or has begun them faster than it may (the caller says)
   uint64_t collected = 0;  // sessions removed because their time was over
   uint64_t moved = 0;      // idle sessions that went to another server to make loads even
   uint64_t repaired = 0;   // shards rebuilt after the owner of their lock had died
@@ -27,7 +30,7 @@ struct SessionCounters {
 // One worker's line in the zone. `lookups` is not stored: it is a sum.
 struct alignas(64) SessionCounterLine {
   uint64_t hits, misses, expired, used, created, refreshed, rotated, refused, too_long, collected,
-      repaired, moved;
+      repaired, over_quota, over_rate;
 };
 static_assert(sizeof(SessionCounterLine) == 128);
 

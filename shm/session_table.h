@@ -95,6 +95,7 @@ static_assert(sizeof(SessionRecord) == 16);
 static_assert(Value::Of(0, false, 0, kPeerMask, UseSpan(UseSpan::kMost)).bits < kNoPeer);
 
 class LateSessions;
+class SessionQuota;
 
 class SessionTable {
  public:
@@ -147,8 +148,14 @@ class SessionTable {
   // must outlive the view.
   void set_late(const LateSessions* late) { late_ = late; }
 
+  // Of this process's view: what bounds new sessions; null: nothing. It must outlive the view.
+  void set_quota(SessionQuota* quota) { quota_ = quota; }
+  SessionQuota* quota() const { return quota_; }
+
   void CountUsed() { Count(counters_->used); }
   void CountTooLong() { Count(counters_->too_long); }
+  void CountOverQuota() { Count(counters_->over_quota); }
+  void CountOverRate() { Count(counters_->over_rate); }
 
   // Peers. An index stays what it is over reloads; see peer_directory.h. kNoPeer: the directory is
   // full.
@@ -238,6 +245,7 @@ class SessionTable {
   SessionCounterLine* counters_ = nullptr;
   PeerDirectory peers_;
   const LateSessions* late_ = nullptr;
+  SessionQuota* quota_ = nullptr;
   uint32_t next_collect_ = 0;  // the shard CollectStep looks at next
 };
 

@@ -24,6 +24,8 @@ SessionCounters Read(const SessionCounterLine& line) {
   c.rotated = LoadRelaxed(line.rotated);
   c.refused = LoadRelaxed(line.refused);
   c.too_long = LoadRelaxed(line.too_long);
+  c.over_quota = LoadRelaxed(line.over_quota);
+  c.over_rate = LoadRelaxed(line.over_rate);
   c.collected = LoadRelaxed(line.collected);
   c.repaired = LoadRelaxed(line.repaired);
   c.moved = LoadRelaxed(line.moved);
@@ -41,6 +43,8 @@ void Add(const SessionCounters& more, SessionCounters* sum) {
   sum->rotated += more.rotated;
   sum->refused += more.refused;
   sum->too_long += more.too_long;
+  sum->over_quota += more.over_quota;
+  sum->over_rate += more.over_rate;
   sum->collected += more.collected;
   sum->repaired += more.repaired;
   sum->moved += more.moved;

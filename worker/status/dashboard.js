@@ -125,7 +125,7 @@ const zones = new Keyed($('zones'), (name, first) => {
   axis.append(make('span', '', '60 min ago'), make('span', '', '30'), make('span', '', 'now'));
   const facts = make('dl', 'facts'), values = {};
   for (const [key, label] of [['hits', 'Hits/s'], ['misses', 'Misses/s'], ['created', 'Created/s'], ['expired', 'Expired/s'], ['rotated', 'Rotated'],
-                              ['refused', 'Refused'], ['too_long', 'Too long'], ['oldest', 'Oldest'], ['timeout', 'Timeout'], ['full', 'Full in']]) {
+                              ['refused', 'Refused'], ['too_long', 'Too long'], ['over_quota', 'Over quota'], ['over_rate', 'Over rate'], ['oldest', 'Oldest'], ['timeout', 'Timeout'], ['full', 'Full in']]) {
     const box = make('div'); values[key] = make('dd', '', '–'); box.append(make('dt', '', label), values[key]); facts.append(box);
   }
   const body = make('div', 'body'); body.append(course, axis, facts); node.append(head, body);
@@ -151,7 +151,7 @@ const zones = new Keyed($('zones'), (name, first) => {
     curve.setAttribute('d', 'M' + d);
     area.setAttribute('d', `M${d}L600,100L${((points[0].t - clock + HOUR) / HOUR * 600).toFixed(1)},100Z`);
     for (const key of ['hits', 'misses', 'created', 'expired']) put(values[key], rate(perSecond(`zone ${name} ${key}`, zone[key], '')));
-    for (const key of ['rotated', 'refused', 'too_long']) put(values[key], whole(zone[key]));
+    for (const key of ['rotated', 'refused', 'too_long', 'over_quota', 'over_rate']) put(values[key], whole(zone[key]));
     put(values.oldest, zone.active ? span(zone.oldest_age_ms) : '–');
     put(values.timeout, zone.timeout_ms ? span(zone.timeout_ms) : 'never');
     const recent = points.filter(p => p.live && p.t >= clock - 60e3), grown = (zone.fill - recent[0].v) / Math.max(1, clock - recent[0].t);

@@ -1,10 +1,14 @@
 #include "worker/sticky/learn_policy.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
+#include "shm/session_quota.h"
 #include "worker/sticky/shared_sessions.h"
 #include "worker/upstream/upstream_group.h"
 
@@ -113,6 +117,25 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     if (BootMs() - state.entered_ms >= kTickMs) Touch(state);
   }
 
+  std::string QuotaNote(conf::VariableReader& request) override {
+    shm::SessionQuota* const quota = sessions_.quota();
+    if (quota == nullptr) return {};
+    const auto client = ClientOf(request);
+    if (!client) return "the client's key is empty: nothing bounds its new sessions";
+    const auto standing = quota->Peek(*client, Limits(), BootMs());
+    if (zone_.quota > 0 && standing.sessions >= zone_.quota) {
+      return fmt::format(
+          "the client has {} sessions of {} that it may have: until one ends, a new "
+          "one is served, and not learned",
+          standing.sessions, zone_.quota);
+    }
+    if (zone_.new_rate > 0 && standing.excess > zone_.new_burst)
+      return "the client begins sessions too fast: a new one is served now, and not learned";
+    return zone_.quota == 0 ? std::string("a new session may be learned")
+                            : fmt::format("the client has {} sessions of {} that it may have",
+                                          standing.sessions, zone_.quota);
+  }
+
   uint64_t timeout_ms() const override { return static_cast<uint64_t>(zone_.timeout.count()); }
 
   uint64_t touch_interval_ms() const override {
@@ -164,7 +187,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
                   const Peer& peer) {
     if (Ends(request, state)) End(state);
     if (state.ended && (created.empty() || created == state.id)) return;
-    Learn(created, state, peer);
+    Learn(request, created, state, peer);
   }
 
   void End(StickyState& state) {
@@ -183,7 +206,8 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
 
   // As nginx: what `create` yields opens a session or binds it anew; failing that, the session that
   // was looked up is kept alive, at the peer that has answered.
-  void Learn(std::string_view created, StickyState& state, const Peer& peer) {
+  void Learn(conf::VariableReader& request, std::string_view created, StickyState& state,
+             const Peer& peer) {
     shm::SessionKey key = state.key;
     state.created = created;
     state.entered_ms = BootMs();
@@ -202,6 +226,10 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     if (!alive && created.empty()) return;  // one that is over is not opened again by its requests
     if (same && moves) KeepHome(state, keeper);
     if (alive && same && (!moves || state.bound == &keeper)) return;
+    if (!alive && !Admits(request, key)) {
+      if (state.bound == nullptr) state.status = StickyStatus::kQuota;
+      return same ? void() : GiveUp(state);
+    }
     const shm::LearnResult result = sessions_.Learn(key, index, BootMs());
     shared_.Tell(key, keeper, result, state.wait);
     if (result == shm::LearnResult::kRefused) {
@@ -210,6 +238,32 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     }
     state.learned = key;
     state.has_learned = true;
+  }
+
+  // Whether the client may have one more session (quota=, new_rate=). One that lives already is
+  // none.
+  bool Admits(conf::VariableReader& request, const shm::SessionKey& key) {
+    using Verdict = shm::SessionQuota::Verdict;
+    shm::SessionQuota* const quota = sessions_.quota();
+    if (quota == nullptr) return true;
+    if (sessions_.Peek(key, BootMs()).result == shm::LookupResult::kHit) return true;
+    const auto client = ClientOf(request);
+    if (!client) return true;
+    const Verdict verdict = quota->Admit(*client, key, Limits(), sessions_, BootMs());
+    if (verdict == Verdict::kOverQuota) sessions_.CountOverQuota();
+    if (verdict == Verdict::kOverRate) sessions_.CountOverRate();
+    return verdict == Verdict::kAdmitted;
+  }
+
+  // None: its key is empty, and not bounded, as in limit_req. Without quota= all are one.
+  std::optional<Digest128> ClientOf(conf::VariableReader& request) const {
+    const std::string_view key = conf_.quota_key.Evaluate(request);
+    if (key.empty() && zone_.quota > 0) return std::nullopt;
+    return sessions_.quota()->ClientOf(key);
+  }
+
+  shm::SessionQuota::Limits Limits() const {
+    return {.sessions = zone_.quota, .rate = zone_.new_rate, .burst = zone_.new_burst};
   }
 
   // A worker that ends may have an older configuration than others: where living sessions have

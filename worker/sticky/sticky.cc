@@ -11,9 +11,9 @@
 namespace limpet::worker {
 
 std::string_view Name(StickyStatus status) {
-  static constexpr std::array<std::string_view, 12> kNames = {
-      "",     "new",    "hit",     "miss", "expired", "rebound",
-      "busy", "strict", "drained", "full", "joined",  "asked"};
+  static constexpr std::array<std::string_view, 13> kNames = {
+      "",       "new",     "hit",  "miss",   "expired", "rebound", "busy",
+      "strict", "drained", "full", "joined", "quota",   "asked"};
   return kNames[static_cast<size_t>(status)];
 }
 

@@ -31,6 +31,7 @@ enum class StickyStatus : uint8_t {
   kDrained,  // its session's server has been drained: another one has it
   kFull,     // its session could not be stored: the zone is full
   kJoined,   // it brought no session, and follows the first request of its connection
+  kQuota,    // its session was not stored: its client has, or begins, more than it may
   kAsked     // the store of several machines knew it, its zone did not; its server has it
 };
 std::string_view Name(StickyStatus status);  // $sticky_status: "" for kNone
@@ -89,6 +90,9 @@ class StickyPolicy {
   // The response of `peer`, which was the one to use, is over, well or not.
   virtual void OnResponseEnd(conf::VariableReader& /*request*/, StickyState& /*state*/,
                              const Peer& /*peer*/) {}
+  // What this client's sessions are bounded to, and how many it has, for a person; "": they are
+  // not.
+  virtual std::string QuotaNote(conf::VariableReader& /*request*/) { return {}; }
   // Idle time after which a session is over; 0: not known.
   virtual uint64_t timeout_ms() const { return 0; }
   // From time to time while an exchange lives: its session must not end under it. 0: never.

@@ -110,6 +110,7 @@ class Explainer {
     if (upstream_.sticky != nullptr) {
       ExplainSession();
       if (sticky_.bound == nullptr && sticky_.has_key) ExplainStore();
+      if (sticky_.bound == nullptr) ExplainQuota();
     }
     if (request_.match_failed()) return ExplainFailure();
     const bool was_bound = sticky_.bound != nullptr;
@@ -182,6 +183,11 @@ class Explainer {
     const auto condition = upstream_.group.Condition(selection_, bound, true, now_ms_);
     Say("server " + bound.name,
         fmt::format("{} ({})", ConditionText(condition), PeerStateName(bound, now_ms_)));
+  }
+
+  void ExplainQuota() {
+    std::string note = upstream_.sticky->QuotaNote(request_);
+    if (!note.empty()) Say("quota", std::move(note));
   }
 
   // A request asks other machines for a session that its zone does not know; a rehearsal does not.
