@@ -8,8 +8,8 @@ import pytest
 from browser_client import BrowserClient
 from origin import Origin, Reply
 from recipe import Recipe
+from site_files import TlsSite
 from staying import check_that_sessions_stay
-from tls_site import TlsSite
 
 AUTH = "/realms/demo/protocol/openid-connect/auth?client_id=shop&response_type=code"
 LOGIN = "/realms/demo/login-actions/authenticate?session_code="

@@ -4,8 +4,8 @@ import pytest
 from browser_client import BrowserClient
 from counting_app import CountingApp, visit
 from recipe import Recipe
+from site_files import TlsSite
 from staying import check_that_sessions_stay
-from tls_site import TlsSite
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 import recipe
 from daemon import BINARY
-from tls_site import TlsSite
+from site_files import make_all
 
 PAGE = os.path.join(recipe.HERE, "..", "..", "docs", "recipes.md")
 BLOCK = re.compile(r"^\[([\w-]+)\.conf\]\(\.\./tests/recipes/\1\.conf\)\n\n```nginx\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -45,7 +45,7 @@ def test_the_page_shows_it_as_it_stands(name):
 @pytest.mark.parametrize("name", recipe.names())
 def test_it_is_a_configuration(name, tmp_path):
     os.mkdir(tmp_path / "logs")
-    TlsSite()(tmp_path)
+    make_all(tmp_path)
     (tmp_path / "limpet.conf").write_text(recipe.text(name))
     checked = subprocess.run([BINARY, "-t", "-p", f"{tmp_path}/", "-c", "limpet.conf"], capture_output=True, text=True,
                              timeout=20)

@@ -1,4 +1,5 @@
-"""The files that recipes with TLS name: the site's certificate, and the authority of its clients'."""
+"""The files that recipes name, made in the folder of the configuration."""
+import base64
 import os
 import ssl
 
@@ -6,7 +7,7 @@ from certificates import Authority
 
 
 class TlsSite:
-    """Call it with the folder of the configuration: it makes the files in tls/ there."""
+    """tls/: the site's certificate, and the authority of its clients'. Call it with the folder."""
 
     def __call__(self, folder):
         os.mkdir(os.path.join(folder, "tls"))
@@ -20,3 +21,16 @@ class TlsSite:
         if client:
             context.load_cert_chain(*client)
         return context
+
+
+def cookie_key(folder):
+    """keys/cookie.key."""
+    os.mkdir(os.path.join(folder, "keys"))
+    path = os.path.join(folder, "keys", "cookie.key")
+    with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(base64.b64encode(os.urandom(32)).decode() + "\n")
+
+
+def make_all(folder):
+    TlsSite()(folder)
+    cookie_key(folder)
