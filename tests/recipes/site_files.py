@@ -3,7 +3,10 @@ import base64
 import os
 import ssl
 
+import mmdb
 from certificates import Authority
+
+COUNTRIES = {"192.0.2.0/24": "FR", "198.51.100.0/24": "US"}  # networks of documentation
 
 
 class TlsSite:
@@ -31,6 +34,12 @@ def cookie_key(folder):
         file.write(base64.b64encode(os.urandom(32)).decode() + "\n")
 
 
+def countries(folder):
+    """geo/country.mmdb."""
+    os.mkdir(os.path.join(folder, "geo"))
+    mmdb.write(os.path.join(folder, "geo", "country.mmdb"), {network: mmdb.country(code) for network, code in COUNTRIES.items()})
+
+
 def make_all(folder):
-    TlsSite()(folder)
-    cookie_key(folder)
+    for make in (TlsSite(), cookie_key, countries):
+        make(folder)
