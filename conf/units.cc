@@ -100,6 +100,14 @@ std::optional<DrainTime> ParseDrainTime(std::string_view text) {
   return DrainTime{*time, keeps};
 }
 
+std::optional<int> ParsePerSecond(std::string_view text) {
+  constexpr uint64_t kMost = 1'000'000;
+  if (!text.ends_with("/s")) return std::nullopt;
+  const auto count = ParseDecimal(text.substr(0, text.size() - 2));
+  if (!count || *count == 0 || *count > kMost) return std::nullopt;
+  return static_cast<int>(*count);
+}
+
 std::optional<uint64_t> ParseRate(std::string_view text) {
   const bool has_unit = text.ends_with("r/m") || text.ends_with("r/s");
   const uint64_t per = text.ends_with("r/m") ? 60 : 1;

@@ -94,6 +94,14 @@ struct SessionZone {
   FillLimits fill;
   int store = -1;        // index into Http::session_stores; -1: of this machine only
   bool confirm = false;  // an answer that begins a session waits until the store has it
+
+  // How often a session that a connection holds is used, at least; 0: it is not.
+  Ms touch_interval() const {
+    return norefresh ? 0ms : std::clamp<Ms>(timeout / 6, 100ms, Ms(30s));
+  }
+  // What has been idle for so long is held by no connection: that uses it when it begins, unless it
+  // was used just before, and once in each interval.
+  Ms free_after() const { return touch_interval() * 2; }
   // Of each value of `quota_key`, or of all where there is none: sessions that may live at once,
   // and that may begin, in thousandths as limit_req counts them. 0: any number.
   std::string quota_key;  // as written; "": no quota=

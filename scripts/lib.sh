@@ -11,7 +11,7 @@ BUILD_PACKAGES=(g++ cmake ninja-build pkg-config libfmt-dev libssl-dev libsodium
 DEMO_PACKAGES=(python3 python3-fastapi uvicorn python3-uvicorn curl)
 SERVICES_OF_TESTS=(prometheus redis-server redis-sentinel)  # what tests start themselves
 TEST_PACKAGES=(python3-jwt python3-cryptography libmaxmind-db-writer-perl python3-pytest python3-h2 nghttp2-client curl python3-yaml yamllint docker-compose groff-base openssl systemd wrk chromium prometheus
-               redis-server redis-sentinel php-cli python3-flask python3-tornado)
+               python3-jsonschema iproute2 redis-server redis-sentinel php-cli python3-flask python3-tornado)
 FUZZ_PACKAGES=(clang libclang-rt-dev llvm)  # llvm-symbolizer: names in reports
 PACKAGE_PACKAGES=(dpkg-dev file gzip logrotate curl adduser)
 PACKAGE_CHECK_PACKAGES=(lintian)

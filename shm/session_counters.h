@@ -30,7 +30,7 @@ struct SessionCounters {
 // One worker's line in the zone. `lookups` is not stored: it is a sum.
 struct alignas(64) SessionCounterLine {
   uint64_t hits, misses, expired, used, created, refreshed, rotated, refused, too_long, collected,
-      repaired, over_quota, over_rate;
+      repaired, moved, over_quota, over_rate;
 };
 static_assert(sizeof(SessionCounterLine) == 128);
 

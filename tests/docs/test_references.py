@@ -42,6 +42,8 @@ def test_every_word_of_sticky_status_is_explained():
 def test_every_parameter_of_sticky_is_explained():
     text = source("conf/sticky_directives.cc") + source("conf/session_zone.cc")
     known = set(re.findall(r'(?:name|text) == "([a-z_]+)"', text)) | set(re.findall(r'After\([\w\[\]().]+, "(\w+)="\)', text))
+    for names in re.findall(r"to_array<std::string_view>\(\{([^}]*)\}", text):
+        known |= set(re.findall(r'"([a-z_]+)"', names))
     known -= {"sync", "max", "on", "off", "tag", "learn", "route", "cookie"}
     page = pages.read("docs/sticky.md")
     assert {"samesite", "norefresh", "fill_limit_crit_log", "delete", "confirm", "on_busy", "wait"} <= known

@@ -22,10 +22,10 @@ MAY_INCLUDE = {
     "worker/rebalance": ["base", "shm", "conf", "worker/net", "worker/upstream", "worker/store"],
     "worker/health": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/upstream", "worker/rebalance"],
     "worker/status": ["base", "proto", "shm", "conf", "worker/net", "worker/upstream", "worker/rebalance"],
-    "worker/http": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/upstream", "worker/store",
-                    "worker/sticky", "worker/status"],
-    "worker": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/upstream", "worker/store",
-               "worker/sticky", "worker/rebalance", "worker/status", "worker/health", "worker/http"],
+    "worker/http": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/geo", "worker/token",
+                    "worker/upstream", "worker/store", "worker/sticky", "worker/status"],
+    "worker": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/geo", "worker/token", "worker/upstream",
+               "worker/store", "worker/sticky", "worker/rebalance", "worker/status", "worker/health", "worker/http"],
     "master": ["base", "shm", "conf"],
 }
 # worker/http's rooms, in the same way. What is in none of them (the tables of steps and filters) knows all.

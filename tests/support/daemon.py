@@ -163,6 +163,8 @@ class Limpet:
         return self
 
     def __exit__(self, kind, *_):
+        if not os.path.isdir(self.dir):  # its Binaries have ended it
+            return
         try:
             if self.process and self.process.poll() is None:
                 self._clean_up()

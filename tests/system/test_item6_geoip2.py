@@ -57,7 +57,7 @@ http {
         auto_reload 1s;
         $code default=none country iso_code;
         $name country names en;
-        $region default="no region" subdivisions 0 iso_code;
+        $region "default=no region" subdivisions 0 iso_code;
         $latitude location latitude;
         $other default=none source=$arg_ip country iso_code;
         $built metadata build_epoch;
@@ -74,6 +74,7 @@ http {
     upstream hashed { server 127.0.0.1:{a}; server 127.0.0.1:{b}; hash $code; }
     server {
         listen {port};
+        set_real_ip_from 127.0.0.1;
         access_log {dir}/access.log places;
         location /status/ { api /status/; }
         location /metrics { prometheus; }
@@ -82,7 +83,7 @@ http {
         location @limited { return 200 ok; }
         location / { return 200 "$code|$name|$region|$latitude|$other|$language|$second"; }
         location /meta { return 200 "$built $checked $changed"; }
-        location /real { set_real_ip_from 127.0.0.1; return 200 "$remote_addr $code"; }
+        location /real { return 200 "$remote_addr $code"; }
     }
 }
 """

@@ -3,7 +3,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 #include "worker/token/token.h"
 
 namespace limpet::worker {
