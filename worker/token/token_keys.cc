@@ -51,6 +51,18 @@ Error Wrong(const std::string& file, std::string_view why) {
   return InvalidArgument(fmt::format("\"{}\" holds no keys for tokens: {}", file, why));
 }
 
+// cjose ends the process over some text that is no base64url (RFC 7517 and 7518 have none other in
+// these).
+bool AreNumbersWellFormed(const json_t* key) {
+  constexpr std::array kNumbers = {"k", "n", "e", "d", "p", "q", "dp", "dq", "qi", "x", "y"};
+  return std::ranges::all_of(kNumbers, [key](const char* name) {
+    const json_t* const number = json_object_get(key, name);
+    if (number == nullptr) return true;
+    const auto bytes = DecodeBase64Url(Text(key, name));
+    return json_is_string(number) && bytes && !bytes->empty();
+  });
+}
+
 }  // namespace
 
 const TokenAlgorithm* FindAlgorithm(std::string_view name) {
@@ -75,6 +87,10 @@ std::optional<TokenKeys::Key> TokenKeys::ParseKey(const json_t* json, std::strin
   const bool known = kind == "RSA" || kind == "EC" || kind == "oct";
   if (!known || !Verifies(json)) return std::nullopt;
   if (!algorithm.empty() && FindAlgorithm(algorithm) == nullptr) return std::nullopt;
+  if (!AreNumbersWellFormed(json)) {
+    *wrong = "has a number that is no base64url";
+    return std::nullopt;
+  }
   char* const text = json_dumps(json, JSON_COMPACT);
   JwkPtr key(text != nullptr ? cjose_jwk_import(text, std::char_traits<char>::length(text), nullptr)
                              : nullptr);
