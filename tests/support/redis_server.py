@@ -26,6 +26,7 @@ class RedisServer:
         os.chmod(self.dir, 0o755)  # workers of a root master come to the socket in it
         self.address, self.port, self.password = address, port or free_port(), password
         self.certificates, self.options = certificates, list(options)
+        self.bus = free_port()  # of a cluster; by itself it would be one that outgoing connections take, too
         self.socket = os.path.join(self.dir, "redis.sock")
         self.process = None
         if start:
@@ -48,7 +49,7 @@ class RedisServer:
             lines += [f"port {self.port}"]
         if self.password:
             lines += [f"requirepass {self.password}", f"masterauth {self.password}"]
-        return lines + self.options
+        return lines + [f"cluster-port {self.bus}"] + self.options
 
     def command(self):
         return [REDIS, os.path.join(self.dir, "redis.conf")]
@@ -147,7 +148,7 @@ def make_cluster(first, second):
     slot = first("CLUSTER", "KEYSLOT", "{sessions}")
     first("CLUSTER", "ADDSLOTSRANGE", 0, slot - 1, slot + 1, 16383)
     second("CLUSTER", "ADDSLOTS", slot)
-    first("CLUSTER", "MEET", second.address, second.port)
+    first("CLUSTER", "MEET", second.address, second.port, second.bus)
     wait_until(lambda: all(b"cluster_state:ok" in server("CLUSTER", "INFO") for server in (first, second)), "the cluster")
 
 
