@@ -6,18 +6,16 @@ entries of a map. Instructions, counted by callgrind, so that a busy machine cou
 """
 import argparse
 import os
-import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 os.environ.setdefault("LIMPET_TEST_PATIENCE", "600")  # seconds: callgrind is slow, and so is a busy machine
 
+from callgrind import Backend, counted, counting  # noqa: E402
 from client import Connection  # noqa: E402
 from daemon import BINARY, Limpet  # noqa: E402
-from listener import Listener  # noqa: E402
 from oracle import oracle  # noqa: E402
 
-BODY = b"x" * 128
 CONFIG = """
 master_process off;
 events { worker_connections 4096; }
@@ -88,15 +86,8 @@ CASES = {
 }
 
 
-class Backend(Listener):
-    ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+class Everywhere(Backend):
     address = ""
-
-    def _serve(self, connection):
-        with connection.makefile("rb") as stream:
-            while (line := stream.readline()):
-                if line == b"\r\n":
-                    connection.sendall(self.ANSWER)
 
 
 class Counted(Limpet):
@@ -107,11 +98,11 @@ class Counted(Limpet):
         super().__init__(CONFIG.replace("{http}", http), start=False, back=back)
 
     def command(self, *more):
-        return ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={self.path('callgrind.out')}", *super().command(*more)]
+        return counting(super().command(*more), self.counts)
 
-    def instructions(self):
-        with open(self.path("callgrind.out")) as text:
-            return int(re.search(r"^totals: (\d+)", text.read(), re.M)[1])
+    @property
+    def counts(self):
+        return self.path("callgrind.out")
 
 
 def count(binary, what, requests, back):
@@ -124,7 +115,7 @@ def count(binary, what, requests, back):
                 answer = connection.request(path, host=host)
                 assert answer.status in (200, 204), answer
         server.end()
-        return server.instructions()
+        return counted(server.counts)
 
 
 def options():
@@ -140,7 +131,7 @@ def main():
     chosen = options()
     binaries = {"limpet": BINARY, **({"nginx": chosen.nginx} if chosen.nginx else {})}
     print(f"{'instructions of a request / of start and end':46}", *(f"{size:>22}" for size in chosen.sizes))
-    back = Backend()
+    back = Everywhere()
     for case in chosen.case or CASES:
         for name, binary in binaries.items():
             figures = []

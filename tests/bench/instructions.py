@@ -6,7 +6,6 @@ difference is what N requests cost, without the start. `LIMPET_BINARY=… instru
 """
 import argparse
 import os
-import re
 import shutil
 import ssl
 import sys
@@ -14,14 +13,13 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 os.environ.setdefault("LIMPET_TEST_PATIENCE", "300")  # seconds: callgrind is slow, and so is a busy machine
 
+from callgrind import BODY, Backend, counted, counting  # noqa: E402
 from certificates import Authority  # noqa: E402
 from client import Connection  # noqa: E402
 from daemon import BINARY, Limpet  # noqa: E402
-from listener import Listener  # noqa: E402
 from oracle import oracle  # noqa: E402
 from ports import free_port  # noqa: E402
 
-BODY = b"x" * 128
 SESSIONS = 50
 CONFIG = """
 master_process off;
@@ -56,16 +54,6 @@ SIGNED = "upstream signed { zone signed 256k; {servers} sticky cookie id sign={d
 CASES = ["small", "cookie", "signed", "learn", "hash", "file", "tls"]
 
 
-class Backend(Listener):
-    ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
-
-    def _serve(self, connection):
-        with connection.makefile("rb") as stream:
-            while (line := stream.readline()):
-                if line == b"\r\n":
-                    connection.sendall(self.ANSWER)
-
-
 class Counted(Limpet):
     """A binary under callgrind."""
 
@@ -80,15 +68,11 @@ class Counted(Limpet):
         Authority(self.dir).issue("localhost")
 
     def command(self, *more):
-        return ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={self.counts}", *super().command(*more)]
+        return counting(super().command(*more), self.counts)
 
     @property
     def counts(self):
         return self.path("callgrind.out")
-
-    def instructions(self):
-        with open(self.counts) as text:
-            return int(re.search(r"^totals: (\d+)", text.read(), re.M)[1])
 
 
 class TlsConnection(Connection):
@@ -119,7 +103,7 @@ def count(binary, case, requests, backends, keep):
         server.end()
         if keep:
             shutil.copy(server.counts, os.path.join(keep, f"{case}.{requests}.{os.path.basename(binary)}"))
-        return server.instructions()
+        return counted(server.counts)
 
 
 def per_request(*arguments, requests):

@@ -19,6 +19,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 os.environ.setdefault("LIMPET_TEST_PATIENCE", "300")  # seconds: callgrind is slow, and so is a busy machine
 
+from callgrind import counted, counting  # noqa: E402
 from client import Connection, get  # noqa: E402
 from daemon import BINARY, Limpet  # noqa: E402
 from ports import free_port  # noqa: E402
@@ -205,7 +206,7 @@ class Bench:
         with self.proxy(shared, start=False, main="master_process off;", limits="connect_timeout 60s;") as proxy:
             counts = proxy.path("callgrind.out")
             plain = proxy.command
-            proxy.command = lambda *more: ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={counts}", *plain(*more)]
+            proxy.command = lambda *more: counting(plain(*more), counts)
             proxy.start()
             proxy.begin([f"s{number}" for number in range(50)])
             begin = time.monotonic()
@@ -213,8 +214,7 @@ class Bench:
             time.sleep(idle)
             took = time.monotonic() - begin
             proxy.end()
-            with open(counts) as text:
-                return int(re.search(r"^totals: (\d+)", text.read(), re.M)[1]), took
+            return counted(counts), took
 
     # What a miss costs
 
