@@ -59,6 +59,10 @@ Value ValueOf(const SessionRecord& record) {
   return {uint64_t{record.last_tick} << 32 | uint64_t{record.extra} << 16 | record.place};
 }
 
+Fingerprint FingerprintOf(const SessionRecord& record) {
+  return {record.tag, static_cast<uint16_t>(record.extra & 0x7FFF)};
+}
+
 }  // namespace
 
 CollectResult SessionTable::CollectStep(uint64_t now_ms) {
@@ -238,7 +242,7 @@ std::vector<SessionRecord> SessionTable::Export(uint64_t now_ms) const {
 }
 
 bool SessionTable::Import(const SessionRecord& record, uint16_t peer, uint64_t now_ms) {
-  const Fingerprint key{record.tag, static_cast<uint16_t>(record.extra & 0x7FFF)};
+  const Fingerprint key = FingerprintOf(record);
   const uint32_t now = TickOf(now_ms);
   if (record.tag == 0 || !peers_.Active(peer)) return false;
   const uint32_t tick = std::clamp<uint32_t>(record.last_tick, 1, now);
@@ -288,7 +292,7 @@ std::vector<SessionRecord> SessionTable::IdleFor(uint64_t idle_ms, uint64_t now_
 
 // One word says when it was last used and where it lives: whoever uses it in between wins.
 bool SessionTable::MoveIdle(const SessionRecord& record, uint16_t to, uint64_t now_ms) {
-  const Fingerprint key{record.tag, static_cast<uint16_t>(record.extra & 0x7FFF)};
+  const Fingerprint key = FingerprintOf(record);
   const Value expected = ValueOf(record);
   if (!peers_.Active(to)) return false;
   Shard shard = ShardOf(key);
@@ -304,7 +308,7 @@ bool SessionTable::Adopt(const SessionRecord& record, uint16_t peer, uint32_t mo
                          uint64_t now_ms) {
   const PolicyView policy = View();
   const uint32_t now = TickOf(now_ms);
-  const Fingerprint key{record.tag, static_cast<uint16_t>(record.extra & 0x7FFF)};
+  const Fingerprint key = FingerprintOf(record);
   if (policy.Expired(record.last_tick, now)) return false;
   Shard shard = ShardOf(key);
   if (const Slot slot = shard.Find(key); slot && slot.value.tick() >= record.last_tick)

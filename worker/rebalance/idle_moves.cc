@@ -74,15 +74,13 @@ MoveServer* IdleMoves::TakerFor(const MoveServer& giver) {
 }
 
 // What is beyond a plan is not in it: sessions of servers that leave.
-void IdleMoves::Count(MoveServer& from, MoveServer& to, bool back) {
-  const auto count = [back](uint64_t& up, uint64_t& down) {
-    up += back ? -1 : 1;
-    if (down > 0 || back) down -= back ? -1 : 1;
-  };
-  count(from.given, from.gives);
-  count(to.taken, to.takes);
-  from.load.sessions -= back ? -1 : std::min<uint64_t>(1, from.load.sessions);
-  to.load.sessions += back ? -1 : 1;
+void IdleMoves::Count(MoveServer& from, MoveServer& to) {
+  ++from.given;
+  ++to.taken;
+  if (from.gives > 0) --from.gives;
+  if (to.takes > 0) --to.takes;
+  if (from.load.sessions > 0) --from.load.sessions;
+  ++to.load.sessions;
 }
 
 std::vector<MoveCandidate> IdleMoves::Find(uint32_t slots, uint64_t idle_ms) {
@@ -92,7 +90,7 @@ std::vector<MoveCandidate> IdleMoves::Find(uint32_t slots, uint64_t idle_ms) {
     if (from == nullptr || from->gives == 0) continue;
     MoveServer* const to = TakerFor(*from);
     if (to == nullptr) continue;
-    Count(*from, *to, false);
+    Count(*from, *to);
     found.push_back({session, to->index});
   }
   return found;
@@ -113,7 +111,13 @@ bool IdleMoves::Move(const MoveCandidate& candidate) {
 void IdleMoves::GiveBack(const MoveCandidate& candidate) {
   MoveServer* const from = At(candidate.session.peer());
   MoveServer* const to = At(candidate.to);
-  if (from != nullptr && to != nullptr) Count(*from, *to, true);
+  if (from == nullptr || to == nullptr) return;
+  --from->given;
+  --to->taken;
+  ++from->gives;
+  ++to->takes;
+  ++from->load.sessions;
+  --to->load.sessions;
 }
 
 }  // namespace limpet::worker

@@ -68,7 +68,7 @@ class IdleMoves {
  private:
   MoveServer* At(uint16_t index);
   MoveServer* TakerFor(const MoveServer& giver);
-  static void Count(MoveServer& from, MoveServer& to, bool back);
+  static void Count(MoveServer& from, MoveServer& to);
 
   shm::SessionTable& table_;
   shm::StoreState* const shared_;

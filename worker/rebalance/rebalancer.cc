@@ -132,8 +132,7 @@ void Rebalancer::Take(const MoveCandidate& candidate) {
   const auto leaving = leaving_.find(candidate.session.peer());
   (leaving != leaving_.end() ? leaving->second : rate_).Spend(1);
   if (env_.store == nullptr) return Carry(candidate);
-  const StoreKey key{candidate.session.tag,
-                     static_cast<uint16_t>(candidate.session.extra & 0x7FFF)};
+  const StoreKey key = StoreKey::Of(candidate.session);
   if (asked_.contains(key) || !env_.store->AskIdle(key, this)) return moves_.GiveBack(candidate);
   asked_.emplace(key, Asked{candidate, env_.loop.NowMs()});
 }

@@ -56,6 +56,10 @@ StoreKey StoreKey::Of(const shm::SessionKey& key) {
   return {fingerprint.tag, fingerprint.extra};
 }
 
+StoreKey StoreKey::Of(const shm::SessionRecord& session) {
+  return {session.tag, static_cast<uint16_t>(session.extra & 0x7FFF)};
+}
+
 shm::SessionKey StoreKey::ToSessionKey() const { return {{tag, extra}}; }
 
 std::string Encode(const StoreKey& key) {

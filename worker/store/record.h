@@ -27,6 +27,7 @@ struct StoreKey {
 
   static constexpr size_t kSize = 10;
   static StoreKey Of(const shm::SessionKey& key);
+  static StoreKey Of(const shm::SessionRecord& session);
   shm::SessionKey ToSessionKey() const;  // which the zone takes for the same session
   bool operator==(const StoreKey&) const = default;
 };

@@ -237,7 +237,7 @@ void StoreFollower::OfferPiece() {
     const shm::Found found = zone_.sessions().Judge(session.last_tick, session.peer(), now);
     if (found.result != shm::LookupResult::kHit || session.last_tick > now_tick) continue;
     const auto idle = static_cast<uint64_t>(found.idle.count());
-    const StoreKey key{session.tag, static_cast<uint16_t>(session.extra & 0x7FFF)};
+    const StoreKey key = StoreKey::Of(session);
     client_.Offer(key, zone_.sessions().PeerName(session.peer()),
                   std::min(wall - idle, offers_as_of_ms_), idle);
   }
