@@ -9,6 +9,7 @@ namespace limpet::worker {
 namespace {
 
 constexpr uint64_t kStepMs = 100;
+constexpr int64_t kLongestStepMs = 200;    // what was not used for longer is not saved up
 constexpr uint64_t kLookMs = 1000;         // at loads that are even
 constexpr uint32_t kSlotsPerPiece = 512;   // a few microseconds
 constexpr uint32_t kPiecesPerStep = 32;    // a quarter of a millisecond
@@ -21,7 +22,10 @@ uint64_t MoveRate::Allow(uint64_t per_second, uint64_t now_ms) {
   const auto rate = static_cast<int64_t>(per_second);
   const auto passed = static_cast<int64_t>(at_ms_ == 0 ? 0 : std::min(now_ms - at_ms_, kLookMs));
   at_ms_ = now_ms;
-  tokens_ms_ = std::min(tokens_ms_ + passed * rate, std::max<int64_t>(rate * 200, 1000));
+  // What a step brings is beyond a session that it completes: of a few a second it would be lost.
+  const int64_t step = passed <= kLongestStepMs ? passed * rate : 0;
+  const int64_t most = std::max(rate * kLongestStepMs, 1000 + step);
+  tokens_ms_ = std::min(tokens_ms_ + passed * rate, most);
   return tokens_ms_ > 0 ? static_cast<uint64_t>(tokens_ms_ / 1000) : 0;
 }
 

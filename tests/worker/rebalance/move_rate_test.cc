@@ -24,8 +24,7 @@ TEST(MoveRate, IsHeldHoweverOftenItIsAsked) {
       MoveRate rate;
       const uint64_t sum = Moved(rate, per_second, 1'000, 11'000, step_ms);
       EXPECT_LE(sum, per_second * 10) << per_second << " " << step_ms;
-      // What is saved up ends at a fifth of a second's: of a few a second, parts are lost.
-      EXPECT_GE(sum, per_second * 10 * 80 / 100 - 1) << per_second << " " << step_ms;
+      EXPECT_GE(sum, per_second * 10 * 97 / 100 - 1) << per_second << " " << step_ms;
     }
   }
 }
