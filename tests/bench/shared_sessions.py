@@ -269,7 +269,8 @@ class Bench:
     # Many sessions
 
     def many(self):
-        with self.proxy(size="64m") as reader, self.proxy() as writer:
+        room = (self.chosen.sessions + self.chosen.rate * self.chosen.minute) // 30_000  # a megabyte has 38,800 sessions
+        with self.proxy(size=f"{room + 1}m") as reader, self.proxy() as writer:
             self._begin_in_store(writer, ["sample"])
             sample = self.redis("GET", self.redis.sessions(ZONE).pop())
             fast = StoreWriter(self.redis, ZONE, TIMEOUT * 1000 * 9 // 8, sample)

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "worker/net/second_look.h"
 
 namespace limpet::worker {
 namespace {
@@ -24,18 +25,6 @@ event_base* NewBase() {
 }
 
 }  // namespace
-
-void ListLink::Unlink() {
-  previous->next = next;
-  next->previous = previous;
-  next = previous = this;
-}
-
-void ListLink::LinkBefore(ListLink& other) {
-  next = &other;
-  previous = other.previous;
-  previous->next = other.previous = this;
-}
 
 void ListLink::TakeAllOf(ListLink& head) {
   LinkBefore(*head.next);
@@ -122,10 +111,13 @@ void FdWatch::OnEvent(evutil_socket_t, short, void* self) noexcept {
   static_cast<FdWatch*>(self)->callback_();
 }
 
-Loop::Loop() : base_(NewBase()) { std::signal(SIGPIPE, SIG_IGN); }
+Loop::Loop() : base_(NewBase()), second_looks_(std::make_unique<SecondLooks>(*this)) {
+  std::signal(SIGPIPE, SIG_IGN);
+}
 
 Loop::~Loop() {
   FreeDead();
+  second_looks_.reset();
   event_base_free(base_);
 }
 

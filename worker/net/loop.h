@@ -26,6 +26,7 @@ class Deletable {
 };
 
 class Loop;
+class SecondLooks;
 
 // A link of a circular list; one that points to itself is in no list.
 struct ListLink {
@@ -33,9 +34,17 @@ struct ListLink {
   ListLink* previous = this;
 
   bool linked() const { return next != this; }
-  void Unlink();
-  void LinkBefore(ListLink& other);  // of a list's head: at its end
-  void TakeAllOf(ListLink& head);    // of two heads, this one's list being empty
+  void Unlink() {
+    next->previous = previous;
+    previous->next = next;
+    next = previous = this;
+  }
+  void LinkBefore(ListLink& other) {  // of a list's head: at its end
+    next = &other;
+    previous = other.previous;
+    previous->next = other.previous = this;
+  }
+  void TakeAllOf(ListLink& head);  // of two heads, this one's list being empty
 };
 
 // A call that runs soon: after the events of this pass, before the loop waits again. Scheduling one
@@ -168,6 +177,7 @@ class Loop {
 
   // Of the connections whose events it delivers.
   Places& places() { return places_; }
+  SecondLooks& second_looks() { return *second_looks_; }
 
   event_base* base() { return base_; }  // for worker/net only
 
@@ -178,6 +188,7 @@ class Loop {
 
   event_base* base_;
   Places places_;
+  std::unique_ptr<SecondLooks> second_looks_;
   ListLink deferred_;  // the list's head
   std::vector<std::unique_ptr<Deletable>> dead_;
   uint64_t now_ms_ = 0;  // 0: not read yet in this pass

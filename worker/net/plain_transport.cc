@@ -97,12 +97,12 @@ Io PlainTransport::Read(char* data, size_t size, size_t* n) {
   } while (got < 0 && errno == EINTR);
   if (got > 0) {
     *n = static_cast<size_t>(got);
-    drained_ = *n < size;
-    if (drained_ && !ended_) readable_ = false;  // more will be a new edge; the end is one already
+    if (*n < size && !ended_) readable_ = false;  // more will be a new edge; the end is one already
     return Io::kOk;
   }
   if (got < 0 && errno == EAGAIN) {
     readable_ = false;
+    NoteSound();
     return Io::kWouldBlock;
   }
   NoteEnd();
@@ -125,6 +125,7 @@ Io PlainTransport::Writev(const iovec* pieces, int count, bool more, size_t* n) 
     return Io::kWouldBlock;
   }
   *n = static_cast<size_t>(sent);
+  NoteSound();
   if (*n < Total(pieces, count)) writable_ = false;  // the kernel will tell when there is room
   return Io::kOk;
 }
@@ -136,6 +137,7 @@ Io PlainTransport::SendFile(int file, off_t offset, size_t size, size_t* n) {
   } while (sent < 0 && errno == EINTR);
   if (sent > 0) {
     *n = static_cast<size_t>(sent);
+    NoteSound();
     return Io::kOk;
   }
   if (sent == 0) return Fail(EIO);  // the file has become shorter than its announced length
@@ -155,6 +157,7 @@ Io PlainTransport::SpliceTo(int pipe, size_t size, size_t* n) {
   }
   if (moved < 0 && errno == EAGAIN) {
     if (!ended_) readable_ = false;
+    NoteSound();
     return Io::kWouldBlock;
   }
   NoteEnd();
@@ -168,6 +171,7 @@ Io PlainTransport::SpliceFrom(int pipe, size_t size, size_t* n) {
   } while (moved < 0 && errno == EINTR);
   if (moved > 0) {
     *n = static_cast<size_t>(moved);
+    NoteSound();
     return Io::kOk;
   }
   if (moved == 0) return Fail(EIO);  // the pipe holds less than was put into it

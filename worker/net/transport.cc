@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -10,21 +11,13 @@
 #include "base/log.h"
 
 namespace limpet::worker {
-namespace {
-
-// A reset that comes together with data is not to be told from data alone (libevent shows EPOLLERR
-// as readable), and a short read ends our interest in the edge. So a reader that still waits this
-// long after one looks once more.
-constexpr uint64_t kProbeMs = 50;
-
-}  // namespace
 
 Transport::Transport(Loop& loop, UniqueFd fd)
     : loop_(loop),
       fd_(std::move(fd)),
       place_(loop.places()),
       redeliver_(loop, Callback::To<&Transport::Deliver>(this)),
-      probe_(loop, Callback::To<&Transport::Probe>(this)) {}
+      second_look_(loop, Callback::To<&Transport::LookAgain>(this)) {}
 
 Transport::~Transport() {
   if (registered_) event_del(&event_);
@@ -49,7 +42,7 @@ void Transport::Close() {
   if (std::exchange(registered_, false)) event_del(&event_);
   handler_ = nullptr;
   redeliver_.Cancel();
-  probe_.Disarm();
+  second_look_.CallOff();
   fd_.Reset();
   place_.Release();
 }
@@ -108,23 +101,27 @@ void Transport::OnSocketEvent(short what) {
   if ((what & EV_READ) != 0) readable_ = true;
   if ((what & EV_WRITE) != 0) writable_ = true;
   if ((what & EV_CLOSED) != 0) readable_ = ended_ = true;
-  drained_ = false;
+  if ((what & EV_READ) != 0 && !ended_) second_look_.SetDue();
   if (in_setup_) return AdvanceSetup();
-  if (readable_ && !want_read_ && !ended_) NoticeHangup();
+  if (readable_ && !want_read_ && !ended_) Look();
   Deliver();
 }
 
-// Whether what came unwanted is bytes or the end; bytes while a request is served are rare
-// (pipelining).
-void Transport::NoticeHangup() {
-  char byte;
-  const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  ended_ = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+// Whether what came is bytes alone or also the end, or a reset.
+void Transport::Look() {
+  second_look_.CallOff();
+  pollfd socket{fd_.get(), POLLRDHUP, 0};
+  if (::poll(&socket, 1, 0) > 0) readable_ = ended_ = true;
+}
+
+void Transport::LookAgain() {
+  Look();
+  if (ended_) in_setup_ ? AdvanceSetup() : Deliver();
 }
 
 void Transport::Deliver() {
   if (want_read_ && readable_) {
-    DeliverRead();
+    if (handler_ != nullptr) handler_->OnReadable();
   } else if (ended_ && !want_read_ && !hangup_told_) {
     hangup_told_ = true;
     if (handler_ != nullptr) handler_->OnHangup();
@@ -134,21 +131,6 @@ void Transport::Deliver() {
     handler_->OnWritable();
   }
   if (handler_ != nullptr && HasUndelivered()) redeliver_.Schedule();
-}
-
-void Transport::DeliverRead() {
-  TransportHandler* reader = handler_;
-  if (reader == nullptr) return;
-  reader->OnReadable();
-  const bool waits_for_more = handler_ == reader && want_read_ && fd_;
-  if (waits_for_more && drained_ && !ended_) probe_.Arm(kProbeMs);
-}
-
-void Transport::Probe() {
-  if (!want_read_ || readable_ || !drained_ || in_setup_) return;
-  readable_ = true;
-  drained_ = false;
-  Deliver();
 }
 
 void Transport::FinishSetup(int errnum) {

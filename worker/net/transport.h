@@ -22,6 +22,7 @@
 #include "base/socket_address.h"
 #include "base/unique_fd.h"
 #include "worker/net/loop.h"
+#include "worker/net/second_look.h"
 
 namespace limpet::worker {
 
@@ -116,6 +117,8 @@ class Transport : public Deletable {
     readable_ = false;
     ended_ = hangup_told_ = true;
   }
+  // A call on the socket went well: no reset waits behind what has come so far.
+  void NoteSound() { second_look_.CallOff(); }
   Io Fail(int errnum) {
     errnum_ = errnum;
     return Io::kError;
@@ -127,16 +130,13 @@ class Transport : public Deletable {
   bool no_delay_ = true;
   bool ended_ = false;  // EPOLLRDHUP, EPOLLHUP or EPOLLERR was seen
   bool in_setup_ = false;
-  bool drained_ =
-      false;  // the last read was short: nothing more was there, except perhaps an error
 
  private:
   static void OnEvent(evutil_socket_t, short what, void* self) noexcept;
   void OnSocketEvent(short what);
   void Deliver();
-  void DeliverRead();
-  void NoticeHangup();
-  void Probe();
+  void Look();
+  void LookAgain();
   void GiveWay();
   bool HasUndelivered() const;
 
@@ -145,7 +145,7 @@ class Transport : public Deletable {
   Place place_;
   TransportHandler* handler_ = nullptr;
   Deferred redeliver_;
-  Timer probe_;
+  SecondLook second_look_;
   event event_;
   int errnum_ = 0;
   bool registered_ = false;

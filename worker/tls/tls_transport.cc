@@ -182,6 +182,7 @@ Io TlsTransport::Translate(int result, bool reading) {
   switch (SSL_get_error(ssl_, result)) {
     case SSL_ERROR_WANT_READ:
       readable_ = false;
+      NoteSound();
       return Io::kWouldBlock;
     case SSL_ERROR_WANT_WRITE:
       writable_ = false;
@@ -226,6 +227,7 @@ Io TlsTransport::WriteRecord(const char* data, size_t size, size_t* n) {
     return io == Io::kEof ? Fail(EPIPE) : io;
   }
   *n = static_cast<size_t>(sent);
+  NoteSound();
   return Io::kOk;
 }
 

@@ -265,27 +265,84 @@ TEST_F(TcpTest, ConnectBindsToTheGivenAddress) {
   EXPECT_EQ(seen.HostString(), "127.0.0.77");
 }
 
-// libevent shows a reset as plain readability, so one that comes in the same edge as bytes must be
-// found by the probe.
-TEST_F(TcpTest, FindsAResetThatCameTogetherWithBytes) {
-  ASSERT_EQ(::listen(server_.get(), 5), 0);
-  ASSERT_EQ(Connect(), 0);
-  UniqueFd accepted(::accept(server_.get(), nullptr, nullptr));
-  ASSERT_EQ(::send(accepted.get(), "abc", 3, 0), 3);
-  const linger reset{1, 0};
-  ::setsockopt(accepted.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-  accepted.Reset();
+// libevent shows a reset as plain readability: one that comes in the same edge as bytes has to be
+// looked for.
+class ResetTest : public TcpTest {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(::listen(server_.get(), 5), 0);
+    ASSERT_EQ(Connect(), 0);
+    peer_ = UniqueFd(::accept(server_.get(), nullptr, nullptr));
+  }
+  // Both are there before the loop looks.
+  void SendBytesAndReset() {
+    ASSERT_EQ(::send(peer_.get(), "abc", 3, 0), 3);
+    const linger reset{1, 0};
+    ::setsockopt(peer_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    peer_.Reset();
+  }
+  template <typename Condition>
+  void RunUntil(Condition reached) {
+    while (!reached() && !testing::Test::HasFailure()) loop_.RunOnce();
+  }
+
+  UniqueFd peer_;
+};
+
+TEST_F(ResetTest, IsFoundWhereItCameTogetherWithBytes) {
+  SendBytesAndReset();
+  owner_.on_readable = [this] { owner_.ReadSome(100); };
+  owner_.transport->WantRead(true);
+  RunUntil([this] { return owner_.last == Io::kError; });
+  EXPECT_EQ(owner_.text, "abc");
+  EXPECT_EQ(owner_.transport->errnum(), ECONNRESET);
+}
+
+// A head that is whole: reading pauses, and goes on when the other side is ready.
+TEST_F(ResetTest, IsFoundByAReaderThatPaused) {
+  SendBytesAndReset();
   owner_.on_readable = [this] {
-    if (owner_.ReadSome(100) == Io::kError) loop_.Stop();
+    owner_.ReadSome(100);
+    owner_.transport->WantRead(false);
   };
   owner_.transport->WantRead(true);
-  Loop& loop = loop_;
-  while (!loop.stopped() || owner_.last != Io::kError) {
-    loop.RunOnce();
-    if (testing::Test::HasFailure()) break;
-  }
-  EXPECT_EQ(owner_.last, Io::kError);
+  RunUntil([this] { return owner_.readables == 1; });
+  ASSERT_EQ(owner_.text, "abc");
+  ASSERT_EQ(owner_.last, Io::kOk);
+  owner_.transport->WantRead(true);
+  RunUntil([this] { return owner_.last == Io::kError; });
   EXPECT_EQ(owner_.transport->errnum(), ECONNRESET);
+}
+
+TEST_F(ResetTest, IsAHangupBehindBytesThatNobodyWants) {
+  owner_.transport->WantRead(false);
+  SendBytesAndReset();
+  RunUntil([this] { return owner_.hangups == 1; });
+  EXPECT_EQ(owner_.readables, 0);
+}
+
+// A keep-alive connection has answered since its last read: it is not looked at again.
+TEST_F(ResetTest, IsNotLookedForAfterAWriteThatWentWell) {
+  ASSERT_EQ(::send(peer_.get(), "abc", 3, 0), 3);
+  owner_.on_readable = [this] {
+    owner_.ReadSome(100);
+    owner_.transport->WantRead(false);
+  };
+  owner_.transport->WantRead(true);
+  RunUntil([this] { return owner_.readables == 1; });
+  const iovec answer{const_cast<char*>("x"), 1};
+  size_t n = 0;
+  ASSERT_EQ(owner_.transport->Writev(&answer, 1, false, &n), Io::kOk);
+  owner_.transport->WantRead(true);
+  bool later = false;
+  struct Later {
+    bool& passed;
+    void Fire() { passed = true; }
+  } end{later};
+  Timer timer(loop_, Callback::To<&Later::Fire>(&end));
+  timer.Arm(120);
+  RunUntil([&] { return later; });
+  EXPECT_EQ(owner_.readables, 1);
 }
 
 }  // namespace
