@@ -99,8 +99,8 @@ struct SessionZone {
   Ms touch_interval() const {
     return norefresh ? 0ms : std::clamp<Ms>(timeout / 6, 100ms, Ms(30s));
   }
-  // What has been idle for so long is held by no connection: that uses it when it begins, unless it
-  // was used just before, and once in each interval.
+  // What has been idle for so long is held by no connection: that uses it soon after it has begun,
+  // or as it begins where sessions move by themselves, and once in each interval.
   Ms free_after() const { return touch_interval() * 2; }
   // Of each value of `quota_key`, or of all where there is none: sessions that may live at once,
   // and that may begin, in thousandths as limit_req counts them. 0: any number.

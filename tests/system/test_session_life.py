@@ -189,3 +189,14 @@ def test_nothing_is_evaluated_before_the_answer_is_there(servers):
         limpet.release()
         where = client.response().text
         assert {get(limpet.port, "/mapped/", cookies={"id": "new"}).text for _ in range(6)} == {where}
+
+
+def test_a_session_ages_whose_answers_give_another(servers):
+    """As in nginx: it is looked up, and not used."""
+    with Site(servers) as limpet:
+        limpet.login()
+        wait_until(lambda: limpet.idle() >= TIMEOUT / 2, "the session to be idle")
+        assert get(limpet.port, "/login?other", cookies={"id": "me"}).header("x-status") == "hit"
+        assert limpet.idle() >= TIMEOUT / 2 and limpet.idle("other") < TIMEOUT / 4
+        assert get(limpet.port, "/", cookies={"id": "me"}).header("x-status") == "hit"
+        assert limpet.idle() < TIMEOUT / 4

@@ -275,13 +275,15 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     return state.status == StickyStatus::kRebound && !state.bound->conf->down;
   }
 
-  // Idle sessions may move to other servers (worker/rebalance), and those that a connection holds
-  // may not: one that was not used just before is used from the head on, not only when it is first
-  // touched. It lives where it does once that is written down.
+  // Where idle sessions move to other servers (worker/rebalance), those that a connection holds may
+  // not: one that was not used just before is used from the head on, not only when it is first
+  // touched. It lives where it does once that is written down. Elsewhere, as in nginx, a session
+  // whose answers give others in its place goes on ageing.
   shm::Found Hold(const StickyState& state, const shm::Found& found) const {
     const uint64_t interval = touch_interval_ms();
     Peer* const peer = PeerOf(found.peer);
     if (state.dry || peer == nullptr || interval == 0 || state.idle_ms < interval / 4) return found;
+    if (group_.conf().rebalance.rate == 0 && peer->drain_move() == 0) return found;
     if (!shared_.Touch(sessions_, state.key, peer)) return found;
     const shm::Found held = sessions_.Peek(state.key, BootMs());
     return held.result == shm::LookupResult::kHit ? held : found;

@@ -9,6 +9,11 @@ namespace {
 // The table counts in tenths of a second: a session may end that much before its rest is over.
 constexpr uint64_t kTickMs = 100;
 
+// A session that was idle is soon known to be in use: it may be told by hand to move (limpet
+// rebalance). Most answers have come by then.
+constexpr uint64_t kSoonMs = 200;
+constexpr uint64_t kLateMs = 60'000;
+
 }  // namespace
 
 SessionHold::SessionHold(Loop& loop, conf::VariableReader& request, Callback on_known)
@@ -97,15 +102,17 @@ void SessionHold::Keep() {
   touch_.Arm(FirstTouchMs());
 }
 
-// Before the session's rest is over. One that is meant to end, as its server is drained, has only
-// the touches that a fresh one would have.
+// Before the session's rest is over. One that is meant to end, as its server is drained, is used
+// late: as in nginx, it may be over before.
 uint64_t SessionHold::FirstTouchMs() const {
   const uint64_t interval = policy_->touch_interval_ms();
-  const bool may_end = state_.bound == nullptr || state_.bound->draining();
-  if (!state_.has_age || may_end) return interval;
   const uint64_t timeout = policy_->timeout_ms();
+  if (state_.bound != nullptr && state_.bound->draining() && state_.bound->drain_move() == 0)
+    return std::max(interval, std::min(timeout / 2, kLateMs));
+  if (!state_.has_age || state_.bound == nullptr) return interval;
   const uint64_t rest = timeout - std::min(timeout, state_.idle_ms);
-  return std::min(interval, rest > 2 * kTickMs ? (rest - kTickMs) / 2 : 0);
+  const uint64_t soon = state_.idle_ms < interval / 4 ? interval : std::min(interval, kSoonMs);
+  return std::min(soon, rest > 2 * kTickMs ? (rest - kTickMs) / 2 : 0);
 }
 
 void SessionHold::OnTimer() {

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "tests/worker/sticky/policy_fixture.h"
+#include "worker/sticky/session_hold.h"
 
 namespace limpet::worker {
 namespace {
@@ -20,8 +21,9 @@ std::string Sticky(std::string_view parameters) {
 
 class LearnFixture : public PolicyFixture {
  public:
-  explicit LearnFixture(std::string_view parameters = {}, std::string_view others = {})
-      : PolicyFixture(Sticky(parameters) + std::string(others)) {
+  explicit LearnFixture(std::string_view parameters = {}, std::string_view others = {},
+                        std::string_view of_a = {})
+      : PolicyFixture(Sticky(parameters) + std::string(others), of_a) {
     table().SetPolicy({.timeout = std::chrono::seconds(20)});
   }
 
@@ -34,6 +36,7 @@ class LearnFixture : public PolicyFixture {
     const shm::Found found = table().Peek(table().KeyOf(id), BootMs());
     return found.result == shm::LookupResult::kHit ? table().PeerName(found.peer) : "";
   }
+  void Nothing() {}
   uint64_t IdleMs(std::string_view id) {
     return static_cast<uint64_t>(table().Peek(table().KeyOf(id), BootMs()).idle.count());
   }
@@ -191,12 +194,53 @@ TEST(LearnPolicy, TakesTheFirstOfWhatAnAnswerGives) {
   EXPECT_EQ(fixture.ServerOf("v"), "");
 }
 
-TEST(LearnPolicy, KeepsASessionAliveThatIsUsed) {
+TEST(LearnPolicy, HoldsASessionFromTheHeadOnWhereIdleOnesMove) {
+  LearnFixture fixture({}, "zone app 64k; rebalance rate=10/s idle=7s;");
+  fixture.Know("s", "a");
+  fixture.Find({{"cookie_id", "s"}});
+  EXPECT_LT(fixture.IdleMs("s"), kIdleMs / 2);
+  EXPECT_GE(fixture.state.idle_ms, kIdleMs - 100) << "as it was found";
+}
+
+TEST(LearnPolicy, LetsASessionAgeWhoseAnswersGiveAnother) {
   LearnFixture fixture;
   fixture.Know("s", "a");
   fixture.Find({{"cookie_id", "s"}});
-  EXPECT_LT(fixture.IdleMs("s"), kIdleMs / 2) << "a connection holds it from the request's head on";
-  EXPECT_GE(fixture.state.idle_ms, kIdleMs - 100) << "as it was found";
+  EXPECT_GE(fixture.IdleMs("s"), kIdleMs - 100) << "a lookup is no use";
+  fixture.request().values["upstream_cookie_id"] = "t";
+  fixture.policy().OnHeadLeaves(fixture.request(), fixture.state, fixture.peer("a"), true);
+  fixture.policy().OnResponseEnd(fixture.request(), fixture.state, fixture.peer("a"));
+  EXPECT_GE(fixture.IdleMs("s"), kIdleMs - 100);
+  EXPECT_LT(fixture.IdleMs("t"), kIdleMs / 2);
+}
+
+// It may be told by hand to move, so it is not left until a touch interval has passed.
+TEST(LearnPolicy, HoldsAnIdleSessionSoonWhereAnAnswerTakesLonger) {
+  LearnFixture fixture;
+  fixture.Know("s", "a");
+  fixture.request().values = {{"cookie_id", "s"}};
+  Loop loop;
+  SessionHold hold(loop, fixture.request(), Callback::To<&LearnFixture::Nothing>(&fixture));
+  hold.Find(&fixture.policy());
+  const uint64_t began_ms = BootMs();
+  while (fixture.IdleMs("s") >= kIdleMs / 2 && BootMs() - began_ms < kIdleMs) loop.RunOnce();
+  EXPECT_LT(BootMs() - began_ms, fixture.policy().touch_interval_ms() / 2);
+  hold.End();
+}
+
+TEST(LearnPolicy, LetsASessionEndDuringAnAnswerWhereItsServerDrains) {
+  LearnFixture fixture({}, {}, "drain");
+  fixture.Know("s", "a");
+  fixture.request().values = {{"cookie_id", "s"}};
+  Loop loop;
+  SessionHold hold(loop, fixture.request(), Callback::To<&LearnFixture::Nothing>(&fixture));
+  hold.Find(&fixture.policy());
+  ASSERT_NE(fixture.ServerOf("s"), "");
+  Timer later(loop, Callback::To<&Loop::Stop>(&loop));
+  later.Arm(600);
+  loop.Run();
+  EXPECT_GE(fixture.IdleMs("s"), kIdleMs + 400);
+  hold.End();
 }
 
 TEST(LearnPolicy, TouchesASessionWhileItsAnswerTakesLong) {

@@ -15,11 +15,12 @@ namespace limpet::worker {
 
 class PolicyFixture {
  public:
-  // `directives`: of the upstream.
-  explicit PolicyFixture(std::string_view directives)
-      : config_(conf::MustLoad(conf::InHttp(
-            "upstream app { server 127.0.0.1:8081 route=a; server 127.0.0.1:8082 route=b;" +
-            std::string(directives) + "}"))),
+  // `directives`: of the upstream; `of_a`: more parameters of its first server.
+  explicit PolicyFixture(std::string_view directives, std::string_view of_a = {})
+      : config_(conf::MustLoad(conf::InHttp("upstream app { server 127.0.0.1:8081 route=a " +
+                                            std::string(of_a) +
+                                            "; server 127.0.0.1:8082 route=b;" +
+                                            std::string(directives) + "}"))),
         group_(upstream(), nullptr, 0),
         memory_(256 * 1024),
         request_(config_->http->variables),
