@@ -1,5 +1,7 @@
 #include "worker/tls_store.h"
 
+#include <algorithm>
+
 namespace limpet::worker {
 namespace {
 
@@ -29,8 +31,11 @@ Result<std::shared_ptr<const TlsStore>> TlsStore::Load(const conf::Config& confi
     for (const conf::Server* server : group.servers) {
       if (Status status = AddServer(*server, files, &store->servers); !status)
         return status.error();
+      const std::string name = server->names.empty() ? "" : server->names.front().source;
+      AddCertificateEnds(server->tls, name, files, &store->certificates);
     }
   }
+  std::ranges::sort(store->certificates, {}, &CertificateEnd::not_after_s);
   auto clients = TlsClientContexts::Load(*config.http, files);
   if (!clients) return clients.error();
   store->clients = std::move(*clients);

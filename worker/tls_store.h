@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "conf/config.h"
+#include "worker/tls/certificate_end.h"
 #include "worker/tls/client_contexts.h"
 #include "worker/tls/pem_files.h"
 #include "worker/tls/tls_context.h"
@@ -29,6 +30,7 @@ struct TlsStore {
 
   ServerTlsContexts servers;  // that listen with `ssl` and have a certificate or refuse handshakes
   std::unique_ptr<TlsClientContexts> clients;
+  std::vector<CertificateEnd> certificates;  // what ends first comes first
   std::vector<std::string> warnings;
   std::shared_ptr<const TlsObjectBook> objects;  // null: they are not to be taken over
 };
