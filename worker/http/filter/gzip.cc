@@ -137,8 +137,25 @@ std::string GzipFilter::Ratio() const {
   return fmt::format("{}.{:02}", rounded / 100, rounded % 100);
 }
 
+namespace {
+
+// What limpet says about itself is long and says much twice: it is packed unless the configuration
+// says how.
+const conf::GzipSettings& SettingsFor(const conf::Location& location) {
+  const conf::GzipSettings& configured = location.response.gzip;
+  if (configured.on || !(location.api || location.prometheus || location.dashboard))
+    return configured;
+  static const conf::GzipSettings own = {.on = true,
+                                         .min_length = 1024,
+                                         .vary = true,
+                                         .types = {"application/json", "text/plain", "text/html"}};
+  return own;
+}
+
+}  // namespace
+
 std::unique_ptr<BodyFilter> MakeGzipFilter(Exchange& exchange, BodyFilter* next) {
-  const conf::GzipSettings& settings = exchange.location().response.gzip;
+  const conf::GzipSettings& settings = SettingsFor(exchange.location());
   Response& response = exchange.response();
   if (!IsGzipCandidate(settings, response)) return nullptr;
   response.vary_gzip = settings.vary;
