@@ -17,14 +17,17 @@ function(limpet_use_precompiled name from)
   endif()
 endfunction()
 
-# limpet_library(name SOURCES a.cc ... [DEPS other ...]): one folder, one static library. A folder without sources of its
-# own (headers only) becomes an interface library.
+# limpet_library(name SOURCES a.cc ... [DEPS other ...] [PRECOMPILED name]): one folder, one static library. A folder
+# without sources of its own (headers only) becomes an interface library.
 function(limpet_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "PRECOMPILED" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  if(NOT ARG_PRECOMPILED)
+    set(ARG_PRECOMPILED limpet_pch)
+  endif()
   if(ARG_SOURCES)
     add_library(${name} STATIC ${ARG_SOURCES})
     target_link_libraries(${name} PUBLIC limpet_flags ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
-    limpet_use_precompiled(${name} limpet_pch)
+    limpet_use_precompiled(${name} ${ARG_PRECOMPILED})
   else()
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE limpet_flags ${ARG_DEPS})

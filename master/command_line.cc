@@ -7,7 +7,10 @@
 #include <iterator>
 #include <optional>
 
+#include "base/text.h"
+#include "conf/near_miss.h"
 #include "conf/units.h"
+#include "worker/control.h"
 
 namespace limpet::master {
 namespace {
@@ -47,11 +50,14 @@ constexpr PlainOption kPlainOptions[] = {{'?', Order::kHelp},    {'h', Order::kH
                                          {'v', Order::kVersion}, {'V', Order::kVersionAndBuild},
                                          {'t', Order::kTest},    {'T', Order::kTestAndDump}};
 
-constexpr std::string_view kCommands[] = {"status",  "sessions", "servers", "stores",   "drain",
-                                          "restore", "undrain",  "forget",  "rebalance"};
+constexpr std::string_view kUpgrade = "upgrade";  // a command that sends no question
 
-bool IsCommand(std::string_view word) {
-  return std::ranges::find(kCommands, word) != std::end(kCommands);
+// ` (did you mean "sessions"?)`, or "".
+std::string NearCommand(std::string_view word) {
+  conf::NearMiss near(word);
+  for (const std::string_view name : worker::CommandNames()) near.Offer(name);
+  near.Offer(kUpgrade);
+  return near.Hint();
 }
 
 class Parser {
@@ -61,8 +67,16 @@ class Parser {
   Result<CommandLine> Parse() {
     for (next_ = 0; next_ < args_.size();) {
       const std::string_view word = args_[next_++];
-      if (result_.order == Order::kControl || IsCommand(word)) {
+      if (result_.order == Order::kControl || worker::IsCommand(word)) {
         if (auto status = CommandWord(word); !status) return status.error();
+        continue;
+      }
+      if (word == kUpgrade) {
+        result_.order = Order::kUpgrade;
+        continue;
+      }
+      if (word == "--help") {
+        result_.order = Order::kHelp;
         continue;
       }
       if (word == "--socket") {
@@ -70,7 +84,7 @@ class Parser {
         continue;
       }
       if (word.size() < 2 || word[0] != '-') {
-        return InvalidArgument(fmt::format("invalid option: \"{}\"", word));
+        return InvalidArgument(fmt::format("invalid option: \"{}\"{}", word, NearCommand(word)));
       }
       if (auto status = Letters(word.substr(1)); !status) return status.error();
     }
@@ -85,12 +99,17 @@ class Parser {
       result_.json = true;
       return {};
     }
+    if (word == "--help") {
+      result_.help = true;
+      return {};
+    }
     if (word == "--dry-run") {
       result_.dry_run = true;
       return {};
     }
     if (word == "--socket") return Socket();
     if (word == "--move") return Move();
+    if (word == "-w" && worker::OnlyReads(result_.words[0])) return Watch();
     if (word != "--deadline") {
       result_.words.emplace_back(word);
       return {};
@@ -115,6 +134,16 @@ class Parser {
     const auto value = Value({});
     if (!value) return InvalidArgument("option \"--socket\" requires file name");
     result_.socket = *value;
+    return {};
+  }
+
+  Status Watch() {
+    constexpr uint64_t kLongest = 86400;
+    const auto value = Value({});
+    const auto seconds = value ? ParseDecimal(*value) : std::nullopt;
+    if (!seconds || *seconds == 0 || *seconds > kLongest)
+      return InvalidArgument("option \"-w\" requires seconds, 1 to 86400");
+    result_.watch_s = static_cast<int>(*seconds);
     return {};
   }
 

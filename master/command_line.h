@@ -37,6 +37,8 @@ struct CommandLine {
   std::optional<int> move;                  // --move: sessions a second
   bool dry_run = false;                     // --dry-run
   bool json = false;                        // --json
+  bool help = false;                        // --help, of the command
+  int watch_s = 0;                          // -w: asks again, so many seconds apart; 0: once
   std::string socket;                       // --socket: of the master that is asked
 };
 

@@ -19,6 +19,7 @@ namespace limpet::master {
 namespace {
 
 constexpr time_t kReplySeconds = 10;
+constexpr int kNobodyAnswers = 3;  // the exit code
 
 void DumpSources(const conf::Config& config) {
   for (const conf::SourceFile& source : config.sources) {
@@ -64,27 +65,45 @@ Result<std::string> Talk(const std::string& path, const std::string& line) {
 
 }  // namespace
 
+namespace {
+
+// Of a terminal: from its top, so that figures change in their places.
+void ClearScreen() {
+  if (::isatty(STDOUT_FILENO) == 1) fmt::print("\033[H\033[2J");
+}
+
+}  // namespace
+
 int AskMaster(const CommandLine& command_line, const Paths& paths) {
+  if (command_line.help) {
+    fmt::print("{}", worker::CommandHelp(command_line.words[0]));
+    return 0;
+  }
   const worker::ControlCommand command{.words = command_line.words,
                                        .deadline = command_line.deadline,
                                        .move = command_line.move,
                                        .dry_run = command_line.dry_run,
                                        .json = command_line.json};
-  const auto fail = [](const std::string& what) {
+  const auto fail = [](const std::string& what, int code = 1) {
     fmt::print(stderr, "limpet: {}\n", what);
-    return 1;
+    return code;
   };
   const auto line = worker::ControlLine(command);
   if (!line) return fail(line.error().message);
   const std::string socket =
       command_line.socket.empty() ? FindPlaces(command_line, paths).control : command_line.socket;
   if (socket.empty()) return fail("the configuration says \"control_socket off\"");
-  const auto reply = Talk(socket, *line);
-  if (!reply) return fail(reply.error().message);
-  const worker::ControlOutput shown = worker::ShowReply(command, *reply);
-  if (!shown.good && !command.json) return fail(shown.text);
-  fmt::print("{}", shown.text);
-  return shown.good ? 0 : 1;
+  for (;;) {
+    const auto reply = Talk(socket, *line);
+    if (!reply) return fail(reply.error().message, kNobodyAnswers);
+    const worker::ControlOutput shown = worker::ShowReply(command, *reply);
+    if (!shown.good && !command.json) return fail(shown.text);
+    if (command_line.watch_s > 0) ClearScreen();
+    fmt::print("{}", shown.text);
+    if (command_line.watch_s == 0) return shown.good ? 0 : 1;
+    std::fflush(stdout);
+    ::sleep(static_cast<unsigned>(command_line.watch_s));
+  }
 }
 
 bool HasWorkers(const std::string& socket, pid_t master) {

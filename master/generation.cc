@@ -89,6 +89,7 @@ Result<std::shared_ptr<Generation>> Generation::Open(const Inputs& inputs) {
   made->number_ = inputs.number;
   made->counters_ = inputs.shared->counters();
   made->pulses_ = inputs.shared->pulses();
+  made->status_ = inputs.shared->status();
   const auto report = [&made](LogLevel level, const std::string& text) {
     LIMPET_LOG(made->log(), level, "{}", text);
   };
@@ -139,6 +140,9 @@ worker::Environment Generation::EnvironmentFor(int number, int slot) {
   environment.limit_conn = zones_.limit_conn;
   environment.counters = counters_;
   environment.pulses = pulses_;
+  environment.status = status_;
+  for (const TrafficPlace& place : zones_.traffic)
+    environment.traffic_places.push_back(place->index);
   environment.set_title = SetProcessTitle;
   environment.tls = tls_.get();
   environment.geo = geo_.get();

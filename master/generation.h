@@ -94,6 +94,7 @@ class Generation {
   SharedMemory::View zones_;
   shm::Counters* counters_ = nullptr;
   shm::WorkerPulses* pulses_ = nullptr;
+  shm::StatusMemory* status_ = nullptr;
   uint64_t number_ = 1;
 };
 

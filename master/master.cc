@@ -66,6 +66,16 @@ std::string Describe(const Signal& signal) {
                      row == std::end(kMeanings) ? "" : row->meaning);
 }
 
+// What a worker that has died had, as it told last. Before its slot is cleared.
+std::string LossOf(const shm::WorkerCounters& worker) {
+  const auto of = [](const std::atomic<int64_t>& gauge) {
+    return std::max<int64_t>(gauge.load(std::memory_order_relaxed), 0);
+  };
+  const int64_t requests = of(worker.writing) + of(worker.reading), connections = of(worker.active);
+  return fmt::format("{} request{} under way and {} connection{}, which are lost", requests,
+                     requests == 1 ? "" : "s", connections, connections == 1 ? "" : "s");
+}
+
 }  // namespace
 
 Master::Master(const Start& start, Handover handover)
@@ -168,7 +178,7 @@ Supervisor::Hooks Master::SupervisorHooks() {
           .had_begun = [this](int slot) { return BeatOf(slot) != 0; },
           .died = [this](int slot) { return shared_->ForgetWorker(slot); },
           .log = [this]() -> const Log& { return log(); },
-          .lost = [this](auto how, const std::string& text) { OnLost(how, text); },
+          .lost = [this](auto how, const std::string& text, int slot) { OnLost(how, text, slot); },
           .other_died =
               [this](pid_t pid, int status) {
                 if (!keeper_->Forget(pid, status)) OnOtherDeath(pid);
@@ -186,15 +196,19 @@ StateKeeper::Hooks Master::KeeperHooks() {
               }};
 }
 
-void Master::OnLost(shm::Incidents::Death how, const std::string& text) {
+void Master::OnLost(shm::Incidents::Death how, const std::string& text, int slot) {
   shm::Counters& counters = *shared_->counters();
+  const std::string rest = LossOf(counters.slots[static_cast<size_t>(slot)]);
+  LIMPET_LOG(log(), LogLevel::kAlert, "that worker had {}; sessions are kept, others go on", rest);
   counters.incidents.worker_deaths[how].fetch_add(1, std::memory_order_relaxed);
+  shared_->status()->mishaps.last_death_s.store(Now().seconds, std::memory_order_relaxed);
   // One after the other they would push all else off the list.
   const uint64_t now = MonotonicMs();
   if (losses_told_until_ms_ > now + kLossesAtOnce * kLossEveryMs) return;
   losses_told_until_ms_ = std::max(losses_told_until_ms_, now) + kLossEveryMs;
   const bool hung = how == shm::Incidents::kByWatchdog;
-  counters.alerts.Add(LogLevel::kAlert, text + (hung ? ": its event loop stood still" : ""));
+  counters.alerts.Add(LogLevel::kAlert, fmt::format("{} ({}; sessions are kept){}", text, rest,
+                                                    hung ? ": its event loop stood still" : ""));
 }
 
 void Master::StartWorkers() {
@@ -304,6 +318,9 @@ void Master::NoteLoad(const std::string& why) {
   shm::Counters& counters = *shared_->counters();
   const bool before = counters.incidents.reload_refused.exchange(!why.empty());
   if (!why.empty()) {
+    shared_->status()->mishaps.reloads_refused.fetch_add(1, std::memory_order_relaxed);
+    LIMPET_LOG(log(), LogLevel::kError,
+               "the new configuration was refused: the one before serves on, nothing is lost");
     return counters.alerts.Add(
         LogLevel::kError,
         fmt::format("the new configuration was refused, the one before goes on: {}", why));
@@ -391,6 +408,7 @@ void Master::LookAtWorkers(uint64_t now) {
   supervisor_->Watch([this](int slot) { return BeatOf(slot); },
                      static_cast<uint64_t>(generation_->config().worker_watchdog.count()), now);
   alerts_.Check(*shared_->counters(), *shared_->pulses(), now, log());
+  shared_->SampleTraffic(now);
 }
 
 // 0: the worker has not begun to serve.

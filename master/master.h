@@ -47,7 +47,7 @@ class Master {
   void OnOtherDeath(pid_t pid);
   void OnPredecessorGone();
   void Settle();
-  void OnLost(shm::Incidents::Death how, const std::string& text);
+  void OnLost(shm::Incidents::Death how, const std::string& text, int slot);
   void NoteLoad(const std::string& why);
   Supervisor::Hooks SupervisorHooks();
   StateKeeper::Hooks KeeperHooks();

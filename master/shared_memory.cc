@@ -64,15 +64,20 @@ uint64_t NamesVersion(const conf::Http& http, const SharedMemory::View& view) {
 
 }  // namespace
 
-SharedMemory::SharedMemory(shm::Zone figures)
-    : figures_zone_(std::move(figures)), figures_(new (figures_zone_.data()) Figures) {
+SharedMemory::SharedMemory(shm::Zone figures, shm::Zone status_zone)
+    : figures_zone_(std::move(figures)),
+      figures_(new (figures_zone_.data()) Figures),
+      status_zone_(std::move(status_zone)),
+      traffic_(status()->traffic) {
   figures_->counters.started_s.store(Now().seconds, std::memory_order_relaxed);
 }
 
 Result<std::unique_ptr<SharedMemory>> SharedMemory::Create() {
   auto zone = shm::Zone::Anonymous(sizeof(Figures));
   if (!zone) return zone.error();
-  return std::unique_ptr<SharedMemory>(new SharedMemory(std::move(*zone)));
+  auto status = shm::Zone::Anonymous(sizeof(shm::StatusMemory));
+  if (!status) return status.error();
+  return std::unique_ptr<SharedMemory>(new SharedMemory(std::move(*zone), std::move(*status)));
 }
 
 void SharedMemory::Inherit(std::string_view notes) {
@@ -125,6 +130,7 @@ Result<SharedMemory::View> SharedMemory::Attach(const conf::Config& config, cons
     view.sessions.push_back(store->table());
   }
   OpenBook(inherited ? &*inherited : nullptr, log);
+  for (const auto& upstream : http.upstreams) view.traffic.push_back(traffic_.Find(*upstream));
   for (const auto& upstream : http.upstreams) {
     view.peer_states.push_back(
         upstream->zone.empty()
@@ -250,6 +256,10 @@ void SharedMemory::Tick(uint64_t now_ms, const Log& log) {
   }
 }
 
+void SharedMemory::SampleTraffic(uint64_t now_ms) {
+  traffic_.Tick(now_ms, counters()->Sum(&shm::WorkerCounters::requests));
+}
+
 std::optional<uint64_t> SharedMemory::NextDeadline() const {
   std::optional<uint64_t> next;
   for (const auto& [name, store] : sessions_) {
@@ -266,6 +276,7 @@ bool SharedMemory::ForgetWorker(int slot) {
     gauge->store(0, std::memory_order_relaxed);
   }
   shm::Clear(figures_->pulses.slots[static_cast<size_t>(slot)]);
+  traffic_.ForgetWorker(slot);
   stores_.ForEach([pid](shm::StoreMemory& memory) {
     shm::StoreFigures& figures = memory.state()->figures;
     figures.dropped.fetch_add(figures.workers.Forget(pid), std::memory_order_relaxed);

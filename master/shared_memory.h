@@ -19,10 +19,12 @@
 #include "master/kept_zones.h"
 #include "master/limit_zones.h"
 #include "master/session_store.h"
+#include "master/traffic_places.h"
 #include "shm/counters.h"
 #include "shm/peer_book.h"
 #include "shm/peer_state.h"
 #include "shm/session_quota.h"
+#include "shm/status_memory.h"
 #include "shm/store_state.h"
 #include "shm/tls_session_table.h"
 #include "shm/worker_pulse.h"
@@ -37,7 +39,8 @@ class SharedMemory {
     std::vector<shm::SessionTable*> sessions;
     std::vector<shm::StoreState*> stores;  // of those zones; null: they have none
     std::vector<std::unique_ptr<shm::PeerStates>>
-        peer_states;  // null without `zone` in the upstream
+        peer_states;                    // null without `zone` in the upstream
+    std::vector<TrafficPlace> traffic;  // of all upstreams
     std::vector<shm::LimitReqTable*> limit_req;
     std::vector<shm::LimitConnTable*> limit_conn;
     std::vector<shm::TlsSessionTable*> tls_sessions;
@@ -85,6 +88,9 @@ class SharedMemory {
 
   shm::Counters* counters() { return &figures_->counters; }
   shm::WorkerPulses* pulses() { return &figures_->pulses; }
+  void SampleTraffic(uint64_t now_ms);  // about once a second
+  // No page of it is touched before it is used.
+  shm::StatusMemory* status() { return reinterpret_cast<shm::StatusMemory*>(status_zone_.data()); }
 
  private:
   void SetServers(const conf::Config& config, const View& view);
@@ -95,10 +101,12 @@ class SharedMemory {
     shm::Counters counters;
     shm::WorkerPulses pulses;
   };
-  explicit SharedMemory(shm::Zone figures);
+  SharedMemory(shm::Zone figures, shm::Zone status_zone);
 
   shm::Zone figures_zone_;
   Figures* figures_;
+  shm::Zone status_zone_;
+  TrafficPlaces traffic_;
   KeptZones<shm::PeerBook> books_{"upstream zone"};  // one, once an upstream has a zone
   shm::PeerBook* book_ = nullptr;
   shm::PeerStateRegistry peer_states_;

@@ -107,9 +107,9 @@ void Supervisor::Mourn(const Worker& dead, int status) {
   const bool by_signal = WIFSIGNALED(status);
   const std::string text = DescribeDeath(dead.pid, status);
   LIMPET_LOG(hooks_.log(), by_signal ? LogLevel::kAlert : LogLevel::kNotice, "{}", text);
-  if (dead.hanging) return hooks_.lost(shm::Incidents::kByWatchdog, text);
-  if (by_signal && !dead.killed) return hooks_.lost(shm::Incidents::kBySignal, text);
-  if (!by_signal && WEXITSTATUS(status) != 0) hooks_.lost(shm::Incidents::kByExit, text);
+  if (dead.hanging) return hooks_.lost(shm::Incidents::kByWatchdog, text, dead.slot);
+  if (by_signal && !dead.killed) return hooks_.lost(shm::Incidents::kBySignal, text, dead.slot);
+  if (!by_signal && WEXITSTATUS(status) != 0) hooks_.lost(shm::Incidents::kByExit, text, dead.slot);
 }
 
 void Supervisor::Reap() {

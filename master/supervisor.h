@@ -47,8 +47,8 @@ class Supervisor {
     std::function<bool(int slot)> died;
     std::function<const Log&()> log;
     // A worker has ended without being told to.
-    std::function<void(shm::Incidents::Death how, const std::string& text)> lost =
-        [](shm::Incidents::Death, const std::string&) {};
+    std::function<void(shm::Incidents::Death how, const std::string& text, int slot)> lost =
+        [](shm::Incidents::Death, const std::string&, int) {};
     // A child that is no worker.
     std::function<void(pid_t pid, int status)> other_died = [](pid_t, int) {};
   };

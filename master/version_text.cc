@@ -4,6 +4,7 @@
 
 #include "master/command_line.h"
 #include "master/paths.h"
+#include "worker/control.h"
 
 namespace limpet::master {
 namespace {
@@ -65,19 +66,13 @@ std::string HelpText() {
       "  -c filename   : set configuration file (default: {})\n"
       "  -g directives : set global directives out of configuration file\n\n"
       "Commands, to the running master process:\n"
-      "  status                    : processes and connections\n"
-      "  sessions [zone]           : session zones, how full they are, what they have counted\n"
-      "  servers [upstream]        : servers of upstreams, their state and sessions\n"
-      "  stores [store]            : session stores, whether they are there, what waits for them\n"
-      "  drain upstream server     : new sessions go elsewhere; --deadline time: then all;\n"
-      "                              --move n/s: idle ones move there, so many a second\n"
-      "  restore upstream server   : ends that\n"
-      "  rebalance upstream        : idle sessions move to servers with fewer; --dry-run: shows "
-      "it\n"
-      "  forget zone key           : ends one session\n"
+      "{}"
+      "  upgrade                   : changes the binary, as -s upgrade does\n"
+      "  --help                    : more about a command, behind it\n"
       "  --json                    : shows the answer as JSON\n"
+      "  -w seconds                : asks again and again\n"
       "  --socket path             : of the master process, if not as the configuration says\n",
-      VersionText(), kDefaultPrefix, kDefaultErrorLog, kDefaultFile);
+      VersionText(), kDefaultPrefix, kDefaultErrorLog, kDefaultFile, worker::CommandList());
 }
 
 }  // namespace limpet::master

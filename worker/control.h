@@ -17,6 +17,13 @@ namespace limpet::worker {
 // generation that serves; its slot, number and sockets do not matter.
 std::string AnswerControl(const Environment& environment, std::string_view line);
 
+// The words that ask the running master, in the order in which help shows them.
+bool IsCommand(std::string_view word);
+std::vector<std::string_view> CommandNames();
+std::string CommandList();                       // a line each
+std::string CommandHelp(std::string_view name);  // what --help says of it
+bool OnlyReads(std::string_view name);           // it may be asked again and again
+
 struct ControlCommand {
   std::vector<std::string> words;           // {"drain", "app", "10.0.0.1:80"}
   std::optional<conf::DrainTime> deadline;  // --deadline

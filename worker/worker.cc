@@ -124,6 +124,11 @@ Worker::Worker(const Environment& environment)
     runtime_.names.push_back(std::make_unique<ServerNames>(group));
   }
   runtime_.access_logs = std::make_unique<AccessLogs>(runtime_.http, loop_, runtime_.logs[0]);
+  runtime_.access_logs->counts = {.status = environment.status,
+                                  .pulses = environment.pulses,
+                                  .places = environment.traffic_places,
+                                  .certificate_ends = environment.tls->certificates,
+                                  .slot = environment.slot};
   runtime_.upstream_tls = environment.tls->clients.get();
   MakeGeo();
   MakeTokens();
@@ -169,6 +174,7 @@ void Worker::MakeSharedZones() {
 }
 
 void Worker::MakeUpstreams() {
+  if (environment_.status != nullptr) environment_.status->traffic.Use(environment_.slot);
   for (size_t i = 0; i < runtime_.http.upstreams.size(); ++i) {
     const conf::Upstream& conf = *runtime_.http.upstreams[i];
     shm::PeerStates* states =
@@ -192,12 +198,14 @@ void Worker::MakeUpstreams() {
 }
 
 void Worker::MakeWatch() {
-  const GroupCheck::Env env{.loop = loop_,
-                            .http = runtime_.http,
-                            .tls = runtime_.upstream_tls,
-                            .logs = runtime_.logs,
-                            .alerts = runtime_.counters.alerts,
-                            .generation = environment_.generation};
+  const GroupCheck::Env env{
+      .loop = loop_,
+      .http = runtime_.http,
+      .tls = runtime_.upstream_tls,
+      .logs = runtime_.logs,
+      .alerts = runtime_.counters.alerts,
+      .notes = environment_.status != nullptr ? &environment_.status->notes : nullptr,
+      .generation = environment_.generation};
   const bool alone = !runtime_.config.master_process || runtime_.config.worker_processes == 1;
   std::vector<std::unique_ptr<GroupWatch>> groups;
   for (size_t i = 0; i < runtime_.upstreams.size(); ++i) {

@@ -21,6 +21,7 @@ class LimitReqTable;
 class LimitConnTable;
 class StoreState;
 class TlsSessionTable;
+struct StatusMemory;
 }  // namespace limpet::shm
 
 namespace limpet::worker {
@@ -49,6 +50,8 @@ struct Environment {
   std::vector<shm::LimitConnTable*> limit_conn;  // to http->limit_conn_zones
   shm::Counters* counters = nullptr;
   shm::WorkerPulses* pulses = nullptr;
+  shm::StatusMemory* status = nullptr;   // null: nothing is counted there
+  std::vector<uint32_t> traffic_places;  // in its traffic, to http->upstreams
   void (*set_title)(std::string_view title) = [](std::string_view) {};  // what ps shows
   const TlsStore* tls = nullptr;
   const GeoStore* geo = nullptr;                 // null: there are no databases of addresses

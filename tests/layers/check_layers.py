@@ -21,7 +21,8 @@ MAY_INCLUDE = {
     "worker/sticky": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/upstream", "worker/store"],
     "worker/rebalance": ["base", "shm", "conf", "worker/net", "worker/upstream", "worker/store"],
     "worker/health": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/upstream", "worker/rebalance"],
-    "worker/status": ["base", "proto", "shm", "conf", "worker/net", "worker/upstream", "worker/rebalance"],
+    "worker/status": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/upstream", "worker/sticky",
+                      "worker/rebalance"],
     "worker/http": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/geo", "worker/token",
                     "worker/upstream", "worker/store", "worker/sticky", "worker/status"],
     "worker": ["base", "proto", "shm", "conf", "worker/net", "worker/tls", "worker/geo", "worker/token", "worker/upstream",
@@ -35,9 +36,9 @@ ROOMS = {
     "filter": ["exchange"],
     "log": ["exchange"],
     "access": ["exchange", "route"],
-    "local": ["exchange", "route", "filter"],
+    "local": ["exchange", "route", "filter", "log"],
     "variables": ["exchange", "access", "filter"],
-    "proxy": ["exchange", "route", "filter"],
+    "proxy": ["exchange", "route", "filter", "log"],
     "client": ["exchange", "route", "filter", "log"],
 }
 # Includes that break the order of rooms. This list may shrink and never grow: one that is not needed is an error, too.

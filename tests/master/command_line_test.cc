@@ -61,6 +61,37 @@ TEST(CommandLine, SaysWhatIsWrong) {
   }
 }
 
+TEST(CommandLine, WordsAreACommandAndWhatItIsAbout) {
+  const auto parsed =
+      Parse({"-p", "/a/", "drain", "app", "10.0.0.1:80", "--deadline", "10m,keep", "--json"});
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->order, Order::kControl);
+  EXPECT_THAT(parsed->words, ::testing::ElementsAre("drain", "app", "10.0.0.1:80"));
+  EXPECT_TRUE(parsed->json && parsed->deadline && parsed->deadline->keeps);
+  EXPECT_EQ(Parse({"upgrade"})->order, Order::kUpgrade);
+  EXPECT_EQ(Parse({"--help"})->order, Order::kHelp);
+  EXPECT_TRUE(Parse({"drain", "--help"})->help);
+  EXPECT_TRUE(Parse({"rebalance", "app", "--dry-run"})->dry_run);
+}
+
+TEST(CommandLine, OnlyWhatReadsIsAskedAgainAndAgain) {
+  EXPECT_EQ(Parse({"servers", "-w", "2"})->watch_s, 2);
+  EXPECT_EQ(Parse({"forget", "zone", "-w"})->words.back(), "-w") << "a key of a session";
+  for (const char* seconds : {"0", "-1", "2s", "86401", ""}) {
+    const auto parsed = Parse({"servers", "-w", seconds});
+    ASSERT_FALSE(parsed) << seconds;
+    EXPECT_EQ(parsed.error().message, "option \"-w\" requires seconds, 1 to 86400");
+  }
+}
+
+TEST(CommandLine, AnswersAnUnknownWordWithANearOne) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"sesions", "invalid option: \"sesions\" (did you mean \"sessions\"?)"},
+      {"upgrad", "invalid option: \"upgrad\" (did you mean \"upgrade\"?)"},
+      {"fly", "invalid option: \"fly\""}};
+  for (const auto& [word, message] : rows) EXPECT_EQ(Parse({word}).error().message, message);
+}
+
 TEST(BuildText, NamesAVersionThatTestSuitesUnderstandAndOnlyWhatIsBuilt) {
   EXPECT_THAT(BuildText(true),
               ::testing::ContainsRegex("nginx version: nginx/[0-9]+\\.[0-9]+\\.[0-9]+"));

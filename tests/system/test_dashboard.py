@@ -80,15 +80,16 @@ def test_it_shows_what_the_api_says(limpet):
     fill_to_warning(limpet)
     shown, facts = browser.drive(url(limpet), """
         await refreshed(2);
-        return { zones: await texts('.zone h3'), fill: await texts('.zone .fill'), counts: await texts('.zone .head .muted'),
+        return { zones: await texts('.zone h3'), fill: await texts('.zone .fill'), counts: await texts('.zone .head .muted:not(.serves)'), serves: await texts('.zone .serves'),
                  limits: await texts('.course span'), upstreams: await texts('#upstreams h3'), states: await texts('td.state'),
                  servers: await texts('td.server'), workers: await texts('#workers td:first-child'), alerts: await texts('#alerts li'),
                  about: await page.innerText('#about'), live: await page.innerText('#live'),
-                 notes: await texts('.peers summary .muted'), curve: await page.getAttribute('.course .line', 'd') };
+                 notes: await texts('.peers summary .muted:not(.times)'), curve: await page.getAttribute('.course .line', 'd') };
     """)
     zone = json.loads(get(limpet.port, "/status/sessions/clients").text)
     assert shown["zones"] == ["clients"] and shown["limits"] == ["1%", "50%", "95%"]
     assert shown["counts"] == [f"{zone['active']:,} of {zone['capacity']:,} sessions"]
+    assert shown["serves"] == ["for app"]
     assert shown["fill"][0].endswith("%") and shown["curve"].startswith("M")
     assert shown["upstreams"] == ["app", "files"] and set(shown["states"]) == {"up"}
     assert [server.split()[0] for server in shown["servers"]][:3] == [
@@ -106,9 +107,9 @@ def test_it_refreshes_by_itself_and_rests_while_nobody_looks(limpet):
     login(limpet, "one")
     shown, facts = browser.drive(url(limpet), """
         await page.selectOption('#every', '1000');
-        const before = await page.innerText('.zone .head .muted');
+        const before = await page.innerText('.zone .head .muted:not(.serves)');
         await page.evaluate(async () => { await fetch('/login?two', { headers: { Connection: 'close' } }); });
-        await page.waitForFunction(() => document.querySelector('.zone .head .muted').innerText.startsWith('2 of'));
+        await page.waitForFunction(() => document.querySelector('.zone .head .muted:not(.serves)').innerText.startsWith('2 of'));
         const hide = hidden => page.evaluate(h => { Object.defineProperty(document, 'hidden', { get: () => h, configurable: true });
                                                     document.dispatchEvent(new Event('visibilitychange')); }, hidden);
         await hide(true);
@@ -222,11 +223,12 @@ def test_what_is_wrong_stands_above_everything(limpet, origin):
         return { title: await page.title(), shown: await page.isVisible('#wrong'), icon: await page.getAttribute('link[rel=icon]', 'href') };
     """)[0]
     assert good["title"].startswith("limpet · ") and not good["shown"]
+    origin.respond = lambda _: Reply(b"", status="200 OK")
     last = f"127.0.1.3:{limpet.values['origin']}"
     change(limpet, f"upstreams/app/peers/{last}", "PATCH", b'{"down": true}')
     limpet.write(open(limpet.path("limpet.conf")).read().replace("events", "evens"))
     limpet.kill(signal.SIGHUP)
-    limpet.wait_log('unknown directive "evens"')
+    limpet.wait_log("the new configuration was refused")
     for i in (1, 2):
         change(limpet, f"upstreams/app/peers/127.0.1.{i}:{limpet.values['origin']}", "PATCH", b'{"down": true}')
     bad = browser.drive(url(limpet), """
@@ -239,24 +241,25 @@ def test_what_is_wrong_stands_above_everything(limpet, origin):
     assert [line.split()[0] for line in bad["problems"]] == ["crit", "error"]
     assert "upstream app has no server" in bad["problems"][0] and "was refused" in bad["problems"][1]
     assert bad["title"].startswith("2 problems · limpet") and bad["icon"] != good["icon"]
+    assert "for " in bad["servers"][0], "since when"
     limpet.forgive()
 
 
-def test_broken_servers_come_first_and_say_why(origin):
+def test_broken_servers_come_first_with_since_when_and_why(origin):
     config = CONFIG.replace("location / {", "location @check { proxy_pass http://app; health_check interval=200ms uri=/health; }\n        location / {")
     origin.respond = lambda _: Reply(b"")
     servers = "\n".join(f"server 127.0.1.{i + 1}:{origin.port};" for i in range(2)) + "\nserver 127.0.0.9:1;"
     with Limpet(config, origin=origin.port, servers=servers, write="") as limpet:
         limpet.wait_log("peer is unhealthy while connecting")
         shown, _ = browser.drive(url(limpet), """
-            await page.waitForFunction(() => /its check fails/.test(document.querySelector('td.server').innerText));
+            await page.waitForFunction(() => /check failed while/.test(document.querySelector('td.server').innerText));
             return { servers: await texts('td.server'), states: await texts('td.state') };
         """)
         assert shown["servers"][0].startswith("127.0.0.9:1") and shown["states"][0] == "unhealthy"
-        assert shown["states"][1:3] == ["up", "up"]
+        assert "connecting" in shown["servers"][0] and "checked" in shown["servers"][0] and "for " in shown["servers"][0]
 
 
-def test_one_session_is_looked_up_and_forgotten(limpet):
+def test_one_session_is_looked_up_moved_and_forgotten(limpet):
     login(limpet, "me")
     shown, _ = browser.drive(url(limpet), """
         await page.fill('#session-key', 'nobody'); await page.click('#session-form button');
@@ -265,15 +268,19 @@ def test_one_session_is_looked_up_and_forgotten(limpet):
         await page.fill('#session-key', 'me'); await page.press('#session-key', 'Enter');
         await page.waitForSelector('#session-facts dd');
         const facts = await texts('#session-facts dd'), labels = await texts('#session-facts dt'), steps = await texts('#session-steps li');
+        const to = (await texts('#session-to option')).length, wanted = await page.$eval('#session-to option', o => o.value);
+        await page.click('#session-move button');
+        await page.waitForFunction(() => /moved/.test(document.getElementById('session-said').innerText));
+        const moved = await texts('#session-facts dd');
         await page.click('#session-forget');
         await page.waitForFunction(() => /forgotten/.test(document.getElementById('session-said').innerText));
-        return { unknown, facts, labels, steps, gone: await texts('#session-facts dd') };
+        return { unknown, facts, labels, steps, wanted, moved, gone: await texts('#session-facts dd') };
     """, complaints=["404"])
     assert shown["unknown"] == "no such session"
     assert shown["labels"] == ["Server", "Id", "Idle", "Over in"]
     assert shown["steps"][0].startswith(f"app: the next request goes to {shown['facts'][0]} (hit)")
     assert any("is bound to" in step for step in shown["steps"])
-    assert shown["gone"] == []
+    assert shown["moved"][0] == shown["wanted"] != shown["facts"][0] and shown["gone"] == []
 
 
 def test_a_filter_that_finds_nothing_says_so(limpet):

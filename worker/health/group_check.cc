@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
+
 namespace limpet::worker {
 namespace {
 
@@ -113,6 +115,10 @@ void GroupCheck::OnResult(PeerCheck& peer, const ProbeResult& result) {
   shm::PeerState& state = peer.state;
   Add(state.probes);
   if (!result.good()) Add(state.failed_probes);
+  if (env_.notes != nullptr) {
+    env_.notes->Checked(group_.conf().name, peer.name, WallMs(),
+                        fmt::format("{}{}", result.failed_in, result.detail));
+  }
   const bool failing = (state.standing().failing_checks.load(kRelaxed) & bit_) != 0;
   const bool in_use =
       state.checked_generation.load(kRelaxed) >= (group_.conf().persistent ? 1 : env_.generation);
@@ -141,10 +147,17 @@ void GroupCheck::Announce(LogLevel level, const std::string& text) const {
   env_.alerts.Add(level, text);
 }
 
+void GroupCheck::NoteChange(const PeerCheck& peer) const {
+  if (env_.notes != nullptr) env_.notes->Changed(group_.conf().name, peer.name, WallMs());
+}
+
 void GroupCheck::SetUnhealthy(PeerCheck& peer) {
   shm::PeerStanding& standing = peer.state.standing();
   const uint32_t before = standing.failing_checks.fetch_or(bit_, kRelaxed);
-  if (before == 0) Add(peer.state.unhealthy);
+  if (before == 0) {
+    Add(peer.state.unhealthy);
+    NoteChange(peer);
+  }
   standing.flags.fetch_or(shm::kPeerUnhealthy, kRelaxed);
 }
 
@@ -156,6 +169,7 @@ void GroupCheck::SetHealthy(PeerCheck& peer) {
   shm::PeerStanding& standing = state.standing();
   const uint32_t before = standing.failing_checks.fetch_and(~bit_, kRelaxed);
   if (before != bit_) return;
+  NoteChange(peer);
   standing.fails.store(0, kRelaxed);
   if (peer.slow_starts) standing.started_ms.store(env_.loop.NowMs(), kRelaxed);
   standing.flags.fetch_and(~uint32_t{shm::kPeerUnhealthy}, kRelaxed);

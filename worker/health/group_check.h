@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "shm/alert_ring.h"
+#include "shm/check_notes.h"
 #include "worker/health/probe.h"
 #include "worker/upstream/upstream_group.h"
 
@@ -41,6 +42,7 @@ class GroupCheck {
     const TlsClientContexts* tls;
     const std::vector<Log>& logs;
     shm::AlertRing& alerts;  // what an operator should see
+    shm::CheckNotes* notes;  // for status pages; null: there are none
     uint64_t generation;
   };
   // `place`: the check's among the upstream's.
@@ -57,6 +59,7 @@ class GroupCheck {
   void OnResult(PeerCheck& peer, const ProbeResult& result);
   void SetUnhealthy(PeerCheck& peer);
   void SetHealthy(PeerCheck& peer);
+  void NoteChange(const PeerCheck& peer) const;
   uint32_t MandatoryBits() const;
   std::string Of(const PeerCheck& peer) const;  // ", health check of peer …"
   void Announce(LogLevel level, const std::string& text) const;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.h"
+
 namespace limpet::worker {
 namespace {
 
@@ -97,6 +99,7 @@ void GroupWatch::WatchDrains() {
     env_.alerts.Add(LogLevel::kNotice, line);
     // Behind the line: should we die in between, the next one says it again rather than nobody.
     peer.state->standing().flags.fetch_or(shm::kPeerDrained, kRelaxed);
+    if (env_.notes != nullptr) env_.notes->Changed(group_.conf().name, peer.name, WallMs());
   }
 }
 

@@ -62,7 +62,7 @@ std::string_view MethodsOf(Resource resource) {
     case Resource::kZone:
       return "GET, HEAD, PATCH, POST, DELETE";
     case Resource::kSession:
-      return "GET, HEAD, DELETE";
+      return "GET, HEAD, POST, DELETE";
     default:
       return "GET, HEAD";
   }
@@ -102,13 +102,16 @@ StatusReply Change(const StatusSource& source, const ApiRequest& request,
   if (target.resource == Resource::kRebalance && !patch)
     return Rebalance(source, target, request.body, moves);
   const bool patches = target.resource == Resource::kPeer || target.resource == Resource::kZone;
-  if (patch ? !patches : target.resource != Resource::kZone) return NotAllowed(target.resource);
+  const bool posts = target.resource == Resource::kZone || target.resource == Resource::kSession;
+  if (patch ? !patches : !posts) return NotAllowed(target.resource);
 
   const Result<Json> parsed = ParseJson(request.body);
   if (!parsed) return ApiError(400, parsed.error().message);
   const Json& body = *parsed;
   if (!body.is_object()) return ApiError(400, "the body must be a JSON object");
   if (target.resource == Resource::kPeer) return PatchPeer(source, target.peer, body);
+  if (target.resource == Resource::kSession)
+    return MoveSession(source, target.zone, target.key, body);
   return patch ? PatchZone(source, target.zone, body)
                : MoveSessions(source, target.zone, body, sweep);
 }

@@ -1,9 +1,11 @@
 // The language of the control socket: the state API, one line of JSON each way.
 //   {"method":"GET","path":"sessions/one"}
+//   {"method":"GET","path":"explain","args":"upstream=app&cookie=me"}
 //   {"method":"PATCH","path":"upstreams/app/peers/10.0.0.1:80","body":{"drain":true}}
 // The reply is what the API says: {"status":200,"body":{…}}. Whoever may connect may write.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,8 +28,12 @@ struct ControlWords {
 // The line of a command; an error says how it is used.
 Result<std::string> ControlRequest(const ControlWords& command);
 
+// What answers `explain`, whose choice is rehearsed elsewhere (worker/http); `args` as in a query.
+using Explainer = std::function<StatusReply(std::string_view args)>;
+
 // The line that answers a line, newline included. Whatever comes, an answer goes.
-std::string ControlAnswer(const StatusSource& source, std::string_view line);
+std::string ControlAnswer(const StatusSource& source, std::string_view line,
+                          const Explainer& explain = {});
 
 // The line that refuses whatever was asked.
 std::string ControlRefusal(int status, std::string_view text);

@@ -82,11 +82,18 @@ function tile(label, spark) {
   const node = make('div', 'panel tile'), value = make('div', 'value', '–'), note = make('div', 'note', ' ');
   node.append(make('div', 'label', label), value, note);
   const points = [], path = svg('path', { fill: 'none', stroke: 'var(--accent)', 'stroke-width': 1.5, 'vector-effect': 'non-scaling-stroke', opacity: .7 });
-  if (spark) { const s = svg('svg', { viewBox: '0 0 100 32', preserveAspectRatio: 'none', 'aria-hidden': 'true' }); s.append(path); node.append(s); }
+  const faults = svg('path', { fill: 'none', stroke: 'var(--bad)', 'stroke-width': 1.5, 'vector-effect': 'non-scaling-stroke' });
+  if (spark) { const s = svg('svg', { viewBox: '0 0 100 32', preserveAspectRatio: 'none', 'aria-hidden': 'true' }); s.append(path, faults); node.append(s); }
   $('tiles').append(node);
-  return { show(text, more, number) {
+  return { hour: null, showHour(hour) {  // requests and faults of the last hour, as the master has kept them
+    this.hour = hour;
+    const most = Math.max(1, ...hour.requests), n = Math.max(2, hour.requests.length), at = list => list.map((v, t) => ({ t, v }));
+    if (hour.requests.length > 1) path.setAttribute('d', 'M' + line(at(hour.requests), 0, n - 1, most, 100, 30));
+    if (hour.faults.some(v => v)) faults.setAttribute('d', 'M' + line(at(hour.faults), 0, n - 1, most, 100, 30)); else faults.removeAttribute('d');
+    node.title = `requests of the last ${Math.round(hour.requests.length * hour.every_ms / 60e3)} minutes; red: 5xx`;
+  }, show(text, more, number) {
     put(value, text); put(note, more); note.title = more;
-    if (!spark || number === null) return;
+    if (!spark || number === null || this.hour?.requests.length > 1) return;
     points.push({ t: clock, v: number });
     if (points.length > 90) points.shift();
     if (points.length > 1) path.setAttribute('d', 'M' + line(points, points[0].t, clock, Math.max(...points.map(p => p.v)), 100, 30));
@@ -109,12 +116,12 @@ function showOverview(root, zones, upstreams) {
 // --- Zones
 const HOUR = 3600e3;
 const zones = new Keyed($('zones'), (name, first) => {
-  const node = make('details', 'panel zone'), head = make('summary', 'head'), fill = make('span', 'fill'), count = make('span', 'muted');
+  const node = make('details', 'panel zone'), head = make('summary', 'head'), fill = make('span', 'fill'), count = make('span', 'muted'), serves = make('span', 'serves muted');
   const meter = make('div', 'meter'), level = make('i'), marks = [0, 1, 2].map(() => make('b'));
   meter.append(level, ...marks);
   meter.setAttribute('role', 'meter'); meter.setAttribute('aria-label', 'fill level of ' + name);
   meter.setAttribute('aria-valuemin', 0); meter.setAttribute('aria-valuemax', 100);
-  head.append(make('h3', '', name), meter, count, fill);
+  head.append(make('h3', '', name), serves, meter, count, fill);
   let shown = '';  // the level at which it was opened: it opens by itself when it gets worse
   const course = make('div', 'course'), picture = svg('svg', { viewBox: '0 0 600 100', preserveAspectRatio: 'none', 'aria-hidden': 'true' });
   const area = svg('path', { class: 'area' }), curve = svg('path', { class: 'line' }), limits = [0, 1, 2].map(() => svg('line', { x1: 0, x2: 600 }));
@@ -136,6 +143,7 @@ const zones = new Keyed($('zones'), (name, first) => {
     const levels = ['', 'minor', 'major', 'crit'];
     if (levels.indexOf(state) > levels.indexOf(shown)) node.open = true;
     shown = state;
+    put(serves, zone.upstreams?.length ? 'for ' + zone.upstreams.join(', ') : '');
     put(fill, percent(zone.fill));
     put(count, `${whole(zone.active)} of ${whole(zone.capacity)} sessions`);
     meter.setAttribute('aria-valuenow', Math.round(zone.fill * 100));
@@ -195,11 +203,11 @@ const inView = new IntersectionObserver(list => { for (const entry of list) entr
 // What is broken comes first; what an operator has taken out stays where it was.
 const WORST = { unhealthy: 0, unavailable: 0, checking: 1, down: 2 };
 const rank = p => WORST[p.state] ?? 3;
+function ago(iso) { return span(Math.max(0, Date.parse(iso) ? clock - Date.parse(iso) : 0)); }
 function why(p) {
-  const { checks, fails, unhealthy } = p.health_checks;
-  if (p.state === 'unavailable') return `over max_fails: ${whole(p.fails)} of ${whole(p.requests)} requests failed`;
-  if (p.state === 'unhealthy') return `its check fails: ${whole(fails)} of ${whole(checks)} so far` + (unhealthy > 1 ? `, away ${whole(unhealthy)} times` : '');
-  return p.state === 'checking' ? 'its first check has yet to pass' : '';
+  const checks = p.health_checks, failed = checks.failed_in ? `check failed while ${checks.failed_in}` : p.state === 'unavailable' ? 'over max_fails' : '';
+  if (p.state === 'up' || p.state === 'busy') return checks.failed_in ? `last ${failed}` : '';
+  return [p.changed && `for ${ago(p.changed)}`, failed, checks.last && `checked ${ago(checks.last)} ago`].filter(Boolean).join(', ');
 }
 function peerRow(group, first) {
   const node = make('tr'), cells = COLUMNS.map(([label, cls]) => { const td = make('td', cls, ' '); td.dataset.label = label; node.append(td); return td; });
@@ -220,8 +228,8 @@ function peerRow(group, first) {
     row.stale = null;
     put(name, p.server);
     put(sub, [p.name !== p.server && p.name, p.backup && 'backup'].filter(Boolean).join(' · '));
-    const reason = why(p); put(because, reason); because.hidden = !reason; because.title = reason;
-    cells[0].title = 'id ' + p.id;
+    const reason = why(p); put(because, reason); because.hidden = !reason; because.title = reason; setClass(because, rank(p) < 1 ? 'sub why bad' : 'sub why');
+    cells[0].title = 'id ' + p.id + (p.health_checks.last ? ` · last check ${p.health_checks.last_passed ? 'passed' : 'failed'} ${p.health_checks.last}` : '');
     setClass(pill, 'pill ' + p.state);
     put(pill, p.state + (p.drain_left_ms !== undefined ? ' ' + span(p.drain_left_ms) : ''));
     pill.title = p.drain_left_ms === undefined ? '' : p.drain_keeps ? 'WebSockets and streams stay open after that'
@@ -244,9 +252,10 @@ function peerRow(group, first) {
   return row;
 }
 const upstreams = new Keyed($('upstreams'), name => {
-  const node = make('details', 'panel peers'), summary = make('summary'), note = make('span', 'muted'), right = make('span', 'right');
+  const node = make('details', 'panel peers'), summary = make('summary'), note = make('span', 'muted'), times = make('span', 'muted times'), right = make('span', 'right');
+  times.title = 'of all requests since the start: half, 95 and 99 of a hundred took no longer';
   node.open = true; node.style.marginBottom = '12px';
-  summary.append(make('h3', '', name), note, right);
+  summary.append(make('h3', '', name), note, times, right);
   const scroll = make('div', 'scroll'), table = make('table'), heads = make('tr'), body = make('tbody'), group = { name, most: {}, sort: null };
   const actHead = make('th', 'act'); actHead.scope = 'col'; actHead.append(make('span', 'unseen', 'Action'));
   COLUMNS.forEach(([label, cls], i) => {
@@ -286,11 +295,19 @@ const upstreams = new Keyed($('upstreams'), name => {
     put(note, `${up} of ${upstream.peers.length} up${upstream.shared ? '' : ' · no zone: the view of one worker'}` +
       (upstream.queue ? ` · ${whole(upstream.queue.waiting)} of ${whole(upstream.queue.limit)} wait` : ''));
     setClass(note, up ? 'muted' : 'bad');
+    const t = upstream.traffic;
+    put(times, t?.times.some(n => n) ? `p50 ${ms(t.p50_ms)} · p95 ${ms(t.p95_ms)} · p99 ${ms(t.p99_ms)}` + stuck(t.sticky) : '');
     put(right, `${rate(upstream.peers.every(p => p.perSec === null) ? null : sum(upstream.peers, p => p.perSec || 0))} req/s` +
       (sessions ? ` · ${whole(sum(upstream.peers, p => p.sessions || 0))} sessions` : ''));
     node.hidden = !upstream.peers.some(p => matches(name, p));
   } };
 });
+const ms = n => n < 9.95 ? n.toFixed(1) + ' ms' : n < 1e4 ? Math.round(n) + ' ms' : span(n);
+// How many of the requests that brought a session did not reach its server.
+function stuck(s) {
+  const away = s.rebound + s.drained + s.strict + s.busy, all = away + s.hit + s.asked;
+  return all ? ` · ${percent((all - away) / all)} stuck` : '';
+}
 function matches(upstream, p) {
   const text = $('filter').value.trim().toLowerCase();
   return !text || [upstream, p.server, p.name, p.id, p.state].some(part => part.toLowerCase().includes(text));
@@ -317,11 +334,11 @@ const alerts = new Keyed($('alerts'), (number, alert) => {
 });
 
 // --- Refreshing
-let last = null, timer = 0, paused = false, busy = false, failing = 0;
-function draw([root, zoneData, upstreamData, alertData, storeData]) {
+let last = null, seldomAt = 0, timer = 0, paused = false, busy = false, failing = 0;
+function draw([root, zoneData, upstreamData, { problems, alerts: alertData }, storeData]) {
   performance.mark('draw');
   mayWrite = root.write; sources = { pid: root.pid };
-  showProblems(findProblems(root, zoneData, upstreamData, storeData), root);
+  showProblems(problems, root);
   showOverview(root, zoneData, upstreamData);
   zones.update(new Map(Object.entries(zoneData)));
   $('zones-title').hidden = !Object.keys(zoneData).length;
@@ -345,11 +362,12 @@ async function refresh() {
   if (busy) return;
   busy = true; clearTimeout(timer);
   try {
-    const data = await Promise.all([load(''), load(last ? 'sessions' : 'sessions?history=1'), load('upstreams'), load('alerts'),
+    const data = await Promise.all([load(''), load(last ? 'sessions' : 'sessions?history=1'), load('upstreams'), load('alerts?problems=1'),
                                     !last || Object.keys(last[0].stores).length ? load('stores') : {}]);
     clock = performance.timeOrigin + performance.now();
     last = data; failing = 0;
     draw(data);
+    if (clock >= seldomAt) { seldomAt = clock + 20e3; refreshSeldom(); }
   } catch (error) {
     ++failing;
     console.debug(error);

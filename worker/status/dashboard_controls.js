@@ -65,6 +65,11 @@ $('letters').checked = store.get('letters') !== 'off';
 $('letters').addEventListener('change', () => store.set('letters', $('letters').checked ? 'on' : 'off'));
 $('session-form').addEventListener('submit', event => { event.preventDefault(); lookUp(); });
 $('session-forget').addEventListener('click', () => changeSession({ method: 'DELETE' }, 'It has been forgotten.'));
+$('session-move').addEventListener('submit', event => {
+  event.preventDefault();
+  changeSession({ method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ move: { to: $('session-to').value } }) },
+                `It has been moved to ${$('session-to').value}.`);
+});
 $('deadline').addEventListener('keydown', event => { if (event.key === 'Enter') carryOut(); });
 theme(store.get('theme') || 'auto');
 if (store.get('every')) $('every').value = store.get('every');

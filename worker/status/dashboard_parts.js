@@ -1,37 +1,20 @@
 // --- What is wrong, the worst first: above everything, in the title and in the icon
 const COLOURS = { crit: '#c02626', error: '#c02626', warn: '#c58a12' };
 const ICON = document.querySelector('link[rel=icon]').href;
-const GRAVE = ['crit', 'error', 'warn'];
-// Of upstreams without zone: as the worker sees them that answers.
-function findProblems(root, zones, upstreams, stores) {
-  const found = [], add = (level, key, text) => found.push({ level, key, text });
-  for (const [name, { peers }] of Object.entries(upstreams)) {
-    if (peers.length && !peers.some(p => p.state === 'up' || p.state === 'busy')) add('crit', 'upstream ' + name, `upstream ${name} has no server that takes new clients`);
-    for (const p of peers.filter(p => p.state === 'unhealthy' || p.state === 'unavailable')) add('error', `server ${name} ${p.id}`, `server ${p.server} of ${name} is ${p.state}: ${why(p)}`);
-  }
-  for (const [name, z] of Object.entries(zones)) {
-    const f = z.fill_limits, level = z.fill >= f.crit ? 'crit' : z.fill >= f.major ? 'error' : z.fill >= f.minor ? 'warn' : '';
-    if (level) add(level, 'zone ' + name, `session zone ${name} is ${percent(z.fill)} full`);
-  }
-  for (const [name, store] of Object.entries(stores)) for (const [zone, f] of Object.entries(store.zones)) {
-    if (f.state === 'lost') add('error', `store ${name} ${zone}`, `session store ${name} has been lost for ${span(f.lost_ms)}, zone ${zone} goes on alone`);
-    else if (f.state === 'up' && f.asking_workers < root.workers.length) add('warn', `store ${name} ${zone}`, `${f.asking_workers} of ${root.workers.length} workers ask session store ${name}: it is slow, the others go on alone`);
-  }
-  if (root.incidents.reload_refused) add('error', 'reload', 'the configuration on disk was refused, an earlier one serves');
-  const deaths = sum(Object.values(root.incidents.worker_deaths), n => n);
-  if (deaths) add('warn', 'deaths', `${deaths} worker${deaths === 1 ? '' : 's'} died since the start; others took over, sessions were kept`);
-  return found.sort((a, b) => GRAVE.indexOf(a.level) - GRAVE.indexOf(b.level));
-}
 const problems = new Keyed($('problems'), key => {
-  const node = make('li'), level = make('span', 'pill'), text = make('span');
-  node.append(level, text);
+  const node = make('li'), level = make('span', 'pill'), text = make('span'), since = make('span', 'muted');
+  node.append(level, text, since);
   return { node, update(p) {
     setClass(level, 'pill ' + p.level); put(level, p.level); put(text, p.text);
+    put(since, p.since ? (p.kind === 'worker' ? `the last ${ago(p.since)} ago` : 'for ' + ago(p.since)) : '');
+    node.title = p.since ? 'since ' + p.since : '';
   } };
 });
 let worst = null;
 function showProblems(list, root) {
-  problems.update(new Map(list.map(p => [p.key, p])));
+  const lines = new Map();  // of one thing there may be several: a server in two upstreams, a store of two zones
+  for (const p of list) { let key = `${p.kind} ${p.subject}`; while (lines.has(key)) key += '+'; lines.set(key, p); }
+  problems.update(lines);
   $('wrong').hidden = !list.length;
   document.title = (list.length ? `${list.length === 1 ? '1 problem' : list.length + ' problems'} · ` : '') + `limpet · ${root.host}`;
   const level = list[0]?.level || '';
@@ -41,6 +24,35 @@ function showProblems(list, root) {
   const bang = level ? "%3Cpath d='M14 9h4l-1 9h-2zM14.4 20h3.2v3h-3.2z' fill='white'/%3E%3C/svg%3E" : '%3C/svg%3E';
   const colour = encodeURIComponent(COLOURS[level] || '#0c7f8f');
   document.querySelector('link[rel=icon]').href = ICON.replace('%230c7f8f', colour).replace('%3C/svg%3E', bang);
+}
+
+// --- What changes seldom: the last hour, zones of limits, certificates
+const limits = new Keyed($('limits'), () => {
+  const node = make('tr'), cells = Array.from({ length: 5 }, (_, i) => make('td', i < 3 ? 'l' : '', ' '));
+  node.append(...cells);
+  return { node, update(z) { [z.name, z.kind, z.key, `${whole(z.used)} of ${whole(z.capacity)}`, percent(z.fill)].forEach((text, i) => put(cells[i], text)); } };
+});
+const certificates = new Keyed($('certificates'), () => {
+  const node = make('tr'), cells = Array.from({ length: 3 }, () => make('td', 'l', ' ')), pill = make('span', 'pill');
+  cells[2].replaceChildren(pill);
+  node.append(...cells);
+  return { node, update(c) {
+    put(cells[0], c.file); put(cells[1], c.server || '–');
+    put(pill, c.left_s <= 0 ? 'has ended' : 'ends in ' + span(c.left_s * 1000));
+    setClass(pill, 'pill ' + (c.left_s <= 2 * 86400 ? 'error' : c.left_s <= 14 * 86400 ? 'warn' : 'up'));
+    pill.title = c.not_after;
+  } };
+});
+async function refreshSeldom() {
+  try {
+    const [hour, all, ends] = await Promise.all([load('history'), load('zones'), load('certificates')]);
+    tiles.requests.showHour(hour);
+    const others = all.filter(z => z.kind !== 'sessions');
+    limits.update(new Map(others.map(z => [z.kind + ' ' + z.name, z])));
+    certificates.update(new Map(ends.map(c => [c.file, c])));
+    $('limits-box').hidden = !others.length;
+    $('certificates-box').hidden = !ends.length;
+  } catch (error) { console.debug(error); }
 }
 
 // --- One session
@@ -64,7 +76,7 @@ async function lookUp(note = '') {
   if (!session.key) return;
   const out = $('session-facts'), steps = $('session-steps');
   out.replaceChildren(); steps.replaceChildren();
-  $('session-forget').hidden = true;
+  $('session-forget').hidden = $('session-move').hidden = true;
   let found = null;
   try { found = await ask1(sessionPath(session)); put($('session-said'), note); } catch (error) { put($('session-said'), note || error.message); }
   if (found) {
@@ -72,8 +84,7 @@ async function lookUp(note = '') {
                fact('idle_ms' in found ? 'Idle' : 'Age', span(found.idle_ms ?? found.age_ms)),
                fact('Over in', found.expires_in_ms === undefined ? 'never' : span(found.expires_in_ms)));
   }
-  // Those that learn sessions; of one that is known, those with its server.
-  const serving = Object.entries(last?.[2] || {}).filter(([, u]) => u.peers.some(p => p.sessions !== undefined && (!found || p.id === found.id))).map(([name]) => name).slice(0, 4);
+  const serving = last?.[1][session.zone]?.upstreams || [];
   for (const upstream of serving) {
     try {
       const said = await ask1(`explain?upstream=${encodeURIComponent(upstream)}&cookie=${encodeURIComponent(session.key)}`);
@@ -82,7 +93,11 @@ async function lookUp(note = '') {
       said.steps.forEach((step, i) => { const li = make('li', '', `${step.rule}: ${step.text}`); li.value = i + 1; steps.append(li); });
     } catch (error) { steps.append(make('li', '', `${upstream}: ${error.message}`)); }
   }
-  $('session-forget').hidden = !found || !mayWrite;
+  if (!found || !mayWrite) return;
+  const peers = serving.flatMap(name => last[2][name]?.peers || []).filter(p => !found.servers.includes(p.server));
+  $('session-to').replaceChildren(...[...new Set(peers.map(p => p.server))].map(server => { const option = make('option', '', server); option.value = server; return option; }));
+  $('session-forget').hidden = false;
+  $('session-move').hidden = !peers.length;
 }
 async function changeSession(options, done) {
   try { await ask1(sessionPath(session), options); } catch (error) { return put($('session-said'), error.message); }

@@ -7,9 +7,13 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "conf/near_miss.h"
 #include "proto/escape.h"
 #include "worker/status/fields.h"
+#include "worker/status/overview_page.h"
 #include "worker/status/peer_facts.h"
+#include "worker/status/traffic_facts.h"
+#include "worker/sticky/sticky.h"
 
 namespace limpet::worker {
 namespace {
@@ -105,10 +109,38 @@ Json IncidentsJson(const shm::Incidents& incidents) {
           {"no_live_upstreams", incidents.no_live_upstreams.load(kRelaxed)}};
 }
 
+// Of all workers.
+Json TrafficJson(const shm::TrafficSums& sums) {
+  Json sticky = Json::object();
+  for (size_t i = 1; i <= static_cast<size_t>(StickyStatus::kAsked); ++i)
+    sticky[std::string(Name(static_cast<StickyStatus>(i)))] = sums.by_sticky[i];
+  return {{"requests", sums.requests()},
+          {"faults", sums.by_class[5]},
+          {"sticky", std::move(sticky)},
+          {"p50_ms", sums.PercentileMs(50)},
+          {"p95_ms", sums.PercentileMs(95)},
+          {"p99_ms", sums.PercentileMs(99)},
+          {"times", sums.by_time}};
+}
+
 size_t Queued(const StatusSource& source, const UpstreamGroup& group) {
   const auto at = std::ranges::find(source.upstreams, &group) - source.upstreams.begin();
   const auto index = static_cast<size_t>(at);
   return index < source.queued.size() ? source.queued[index] : 0;
+}
+
+// When its state changed, and what its last check has found.
+void AddCheckFacts(const StatusSource& source, const conf::Upstream& upstream, const Peer& peer,
+                   Json* json) {
+  if (source.status == nullptr) return;
+  const shm::CheckFacts facts = source.status->notes.Find(upstream.name, peer.name);
+  if (facts.changed_ms > 0)
+    (*json)["changed"] = FormatIso8601(static_cast<int64_t>(facts.changed_ms / 1000));
+  if (facts.checked_ms == 0) return;
+  Json& checks = (*json)["health_checks"];
+  checks["last"] = FormatIso8601(static_cast<int64_t>(facts.checked_ms / 1000));
+  checks["last_passed"] = facts.failed_in.empty();
+  if (!facts.failed_in.empty()) checks["failed_in"] = facts.failed_in;
 }
 
 std::string HostName() {
@@ -125,6 +157,28 @@ std::string Dump(const Json& json) {
 
 StatusReply Good(const Json& json) { return {200, Dump(json)}; }
 StatusReply NotFound(std::string_view what) { return ApiError(404, what); }
+
+StatusReply NoSuchZone(const StatusSource& source, std::string_view name) {
+  conf::NearMiss near(name);
+  for (const conf::SessionZone& zone : source.http.session_zones) near.Offer(zone.name);
+  return NotFound("no such session zone" + near.Hint());
+}
+
+StatusReply NoSuchUpstream(const StatusSource& source, std::string_view name) {
+  std::vector<std::string> names;  // views of them are kept
+  for (UpstreamGroup* group : source.upstreams) names.push_back(UpstreamName(group->conf()));
+  conf::NearMiss near(name);
+  for (const std::string& known : names) near.Offer(known);
+  return NotFound("no such upstream" + near.Hint());
+}
+
+StatusReply NoSuchServer(UpstreamGroup& group, std::string_view name) {
+  conf::NearMiss near(name);
+  for (const Peer& peer : group.peers()) {
+    for (const std::string* known : {&peer.name, &peer.server, &peer.server_id}) near.Offer(*known);
+  }
+  return NotFound("no such server" + near.Hint());
+}
 
 ZoneRef FindZone(const StatusSource& source, std::string_view name) {
   const auto& zones = source.http.session_zones;
@@ -176,6 +230,7 @@ Json ZoneJson(const StatusSource& source, const ZoneRef& zone, bool history) {
       {"rotate", policy.rotate},
       {"oldest_age_ms", table.OldestAge(BootMs()).count()}};
   json.update(Counters(table.Sum()));
+  json["upstreams"] = UpstreamsThatLearnIn(source, zone);
   json["workers"] = CountingWorkers(table);
   if (history) json["history"] = HistoryJson(source, zone.conf->name);
   return json;
@@ -220,21 +275,25 @@ Json PeerJson(const StatusSource& source, const conf::Upstream& upstream, const 
                {"header_time", state.header_time_ms.load(kRelaxed)},
                {"response_time", state.response_time_ms.load(kRelaxed)},
                {"health_checks", ChecksJson(state)}};
-  const uint64_t until = state.standing().drain_until_ms.load(kRelaxed);
-  if (until != 0) {
-    json["drain_left_ms"] = until > source.now_ms ? until - source.now_ms : 0;
+  if (const auto left = DrainLeftMs(peer, source.now_ms)) {
+    json["drain_left_ms"] = *left;
     json["drain_keeps"] = (state.standing().flags.load(kRelaxed) & shm::kPeerDrainKeeps) != 0;
   }
   if (peer.draining() && peer.drain_move() > 0) json["drain_move"] = peer.drain_move();
   if (const auto sessions = BoundSessions(source, upstream, peer)) json["sessions"] = *sessions;
+  AddCheckFacts(source, upstream, peer, &json);
   return json;
 }
 
 Json UpstreamJson(const StatusSource& source, UpstreamGroup& group) {
   const conf::Upstream& conf = group.conf();
   Json json = {{"shared", !conf.zone.empty()}};
+  const shm::TrafficSums traffic = TrafficOf(source, conf);
   if (conf.queue.limit > 0)
-    json["queue"] = {{"waiting", Queued(source, group)}, {"limit", conf.queue.limit}};
+    json["queue"] = {
+        {"waiting", source.status != nullptr ? traffic.waiting : Queued(source, group)},
+        {"limit", conf.queue.limit}};
+  if (source.status != nullptr) json["traffic"] = TrafficJson(traffic);
   json["peers"] = Json::array();
   for (const Peer& peer : group.peers()) json["peers"].push_back(PeerJson(source, conf, peer));
   return json;

@@ -16,6 +16,10 @@ using Json = nlohmann::ordered_json;
 std::string Dump(const Json& json);
 StatusReply Good(const Json& json);
 StatusReply NotFound(std::string_view what);
+// With what the name was likely meant to be.
+StatusReply NoSuchZone(const StatusSource& source, std::string_view name);
+StatusReply NoSuchUpstream(const StatusSource& source, std::string_view name);
+StatusReply NoSuchServer(UpstreamGroup& group, std::string_view name);
 
 struct ZoneRef {
   const conf::SessionZone* conf = nullptr;

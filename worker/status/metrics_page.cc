@@ -1,50 +1,18 @@
-// The text of `prometheus`: all samples of a metric follow its HELP and TYPE lines.
+// The text of `prometheus`.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "base/clock.h"
 #include "worker/status/fields.h"
+#include "worker/status/metrics_parts.h"
 #include "worker/status/peer_facts.h"
 #include "worker/status/status.h"
 #include "worker/status/store_facts.h"
 
 namespace limpet::worker {
 namespace {
-
-// A label's value with the three characters escaped that the format asks for.
-std::string Label(std::string_view value) {
-  std::string out;
-  for (const char c : value) {
-    if (c == '\\' || c == '"') out += '\\';
-    if (c == '\n') {
-      out += "\\n";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
-class Page {
- public:
-  void Begin(std::string name, bool grows, std::string_view help) {
-    name_ = std::move(name);
-    if (grows && !name_.ends_with("_total")) name_ += "_total";
-    fmt::format_to(std::back_inserter(text_), "# HELP {} {}\n# TYPE {} {}\n", name_, help, name_,
-                   grows ? "counter" : "gauge");
-  }
-  template <class Value>
-  void Sample(std::string_view labels, Value value) {
-    fmt::format_to(std::back_inserter(text_), "{}{} {}\n", name_, labels, value);
-  }
-  std::string Take() { return std::move(text_); }
-
- private:
-  std::string text_, name_;
-};
 
 struct ZoneFacts {
   std::string labels;
@@ -65,7 +33,7 @@ std::vector<ZoneFacts> ReadZones(const StatusSource& source) {
   return zones;
 }
 
-void AddZones(const StatusSource& source, Page& page) {
+void AddZones(const StatusSource& source, MetricsText& page) {
   const std::vector<ZoneFacts> zones = ReadZones(source);
   if (zones.empty()) return;
   page.Begin("limpet_sessions_capacity", false, "sessions that the zone holds at most");
@@ -89,7 +57,7 @@ std::string StoreLabels(const StoreUse& use, std::string_view result = {}) {
                      Label(use.zone->name), more);
 }
 
-void AddStores(const StatusSource& source, Page& page) {
+void AddStores(const StatusSource& source, MetricsText& page) {
   const std::vector<StoreUse> uses = StoreUses(source.http, source.stores);
   if (uses.empty()) return;
   page.Begin("limpet_store_up", false, "1 if the store is there, 0 while the zone goes on alone");
@@ -143,7 +111,7 @@ constexpr std::array kGeoMetrics = std::to_array<GeoMetric>({
      "times the file was missing or damaged"},
 });
 
-void AddGeo(const StatusSource& source, Page& page) {
+void AddGeo(const StatusSource& source, MetricsText& page) {
   if (source.geo.empty()) return;
   for (const GeoMetric& metric : kGeoMetrics) {
     page.Begin(fmt::format("limpet_geoip2_{}", metric.name), metric.grows, metric.help);
@@ -154,7 +122,7 @@ void AddGeo(const StatusSource& source, Page& page) {
   }
 }
 
-void AddTokens(const StatusSource& source, Page& page) {
+void AddTokens(const StatusSource& source, MetricsText& page) {
   if (source.tokens == nullptr) return;
   const shm::TokenFigures& figures = *source.tokens;
   page.Begin("limpet_jwt_verified", true, "tokens whose signature and times were right");
@@ -168,7 +136,7 @@ void AddTokens(const StatusSource& source, Page& page) {
   }
 }
 
-void AddProcesses(const StatusSource& source, Page& page) {
+void AddProcesses(const StatusSource& source, MetricsText& page) {
   page.Begin("limpet_info", false, "what runs; always 1");
   page.Sample(fmt::format("{{version=\"{}\"}}", LIMPET_VERSION), 1);
   page.Begin("limpet_generation", false, "configurations loaded since the start");
@@ -181,7 +149,7 @@ void AddProcesses(const StatusSource& source, Page& page) {
               }));
 }
 
-void AddIncidents(const shm::Incidents& incidents, Page& page) {
+void AddIncidents(const shm::Incidents& incidents, MetricsText& page) {
   page.Begin("limpet_config_last_reload_successful", false,
              "1, or 0 if the last configuration was refused and an earlier one serves");
   page.Sample("", incidents.reload_refused.load(kRelaxed) ? 0 : 1);
@@ -197,7 +165,16 @@ void AddIncidents(const shm::Incidents& incidents, Page& page) {
   page.Sample("", incidents.no_live_upstreams.load(kRelaxed));
 }
 
-void AddConnections(const StatusSource& source, Page& page) {
+void AddMishaps(const shm::StatusMemory* status, MetricsText& page) {
+  if (status == nullptr) return;
+  page.Begin("limpet_config_reloads_refused", true, "configurations that were refused");
+  page.Sample("", status->mishaps.reloads_refused.load(kRelaxed));
+  page.Begin("limpet_worker_last_death_timestamp_seconds", false,
+             "when a worker ended last without being told to, since 1970; 0: never");
+  page.Sample("", status->mishaps.last_death_s.load(kRelaxed));
+}
+
+void AddConnections(const StatusSource& source, MetricsText& page) {
   for (const ConnectionField& field : kConnectionFields) {
     page.Begin(fmt::format("limpet_connections_{}", field.name), field.grows, field.help);
     page.Sample("", field.sum(source.counters));
@@ -259,13 +236,26 @@ void ForEachSharedPeer(const StatusSource& source, const Visit& visit) {
   }
 }
 
-void AddPeers(const StatusSource& source, Page& page) {
+void AddPeers(const StatusSource& source, MetricsText& page) {
   for (const PeerMetric& metric : kPeerMetrics) {
     page.Begin(fmt::format("limpet_peer_{}", metric.name), metric.grows, metric.help);
     ForEachSharedPeer(source, [&](const UpstreamGroup& group, const Peer& peer) {
       page.Sample(PeerLabels(group, peer), metric.value(source, peer));
     });
   }
+  page.Begin("limpet_peer_state", false, "1 for the state that the peer is in, 0 for the others");
+  ForEachSharedPeer(source, [&](const UpstreamGroup& group, const Peer& peer) {
+    const std::string_view now = PeerStateName(peer, source.now_ms);
+    for (const std::string_view state : kPeerStates) {
+      page.Sample(PeerLabels(group, peer, fmt::format(",state=\"{}\"", state)),
+                  state == now ? 1 : 0);
+    }
+  });
+  page.Begin("limpet_peer_drain_left_seconds", false, "until the deadline of the peer's drain");
+  ForEachSharedPeer(source, [&](const UpstreamGroup& group, const Peer& peer) {
+    if (const auto left = DrainLeftMs(peer, source.now_ms))
+      page.Sample(PeerLabels(group, peer), static_cast<double>(*left) / 1000);
+  });
   page.Begin("limpet_peer_responses", true, "answers of the peer by class");
   ForEachSharedPeer(source, [&](const UpstreamGroup& group, const Peer& peer) {
     for (size_t i = 0; i < std::size(peer.state->responses); ++i) {
@@ -275,7 +265,7 @@ void AddPeers(const StatusSource& source, Page& page) {
   });
 }
 
-void AddBoundSessions(const StatusSource& source, Page& page) {
+void AddBoundSessions(const StatusSource& source, MetricsText& page) {
   page.Begin("limpet_peer_sessions", false, "learned sessions bound to the peer");
   for (UpstreamGroup* group : source.upstreams) {
     for (const Peer& peer : group->peers()) {
@@ -288,14 +278,18 @@ void AddBoundSessions(const StatusSource& source, Page& page) {
 }  // namespace
 
 std::string MetricsPage(const StatusSource& source) {
-  Page page;
+  MetricsText page;
   AddProcesses(source, page);
   AddIncidents(source.counters.incidents, page);
+  AddMishaps(source.status, page);
   AddConnections(source, page);
+  AddWorkerLimits(source, page);
+  AddCertificates(source, page);
   AddZones(source, page);
   AddStores(source, page);
   AddGeo(source, page);
   AddTokens(source, page);
+  AddTraffic(source, page);
   AddPeers(source, page);
   AddBoundSessions(source, page);
   return page.Take();

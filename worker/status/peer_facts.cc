@@ -15,13 +15,22 @@ std::string UpstreamName(const conf::Upstream& upstream) {
 
 std::string_view PeerStateName(const Peer& peer, uint64_t now_ms) {
   const uint32_t flags = peer.state->standing().flags.load(std::memory_order_relaxed);
-  if ((flags & shm::kPeerUnhealthy) != 0) return "unhealthy";
+  // What an operator has taken out, and nobody needs, may be stopped: that its checks fail then is
+  // no news. One that drains and still has sessions is missed.
   if (peer.conf->down || (flags & shm::kPeerDown) != 0) return "down";
+  if (peer.draining() && (flags & shm::kPeerDrained) != 0) return "drained";
+  if ((flags & shm::kPeerUnhealthy) != 0) return "unhealthy";
   if (peer.checking()) return "checking";
-  if (peer.draining()) return (flags & shm::kPeerDrained) != 0 ? "drained" : "draining";
+  if (peer.draining()) return "draining";
   if (CanTake(peer, now_ms, true)) return "up";
   const int limit = peer.conf->max_conns;
   return limit > 0 && peer.conns() >= static_cast<uint32_t>(limit) ? "busy" : "unavailable";
+}
+
+std::optional<uint64_t> DrainLeftMs(const Peer& peer, uint64_t now_ms) {
+  const uint64_t until = peer.state->standing().drain_until_ms.load(std::memory_order_relaxed);
+  if (until == 0) return std::nullopt;
+  return until > now_ms ? until - now_ms : 0;
 }
 
 std::optional<uint64_t> BoundSessions(const StatusSource& source, const conf::Upstream& upstream,

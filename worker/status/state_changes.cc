@@ -79,9 +79,9 @@ void ForgetInStore(const StatusSource& source, const ZoneRef& zone, std::string_
 
 StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Json& body) {
   UpstreamGroup* group = FindUpstream(source, path.upstream);
-  if (group == nullptr) return NotFound("no such upstream");
+  if (group == nullptr) return NoSuchUpstream(source, path.upstream);
   const std::vector<Peer*> peers = FindPeers(*group, path.peer);
-  if (peers.empty()) return NotFound("no such server");
+  if (peers.empty()) return NoSuchServer(*group, path.peer);
   if (group->conf().zone.empty())
     return ApiError(409,
                     "the upstream has no \"zone\": each worker has its own view of its servers");
@@ -122,6 +122,8 @@ StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Js
       shm::BeginDrain(standing, until, deadline && deadline->keeps, static_cast<uint32_t>(move));
     if (body.contains("drain") && !drains) shm::EndDrain(standing);
     if (body.contains("down")) SetDown(standing, body["down"].get<bool>());
+    if (source.status != nullptr)
+      source.status->notes.Changed(group->conf().name, peer->name, WallMs());
   }
   return Good(PeerJson(source, group->conf(), *peers.front()));
 }
@@ -159,6 +161,27 @@ StatusReply ForgetSession(const StatusSource& source, const ZoneRef& zone, std::
     return NotFound("no such session");
   }
   return Good({{"forgotten", 1}});
+}
+
+StatusReply MoveSession(const StatusSource& source, const ZoneRef& zone, std::string_view key,
+                        const Json& body) {
+  if (const auto unknown = UnknownKey(body, {"move"}))
+    return BadBody(fmt::format("unknown key \"{}\"", *unknown));
+  const Json move = body.contains("move") ? body["move"] : Json();
+  if (!move.is_object() || move.size() != 1 || !move.contains("to") || !move["to"].is_string())
+    return BadBody("\"move\" must be {\"to\": \"the address or the id of a server\"}");
+  const uint16_t to = ServerIn(source, zone, move["to"].get<std::string>());
+  if (to == shm::kNoPeer) return NotFound("no such server in this zone");
+  if (!zone.table->peers().Active(to))
+    return ApiError(409, "the server to move to is no longer configured");
+  const shm::SessionKey session = zone.table->KeyOf(key);
+  if (zone.table->Peek(session, BootMs()).result != shm::LookupResult::kHit)
+    return NotFound("no such session");
+  if (zone.table->Learn(session, to, BootMs()) == shm::LearnResult::kRefused)
+    return ApiError(409, "the session was not moved: its zone is full");
+  const auto record = zone.table->ReadRecord(session);
+  if (zone.shared != nullptr && record) zone.shared->Relay({&*record, 1}, WallMs());
+  return Good(SessionJson(source, zone, key));
 }
 
 StatusReply ForgetServer(const StatusSource& source, const ZoneRef& zone, std::string_view server,

@@ -16,6 +16,10 @@ StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Js
 // PATCH sessions/ZONE: {"fill_limits": {"minor": "75%", "major": "85%", "crit": "95%"}}.
 StatusReply PatchZone(const StatusSource& source, const ZoneRef& zone, const Json& body);
 
+// POST sessions/ZONE/KEY: {"move": {"to": "10.0.0.1:80"}}.
+StatusReply MoveSession(const StatusSource& source, const ZoneRef& zone, std::string_view key,
+                        const Json& body);
+
 // DELETE sessions/ZONE/KEY.
 StatusReply ForgetSession(const StatusSource& source, const ZoneRef& zone, std::string_view key);
 

@@ -14,9 +14,17 @@
 #include "shm/counters.h"
 #include "shm/geo_state.h"
 #include "shm/session_table.h"
+#include "shm/status_memory.h"
 #include "shm/store_state.h"
 #include "shm/token_figures.h"
+#include "shm/worker_pulse.h"
+#include "worker/tls/certificate_end.h"
 #include "worker/upstream/upstream_group.h"
+
+namespace limpet::shm {
+class LimitConnTable;
+class LimitReqTable;
+}  // namespace limpet::shm
 
 namespace limpet::worker {
 
@@ -34,6 +42,12 @@ struct StatusSource {
   std::vector<const shm::GeoState*> geo{};    // to http.geo.databases, or empty
   const shm::TokenFigures* tokens = nullptr;  // null: no token is read
   std::vector<size_t> queued{};  // requests of this worker that wait, by upstream; or empty
+  const shm::WorkerPulses* pulses = nullptr;           // null: not known
+  shm::StatusMemory* status = nullptr;                 // the same
+  std::span<const uint32_t> traffic_places{};          // in its traffic, to http.upstreams
+  std::span<shm::LimitReqTable* const> limit_req{};    // to http.limit_req_zones
+  std::span<shm::LimitConnTable* const> limit_conn{};  // to http.limit_conn_zones
+  std::span<const CertificateEnd> certificate_ends{};
 };
 
 struct StatusReply {

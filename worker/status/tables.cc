@@ -2,93 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "worker/status/json_parts.h"
+#include "worker/status/text_table.h"
 
 namespace limpet::worker {
 namespace {
-
-using Row = std::vector<std::string>;
-
-// Columns as wide as their widest cell; numbers stand to the right.
-class Table {
- public:
-  explicit Table(Row head) { rows_.push_back(std::move(head)); }
-  void Add(Row row) { rows_.push_back(std::move(row)); }
-
-  std::string Render() const {
-    std::string out;
-    for (const Row& row : rows_) {
-      std::string line;
-      for (size_t i = 0; i < row.size(); ++i) Cell(&line, row[i], i);
-      while (line.ends_with(' ')) line.pop_back();
-      out += line + "\n";
-    }
-    return out;
-  }
-
- private:
-  size_t Width(size_t column) const {
-    size_t width = 0;
-    for (const Row& row : rows_) width = std::max(width, row[column].size());
-    return width;
-  }
-  bool Numbers(size_t column) const {
-    return std::all_of(rows_.begin() + 1, rows_.end(), [column](const Row& row) {
-      return row[column].find_first_not_of("0123456789.%-") == std::string::npos;
-    });
-  }
-  void Cell(std::string* line, const std::string& text, size_t column) const {
-    const std::string_view gap = column == 0 ? "" : "  ";
-    *line += Numbers(column) ? fmt::format("{}{:>{}}", gap, text, Width(column))
-                             : fmt::format("{}{:<{}}", gap, text, Width(column));
-  }
-
-  std::vector<Row> rows_;
-};
-
-std::string Number(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found == object.end() || !found->is_number_integer() ? "-" : found->dump();
-}
-
-std::string Seconds(const Json& object, const char* ms) {
-  const auto found = object.find(ms);
-  if (found == object.end() || !found->is_number_integer()) return "-";
-  return std::to_string(found->get<int64_t>() / 1000);
-}
-
-std::string Text(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found == object.end() || !found->is_string() ? "-" : found->get<std::string>();
-}
-
-std::string Percent(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  if (found == object.end() || !found->is_number()) return "-";
-  return fmt::format("{:.1f}%", found->get<double>() * 100);
-}
-
-// Of whatever an answer is: what has another type is not there.
-bool Flag(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_boolean() && found->get<bool>();
-}
-
-Json List(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_array() ? *found : Json::array();
-}
-
-Json Object(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_object() ? *found : Json::object();
-}
-
-std::string Plain(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
-}
 
 // One of a collection comes alone, all of them come by name.
 Json ByName(const std::vector<std::string>& command, const Json& body) {
@@ -157,11 +74,6 @@ std::string Rebalanced(const Json& body) {
                      Flag(body, "dry_run") ? "would move" : "have moved");
 }
 
-std::string Changed(const std::vector<std::string>& command, const Json& peer) {
-  return fmt::format("{} {}: {}\n", command.size() > 1 ? command[1] : "", Text(peer, "server"),
-                     Text(peer, "state"));
-}
-
 std::string Status(const Json& body) {
   Table table({"WHAT", "VALUE"});
   for (const auto& [name, value] : body.items()) {
@@ -180,14 +92,18 @@ std::string Status(const Json& body) {
 
 std::string Tables(const std::vector<std::string>& command, std::string_view json) {
   const Json body = Json::parse(json, nullptr, false);
+  if (!command.empty() && command[0] == "zones" && body.is_array()) return ZonesText(body);
   if (command.empty() || !body.is_object()) return std::string(json) + "\n";
   if (command[0] == "sessions") return Sessions(ByName(command, body));
   if (command[0] == "servers") return Servers(ByName(command, body));
   if (command[0] == "stores") return Stores(ByName(command, body));
   if (command[0] == "rebalance") return Rebalanced(body);
   if (command[0] == "status") return Status(body);
+  if (command[0] == "session" || command[0] == "move") return SessionText(body);
+  if (command[0] == "explain") return ExplainText(body);
+  if (command[0] == "alerts") return AlertsText(body);
   if (command[0] == "forget") return "1 session forgotten\n";
-  return Changed(command, body);
+  return ChangedText(command.size() > 1 ? command[1] : "", body);
 }
 
 }  // namespace limpet::worker

@@ -6,6 +6,7 @@
 
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/response_writer.h"
+#include "worker/http/log/request_counts.h"
 #include "worker/http/proxy/upstream_runtime.h"
 
 namespace limpet::worker {
@@ -14,6 +15,27 @@ namespace {
 // An error page is asked for by GET: what was sent with the request is of no use to it.
 bool MayGoWithoutBody(const Request& request) {
   return request.method == proto::Method::kGet || request.method == proto::Method::kHead;
+}
+
+// What has come of a request at an upstream, once its last attempt there is over. `peer`: of that
+// attempt, or null. The time is that of all attempts there; of a tunnel it says nothing.
+void CountRequest(Exchange& exchange, const UpstreamRuntime* upstream, const Peer* peer,
+                  StickyStatus sticky) {
+  const auto attempts = exchange.upstream_trace().attempts();
+  if (upstream == nullptr || attempts.empty()) return;
+  const conf::Upstream& conf = upstream->group.conf();
+  // Else there has been none here: those of another group have been counted.
+  const char* const asked = peer != nullptr ? peer->name.data() : conf.name.data();
+  if (attempts.back().peer.data() != asked) return;
+  shm::TrafficLine* const line = TrafficLineOf(exchange.runtime(), conf);
+  if (line == nullptr) return;
+  const int status = attempts.back().status;
+  int64_t took_ms = 0;
+  for (size_t i = attempts.size(); i-- > 0;) {
+    took_ms += std::max<int64_t>(attempts[i].response_ms, 0);
+    if (attempts[i].after_redirect) break;
+  }
+  line->Add(static_cast<size_t>(sticky), status, status == 101 ? -1 : took_ms);
 }
 
 }  // namespace
@@ -32,6 +54,8 @@ ProxyExchange::ProxyExchange(Exchange& exchange)
 ProxyExchange::~ProxyExchange() { Stop(); }
 
 void ProxyExchange::Start(const conf::Location& location) {
+  CountRequest(exchange_, upstream_, attempt_.peer(), sticky_state().status);
+  attempt_.Forget();  // that of another location, which has sent the request here
   location_ = &location;
   Enter(ProxyState::kFinding);
   response_.Reset();
@@ -208,6 +232,7 @@ void ProxyExchange::Stop() {
 
 void ProxyExchange::Reset() {
   Stop();
+  CountRequest(exchange_, upstream_, attempt_.peer(), sticky_state().status);
   session_.End();
   sticky_cookie_ = {};
   attempt_.Forget();

@@ -8,6 +8,7 @@
 
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/response_writer.h"
+#include "worker/http/log/request_counts.h"
 #include "worker/http/proxy/proxy_exchange.h"
 #include "worker/http/proxy/upstream_lookup.h"
 #include "worker/http/proxy/upstream_runtime.h"
@@ -40,7 +41,8 @@ void ProxyExchange::LeaveState() {
     case ProxyEnds::kLookup:
       return lookup_.Cancel();
     case ProxyEnds::kPlace:
-      return upstream_->queue.Leave(std::exchange(queue_ticket_, 0));
+      upstream_->queue.Leave(std::exchange(queue_ticket_, 0));
+      return TellQueue(exchange_.runtime(), upstream_->group.conf(), upstream_->queue.size());
     case ProxyEnds::kWait:
       return session_.StopWaiting();
     case ProxyEnds::kFlow:
