@@ -8,6 +8,7 @@ import subprocess
 import pytest
 import yaml
 
+from certificates import Authority
 from client import get
 from daemon import Limpet
 from ports import free_port
@@ -26,25 +27,42 @@ http {
         server 127.0.0.1:{b} max_fails=0;
         sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=one:1m{store};
     }
+    upstream gone { zone gone 64k; server 127.0.0.1:{gone}; }
     server {
         listen {port};
         location / { proxy_pass http://app; }
+        location @check { proxy_pass http://gone; health_check interval=200ms; }
         location /status/ { api /status/ write=on; }
         location = /metrics { prometheus; }
+    }
+    server {
+        listen {tls} ssl;
+        server_name on.test;
+        ssl_certificate {certs}/on.test.crt;
+        ssl_certificate_key {certs}/on.test.key;
     }
 }
 """
 promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing")
 
 
+@pytest.fixture(scope="module")
+def certs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("certs")
+    os.chmod(folder, 0o755)
+    Authority(folder).issue("on.test")
+    return folder
+
+
 @pytest.fixture
-def limpet(origins):
-    yield from start(origins, store="")
+def limpet(origins, certs):
+    yield from start(origins, certs, store="")
 
 
-def start(origins, store):
+def start(origins, certs, store):
     (a,), (b,) = origins("a", respond=opens_sessions("a")), origins("b", respond=opens_sessions("b"))
-    with Limpet(CONFIG, start=False, a=a.port, b=b.port, nobody=free_port(), store=store) as made:
+    with Limpet(CONFIG, start=False, a=a.port, b=b.port, nobody=free_port(), gone=free_port(), tls=free_port(), certs=certs,
+                store=store) as made:
         made.write("0123456789abcdef", "key")
         os.chmod(made.path("key"), 0o600)
         made.start()
@@ -75,9 +93,16 @@ def used_in(texts):
     return set(re.findall(r"\blimpet_\w+", "\n".join(texts)))
 
 
-def test_they_ask_for_metrics_that_are_there(origins):
-    for limpet in start(origins, store=" store=far"):
+def change(limpet, upstream, server, body):
+    done = get(limpet.port, f"/status/upstreams/{upstream}/peers/127.0.0.1:{limpet.values[server]}", method="PATCH", body=body,
+               headers=[("Content-Type", "application/json")])
+    assert done.status == 200
+
+
+def test_they_ask_for_metrics_that_are_there(origins, certs):
+    for limpet in start(origins, certs, store=" store=far"):
         get(limpet.port)
+        change(limpet, "app", "a", b'{"drain": true, "deadline": "1h"}')
         there = {name.partition("{")[0] for name in samples(limpet)}
         variables = [variable["definition"] for variable in board()["templating"]["list"] if "definition" in variable]
         notes = [note["expr"] for note in board()["annotations"]["list"]]
@@ -106,7 +131,6 @@ def test_panels_are_apart():
 
 
 def test_sessions_that_move_are_hits_that_were_not_used(limpet):
-    """What LimpetSessionsMove counts on."""
     def zone():
         found = samples(limpet)
         return found['limpet_sessions_hits_total{zone="one"}'], found['limpet_sessions_used_total{zone="one"}']
@@ -115,11 +139,21 @@ def test_sessions_that_move_are_hits_that_were_not_used(limpet):
     for body in (b"", b"x" * 100_000):
         get(limpet.port, cookies={"s": session}, method="POST" if body else "GET", body=body)
     wait_until(lambda: zone() == (2, 2), "two requests at their session's server")
-    server = f"127.0.0.1:{limpet.values[session[0]]}"
-    get(limpet.port, f"/status/upstreams/app/peers/{server}", method="PATCH", body=b'{"down": true}',
-        headers=[("Content-Type", "application/json")])
+    change(limpet, "app", session[0], b'{"down": true}')
     assert get(limpet.port, cookies={"s": session}).text != session[0]
     wait_until(lambda: zone() == (3, 2), "one that was not")
+
+
+def test_a_server_that_was_taken_out_is_not_down_for_the_rules(limpet):
+    """It may be stopped then, and its checks may fail."""
+    def states():
+        return {re.search(r'state="(\w+)"', name)[1] for name, value in samples(limpet).items()
+                if name.startswith("limpet_peer_state") and 'upstream="gone"' in name and value}
+
+    limpet.wait_log("peer is unhealthy")
+    assert states() == {"unhealthy"}
+    change(limpet, "gone", "gone", b'{"down": true}')
+    assert states() == {"down"}
 
 
 @promtool
