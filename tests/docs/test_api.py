@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 import pages
+from certificates import Authority
 from client import get
 from daemon import Limpet
 from ports import free_port
@@ -18,6 +19,9 @@ worker_processes 1;
 events { }
 http {
     session_store shared { server 127.0.0.1:{closed}; key_file {dir}/key; }
+    geoip2 {addresses} { $country country iso_code; }
+    limit_req_zone $binary_remote_addr zone=requests:1m rate=1000r/s;
+    limit_conn_zone $binary_remote_addr zone=connections:1m;
     upstream app {
         zone app 256k;
         server 127.0.0.1:{port} route=a max_conns=100;
@@ -36,6 +40,12 @@ http {
         location /status/ { api /status/ write=on; }
         location /locked/ { api /locked/; }
     }
+    server {
+        listen {tls} ssl;
+        server_name on.test;
+        ssl_certificate {certs}/on.test.crt;
+        ssl_certificate_key {certs}/on.test.key;
+    }
 }
 """
 JSON = [("Content-Type", "application/json")]
@@ -43,8 +53,12 @@ called = set()  # path of the document, method, status
 
 
 @pytest.fixture(scope="module")
-def limpet():
-    with Limpet(SITE, closed=free_port(), start=False) as made:
+def limpet(tmp_path_factory):
+    certs = tmp_path_factory.mktemp("certs")
+    os.chmod(certs, 0o755)
+    Authority(certs).issue("on.test")
+    addresses = os.path.join(pages.ROOT, "tests/fuzz/seeds/geo/v6_28.mmdb")
+    with Limpet(SITE, closed=free_port(), tls=free_port(), certs=certs, addresses=addresses, start=False) as made:
         with open(made.path("key"), "w") as key:
             key.write("as good as any other")
         os.chmod(made.path("key"), 0o600)
@@ -91,6 +105,12 @@ def test_what_get_answers(limpet):
     assert call(limpet, "/stores")["shared"]["zones"]["sessions"]["state"] == "lost"
     assert call(limpet, "/stores/{store}", store="shared")["state"] == "lost"
     assert call(limpet, "/alerts")[0]["text"]
+    assert set(call(limpet, "/alerts", query="?problems=1")) == {"alerts", "problems"}
+    assert {"store", "certificate"} <= {problem["kind"] for problem in call(limpet, "/problems")}
+    assert [line["kind"] for line in call(limpet, "/zones")] == ["sessions", "sessions", "limit_req", "limit_conn"]
+    assert call(limpet, "/certificates")[0]["server"] == "on.test"
+    assert call(limpet, "/history")["every_ms"] == 20_000
+    assert [database["state"] for database in call(limpet, "/geoip2").values()] == ["good"]
     said = call(limpet, "/explain", query="?upstream=app&cookie=k")
     assert said["sticky_status"] == "hit" and said["decision"] == "server"
     call(limpet, "/http/upstreams")
@@ -110,6 +130,8 @@ def test_what_changes_answer(limpet):
     assert call(limpet, rebalance, "post", body={"dry_run": True, "idle": "5m"}, upstream="app")["moved"] == 0
     call(limpet, rebalance, "post", 409, upstream="app")  # its sessions are in a store
     learn(limpet, "one")
+    moved = call(limpet, "/sessions/{zone}/{key}", "post", body={"move": {"to": "b"}}, zone="sessions", key="one")
+    assert moved["id"] == "b"
     assert call(limpet, "/sessions/{zone}/{key}", "delete", zone="sessions", key="one") == {"forgotten": 1}
     learn(limpet, "two")
     assert call(limpet, "/sessions/{zone}", "post", body={"move": {"from": "a", "to": "b"}}, zone="sessions")["moved"] >= 1
