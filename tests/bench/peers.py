@@ -1,7 +1,8 @@
 """Reverse proxies side by side: limpet, and those of nginx, HAProxy, h2o and nghttpx that are installed.
 
-Each gets the same work: one worker, HTTP/1 upstreams whose connections are kept, HTTP/2 towards clients, plain and in TLS,
-no access log. HELD go to upstreams that do not answer, everything else to one that does.
+Each gets the same work. CONFIGS are for HTTP/2 (for HTTP/1: configs_http1.py): one worker, HTTP/1 upstreams whose connections
+are kept, HTTP/2 towards clients, plain and in TLS, no access log. HELD go to upstreams that do not answer, everything else to
+one that does.
 """
 import glob
 import os
@@ -155,6 +156,8 @@ class Peer:
             return [self.binary, "-db", "-f", config]
         if self.kind == "h2o":
             return [self.binary, "-m", "worker", "-c", config]
+        if self.kind == "relay":
+            return [self.binary, config]
         return [self.binary, f"--conf={config}", f"--errorlog-file={folder}/nghttpx.log"]
 
 
@@ -167,15 +170,16 @@ def find(nginx=None):
 class Running:
     """`with Running(peer, places, cpu) as proxy`: it serves, on that processor alone."""
 
-    def __init__(self, peer, at, cpu):
+    def __init__(self, peer, at, cpu, configs=CONFIGS):
         self.config = os.path.join(at.dir, peer.kind + ".conf")
         with open(self.config, "w") as out:
-            out.write(CONFIGS[peer.kind](at))
+            out.write(configs[peer.kind](at))
         self.words = os.path.join(at.dir, peer.kind + ".out")
         with open(self.words, "w") as out:
             self.process = subprocess.Popen(["taskset", "-c", str(cpu), *peer.command(at.dir, self.config)], cwd=at.dir,
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
-        self.name, self.ports = peer.name, (at.plain, at.tls)
+        self.name, self.at = peer.name, at
+        self.ports = (at.plain,) if peer.kind == "relay" else (at.plain, at.tls)
 
     def __enter__(self):
         try:
