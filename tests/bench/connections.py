@@ -19,7 +19,7 @@ from side_by_side import SideBySide, options  # noqa: E402
 from surroundings import Holder  # noqa: E402
 from waiting import wait_until  # noqa: E402
 
-OPENED = 4000  # idle connections a second: few of them are busy at a time, as those of people
+OPENED = {False: 1500, True: 400}  # idle connections a second, in TLS: few of them are busy at a time
 
 
 class Bench:
@@ -61,11 +61,11 @@ class Bench:
 
     def idle(self, peer, tls=False):
         count = self.chosen.idle
-        with self.bench.running(peer, count, 500) as proxy:
+        with self.bench.running(peer, count) as proxy:
             before = proxy.memory()
             # Each connection in its turn: when as many requests have been answered, all are open.
             with Generator(proxy.at.tls if tls else proxy.at.plain, path="/small", connections=count, tls=tls, requests=count,
-                           rate=OPENED / 8 if tls else OPENED, seconds=600) as load:
+                           rate=OPENED[tls], seconds=600) as load:
                 load.figures()
                 return memory(proxy.memory(), before, count)
 

@@ -35,7 +35,9 @@ class Generator:
 
     def figures(self):
         """Waits for them; no request may have failed."""
-        figures = json.loads(self.process.stdout.readline())
+        line = self.process.stdout.readline()
+        assert line, f"load_generator ended with {self.process.wait()}"
+        figures = json.loads(line)
         assert figures["failed"] == 0 and figures["answers"] > 0, figures
         return figures
 
