@@ -260,7 +260,7 @@ def test_completion(origins):
             return done.stdout.split()
 
         command = limpet.command()
-        assert sorted(complete(BINARY, "se")) == ["servers", "sessions"]
+        assert sorted(complete(BINARY, "se")) == ["servers", "session", "sessions"]
         assert complete(BINARY, "-s", "re") == ["reload", "reopen"]
         assert complete(*command, "sessions", "") == ["one"]
         assert complete(*command, "drain", "") == ["app"]
