@@ -76,9 +76,9 @@ class Tree:
 
 def main(path, count):
     chance, tree, data, offsets = random.Random(1), Tree(), bytearray(), []
-    for number in range(min(count, 60000)):
+    for which in range(min(count, 60000)):
         offsets.append(len(data))
-        data += encode(record(number))
+        data += encode(record(which))
     for bits in sorted(chance.choice((14, 18, 20, 22, 24, 24, 24, 26)) for _ in range(count)):
         tree.insert(chance.getrandbits(32), bits, chance.choice(offsets))
     metadata = {"node_count": len(tree.nodes), "record_size": number(28, UINT16), "ip_version": number(4, UINT16), "database_type": "limpet-bench",

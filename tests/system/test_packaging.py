@@ -265,7 +265,7 @@ def test_completion(origins):
         assert complete(*command, "sessions", "") == ["one"]
         assert complete(*command, "drain", "") == ["app"]
         assert complete(*command, "drain", "app", "127") == [f"127.0.0.1:{origin.port}"]
-        assert complete(*command, "drain", "app", "x", "--") == ["--json", "--deadline", "--move", "--socket"]
+        assert complete(*command, "drain", "app", "x", "--") == ["--help", "--json", "--deadline", "--move", "--socket"]
         assert complete(*command, "rebalance", "") == ["app"]
         assert complete(*command, "rebalance", "app", "--d") == ["--dry-run"]
 
