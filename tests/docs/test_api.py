@@ -20,6 +20,7 @@ events { }
 http {
     session_store shared { server 127.0.0.1:{closed}; key_file {dir}/key; }
     geoip2 {addresses} { $country country iso_code; }
+    jwt_claim $user $http_authorization sub key_file={dir}/key;
     limit_req_zone $binary_remote_addr zone=requests:1m rate=1000r/s;
     limit_conn_zone $binary_remote_addr zone=connections:1m;
     upstream app {
@@ -60,7 +61,7 @@ def limpet(tmp_path_factory):
     addresses = os.path.join(pages.ROOT, "tests/fuzz/seeds/geo/v6_28.mmdb")
     with Limpet(SITE, closed=free_port(), tls=free_port(), certs=certs, addresses=addresses, start=False) as made:
         with open(made.path("key"), "w") as key:
-            key.write("as good as any other")
+            key.write("as good as any other, and long enough")
         os.chmod(made.path("key"), 0o600)
         made.start()
         wait_until(lambda: json.loads(get(made.port, "/status/alerts").text), "the store to be lost")
@@ -111,6 +112,7 @@ def test_what_get_answers(limpet):
     assert call(limpet, "/certificates")[0]["server"] == "on.test"
     assert call(limpet, "/history")["every_ms"] == 20_000
     assert [database["state"] for database in call(limpet, "/geoip2").values()] == ["good"]
+    assert call(limpet, "/jwt")["verified"] == 0
     said = call(limpet, "/explain", query="?upstream=app&cookie=k")
     assert said["sticky_status"] == "hit" and said["decision"] == "server"
     call(limpet, "/http/upstreams")

@@ -198,6 +198,8 @@ def test_what_is_counted_and_remembered(limpet):
     assert metric(limpet, "verified_total") == 1
     ask(limpet, RSA.sign(sub="alice", exp=1))
     assert metric(limpet, 'refused_total{reason="expired"}') == 2
+    judged = json.loads(get(limpet.port, "/status/jwt").text)
+    assert (judged["verified"], judged["remembered"], judged["refused"]["expired"]) == (1, 9, 2)
     limpet.reload()
     assert metric(limpet, "verified_total") == 1
 

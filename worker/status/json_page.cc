@@ -74,6 +74,7 @@ StatusReply ApiPage(const StatusSource& source, std::string_view path, std::stri
   if (collection == "stores") return StoresPage(source, rest);
   if (collection == "http") return AngiePage(source, rest);
   if (path == "geoip2") return Geoip2Page(source);
+  if (path == "jwt") return JwtPage(source);
   if (path == "alerts") return Alerts(source, args);
   if (path == "problems") return GoodFields(ProblemsJson(source), args);
   if (path == "zones") return GoodFields(ZonesJson(source), args);

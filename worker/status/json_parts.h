@@ -52,6 +52,8 @@ Json StoreStatesJson(const StatusSource& source);
 StatusReply StoresPage(const StatusSource& source, std::string_view name);
 // Databases of addresses; see geoip2_page.cc.
 StatusReply Geoip2Page(const StatusSource& source);
+// Tokens of jwt_claim; see jwt_page.cc.
+StatusReply JwtPage(const StatusSource& source);
 // Angie's tree of upstreams; see angie_page.cc.
 StatusReply AngiePage(const StatusSource& source, std::string_view path);
 
