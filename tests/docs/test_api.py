@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 import pages
-from certificates import Authority
+from certificates import folder_with
 from client import get
 from daemon import Limpet
 from ports import free_port
@@ -55,9 +55,7 @@ called = set()  # path of the document, method, status
 
 @pytest.fixture(scope="module")
 def limpet(tmp_path_factory):
-    certs = tmp_path_factory.mktemp("certs")
-    os.chmod(certs, 0o755)
-    Authority(certs).issue("on.test")
+    certs = folder_with(tmp_path_factory, "on.test")
     addresses = os.path.join(pages.ROOT, "tests/fuzz/seeds/geo/v6_28.mmdb")
     with Limpet(SITE, closed=free_port(), tls=free_port(), certs=certs, addresses=addresses, start=False) as made:
         with open(made.path("key"), "w") as key:

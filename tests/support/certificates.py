@@ -31,3 +31,11 @@ class Authority:
 
     def _openssl(self, *arguments):
         subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True, timeout=60)
+
+
+def folder_with(tmp_path_factory, name):
+    """A folder that workers may enter, with a certificate of that name and its key."""
+    folder = tmp_path_factory.mktemp("certs")
+    os.chmod(folder, 0o755)
+    Authority(folder).issue(name)
+    return folder

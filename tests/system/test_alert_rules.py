@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from certificates import Authority
+from certificates import folder_with
 from client import get
 from daemon import Limpet
 from ports import free_port
@@ -48,10 +48,7 @@ promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool
 
 @pytest.fixture(scope="module")
 def certs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certs")
-    os.chmod(folder, 0o755)
-    Authority(folder).issue("on.test")
-    return folder
+    return folder_with(tmp_path_factory, "on.test")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 import lies
 from binaries import Binaries, children, read_pid
-from certificates import Authority
+from certificates import folder_with
 from client import get
 from daemon import Limpet, alive
 from ports import free_port
@@ -51,9 +51,7 @@ os.execv({binary!r}, sys.argv)
 
 @pytest.fixture(scope="module")
 def certs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certs")
-    Authority(folder).issue("one.test")
-    return folder
+    return folder_with(tmp_path_factory, "one.test")
 
 
 class Lied(Limpet):

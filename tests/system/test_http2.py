@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from certificates import Authority
+from certificates import folder_with
 from client import Connection, get
 from daemon import Limpet
 from http2 import CANCEL, NO_ERROR, PROTOCOL_ERROR, Http2, ask_once, client_context
@@ -124,10 +124,7 @@ LONG = os.urandom(3 << 20)
 
 @pytest.fixture(scope="module")
 def certs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certs")
-    os.chmod(folder, 0o755)
-    Authority(folder).issue("any.test")
-    return folder
+    return folder_with(tmp_path_factory, "any.test")
 
 
 @pytest.fixture

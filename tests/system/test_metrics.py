@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from certificates import Authority
+from certificates import folder_with
 from client import get
 from daemon import Limpet
 from origin import Reply
@@ -49,10 +49,7 @@ http {
 
 @pytest.fixture(scope="module")
 def certs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certs")
-    os.chmod(folder, 0o755)
-    Authority(folder).issue("on.test")
-    return folder
+    return folder_with(tmp_path_factory, "on.test")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from binaries import Binaries
-from certificates import Authority
+from certificates import folder_with
 from daemon import Limpet
 from ports import free_port
 from waiting import wait_until
@@ -36,9 +36,7 @@ http {
 
 @pytest.fixture(scope="module")
 def certs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certs")
-    Authority(folder).issue("one.test")
-    return folder
+    return folder_with(tmp_path_factory, "one.test")
 
 
 def start(certs, cache="shared:SSL:64k", tickets="off"):
