@@ -15,8 +15,8 @@
 
 namespace limpet::proto {
 
-// Whether a text may be the value of a field that is composed: it has no control but the tab. CR and
-// LF end a line, other controls make strict receivers refuse the message (RFC 9110 5.5).
+// Whether a text may be the value of a field that is composed: it has no control but the tab. CR
+// and LF end a line, other controls make strict receivers refuse the message (RFC 9110 5.5).
 bool IsFieldValue(std::string_view text);
 // A value of folded lines ($ssl_client_cert is one) as the one line that it means: each line end
 // with a blank behind it becomes a space (RFC 9112 5.2). Nothing if it still is no value.

@@ -43,7 +43,7 @@ class ClientStream {
   virtual bool can_splice() const { return false; }  // WritePipe is possible
   virtual void WritePipe(std::shared_ptr<const UniqueFd> /*read_end*/, uint64_t /*size*/) {}
   virtual void WriteEnd(const proto::HeaderList& trailers) = 0;  // after the last byte
-  virtual bool has_unsent() const = 0;       // something is queued
+  virtual bool has_unsent() const = 0;                           // something is queued
   virtual uint64_t unsent_memory() const = 0;  // bytes queued, but those in files and pipes
   virtual bool blocked() const = 0;            // the client takes no more now
   virtual void SetNoDelay(bool /*on*/) {}      // TCP_NODELAY, for what is queued from now on
@@ -52,8 +52,8 @@ class ClientStream {
   // --- The end ---
   virtual void LastForClient() = 0;  // the connection cannot be kept after this response
   virtual bool keep_alive() const = 0;
-  virtual void FinishResponse() = 0;  // all is queued; the exchange ends when it has been written
-  virtual void BreakResponse() = 0;   // likewise, but the client must see that the end is missing
+  virtual void FinishResponse() = 0;   // all is queued; the exchange ends when it has been written
+  virtual void BreakResponse() = 0;    // likewise, but the client must see that the end is missing
   virtual void Abort(bool reset) = 0;  // end at once
 
   // --- For variables ---

@@ -23,10 +23,10 @@ struct ResponseHead {
   std::string_view etag;
   const proto::HeaderList* fields = nullptr;
 
-  bool no_body = false;     // the head is the end of the response
-  bool chunked = false;     // the body's length is told by its end
-  bool is_upgrade = false;  // 101: a tunnel follows
-  int64_t keep_alive_s = 0; // of Keep-Alive: timeout=; 0: left out
+  bool no_body = false;      // the head is the end of the response
+  bool chunked = false;      // the body's length is told by its end
+  bool is_upgrade = false;   // 101: a tunnel follows
+  int64_t keep_alive_s = 0;  // of Keep-Alive: timeout=; 0: left out
 };
 
 }  // namespace limpet::worker
