@@ -9,7 +9,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +18,7 @@
 #include "shm/robust_mutex.h"
 #include "shm/session_counters.h"
 #include "shm/use_span.h"
+#include "shm/words.h"
 
 namespace limpet::shm {
 
@@ -211,22 +211,5 @@ struct ZoneHeader {
   RobustMutex peers_lock;
 };
 static_assert(std::is_trivially_copyable_v<ZoneHeader> && sizeof(ZoneHeader) == 192);
-
-template <class T>
-T LoadRelaxed(const T& word) {
-  return std::atomic_ref(const_cast<T&>(word)).load(std::memory_order_relaxed);
-}
-template <class T>
-T LoadAcquire(const T& word) {
-  return std::atomic_ref(const_cast<T&>(word)).load(std::memory_order_acquire);
-}
-template <class T>
-void StoreRelaxed(T& word, std::type_identity_t<T> value) {
-  std::atomic_ref(word).store(value, std::memory_order_relaxed);
-}
-template <class T>
-void StoreRelease(T& word, std::type_identity_t<T> value) {
-  std::atomic_ref(word).store(value, std::memory_order_release);
-}
 
 }  // namespace limpet::shm

@@ -2,6 +2,7 @@
 // all zero at first, which is a good state of each part.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "shm/check_notes.h"

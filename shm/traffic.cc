@@ -5,15 +5,9 @@
 namespace limpet::shm {
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
-
-uint64_t Read(const uint64_t& counter) {
-  return std::atomic_ref(const_cast<uint64_t&>(counter)).load(kRelaxed);
-}
-
 template <size_t N>
 void AddTo(std::array<uint64_t, N>& sums, const std::array<uint64_t, N>& counters) {
-  for (size_t i = 0; i < N; ++i) sums[i] += Read(counters[i]);
+  for (size_t i = 0; i < N; ++i) sums[i] += LoadRelaxed(counters[i]);
 }
 
 template <size_t N>
@@ -46,24 +40,22 @@ TrafficSums& TrafficSums::operator+=(const TrafficSums& other) {
   AddTo(by_sticky, other.by_sticky);
   AddTo(by_class, other.by_class);
   AddTo(by_time, other.by_time);
-  time_ms += Read(other.time_ms);
-  waiting += Read(other.waiting);
+  time_ms += LoadRelaxed(other.time_ms);
+  waiting += LoadRelaxed(other.waiting);
   return *this;
 }
 
 void TrafficHistory::Add(Sample sample) {
-  const uint64_t n = Read(added_);
-  std::atomic_ref(samples_[n % kSamples])
-      .store(uint64_t{sample.requests} << 32 | sample.faults, kRelaxed);
-  std::atomic_ref(added_).store(n + 1, std::memory_order_release);
+  const uint64_t n = LoadRelaxed(added_);
+  StoreRelaxed(samples_[n % kSamples], uint64_t{sample.requests} << 32 | sample.faults);
+  StoreRelease(added_, n + 1);
 }
 
 std::vector<TrafficHistory::Sample> TrafficHistory::OldestFirst() const {
-  const uint64_t end =
-      std::atomic_ref(const_cast<uint64_t&>(added_)).load(std::memory_order_acquire);
+  const uint64_t end = LoadAcquire(added_);
   std::vector<Sample> samples;
   for (uint64_t n = end - std::min<uint64_t>(end, kSamples); n < end; ++n) {
-    const uint64_t both = Read(samples_[n % kSamples]);
+    const uint64_t both = LoadRelaxed(samples_[n % kSamples]);
     samples.push_back({static_cast<uint32_t>(both >> 32), static_cast<uint32_t>(both)});
   }
   return samples;
@@ -72,14 +64,14 @@ std::vector<TrafficHistory::Sample> TrafficHistory::OldestFirst() const {
 TrafficSums Traffic::Sum(uint32_t place) const {
   TrafficSums sums;
   for (size_t slot = 0; slot < lines.size(); ++slot) {
-    if (Read(used[slot]) != 0) sums += lines[slot][place].counted;
+    if (LoadRelaxed(used[slot]) != 0) sums += lines[slot][place].counted;
   }
   return sums;
 }
 
 void Traffic::Clear(uint32_t place) {
   for (size_t slot = 0; slot < lines.size(); ++slot) {
-    if (Read(used[slot]) != 0) lines[slot][place].counted = {};
+    if (LoadRelaxed(used[slot]) != 0) lines[slot][place].counted = {};
   }
 }
 

@@ -8,12 +8,12 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "shm/counters.h"  // kMaxWorkerSlots
+#include "shm/words.h"
 
 namespace limpet::shm {
 
@@ -53,15 +53,12 @@ struct alignas(64) TrafficLine {
     Grow(counted.by_time[static_cast<size_t>(bound - TrafficSums::kBoundsMs.begin())]);
     Grow(counted.time_ms, static_cast<uint64_t>(took_ms));
   }
-  void SetWaiting(uint64_t requests) {
-    std::atomic_ref(counted.waiting).store(requests, std::memory_order_relaxed);
-  }
+  void SetWaiting(uint64_t requests) { StoreRelaxed(counted.waiting, requests); }
 
  private:
   // Nobody else writes: no locked instruction is needed.
   static void Grow(uint64_t& counter, uint64_t n = 1) {
-    const std::atomic_ref<uint64_t> ref(counter);
-    ref.store(ref.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    StoreRelaxed(counter, LoadRelaxed(counter) + n);
   }
 };
 static_assert(sizeof(TrafficLine) == 320);
@@ -95,7 +92,7 @@ struct Traffic {
   std::array<std::array<TrafficLine, kPlaces>, kMaxWorkerSlots> lines;
 
   // The line of a worker that begins in this slot.
-  void Use(int slot) { std::atomic_ref(used[Index(slot)]).store(1, std::memory_order_release); }
+  void Use(int slot) { StoreRelease(used[Index(slot)], 1); }
   TrafficLine& Line(int slot, uint32_t place) { return lines[Index(slot)][place]; }
   TrafficSums Sum(uint32_t place) const;
   void Clear(uint32_t place);  // the master's: an upstream has gone, and no worker counts there
