@@ -29,6 +29,9 @@ std::vector<std::string_view> Split(std::string_view text, char separator);  // 
 // fit.
 std::optional<uint64_t> ParseDecimal(std::string_view text);
 
+// "s" behind a count of things, but for one.
+constexpr std::string_view PluralEnding(uint64_t count) { return count == 1 ? "" : "s"; }
+
 std::string HexLower(const void* data, size_t size);
 
 // Edit distance for "did you mean"; both texts are short words.

@@ -63,10 +63,6 @@ Result<std::string> Talk(const std::string& path, const std::string& line) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 // Of a terminal: from its top, so that figures change in their places.
 void ClearScreen() {
   if (::isatty(STDOUT_FILENO) == 1) fmt::print("\033[H\033[2J");

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "conf/units.h"
 #include "master/process_title.h"
 #include "master/standard_streams.h"
@@ -69,11 +70,12 @@ std::string Describe(const Signal& signal) {
 // What a worker that has died had, as it told last. Before its slot is cleared.
 std::string LossOf(const shm::WorkerCounters& worker) {
   const auto of = [](const std::atomic<int64_t>& gauge) {
-    return std::max<int64_t>(gauge.load(std::memory_order_relaxed), 0);
+    return static_cast<uint64_t>(std::max<int64_t>(gauge.load(std::memory_order_relaxed), 0));
   };
-  const int64_t requests = of(worker.writing) + of(worker.reading), connections = of(worker.active);
+  const uint64_t requests = of(worker.writing) + of(worker.reading);
+  const uint64_t connections = of(worker.active);
   return fmt::format("{} request{} under way and {} connection{}, which are lost", requests,
-                     requests == 1 ? "" : "s", connections, connections == 1 ? "" : "s");
+                     PluralEnding(requests), connections, PluralEnding(connections));
 }
 
 }  // namespace

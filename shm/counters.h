@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "shm/alert_ring.h"
@@ -51,6 +52,12 @@ struct Counters {
     T sum = 0;
     for (const auto& slot : slots) sum += (slot.*field).load(std::memory_order_relaxed);
     return static_cast<uint64_t>(sum);
+  }
+  // Those that live, of all generations.
+  size_t Workers() const {
+    size_t count = 0;
+    for (const auto& slot : slots) count += slot.pid.load(std::memory_order_relaxed) != 0 ? 1 : 0;
+    return count;
   }
 };
 

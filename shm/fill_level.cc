@@ -12,10 +12,6 @@ constexpr uint64_t kLineEveryMs = 60'000;     // while sessions are rotated or r
 constexpr double kNewRate = 0.3;              // weight of the newest growth in the smoothed one
 constexpr double kFarSeconds = 30 * 86400.0;  // what the rate of a moment says nothing about
 
-double ShareOf(const FillSample& s) {
-  return s.capacity == 0 ? 0 : static_cast<double>(s.live) / static_cast<double>(s.capacity);
-}
-
 // Below one percent with a decimal: a limit of 0.4% is not one of 0%.
 std::string Percent(double share) {
   const double percent = share * 100;
@@ -38,24 +34,35 @@ FillLevel::FillLevel(const std::string& zone, const FillLimits& limits)
 FillLevel::FillLevel(FillSubject subject, const FillLimits& limits)
     : subject_(std::move(subject)), limits_(limits) {}
 
-double FillLevel::LimitOf(Level level) const {
-  switch (level) {
-    case Level::kNone:
+double ShareOf(uint64_t used, uint64_t capacity) {
+  return capacity == 0 ? 0 : static_cast<double>(used) / static_cast<double>(capacity);
+}
+
+double LimitOf(FillGrade grade, const FillLimits& limits) {
+  switch (grade) {
+    case FillGrade::kNone:
       return 0;
-    case Level::kMinor:
-      return limits_.minor;
-    case Level::kMajor:
-      return limits_.major;
-    case Level::kCrit:
-      return limits_.crit;
+    case FillGrade::kMinor:
+      return limits.minor;
+    case FillGrade::kMajor:
+      return limits.major;
+    case FillGrade::kCrit:
+      return limits.crit;
   }
   return 0;
+}
+
+FillGrade GradeOf(double share, const FillLimits& limits) {
+  for (const FillGrade grade : {FillGrade::kCrit, FillGrade::kMajor, FillGrade::kMinor}) {
+    if (share >= LimitOf(grade, limits)) return grade;
+  }
+  return FillGrade::kNone;
 }
 
 FillLevel::Level FillLevel::LevelFor(double share) const {
   for (const Level level : {Level::kCrit, Level::kMajor, Level::kMinor}) {
     const bool stands = level <= level_;
-    if (share >= LimitOf(level) * (stands ? kBelow : 1.0)) return level;
+    if (share >= LimitOf(level, limits_) * (stands ? kBelow : 1.0)) return level;
   }
   return Level::kNone;
 }
@@ -73,7 +80,7 @@ std::optional<FillLine> FillLevel::Update(const FillSample& sample) {
   }
   constexpr LogLevel kLevels[] = {LogLevel::kNotice, LogLevel::kWarn, LogLevel::kError,
                                   LogLevel::kCrit};
-  const Level before = std::exchange(level_, LevelFor(ShareOf(sample)));
+  const Level before = std::exchange(level_, LevelFor(ShareOf(sample.live, sample.capacity)));
   const LogLevel log_level = kLevels[static_cast<int>(level_)];
   if (level_ > before) return Say(log_level, "reached", level_, sample);
   if (level_ < before) return Say(LogLevel::kNotice, "is below", before, sample);
@@ -89,9 +96,10 @@ FillLine FillLevel::Say(LogLevel log_level, const char* what, Level limit,
   const std::string whose =
       sample.process > 0 ? fmt::format(" in worker process {}", sample.process) : "";
   FillLine line{log_level, fmt::format("{} {} {}: {} full, {} of {} {}{}{}, {}", subject_.name,
-                                       what, Percent(LimitOf(limit)), Percent(ShareOf(sample)),
-                                       sample.live, sample.capacity, subject_.unit, whose,
-                                       Losses(sample), TimeToFull(sample, level_ < limit))};
+                                       what, Percent(LimitOf(limit, limits_)),
+                                       Percent(ShareOf(sample.live, sample.capacity)), sample.live,
+                                       sample.capacity, subject_.unit, whose, Losses(sample),
+                                       TimeToFull(sample, level_ < limit))};
   said_ = sample;
   return line;
 }

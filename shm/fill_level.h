@@ -23,6 +23,13 @@ struct FillLimits {  // shares of the capacity
   double crit = 0.95;
 };
 
+enum class FillGrade : uint8_t { kNone, kMinor, kMajor, kCrit };
+
+double ShareOf(uint64_t used, uint64_t capacity);  // 0 where there is no room at all
+double LimitOf(FillGrade grade, const FillLimits& limits);
+// The highest limit that the share has reached.
+FillGrade GradeOf(double share, const FillLimits& limits);
+
 struct FillSubject {
   std::string name;       // `session zone "one"`
   std::string_view unit;  // "sessions"
@@ -52,9 +59,8 @@ class FillLevel {
   void SetLimits(const FillLimits& limits) { limits_ = limits; }
 
  private:
-  enum class Level : uint8_t { kNone, kMinor, kMajor, kCrit };
+  using Level = FillGrade;
 
-  double LimitOf(Level level) const;
   Level LevelFor(double share) const;
   FillLine Say(LogLevel log_level, const char* what, Level limit, const FillSample& sample);
   std::string Losses(const FillSample& sample) const;

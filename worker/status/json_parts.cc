@@ -123,12 +123,6 @@ Json TrafficJson(const shm::TrafficSums& sums) {
           {"times", sums.by_time}};
 }
 
-size_t Queued(const StatusSource& source, const UpstreamGroup& group) {
-  const auto at = std::ranges::find(source.upstreams, &group) - source.upstreams.begin();
-  const auto index = static_cast<size_t>(at);
-  return index < source.queued.size() ? source.queued[index] : 0;
-}
-
 // When its state changed, and what its last check has found.
 void AddCheckFacts(const StatusSource& source, const conf::Upstream& upstream, const Peer& peer,
                    Json* json) {
@@ -221,14 +215,13 @@ Json ZoneJson(const StatusSource& source, const ZoneRef& zone, bool history) {
   const shm::SessionTable& table = *zone.table;
   const uint64_t capacity = table.Capacity(), active = table.Live();
   const shm::SessionPolicy policy = table.Policy();
-  Json json = {
-      {"capacity", capacity},
-      {"active", active},
-      {"fill", capacity > 0 ? static_cast<double>(active) / static_cast<double>(capacity) : 0.0},
-      {"fill_limits", FillLimitsJson(table.GetFillLimits())},
-      {"timeout_ms", policy.timeout.count()},
-      {"rotate", policy.rotate},
-      {"oldest_age_ms", table.OldestAge(BootMs()).count()}};
+  Json json = {{"capacity", capacity},
+               {"active", active},
+               {"fill", shm::ShareOf(active, capacity)},
+               {"fill_limits", FillLimitsJson(table.GetFillLimits())},
+               {"timeout_ms", policy.timeout.count()},
+               {"rotate", policy.rotate},
+               {"oldest_age_ms", table.OldestAge(BootMs()).count()}};
   json.update(Counters(table.Sum()));
   json["upstreams"] = UpstreamsThatLearnIn(source, zone);
   json["workers"] = CountingWorkers(table);
@@ -290,9 +283,7 @@ Json UpstreamJson(const StatusSource& source, UpstreamGroup& group) {
   Json json = {{"shared", !conf.zone.empty()}};
   const shm::TrafficSums traffic = TrafficOf(source, conf);
   if (conf.queue.limit > 0)
-    json["queue"] = {
-        {"waiting", source.status != nullptr ? traffic.waiting : Queued(source, group)},
-        {"limit", conf.queue.limit}};
+    json["queue"] = {{"waiting", traffic.waiting}, {"limit", conf.queue.limit}};
   if (source.status != nullptr) json["traffic"] = TrafficJson(traffic);
   json["peers"] = Json::array();
   for (const Peer& peer : group.peers()) json["peers"].push_back(PeerJson(source, conf, peer));

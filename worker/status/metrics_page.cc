@@ -144,9 +144,7 @@ void AddProcesses(const StatusSource& source, MetricsText& page) {
   page.Begin("limpet_start_time_seconds", false, "when the master began, since 1970");
   page.Sample("", source.counters.started_s.load(std::memory_order_relaxed));
   page.Begin("limpet_workers", false, "worker processes that live");
-  page.Sample("", std::ranges::count_if(source.counters.slots, [](const shm::WorkerCounters& slot) {
-                return slot.pid.load(std::memory_order_relaxed) != 0;
-              }));
+  page.Sample("", source.counters.Workers());
 }
 
 void AddIncidents(const shm::Incidents& incidents, MetricsText& page) {

@@ -2,6 +2,7 @@
 #include "worker/status/overview_page.h"
 
 #include <algorithm>
+#include <array>
 #include <string_view>
 
 #include "base/clock.h"
@@ -13,14 +14,9 @@
 namespace limpet::worker {
 namespace {
 
-double Share(uint64_t used, uint64_t capacity) {
-  return capacity > 0 ? static_cast<double>(used) / static_cast<double>(capacity) : 0.0;
-}
-
-std::string_view Level(double fill, const shm::FillLimits& limits) {
-  if (fill >= limits.crit) return "crit";
-  if (fill >= limits.major) return "major";
-  return fill >= limits.minor ? "minor" : "";
+std::string_view Name(shm::FillGrade grade) {
+  constexpr std::array<std::string_view, 4> kNames = {"", "minor", "major", "crit"};
+  return kNames[static_cast<size_t>(grade)];
 }
 
 Json ZoneLine(std::string_view name, std::string_view kind, uint64_t used, uint64_t capacity) {
@@ -28,7 +24,7 @@ Json ZoneLine(std::string_view name, std::string_view kind, uint64_t used, uint6
           {"kind", kind},
           {"used", used},
           {"capacity", capacity},
-          {"fill", Share(used, capacity)}};
+          {"fill", shm::ShareOf(used, capacity)}};
 }
 
 // A full zone of limits gives up what was used longest ago (limit_req) or refuses (limit_conn).
@@ -58,7 +54,7 @@ Json ZonesJson(const StatusSource& source) {
     const ZoneRef zone = FindZone(source, conf.name);
     if (!zone) continue;
     Json line = ZoneLine(conf.name, "sessions", zone.table->Live(), zone.table->Capacity());
-    line["level"] = Level(line["fill"].get<double>(), zone.table->GetFillLimits());
+    line["level"] = Name(shm::GradeOf(line["fill"].get<double>(), zone.table->GetFillLimits()));
     line["upstreams"] = UpstreamsThatLearnIn(source, zone);
     all.push_back(std::move(line));
   }

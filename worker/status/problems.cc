@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "worker/status/peer_facts.h"
 #include "worker/status/store_facts.h"
 
@@ -19,7 +20,10 @@ constexpr size_t kServersNamed = 8;  // of one upstream, each in a line of its o
 
 std::string Percent(double share) { return fmt::format("{:.3g}%", share * 100); }
 
-std::string_view Plural(uint64_t n) { return n == 1 ? "" : "s"; }
+Severity SeverityOf(shm::FillGrade grade) {
+  if (grade == shm::FillGrade::kCrit) return Severity::kCritical;
+  return grade == shm::FillGrade::kMajor ? Severity::kError : Severity::kWarning;
+}
 
 bool TakesAny(std::string_view state) { return state == "up" || state == "busy"; }
 
@@ -41,10 +45,9 @@ class Finder {
  private:
   void Add(Problem problem) { found_.push_back(std::move(problem)); }
 
-  int64_t ChangedMs(const UpstreamGroup& group, const Peer& peer) const {
-    if (source_.status == nullptr) return 0;
-    return static_cast<int64_t>(
-        source_.status->notes.Find(group.conf().name, peer.name).changed_ms);
+  shm::CheckFacts FactsOf(const UpstreamGroup& group, const Peer& peer) const {
+    if (source_.status == nullptr) return {};
+    return source_.status->notes.Find(group.conf().name, peer.name);
   }
 
   void AddGroup(UpstreamGroup& group) {
@@ -82,12 +85,10 @@ class Finder {
     std::string why = "its requests have failed (max_fails)";
     int64_t since = 0;
     if (state == "unhealthy") {
-      since = ChangedMs(group, peer);
-      why = "its checks fail";
-      if (source_.status != nullptr) {
-        const auto facts = source_.status->notes.Find(group.conf().name, peer.name);
-        if (!facts.failed_in.empty()) why = "its check fails while " + facts.failed_in;
-      }
+      const shm::CheckFacts facts = FactsOf(group, peer);
+      since = static_cast<int64_t>(facts.changed_ms);
+      why =
+          facts.failed_in.empty() ? "its checks fail" : "its check fails while " + facts.failed_in;
     } else {
       const uint64_t failed = peer.state->standing().accessed_ms.load(kRelaxed);
       const auto ago = static_cast<int64_t>(source_.now_ms - std::min(source_.now_ms, failed));
@@ -101,21 +102,17 @@ class Finder {
     for (size_t i = 0; i < source_.sessions.size() && i < source_.http.session_zones.size(); ++i) {
       const shm::SessionTable* const table = source_.sessions[i];
       if (table == nullptr || table->Capacity() == 0) continue;
-      const double fill =
-          static_cast<double>(table->Live()) / static_cast<double>(table->Capacity());
-      const shm::FillLimits limits = table->GetFillLimits();
-      if (fill < limits.minor) continue;
+      const double fill = shm::ShareOf(table->Live(), table->Capacity());
+      const shm::FillGrade grade = shm::GradeOf(fill, table->GetFillLimits());
+      if (grade == shm::FillGrade::kNone) continue;
       const std::string& name = source_.http.session_zones[i].name;
-      const Severity severity = fill >= limits.crit    ? Severity::kCritical
-                                : fill >= limits.major ? Severity::kError
-                                                       : Severity::kWarning;
-      Add({severity, "zone", name, fmt::format("session zone {} is {} full", name, Percent(fill))});
+      Add({SeverityOf(grade), "zone", name,
+           fmt::format("session zone {} is {} full", name, Percent(fill))});
     }
   }
 
   void AddStores() {
-    const int64_t workers = std::ranges::count_if(
-        source_.counters.slots, [](const auto& slot) { return slot.pid.load(kRelaxed) != 0; });
+    const auto workers = static_cast<int64_t>(source_.counters.Workers());
     for (const StoreUse& use : StoreUses(source_.http, source_.stores)) {
       if (const auto lost = LostForMs(*use.state)) {
         Add({Severity::kError, "store", use.store->name,
@@ -146,7 +143,8 @@ class Finder {
     for (const auto& of_reason : source_.counters.incidents.worker_deaths)
       deaths += of_reason.load(kRelaxed);
     Add({Severity::kError, "worker", "",
-         fmt::format("{} worker{} died since the start", deaths, Plural(deaths)), last * 1000});
+         fmt::format("{} worker{} died since the start", deaths, PluralEnding(deaths)),
+         last * 1000});
   }
 
   void AddCertificates() {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "worker/status/tables.h"
 #include "worker/status/text_table.h"
 
@@ -98,10 +99,13 @@ std::string ChangedText(std::string_view upstream, const Json& peer) {
   std::string text = fmt::format("{} {}: {}", upstream, Text(peer, "server"), state);
   if (state != "draining" && state != "drained" && state != "down") return text + "\n";
   const int64_t sessions = Whole(peer, "sessions"), conns = Whole(peer, "conns");
-  if (sessions >= 0) text += fmt::format(", {} session{}", sessions, sessions == 1 ? "" : "s");
+  const auto counted = [](int64_t count, std::string_view thing) {
+    return fmt::format("{} {}{}", count, thing, PluralEnding(static_cast<uint64_t>(count)));
+  };
+  if (sessions >= 0) text += ", " + counted(sessions, "session");
   if (conns >= 0) {
-    text += fmt::format("{} {} request{} left there", sessions >= 0 ? " and" : ",", conns,
-                        conns == 1 ? "" : "s");
+    text +=
+        fmt::format("{} {} left there", sessions >= 0 ? " and" : ",", counted(conns, "request"));
   }
   if (const int64_t left = Whole(peer, "drain_left_ms"); left >= 0)
     text += fmt::format(", its time is over in {}", Span(left));
