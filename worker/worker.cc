@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "shm/status_memory.h"
 #include "worker/accept_share.h"
 #include "worker/acceptor.h"
 #include "worker/geo/geo_readers.h"
@@ -102,6 +103,10 @@ Worker::Worker(const Environment& environment)
                .stores = environment.stores,
                .limit_req = environment.limit_req,
                .limit_conn = environment.limit_conn,
+               .pulses = environment.pulses,
+               .status = environment.status,
+               .traffic_places = environment.traffic_places,
+               .certificate_ends = environment.tls->certificates,
                .generation = environment.generation,
                .slot = environment.slot},
       connections_(runtime_),
@@ -124,11 +129,6 @@ Worker::Worker(const Environment& environment)
     runtime_.names.push_back(std::make_unique<ServerNames>(group));
   }
   runtime_.access_logs = std::make_unique<AccessLogs>(runtime_.http, loop_, runtime_.logs[0]);
-  runtime_.access_logs->counts = {.status = environment.status,
-                                  .pulses = environment.pulses,
-                                  .places = environment.traffic_places,
-                                  .certificate_ends = environment.tls->certificates,
-                                  .slot = environment.slot};
   runtime_.upstream_tls = environment.tls->clients.get();
   MakeGeo();
   MakeTokens();
@@ -174,7 +174,12 @@ void Worker::MakeSharedZones() {
 }
 
 void Worker::MakeUpstreams() {
-  if (environment_.status != nullptr) environment_.status->traffic.Use(environment_.slot);
+  shm::Traffic* const traffic =
+      environment_.status != nullptr ? &environment_.status->traffic : nullptr;
+  if (traffic != nullptr) {
+    traffic->Use(environment_.slot);
+    runtime_.url_groups.set_traffic(&traffic->Line(environment_.slot, shm::Traffic::kOthers));
+  }
   for (size_t i = 0; i < runtime_.http.upstreams.size(); ++i) {
     const conf::Upstream& conf = *runtime_.http.upstreams[i];
     shm::PeerStates* states =
@@ -191,6 +196,10 @@ void Worker::MakeUpstreams() {
     runtime_.upstreams.push_back(
         std::make_unique<UpstreamRuntime>(loop_, conf, states, environment_.slot, sessions));
     runtime_.upstreams.back()->group.RequireChecks(environment_.generation);
+    if (traffic != nullptr) {
+      runtime_.upstreams.back()->traffic =
+          &traffic->Line(environment_.slot, environment_.traffic_places[i]);
+    }
     if (states == nullptr || states->resolved() == nullptr) continue;
     runtime_.upstreams.back()->names = std::make_unique<NameWatch>(
         loop_, conf, *states, *FindResolver(runtime_, conf.resolver.get()), runtime_.logs[0]);

@@ -38,10 +38,9 @@ struct StatusSource {
   uint64_t generation = 1;
   uint64_t now_ms = 0;  // CLOCK_MONOTONIC
   int64_t master_pid = 0;
-  bool may_write = false;                     // shown; ApiCall is what decides
-  std::vector<const shm::GeoState*> geo{};    // to http.geo.databases, or empty
-  const shm::TokenFigures* tokens = nullptr;  // null: no token is read
-  std::vector<size_t> queued{};  // requests of this worker that wait, by upstream; or empty
+  bool may_write = false;                              // shown; ApiCall is what decides
+  std::vector<const shm::GeoState*> geo{};             // to http.geo.databases, or empty
+  const shm::TokenFigures* tokens = nullptr;           // null: no token is read
   const shm::WorkerPulses* pulses = nullptr;           // null: not known
   shm::StatusMemory* status = nullptr;                 // the same
   std::span<const uint32_t> traffic_places{};          // in its traffic, to http.upstreams

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,6 +18,7 @@
 #include "worker/net/buffer.h"
 #include "worker/net/loop.h"
 #include "worker/net/splice_pipe.h"
+#include "worker/tls/certificate_end.h"
 #include "worker/tls/client_contexts.h"
 #include "worker/tls/handshake_certificates.h"
 #include "worker/tls/session_memory.h"
@@ -27,6 +29,8 @@ class LimitReqTable;
 class LimitConnTable;
 class SessionTable;
 class StoreState;
+struct StatusMemory;
+struct WorkerPulses;
 }  // namespace limpet::shm
 
 namespace limpet::worker {
@@ -57,8 +61,12 @@ struct Runtime {
   std::vector<shm::StoreState*> stores;                     // the same; null: they have none
   std::vector<shm::LimitReqTable*> limit_req;               // to Http::limit_req_zones
   std::vector<shm::LimitConnTable*> limit_conn;             // to Http::limit_conn_zones
-  GeoReaders* geo = nullptr;                                // of Http::geo; null: there are none
-  TokenReader* tokens = nullptr;                            // of Http::tokens; null: there are none
+  const shm::WorkerPulses* pulses = nullptr;                // all workers'; null: not known
+  shm::StatusMemory* status = nullptr;               // all workers'; null: nothing is counted
+  std::vector<uint32_t> traffic_places;              // in its traffic, to Http::upstreams
+  std::span<const CertificateEnd> certificate_ends;  // of servers
+  GeoReaders* geo = nullptr;                         // of Http::geo; null: there are none
+  TokenReader* tokens = nullptr;                     // of Http::tokens; null: there are none
   std::unique_ptr<AccessLogs> access_logs;
   ProxyPlans proxy_plans;  // of the locations that proxy
   bool stopping = false;   // graceful stop: no connection is kept after its response

@@ -21,6 +21,19 @@ constexpr int kWindowBits = 15;
 constexpr int kMemoryLevel = 8;
 constexpr int kGzipFormat = 16;  // zlib: added to the window bits
 
+// What limpet says about itself is long and says much twice: it is packed unless the configuration
+// says how.
+const conf::GzipSettings& SettingsFor(const conf::Location& location) {
+  const conf::GzipSettings& configured = location.response.gzip;
+  if (configured.on || !(location.api || location.prometheus || location.dashboard))
+    return configured;
+  static const conf::GzipSettings own = {.on = true,
+                                         .min_length = 1024,
+                                         .vary = true,
+                                         .types = {"application/json", "text/plain", "text/html"}};
+  return own;
+}
+
 // gzip_disable: browsers that cannot take what they ask for.
 bool IsDisabledFor(conf::VariableReader& reader, const conf::GzipSettings& settings,
                    std::string_view agent) {
@@ -136,23 +149,6 @@ std::string GzipFilter::Ratio() const {
   const uint64_t rounded = (hundredths + 5) / 10;
   return fmt::format("{}.{:02}", rounded / 100, rounded % 100);
 }
-
-namespace {
-
-// What limpet says about itself is long and says much twice: it is packed unless the configuration
-// says how.
-const conf::GzipSettings& SettingsFor(const conf::Location& location) {
-  const conf::GzipSettings& configured = location.response.gzip;
-  if (configured.on || !(location.api || location.prometheus || location.dashboard))
-    return configured;
-  static const conf::GzipSettings own = {.on = true,
-                                         .min_length = 1024,
-                                         .vary = true,
-                                         .types = {"application/json", "text/plain", "text/html"}};
-  return own;
-}
-
-}  // namespace
 
 std::unique_ptr<BodyFilter> MakeGzipFilter(Exchange& exchange, BodyFilter* next) {
   const conf::GzipSettings& settings = SettingsFor(exchange.location());

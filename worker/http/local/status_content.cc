@@ -8,7 +8,6 @@
 #include "worker/geo/geo_readers.h"
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/local/content.h"
-#include "worker/http/log/access_log.h"
 #include "worker/http/proxy/explain.h"
 #include "worker/http/proxy/upstream_runtime.h"
 #include "worker/http/route/server_names.h"
@@ -37,21 +36,17 @@ StatusSource SourceOf(Exchange& exchange) {
                       .now_ms = MonotonicMs(),
                       .master_pid = ::getppid(),
                       .may_write = exchange.location().api_write,
+                      .pulses = runtime.pulses,
+                      .status = runtime.status,
+                      .traffic_places = runtime.traffic_places,
                       .limit_req = runtime.limit_req,
-                      .limit_conn = runtime.limit_conn};
+                      .limit_conn = runtime.limit_conn,
+                      .certificate_ends = runtime.certificate_ends};
   if (runtime.geo != nullptr) source.geo = runtime.geo->States();
   if (runtime.tokens != nullptr) source.tokens = &runtime.tokens->figures();
-  if (runtime.access_logs != nullptr) {
-    const RequestCounts& counts = runtime.access_logs->counts;
-    source.pulses = counts.pulses;
-    source.status = counts.status;
-    source.traffic_places = counts.places;
-    source.certificate_ends = counts.certificate_ends;
-  }
   for (const auto& upstream : runtime.upstreams) {
     upstream->group.Update();
     source.upstreams.push_back(&upstream->group);
-    source.queued.push_back(upstream->queue.size());
   }
   return source;
 }

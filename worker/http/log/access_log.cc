@@ -56,22 +56,6 @@ AccessLogs::AccessLogs(const conf::Http& http, Loop& loop, const Log& main_log)
   }
 }
 
-shm::TrafficLine* TrafficLineOf(const Runtime& runtime, const conf::Upstream& upstream) {
-  if (runtime.access_logs == nullptr) return nullptr;
-  const RequestCounts& counts = runtime.access_logs->counts;
-  if (counts.status == nullptr) return nullptr;
-  const auto index = static_cast<size_t>(upstream.index);
-  const bool configured =
-      index < counts.places.size() && runtime.http.upstreams[index].get() == &upstream;
-  const uint32_t place = configured ? counts.places[index] : shm::Traffic::kOthers;
-  return &counts.status->traffic.Line(counts.slot, place);
-}
-
-void TellQueue(const Runtime& runtime, const conf::Upstream& upstream, size_t waiting) {
-  shm::TrafficLine* const line = TrafficLineOf(runtime, upstream);
-  if (line != nullptr) line->SetWaiting(waiting);
-}
-
 AccessLogs::~AccessLogs() = default;  // each file flushes itself
 
 void AccessLogs::Write(Exchange& exchange) {

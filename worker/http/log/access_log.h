@@ -16,7 +16,6 @@
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/log/log_file.h"
 #include "worker/http/log/log_file_cache.h"
-#include "worker/http/log/request_counts.h"
 #include "worker/net/loop.h"
 
 namespace limpet::worker {
@@ -31,9 +30,6 @@ class AccessLogs {
   void Write(Exchange& exchange);
   void Reopen();    // after a rotation (SIGUSR1)
   void FlushAll();  // what is buffered, to the files
-
-  // Beside the logs; set before the first request.
-  RequestCounts counts;
 
  private:
   void WriteTo(Exchange& exchange, const conf::AccessLog& log, const conf::LogSettings& settings);

@@ -6,7 +6,6 @@
 
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/response_writer.h"
-#include "worker/http/log/request_counts.h"
 #include "worker/http/proxy/upstream_runtime.h"
 
 namespace limpet::worker {
@@ -21,21 +20,20 @@ bool MayGoWithoutBody(const Request& request) {
 // attempt, or null. The time is that of all attempts there; of a tunnel it says nothing.
 void CountRequest(Exchange& exchange, const UpstreamRuntime* upstream, const Peer* peer,
                   StickyStatus sticky) {
+  if (upstream == nullptr || upstream->traffic == nullptr) return;
   const auto attempts = exchange.upstream_trace().attempts();
-  if (upstream == nullptr || attempts.empty()) return;
-  const conf::Upstream& conf = upstream->group.conf();
+  if (attempts.empty()) return;
   // Else there has been none here: those of another group have been counted.
-  const char* const asked = peer != nullptr ? peer->name.data() : conf.name.data();
+  const char* const asked =
+      peer != nullptr ? peer->name.data() : upstream->group.conf().name.data();
   if (attempts.back().peer.data() != asked) return;
-  shm::TrafficLine* const line = TrafficLineOf(exchange.runtime(), conf);
-  if (line == nullptr) return;
   const int status = attempts.back().status;
   int64_t took_ms = 0;
   for (size_t i = attempts.size(); i-- > 0;) {
     took_ms += std::max<int64_t>(attempts[i].response_ms, 0);
     if (attempts[i].after_redirect) break;
   }
-  line->Add(static_cast<size_t>(sticky), status, status == 101 ? -1 : took_ms);
+  upstream->traffic->Add(static_cast<size_t>(sticky), status, status == 101 ? -1 : took_ms);
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 // The peers of a proxied exchange: the first, the next when one has failed, and waiting for one.
 #include "worker/http/exchange/exchange.h"
-#include "worker/http/log/request_counts.h"
 #include "worker/http/proxy/peer_choice.h"
 #include "worker/http/proxy/proxy_exchange.h"
 #include "worker/http/proxy/proxy_headers.h"
@@ -84,7 +83,7 @@ void ProxyExchange::WaitForPeer() {
   if (QueueTimeLeft() == 0) return FailQueued("upstream queue timed out");
   queue_ticket_ = upstream_->queue.Join(Callback::To<&ProxyExchange::OnQueueTurn>(this));
   if (queue_ticket_ == 0) return FailQueued("upstream queue is full");
-  TellQueue(exchange_.runtime(), upstream_->group.conf(), upstream_->queue.size());
+  upstream_->TellQueue();
   Enter(ProxyState::kQueued);
 }
 

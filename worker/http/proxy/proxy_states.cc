@@ -8,7 +8,6 @@
 
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/response_writer.h"
-#include "worker/http/log/request_counts.h"
 #include "worker/http/proxy/proxy_exchange.h"
 #include "worker/http/proxy/upstream_lookup.h"
 #include "worker/http/proxy/upstream_runtime.h"
@@ -42,7 +41,7 @@ void ProxyExchange::LeaveState() {
       return lookup_.Cancel();
     case ProxyEnds::kPlace:
       upstream_->queue.Leave(std::exchange(queue_ticket_, 0));
-      return TellQueue(exchange_.runtime(), upstream_->group.conf(), upstream_->queue.size());
+      return upstream_->TellQueue();
     case ProxyEnds::kWait:
       return session_.StopWaiting();
     case ProxyEnds::kFlow:

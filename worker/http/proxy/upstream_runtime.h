@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "shm/counters.h"
+#include "shm/traffic.h"
 #include "worker/http/proxy/endless.h"
 #include "worker/http/proxy/request_queue.h"
 #include "worker/sticky/first_requests.h"
@@ -38,9 +39,15 @@ class UpstreamRuntime {
   RequestQueue queue;                // of requests for which all servers are full
   EndlessExchanges endless;          // those that only the end of a drain ends
   std::unique_ptr<NameWatch> names;  // null: no server is resolved at run time
+  shm::TrafficLine* traffic =
+      nullptr;  // this worker's, of its requests; null: they are not counted
 
   // A request has found no server that lives: counted each time, told now and then.
   void OnNoLivePeers(shm::Counters& counters, uint64_t now_ms);
+  // The queue has changed.
+  void TellQueue() {
+    if (traffic != nullptr) traffic->SetWaiting(queue.size());
+  }
 
  private:
   uint64_t tell_again_ms_ = 0;

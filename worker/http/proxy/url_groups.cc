@@ -27,6 +27,7 @@ std::shared_ptr<UrlGroup> UrlGroups::Make(const std::string& name, conf::Upstrea
     loop.DeleteLater(std::unique_ptr<Deletable>(group));
   };
   std::shared_ptr<UrlGroup> made(new UrlGroup(loop_, slot_, std::move(conf)), free_later);
+  made->upstream().traffic = traffic_;
   addresses_ += made->addresses();
   if (Find(name) != nullptr) {
     addresses_ -= entries_.back().group->addresses();

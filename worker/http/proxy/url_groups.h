@@ -45,6 +45,8 @@ class UrlGroups {
   // while so many are in use.
   std::shared_ptr<UrlGroup> Make(const std::string& name, conf::Upstream conf);
   size_t size() const { return by_name_.size(); }
+  // Where the requests of all groups count that are made from now on; null: nowhere.
+  void set_traffic(shm::TrafficLine* line) { traffic_ = line; }
   void Clear();
 
  private:
@@ -58,6 +60,7 @@ class UrlGroups {
   Loop& loop_;
   int slot_;
   size_t most_;
+  shm::TrafficLine* traffic_ = nullptr;
   size_t addresses_ = 0;  // of all groups in entries_
   Entries entries_;       // the one used longest ago first
   std::unordered_map<std::string, Entries::iterator, HashText, std::equal_to<>> by_name_;
