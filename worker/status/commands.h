@@ -15,9 +15,11 @@ enum class CommandBody : uint8_t { kNone, kDrain, kRestore, kDown, kUp, kRebalan
 
 struct CommandRow {
   std::string_view name;
-  size_t least, most;  // words after it
+  // Words after it. SIZE_MAX: those beyond the least are NAME=VALUE of the query.
+  size_t least, most;
   std::string_view method;
   std::string_view path;  // {0} and {1} are the words
+  std::string_view args;  // of the query, in the same way; escaped
   CommandBody body;
   std::string_view words;  // as usage shows them
   std::string_view brief;  // of the list of all
