@@ -1,10 +1,8 @@
 #include "worker/tls/certificate_end.h"
 
-#include <openssl/x509.h>
-
 #include <algorithm>
-#include <ctime>
 
+#include "worker/tls/openssl.h"
 #include "worker/tls/pem_files.h"
 
 namespace limpet::worker {
@@ -13,9 +11,8 @@ namespace {
 int64_t EndOf(const TlsObject& chain) {
   int64_t end = INT64_MAX;
   for (const X509Ptr& certificate : chain.certificates) {
-    std::tm time{};
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &time) != 1) continue;
-    end = std::min<int64_t>(end, ::timegm(&time));
+    if (const auto time = SecondsSince1970(X509_get0_notAfter(certificate.get())))
+      end = std::min(end, *time);
   }
   return end;
 }

@@ -6,7 +6,6 @@
 
 #include <limits>
 
-#include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "conf/host_port.h"
@@ -34,14 +33,6 @@ std::string ResponderOf(X509* certificate) {
                                                     [](Urls* all) { X509_email_free(all); });
   const char* first = urls ? sk_OPENSSL_STRING_value(urls.get(), 0) : nullptr;
   return first == nullptr ? "" : first;
-}
-
-int64_t WallTime(const ASN1_GENERALIZEDTIME* time) {
-  if (time == nullptr) return std::numeric_limits<int64_t>::max();
-  int days = 0;
-  int seconds = 0;
-  if (ASN1_TIME_diff(&days, &seconds, nullptr, time) != 1) return 0;
-  return Now().seconds + int64_t{days} * 86400 + seconds;
 }
 
 }  // namespace
@@ -155,7 +146,8 @@ std::string OcspSubject::Examine(std::string_view response, Answer* answer) cons
     return fmt::format("certificate status \"{}\" in the OCSP response",
                        OCSP_cert_status_str(status));
   }
-  answer->valid_until_s = WallTime(next);
+  answer->valid_until_s =
+      next == nullptr ? std::numeric_limits<int64_t>::max() : SecondsSince1970(next).value_or(0);
   return {};
 }
 

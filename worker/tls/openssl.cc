@@ -2,6 +2,8 @@
 
 #include <openssl/err.h>
 
+#include <ctime>
+
 namespace limpet::worker {
 
 std::string TakeErrors() {
@@ -16,6 +18,12 @@ std::string TakeErrors() {
     if ((flags & ERR_TXT_STRING) != 0 && *detail != '\0') text.append(":").append(detail);
   }
   return text;
+}
+
+std::optional<int64_t> SecondsSince1970(const ASN1_TIME* time) {
+  std::tm parts{};
+  if (ASN1_TIME_to_tm(time, &parts) != 1) return std::nullopt;
+  return ::timegm(&parts);
 }
 
 Error TlsError(std::string what) {

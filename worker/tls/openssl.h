@@ -3,7 +3,9 @@
 
 #include <openssl/ssl.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -25,6 +27,9 @@ using KeyPtr = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
 // "error:0A00010B:SSL routines::wrong version number[:DETAIL]"; the queue is empty afterwards. ""
 // if there was none.
 std::string TakeErrors();
+
+// nullopt: it says no time.
+std::optional<int64_t> SecondsSince1970(const ASN1_TIME* time);
 
 // `what` followed by " (SSL: …)", as in nginx's logs, if OpenSSL says anything.
 Error TlsError(std::string what);
