@@ -35,9 +35,12 @@ class Places:
     connections: int  # that a process may have
 
 
-def nginx_config(at):
-    upstreams = "\n    ".join(f"upstream {name} {{ zone {name} 256k; server {address}:{at.hold}; }}" for name, address in HELD.items())
-    locations = "\n        ".join(f"location /{name} {{ proxy_pass http://{name}; }}" for name in HELD)
+def like_nginx(at, blocks, default, names=(), more=(), timeout="300s"):
+    """What limpet and nginx read. `blocks`: upstreams; `names`: those that have their path, `default`: the one that has all others;
+    `more`: of the server."""
+    held = [f"upstream {name} {{ zone {name} 256k; server {address}:{at.hold}; }}" for name, address in HELD.items()]
+    locations = [f"location /{name} {{ proxy_pass http://{name}; }}" for name in [*names, *HELD]]
+    upstreams, of_server = "\n    ".join([*blocks, *held]), "\n        ".join([*locations, *more])
     return f"""
 daemon off;
 worker_processes 1;
@@ -47,32 +50,33 @@ events {{ worker_connections {at.connections}; }}
 http {{
     access_log off;
     keepalive_requests 1000000000;
-    keepalive_timeout 300s;
+    keepalive_timeout {timeout};
     proxy_read_timeout 600s;
-    upstream back {{ zone back 256k; server 127.0.0.1:{at.back}; keepalive {KEPT}; keepalive_requests 1000000000; }}
     {upstreams}
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     server {{
         listen 127.0.0.1:{at.plain} backlog=4096;
         listen 127.0.0.1:{at.tls} ssl backlog=4096;
-        http2 on;
         ssl_certificate {at.dir}/cert.pem;
         ssl_certificate_key {at.dir}/key.pem;
-        location / {{ proxy_pass http://back; }}
-        {locations}
+        location / {{ proxy_pass http://{default}; }}
+        {of_server}
     }}
 }}
 """
 
 
-def haproxy_config(at):
-    rules = "\n    ".join(f"use_backend {name} if {{ path /{name} }}" for name in HELD)
-    backends = "\n".join(f"backend {name}\n    server {name} {address}:{at.hold}" for name, address in HELD.items())
+def like_haproxy(at, most, backends, default, tls="", more=""):
+    """`backends`: lines of each; all but `default` have their path. `most`: connections of clients; `tls`: of its bind."""
+    blocks = backends | {name: f"server {name} {address}:{at.hold}" for name, address in HELD.items()}
+    rules = "\n    ".join(f"use_backend {name} if {{ path /{name} }}" for name in blocks if name != default)
+    below = "\n".join(f"backend {name}\n    {lines}" for name, lines in blocks.items())
     return f"""
 global
     nbthread 1
-    maxconn {(at.connections - 200) // 2}
+    {more}
+    maxconn {most}
 defaults
     mode http
     timeout connect 60s
@@ -81,13 +85,20 @@ defaults
     http-reuse always
 frontend front
     bind 127.0.0.1:{at.plain} backlog 4096
-    bind 127.0.0.1:{at.tls} ssl crt {at.dir}/both.pem alpn h2,http/1.1 backlog 4096
+    bind 127.0.0.1:{at.tls} ssl crt {at.dir}/both.pem {tls} backlog 4096
     {rules}
-    default_backend back
-backend back
-    server back 127.0.0.1:{at.back}
-{backends}
+    default_backend {default}
+{below}
 """
+
+
+def nginx_config(at):
+    back = f"upstream back {{ zone back 256k; server 127.0.0.1:{at.back}; keepalive {KEPT}; keepalive_requests 1000000000; }}"
+    return like_nginx(at, [back], "back", more=["http2 on;"])
+
+
+def haproxy_config(at):
+    return like_haproxy(at, (at.connections - 200) // 2, {"back": f"server back 127.0.0.1:{at.back}"}, "back", "alpn h2,http/1.1")
 
 
 def h2o_config(at):

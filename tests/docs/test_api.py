@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 import pages
-from certificates import folder_with
+from certificates import TLS_SERVER, folder_with
 from client import get
 from daemon import Limpet
 from ports import free_port
@@ -41,14 +41,7 @@ http {
         location /status/ { api /status/ write=on; }
         location /locked/ { api /locked/; }
     }
-    server {
-        listen {tls} ssl;
-        server_name on.test;
-        ssl_certificate {certs}/on.test.crt;
-        ssl_certificate_key {certs}/on.test.key;
-    }
-}
-"""
+""" + TLS_SERVER + "}\n"
 JSON = [("Content-Type", "application/json")]
 called = set()  # path of the document, method, status
 

@@ -2,6 +2,16 @@
 import os
 import subprocess
 
+# For a configuration: {tls} is a port, {certs} a folder_with "on.test".
+TLS_SERVER = """
+    server {
+        listen {tls} ssl;
+        server_name on.test;
+        ssl_certificate {certs}/on.test.crt;
+        ssl_certificate_key {certs}/on.test.key;
+    }
+"""
+
 
 class Authority:
     """Certificates NAME.crt and NAME.key in `folder`, signed by ca.crt."""

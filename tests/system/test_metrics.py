@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from certificates import folder_with
+from certificates import TLS_SERVER, folder_with
 from client import get
 from daemon import Limpet
 from origin import Reply
@@ -37,14 +37,7 @@ http {
         location /status/ { api /status/ write=on; }
         location = /metrics { prometheus; }
     }
-    server {
-        listen {tls} ssl;
-        server_name on.test;
-        ssl_certificate {certs}/on.test.crt;
-        ssl_certificate_key {certs}/on.test.key;
-    }
-}
-"""
+""" + TLS_SERVER + "}\n"
 
 
 @pytest.fixture(scope="module")
