@@ -7,8 +7,7 @@ constexpr uint64_t kPauseMs = 50;
 
 }  // namespace
 
-SecondLooks::SecondLooks(Loop& loop)
-    : timer_(loop, Callback::To<&SecondLooks::OnTimer>(this)) {}
+SecondLooks::SecondLooks(Loop& loop) : timer_(loop, Callback::To<&SecondLooks::OnTimer>(this)) {}
 
 void SecondLooks::Start() { timer_.Arm(kPauseMs); }
 

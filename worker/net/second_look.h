@@ -18,7 +18,6 @@ class SecondLook : private ListLink {
 
   inline void SetDue();
   void CallOff() { Unlink(); }
-  bool due() const { return linked(); }
 
  private:
   friend class SecondLooks;

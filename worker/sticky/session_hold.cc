@@ -12,6 +12,8 @@ constexpr uint64_t kTickMs = 100;
 // A session that was idle is soon known to be in use: it may be told by hand to move (limpet
 // rebalance). Most answers have come by then.
 constexpr uint64_t kSoonMs = 200;
+
+// One of a server that drains is used at half of its timeout, or here.
 constexpr uint64_t kLateMs = 60'000;
 
 }  // namespace

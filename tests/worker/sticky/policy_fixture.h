@@ -18,8 +18,7 @@ class PolicyFixture {
   // `directives`: of the upstream; `of_a`: more parameters of its first server.
   explicit PolicyFixture(std::string_view directives, std::string_view of_a = {})
       : config_(conf::MustLoad(conf::InHttp("upstream app { server 127.0.0.1:8081 route=a " +
-                                            std::string(of_a) +
-                                            "; server 127.0.0.1:8082 route=b;" +
+                                            std::string(of_a) + "; server 127.0.0.1:8082 route=b;" +
                                             std::string(directives) + "}"))),
         group_(upstream(), nullptr, 0),
         memory_(256 * 1024),
