@@ -87,6 +87,7 @@ struct LocationTree {
 };
 
 struct Location {
+  size_t index = 0;  // among all of Http, from 0 to Http::locations
   LocationKind kind = LocationKind::kRoot;
   std::string name;  // the prefix, the pattern, or @name
   std::shared_ptr<const Regex> regex;
@@ -186,6 +187,7 @@ struct Http {
   std::vector<std::string> access_log_files;   // absolute paths
   size_t http2_recv_buffer_size = 256 * 1024;  // a worker's, for what it reads of HTTP/2
   VariableTable variables;
+  size_t locations = 0;  // how many there are in all servers, their roots included
   GeoSettings geo;
   Tokens tokens;
 };

@@ -200,6 +200,13 @@ Status CheckAllReferers(const Http& http) {
   return {};
 }
 
+void NumberLocations(Http& http) {
+  for (const auto& server : http.servers) {
+    server->root->index = http.locations++;
+    for (const auto& location : server->locations) location->index = http.locations++;
+  }
+}
+
 }  // namespace
 
 Status GroupListens(Loader& loader, Http& http) {
@@ -229,6 +236,7 @@ Status GroupListens(Loader& loader, Http& http) {
 }
 
 Status FinishHttp(Loader& loader, Http& http) {
+  NumberLocations(http);
   if (Status s = http.variables.CheckAllDefined(); !s) return s;
   if (Status s = GroupListens(loader, http); !s) return s;
   if (Status s = CheckSharedZones(http); !s) return s;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string_view>
 
 namespace limpet::proto {
@@ -74,7 +75,26 @@ enum class HeaderId : uint8_t {
   kXRealIp,
   kCount_,  // how many there are; never the id of a header
 };
-static_assert(static_cast<int>(HeaderId::kCount_) <= 64, "HeaderList keeps one bit per id in 64");
+static_assert(static_cast<int>(HeaderId::kCount_) <= 64, "HeaderIds keeps one bit per id in 64");
+
+// A set of them.
+class HeaderIds {
+ public:
+  constexpr HeaderIds() = default;
+  constexpr HeaderIds(std::initializer_list<HeaderId> ids) {
+    for (const HeaderId id : ids) Add(id);
+  }
+
+  constexpr void Add(HeaderId id) { bits_ |= Bit(id); }
+  constexpr void Remove(HeaderId id) { bits_ &= ~Bit(id); }
+  constexpr bool Has(HeaderId id) const { return (bits_ & Bit(id)) != 0; }
+  constexpr bool HasAnyOf(HeaderIds others) const { return (bits_ & others.bits_) != 0; }
+
+ private:
+  static constexpr uint64_t Bit(HeaderId id) { return uint64_t{1} << static_cast<unsigned>(id); }
+
+  uint64_t bits_ = 0;
+};
 
 HeaderId LookupHeader(std::string_view name);  // any case
 std::string_view Name(HeaderId id);            // as RFCs spell it, "Content-Length"; "" for kOther

@@ -125,7 +125,7 @@ size_t HeaderList::RemoveIf(Match match) {
 
 size_t HeaderList::RemoveAll(HeaderId id) {
   if (id == HeaderId::kOther || !Has(id)) return 0;
-  present_ &= ~Bit(id);
+  present_.Remove(id);
   return RemoveIf([id](const Header& h) { return h.id == id; });
 }
 
@@ -146,14 +146,10 @@ void HeaderList::Set(HeaderId id, std::string_view name, std::string_view value)
   Add(id, name, value);
 }
 
-size_t HeaderList::KeepFirst(std::initializer_list<HeaderId> ids) {
-  uint64_t wanted = 0;
-  for (const HeaderId id : ids) wanted |= Bit(id);
-  uint64_t seen = 0;
-  return RemoveIf([&](const Header& h) {
-    const uint64_t bit = Bit(h.id) & wanted;
-    const bool repeated = (seen & bit) != 0;
-    seen |= bit;
+size_t HeaderList::KeepFirst(HeaderIds ids) {
+  return RemoveIf([left = ids, ids](const Header& h) mutable {
+    const bool repeated = ids.Has(h.id) && !left.Has(h.id);
+    left.Remove(h.id);
     return repeated;
   });
 }

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +29,7 @@ struct Header {
   std::string_view name;   // as sent
   std::string_view value;  // without the white space around it
   HeaderId id = HeaderId::kOther;
+  bool fit = false;  // the value is known to be one that may be composed: IsFieldValue(value)
 };
 
 // Whether a comma-separated list has this token (any case).
@@ -39,24 +39,23 @@ class HeaderList {
  public:
   void Add(std::string_view name, std::string_view value) { Add(LookupHeader(name), name, value); }
   // For callers that know the id; it must be LookupHeader(name).
-  void Add(HeaderId id, std::string_view name, std::string_view value) {
-    list_.push_back({name, value, id});
-    present_ |= Bit(id);
+  void Add(HeaderId id, std::string_view name, std::string_view value, bool fit = false) {
+    list_.push_back({name, value, id, fit});
+    present_.Add(id);
   }
 
-  bool Has(HeaderId id) const {
-    return (present_ & Bit(id)) != 0;
-  }                                                 // exact for every id but kOther
-  const Header* Find(HeaderId id) const;            // the first one, or null
-  const Header* Find(std::string_view name) const;  // any case
-  std::string_view Value(HeaderId id) const;        // of the first one; "" if absent
+  bool Has(HeaderId id) const { return present_.Has(id); }  // exact for every id but kOther
+  bool HasAnyOf(HeaderIds ids) const { return present_.HasAnyOf(ids); }  // the same
+  const Header* Find(HeaderId id) const;                                 // the first one, or null
+  const Header* Find(std::string_view name) const;                       // any case
+  std::string_view Value(HeaderId id) const;  // of the first one; "" if absent
   size_t Count(HeaderId id) const;
   size_t RemoveAll(HeaderId id);  // how many there were; the others keep their order
   size_t RemoveAll(std::string_view name);
   void Set(HeaderId id, std::string_view name, std::string_view value);  // instead of all there are
 
   // Of each of these ids keeps the first line and drops the others; how many were dropped.
-  size_t KeepFirst(std::initializer_list<HeaderId> ids);
+  size_t KeepFirst(HeaderIds ids);
 
   // Whether a comma-separated list header has this token (any case), over all its lines:
   // Connection, TE, Upgrade.
@@ -64,7 +63,7 @@ class HeaderList {
 
   void Clear() {
     list_.clear();
-    present_ = 0;
+    present_ = {};
   }
   void Reserve(size_t n) { list_.reserve(n); }
   size_t size() const { return list_.size(); }
@@ -75,12 +74,11 @@ class HeaderList {
   auto end() const { return list_.end(); }
 
  private:
-  static constexpr uint64_t Bit(HeaderId id) { return uint64_t{1} << static_cast<unsigned>(id); }
   template <class Match>
   size_t RemoveIf(Match match);
 
   std::vector<Header> list_;
-  uint64_t present_ = 0;  // a bit per id that is in list_
+  HeaderIds present_;  // those that are in list_
 };
 
 }  // namespace limpet::proto

@@ -91,9 +91,11 @@ class StrictReader {
 struct Line {
   std::string_view text;
   std::string_view name;
-  std::string_view rest;  // from the colon on
-  bool unusual = false;   // nginx calls the name invalid
-  bool token = true;      // llhttp takes the name
+  std::string_view rest;   // from the colon on
+  std::string_view value;  // of it, without the white space around it
+  bool fit = false;        // IsFieldValue(value)
+  bool unusual = false;    // nginx calls the name invalid
+  bool token = true;       // llhttp takes the name
   HeaderId id = HeaderId::kOther;
 };
 
@@ -106,6 +108,14 @@ unsigned Classify(std::string_view name) {
     seen |= c;
   }
   return seen;
+}
+
+// Most values have one space before them, and nothing behind.
+std::string_view ValueOf(std::string_view rest) {
+  rest.remove_prefix(1);
+  if (rest.size() > 1 && rest[0] == ' ' && rest[1] > ' ' && rest.back() > ' ')
+    return rest.substr(1);
+  return TrimSpaces(rest);
 }
 
 // False: no name, or no colon behind it. A line that begins with white space (obs-fold, RFC
@@ -123,36 +133,58 @@ bool SplitLine(std::string_view text, bool underscores, Line* line) {
     line->token = (seen & kNoToken) == 0;
     line->unusual = (seen & (kToken | kNoToken)) != 0 || (!underscores && seen != 0);
   }
+  line->value = ValueOf(line->rest);
+  line->fit = IsFieldValue(line->value);
   // llhttp 8.1 takes a bare CR for the end of an empty value.
-  return line->rest.find('\r') == std::string_view::npos;
+  return line->fit || line->value.find('\r') == std::string_view::npos;
 }
+
+// The lines of a block, but for the empty one at its end.
+class Lines {
+ public:
+  Lines(std::string_view block, std::span<const uint32_t> ends) : block_(block), ends_(ends) {}
+
+  // False: there is none left. The text is without its line end.
+  bool Next(std::string_view* text, bool* crlf) {
+    const size_t lf = known_ < ends_.size() ? ends_[known_++] - 1 : block_.find('\n', at_);
+    if (lf + 1 == block_.size()) return false;
+    *crlf = lf > at_ && block_[lf - 1] == '\r';
+    *text = block_.substr(at_, lf - at_ - (*crlf ? 1 : 0));
+    at_ = lf + 1;
+    return true;
+  }
+
+ private:
+  std::string_view block_;
+  std::span<const uint32_t> ends_;
+  size_t known_ = 0;
+  size_t at_ = 0;
+};
 
 // Goes over the lines of a block and tells whether llhttp may read it in one piece.
 class FieldReader {
  public:
-  FieldReader(const FieldRules& rules, HeaderList* headers) : rules_(rules), headers_(headers) {}
+  FieldReader(std::string_view block, std::span<const uint32_t> line_ends, const FieldRules& rules,
+              HeaderList* headers)
+      : block_(block), line_ends_(line_ends), rules_(rules), headers_(headers) {}
 
-  FieldResult Read(std::string_view block) {
-    bool as_is = block.ends_with("\r\n");
-    if (!ForEachLine(block,
-                     [&](std::string_view text, bool crlf) { return Add(text, crlf, &as_is); })) {
-      return result_;
-    }
-    as_is ? CheckWhole(block) : CheckByLine(block);
+  FieldResult Read() {
+    bool as_is = block_.ends_with("\r\n");
+    if (ForEachLine([&](std::string_view text, bool crlf) { return Add(text, crlf, &as_is); }))
+      as_is ? CheckWhole() : CheckByLine();
     return result_;
   }
 
  private:
-  // All lines but the empty one.
   template <class F>
-  static bool ForEachLine(std::string_view block, F f) {
-    for (;;) {
-      const size_t lf = block.find('\n');
-      const bool crlf = lf > 0 && block[lf - 1] == '\r';
-      if (lf + 1 == block.size()) return true;
-      if (!f(block.substr(0, crlf ? lf - 1 : lf), crlf)) return false;
-      block.remove_prefix(lf + 1);
+  bool ForEachLine(F f) const {
+    Lines lines(block_, line_ends_);
+    std::string_view text;
+    bool crlf = false;
+    while (lines.Next(&text, &crlf)) {
+      if (!f(text, crlf)) return false;
     }
+    return true;
   }
 
   bool Fail(FieldError error, std::string_view line) {
@@ -179,17 +211,17 @@ class FieldReader {
       return true;
     }
     if (headers_->size() >= rules_.max_fields) return Fail(FieldError::kTooMany, text);
-    headers_->Add(line.id, line.name, TrimSpaces(line.rest.substr(1)));
+    headers_->Add(line.id, line.name, line.value, line.fit);
     return true;
   }
 
-  void CheckWhole(std::string_view block) {
+  void CheckWhole() {
     StrictReader reader(rules_.of);
-    reader.Feed(block);
+    reader.Feed(block_);
     result_.error = reader.Verdict();
     if (result_.error == FieldError::kNone) return;
     const char* position = reader.error_position();
-    ForEachLine(block, [&](std::string_view text, bool) {
+    ForEachLine([&](std::string_view text, bool) {
       if (position > text.data() + text.size()) return true;
       result_.line = text;
       return false;
@@ -198,9 +230,9 @@ class FieldReader {
 
   // The same lines as llhttp likes them: ended with CRLF, and with a stand-in for a name that is no
   // token (those names are not headers that llhttp would understand).
-  void CheckByLine(std::string_view block) {
+  void CheckByLine() {
     StrictReader reader(rules_.of);
-    const bool good = ForEachLine(block, [&](std::string_view text, bool) {
+    const bool good = ForEachLine([&](std::string_view text, bool) {
       if (IsRepeatedStatusLine(text)) return true;
       Line line;
       SplitLine(text, rules_.underscores, &line);
@@ -214,6 +246,8 @@ class FieldReader {
     result_.error = reader.Verdict();
   }
 
+  std::string_view block_;
+  std::span<const uint32_t> line_ends_;
   const FieldRules& rules_;
   HeaderList* headers_;
   FieldResult result_;
@@ -221,8 +255,9 @@ class FieldReader {
 
 }  // namespace
 
-FieldResult ParseFields(std::string_view block, const FieldRules& rules, HeaderList* headers) {
-  return FieldReader(rules, headers).Read(block);
+FieldResult ParseFields(std::string_view block, const FieldRules& rules, HeaderList* headers,
+                        std::span<const uint32_t> line_ends) {
+  return FieldReader(block, line_ends, rules, headers).Read();
 }
 
 }  // namespace limpet::proto

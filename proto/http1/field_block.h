@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "proto/headers.h"
@@ -36,7 +38,9 @@ struct FieldResult {
 };
 
 // `block` is whole lines, each with its line end; the last one is empty, no other is. Fields are
-// added to `headers`.
-FieldResult ParseFields(std::string_view block, const FieldRules& rules, HeaderList* headers);
+// added to `headers`. `line_ends`: where the first lines end, as far as that is known
+// (HeadScanner).
+FieldResult ParseFields(std::string_view block, const FieldRules& rules, HeaderList* headers,
+                        std::span<const uint32_t> line_ends = {});
 
 }  // namespace limpet::proto

@@ -4,7 +4,11 @@
 
 namespace limpet::proto {
 
-void HeadScanner::Reset() { *this = HeadScanner(skip_empty_lines_); }
+void HeadScanner::Reset() {
+  started_ = false;
+  start_ = position_ = line_start_ = first_line_end_ = 0;
+  longest_line_ = longest_line_start_ = line_count_ = 0;
+}
 
 void HeadScanner::SkipEmptyLines(const char* data, size_t size) {
   while (position_ < size && (data[position_] == '\r' || data[position_] == '\n')) ++position_;
@@ -28,6 +32,8 @@ bool HeadScanner::Scan(const char* data, size_t size) {
       first_line_end_ = next;
     } else {
       const size_t length = next - line_start_;
+      if (line_count_ < line_ends_.size())
+        line_ends_[line_count_++] = static_cast<uint32_t>(next - first_line_end_);
       if (length == 1 || (length == 2 && data[line_start_] == '\r')) return true;
       if (length > longest_line_) {
         longest_line_ = length;

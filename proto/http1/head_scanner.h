@@ -2,7 +2,10 @@
 // with CRLF or with a bare LF (RFC 9112 2.2 lets a recipient accept it, and nginx does).
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 
 namespace limpet::proto {
 
@@ -29,6 +32,9 @@ class HeadScanner {
     return longest_line_;
   }  // with its line end; complete lines behind the first only
   size_t longest_line_start() const { return longest_line_start_; }
+  // Where the lines behind the first end: offsets behind their LF, from first_line_end() on. Of the
+  // first few; whoever splits the head looks for the others.
+  std::span<const uint32_t> line_ends() const { return {line_ends_.data(), line_count_}; }
 
  private:
   void SkipEmptyLines(const char* data, size_t size);
@@ -41,6 +47,8 @@ class HeadScanner {
   size_t first_line_end_ = 0;
   size_t longest_line_ = 0;
   size_t longest_line_start_ = 0;
+  size_t line_count_ = 0;  // of line_ends_, those that are known
+  std::array<uint32_t, 32> line_ends_;
 };
 
 }  // namespace limpet::proto

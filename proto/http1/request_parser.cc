@@ -132,8 +132,8 @@ HeadStatus RequestParser::Finish(const char* data, const HeadLimits& limits) {
                          .ignore_invalid = limits.ignore_invalid_headers,
                          .underscores = limits.underscores_in_headers,
                          .max_fields = limits.max_headers};
-  const FieldResult result =
-      ParseFields({data + fields, scanner_.end() - fields}, rules, &head_.headers);
+  const FieldResult result = ParseFields({data + fields, scanner_.end() - fields}, rules,
+                                         &head_.headers, scanner_.line_ends());
   ignored_lines_ = result.ignored;
   first_ignored_line_ = result.first_ignored;
   head_.connection = ReadConnection(head_.headers);

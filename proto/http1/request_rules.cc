@@ -1,7 +1,5 @@
 #include "proto/http1/request_rules.h"
 
-#include <array>
-
 namespace limpet::proto {
 namespace {
 
@@ -10,14 +8,15 @@ constexpr int kNotAllowed = 405;
 
 // Headers whose second line contradicts the first; nginx refuses the request. Host and the framing
 // headers have messages of their own.
-constexpr std::array kUnique = {
+constexpr HeaderIds kUnique = {
     HeaderId::kIfModifiedSince, HeaderId::kIfUnmodifiedSince, HeaderId::kIfMatch,
     HeaderId::kIfNoneMatch,     HeaderId::kContentRange,      HeaderId::kIfRange,
     HeaderId::kExpect,          HeaderId::kAuthorization,     HeaderId::kProxyAuthorization};
 
 const Header* FirstRepeated(const HeaderList& headers) {
-  for (const HeaderId id : kUnique) {
-    if (headers.Has(id) && headers.Count(id) > 1) return headers.Find(id);
+  if (!headers.HasAnyOf(kUnique)) return nullptr;
+  for (const Header& header : headers) {
+    if (kUnique.Has(header.id) && headers.Count(header.id) > 1) return &header;
   }
   return nullptr;
 }

@@ -24,6 +24,11 @@ int TakeNumber(std::string_view* text) {
 }
 
 bool TakeVersion(std::string_view* text, ResponseHead* head) {
+  if (text->starts_with("HTTP/1.1 ")) {  // what nearly all say
+    text->remove_prefix(8);
+    head->version_minor = 1;
+    return true;
+  }
   if (!text->starts_with("HTTP/")) return false;
   text->remove_prefix(5);
   head->version_major = TakeNumber(text);
@@ -39,9 +44,10 @@ bool ParseStatusLine(std::string_view line, ResponseHead* head) {
   if (!TakeVersion(&line, head)) return false;
   line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
   head->status_line = line;
-  if (line.size() < 3 || !std::all_of(line.begin(), line.begin() + 3, IsDigit)) return false;
-  head->status = TakeNumber(&line);
-  if (head->status < 100) return false;  // -1: four digits
+  if (line.size() < 3 || !IsDigit(line[0]) || !IsDigit(line[1]) || !IsDigit(line[2])) return false;
+  head->status = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
+  if (head->status < 100) return false;
+  line.remove_prefix(3);
   if (!line.empty() && line[0] != ' ' && line[0] != '.') return false;
   head->reason = line.substr(std::min<size_t>(1, line.size()));
   return true;
@@ -97,8 +103,8 @@ HeadStatus ResponseParser::Finish(const char* data) {
   const size_t fields = scanner_.first_line_end();
   // nginx passes on what an upstream names its headers; ignore_invalid_headers is about clients.
   const FieldRules rules{.of = FieldsOf::kResponse, .ignore_invalid = false, .underscores = true};
-  const FieldResult result =
-      ParseFields({data + fields, scanner_.end() - fields}, rules, &head_.headers);
+  const FieldResult result = ParseFields({data + fields, scanner_.end() - fields}, rules,
+                                         &head_.headers, scanner_.line_ends());
   head_.connection = ReadConnection(head_.headers);
   consumed_ = scanner_.end();
   switch (result.error) {

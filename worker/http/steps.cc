@@ -17,10 +17,18 @@
 namespace limpet::worker {
 namespace {
 
+bool HasRealIp(const conf::Location& location) {
+  return !location.access.real_ip.from.empty() || location.access.real_ip.from_unix;
+}
+
+bool IsRoot(const conf::Location& location) { return location.kind == conf::LocationKind::kRoot; }
+
+bool HasServerRewrite(const conf::Location& location) {
+  return IsRoot(location) && !location.rewrite.empty();
+}
+
 Step ServerRewriteStep(Exchange& exchange) {
-  const auto& script = exchange.request().server->root->rewrite;
-  if (script.empty()) return Step::kNext;
-  const Step step = RunRewriteScript(exchange, script);
+  const Step step = RunRewriteScript(exchange, exchange.request().server->root->rewrite);
   return step == Step::kLocate ? Step::kNext : step;  // the location is looked up next anyway
 }
 
@@ -49,6 +57,7 @@ bool BodyIsTooLarge(Exchange& exchange) {
 
 Step FindLocationStep(Exchange& exchange) {
   Request& request = exchange.request();
+  request.proxy_lost = false;
   const conf::Location& root = *request.server->root;
   const LocationMatch match = FindLocation(root, request.uri, exchange);
   request.location = match.location != nullptr ? match.location : &root;
@@ -63,23 +72,43 @@ Step FindLocationStep(Exchange& exchange) {
   return BodyIsTooLarge(exchange) ? Step::kDone : Step::kNext;
 }
 
+bool HasLimitExcept(const conf::Location& location) { return location.limit_except != nullptr; }
+
 // limit_except: other settings for the methods it does not name.
 Step LimitExceptStep(Exchange& exchange) {
   Request& request = exchange.request();
   const conf::Location& location = *request.location;
-  request.proxy_lost = false;
-  if (location.limit_except == nullptr) return Step::kNext;
   const uint32_t bit = 1u << static_cast<unsigned>(request.method);
   if ((location.limit_except_methods & bit) == 0) request.location = location.limit_except;
   return Step::kNext;
 }
 
-Step LocationRewriteStep(Exchange& exchange) {
-  // Without a location the server's own settings hold. Its script has run already.
-  if (exchange.request().location == exchange.request().server->root.get()) return Step::kNext;
-  const auto& script = exchange.location().rewrite;
-  return script.empty() ? Step::kNext : RunRewriteScript(exchange, script);
+// Without a location the server's own settings hold. Its script has run already.
+bool HasLocationRewrite(const conf::Location& location) {
+  return !IsRoot(location) && !location.rewrite.empty();
 }
+
+Step LocationRewriteStep(Exchange& exchange) {
+  return RunRewriteScript(exchange, exchange.location().rewrite);
+}
+
+bool HasLimitConn(const conf::Location& location) {
+  return !location.access.limit_conn.limits.empty();
+}
+
+bool HasLimitReq(const conf::Location& location) {
+  return !location.access.limit_req.limits.empty();
+}
+
+// They share what they know of the client: all of them or none.
+bool HasAccess(const conf::Location& location) {
+  const conf::AccessSettings& access = location.access;
+  return !access.rules.empty() || access.auth_basic_realm || !access.auth_request.uri.empty();
+}
+
+bool HasMirror(const conf::Location& location) { return !location.mirror.uris.empty(); }
+
+bool HasTryFiles(const conf::Location& location) { return location.response.try_files.has_value(); }
 
 Step ContentStepRun(Exchange& exchange) {
   const conf::Location& location = exchange.location();
@@ -101,29 +130,43 @@ Step ContentStepRun(Exchange& exchange) {
 }
 
 constexpr std::array kSteps = {
-    StepRow{"realip", RealIpStep},
-    StepRow{"server rewrite", ServerRewriteStep},
-    StepRow{"find location", FindLocationStep},
-    StepRow{"limit_except", LimitExceptStep},
-    StepRow{"rewrite", LocationRewriteStep},
-    StepRow{"realip of the location", RealIpStep},
-    StepRow{"limit_conn", LimitConnStep},
-    StepRow{"limit_req", LimitReqStep},
-    StepRow{"access", AccessStep},
-    StepRow{"auth_request", AuthRequestStep},
-    StepRow{"auth_request answer", AuthAnswerStep},
-    StepRow{"auth_delay", AccessDelayStep},
-    StepRow{"access verdict", AccessVerdictStep},
-    StepRow{"mirror", MirrorStep},
-    StepRow{"try_files", TryFilesStep},
-    StepRow{"content", ContentStepRun},
+    StepRow{"realip", RealIpStep, HasRealIp},
+    StepRow{"server rewrite", ServerRewriteStep, HasServerRewrite},
+    StepRow{"find location", FindLocationStep, nullptr},
+    StepRow{"limit_except", LimitExceptStep, HasLimitExcept},
+    StepRow{"rewrite", LocationRewriteStep, HasLocationRewrite},
+    StepRow{"realip of the location", RealIpStep, HasRealIp},
+    StepRow{"limit_conn", LimitConnStep, HasLimitConn},
+    StepRow{"limit_req", LimitReqStep, HasLimitReq},
+    StepRow{"access", AccessStep, HasAccess},
+    StepRow{"auth_request", AuthRequestStep, HasAccess},
+    StepRow{"auth_request answer", AuthAnswerStep, HasAccess},
+    StepRow{"auth_delay", AccessDelayStep, HasAccess},
+    StepRow{"access verdict", AccessVerdictStep, HasAccess},
+    StepRow{"mirror", MirrorStep, HasMirror},
+    StepRow{"try_files", TryFilesStep, HasTryFiles},
+    StepRow{"content", ContentStepRun, nullptr},
 };
+static_assert(kSteps.size() <= 32 && kSteps.back().is_of == nullptr);
 constexpr size_t kServerRewrite = 1;
 constexpr size_t kLocate = 2;
 static_assert(kSteps[kServerRewrite].name == "server rewrite" &&
               kSteps[kLocate].name == "find location");
 
 }  // namespace
+
+LocationSteps::LocationSteps(const conf::Http& http) : steps_(http.locations) {
+  const auto note = [this](const conf::Location& location) {
+    for (size_t step = 0; step < kSteps.size(); ++step) {
+      const StepRow& row = kSteps[step];
+      if (row.is_of == nullptr || row.is_of(location)) steps_[location.index] |= 1u << step;
+    }
+  };
+  for (const auto& server : http.servers) {
+    note(*server->root);
+    for (const auto& location : server->locations) note(*location);
+  }
+}
 
 std::span<const StepRow> Steps() { return kSteps; }
 size_t FirstStep() { return kServerRewrite; }

@@ -4,10 +4,7 @@
 
 namespace limpet::worker {
 
-void BlockRef::Reset() {
-  Block* block = std::exchange(block_, nullptr);
-  if (block != nullptr && --block->references == 0) block->pool->Put(block);
-}
+void BlockRef::Free(Block* block) { block->pool->Put(block); }
 
 BlockPool::~BlockPool() { Trim(); }
 

@@ -33,7 +33,10 @@ class BlockRef {
   char* data() const { return reinterpret_cast<char*>(block_ + 1); }
   size_t capacity() const { return Bytes(block_->size) - sizeof(Block); }
   bool unique() const { return block_->references == 1; }
-  void Reset();
+  void Reset() {
+    Block* const block = std::exchange(block_, nullptr);
+    if (block != nullptr && --block->references == 0) Free(block);
+  }
 
   friend bool operator==(const BlockRef& a, const BlockRef& b) { return a.block_ == b.block_; }
 
@@ -46,6 +49,7 @@ class BlockRef {
     BlockSize size;
   };
   explicit BlockRef(Block* block) : block_(block) {}
+  static void Free(Block* block);
 
   Block* block_ = nullptr;
 };

@@ -182,8 +182,9 @@ Io OutputQueue::WritePieces(Transport& transport, bool more, uint64_t budget, si
 }
 
 void OutputQueue::Consume(uint64_t n) {
-  size_ -= n;
   sent_ += n;
+  if (n == size_) return Clear();  // an idle connection holds no block
+  size_ -= n;
   while (n > 0) {
     Segment& front = segments_[first_];
     const uint64_t part = std::min(n, front.size);
@@ -198,7 +199,6 @@ void OutputQueue::Consume(uint64_t n) {
     front = Segment{};  // releases its block or file now
     ++first_;
   }
-  if (size_ == 0) Clear();  // an idle connection holds no block
 }
 
 }  // namespace limpet::worker

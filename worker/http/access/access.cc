@@ -50,7 +50,6 @@ Step AccessStep(Exchange& exchange) {
   request.access_status = 0;
   request.access_granted = request.is_subrequest;
   if (request.access_granted) return Step::kNext;
-  if (settings.rules.empty() && !settings.auth_basic_realm) return Step::kNext;
   if (settings.satisfy_any) {
     Note(request, CheckAddress(exchange));
     if (!request.access_granted) Note(request, CheckBasicAuth(exchange));

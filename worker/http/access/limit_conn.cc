@@ -49,7 +49,7 @@ Step Reject(Exchange& exchange, const conf::LimitConnSettings& settings, Verdict
 Step LimitConnStep(Exchange& exchange) {
   const conf::LimitConnSettings& settings = exchange.location().access.limit_conn;
   // A request counts once: not again after an internal redirect.
-  if (settings.limits.empty() || !exchange.limit_conn_status.empty()) return Step::kNext;
+  if (!exchange.limit_conn_status.empty()) return Step::kNext;
   Runtime& runtime = exchange.runtime();
   const int slot = runtime.slot;
   std::vector<Counted> taken;

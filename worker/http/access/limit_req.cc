@@ -73,7 +73,7 @@ Step Delay(Exchange& exchange, const conf::LimitReqSettings& settings, uint64_t 
 Step LimitReqStep(Exchange& exchange) {
   const conf::LimitReqSettings& settings = exchange.location().access.limit_req;
   // A request counts once: not again after an internal redirect.
-  if (settings.limits.empty() || !exchange.limit_req_status.empty()) return Step::kNext;
+  if (!exchange.limit_req_status.empty()) return Step::kNext;
   const uint64_t now = exchange.runtime().loop.NowMs();
 
   // All limits are asked before any is charged: a request that one refuses costs nothing at the

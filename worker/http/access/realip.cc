@@ -105,9 +105,7 @@ std::optional<SocketAddress> FromProxyProtocol(const ClientInfo& client,
 Step RealIpStep(Exchange& exchange) {
   const conf::RealIp& settings = exchange.location().access.real_ip;
   Request& request = exchange.request();
-  if ((settings.from.empty() && !settings.from_unix) || request.remote_replaced) {
-    return Step::kNext;
-  }
+  if (request.remote_replaced) return Step::kNext;
   const auto address = settings.source == conf::RealIp::Source::kProxyProtocol
                            ? FromProxyProtocol(exchange.client(), settings)
                            : FromFields(exchange, settings);

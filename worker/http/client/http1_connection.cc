@@ -278,7 +278,7 @@ bool Http1Connection::SwitchesProtocol() {
     case Preface::kNo:
       return false;
     case Preface::kMaybe:
-      if (IsIdle()) StartHead();
+      if (IsIdle()) Enter(State::kHead);
       return true;
     case Preface::kYes:
       break;
@@ -290,22 +290,20 @@ bool Http1Connection::SwitchesProtocol() {
   return true;
 }
 
-void Http1Connection::StartHead() {
-  Enter(State::kHead);
+void Http1Connection::BeginParser() {
   if (reader_ == nullptr) reader_ = connection_.set().TakeReader();
   reader_->parser.Reset();
 }
 
-// True if something was started or closed; false if more bytes are needed.
+// True if something was started or closed; false if more bytes are needed. A head that has come
+// whole begins its exchange at once.
 bool Http1Connection::ParseHead() {
-  if (IsIdle()) StartHead();
+  if (reader_ == nullptr || IsIdle()) BeginParser();
   const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
   const proto::HeadLimits& limits = runtime_.names[index]->head_limits();
   switch (reader_->parser.Parse(block_.data() + begin_, buffered(), limits)) {
     case proto::HeadStatus::kIncomplete:
-      if (!reader_->parser.started()) {  // only empty lines so far
-        Enter(State::kIdle);
-      }
+      if (IsIdle() && reader_->parser.started()) Enter(State::kHead);
       return false;
     case proto::HeadStatus::kError:
       RefuseHead(reader_->parser.error());

@@ -103,7 +103,7 @@ class Http1Connection final : public ClientSession, public ClientStream {
   bool GrowBlock();
   void ProcessInput();
   bool SwitchesProtocol();
-  void StartHead();
+  void BeginParser();
   bool ParseHead();
   void StartExchange();
   [[gnu::cold]] void RefuseHead(const proto::HeadError& error, bool silent = false);

@@ -10,10 +10,6 @@ namespace {
 
 constexpr size_t kUsualHead = 2048;
 
-void AddField(HeadComposer& out, std::string_view name, std::string_view value) {
-  out.Add(name, ": ", value, "\r\n");
-}
-
 void AddStatusLine(HeadComposer& out, int status, std::string_view status_line) {
   out.Add("HTTP/1.1 ");
   if (!status_line.empty()) {
@@ -41,28 +37,28 @@ void AddConnection(HeadComposer& out, const ResponseHead& head, bool keep_alive)
 void WriteHead(const ResponseHead& head, bool keep_alive, OutputQueue* queue) {
   HeadComposer out(queue, kUsualHead);
   AddStatusLine(out, head.status, head.status_line);
-  if (!head.server.empty()) AddField(out, "Server", head.server);
-  if (!head.date.empty()) AddField(out, "Date", head.date);
-  if (!head.content_type.empty()) AddField(out, "Content-Type", head.content_type);
+  if (!head.server.empty()) out.AddFitField("Server", head.server);
+  if (!head.date.empty()) out.AddFitField("Date", head.date);
+  if (!head.content_type.empty()) out.AddFitField("Content-Type", head.content_type);
   if (head.content_length >= 0) {
     out.Add("Content-Length: ");
     out.AddNumber(static_cast<uint64_t>(head.content_length));
     out.Add("\r\n");
   }
-  if (!head.last_modified.empty()) AddField(out, "Last-Modified", head.last_modified);
-  if (head.location.data() != nullptr) AddField(out, "Location", head.location);
+  if (!head.last_modified.empty()) out.AddFitField("Last-Modified", head.last_modified);
+  if (head.location.data() != nullptr) out.AddFitField("Location", head.location);
   if (head.chunked) out.Add("Transfer-Encoding: chunked\r\n");
   AddConnection(out, head, keep_alive);
   if (head.vary_gzip) out.Add("Vary: Accept-Encoding\r\n");
-  if (!head.etag.empty()) AddField(out, "ETag", head.etag);
-  for (const proto::Header& field : *head.fields) AddField(out, field.name, field.value);
+  if (!head.etag.empty()) out.AddFitField("ETag", head.etag);
+  for (const proto::Header& field : *head.fields) out.AddFitField(field.name, field.value);
   out.Add("\r\n");
 }
 
 void WriteInterim(int status, const proto::HeaderList& fields, OutputQueue* queue) {
   HeadComposer out(queue, fields.empty() ? 64 : kUsualHead);
   AddStatusLine(out, status, {});
-  for (const proto::Header& field : fields) AddField(out, field.name, field.value);
+  for (const proto::Header& field : fields) out.AddFitField(field.name, field.value);
   out.Add("\r\n");
 }
 
@@ -76,7 +72,7 @@ void EndChunk(OutputQueue* out) { out->Append("\r\n"); }
 void WriteLastChunk(const proto::HeaderList& trailers, OutputQueue* queue) {
   HeadComposer out(queue, 64);
   out.Add("0\r\n");
-  for (const proto::Header& trailer : trailers) AddField(out, trailer.name, trailer.value);
+  for (const proto::Header& trailer : trailers) out.AddFitField(trailer.name, trailer.value);
   out.Add("\r\n");
 }
 

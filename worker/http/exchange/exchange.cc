@@ -65,7 +65,8 @@ void Exchange::set_subrequest(std::unique_ptr<Subrequest> subrequest) {
 
 void Exchange::Run(size_t step) {
   const auto steps = Steps();
-  while (step < steps.size() && !AnswersFailedMatch()) {
+  while (!AnswersFailedMatch()) {
+    step = runtime_.steps.Next(location(), step);
     next_step_ = step + 1;
     switch (steps[step].run(*this)) {
       case Step::kNext:
@@ -196,6 +197,7 @@ void Exchange::GoToNamed(std::string_view name) {
     return Finish(500);
   }
   request_.internal = true;
+  request_.proxy_lost = false;
   request_.location = it->second;
   Restart(AfterLocateStep());
 }
@@ -222,13 +224,12 @@ void Exchange::FinishWithOwnPage(int status) {
   ReplyWithErrorPage(*this, status);
 }
 
-bool Exchange::AnswersFailedMatch() {
+void Exchange::AnswerFailedMatch() {
   const int status = failure_status();
-  if (!TakeMatchFailure()) return false;
+  TakeMatchFailure();
   if (status == 401)  // a token is missing or wrong (RFC 6750 3)
     response_.headers.Add(proto::HeaderId::kWwwAuthenticate, "WWW-Authenticate", "Bearer");
   Finish(status);
-  return true;
 }
 
 // Once for an exchange: an error page or a log line may evaluate it again.

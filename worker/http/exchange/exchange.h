@@ -156,7 +156,11 @@ class Exchange final : public conf::VariableReader {
   // required token has been missed (401). Asked between the steps and before a head goes out, so
   // that nobody acts on what was evaluated meanwhile. After the head, in trailers and logs, such a
   // value is absent.
-  bool AnswersFailedMatch();
+  bool AnswersFailedMatch() {
+    if (!match_failed()) return false;
+    AnswerFailedMatch();
+    return true;
+  }
 
   // Facts that filters and variables need.
   void set_error_status(int status) { error_status_ = status; }
@@ -178,6 +182,7 @@ class Exchange final : public conf::VariableReader {
 
  private:
   void OnMatchFailed(const std::string& why) override;
+  [[gnu::cold]] void AnswerFailedMatch();
   void Enter(Phase next);
   void Run(size_t step);
   bool Prepare(const proto::RequestHead& head);

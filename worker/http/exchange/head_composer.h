@@ -23,13 +23,22 @@ class HeadComposer {
 
   void Add(std::string_view text) {
     if (text.size() > static_cast<size_t>(end_ - at_)) return AddSlowly(text);
-    if (!text.empty()) std::memcpy(at_, text.data(), text.size());
-    at_ += text.size();
+    Put(text);
   }
   template <class... Parts>
   void Add(std::string_view first, const Parts&... rest) {
     Add(first);
     (Add(std::string_view(rest)), ...);
+  }
+  // A field whose value is fit (IsFieldValue). Inlined, so that a name of ours is copied as a
+  // constant.
+  [[gnu::always_inline]] void AddFitField(std::string_view name, std::string_view value) {
+    if (name.size() + value.size() + 4 > static_cast<size_t>(end_ - at_))
+      return Add(name, ": ", value, "\r\n");
+    Put(name);
+    Put(": ");
+    Put(value);
+    Put("\r\n");
   }
   // False, and nothing is added, if the value would not end where it ends.
   [[nodiscard]] bool AddField(std::string_view name, std::string_view value) {
@@ -37,7 +46,12 @@ class HeadComposer {
       const auto line = proto::UnfoldFieldValue(value);
       return line && AddField(name, *line);
     }
-    Add(name, ": ", value, "\r\n");
+    AddFitField(name, value);
+    return true;
+  }
+  [[nodiscard]] bool AddField(const proto::Header& field) {
+    if (!field.fit) return AddField(field.name, field.value);
+    AddFitField(field.name, field.value);
     return true;
   }
   void AddNumber(uint64_t n) {
@@ -58,7 +72,11 @@ class HeadComposer {
     if (at_ != start_) queue_->Commit(static_cast<size_t>(at_ - start_));
     start_ = at_;
   }
-  void AddSlowly(std::string_view text) {
+  [[gnu::always_inline]] void Put(std::string_view text) {
+    if (!text.empty()) std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
+  }
+  [[gnu::cold]] void AddSlowly(std::string_view text) {
     Commit();
     if (text.size() >= kMaxRoom / 2) {
       queue_->Append(text);

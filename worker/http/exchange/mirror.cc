@@ -55,8 +55,7 @@ class Mirrors final : public RequestBodySink {
 }  // namespace
 
 Step MirrorStep(Exchange& exchange) {
-  if (exchange.location().mirror.uris.empty() || exchange.request().is_subrequest)
-    return Step::kNext;
+  if (exchange.request().is_subrequest) return Step::kNext;
   const auto mirrors = std::make_shared<Mirrors>(exchange);
   exchange.AtEnd([kept = mirrors]() mutable { kept.reset(); });
   return mirrors->Start() ? Step::kNext : Step::kSuspend;

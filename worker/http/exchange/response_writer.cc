@@ -38,7 +38,9 @@ std::string_view Fit(Exchange& exchange, std::string_view name, std::string_view
 }
 
 void MakeFit(Exchange& exchange, proto::HeaderList* fields) {
-  const auto is_fit = [](const proto::Header& field) { return proto::IsFieldValue(field.value); };
+  const auto is_fit = [](const proto::Header& field) {
+    return field.fit || proto::IsFieldValue(field.value);
+  };
   if (std::ranges::all_of(*fields, is_fit)) return;
   proto::HeaderList fit;
   for (const proto::Header& field : *fields) {

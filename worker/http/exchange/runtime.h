@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "conf/config.h"
 #include "shm/counters.h"
+#include "worker/http/exchange/steps.h"
 #include "worker/http/proxy/proxy_plan.h"
 #include "worker/http/proxy/url_groups.h"
 #include "worker/net/buffer.h"
@@ -68,8 +69,9 @@ struct Runtime {
   GeoReaders* geo = nullptr;                         // of Http::geo; null: there are none
   TokenReader* tokens = nullptr;                     // of Http::tokens; null: there are none
   std::unique_ptr<AccessLogs> access_logs;
-  ProxyPlans proxy_plans;  // of the locations that proxy
-  bool stopping = false;   // graceful stop: no connection is kept after its response
+  LocationSteps steps{http};
+  ProxyPlans proxy_plans{http};  // of the locations that proxy
+  bool stopping = false;         // graceful stop: no connection is kept after its response
   uint64_t generation = 1;
   int slot = 0;
 

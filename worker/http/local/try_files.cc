@@ -55,7 +55,6 @@ Step Fallback(Exchange& exchange, const conf::TryFiles& settings) {
 
 Step TryFilesStep(Exchange& exchange) {
   const auto& settings = exchange.location().response.try_files;
-  if (!settings) return Step::kNext;
   for (const conf::TryFiles::Candidate& candidate : settings->candidates) {
     const std::string_view name =
         BelowRoot(exchange, candidate.path, exchange.Evaluate(candidate.path));

@@ -75,20 +75,17 @@ std::string_view AddFields(conf::VariableReader& reader, const ProxyPlan& plan,
 
 std::string_view PassFields(const Request& request, const ProxyPlan& plan, HeadComposer* head) {
   for (const Header& header : request.headers()) {
-    if (!plan.overridden.Has(header) && !head->AddField(header.name, header.value))
-      return header.name;
+    if (!plan.overridden.Has(header) && !head->AddField(header)) return header.name;
   }
   return {};
 }
 
 // Of these an upstream may send one; the first counts (nginx's rule).
-constexpr uint64_t Bit(HeaderId id) { return uint64_t{1} << static_cast<unsigned>(id); }
-constexpr uint64_t kSingle = Bit(HeaderId::kStatus) | Bit(HeaderId::kContentType) |
-                             Bit(HeaderId::kDate) | Bit(HeaderId::kLastModified) |
-                             Bit(HeaderId::kEtag) | Bit(HeaderId::kServer) |
-                             Bit(HeaderId::kLocation) | Bit(HeaderId::kRefresh) |
-                             Bit(HeaderId::kExpires) | Bit(HeaderId::kXAccelExpires) |
-                             Bit(HeaderId::kXAccelRedirect) | Bit(HeaderId::kXAccelLimitRate);
+constexpr proto::HeaderIds kSingle = {
+    HeaderId::kStatus,        HeaderId::kContentType,    HeaderId::kDate,
+    HeaderId::kLastModified,  HeaderId::kEtag,           HeaderId::kServer,
+    HeaderId::kLocation,      HeaderId::kRefresh,        HeaderId::kExpires,
+    HeaderId::kXAccelExpires, HeaderId::kXAccelRedirect, HeaderId::kXAccelLimitRate};
 
 void LogDuplicate(Exchange& exchange, const proto::HeaderList& headers, const Header& header) {
   const Header* previous = headers.Find(header.id);
@@ -150,7 +147,8 @@ void CopyField(Exchange& exchange, int status, const Header& header) {
     default:
       break;
   }
-  response.headers.Add(header.id, header.name, value);
+  response.headers.Add(header.id, header.name, value,
+                       header.fit && value.data() == header.value.data());
 }
 
 }  // namespace
@@ -225,14 +223,14 @@ void FilterUpstreamHead(Exchange& exchange, const proto::ResponseHead& head) {
   response.own_server = plan.hidden.Has(HeaderId::kServer);
   response.own_date = plan.hidden.Has(HeaderId::kDate);
   response.allow_ranges = exchange.location().proxy.force_ranges;
-  uint64_t seen = 0;
+  proto::HeaderIds seen;
   for (const Header& header : head.headers) {
-    if ((kSingle & Bit(header.id)) != 0) {
-      if ((seen & Bit(header.id)) != 0) {
+    if (kSingle.Has(header.id)) {
+      if (seen.Has(header.id)) {
         LogDuplicate(exchange, head.headers, header);
         continue;
       }
-      seen |= Bit(header.id);
+      seen.Add(header.id);
     }
     if (!plan.hidden.Has(header)) CopyField(exchange, head.status, header);
   }

@@ -42,7 +42,7 @@ std::string PassUrl(const conf::ProxyPass& pass) {
 void HeaderNames::Add(std::string_view name) {
   const HeaderId id = proto::LookupHeader(name);
   if (id != HeaderId::kOther) {
-    known_ |= uint64_t{1} << static_cast<unsigned>(id);
+    known_.Add(id);
   } else if (!HasOther(name)) {
     others_.emplace_back(name);
   }
@@ -75,14 +75,6 @@ ProxyPlan::ProxyPlan(const conf::Location& location) {
   redirect_prefix = PassUrl(proxy.pass);
   redirect_to = proxy.pass.has_uri ? location.name : "/";
   if (!proxy.pass.has_uri) redirect_prefix += '/';
-}
-
-const ProxyPlan& ProxyPlans::Find(const conf::Location& location) {
-  auto& plan = plans_[&location];
-  if (!plan) plan = std::make_unique<const ProxyPlan>(location);
-  last_ = &location;
-  last_plan_ = plan.get();
-  return *plan;
 }
 
 }  // namespace limpet::worker

@@ -7,7 +7,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "conf/config.h"
@@ -23,12 +22,12 @@ class HeaderNames {
     if (header.id != proto::HeaderId::kOther) return Has(header.id);
     return !others_.empty() && HasOther(header.name);
   }
-  bool Has(proto::HeaderId id) const { return (known_ >> static_cast<unsigned>(id) & 1u) != 0; }
+  bool Has(proto::HeaderId id) const { return known_.Has(id); }
 
  private:
   bool HasOther(std::string_view name) const;
 
-  uint64_t known_ = 0;
+  proto::HeaderIds known_;
   std::vector<std::string> others_;
 };
 
@@ -47,16 +46,16 @@ struct ProxyPlan {
 
 class ProxyPlans {
  public:
+  explicit ProxyPlans(const conf::Http& http) : plans_(http.locations) {}
+
   const ProxyPlan& For(const conf::Location& location) {
-    return &location == last_ ? *last_plan_ : Find(location);
+    auto& plan = plans_[location.index];
+    if (plan == nullptr) plan = std::make_unique<const ProxyPlan>(location);
+    return *plan;
   }
 
  private:
-  const ProxyPlan& Find(const conf::Location& location);
-
-  const conf::Location* last_ = nullptr;  // a request asks for the same one several times
-  const ProxyPlan* last_plan_ = nullptr;
-  std::unordered_map<const conf::Location*, std::unique_ptr<const ProxyPlan>> plans_;
+  std::vector<std::unique_ptr<const ProxyPlan>> plans_;  // to Location::index
 };
 
 }  // namespace limpet::worker
