@@ -252,7 +252,7 @@ void RequestHeadBuilder::AddRegular(std::string_view name, std::string_view valu
     return Fail(HeadFault::kAnswer, kHeaderTooLarge, "client sent too many header lines");
   }
   const std::string_view kept_name = Keep(name);
-  head_.headers.Add(id, kept_name, Keep(value));
+  head_.headers.Add(id, kept_name, Keep(value), true);
 }
 
 HeadFault RequestHeadBuilder::Finish() {
@@ -289,7 +289,7 @@ void RequestHeadBuilder::SettleHost() {
     return;
   }
   if (authority_.empty()) return Refuse("client sent invalid \":authority\" header");
-  if (host == nullptr) return headers.Add(HeaderId::kHost, "host", authority_);
+  if (host == nullptr) return headers.Add(HeaderId::kHost, "host", authority_, true);
   if (host->value != authority_)
     Refuse("client sent \":authority\" and \"Host\" headers with different values");
 }
@@ -299,7 +299,7 @@ void RequestHeadBuilder::JoinCookie() {
   if (crumbs_.empty()) return;
   std::string_view cookie = crumbs_.front();
   if (crumbs_.size() > 1) cookie = Join(crumbs_, "; ");
-  head_.headers.Add(HeaderId::kCookie, "cookie", cookie);
+  head_.headers.Add(HeaderId::kCookie, "cookie", cookie, true);
 }
 
 void RequestHeadBuilder::CheckRegular() {

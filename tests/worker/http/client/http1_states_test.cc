@@ -276,7 +276,7 @@ INSTANTIATE_TEST_SUITE_P(
     New, Http1Rows,
     testing::Values(Row{From::kNew, Event::kNothing, Seen::kIdle, "", 9000},
                     Row{From::kNew, Event::kByte, Seen::kHead, "", 10000},
-                    Row{From::kNew, Event::kEmptyLine, Seen::kIdle, "", 10000},
+                    Row{From::kNew, Event::kEmptyLine, Seen::kIdle, "", 9000},
                     Row{From::kNew, Event::kRequest, Seen::kIdle, "200", 40000},
                     Row{From::kNew, Event::kTwo, Seen::kIdle, "200 200", 40000},
                     Row{From::kNew, Event::kGarbage, Seen::kLinger, "400", 3000},
