@@ -76,10 +76,9 @@ def _pick(things, dice):
     return things[int(dice * len(things))]
 
 
-def _stand_still(pid, seconds):
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(seconds)
-    os.kill(pid, signal.SIGCONT)
+def _stand_still(chaos, pid, seconds):
+    with chaos.proxy.witness.standing_still(pid):
+        time.sleep(seconds)
 
 
 # Processes
@@ -93,30 +92,28 @@ def kill_worker(chaos, dice):
 
 def stop_worker(chaos, dice):
     """It stands still for less than the watchdog's patience: clients wait, and that is all."""
-    _stand_still(_pick(chaos.proxy.workers(), dice), 0.1 + dice)
+    _stand_still(chaos, _pick(chaos.proxy.workers(), dice), 0.1 + dice)
 
 
 def freeze_worker(chaos, dice):
     """It stands still for ever: the watchdog ends it."""
     with chaos.pain:
         victim = _pick(chaos.proxy.workers(), dice)
-        chaos.proxy.deaths_by_watchdog += 1
-        os.kill(victim, signal.SIGSTOP)
-        wait_until(lambda: not alive(victim), "the watchdog")
+        chaos.proxy.witness.stop(victim)
+        wait_until(lambda: chaos.proxy.witness.has_seen_end(victim), "the watchdog")
         chaos.proxy.wait_ready(instead_of=[victim])
 
 
 def stop_master(chaos, dice):
-    _stand_still(chaos.proxy.master, 0.2 + dice)
+    _stand_still(chaos, chaos.proxy.master, 0.2 + dice)
 
 
 def kill_worker_of_a_stopped_master(chaos, dice):
     with chaos.pain:
         master, victim = chaos.proxy.master, _pick(chaos.proxy.workers(), dice)
-        os.kill(master, signal.SIGSTOP)
-        os.kill(victim, signal.SIGKILL)
-        time.sleep(dice)
-        os.kill(master, signal.SIGCONT)
+        with chaos.proxy.witness.standing_still(master):
+            os.kill(victim, signal.SIGKILL)
+            time.sleep(dice)
         chaos.proxy.wait_ready(instead_of=[victim])
 
 

@@ -9,6 +9,7 @@ from client import get
 from daemon import alive
 from dns import NameServer
 from waiting import wait_until
+from witness import Witness
 
 WORKERS = 3
 DISK = 4 << 20  # bytes that the small disk has
@@ -68,8 +69,8 @@ class Proxy:
         self.limpet.write(CONFIG)
         self.port = self.limpet.port
         self.seen = set()  # every process that ever belonged to it
-        self.deaths_by_watchdog = 0
         self.complaints = []
+        self.witness = Witness(self.limpet.path("error.log"), self.workers, servers.wrong.append)
         os.mkdir(self.disk)
         os.chmod(self.disk, 0o1777)
         self.small = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=1777", "chaos", self.disk],
@@ -115,6 +116,7 @@ class Proxy:
 
     def __enter__(self):
         self.start()
+        self.witness.start()
         return self
 
     def __exit__(self, *_):
@@ -130,11 +132,9 @@ class Proxy:
         left = self._kill_all()
         if left:
             self.complaints.append(f"processes {left} were left")
-        aborted = self.limpet.log_lines("exited on signal 6")
+        self.witness.finish()
         crashes = self.limpet.log_lines(r"exited on signal (?!6\b|9\b|15\b)|exited with (fatal )?code (?!0\b)|Sanitizer")
         self.complaints += crashes[:5]
-        if len(aborted) > self.deaths_by_watchdog:
-            self.complaints.append(f"{len(aborted)} workers were aborted, {self.deaths_by_watchdog} expected")
         self.limpet.forgive()
 
     def _kill_all(self):
