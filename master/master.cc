@@ -407,7 +407,7 @@ bool Master::IsNewest() const {
 
 void Master::LookAtWorkers(uint64_t now) {
   look_at_ms_ = now + kLookEveryMs;
-  supervisor_->Watch([this](int slot) { return BeatOf(slot); },
+  supervisor_->Watch(*shared_->pulses(),
                      static_cast<uint64_t>(generation_->config().worker_watchdog.count()), now);
   alerts_.Check(*shared_->counters(), *shared_->pulses(), now, log());
   shared_->SampleTraffic(now);

@@ -142,10 +142,13 @@ void Supervisor::OnDeath(pid_t pid, int status) {
              dead.number, delay);
 }
 
-void Supervisor::Watch(const std::function<uint64_t(int slot)>& beat_ms, uint64_t limit_ms,
-                       uint64_t now_ms) {
+void Supervisor::Watch(const shm::WorkerPulses& pulses, uint64_t limit_ms, uint64_t now_ms) {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
   std::vector<Watchdog::Seen> seen;
-  for (const Worker& worker : workers_) seen.push_back({worker.pid, beat_ms(worker.slot)});
+  for (const Worker& worker : workers_) {
+    const shm::WorkerPulse& pulse = pulses.slots[static_cast<size_t>(worker.slot)];
+    seen.push_back({worker.pid, pulse.beat_ms.load(kRelaxed), pulse.waits.load(kRelaxed) != 0});
+  }
   for (const Watchdog::Verdict& verdict : watchdog_.Check(seen, limit_ms, now_ms)) {
     const auto worker = std::ranges::find(workers_, verdict.pid, &Worker::pid);
     if (worker == workers_.end()) continue;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "master/watchdog.h"
 #include "shm/counters.h"
+#include "shm/worker_pulse.h"
 
 namespace limpet::master {
 
@@ -68,8 +69,8 @@ class Supervisor {
   void Tick(uint64_t now_ms);  // starts what is due
   std::optional<uint64_t> NextDeadline() const;
 
-  // The pulse of each worker is `beat`'s; those that stand still are ended and so replaced.
-  void Watch(const std::function<uint64_t(int slot)>& beat_ms, uint64_t limit_ms, uint64_t now_ms);
+  // Workers that stand still are ended and so replaced.
+  void Watch(const shm::WorkerPulses& pulses, uint64_t limit_ms, uint64_t now_ms);
 
   bool idle() const { return workers_.empty(); }
   const std::vector<Worker>& workers() const { return workers_; }

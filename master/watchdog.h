@@ -2,6 +2,9 @@
 //
 // Time counts only while we look, and by small steps: after the whole machine was frozen, workers
 // get their time again instead of being ended for a standstill that was ours, too.
+//
+// A worker that is stopped while it keeps a lock stops those that wait for it. It is ended first,
+// and they go on: what they have under way is not lost.
 #pragma once
 
 #include <sys/types.h>
@@ -19,6 +22,7 @@ class Watchdog {
     pid_t pid;
     uint64_t beat_ms;  // changes while the loop turns; 0: not begun yet, which may not last longer,
                        // either
+    bool waits = false;  // for a lock that another worker keeps
   };
   enum class Order : uint8_t {
     kAbort,  // ends it with a core file that shows where it hangs

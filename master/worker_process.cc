@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <utility>
 
 #include "master/process_title.h"
 
@@ -120,7 +121,9 @@ int RunWorker(Generation& generation, int number, int slot, pid_t master) {
   ::prctl(PR_SET_PDEATHSIG, SIGQUIT);
   if (::getppid() != master) return 0;
   generation.listeners().CloseAllBut(number, generation.config().worker_processes);
-  return worker::Run(generation.EnvironmentFor(number, slot));
+  worker::Environment environment = generation.EnvironmentFor(number, slot);
+  shm::LockPatience::WaitForAll(&environment.pulses->slots[static_cast<size_t>(slot)].waits);
+  return worker::Run(std::move(environment));
 }
 
 }  // namespace limpet::master

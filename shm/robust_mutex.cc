@@ -10,7 +10,8 @@ namespace {
 using std::chrono::nanoseconds;
 
 bool g_waits = true;
-nanoseconds g_patience{0};  // where it does not wait: what is left
+std::atomic<uint64_t>* g_says_so = nullptr;  // while it waits; may be nothing
+nanoseconds g_patience{0};                   // where it does not wait: what is left
 
 timespec InTime(nanoseconds time) {
   timespec end{};
@@ -24,7 +25,10 @@ timespec InTime(nanoseconds time) {
 }  // namespace
 
 void LockPatience::WaitForNone() { g_waits = false; }
-void LockPatience::WaitForAll() { g_waits = true; }
+void LockPatience::WaitForAll(std::atomic<uint64_t>* waits) {
+  g_waits = true;
+  g_says_so = waits;
+}
 LockPatience::LockPatience(std::chrono::milliseconds time) { g_patience = time; }
 LockPatience::~LockPatience() { g_patience = nanoseconds(0); }
 
@@ -38,11 +42,21 @@ void RobustMutex::Init() {
 }
 
 RobustMutex::Owner RobustMutex::Lock() {
-  const int error = g_waits ? ::pthread_mutex_lock(&mutex_) : LockWithin(g_patience);
+  const int error = g_waits ? LockHoweverLong() : LockWithin(g_patience);
   if (error == 0) return Owner::kFine;
   if (error == EOWNERDEAD) return Owner::kDied;
   if (error == EBUSY || error == ETIMEDOUT) throw LockBusy();
   std::abort();  // not a mutex any more: going on would spread the damage
+}
+
+int RobustMutex::LockHoweverLong() {
+  const int error = ::pthread_mutex_trylock(&mutex_);
+  if (error != EBUSY) return error;
+  if (g_says_so == nullptr) return ::pthread_mutex_lock(&mutex_);
+  g_says_so->store(1, std::memory_order_relaxed);
+  const int later = ::pthread_mutex_lock(&mutex_);
+  g_says_so->store(0, std::memory_order_relaxed);
+  return later;
 }
 
 // What it has waited is no longer there for the next lock.

@@ -6,7 +6,9 @@
 
 #include <pthread.h>
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 
 namespace limpet::shm {
@@ -20,7 +22,9 @@ struct LockBusy {};
 class LockPatience {
  public:
   static void WaitForNone();  // this process: not at all, but within a LockPatience
-  static void WaitForAll();   // this process: for as long as it takes; the default
+  // This process: for as long as it takes; the default. `*waits` is 1 while it waits for another
+  // process, for the watchdog: who keeps the lock is to blame.
+  static void WaitForAll(std::atomic<uint64_t>* waits = nullptr);
 
   // While it lives, this process waits for all locks together so long, and no longer.
   explicit LockPatience(std::chrono::milliseconds time);
@@ -52,6 +56,7 @@ class RobustMutex {
   void Unlock();
 
  private:
+  int LockHoweverLong();
   int LockWithin(std::chrono::nanoseconds time);
 
   pthread_mutex_t mutex_;

@@ -1,8 +1,8 @@
 // What each worker tells the others and the master about itself, one cache line per worker slot:
-// that its loop turns, what it may open, whether it takes connections. Lives beside shm::Counters
-// in memory that the master maps before it forks. Only the slot's worker writes (relaxed: these are
-// figures, nothing is ordered by them), anybody reads; the master clears a slot when its worker has
-// died.
+// that its loop turns or waits, what it may open, whether it takes connections. Lives beside
+// shm::Counters in memory that the master maps before it forks. Only the slot's worker writes
+// (relaxed: these are figures, nothing is ordered by them), anybody reads; the master clears a slot
+// when its worker has died.
 #pragma once
 
 #include <array>
@@ -22,6 +22,7 @@ struct alignas(64) WorkerPulse {
   std::atomic<uint64_t> connections_max{0};  // worker_connections
   std::atomic<uint64_t> files{0};            // open descriptors, at the last beat
   std::atomic<uint64_t> files_max{0};        // RLIMIT_NOFILE
+  std::atomic<uint64_t> waits{0};            // 1: for a lock that another process keeps
 };
 static_assert(sizeof(WorkerPulse) == 64);
 static_assert(std::is_trivially_destructible_v<WorkerPulse>);
@@ -32,7 +33,7 @@ struct WorkerPulses {
 
 inline void Clear(WorkerPulse& pulse) {
   for (auto* figure : {&pulse.beat_ms, &pulse.accepts_for, &pulse.connections,
-                       &pulse.connections_max, &pulse.files, &pulse.files_max}) {
+                       &pulse.connections_max, &pulse.files, &pulse.files_max, &pulse.waits}) {
     figure->store(0, std::memory_order_relaxed);
   }
 }

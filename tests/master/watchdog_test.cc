@@ -59,6 +59,40 @@ TEST_F(WatchdogTest, ANewWorkerWithTheSamePidBeginsAnew) {
   EXPECT_TRUE(Look(1000, 5).empty());
 }
 
+// Two workers, of which the first waits for a lock that the second keeps.
+class WatchdogOfTwoTest : public ::testing::Test {
+ protected:
+  // Of a look a second later, the pids that it ends.
+  std::vector<pid_t> Look(uint64_t beat_of_waiter, uint64_t beat_of_holder) {
+    const Watchdog::Seen workers[] = {{.pid = 7, .beat_ms = beat_of_waiter, .waits = true},
+                                      {.pid = 8, .beat_ms = beat_of_holder, .waits = both_wait_}};
+    std::vector<pid_t> ended;
+    for (const auto& verdict : dog_.Check(workers, 3000, now_ms_ += 1000)) {
+      ended.push_back(verdict.pid);
+    }
+    return ended;
+  }
+
+  Watchdog dog_;
+  uint64_t now_ms_ = 1'000'000;
+  bool both_wait_ = false;
+};
+
+TEST_F(WatchdogOfTwoTest, WhoKeepsTheLockIsEndedAndWhoWaitsGoesOn) {
+  Look(5, 1);
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(Look(5, 2).empty()) << i << ": the holder beat later";
+  EXPECT_EQ(Look(5, 2), std::vector<pid_t>{8});
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(Look(5, 2).empty()) << i << ": it writes a core file";
+  EXPECT_EQ(Look(5, 2), std::vector<pid_t>{8}) << "it is killed";
+  for (int i = 0; i < 20; ++i) EXPECT_NE(Look(5, 2), std::vector<pid_t>{7}) << i;
+}
+
+TEST_F(WatchdogOfTwoTest, TwoThatWaitForEachOtherAreEndedLater) {
+  both_wait_ = true;
+  for (int i = 0; i < 9; ++i) EXPECT_TRUE(Look(5, 5).empty()) << i;
+  EXPECT_EQ(Look(5, 5), (std::vector<pid_t>{7, 8}));
+}
+
 TEST(Watchdog, WithoutALimitNobodyIsJudged) {
   Watchdog dog;
   const Watchdog::Seen worker{.pid = 7, .beat_ms = 5};

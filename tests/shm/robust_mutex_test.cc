@@ -5,8 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <new>
+#include <thread>
 
 #include "shm/session_table.h"
 #include "shm/shard.h"
@@ -86,6 +88,24 @@ TEST_F(RobustMutexTest, IsWaitedForAsLongAsPatienceLastsForAllTogether) {
   EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(50));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(100 * 50));
   EXPECT_FALSE(IfFree([&] { (void)mutex_->Lock(); })) << "and not beyond its scope";
+}
+
+TEST_F(RobustMutexTest, ItIsSaidThatAProcessWaits) {
+  std::atomic<uint64_t> waits{0};
+  LockPatience::WaitForAll(&waits);
+  StoppedHolder holder(*mutex_);
+  EXPECT_EQ(waits, 0u);
+  std::thread other([&] {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (waits == 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    EXPECT_EQ(waits, 1u);
+    holder.Kill();
+  });
+  EXPECT_EQ(mutex_->Lock(), RobustMutex::Owner::kDied);
+  EXPECT_EQ(waits, 0u);
+  other.join();
+  mutex_->MarkRepaired();
+  mutex_->Unlock();
 }
 
 // Of two shards the first is locked: the second is collected all the same.

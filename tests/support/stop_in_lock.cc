@@ -1,6 +1,6 @@
 // Preloaded into a limpet (LD_PRELOAD): the next worker that takes a robust lock stops inside it,
-// if the file is there that STOP_IN_LOCK names; the file goes, so that it is one worker only. A
-// master never calls pthread_mutex_lock for such a lock: it does not wait.
+// if the file is there that STOP_IN_LOCK names; the file goes, so that it is one worker only. Not
+// so the process that loaded this: the master.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,7 +11,7 @@
 
 namespace {
 
-using Lock = int (*)(pthread_mutex_t*);
+using TryLock = int (*)(pthread_mutex_t*);
 
 bool IsRobust(const pthread_mutex_t& mutex) {
   constexpr int kRobust = 16;  // glibc's PTHREAD_MUTEX_ROBUST_NORMAL_NP
@@ -22,13 +22,19 @@ bool IsRobust(const pthread_mutex_t& mutex) {
 const std::string g_file =
     std::getenv("STOP_IN_LOCK") == nullptr ? "" : std::getenv("STOP_IN_LOCK");
 
+const pid_t g_master = ::getpid();
+
+bool IsToStop() {
+  return !g_file.empty() && ::getpid() != g_master && ::unlink(g_file.c_str()) == 0;
+}
+
 }  // namespace
 
-extern "C" int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
-  static const auto lock = reinterpret_cast<Lock>(::dlsym(RTLD_NEXT, "pthread_mutex_lock"));
-  const int error = lock(mutex);
-  if (error == 0 && IsRobust(*mutex) && !g_file.empty() && ::unlink(g_file.c_str()) == 0) {
-    ::raise(SIGSTOP);
-  }
+// Only where nobody else has the lock: there a worker comes first.
+extern "C" int pthread_mutex_trylock(pthread_mutex_t* mutex) noexcept {
+  static const auto try_lock =
+      reinterpret_cast<TryLock>(::dlsym(RTLD_NEXT, "pthread_mutex_trylock"));
+  const int error = try_lock(mutex);
+  if (error == 0 && IsRobust(*mutex) && IsToStop()) ::raise(SIGSTOP);
   return error;
 }

@@ -64,6 +64,20 @@ def test_the_watchdog_ends_it_although_sessions_wait_to_be_collected(limpet):
     wait_until(lambda: limpet.zone()["active"] == 0, "all to be collected")
 
 
+def test_the_watchdog_spares_a_worker_that_waits_for_the_lock(limpet):
+    limpet = limpet("3s")
+    stopped, connection = stop_one(limpet)
+    (other,) = set(limpet.workers()) - {stopped}
+    crowd = [Connection(limpet.port) for _ in range(16)]  # some come to the other worker
+    for number, client in enumerate(crowd):
+        client.send(f"GET /?new=waiting{number} HTTP/1.1\r\nHost: x\r\n\r\n")
+    limpet.wait_log(rf"worker process {stopped} exited on signal 6")
+    assert limpet.learn(["after"])["after"] in "ab"
+    assert other in limpet.workers() and not limpet.log_lines(f"worker process {other} has not turned")
+    for client in [connection, *crowd]:
+        client.close()
+
+
 def test_commands_signals_and_deaths_are_seen_to_meanwhile(limpet):
     limpet = limpet("off", more="timeout=1s gc_period=1s")
     limpet.learn([f"s{i}" for i in range(50)])
