@@ -132,6 +132,11 @@ struct alignas(64) BucketGroup {
 };
 static_assert(std::is_trivially_copyable_v<BucketGroup> && sizeof(BucketGroup) == 320);
 
+// glibc's mutex takes 40 bytes on amd64 and 48 on arm64, where what has one inside is a line
+// longer.
+static_assert(sizeof(RobustMutex) == 40 || sizeof(RobustMutex) == 48);
+inline constexpr size_t kLineOfLock = sizeof(RobustMutex) == 40 ? 0 : 64;
+
 struct ShardHead {
   RobustMutex lock;  // guards the whole block but the readers' atomics
   uint32_t live;     // sessions in the buckets (atomic: others read it)
@@ -148,7 +153,7 @@ struct ShardHead {
   uint32_t touch_ticks;  // instead of the policy's (atomic)
   uint32_t touch_until;  // until that tick (atomic)
 };
-static_assert(std::is_trivially_copyable_v<ShardHead> && sizeof(ShardHead) == 128);
+static_assert(std::is_trivially_copyable_v<ShardHead> && sizeof(ShardHead) == 128 + kLineOfLock);
 
 struct PeerEntry {
   static constexpr size_t kMaxName = 64;
@@ -210,6 +215,6 @@ struct ZoneHeader {
   uint32_t fill_limits;             // in thousandths: minor, major << 10, crit << 20 (atomic)
   RobustMutex peers_lock;
 };
-static_assert(std::is_trivially_copyable_v<ZoneHeader> && sizeof(ZoneHeader) == 192);
+static_assert(std::is_trivially_copyable_v<ZoneHeader> && sizeof(ZoneHeader) == 192 + kLineOfLock);
 
 }  // namespace limpet::shm
