@@ -15,7 +15,9 @@ StoreWorkers::Line& StoreWorkers::Of(int32_t pid) {
   }
   for (size_t i = 0; i < kLines; ++i) {
     int32_t nobody = 0;
-    if (lines_[i].pid.compare_exchange_strong(nobody, pid, kRelaxed)) return lines_[i];
+    if (lines_[i].pid.compare_exchange_strong(nobody, pid, std::memory_order_acquire)) {
+      return lines_[i];  // empty, as Free() has left it
+    }
   }
   return lines_.back();
 }
