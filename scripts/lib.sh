@@ -17,6 +17,8 @@ PACKAGE_PACKAGES=(dpkg-dev file gzip logrotate curl adduser)
 PACKAGE_CHECK_PACKAGES=(lintian)
 SYSTEMD_PACKAGES=(debootstrap systemd-container dpkg-dev)
 IMAGE_PACKAGES=(debootstrap buildah curl)
+CROSS_PACKAGES=(debootstrap)
+CROSS_CHECK_PACKAGES=(qemu-user-static curl iproute2)  # in the Debian that debootstrap makes
 
 # Runs an installation that starts no service of the tests. `sudo` is the caller's.
 without_services() {
