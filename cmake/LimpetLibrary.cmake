@@ -38,7 +38,7 @@ endfunction()
 function(limpet_msan_boundary name)
   if(LIMPET_SANITIZE STREQUAL "memory")
     target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/support/msan_boundary.cc)
-    target_link_libraries(${name} PRIVATE pcre2-8 sodium)
+    target_link_libraries(${name} PRIVATE pcre2-8 sodium crypto)
   endif()
 endfunction()
 

@@ -44,11 +44,12 @@ if(LIMPET_SANITIZE)
   add_compile_options(-fsanitize=${LIMPET_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
   add_link_options(-fsanitize=${LIMPET_SANITIZE})
 endif()
-# MemorySanitizer wants every library instrumented. fmt can be compiled in; of the standard library as much as its headers
-# have; for what is left see msan_ignore.txt and tests/support/msan_boundary.cc.
+# MemorySanitizer wants every library instrumented. fmt, GoogleTest (GoogleTestFromSource.cmake) and the templates of the
+# standard library can be compiled in; for what is left see msan_ignore.txt and tests/support/msan_boundary.cc.
 if(LIMPET_SANITIZE STREQUAL "memory")
-  add_compile_options(-fsanitize-memory-track-origins -fsanitize-ignorelist=${CMAKE_SOURCE_DIR}/cmake/msan_ignore.txt)
-  add_compile_definitions(FMT_HEADER_ONLY _GLIBCXX_EXTERN_TEMPLATE=0)
+  add_compile_options(-fsanitize-memory-track-origins -fsanitize-ignorelist=${CMAKE_SOURCE_DIR}/cmake/msan_ignore.txt
+                      "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-include ${CMAKE_SOURCE_DIR}/cmake/msan_templates.h>")
+  add_compile_definitions(FMT_HEADER_ONLY)
 endif()
 if(LIMPET_LTO AND NOT LIMPET_SANITIZE)
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION_RELWITHDEBINFO ON)
