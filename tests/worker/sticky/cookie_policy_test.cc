@@ -28,7 +28,7 @@ TEST(CookiePolicy, FindsWhatTheTableSays) {
 TEST(CookiePolicy, SetsACookieWithTheAttributesOfTheConfiguration) {
   struct {
     std::string_view parameters, cookie;
-  } const kRows[] = {
+  } const kCookies[] = {
       {"", "id=a"},
       {"path=/app", "id=a; path=/app"},
       {"path=$x", "id=a; path=$x"},  // as in nginx: no variables there
@@ -46,7 +46,7 @@ TEST(CookiePolicy, SetsACookieWithTheAttributesOfTheConfiguration) {
       {"path=/ samesite=none secure domain=d httponly",  // nginx's order, whatever is written
        "id=a; domain=d; httponly; secure; samesite=none; path=/"},
   };
-  for (const auto& row : kRows) {
+  for (const auto& row : kCookies) {
     PolicyFixture fixture("sticky cookie id " + std::string(row.parameters) + ";");
     fixture.Find({{"arg_domain", "b.example"}, {"arg_lax", "LAX"}});
     EXPECT_EQ(fixture.OnChosen("a"), row.cookie) << row.parameters;

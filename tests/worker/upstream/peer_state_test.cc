@@ -183,7 +183,7 @@ TEST_F(TwoBinaries, HaveOneLimit) {
   EXPECT_EQ(before.group.peers()[0].conns(), 2u);
   EXPECT_EQ((*new_states)[0].conns, 1u);
 
-  old_.registry.ForgetWorker(1);
+  EXPECT_TRUE(old_.registry.ForgetWorker(1));
   EXPECT_EQ(after.group.peers()[0].conns(), 1u);
   EXPECT_TRUE(Hold(after, 0));
 }

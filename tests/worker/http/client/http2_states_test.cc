@@ -192,7 +192,8 @@ class Http2States : public Http2Test {
   void CheckColumns(Seen seen) {
     EXPECT_EQ(wire().gives_way(), seen == Seen::kIdle || seen == Seen::kLinger);
     EXPECT_EQ(wire().reads(), seen != Seen::kClosed);
-    if (seen != Seen::kClosed) EXPECT_EQ(wire().write_shut(), seen == Seen::kLinger);
+    if (seen == Seen::kClosed) return;
+    EXPECT_EQ(wire().write_shut(), seen == Seen::kLinger);
   }
 
   void CheckDeadline(uint64_t left_ms) {

@@ -24,7 +24,7 @@ constexpr std::string_view kServers = R"(
   }
 )";
 
-constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+constexpr std::string_view kWholeAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
 constexpr std::string_view kHalfAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc";
 
 // How an exchange comes to be in a phase.
@@ -126,7 +126,7 @@ class ExchangeRows : public ExchangeTest, public testing::WithParamInterface<Row
   void Happen(From from, Event event) {
     switch (event) {
       case Event::kAnswer:
-        return origin().Answer(from == From::kHalf ? "def" : kAnswer);
+        return origin().Answer(from == From::kHalf ? "def" : kWholeAnswer);
       case Event::kRefusal:
         return origin().Answer("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
       case Event::kBreak:

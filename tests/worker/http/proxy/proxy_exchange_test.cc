@@ -365,7 +365,8 @@ TEST(ProxyExchange, GoesOnAsTheTableSays) {
       (proxied.*happen)();
       const auto becomes = row.becomes.find(event);
       EXPECT_EQ(proxied.Now(), becomes != row.becomes.end() ? becomes->second : row.is);
-      if (becomes != row.becomes.end()) EXPECT_EQ(proxied.waiting_for_store(), 0u);
+      if (becomes == row.becomes.end()) continue;
+      EXPECT_EQ(proxied.waiting_for_store(), 0u);
     }
   }
 }
