@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "conf/all_locations.h"
 #include "conf/loader.h"
 #include "conf/named_stores.h"
 #include "conf/rebalance.h"
@@ -50,10 +51,7 @@ void WarnAboutFraming(Config& config, const Location& location, std::set<std::st
 
 void WarnAboutFraming(Config& config, const Http& http) {
   std::set<std::string> told;
-  for (const auto& server : http.servers) {
-    WarnAboutFraming(config, *server->root, &told);
-    for (const auto& location : server->locations) WarnAboutFraming(config, *location, &told);
-  }
+  for (const Location* location : AllLocations(http)) WarnAboutFraming(config, *location, &told);
 }
 
 Error AtListen(const Listen& listen, std::string_view what) {
@@ -191,23 +189,26 @@ Status CheckReferers(const Location& location) {
 }
 
 Status CheckAllReferers(const Http& http) {
-  for (const auto& server : http.servers) {
-    if (Status s = CheckReferers(*server->root); !s) return s;
-    for (const auto& location : server->locations) {
-      if (Status s = CheckReferers(*location); !s) return s;
-    }
+  for (const Location* location : AllLocations(http)) {
+    if (Status s = CheckReferers(*location); !s) return s;
   }
   return {};
 }
 
 void NumberLocations(Http& http) {
-  for (const auto& server : http.servers) {
-    server->root->index = http.locations++;
-    for (const auto& location : server->locations) location->index = http.locations++;
-  }
+  for (Location* location : AllLocations(http)) location->index = http.locations++;
 }
 
 }  // namespace
+
+std::vector<Location*> AllLocations(const Http& http) {
+  std::vector<Location*> all;
+  for (const auto& server : http.servers) {
+    all.push_back(server->root.get());
+    for (const auto& location : server->locations) all.push_back(location.get());
+  }
+  return all;
+}
 
 Status GroupListens(Loader& loader, Http& http) {
   std::map<std::string, size_t> by_address;

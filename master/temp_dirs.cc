@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/own_file.h"
+#include "conf/all_locations.h"
 
 namespace limpet::master {
 namespace {
@@ -47,10 +48,8 @@ Status GiveTo(const Credentials& owner, const std::string& path) {
 std::vector<std::string> TempDirs(const conf::Config& config) {
   std::set<std::string> paths;
   if (config.http) {
-    for (const auto& server : config.http->servers) {
-      if (server->root) Collect(config, *server->root, &paths);
-      for (const auto& location : server->locations) Collect(config, *location, &paths);
-    }
+    for (const conf::Location* location : conf::AllLocations(*config.http))
+      Collect(config, *location, &paths);
   }
   return {paths.begin(), paths.end()};
 }

@@ -42,7 +42,8 @@ void RobustMutex::Init() {
 }
 
 RobustMutex::Owner RobustMutex::Lock() {
-  const int error = g_waits ? LockHoweverLong() : LockWithin(g_patience);
+  int error = ::pthread_mutex_trylock(&mutex_);
+  if (error == EBUSY) error = g_waits ? LockHoweverLong() : LockWithin(g_patience);
   if (error == 0) return Owner::kFine;
   if (error == EOWNERDEAD) return Owner::kDied;
   if (error == EBUSY || error == ETIMEDOUT) throw LockBusy();
@@ -50,24 +51,21 @@ RobustMutex::Owner RobustMutex::Lock() {
 }
 
 int RobustMutex::LockHoweverLong() {
-  const int error = ::pthread_mutex_trylock(&mutex_);
-  if (error != EBUSY) return error;
   if (g_says_so == nullptr) return ::pthread_mutex_lock(&mutex_);
   g_says_so->store(1, std::memory_order_relaxed);
-  const int later = ::pthread_mutex_lock(&mutex_);
+  const int error = ::pthread_mutex_lock(&mutex_);
   g_says_so->store(0, std::memory_order_relaxed);
-  return later;
+  return error;
 }
 
 // What it has waited is no longer there for the next lock.
 int RobustMutex::LockWithin(nanoseconds time) {
-  const int error = ::pthread_mutex_trylock(&mutex_);
-  if (error != EBUSY || time <= nanoseconds(0)) return error;
+  if (time <= nanoseconds(0)) return EBUSY;
   const auto begin = std::chrono::steady_clock::now();
   const timespec end = InTime(time);
-  const int later = ::pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &end);
+  const int error = ::pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &end);
   g_patience = time - (std::chrono::steady_clock::now() - begin);
-  return later;
+  return error;
 }
 
 std::optional<RobustMutex::Owner> RobustMutex::TryLock() {

@@ -26,7 +26,7 @@ int TakeNumber(std::string_view* text) {
 bool TakeVersion(std::string_view* text, ResponseHead* head) {
   if (text->starts_with("HTTP/1.1 ")) {  // what nearly all say
     text->remove_prefix(8);
-    head->version_minor = 1;
+    head->version_major = head->version_minor = 1;
     return true;
   }
   if (!text->starts_with("HTTP/")) return false;

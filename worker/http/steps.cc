@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "conf/all_locations.h"
 #include "proto/escape.h"
 #include "worker/http/access/access.h"
 #include "worker/http/access/limit_conn.h"
@@ -156,15 +157,11 @@ static_assert(kSteps[kServerRewrite].name == "server rewrite" &&
 }  // namespace
 
 LocationSteps::LocationSteps(const conf::Http& http) : steps_(http.locations) {
-  const auto note = [this](const conf::Location& location) {
+  for (const conf::Location* location : conf::AllLocations(http)) {
     for (size_t step = 0; step < kSteps.size(); ++step) {
       const StepRow& row = kSteps[step];
-      if (row.is_of == nullptr || row.is_of(location)) steps_[location.index] |= 1u << step;
+      if (row.is_of == nullptr || row.is_of(*location)) steps_[location->index] |= 1u << step;
     }
-  };
-  for (const auto& server : http.servers) {
-    note(*server->root);
-    for (const auto& location : server->locations) note(*location);
   }
 }
 

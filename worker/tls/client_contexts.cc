@@ -1,5 +1,7 @@
 #include "worker/tls/client_contexts.h"
 
+#include "conf/all_locations.h"
+
 namespace limpet::worker {
 namespace {
 
@@ -19,11 +21,8 @@ conf::TlsClientSettings SettingsOf(const conf::SessionStore& store) {
 Result<std::unique_ptr<TlsClientContexts>> TlsClientContexts::Load(const conf::Http& http,
                                                                    PemFiles& files) {
   auto contexts = std::make_unique<TlsClientContexts>();
-  for (const auto& server : http.servers) {
-    if (Status status = contexts->Add(*server->root, files); !status) return status.error();
-    for (const auto& location : server->locations) {
-      if (Status status = contexts->Add(*location, files); !status) return status.error();
-    }
+  for (const conf::Location* location : conf::AllLocations(http)) {
+    if (Status status = contexts->Add(*location, files); !status) return status.error();
   }
   for (const conf::SessionStore& store : http.session_stores) {
     if (!store.tls.on) continue;

@@ -24,12 +24,10 @@ void PassEarlyHints(Exchange& exchange, const proto::ResponseHead& head) {
   const ProxyPlan& plan = exchange.runtime().proxy_plans.For(exchange.location());
   proto::HeaderList fields;
   for (const proto::Header& header : head.headers) {
-    const bool is_framing = header.id == HeaderId::kContentLength ||
-                            header.id == HeaderId::kTransferEncoding ||
-                            header.id == HeaderId::kConnection || header.id == HeaderId::kKeepAlive;
-    if (is_framing || plan.hidden.Has(header)) continue;
-    if (proto::IsFieldValue(header.value)) {
-      fields.Add(header.id, header.name, header.value);
+    if (proto::IsOfTheHop(header.id) || header.id == HeaderId::kKeepAlive) continue;
+    if (plan.hidden.Has(header)) continue;
+    if (header.fit || proto::IsFieldValue(header.value)) {
+      fields.Add(header.id, header.name, header.value, true);
     } else {
       LogUnfitField(exchange, header.name);
     }
