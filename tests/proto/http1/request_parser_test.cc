@@ -33,8 +33,10 @@ std::string Describe(const RequestHead& head) {
   std::string text(head.method_name);
   text += "|" + std::string(head.target) + "|" + std::to_string(head.version_major) + "." +
           std::to_string(head.version_minor);
-  for (const Header& h : head.headers)
+  for (const Header& h : head.headers) {
     text += "|" + std::string(h.name) + "=" + std::string(h.value);
+    EXPECT_EQ(h.fit, IsFieldValue(h.value)) << h.value;
+  }
   return text;
 }
 
