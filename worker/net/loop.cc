@@ -6,13 +6,10 @@
 
 #include "base/clock.h"
 #include "worker/net/second_look.h"
+#include "worker/net/timer_heap.h"
 
 namespace limpet::worker {
 namespace {
-
-timeval ToTimeval(uint64_t ms) {
-  return {static_cast<time_t>(ms / 1000), static_cast<suseconds_t>(ms % 1000 * 1000)};
-}
 
 event_base* NewBase() {
   event_config* config = event_config_new();
@@ -35,9 +32,7 @@ void Deferred::Schedule() {
   if (!scheduled()) LinkBefore(loop_.deferred_);
 }
 
-Timer::Timer(Loop& loop, Callback callback) : loop_(loop), callback_(callback) {
-  event_assign(&event_, loop.base(), -1, 0, &Timer::OnEvent, this);
-}
+Timer::Timer(Loop& loop, Callback callback) : loop_(loop), callback_(callback) {}
 
 Timer::Timer(Loop& loop, TimerGroup& group, Callback callback) : Timer(loop, callback) {
   next_in_group_ = std::exchange(group.first_, this);
@@ -54,31 +49,18 @@ bool TimerGroup::armed() const {
 }
 
 Timer::~Timer() {
-  if (pending_ms_ != 0) event_del(&event_);
+  if (place_ != kNowhere) loop_.timers_->Remove(*this);
 }
 
 void Timer::Arm(uint64_t ms) {
   deadline_ms_ = loop_.NowMs() + ms;
-  if (pending_ms_ == 0 || deadline_ms_ < pending_ms_) Add(ms);
+  if (place_ == kNowhere || deadline_ms_ < loop_.timers_->At(place_))
+    loop_.timers_->Add(*this, deadline_ms_);
 }
 
-void Timer::Add(uint64_t ms) {
-  const timeval delay = ToTimeval(ms);
-  event_add(&event_, &delay);
-  pending_ms_ = loop_.NowMs() + ms;
-}
-
-void Timer::OnEvent(evutil_socket_t, short, void* self) noexcept {
-  static_cast<Timer*>(self)->OnFired();
-}
-
-void Timer::OnFired() {
-  pending_ms_ = 0;
-  if (deadline_ms_ == 0) return;
-  const uint64_t now = loop_.NowMs();
-  if (now < deadline_ms_) return Add(deadline_ms_ - now);
-  deadline_ms_ = 0;
-  callback_();
+void Timer::OnFired(uint64_t now_ms) {
+  if (now_ms < deadline_ms_) return loop_.timers_->Add(*this, deadline_ms_);
+  if (std::exchange(deadline_ms_, 0) != 0) callback_();
 }
 
 SignalWatch::SignalWatch(Loop& loop, int signal_number, Callback callback) : callback_(callback) {
@@ -111,13 +93,17 @@ void FdWatch::OnEvent(evutil_socket_t, short, void* self) noexcept {
   static_cast<FdWatch*>(self)->callback_();
 }
 
-Loop::Loop() : base_(NewBase()), second_looks_(std::make_unique<SecondLooks>(*this)) {
+Loop::Loop()
+    : base_(NewBase()),
+      timers_(std::make_unique<TimerHeap>(*this)),
+      second_looks_(std::make_unique<SecondLooks>(*this)) {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
 Loop::~Loop() {
   FreeDead();
   second_looks_.reset();
+  timers_.reset();
   event_base_free(base_);
 }
 

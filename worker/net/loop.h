@@ -27,6 +27,7 @@ class Deletable {
 
 class Loop;
 class SecondLooks;
+class TimerHeap;
 
 // A link of a circular list; one that points to itself is in no list.
 struct ListLink {
@@ -87,9 +88,9 @@ class TimerGroup {
   Timer* first_ = nullptr;
 };
 
-// One deadline. Lazy: moving it later, and disarming it, only store; the timer beneath is added
-// again when it has fired too early. So a deadline per request costs a store. Destroying it disarms
-// it.
+// One deadline. Lazy: moving it later, and disarming it, only store; it is added to the loop's heap
+// again when it has been looked at too early. So a deadline per request costs a store. Destroying
+// it disarms it.
 class Timer {
  public:
   Timer(Loop& loop, Callback callback);
@@ -105,16 +106,16 @@ class Timer {
 
  private:
   friend class TimerGroup;
-  static void OnEvent(evutil_socket_t, short, void* self) noexcept;
-  void OnFired();
-  void Add(uint64_t ms);
+  friend class TimerHeap;
+  void OnFired(uint64_t now_ms);
+
+  static constexpr uint32_t kNowhere = UINT32_MAX;
 
   Loop& loop_;
   Callback callback_;
-  event event_;
   uint64_t deadline_ms_ = 0;  // 0: not armed
-  uint64_t pending_ms_ = 0;   // when the event beneath fires; 0: it is not added
   Timer* next_in_group_ = nullptr;
+  uint32_t place_ = kNowhere;  // in the loop's heap
 };
 
 // A signal, delivered from the loop and not from the handler's context. Destroying it restores the
@@ -183,11 +184,13 @@ class Loop {
 
  private:
   friend class Deferred;
+  friend class Timer;
   void RunDeferred();
   void FreeDead();
 
   event_base* base_;
   Places places_;
+  std::unique_ptr<TimerHeap> timers_;
   std::unique_ptr<SecondLooks> second_looks_;
   ListLink deferred_;  // the list's head
   std::vector<std::unique_ptr<Deletable>> dead_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <memory>
 #include <vector>
 
 #include "base/clock.h"
@@ -93,6 +94,97 @@ TEST(Timer, DisarmedDoesNotFireAndCanBeArmedAgain) {
   loop.RunOnce();
   EXPECT_EQ(wrong.at.size(), 1u);
 }
+
+// What a callback may do with its own timer.
+struct Restless {
+  explicit Restless(Loop& l)
+      : loop(l), timer(std::make_unique<Timer>(l, Callback::To<&Restless::Fire>(this))) {}
+  void Fire() {
+    if (++fired < 3) return timer->Arm(1);
+    timer.reset();
+    loop.Stop();
+  }
+  Loop& loop;
+  std::unique_ptr<Timer> timer;
+  int fired = 0;
+};
+
+TEST(Timer, MayBeArmedAgainAndEndInItsOwnCallback) {
+  Loop loop;
+  Restless restless(loop);
+  restless.timer->Arm(1);
+  loop.Run();
+  EXPECT_EQ(restless.fired, 3);
+  EXPECT_EQ(restless.timer, nullptr);
+}
+
+TEST(Timer, MayEndWhileItIsArmedAndAfterItWasDisarmed) {
+  Loop loop;
+  Recorder wrong(loop);
+  Recorder right(loop);
+  Timer last(loop, Callback::To<&Recorder::NoteAndStop>(&right));
+  {
+    Timer armed(loop, Callback::To<&Recorder::Note>(&wrong));
+    Timer disarmed(loop, Callback::To<&Recorder::Note>(&wrong));
+    armed.Arm(1);
+    disarmed.Arm(1);
+    disarmed.Disarm();
+  }
+  last.Arm(10);
+  loop.Run();
+  EXPECT_TRUE(wrong.at.empty());
+}
+
+struct Ordered {
+  explicit Ordered(Loop& l, std::vector<int>& o, int n)
+      : order(o), number(n), timer(l, Callback::To<&Ordered::Note>(this)) {}
+  void Note() { order.push_back(number); }
+  std::vector<int>& order;
+  int number;
+  Timer timer;
+};
+
+TEST(Timer, ManyFireInTheOrderOfTheirDeadlines) {
+  Loop loop;
+  Recorder recorder(loop);
+  Timer last(loop, Callback::To<&Recorder::NoteAndStop>(&recorder));
+  std::vector<int> order;
+  std::vector<std::unique_ptr<Ordered>> timers;
+  for (int i = 0; i < 50; ++i) {
+    timers.push_back(std::make_unique<Ordered>(loop, order, i));
+    timers.back()->timer.Arm(1000);
+  }
+  for (int i = 0; i < 50; ++i) timers[static_cast<size_t>(i)]->timer.Arm(10 + i * 37ul % 50);
+  for (size_t i = 0; i < 50; i += 7) timers[i].reset();
+  last.Arm(70);
+  loop.Run();
+  std::vector<int> expected;
+  for (int at = 0; at < 50; ++at) {
+    for (int i = 0; i < 50; ++i) {
+      if (i * 37 % 50 == at && i % 7 != 0) expected.push_back(i);
+    }
+  }
+  EXPECT_EQ(order, expected);
+}
+
+TEST(Timer, ArmedInACallbackWithoutDelayLetsThePassEnd) {
+  Loop loop;
+  struct Eager {
+    explicit Eager(Loop& l) : timer(l, Callback::To<&Eager::Fire>(this)) {}
+    void Fire() {
+      ++fired;
+      timer.Arm(0);
+    }
+    Timer timer;
+    int fired = 0;
+  } eager(loop);
+  eager.timer.Arm(0);
+  while (eager.fired < 3) loop.RunOnce();
+  SUCCEED();
+}
+
+// A connection has many, and most are never armed.
+static_assert(sizeof(Timer) <= 48);
 
 struct Chain {
   explicit Chain(Loop& l) : loop(l), call(l, Callback::To<&Chain::Run>(this)) {}
