@@ -30,12 +30,7 @@ class UpstreamPool::Slot final : public TransportHandler {
 };
 
 UpstreamPool::UpstreamPool(Loop& loop, const conf::Upstream& conf)
-    : loop_(loop), conf_(conf), timer_(loop, Callback::To<&UpstreamPool::OnTimer>(this)) {
-  for (int i = 0; i < conf.keepalive; ++i) {
-    slots_.push_back(std::make_unique<Slot>(*this));
-    slots_.back()->older = std::exchange(free_, slots_.back().get());
-  }
-}
+    : loop_(loop), conf_(conf), timer_(loop, Callback::To<&UpstreamPool::OnTimer>(this)) {}
 
 UpstreamPool::~UpstreamPool() { CloseAll(); }
 
@@ -53,7 +48,7 @@ PooledConnection UpstreamPool::Take(const Peer& peer, const void* tag, std::stri
 }
 
 bool UpstreamPool::MayKeep(const Peer& peer, const PooledConnection& connection) {
-  if (closing_ || peer.gone || slots_.empty() || !connection.transport) return false;
+  if (closing_ || peer.gone || conf_.keepalive <= 0 || !connection.transport) return false;
   if (connection.requests >= static_cast<uint32_t>(conf_.keepalive_requests)) return false;
   const uint64_t age = loop_.NowMs() - connection.created_ms;
   if (age > static_cast<uint64_t>(conf_.keepalive_time.count())) return false;
@@ -62,7 +57,7 @@ bool UpstreamPool::MayKeep(const Peer& peer, const PooledConnection& connection)
 
 void UpstreamPool::Put(const Peer& peer, PooledConnection connection, const void* tag) {
   if (!MayKeep(peer, connection)) return Transport::Discard(std::move(connection.transport));
-  if (free_ == nullptr) Drop(*oldest_);
+  if (free_ == nullptr) FreeSlot();
   Slot& slot = *free_;
   free_ = slot.older;
   slot.connection = std::move(connection);
@@ -75,6 +70,13 @@ void UpstreamPool::Put(const Peer& peer, PooledConnection connection, const void
   slot.connection.transport->SetIdle(true);
   Link(slot);
   if (!timer_.armed()) ArmTimer();
+}
+
+// There are as many as connections have been idle at once, and at most `keepalive`.
+void UpstreamPool::FreeSlot() {
+  if (slots_.size() >= static_cast<size_t>(conf_.keepalive)) return Drop(*oldest_);
+  slots_.push_back(std::make_unique<Slot>(*this));
+  free_ = slots_.back().get();
 }
 
 void UpstreamPool::Link(Slot& slot) {

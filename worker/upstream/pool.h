@@ -50,6 +50,7 @@ class UpstreamPool {
  private:
   class Slot;
   bool MayKeep(const Peer& peer, const PooledConnection& connection);
+  void FreeSlot();  // where none is
   void Link(Slot& slot);
   void Unlink(Slot& slot);
   void Drop(Slot& slot);
