@@ -1,4 +1,4 @@
-// Pooled blocks of memory and a reference to one. Blocks have four sizes and are kept for reuse in
+// Pooled blocks of memory and a reference to one. Blocks have five sizes and are kept for reuse in
 // bounded free lists; references count, so that a range of a block can be in an output queue while
 // another part is still read from. One thread only.
 #pragma once
@@ -12,8 +12,8 @@ namespace limpet::worker {
 
 class BlockPool;
 
-enum class BlockSize : uint8_t { k4K, k16K, k64K, k256K };
-constexpr size_t Bytes(BlockSize size) { return size_t{4096} << (2 * static_cast<int>(size)); }
+enum class BlockSize : uint8_t { k1K, k4K, k16K, k64K, k256K };
+constexpr size_t Bytes(BlockSize size) { return size_t{1024} << (2 * static_cast<int>(size)); }
 
 // A counted reference to a block; empty or valid. The pool must outlive it.
 class BlockRef {
@@ -77,7 +77,7 @@ class BlockPool {
     size_t count = 0;
   };
   static constexpr size_t kKeptBytes = 4 * 1024 * 1024;  // per size; more goes back to the system
-  std::array<FreeList, 4> free_{};
+  std::array<FreeList, 5> free_{};
   size_t in_use_ = 0;
   size_t most_ = 0;
 };

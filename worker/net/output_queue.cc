@@ -137,8 +137,7 @@ Io OutputQueue::SendFrom(Transport& transport, const Segment& segment, uint64_t 
   return transport.SendFile(segment.file->get(), segment.offset, size, n);
 }
 
-void OutputQueue::Clear() {
-  if (segments_.empty() && !tail_) return;  // most often: who ends clears what has been sent
+void OutputQueue::Drop() {
   if (segments_.capacity() > kKeptSegments) segments_ = {};
   segments_.clear();
   first_ = 0;
@@ -183,7 +182,7 @@ Io OutputQueue::WritePieces(Transport& transport, bool more, uint64_t budget, si
 
 void OutputQueue::Consume(uint64_t n) {
   sent_ += n;
-  if (n == size_) return Clear();  // an idle connection holds no block
+  if (n == size_) return Drop();  // an idle connection holds no block
   size_ -= n;
   while (n > 0) {
     Segment& front = segments_[first_];

@@ -45,7 +45,9 @@ class OutputQueue {
   bool empty() const { return size_ == 0; }
   uint64_t memory() const { return size_ - in_files_; }  // of them, those held in memory
   uint64_t sent() const { return sent_; }                // bytes ever sent through this queue
-  void Clear();                                          // drops everything unsent
+  void Clear() {                                         // drops everything unsent
+    if (!segments_.empty() || tail_) Drop();  // most often: who ends clears what has been sent
+  }
 
   // Writes until all is sent or the transport takes no more. `more` as in Transport::Writev, for
   // the last piece. Not more than `budget` bytes: then it is kBlocked, too, and
@@ -64,6 +66,7 @@ class OutputQueue {
 
   static constexpr off_t kPipe = -1;
 
+  void Drop();
   Segment& Push();
   static Io SendFrom(Transport& transport, const Segment& segment, uint64_t most, size_t* n);
   bool CanExtendLast(size_t size) const;
