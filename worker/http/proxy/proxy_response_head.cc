@@ -35,10 +35,13 @@ std::string Quoted(const proto::HeadError& error) {
 }  // namespace
 
 void ProxyExchange::ReadHead() {
-  const size_t n =
-      ReadInto(response_.RoomForHead(exchange_.runtime().blocks, location_->proxy.buffer_size));
+  AnswerSize& answers = upstream_->answers;
+  const std::span<char> room = response_.RoomForHead(exchange_.runtime().blocks,
+                                                     location_->proxy.buffer_size, answers.block());
+  const size_t n = ReadInto(room);
   if (n == 0) return;
   response_.Took(n);
+  answers.Note(response_.received(), n == room.size());
   ParseHead();
 }
 

@@ -1,6 +1,8 @@
 #include "worker/http/proxy/upstream_response.h"
 
 #include <cassert>
+#include <cstring>
+#include <utility>
 
 namespace limpet::worker {
 
@@ -32,8 +34,14 @@ void UpstreamResponse::Reset() {
   answer_ = Answer::kNone;
 }
 
-std::span<char> UpstreamResponse::RoomForHead(BlockPool& pool, size_t max_head) {
-  if (!block_) block_ = pool.Get(max_head > 15000 ? BlockSize::k64K : BlockSize::k16K);
+std::span<char> UpstreamResponse::RoomForHead(BlockPool& pool, size_t max_head, BlockSize first) {
+  const BlockSize largest = max_head > 15000 ? BlockSize::k64K : BlockSize::k16K;
+  if (!block_) block_ = pool.Get(first < BlockSize::k16K ? first : largest);
+  if (filled_ == block_.capacity()) {
+    BlockRef larger = pool.Get(largest);
+    std::memcpy(larger.data(), block_.data(), filled_);
+    block_ = std::move(larger);
+  }
   return {block_.data() + filled_, block_.capacity() - filled_};
 }
 
@@ -71,7 +79,8 @@ UpstreamResponse::Parsed UpstreamResponse::ParseHead(size_t max_head) {
   }
   switch (parser_.Parse(block_.data() + head_start_, filled_ - head_start_, max_head)) {
     case proto::HeadStatus::kIncomplete:
-      return filled_ < block_.capacity() ? Parsed::kMore : Parsed::kTooBig;
+      return filled_ < block_.capacity() || filled_ < Bytes(BlockSize::k4K) ? Parsed::kMore
+                                                                            : Parsed::kTooBig;
     case proto::HeadStatus::kError:
       return Parsed::kError;
     case proto::HeadStatus::kComplete:
@@ -94,7 +103,9 @@ std::string_view UpstreamResponse::body_rest() const {
 void UpstreamResponse::BeginBody() {
   Enter(Half::kBody);
   remaining_ = framing_.length;
-  if (framing_.kind == proto::BodyKind::kChunked) decoder_.Reset();
+  if (framing_.kind != proto::BodyKind::kChunked) return;
+  if (decoder_ == nullptr) decoder_ = std::make_unique<proto::ChunkedDecoder>();
+  decoder_->Reset();
 }
 
 UpstreamResponse::Taken UpstreamResponse::TakeBody(std::string_view bytes) {
@@ -109,15 +120,15 @@ UpstreamResponse::Taken UpstreamResponse::TakeBody(std::string_view bytes) {
 }
 
 UpstreamResponse::Taken UpstreamResponse::TakeChunks(std::string_view bytes) {
-  const auto status = decoder_.Feed(bytes);
-  pieces_ = decoder_.pieces();
+  const auto status = decoder_->Feed(bytes);
+  pieces_ = decoder_->pieces();
   switch (status) {
     case proto::ChunkedDecoder::Status::kMore:
       return Taken::kMore;
     case proto::ChunkedDecoder::Status::kError:
       return Taken::kBroken;
     case proto::ChunkedDecoder::Status::kDone:
-      return decoder_.consumed() == bytes.size() ? Taken::kDone : Taken::kDoneTooLong;
+      return decoder_->consumed() == bytes.size() ? Taken::kDone : Taken::kDoneTooLong;
   }
   return Taken::kBroken;
 }
@@ -129,8 +140,8 @@ void UpstreamResponse::Spliced(uint64_t n) {
 
 const proto::HeaderList* UpstreamResponse::trailers() const {
   const bool has_come =
-      framing_.kind == proto::BodyKind::kChunked && half_ != Half::kHead && decoder_.done();
-  return has_come ? &decoder_.trailers() : nullptr;
+      framing_.kind == proto::BodyKind::kChunked && half_ != Half::kHead && decoder_->done();
+  return has_come ? &decoder_->trailers() : nullptr;
 }
 
 bool UpstreamResponse::allows_next() const {

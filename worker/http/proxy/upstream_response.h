@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -42,8 +43,9 @@ class UpstreamResponse {
   void EndAttempt();
   void Reset();  // with the exchange
 
-  // Where the next read goes to.
-  std::span<char> RoomForHead(BlockPool& pool, size_t max_head);
+  // Where the next read goes to. `first`: a block for the first one; one that is full is replaced
+  // by what the longest head needs.
+  std::span<char> RoomForHead(BlockPool& pool, size_t max_head, BlockSize first = BlockSize::k16K);
   std::span<char> RoomForBody(BlockPool& pool, BlockSize size);
   std::string_view Took(size_t n);  // what the read gave
   void ReleaseUnlessUsed();         // nothing was there: who waits holds no empty block
@@ -79,7 +81,7 @@ class UpstreamResponse {
   Taken TakeChunks(std::string_view bytes);
 
   proto::ResponseParser parser_;
-  proto::ChunkedDecoder decoder_;
+  std::unique_ptr<proto::ChunkedDecoder> decoder_;  // null before the first body in chunks
   proto::Framing framing_;
   BlockRef block_;  // being read into
   size_t filled_ = 0;

@@ -9,6 +9,7 @@
 
 #include "shm/counters.h"
 #include "shm/traffic.h"
+#include "worker/http/proxy/answer_size.h"
 #include "worker/http/proxy/endless.h"
 #include "worker/http/proxy/request_queue.h"
 #include "worker/sticky/first_requests.h"
@@ -34,6 +35,7 @@ class UpstreamRuntime {
 
   UpstreamGroup group;
   UpstreamPool pool;
+  AnswerSize answers;
   std::unique_ptr<StickyPolicy> sticky;  // null: requests do not stick
   FirstRequests first;
   RequestQueue queue;                // of requests for which all servers are full

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -21,6 +22,18 @@ class UpstreamResponseTest : public testing::Test {
     response_.Took(text.size());
     return response_.ParseHead(4096);
   }
+  // The same in reads of at most what there is room for, the first into a block of `first`.
+  Parsed HeadInReads(std::string_view text, BlockSize first) {
+    for (;;) {
+      const auto room = response_.RoomForHead(pool_, 4096, first);
+      const size_t n = std::min(room.size(), text.size());
+      std::memcpy(room.data(), text.data(), n);
+      response_.Took(n);
+      text.remove_prefix(n);
+      const Parsed parsed = response_.ParseHead(4096);
+      if (parsed != Parsed::kMore || text.empty()) return parsed;
+    }
+  }
   void BeginBody(std::string_view head) {
     ASSERT_EQ(Head(head), Parsed::kComplete);
     response_.HoldHead(proto::ResponseFraming(proto::Method::kGet, response_.head()));
@@ -37,6 +50,21 @@ class UpstreamResponseTest : public testing::Test {
   BlockPool pool_;
   UpstreamResponse response_;
 };
+
+TEST_F(UpstreamResponseTest, AHeadGrowsOutOfItsBlock) {
+  const std::string value(3000, 'x');
+  const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: " + value + "\r\n\r\n";
+  ASSERT_EQ(HeadInReads(head, BlockSize::k1K), Parsed::kComplete);
+  EXPECT_EQ(response_.head().headers.Find("x")->value, value);
+}
+
+TEST_F(UpstreamResponseTest, ATooLongHeadIsOneAlsoInASmallBlock) {
+  const std::string head = "HTTP/1.1 200 OK\r\nX: " + std::string(5000, 'x') + "\r\n\r\n";
+  EXPECT_EQ(HeadInReads(head, BlockSize::k1K), Parsed::kError);
+  response_.EndAttempt();
+  response_.BeginAttempt();
+  EXPECT_EQ(HeadInReads(head, BlockSize::k4K), Parsed::kError);
+}
 
 TEST_F(UpstreamResponseTest, ReadsAHeadInPieces) {
   EXPECT_EQ(Head("HTTP/1.1 200 OK\r\nConte"), Parsed::kMore);
