@@ -59,7 +59,8 @@ class Acceptor::PendingProxy final : public Deletable {
     if (n <= 0) return End();
     bytes.resize(static_cast<size_t>(n));
     size_t consumed = 0;
-    switch (proto::ParseProxyHeader(bytes, &info_.proxy_info, &consumed)) {
+    auto proxy_info = std::make_unique<proto::ProxyInfo>();
+    switch (proto::ParseProxyHeader(bytes, proxy_info.get(), &consumed)) {
       case proto::ProxyStatus::kIncomplete:
         return AwaitMoreThan(bytes.size());
       case proto::ProxyStatus::kError:
@@ -70,7 +71,7 @@ class Acceptor::PendingProxy final : public Deletable {
     SetWakeUp(1);
     if (::recv(fd_.get(), bytes.data(), consumed, 0) != static_cast<ssize_t>(consumed))
       return End();
-    info_.has_proxy_info = true;
+    info_.proxy_info = std::move(proxy_info);
     UniqueFd fd = std::move(fd_);
     End();
     owner_.Proceed(std::move(fd), std::move(info_));

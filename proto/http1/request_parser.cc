@@ -42,7 +42,7 @@ void ForgetLine(RequestHead* head) {
 
 }  // namespace
 
-RequestParser::RequestParser() : scanner_(true) { head_.headers.Reserve(16); }
+RequestParser::RequestParser() : scanner_(true) { head_.headers.Reserve(4); }
 
 void RequestParser::Reset() {
   scanner_.Reset();

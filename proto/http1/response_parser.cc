@@ -62,7 +62,7 @@ bool CanBecomeStatusLine(std::string_view beginning) {
 
 }  // namespace
 
-ResponseParser::ResponseParser() : scanner_(false) { head_.headers.Reserve(16); }
+ResponseParser::ResponseParser() : scanner_(false) {}
 
 void ResponseParser::Reset() {
   scanner_.Reset();

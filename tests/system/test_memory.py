@@ -13,6 +13,7 @@ from certificates import Authority
 from client import get
 from daemon import BINARY, Limpet
 from gate import Gate
+from http2 import Http2
 from origin import Origin, Reply
 from ports import free_port
 from waiting import PATIENCE, wait_until
@@ -30,6 +31,7 @@ http {
     gzip_types *;
     server {
         listen {port};
+        http2 on;
         listen {proxied} proxy_protocol;
         listen {tls} ssl;
         ssl_certificate {certs}/any.test.crt;
@@ -225,6 +227,17 @@ def proxied(limpet, count):
     return clients
 
 
+def held_streams(limpet, count):
+    """Twenty on each connection."""
+    before = limpet.asked()
+    clients = [Http2(limpet.port) for _ in range(count)]
+    for client in clients:
+        for _ in range(20):
+            client.ask("/waits")
+    wait_until(lambda: limpet.asked() == before + 20 * count, "the requests at the origin")
+    return clients
+
+
 def stalled(path, more=""):
     def make(limpet, count):
         clients = [request(limpet.port, path, more) for _ in range(count)]
@@ -282,13 +295,14 @@ def event_stream(limpet, count):
 
 GZIP = "Accept-Encoding: gzip\r\n"
 COSTS = [  # connections, KiB for each: as worker/http/README.md says
-    (silent, 1000, 4),
-    (kept, 1000, 4),
-    (half_a_head, 500, 16),
-    (body, 500, 32),
-    (chunked_body, 500, 32),
+    (silent, 1000, 1.5),
+    (kept, 1000, 1.5),
+    (half_a_head, 500, 8),
+    (body, 500, 24),
+    (chunked_body, 500, 24),
     (streamed_upload, 50, 192),
-    (proxied, 200, 32),
+    (proxied, 200, 8),
+    (held_streams, 10, 150),
     (stalled("/body"), 100, 96),
     (stalled("/plain"), 100, 96),
     (stalled("/unbuffered"), 100, 96),
@@ -297,12 +311,12 @@ COSTS = [  # connections, KiB for each: as worker/http/README.md says
     (stalled("/file", GZIP), 50, 480),
     (stalled("/sub"), 100, 128),
     (tls_handshake, 200, 64),
-    (tls_kept, 200, 32),
-    (proxy_header, 500, 4),
-    (tunnel, 200, 32),
-    (event_stream, 200, 32),
+    (tls_kept, 200, 24),
+    (proxy_header, 500, 1.5),
+    (tunnel, 200, 24),
+    (event_stream, 200, 16),
 ]
-NAMES = ["silent", "kept", "half a head", "body", "chunked body", "upload", "proxied", "spooled", "plain", "unbuffered", "gunzip", "gzip", "file",
+NAMES = ["silent", "kept", "half a head", "body", "chunked body", "upload", "proxied", "streams", "spooled", "plain", "unbuffered", "gunzip", "gzip", "file",
          "sub", "tls handshake", "tls kept", "proxy header", "tunnel", "event stream"]
 
 

@@ -93,10 +93,10 @@ std::optional<SocketAddress> FromFields(Exchange& exchange, const conf::RealIp& 
 
 std::optional<SocketAddress> FromProxyProtocol(const ClientInfo& client,
                                                const conf::RealIp& settings) {
-  if (!client.has_proxy_info) return std::nullopt;
-  const std::string_view source = client.proxy_info.source;
+  if (client.proxy_info == nullptr) return std::nullopt;
+  const std::string_view source = client.proxy_info->source;
   auto address = ForwardedAddress(settings, client.remote, {&source, 1});
-  if (address) address->set_port(client.proxy_info.source_port);
+  if (address) address->set_port(client.proxy_info->source_port);
   return address;
 }
 

@@ -29,7 +29,10 @@ class ClientSession : public TransportHandler, public Deletable {
   virtual void OnTimer() = 0;   // of the connection
 };
 
-class ClientConnection final : public TransportHandler, public CertificateGiver, public Deletable {
+class ClientConnection final : public TransportHandler,
+                               public CertificateGiver,
+                               public Deletable,
+                               public ListLink {  // of the set
  public:
   ClientConnection(ConnectionSet& set, Runtime& runtime, std::unique_ptr<Transport> transport,
                    ClientInfo info);

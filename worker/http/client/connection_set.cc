@@ -8,28 +8,38 @@ namespace limpet::worker {
 
 ConnectionSet::ConnectionSet(Runtime& runtime) : runtime_(runtime) {}
 
-ConnectionSet::~ConnectionSet() { CloseAll(); }
+ConnectionSet::~ConnectionSet() {
+  CloseAll();
+  while (connections_.linked()) (void)Release(static_cast<ClientConnection&>(*connections_.next));
+}
 
 void ConnectionSet::Add(std::unique_ptr<Transport> transport, ClientInfo info) {
   auto connection =
       std::make_unique<ClientConnection>(*this, runtime_, std::move(transport), std::move(info));
-  ClientConnection& added = *connection;
-  connections_.emplace(&added, std::move(connection));
+  ClientConnection& added = *connection.release();
+  added.LinkBefore(connections_);
+  ++size_;
   added.Start();
 }
 
+std::unique_ptr<ClientConnection> ConnectionSet::Release(ClientConnection& connection) {
+  connection.Unlink();
+  --size_;
+  return std::unique_ptr<ClientConnection>(&connection);
+}
+
 void ConnectionSet::Remove(ClientConnection* connection) {
-  auto node = connections_.extract(connection);
-  if (node.empty()) return;
-  runtime_.loop.DeleteLater(std::move(node.mapped()));
-  if (draining_ && connections_.empty() && done_) std::exchange(done_, nullptr)();
+  if (!connection->linked()) return;
+  runtime_.loop.DeleteLater(Release(*connection));
+  if (draining_ && size_ == 0 && done_) std::exchange(done_, nullptr)();
 }
 
 // Some of them end, or bring others to their end, while one after the other is told.
 std::vector<ClientConnection*> ConnectionSet::All() const {
   std::vector<ClientConnection*> all;
-  all.reserve(connections_.size());
-  for (const auto& [connection, owned] : connections_) all.push_back(connection);
+  all.reserve(size_);
+  for (ListLink* link = connections_.next; link != &connections_; link = link->next)
+    all.push_back(static_cast<ClientConnection*>(link));
   return all;
 }
 
@@ -37,7 +47,7 @@ void ConnectionSet::Drain(std::function<void()> done) {
   draining_ = true;
   done_ = std::move(done);
   for (ClientConnection* connection : All()) connection->CloseWhenIdle();
-  if (connections_.empty() && done_) std::exchange(done_, nullptr)();
+  if (size_ == 0 && done_) std::exchange(done_, nullptr)();
 }
 
 void ConnectionSet::CloseAll() {
@@ -46,7 +56,7 @@ void ConnectionSet::CloseAll() {
 
 void ConnectionSet::Trim() {
   free_exchanges_.clear();
-  free_readers_.clear();
+  free_turns_.clear();
 }
 
 template <class T>
@@ -72,13 +82,14 @@ void ConnectionSet::ReturnExchange(std::unique_ptr<Exchange> exchange) {
   Keep(free_exchanges_, std::move(exchange));
 }
 
-std::unique_ptr<RequestReader> ConnectionSet::TakeReader() {
-  auto reader = Take(free_readers_);
-  return reader != nullptr ? std::move(reader) : std::make_unique<RequestReader>();
+std::unique_ptr<Http1Turn> ConnectionSet::TakeTurn() {
+  auto turn = Take(free_turns_);
+  return turn != nullptr ? std::move(turn) : std::make_unique<Http1Turn>(runtime_.blocks);
 }
 
-void ConnectionSet::ReturnReader(std::unique_ptr<RequestReader> reader) {
-  Keep(free_readers_, std::move(reader));
+void ConnectionSet::ReturnTurn(std::unique_ptr<Http1Turn> turn) {
+  if (turn != nullptr) turn->Clear();
+  Keep(free_turns_, std::move(turn));
 }
 
 }  // namespace limpet::worker

@@ -1,28 +1,22 @@
 // All client connections of a worker: makes them, and ends them all when the worker stops. What
-// reads and what serves a request is lent out from here, so that idle connections hold neither.
+// reads, serves and answers a request is lent out from here, so that idle connections hold nothing
+// of it.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
-#include "proto/http1/chunked.h"
-#include "proto/http1/request_parser.h"
+#include "worker/http/client/http1_turn.h"
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/runtime.h"
+#include "worker/net/loop.h"
 #include "worker/net/transport.h"
 
 namespace limpet::worker {
 
 class ClientConnection;
-
-// Reads one HTTP/1 request after the other: head and body.
-struct RequestReader {
-  proto::RequestParser parser;
-  proto::ChunkedDecoder decoder;
-};
 
 class ConnectionSet {
  public:
@@ -31,7 +25,7 @@ class ConnectionSet {
 
   // Takes over an accepted connection.
   void Add(std::unique_ptr<Transport> transport, ClientInfo info);
-  size_t size() const { return connections_.size(); }
+  size_t size() const { return size_; }
 
   // Graceful stop; `done` is called when the last one has gone, maybe at once.
   void Drain(std::function<void()> done);
@@ -39,10 +33,10 @@ class ConnectionSet {
 
   std::unique_ptr<Exchange> TakeExchange();
   void ReturnExchange(std::unique_ptr<Exchange> exchange);
-  std::unique_ptr<RequestReader> TakeReader();
-  void ReturnReader(std::unique_ptr<RequestReader> reader);  // null: nothing happens
-  void Remove(ClientConnection* connection);                 // by the connection, at its end
-  void Trim();                                               // frees what is kept to be lent out
+  std::unique_ptr<Http1Turn> TakeTurn();
+  void ReturnTurn(std::unique_ptr<Http1Turn> turn);  // null: nothing happens
+  void Remove(ClientConnection* connection);         // by the connection, at its end
+  void Trim();                                       // frees what is kept to be lent out
 
  private:
   template <class T>
@@ -50,12 +44,15 @@ class ConnectionSet {
   template <class T>
   static void Keep(std::vector<std::unique_ptr<T>>& kept, std::unique_ptr<T> returned);
   std::vector<ClientConnection*> All() const;
+  std::unique_ptr<ClientConnection> Release(ClientConnection& connection);
 
-  static constexpr size_t kMostKept = 64;  // of either
+  // Of either: as many as a busy worker may have under way at once.
+  static constexpr size_t kMostKept = 512;
   Runtime& runtime_;
-  std::unordered_map<ClientConnection*, std::unique_ptr<ClientConnection>> connections_;
+  ListLink connections_;  // the list's head; the set owns them
+  size_t size_ = 0;
   std::vector<std::unique_ptr<Exchange>> free_exchanges_;
-  std::vector<std::unique_ptr<RequestReader>> free_readers_;
+  std::vector<std::unique_ptr<Http1Turn>> free_turns_;
   std::function<void()> done_;
   bool draining_ = false;
 };

@@ -43,22 +43,23 @@ void Http1Connection::DeliverBuffered() {
 
 // Small at first: most bodies are, and one that trickles in is not to cost more than it is.
 BlockSize Http1Connection::BodyBlock() const {
-  const bool by_length = framing_.kind == proto::BodyKind::kLength;
-  if (by_length && body_remaining_ <= 4000) return BlockSize::k4K;
+  const bool by_length = turn_->framing.kind == proto::BodyKind::kLength;
+  if (by_length && turn_->body_remaining <= 4000) return BlockSize::k4K;
   return body_comes_fast_ ? BlockSize::k64K : BlockSize::k16K;
 }
 
 void Http1Connection::ReadBody() {
   if (body_ != Body::kWanted) return transport_.WantRead(false);
-  const bool by_length = framing_.kind == proto::BodyKind::kLength;
-  const std::span<char> room = body_block_.Room(runtime_.blocks, BodyBlock());
-  const size_t limit = by_length ? std::min<uint64_t>(body_remaining_, room.size()) : room.size();
+  const bool by_length = turn_->framing.kind == proto::BodyKind::kLength;
+  const std::span<char> room = turn_->body_block.Room(runtime_.blocks, BodyBlock());
+  const size_t limit =
+      by_length ? std::min<uint64_t>(turn_->body_remaining, room.size()) : room.size();
   size_t n = 0;
   switch (transport_.Read(room.data(), limit, &n)) {
     case Io::kOk:
       break;
     case Io::kWouldBlock:
-      return body_block_.ReleaseUnlessUsed();
+      return turn_->body_block.ReleaseUnlessUsed();
     case Io::kEof:
     case Io::kError:
       if (IsTunnel()) return exchange_->OnClientGone();
@@ -67,19 +68,19 @@ void Http1Connection::ReadBody() {
       return exchange_->Abandon(400);
   }
   body_comes_fast_ = n == room.size();
-  TakeBody(body_block_.Took(n));
+  TakeBody(turn_->body_block.Took(n));
   UpdateReading();
 }
 
 void Http1Connection::TakeBody(Slice read) {
   const size_t used = ConsumeBody(read.block, read.bytes);
   if (IsServing() && body_ != Body::kDone) return exchange_->OnBodyPause();
-  body_block_.Release();
+  turn_->body_block.Release();
   if (used == read.bytes.size() || !IsServing()) return;
   // A pipelined request behind a chunked body.
-  next_begin_ = static_cast<size_t>(read.bytes.data() - read.block.data()) + used;
-  next_end_ = next_begin_ + read.bytes.size() - used;
-  next_block_ = std::move(read.block);
+  turn_->next_begin = static_cast<size_t>(read.bytes.data() - read.block.data()) + used;
+  turn_->next_end = turn_->next_begin + read.bytes.size() - used;
+  turn_->next_block = std::move(read.block);
 }
 
 // Takes the body's part of `bytes` and hands it on; how many bytes that were.
@@ -91,12 +92,12 @@ size_t Http1Connection::ConsumeBody(const BlockRef& block, std::string_view byte
   size_t used = bytes.size();
   if (IsTunnel()) {
     Hand(block, bytes);
-  } else if (framing_.kind == proto::BodyKind::kChunked) {
+  } else if (turn_->framing.kind == proto::BodyKind::kChunked) {
     used = ConsumeChunked(block, bytes);
   } else {
-    used = std::min<uint64_t>(bytes.size(), body_remaining_);
-    body_remaining_ -= used;
-    if (Hand(block, bytes.substr(0, used)) && body_remaining_ == 0) BodyEnded();
+    used = std::min<uint64_t>(bytes.size(), turn_->body_remaining);
+    turn_->body_remaining -= used;
+    if (Hand(block, bytes.substr(0, used)) && turn_->body_remaining == 0) BodyEnded();
   }
   delivering_ = false;
   if (exchange_ != nullptr && IsServing() && used < bytes.size())
@@ -105,11 +106,11 @@ size_t Http1Connection::ConsumeBody(const BlockRef& block, std::string_view byte
 }
 
 size_t Http1Connection::ConsumeChunked(const BlockRef& block, std::string_view bytes) {
-  const auto status = reader_->decoder.Feed(bytes);
-  uint64_t size = reader_->decoder.announced();
-  for (const std::string_view piece : reader_->decoder.pieces()) size += piece.size();
+  const auto status = turn_->decoder->Feed(bytes);
+  uint64_t size = turn_->decoder->announced();
+  for (const std::string_view piece : turn_->decoder->pieces()) size += piece.size();
   if (status != proto::ChunkedDecoder::Status::kError && RefusesBody(size)) return bytes.size();
-  for (const std::string_view piece : reader_->decoder.pieces()) {
+  for (const std::string_view piece : turn_->decoder->pieces()) {
     if (!Hand(block, piece)) return bytes.size();
   }
   if (status == proto::ChunkedDecoder::Status::kError) {
@@ -119,18 +120,18 @@ size_t Http1Connection::ConsumeChunked(const BlockRef& block, std::string_view b
     return bytes.size();
   }
   if (status == proto::ChunkedDecoder::Status::kDone) BodyEnded();
-  return reader_->decoder.consumed();
+  return turn_->decoder->consumed();
 }
 
 // True, and the client is told, if `more` bytes behind those that have come are too many. A body of
 // known length has been judged by its head.
 bool Http1Connection::RefusesBody(uint64_t more) {
   const uint64_t limit = settings().max_body_size;
-  if (limit == 0 || more == 0 || body_received_ + more <= limit) return false;
+  if (limit == 0 || more == 0 || turn_->body_received + more <= limit) return false;
   body_ = Body::kHeld;
   exchange_->Log(LogLevel::kError,
                  fmt::format("client intended to send too large chunked body: {}+{} bytes",
-                             body_received_, more));
+                             turn_->body_received, more));
   exchange_->OnBodyError(413);
   return true;
 }
@@ -138,19 +139,19 @@ bool Http1Connection::RefusesBody(uint64_t more) {
 // False if the exchange no longer takes it.
 bool Http1Connection::Hand(const BlockRef& block, std::string_view bytes) {
   if (bytes.empty()) return true;
-  body_received_ += bytes.size();
+  turn_->body_received += bytes.size();
   exchange_->OnBodyData({block, bytes});
   return IsServing();
 }
 
 bool Http1Connection::DropBufferedBody() {
   if (body_ != Body::kHeld || buffered() == 0) return true;
-  if (framing_.kind != proto::BodyKind::kChunked) {
+  if (turn_->framing.kind != proto::BodyKind::kChunked) {
     begin_ += DropBody({block_.data() + begin_, buffered()});
     return true;
   }
-  const auto status = reader_->decoder.Feed({block_.data() + begin_, buffered()});
-  begin_ += reader_->decoder.consumed();
+  const auto status = turn_->decoder->Feed({block_.data() + begin_, buffered()});
+  begin_ += turn_->decoder->consumed();
   if (status != proto::ChunkedDecoder::Status::kMore) body_ = Body::kDone;
   return status != proto::ChunkedDecoder::Status::kError;
 }
@@ -162,7 +163,7 @@ void Http1Connection::BodyEnded() {
 }
 
 void Http1Connection::StartTunnel() {
-  framing_ = {.kind = proto::BodyKind::kTunnel};
+  turn_->framing = {.kind = proto::BodyKind::kTunnel};
   body_ = Body::kHeld;
   keep_alive_ = false;
 }
@@ -178,19 +179,19 @@ void Http1Connection::Drain() {
 
 // Skips the body's part of what has come; a broken one ends the connection.
 size_t Http1Connection::DropBody(std::string_view bytes) {
-  if (framing_.kind != proto::BodyKind::kChunked) {
-    const size_t used = std::min<uint64_t>(bytes.size(), body_remaining_);
-    body_remaining_ -= used;
-    if (body_remaining_ == 0) body_ = Body::kDone;
+  if (turn_->framing.kind != proto::BodyKind::kChunked) {
+    const size_t used = std::min<uint64_t>(bytes.size(), turn_->body_remaining);
+    turn_->body_remaining -= used;
+    if (turn_->body_remaining == 0) body_ = Body::kDone;
     return used;
   }
-  const auto status = reader_->decoder.Feed(bytes);
+  const auto status = turn_->decoder->Feed(bytes);
   if (status == proto::ChunkedDecoder::Status::kError) {
     Close(false);
     return bytes.size();
   }
   if (status == proto::ChunkedDecoder::Status::kDone) body_ = Body::kDone;
-  return reader_->decoder.consumed();
+  return turn_->decoder->consumed();
 }
 
 void Http1Connection::Linger() {
@@ -216,9 +217,9 @@ void Http1Connection::ReadAndDrop() {
   if (state_ == State::kLinger) return;
   const size_t used = DropBody({block.data(), n});
   if (state_ != State::kDrain || body_ != Body::kDone) return;
-  next_block_ = std::move(block);
-  next_begin_ = used;
-  next_end_ = n;
+  turn_->next_block = std::move(block);
+  turn_->next_begin = used;
+  turn_->next_end = n;
   BeginHead();
   ProcessInput();
 }

@@ -144,10 +144,7 @@ Http1Connection::Http1Connection(ClientConnection& connection)
       runtime_(connection.runtime()),
       transport_(connection.transport()),
       info_(connection.info()),
-      send_timer_(runtime_.loop, Callback::To<&Http1Connection::OnSendTimeout>(this)),
-      rate_timer_(runtime_.loop, Callback::To<&Http1Connection::OnWritable>(this)),
-      process_(runtime_.loop, Callback::To<&Http1Connection::ProcessInput>(this)),
-      out_(runtime_.blocks) {}
+      process_(runtime_.loop, Callback::To<&Http1Connection::ProcessInput>(this)) {}
 
 Http1Connection::~Http1Connection() = default;
 
@@ -186,8 +183,7 @@ void Http1Connection::CloseNow() {
 void Http1Connection::Close(bool reset) {
   if (state_ == State::kClosed) return;
   Enter(State::kClosed);
-  send_timer_.Disarm();
-  rate_timer_.Disarm();
+  DisarmSending();
   connection_.Close(reset);
   process_.Schedule();
 }
@@ -213,10 +209,12 @@ void Http1Connection::OnReadable() {
 
 bool Http1Connection::GrowBlock() {
   const size_t used = buffered();
-  BlockSize next = BlockSize::k4K;
+  BlockSize next = input_ == Input::kShort ? BlockSize::k1K : BlockSize::k4K;
   if (block_) {
+    input_ = Input::kLong;
     if (block_.capacity() >= Bytes(BlockSize::k256K) / 2) return false;
-    next = block_.capacity() < 5000    ? BlockSize::k16K
+    next = block_.capacity() < 2000    ? BlockSize::k4K
+           : block_.capacity() < 5000  ? BlockSize::k16K
            : block_.capacity() < 20000 ? BlockSize::k64K
                                        : BlockSize::k256K;
   }
@@ -228,6 +226,17 @@ bool Http1Connection::GrowBlock() {
   return true;
 }
 
+// What views of a head point into lives as long as its request: a short one in a small block. One
+// copy tells what the connection brings, which is read into such a block from then on.
+void Http1Connection::LearnInput() {
+  constexpr size_t kRoom = 128;  // for the rest, if it is not all
+  input_ = end_ + kRoom <= Bytes(BlockSize::k1K) ? Input::kShort : Input::kLong;
+  if (input_ == Input::kLong) return;
+  BlockRef smaller = runtime_.blocks.Get(BlockSize::k1K);
+  std::memcpy(smaller.data(), block_.data(), end_);
+  block_ = std::move(smaller);
+}
+
 void Http1Connection::ReadHead() {
   if ((!block_ || end_ == block_.capacity()) && !GrowBlock())
     return RefuseHead({494, "client sent too long header", {}});
@@ -235,6 +244,11 @@ void Http1Connection::ReadHead() {
   switch (transport_.Read(block_.data() + end_, block_.capacity() - end_, &n)) {
     case Io::kOk:
       end_ += n;
+      if (input_ == Input::kUnknown) {
+        LearnInput();
+      } else if (end_ == block_.capacity()) {
+        input_ = Input::kLong;
+      }
       return ProcessInput();
     case Io::kWouldBlock:
       if (buffered() == 0) block_.Reset();
@@ -256,12 +270,12 @@ void Http1Connection::ProcessInput() {
   for (;;) {
     if (state_ == State::kClosed) {
       if (exchange_ != nullptr) EndExchange();
-      connection_.set().ReturnReader(std::move(reader_));
+      connection_.set().ReturnTurn(std::move(turn_));
       return connection_.End();
     }
     if (state_ == State::kExchange) return;
     if (state_ == State::kAnswered) {
-      if (!out_.empty()) return;
+      if (!turn_->out.empty()) return;
       EndExchange();
       NextRequest();
       continue;
@@ -285,28 +299,28 @@ bool Http1Connection::SwitchesProtocol() {
   }
   const std::string_view unread(block_.data() + begin_, buffered());
   Enter(State::kClosed);
-  connection_.set().ReturnReader(std::move(reader_));
+  connection_.set().ReturnTurn(std::move(turn_));
   connection_.SpeakHttp2({std::move(block_), unread});
   return true;
 }
 
 void Http1Connection::BeginParser() {
-  if (reader_ == nullptr) reader_ = connection_.set().TakeReader();
-  reader_->parser.Reset();
+  if (turn_ == nullptr) turn_ = connection_.set().TakeTurn();
+  turn_->parser.Reset();
 }
 
 // True if something was started or closed; false if more bytes are needed. A head that has come
 // whole begins its exchange at once.
 bool Http1Connection::ParseHead() {
-  if (reader_ == nullptr || IsIdle()) BeginParser();
+  if (turn_ == nullptr || IsIdle()) BeginParser();
   const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
   const proto::HeadLimits& limits = runtime_.names[index]->head_limits();
-  switch (reader_->parser.Parse(block_.data() + begin_, buffered(), limits)) {
+  switch (turn_->parser.Parse(block_.data() + begin_, buffered(), limits)) {
     case proto::HeadStatus::kIncomplete:
-      if (IsIdle() && reader_->parser.started()) Enter(State::kHead);
+      if (IsIdle() && turn_->parser.started()) Enter(State::kHead);
       return false;
     case proto::HeadStatus::kError:
-      RefuseHead(reader_->parser.error());
+      RefuseHead(turn_->parser.error());
       return true;
     case proto::HeadStatus::kComplete:
       StartExchange();
@@ -317,28 +331,28 @@ bool Http1Connection::ParseHead() {
 
 // `silent`: the rest of the head will not come. Nobody is answered, but the log has its line.
 void Http1Connection::RefuseHead(const proto::HeadError& error, bool silent) {
-  if (reader_ == nullptr) reader_ = connection_.set().TakeReader();
-  if (silent) reader_->parser.GiveUp(block_.data() + begin_, buffered());
+  if (turn_ == nullptr) turn_ = connection_.set().TakeTurn();
+  if (silent) turn_->parser.GiveUp(block_.data() + begin_, buffered());
   ++info_.requests;
   exchange_ = connection_.set().TakeExchange();
-  framing_ = {};
+  turn_->framing = {};
   body_ = Body::kDone;
   continue_ = Continue::kNotAsked;
   keep_alive_ = false;
   BeginResponse();
   runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
   Enter(State::kExchange);
-  exchange_->StartRefused(*this, reader_->parser.head(), error, silent);
+  exchange_->StartRefused(*this, turn_->parser.head(), error, silent);
 }
 
 void Http1Connection::StartExchange() {
-  const proto::RequestHead& head = reader_->parser.head();
+  const proto::RequestHead& head = turn_->parser.head();
   ++info_.requests;
-  begin_ += reader_->parser.consumed();
-  framing_ = proto::RequestFraming(head);
-  body_remaining_ = framing_.length;
-  body_received_ = 0;
-  const bool has_body = framing_.ok() && framing_.kind != proto::BodyKind::kNone;
+  begin_ += turn_->parser.consumed();
+  turn_->framing = proto::RequestFraming(head);
+  turn_->body_remaining = turn_->framing.length;
+  turn_->body_received = 0;
+  const bool has_body = turn_->framing.ok() && turn_->framing.kind != proto::BodyKind::kNone;
   body_ = has_body ? Body::kHeld : Body::kDone;
   body_comes_fast_ = false;
   const proto::Header* expect = head.headers.Find(proto::HeaderId::kExpect);
@@ -346,20 +360,23 @@ void Http1Connection::StartExchange() {
   const bool asks = announces_body && head.is_http11() && expect != nullptr &&
                     EqualsIgnoreCase(expect->value, "100-continue");
   continue_ = asks ? Continue::kAsked : Continue::kNotAsked;
-  if (framing_.kind == proto::BodyKind::kChunked) reader_->decoder.Reset();
+  if (turn_->framing.kind == proto::BodyKind::kChunked) {
+    if (turn_->decoder == nullptr) turn_->decoder = std::make_unique<proto::ChunkedDecoder>();
+    turn_->decoder->Reset();
+  }
   keep_alive_ = head.keep_alive();
   BeginResponse();
   runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
-  if (reader_->parser.ignored_lines() != 0) {  // why a header did not get through: one line is told
+  if (turn_->parser.ignored_lines() != 0) {  // why a header did not get through: one line is told
     LogConnection(runtime_, info_, LogLevel::kInfo,
                   fmt::format("client sent invalid header line: \"{}\" while reading client "
                               "request headers",
-                              reader_->parser.first_ignored_line()));
+                              turn_->parser.first_ignored_line()));
   }
   exchange_ = connection_.set().TakeExchange();
   Enter(State::kExchange);
   exchange_->request().pipelined = pipelined_;
-  exchange_->Start(*this, head, framing_, reader_->parser.consumed() - reader_->parser.skipped());
+  exchange_->Start(*this, head, turn_->framing, turn_->parser.consumed() - turn_->parser.skipped());
 }
 
 bool Http1Connection::keep_alive() const {
@@ -378,17 +395,16 @@ bool Http1Connection::keep_alive() const {
 // --- Ends ---
 
 void Http1Connection::OnHangup() {
-  if (state_ == State::kAnswered && !out_.empty()) return Close(false);  // nobody reads the rest
+  if (state_ == State::kAnswered && has_unsent()) return Close(false);  // nobody reads the rest
   if (state_ == State::kExchange) exchange_->OnClientGone();
   if (state_ == State::kDrain) Close(false);
 }
 
 void Http1Connection::EndExchange() {
-  send_timer_.Disarm();
-  rate_timer_.Disarm();
+  DisarmSending();
   if (state_ != State::kClosed) keep_alive_ = keep_alive();
   last_settings_ = &settings();
-  body_block_.Release();
+  turn_->body_block.Release();
   exchange_->Reset();
   connection_.set().ReturnExchange(std::move(exchange_));
 }
@@ -403,16 +419,16 @@ void Http1Connection::NextRequest() {
 }
 
 void Http1Connection::BeginHead() {
-  if (next_block_) {
-    block_ = std::exchange(next_block_, {});
-    begin_ = next_begin_;
-    end_ = next_end_;
+  if (turn_->next_block) {
+    block_ = std::exchange(turn_->next_block, {});
+    begin_ = turn_->next_begin;
+    end_ = turn_->next_end;
   }
   const size_t left = buffered();
   if (left == 0) {
     begin_ = end_ = 0;
     block_.Reset();
-    connection_.set().ReturnReader(std::move(reader_));
+    connection_.set().ReturnTurn(std::move(turn_));
   } else if (begin_ > 0) {
     if (!block_.unique()) {
       BlockRef fresh = runtime_.blocks.Get(left <= 4000    ? BlockSize::k4K

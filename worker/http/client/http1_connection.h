@@ -12,13 +12,11 @@
 
 #include "proto/http1/framing.h"
 #include "worker/http/client/client_connection.h"
+#include "worker/http/client/http1_turn.h"
 #include "worker/http/exchange/client_stream.h"
 #include "worker/http/exchange/exchange.h"
-#include "worker/net/output_queue.h"
 
 namespace limpet::worker {
-
-struct RequestReader;
 
 class Http1Connection final : public ClientSession, public ClientStream {
  public:
@@ -42,11 +40,11 @@ class Http1Connection final : public ClientSession, public ClientStream {
   void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
   bool can_splice() const override { return transport_.can_splice(); }
   void WritePipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size) override {
-    out_.AppendPipe(std::move(read_end), size);
+    turn_->out.AppendPipe(std::move(read_end), size);
   }
   void WriteEnd(const proto::HeaderList& trailers) override;
-  bool has_unsent() const override { return !out_.empty(); }
-  uint64_t unsent_memory() const override { return out_.memory(); }
+  bool has_unsent() const override { return turn_ != nullptr && !turn_->out.empty(); }
+  uint64_t unsent_memory() const override { return turn_->out.memory(); }
   bool blocked() const override { return blocked_; }
   void SetNoDelay(bool on) override { transport_.SetNoDelay(on); }
   void Flush() override;
@@ -55,8 +53,8 @@ class Http1Connection final : public ClientSession, public ClientStream {
   void FinishResponse() override;
   void BreakResponse() override;
   void Abort(bool reset) override;
-  uint64_t bytes_sent() const override { return out_.sent() - sent_before_; }
-  uint64_t head_bytes() const override { return head_bytes_; }
+  uint64_t bytes_sent() const override { return turn_->out.sent() - turn_->sent_before; }
+  uint64_t head_bytes() const override { return turn_->head_bytes; }
   const TlsTransport* tls() const override { return connection_.tls(); }
   bool TcpInfo(tcp_info* out) const override { return connection_.TcpInfo(out); }
   void StartTunnel() override;
@@ -75,10 +73,13 @@ class Http1Connection final : public ClientSession, public ClientStream {
   };
   struct StateRow;
   static const StateRow kStates[];
+  struct SendTimers;
 
   // Of the request body: what of it is to come.
   enum class Body : uint8_t { kDone, kHeld, kWanted };
   enum class Continue : uint8_t { kNotAsked, kAsked, kSent };
+  // What has come at once: never more than a short head, or once more than that.
+  enum class Input : uint8_t { kUnknown, kShort, kLong };
 
   // TransportHandler
   void OnReadable() override;
@@ -94,13 +95,14 @@ class Http1Connection final : public ClientSession, public ClientStream {
   uint64_t LingerMs() const;
   bool IsIdle() const { return state_ == State::kIdle || state_ == State::kKept; }
   bool IsServing() const { return state_ == State::kExchange || state_ == State::kAnswered; }
-  bool IsTunnel() const { return framing_.kind == proto::BodyKind::kTunnel; }
+  bool IsTunnel() const { return turn_->framing.kind == proto::BodyKind::kTunnel; }
   uint64_t SafeMs() const;
 
   void CloseIdle();
   void BeginHead();
   void ReadHead();
   bool GrowBlock();
+  void LearnInput();
   void ProcessInput();
   bool SwitchesProtocol();
   void BeginParser();
@@ -121,6 +123,8 @@ class Http1Connection final : public ClientSession, public ClientStream {
   void UpdateReading();
 
   void OnWriteError();
+  SendTimers& TimersForSending();
+  void DisarmSending();
   void EndExchange();
   void NextRequest();
   void Drain();
@@ -138,35 +142,24 @@ class Http1Connection final : public ClientSession, public ClientStream {
   Transport& transport_;
   ClientInfo& info_;
   State state_ = State::kIdle;
-  Timer send_timer_;  // the client takes nothing
-  Timer rate_timer_;
+  Input input_ = Input::kUnknown;
+  std::unique_ptr<SendTimers> send_timers_;  // null before the client takes less than it is sent
   Deferred process_;
 
   BlockRef
       block_;  // unparsed bytes: [begin_, end_); views of the running exchange's head point into it
   size_t begin_ = 0;
   size_t end_ = 0;
-  BlockRef next_block_;  // the start of a pipelined request that came behind a chunked body,
-                         // [next_begin_, next_end_)
-  size_t next_begin_ = 0;
-  size_t next_end_ = 0;
-  std::unique_ptr<RequestReader> reader_;  // from the first byte of a head to the end of the body
+  std::unique_ptr<Http1Turn> turn_;  // from the first byte of a head on; null between requests
   std::unique_ptr<Exchange> exchange_;
 
   // Of the response.
-  OutputQueue out_;
-  uint64_t sent_before_ = 0;
-  uint64_t head_bytes_ = 0;
   bool chunks_ = false;  // its body goes out in chunks
   bool keep_alive_ = false;
   bool blocked_ = false;
   bool promised_ = false;  // it said keep-alive before the worker was to end
 
   // Of the request body.
-  ReadBlock body_block_;
-  proto::Framing framing_;
-  uint64_t body_remaining_ = 0;
-  uint64_t body_received_ = 0;
   Body body_ = Body::kDone;
   Continue continue_ = Continue::kNotAsked;
   bool body_comes_fast_ = false;
@@ -176,6 +169,15 @@ class Http1Connection final : public ClientSession, public ClientStream {
   uint64_t idle_since_ms_ = 0;
   uint64_t linger_until_ms_ = 0;
   const conf::ClientSettings* last_settings_ = nullptr;  // of the location that answered last
+};
+
+struct Http1Connection::SendTimers {
+  explicit SendTimers(Http1Connection& connection)
+      : send(connection.runtime_.loop, Callback::To<&Http1Connection::OnSendTimeout>(&connection)),
+        rate(connection.runtime_.loop, Callback::To<&Http1Connection::OnWritable>(&connection)) {}
+
+  Timer send;  // the client takes nothing
+  Timer rate;  // it may not have more yet
 };
 
 }  // namespace limpet::worker

@@ -9,45 +9,45 @@
 namespace limpet::worker {
 
 void Http1Connection::BeginResponse() {
-  sent_before_ = out_.sent();
-  head_bytes_ = 0;
+  turn_->sent_before = turn_->out.sent();
+  turn_->head_bytes = 0;
   chunks_ = false;
 }
 
 void Http1Connection::SendInterim(int status, const proto::HeaderList& fields) {
-  const uint64_t before = out_.size();
-  http1::WriteInterim(status, fields, &out_);
-  sent_before_ += out_.size() - before;  // no part of the response
+  const uint64_t before = turn_->out.size();
+  http1::WriteInterim(status, fields, &turn_->out);
+  turn_->sent_before += turn_->out.size() - before;  // no part of the response
   Flush();
 }
 
 void Http1Connection::SendHead(const ResponseHead& head) {
   if (exchange_->request().head->is_http09()) return LastForClient();
-  const uint64_t before = out_.size();
-  http1::WriteHead(head, keep_alive(), &out_);
-  head_bytes_ = out_.size() - before;
+  const uint64_t before = turn_->out.size();
+  http1::WriteHead(head, keep_alive(), &turn_->out);
+  turn_->head_bytes = turn_->out.size() - before;
   chunks_ = head.chunked;
 }
 
 void Http1Connection::Write(BlockRef block, std::string_view bytes) {
-  if (chunks_) http1::BeginChunk(bytes.size(), &out_);
+  if (chunks_) http1::BeginChunk(bytes.size(), &turn_->out);
   if (block) {
     const auto offset = static_cast<size_t>(bytes.data() - block.data());
-    out_.AppendBlock(std::move(block), offset, bytes.size());
+    turn_->out.AppendBlock(std::move(block), offset, bytes.size());
   } else {
-    out_.Append(bytes);
+    turn_->out.Append(bytes);
   }
-  if (chunks_) http1::EndChunk(&out_);
+  if (chunks_) http1::EndChunk(&turn_->out);
 }
 
 void Http1Connection::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
-  if (chunks_) http1::BeginChunk(size, &out_);
-  out_.AppendFile(std::move(file), offset, size);
-  if (chunks_) http1::EndChunk(&out_);
+  if (chunks_) http1::BeginChunk(size, &turn_->out);
+  turn_->out.AppendFile(std::move(file), offset, size);
+  if (chunks_) http1::EndChunk(&turn_->out);
 }
 
 void Http1Connection::WriteEnd(const proto::HeaderList& trailers) {
-  if (chunks_) http1::WriteLastChunk(trailers, &out_);
+  if (chunks_) http1::WriteLastChunk(trailers, &turn_->out);
 }
 
 uint64_t Http1Connection::SendBudget() {
@@ -58,34 +58,45 @@ uint64_t Http1Connection::SendBudget() {
 }
 
 void Http1Connection::Flush() {
-  if (state_ == State::kClosed || out_.empty()) return;
+  if (state_ == State::kClosed || !has_unsent()) return;
   const uint64_t budget = SendBudget();
   if (budget == 0) {
     blocked_ = true;
-    return rate_timer_.Arm(100);
+    return TimersForSending().rate.Arm(100);
   }
-  switch (out_.Flush(transport_, false, budget)) {
+  switch (turn_->out.Flush(transport_, false, budget)) {
     case FlushResult::kDrained:
       blocked_ = false;
-      send_timer_.Disarm();
+      if (send_timers_ != nullptr) send_timers_->send.Disarm();
       if (state_ == State::kAnswered) process_.Schedule();
       return;
     case FlushResult::kBlocked:
       blocked_ = true;
-      if (out_.stopped_by_budget()) {
-        rate_timer_.Arm(100);
+      if (turn_->out.stopped_by_budget()) {
+        TimersForSending().rate.Arm(100);
         return;
       }
       transport_.WantWrite(true);
-      send_timer_.Arm(settings().send_timeout);
+      TimersForSending().send.Arm(settings().send_timeout);
       return;
     case FlushResult::kError:
       return OnWriteError();
   }
 }
 
+Http1Connection::SendTimers& Http1Connection::TimersForSending() {
+  if (send_timers_ == nullptr) send_timers_ = std::make_unique<SendTimers>(*this);
+  return *send_timers_;
+}
+
+void Http1Connection::DisarmSending() {
+  if (send_timers_ == nullptr) return;
+  send_timers_->send.Disarm();
+  send_timers_->rate.Disarm();
+}
+
 void Http1Connection::OnWriteError() {
-  out_.Clear();
+  turn_->out.Clear();
   keep_alive_ = false;
   if (state_ != State::kExchange) return Close(false);
   exchange_->OnClientGone();
@@ -95,7 +106,7 @@ void Http1Connection::OnWriteError() {
 
 void Http1Connection::OnWritable() {
   Flush();
-  if (state_ == State::kExchange && out_.memory() == 0) exchange_->OnOutputDrained();
+  if (state_ == State::kExchange && turn_->out.memory() == 0) exchange_->OnOutputDrained();
 }
 
 void Http1Connection::OnSendTimeout() {
@@ -110,7 +121,7 @@ void Http1Connection::FinishResponse() {
   if (state_ == State::kClosed) return;
   Enter(State::kAnswered);
   Flush();
-  if (out_.empty()) process_.Schedule();
+  if (turn_->out.empty()) process_.Schedule();
 }
 
 // A body without its end, and then no more: so a client sees it (RFC 9112 8).

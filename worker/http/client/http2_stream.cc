@@ -11,13 +11,19 @@
 
 namespace limpet::worker {
 
+struct Http2Stream::Timers {
+  Timers(Loop& loop, Http2Stream* stream)
+      : body(loop, Callback::To<&Http2Stream::OnBodyTimeout>(stream)),
+        send(loop, Callback::To<&Http2Stream::OnSendTimeout>(stream)),
+        rate(loop, Callback::To<&Http2Stream::OnRateTimer>(stream)) {}
+
+  Timer body;
+  Timer send;
+  Timer rate;
+};
+
 Http2Stream::Http2Stream(Http2Connection& connection, int32_t id)
-    : connection_(connection),
-      id_(id),
-      body_timer_(connection.runtime().loop, Callback::To<&Http2Stream::OnBodyTimeout>(this)),
-      body_out_(connection.runtime().blocks),
-      send_timer_(connection.runtime().loop, Callback::To<&Http2Stream::OnSendTimeout>(this)),
-      rate_timer_(connection.runtime().loop, Callback::To<&Http2Stream::OnRateTimer>(this)) {}
+    : connection_(connection), id_(id), body_out_(connection.runtime().blocks) {}
 
 Http2Stream::~Http2Stream() = default;
 
@@ -79,7 +85,7 @@ void Http2Stream::OnPause() {
 void Http2Stream::RefuseLength(std::string_view why) {
   exchange_->Log(LogLevel::kInfo, why);
   body_ = Body::kDone;
-  body_timer_.Disarm();
+  DisarmBody();
   exchange_->OnBodyError(400);
 }
 
@@ -123,7 +129,7 @@ void Http2Stream::OnInputEnd() {
 
 void Http2Stream::EndInput() {
   body_ = Body::kDone;
-  body_timer_.Disarm();
+  DisarmBody();
   is_tunnel_ ? exchange_->OnClientGone() : exchange_->OnBodyEnd();
 }
 
@@ -139,10 +145,23 @@ void Http2Stream::WantBody(bool wanted) {
 
 void Http2Stream::UpdateBodyTimer() {
   if (body_ == Body::kWanted && !input_ended_ && !is_tunnel_) {
-    body_timer_.Arm(exchange_->location().client.body_timeout);
+    TimersToArm().body.Arm(exchange_->location().client.body_timeout);
   } else {
-    body_timer_.Disarm();
+    DisarmBody();
   }
+}
+
+Http2Stream::Timers& Http2Stream::TimersToArm() {
+  if (timers_ == nullptr) timers_ = std::make_unique<Timers>(connection_.runtime().loop, this);
+  return *timers_;
+}
+
+void Http2Stream::DisarmBody() {
+  if (timers_ != nullptr) timers_->body.Disarm();
+}
+
+void Http2Stream::DisarmSending() {
+  if (timers_ != nullptr) timers_->send.Disarm();
 }
 
 // What is stored as it comes needs no window to hold the client back; what is passed on does.
@@ -238,7 +257,7 @@ ssize_t Http2Stream::ReadData(size_t length, uint32_t* flags) {
   }
   const uint64_t budget = body_out_.empty() ? UINT64_MAX : SendBudget();
   if (budget == 0) {
-    rate_timer_.Arm(100);
+    TimersToArm().rate.Arm(100);
     deferred_ = true;
     return NGHTTP2_ERR_DEFERRED;
   }
@@ -257,7 +276,7 @@ ssize_t Http2Stream::ReadData(size_t length, uint32_t* flags) {
 void Http2Stream::MoveData(size_t length, OutputQueue* out) {
   body_out_.MoveTo(*out, length);
   moved_ = true;
-  send_timer_.Disarm();
+  DisarmSending();
 }
 
 void Http2Stream::OnFrameSent(const nghttp2_frame& frame) {
@@ -267,7 +286,7 @@ void Http2Stream::OnFrameSent(const nghttp2_frame& frame) {
   head_bytes_ += kFrameHead + (frame.hd.type == NGHTTP2_DATA ? 0 : frame.hd.length);
   if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0 || output_ == Output::kGone) return;
   output_ = Output::kSent;
-  send_timer_.Disarm();
+  DisarmSending();
   // What is left of the request is of no use (RFC 9113 8.1).
   if (!input_ended_) SubmitReset(NGHTTP2_NO_ERROR);
   CheckOver();
@@ -277,8 +296,8 @@ void Http2Stream::OnWritten() {
   const bool sends = output_ == Output::kBody || output_ == Output::kEnd;
   if (!sends && output_ != Output::kBroken) return;
   blocked_ = !body_out_.empty();
-  if (blocked_ && !rate_timer_.armed() && !send_timer_.armed())
-    send_timer_.Arm(exchange_->location().client.send_timeout);
+  if (blocked_ && !TimersToArm().rate.armed() && !timers_->send.armed())
+    timers_->send.Arm(exchange_->location().client.send_timeout);
   if (!std::exchange(moved_, false) || finished_ || body_out_.memory() > 0) return;
   exchange_->OnOutputDrained();
 }
@@ -305,7 +324,7 @@ bool Http2Stream::keep_alive() const { return !connection_.connection().stopping
 
 void Http2Stream::FinishResponse() {
   finished_ = true;
-  body_timer_.Disarm();
+  DisarmBody();
   if (output_ == Output::kBody) output_ = Output::kEnd;
   if (output_ == Output::kHead) return Reset(NGHTTP2_INTERNAL_ERROR);
   Flush();
@@ -314,7 +333,7 @@ void Http2Stream::FinishResponse() {
 
 void Http2Stream::BreakResponse() {
   finished_ = true;
-  body_timer_.Disarm();
+  DisarmBody();
   if (output_ == Output::kHead) return Reset(NGHTTP2_INTERNAL_ERROR);
   if (output_ == Output::kBody) output_ = Output::kBroken;
   Flush();
@@ -345,9 +364,7 @@ void Http2Stream::OnGone() {
   output_ = Output::kGone;
   body_out_.Clear();
   blocked_ = false;
-  send_timer_.Disarm();
-  rate_timer_.Disarm();
-  body_timer_.Disarm();
+  timers_.reset();
   if (exchange_ != nullptr && !finished_) {
     const bool body_is_missing = body_ == Body::kWanted && !input_ended_ && !is_tunnel_;
     if (body_is_missing) {
@@ -369,9 +386,7 @@ void Http2Stream::CheckOver() {
 }
 
 void Http2Stream::End() {
-  body_timer_.Disarm();
-  send_timer_.Disarm();
-  rate_timer_.Disarm();
+  timers_.reset();
   held_.clear();
   if (exchange_ == nullptr) return;
   exchange_->Reset();

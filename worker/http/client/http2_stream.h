@@ -95,12 +95,16 @@ class Http2Stream final : public ClientStream {
     kSent,    // all of it has been framed
     kGone,    // nobody takes it
   };
+  struct Timers;
 
   void Hand(Slice data);
   void Deliver();
   [[gnu::cold]] void RefuseLength(std::string_view why);
   void EndInput();
+  Timers& TimersToArm();
   void UpdateBodyTimer();
+  void DisarmBody();
+  void DisarmSending();
   void OpenWindow();
   void CheckOver();
   void Reset(uint32_t error);
@@ -112,7 +116,7 @@ class Http2Stream final : public ClientStream {
 
   Http2Connection& connection_;
   const int32_t id_;
-  std::array<char, 1024> first_memory_;
+  std::array<char, 256> first_memory_;
   std::pmr::monotonic_buffer_resource memory_{first_memory_.data(), first_memory_.size()};
   proto::RequestHead head_;
   std::unique_ptr<Exchange> exchange_;
@@ -130,7 +134,6 @@ class Http2Stream final : public ClientStream {
   bool expects_continue_ = false;
   bool is_websocket_ = false;  // an extended CONNECT (RFC 8441)
   bool is_tunnel_ = false;
-  Timer body_timer_;
 
   // Of the response.
   Output output_ = Output::kHead;
@@ -144,8 +147,8 @@ class Http2Stream final : public ClientStream {
   uint32_t abort_error_ = NGHTTP2_INTERNAL_ERROR;  // PROTOCOL_ERROR: the client was too slow
   uint64_t bytes_sent_ = 0;
   uint64_t head_bytes_ = 0;
-  Timer send_timer_;
-  Timer rate_timer_;
+
+  std::unique_ptr<Timers> timers_;  // null before the first of them is armed: most never are
 };
 
 }  // namespace limpet::worker

@@ -1,5 +1,5 @@
 // Memory of one exchange: bump allocation, freed all at once when the exchange is reset. The first
-// kilobyte and a half lives in the exchange itself: enough for an ordinary request.
+// 256 bytes are in the exchange itself: enough for an ordinary request.
 #pragma once
 
 #include <array>
@@ -37,7 +37,7 @@ class Arena {
   void Reset() { resource_.release(); }
 
  private:
-  alignas(16) std::array<char, 1536> first_;
+  alignas(16) std::array<char, 256> first_;
   std::pmr::monotonic_buffer_resource resource_{first_.data(), first_.size()};
 };
 

@@ -322,7 +322,7 @@ void Exchange::Reset() {
   response_.Reset();
   body_.Reset();
   variables_.Reset();
-  captures_ = {};
+  if (captures_ != nullptr) *captures_ = {};
   trace_.Reset();
   writer_->Reset();
   arena_.Reset();

@@ -148,7 +148,10 @@ class Exchange final : public conf::VariableReader {
   // conf::VariableReader
   conf::Value Get(conf::VariableId id) override;
   conf::Value LookUp(conf::Lookup where, size_t index) override;
-  conf::Captures& captures() override { return captures_; }
+  conf::Captures& captures() override {
+    if (captures_ == nullptr) captures_ = std::make_unique<conf::Captures>();
+    return *captures_;
+  }
   void SetNamed(conf::VariableId id, conf::Value value) override;
   char* Allocate(size_t size) override { return arena_.Allocate(size); }
 
@@ -206,7 +209,7 @@ class Exchange final : public conf::VariableReader {
   KnownHost host_;
   RequestBody body_;
   VariableCache variables_;
-  conf::Captures captures_;
+  std::unique_ptr<conf::Captures> captures_;  // null before anybody has asked for them
   UpstreamTrace trace_;
   std::unique_ptr<ProxyExchange> proxy_;
   std::unique_ptr<ResponseWriter> writer_;

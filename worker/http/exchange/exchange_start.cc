@@ -110,7 +110,7 @@ void Exchange::StartSubrequest(ClientStream& stream, const Exchange& parent, std
   request_.started_ms = runtime_.loop.NowMs();
   request_.location = request_.server->root.get();
   variables_ = parent.variables_;
-  captures_ = parent.captures_;
+  if (parent.captures_ != nullptr) captures() = *parent.captures_;
   Enter(Phase::kRouting);
   Run(FirstStep());
 }
@@ -184,7 +184,8 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
 bool Exchange::ChooseServer() {
   const conf::ListenGroup& listen = *client().listen;
   const auto index = static_cast<size_t>(&listen - runtime_.http.listens.data());
-  const ServerNames::Match match = runtime_.names[index]->Find(request_.host, &captures_);
+  conf::Captures groups;
+  const ServerNames::Match match = runtime_.names[index]->Find(request_.host, &groups);
   if (!match.failure.empty()) {
     FailMatch(match.failure);
     return true;
@@ -196,6 +197,7 @@ bool Exchange::ChooseServer() {
   request_.server = match.server;
   request_.location = request_.server->root.get();
   if (match.regex == nullptr) return true;
+  captures() = groups;
   conf::PublishGroups(*this, *match.regex->regex, match.regex->named);
   return true;
 }

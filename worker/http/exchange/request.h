@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -23,10 +24,9 @@ struct ClientInfo {
   uint64_t started_ms = 0;
   uint64_t requests = 0;
   bool ssl = false;
-  bool plain_on_tls = false;  // plain HTTP on a port of TLS
-  bool http2 = false;         // it speaks HTTP/2
-  bool has_proxy_info = false;
-  proto::ProxyInfo proxy_info;
+  bool plain_on_tls = false;                     // plain HTTP on a port of TLS
+  bool http2 = false;                            // it speaks HTTP/2
+  std::unique_ptr<proto::ProxyInfo> proxy_info;  // null: it came without a PROXY header
   const conf::ListenGroup* listen = nullptr;
   const conf::Server* tls_server = nullptr;  // chosen by SNI
 };

@@ -19,7 +19,7 @@ const std::string& RemoteHost(Exchange& exchange) {
 
 const proto::ProxyInfo* ProxyInfoOf(Exchange& exchange) {
   const ClientInfo& client = exchange.client();
-  return client.has_proxy_info ? &client.proxy_info : nullptr;
+  return client.proxy_info.get();
 }
 
 }  // namespace
