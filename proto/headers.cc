@@ -1,6 +1,7 @@
 #include "proto/headers.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -10,35 +11,34 @@
 namespace limpet::proto {
 namespace {
 
-constexpr bool IsControl(unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7F; }
-
-constexpr uint64_t kOnes = ~uint64_t{0} / 255;
-
-// Sets the highest bit of a byte that is below 0x20 or is 0x7F, and never without one such byte:
-// the controls are among them, and of what a value has only the tab.
-constexpr uint64_t Suspects(uint64_t bytes) {
-  const uint64_t deleted = bytes ^ (kOnes * 0x7F);
-  return ((bytes - kOnes * 0x20) | (deleted - kOnes)) & ~bytes;
+// A value may have any byte but these (RFC 9110 5.5); each element of the result is not 0 if it is
+// one of them. Of a vector or of a byte.
+template <class T>
+constexpr auto Controls(T bytes) {
+  return ((bytes < ' ') & (bytes != '\t')) | (bytes == 0x7F);
 }
 
-uint64_t Word(const char* bytes, size_t size = sizeof(uint64_t)) {
-  uint64_t word = kOnes * ' ';
-  std::memcpy(&word, bytes, size);
-  return word;
+using Bytes16 = uint8_t __attribute__((vector_size(16)));
+using Bytes8 = uint8_t __attribute__((vector_size(8)));
+using Bytes4 = uint8_t __attribute__((vector_size(4)));
+
+template <class Vector>
+Vector Load(const char* bytes) {
+  Vector vector;
+  std::memcpy(&vector, bytes, sizeof vector);
+  return vector;
 }
 
-// Each request comes here with each of its fields: eight bytes at a time, the last eight of all
-// once more.
-bool MayHaveControl(std::string_view text) {
-  uint64_t found = 0;
-  if (text.size() < sizeof found) {
-    if (!text.empty()) found = Suspects(Word(text.data(), text.size()));
-  } else {
-    const char* const last = text.data() + text.size() - sizeof found;
-    for (const char* at = text.data(); at < last; at += sizeof found) found |= Suspects(Word(at));
-    found |= Suspects(Word(last));
-  }
-  return (found & (kOnes * 0x80)) != 0;
+// Of not less than one vector: all of them, and the last one of all, which may overlap.
+template <class Vector>
+bool HasControl(std::string_view text) {
+  const char* const last = text.data() + text.size() - sizeof(Vector);
+  auto found = Controls(Load<Vector>(last));
+  for (const char* at = text.data(); at < last; at += sizeof(Vector))
+    found |= Controls(Load<Vector>(at));
+  std::array<char, sizeof(Vector)> flat;
+  std::memcpy(flat.data(), &found, sizeof found);
+  return flat != std::array<char, sizeof(Vector)>{};
 }
 
 }  // namespace
@@ -52,8 +52,12 @@ bool ListHasToken(std::string_view list, std::string_view token) {
   return false;
 }
 
+// Each request comes here with each of its fields.
 bool IsFieldValue(std::string_view text) {
-  return !MayHaveControl(text) || std::none_of(text.begin(), text.end(), IsControl);
+  if (text.size() >= sizeof(Bytes16)) return !HasControl<Bytes16>(text);
+  if (text.size() >= sizeof(Bytes8)) return !HasControl<Bytes8>(text);
+  if (text.size() >= sizeof(Bytes4)) return !HasControl<Bytes4>(text);
+  return std::none_of(text.begin(), text.end(), [](char c) { return Controls(static_cast<uint8_t>(c)); });
 }
 
 std::optional<std::string> UnfoldFieldValue(std::string_view text) {

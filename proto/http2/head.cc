@@ -97,13 +97,12 @@ constexpr std::string_view kInvalidValue = "client sent header with invalid valu
 
 }  // namespace
 
-RequestHeadBuilder::RequestHeadBuilder() { head_.headers.Reserve(16); }
-
 void RequestHeadBuilder::Begin(const Http2HeadRules& rules, std::pmr::memory_resource* memory) {
   rules_ = rules;
   memory_ = memory;
   HeaderList headers = std::move(head_.headers);  // with its memory
   headers.Clear();
+  headers.Reserve(8);
   head_ = {.version_major = 2, .version_minor = 0, .protocol = "HTTP/2.0"};
   head_.headers = std::move(headers);
   framing_ = {};

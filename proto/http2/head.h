@@ -37,7 +37,7 @@ struct Http2HeadRules {
 
 class RequestHeadBuilder {
  public:
-  RequestHeadBuilder();
+  RequestHeadBuilder() = default;
 
   // `memory` keeps the bytes of the head: the views are good until it releases them.
   void Begin(const Http2HeadRules& rules, std::pmr::memory_resource* memory);
