@@ -58,6 +58,7 @@ def explain(machine, query):
 
 def test_what_it_has_counted_is_the_same_everywhere(pair, redis):
     a, b = pair
+    wait_until(lambda: facts(a)["waiting"] == facts(b)["waiting"] == 0, "what told that they are in touch to be written")
     before = facts(a), facts(b)
     for i in range(5):
         a.login(f"mine-{i}")

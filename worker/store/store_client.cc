@@ -138,7 +138,7 @@ bool StoreClient::MaySay(uint64_t* told_ms) const {
 }
 
 void StoreClient::CountWaiting() {
-  gauges_.waiting.store(static_cast<uint32_t>(outbox_.size()), kRelaxed);
+  gauges_.waiting.store(static_cast<uint32_t>(backlog()), kRelaxed);
 }
 
 void StoreClient::NoteWhetherAsking() {
