@@ -14,6 +14,7 @@ void BlockPool::Trim() {
       ::operator delete(std::exchange(list.first, list.first->next_free));
     list.count = 0;
   }
+  small_.Trim();
   most_ = in_use_;
 }
 

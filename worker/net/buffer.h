@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "worker/net/small_memory.h"
+
 namespace limpet::worker {
 
 class BlockPool;
@@ -67,6 +69,9 @@ class BlockPool {
   size_t most_in_use() const { return most_; }  // since Trim
   void Trim();                                  // frees what is kept for reuse
 
+  // For what is smaller than a block; Trim() frees what it keeps, too.
+  SmallMemory& small() { return small_; }
+
  private:
   friend class BlockRef;
   using Block = BlockRef::Block;
@@ -80,6 +85,7 @@ class BlockPool {
   std::array<FreeList, 5> free_{};
   size_t in_use_ = 0;
   size_t most_ = 0;
+  SmallMemory small_;
 };
 
 }  // namespace limpet::worker

@@ -138,7 +138,8 @@ Io OutputQueue::SendFrom(Transport& transport, const Segment& segment, uint64_t 
 }
 
 void OutputQueue::Drop() {
-  if (segments_.capacity() > kKeptSegments) segments_ = {};
+  if (segments_.capacity() > kKeptSegments)
+    std::pmr::vector<Segment>(segments_.get_allocator()).swap(segments_);
   segments_.clear();
   first_ = 0;
   size_ = in_files_ = 0;

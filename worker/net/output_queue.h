@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <string_view>
 #include <vector>
 
@@ -25,7 +26,7 @@ enum class FlushResult : uint8_t {
 
 class OutputQueue {
  public:
-  explicit OutputQueue(BlockPool& pool) : pool_(pool) {}
+  explicit OutputQueue(BlockPool& pool) : pool_(pool), segments_(&pool.small()) {}
 
   void Append(std::string_view bytes);        // copies
   void AppendStatic(std::string_view bytes);  // refers: the bytes must outlive the queue's content
@@ -76,7 +77,7 @@ class OutputQueue {
   static constexpr int kMaxPieces = 64;
 
   BlockPool& pool_;
-  std::vector<Segment> segments_;  // live ones start at first_
+  std::pmr::vector<Segment> segments_;  // live ones start at first_
   size_t first_ = 0;
   uint64_t size_ = 0;
   uint64_t in_files_ = 0;

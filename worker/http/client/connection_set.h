@@ -47,7 +47,7 @@ class ConnectionSet {
   std::unique_ptr<ClientConnection> Release(ClientConnection& connection);
 
   // Of either: as many as a busy worker may have under way at once.
-  static constexpr size_t kMostKept = 512;
+  static constexpr size_t kMostKept = 4096;
   Runtime& runtime_;
   ListLink connections_;  // the list's head; the set owns them
   size_t size_ = 0;

@@ -9,6 +9,7 @@
 #include "base/bits.h"
 #include "worker/http/client/connection_set.h"
 #include "worker/http/client/http2_callbacks.h"
+#include "worker/http/client/http2_memory.h"
 #include "worker/http/log/connection_log.h"
 
 namespace limpet::worker {
@@ -131,7 +132,8 @@ void Http2Connection::Start() {
   Enter(State::kIdle);
   guard_.Begin(server().http2.max_concurrent_streams, runtime_.loop.NowMs());
   nghttp2_session* session = nullptr;
-  nghttp2_session_server_new2(&session, Http2Callbacks::Table(), this, options.value);
+  nghttp2_mem memory = Http2Memory(runtime_.blocks.small());
+  nghttp2_session_server_new3(&session, Http2Callbacks::Table(), this, options.value, &memory);
   session_.reset(session);
   if (session == nullptr || !SubmitSettings()) return Close();
   connection_.transport().WantRead(true);

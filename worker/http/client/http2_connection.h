@@ -150,7 +150,7 @@ class Http2Connection final : public ClientSession {
   size_t head_length_ = 0;       // of its frames
   size_t data_left_ = 0;         // of the DATA frame that comes
   bool settings_known_ = false;  // the client has acknowledged ours
-  std::vector<std::unique_ptr<Http2Stream>> streams_;
+  std::vector<Http2StreamPtr> streams_;
   std::vector<Http2Stream*> told_;  // reused
   std::vector<Http2Stream*> fed_;   // have got some of their bodies just now
   bool any_over_ = false;

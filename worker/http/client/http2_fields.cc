@@ -2,7 +2,9 @@
 
 #include <array>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
+#include <memory_resource>
 #include <string>
 #include <vector>
 
@@ -18,7 +20,7 @@ using proto::HeaderId;
 // Fields of a head on their way to nghttp2, which copies them before this goes.
 class Fields {
  public:
-  Fields() { list_.reserve(32); }
+  Fields() { list_.reserve(kUsual); }
 
   void Add(std::string_view name, std::string_view value) {
     list_.push_back({Bytes(name), Bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
@@ -53,7 +55,10 @@ class Fields {
            id == HeaderId::kProxyConnection || proto::IsOfTheHop(id);
   }
 
-  std::vector<nghttp2_nv> list_;
+  static constexpr size_t kUsual = 32;
+  std::array<std::byte, kUsual * sizeof(nghttp2_nv)> first_memory_;
+  std::pmr::monotonic_buffer_resource memory_{first_memory_.data(), first_memory_.size()};
+  std::pmr::vector<nghttp2_nv> list_{&memory_};
   std::array<char, 8> status_;
   std::array<char, 24> length_;
 };

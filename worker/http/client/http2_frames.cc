@@ -81,7 +81,7 @@ int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
     nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
     return 0;
   }
-  Http2Stream& stream = *streams_.emplace_back(std::make_unique<Http2Stream>(*this, id));
+  Http2Stream& stream = *streams_.emplace_back(Http2Stream::Make(*this, id));
   nghttp2_session_set_stream_user_data(session(), id, &stream);
   guard_.NoteRequest();
   builder_.Begin(Rules(), stream.memory());

@@ -27,6 +27,16 @@ Http2Stream::Http2Stream(Http2Connection& connection, int32_t id)
 
 Http2Stream::~Http2Stream() = default;
 
+Http2StreamPtr Http2Stream::Make(Http2Connection& connection, int32_t id) {
+  std::pmr::polymorphic_allocator<> memory(&connection.runtime().blocks.small());
+  return Http2StreamPtr(memory.new_object<Http2Stream>(connection, id));
+}
+
+void FreeHttp2Stream::operator()(Http2Stream* stream) const {
+  std::pmr::polymorphic_allocator<> memory(&stream->connection_.runtime().blocks.small());
+  memory.delete_object(stream);
+}
+
 // --- The request ---
 
 void Http2Stream::Begin(proto::RequestHeadBuilder& builder, size_t head_length, bool end_stream) {

@@ -25,9 +25,16 @@
 namespace limpet::worker {
 
 class Http2Connection;
+class Http2Stream;
+
+struct FreeHttp2Stream {
+  void operator()(Http2Stream* stream) const;
+};
+using Http2StreamPtr = std::unique_ptr<Http2Stream, FreeHttp2Stream>;
 
 class Http2Stream final : public ClientStream {
  public:
+  static Http2StreamPtr Make(Http2Connection& connection, int32_t id);
   Http2Stream(Http2Connection& connection, int32_t id);
   ~Http2Stream() override;
 
@@ -95,6 +102,7 @@ class Http2Stream final : public ClientStream {
     kSent,    // all of it has been framed
     kGone,    // nobody takes it
   };
+  friend struct FreeHttp2Stream;
   struct Timers;
 
   void Hand(Slice data);
