@@ -57,7 +57,8 @@ bool IsFieldValue(std::string_view text) {
   if (text.size() >= sizeof(Bytes16)) return !HasControl<Bytes16>(text);
   if (text.size() >= sizeof(Bytes8)) return !HasControl<Bytes8>(text);
   if (text.size() >= sizeof(Bytes4)) return !HasControl<Bytes4>(text);
-  return std::none_of(text.begin(), text.end(), [](char c) { return Controls(static_cast<uint8_t>(c)); });
+  return std::none_of(text.begin(), text.end(),
+                      [](char c) { return Controls(static_cast<uint8_t>(c)); });
 }
 
 std::optional<std::string> UnfoldFieldValue(std::string_view text) {
