@@ -109,10 +109,15 @@ class Middleman:
         async def end():
             self._server.close()
             await self._cut()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
 
         self._do(end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(20)
+        self._loop.close()
 
     def __enter__(self):
         return self
