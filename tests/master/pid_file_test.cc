@@ -63,6 +63,7 @@ TEST(PidFile, BelongsToOneProcess) {
     ASSERT_TRUE(file.Rename(path));
   }
   EXPECT_TRUE(AnotherProcessTakes(path));
+  ::unlink(path.c_str());  // that child has not
 }
 
 TEST(PidFile, OneThatACrashHasLeftIsNobodys) {
