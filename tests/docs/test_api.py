@@ -159,6 +159,10 @@ def test_errors(limpet):
                 call(limpet, path, method, 411, headers=[*JSON, ("Transfer-Encoding", "chunked")], **names)
     call(limpet, "/upstreams/{upstream}/peers/{server}", "patch", 409, body={"down": True}, upstream="alone",
          server=f"127.0.0.1:{limpet.port}")
+    learn(limpet, "here")
+    limpet.reload(SITE.replace("server 127.0.0.1:{closed} route=d down;", ""))
+    call(limpet, "/sessions/{zone}/{key}", "post", 409, body={"move": {"to": "d"}}, zone="sessions", key="here")
+    call(limpet, "/sessions/{zone}", "post", 409, body={"move": {"from": "a", "to": "d"}}, zone="sessions")
 
 
 def test_everything_that_is_described_was_called():
