@@ -237,6 +237,21 @@ def test_one_question_for_all_that_ask_for_the_same(redis, between):
             assert len(monitor.like(as_monitored(key), b'"GET"')) == 1
 
 
+def test_what_the_store_has_not_confirmed_waits(redis, between):
+    with through(between, redis, workers=1, store="connect_timeout 10s;") as (a, _):
+        def waiting():
+            return a.call("GET", "stores/shared")["zones"]["sessions"]["waiting"]
+
+        wait_until(lambda: waiting() == 0, "what told that they are in touch")
+        before = redis.sessions()
+        between.held = True
+        a.login("told")
+        wait_until(lambda: redis.sessions() - before, "the session")
+        assert waiting() == 1
+        between.held = False
+        wait_until(lambda: waiting() == 0, "the store's word")
+
+
 def test_no_more_than_max_waiting_wait(redis, between):
     store = "max_waiting 3; connect_timeout 10s;"
     with (machines := through(between, redis, workers=1, wait="8s", store=store)) as (_, b):
