@@ -102,7 +102,7 @@ void RequestHeadBuilder::Begin(const Http2HeadRules& rules, std::pmr::memory_res
   memory_ = memory;
   HeaderList headers = std::move(head_.headers);  // with its memory
   headers.Clear();
-  headers.Reserve(8);
+  headers.Reserve(4);
   head_ = {.version_major = 2, .version_minor = 0, .protocol = "HTTP/2.0"};
   head_.headers = std::move(headers);
   framing_ = {};

@@ -19,18 +19,16 @@ constexpr uint64_t kLateMs = 60'000;
 }  // namespace
 
 SessionHold::SessionHold(Loop& loop, conf::VariableReader& request, Callback on_known)
-    : request_(request),
-      wait_(Callback::To<&SessionHold::OnWaitEnd>(this)),
-      on_known_(on_known),
-      touch_(loop, Callback::To<&SessionHold::OnTimer>(this)) {}
+    : loop_(loop), request_(request), on_known_(on_known) {}
 
 void SessionHold::Find(StickyPolicy* policy) {
   if (policy == nullptr) return;
+  if (timing_ == nullptr) timing_ = std::make_unique<Timing>(this);
   if (policy_ == nullptr || !FindAgain()) {
-    wait_.Cancel();
+    timing_->wait.Cancel();
     state_ = {};
     policy->Find(request_, state_);
-    asking_ = state_.bound == nullptr && policy->Ask(state_, &wait_);
+    asking_ = state_.bound == nullptr && policy->Ask(state_, &timing_->wait);
   }
   policy_ = policy;
   Keep();
@@ -67,7 +65,7 @@ void SessionHold::OnWaitEnd() {
 
 void SessionHold::OnResponseHead(const Peer& peer) {
   if (policy_ == nullptr) return;
-  if (policy_->confirms()) state_.wait = &wait_;
+  if (policy_->confirms()) state_.wait = &timing_->wait;
   policy_->OnResponseHead(request_, state_, peer);
   state_.wait = nullptr;
   Keep();
@@ -75,7 +73,7 @@ void SessionHold::OnResponseHead(const Peer& peer) {
 
 void SessionHold::OnHeadLeaves(const Peer& peer, bool buffered) {
   if (policy_ == nullptr) return;
-  if (policy_->confirms()) state_.wait = &wait_;
+  if (policy_->confirms()) state_.wait = &timing_->wait;
   policy_->OnHeadLeaves(request_, state_, peer, buffered);
   state_.wait = nullptr;
   Keep();
@@ -92,16 +90,18 @@ void SessionHold::Renew() {
 }
 
 void SessionHold::End() {
-  touch_.Disarm();
-  wait_.Cancel();
+  if (timing_ != nullptr) {
+    timing_->touch.Disarm();
+    timing_->wait.Cancel();
+  }
   policy_ = nullptr;
   state_ = {};
 }
 
 // From now on, if there is a session to be kept.
 void SessionHold::Keep() {
-  if (!state_.has_learned || touch_.armed() || policy_->touch_interval_ms() == 0) return;
-  touch_.Arm(FirstTouchMs());
+  if (!state_.has_learned || timing_->touch.armed() || policy_->touch_interval_ms() == 0) return;
+  timing_->touch.Arm(FirstTouchMs());
 }
 
 // Before the session's rest is over. One that is meant to end, as its server is drained, is used
@@ -119,7 +119,7 @@ uint64_t SessionHold::FirstTouchMs() const {
 
 void SessionHold::OnTimer() {
   policy_->Touch(state_);
-  touch_.Arm(policy_->touch_interval_ms());
+  timing_->touch.Arm(policy_->touch_interval_ms());
 }
 
 }  // namespace limpet::worker

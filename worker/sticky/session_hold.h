@@ -6,6 +6,7 @@
 // every call does nothing.
 #pragma once
 
+#include <memory>
 #include <string_view>
 
 #include "worker/net/loop.h"
@@ -24,8 +25,10 @@ class SessionHold {
   void Find(StickyPolicy* policy);
   // Other machines are asked for the session, or told of it (confirms()). `on_known` follows, and
   // once it has been called the answer is as Find would give it.
-  bool waiting() const { return wait_.waiting(); }
-  void StopWaiting() { wait_.Cancel(); }
+  bool waiting() const { return timing_ != nullptr && timing_->wait.waiting(); }
+  void StopWaiting() {
+    if (timing_ != nullptr) timing_->wait.Cancel();
+  }
   bool confirms() const { return policy_ != nullptr && policy_->confirms(); }
   // See StickyPolicy.
   std::string_view OnChosen(const Peer& peer);
@@ -39,22 +42,31 @@ class SessionHold {
 
   const StickyState& state() const { return state_; }
   StickyState& state() { return state_; }
-  bool quiet() const { return !touch_.armed() && !wait_.waiting(); }
+  bool quiet() const { return timing_ == nullptr || (!timing_->touch.armed() && !waiting()); }
 
  private:
+  struct Timing {
+    explicit Timing(SessionHold* hold)
+        : wait(Callback::To<&SessionHold::OnWaitEnd>(hold)),
+          touch(hold->loop_, Callback::To<&SessionHold::OnTimer>(hold)) {}
+
+    StoreWait wait;
+    Timer touch;
+  };
+
   bool FindAgain();
   void Keep();
   uint64_t FirstTouchMs() const;
   void OnTimer();
   void OnWaitEnd();
 
+  Loop& loop_;
   conf::VariableReader& request_;
   StickyPolicy* policy_ = nullptr;
   StickyState state_;
-  StoreWait wait_;
   Callback on_known_;
   bool asking_ = false;  // of waiting(): for the session; else to be told that one is known
-  Timer touch_;
+  std::unique_ptr<Timing> timing_;  // null before the first policy
 };
 
 }  // namespace limpet::worker

@@ -55,41 +55,23 @@ void ConnectionSet::CloseAll() {
 }
 
 void ConnectionSet::Trim() {
-  free_exchanges_.clear();
-  free_turns_.clear();
+  exchanges_.Clear();
+  turns_.Clear();
+  runtime_.response_parsers.Clear();
 }
 
-template <class T>
-std::unique_ptr<T> ConnectionSet::Take(std::vector<std::unique_ptr<T>>& kept) {
-  if (kept.empty()) return nullptr;
-  std::unique_ptr<T> taken = std::move(kept.back());
-  kept.pop_back();
-  return taken;
-}
-
-template <class T>
-void ConnectionSet::Keep(std::vector<std::unique_ptr<T>>& kept, std::unique_ptr<T> returned) {
-  if (returned != nullptr && kept.size() < kMostKept) kept.push_back(std::move(returned));
-}
-
-std::unique_ptr<Exchange> ConnectionSet::TakeExchange() {
-  auto exchange = Take(free_exchanges_);
-  return exchange != nullptr ? std::move(exchange) : std::make_unique<Exchange>(runtime_);
-}
+std::unique_ptr<Exchange> ConnectionSet::TakeExchange() { return exchanges_.Take(runtime_); }
 
 void ConnectionSet::ReturnExchange(std::unique_ptr<Exchange> exchange) {
   assert(exchange->quiet());  // whatever is armed now would strike the next request
-  Keep(free_exchanges_, std::move(exchange));
+  exchanges_.Return(std::move(exchange));
 }
 
-std::unique_ptr<Http1Turn> ConnectionSet::TakeTurn() {
-  auto turn = Take(free_turns_);
-  return turn != nullptr ? std::move(turn) : std::make_unique<Http1Turn>(runtime_.blocks);
-}
+std::unique_ptr<Http1Turn> ConnectionSet::TakeTurn() { return turns_.Take(runtime_.blocks); }
 
 void ConnectionSet::ReturnTurn(std::unique_ptr<Http1Turn> turn) {
   if (turn != nullptr) turn->Clear();
-  Keep(free_turns_, std::move(turn));
+  turns_.Return(std::move(turn));
 }
 
 }  // namespace limpet::worker

@@ -12,6 +12,7 @@
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/runtime.h"
 #include "worker/net/loop.h"
+#include "worker/net/spares.h"
 #include "worker/net/transport.h"
 
 namespace limpet::worker {
@@ -39,20 +40,14 @@ class ConnectionSet {
   void Trim();                                       // frees what is kept to be lent out
 
  private:
-  template <class T>
-  static std::unique_ptr<T> Take(std::vector<std::unique_ptr<T>>& kept);  // null if there is none
-  template <class T>
-  static void Keep(std::vector<std::unique_ptr<T>>& kept, std::unique_ptr<T> returned);
   std::vector<ClientConnection*> All() const;
   std::unique_ptr<ClientConnection> Release(ClientConnection& connection);
 
-  // Of either: as many as a busy worker may have under way at once.
-  static constexpr size_t kMostKept = 4096;
   Runtime& runtime_;
   ListLink connections_;  // the list's head; the set owns them
   size_t size_ = 0;
-  std::vector<std::unique_ptr<Exchange>> free_exchanges_;
-  std::vector<std::unique_ptr<Http1Turn>> free_turns_;
+  Spares<Exchange> exchanges_;
+  Spares<Http1Turn> turns_;
   std::function<void()> done_;
   bool draining_ = false;
 };

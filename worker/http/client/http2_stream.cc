@@ -23,7 +23,10 @@ struct Http2Stream::Timers {
 };
 
 Http2Stream::Http2Stream(Http2Connection& connection, int32_t id)
-    : connection_(connection), id_(id), body_out_(connection.runtime().blocks) {}
+    : connection_(connection),
+      id_(id),
+      memory_(first_memory_.data(), first_memory_.size(), &connection.runtime().blocks.small()),
+      body_out_(connection.runtime().blocks) {}
 
 Http2Stream::~Http2Stream() = default;
 

@@ -124,8 +124,8 @@ class Http2Stream final : public ClientStream {
 
   Http2Connection& connection_;
   const int32_t id_;
-  std::array<char, 256> first_memory_;
-  std::pmr::monotonic_buffer_resource memory_{first_memory_.data(), first_memory_.size()};
+  std::array<char, 128> first_memory_;  // enough for a head of whoever sends little
+  std::pmr::monotonic_buffer_resource memory_;
   proto::RequestHead head_;
   std::unique_ptr<Exchange> exchange_;
 

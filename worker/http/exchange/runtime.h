@@ -12,12 +12,14 @@
 
 #include "base/log.h"
 #include "conf/config.h"
+#include "proto/http1/response_parser.h"
 #include "shm/counters.h"
 #include "worker/http/exchange/steps.h"
 #include "worker/http/proxy/proxy_plan.h"
 #include "worker/http/proxy/url_groups.h"
 #include "worker/net/buffer.h"
 #include "worker/net/loop.h"
+#include "worker/net/spares.h"
 #include "worker/net/splice_pipe.h"
 #include "worker/tls/certificate_end.h"
 #include "worker/tls/client_contexts.h"
@@ -79,6 +81,8 @@ struct Runtime {
     return ++connections_made;
   }  // $connection, within the worker
   uint64_t connections_made = 0;
+
+  Spares<proto::ResponseParser> response_parsers;  // who waits for an answer needs none
 
   // Of a proxy_pass with variables.
   UrlGroups url_groups{loop, slot};

@@ -44,6 +44,7 @@ ProxyExchange::ProxyExchange(Exchange& exchange)
       session_(exchange.runtime().loop, exchange,
                Callback::To<&ProxyExchange::OnSessionKnown>(this)),
       request_(exchange.runtime().blocks),
+      response_(exchange.runtime().response_parsers),
       drain_end_(Callback::To<&ProxyExchange::OnDrainOver>(this)),
       deadline_(exchange.runtime().loop, timers_, Callback::To<&ProxyExchange::OnTimer>(this)),
       pace_(exchange.runtime().loop, timers_, Callback::To<&ProxyExchange::UpdateReading>(this),

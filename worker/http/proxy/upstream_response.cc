@@ -5,16 +5,30 @@
 #include <utility>
 
 namespace limpet::worker {
+namespace {
+
+const proto::ResponseHead kNoHead;
+
+}  // namespace
 
 void UpstreamResponse::Enter(Half next) {
   assert(CanFollow(half_, next));
   half_ = next;
 }
 
+UpstreamResponse::UpstreamResponse(Spares<proto::ResponseParser>& parsers)
+    : parsers_(parsers), head_(&kNoHead) {}
+
+void UpstreamResponse::TakeParser() {
+  parser_ = parsers_.Take();
+  parser_->Reset();
+  head_ = &parser_->head();
+}
+
 void UpstreamResponse::BeginAttempt() {
   Enter(Half::kHead);
   answer_ = Answer::kNone;
-  parser_.Reset();
+  if (parser_ != nullptr) parser_->Reset();
   framing_ = {};
   received_ = 0;
   filled_ = head_start_ = 0;
@@ -27,6 +41,8 @@ void UpstreamResponse::EndAttempt() {
 }
 
 void UpstreamResponse::Reset() {
+  if (parser_ != nullptr) parsers_.Return(std::move(parser_));
+  head_ = &kNoHead;
   block_.Reset();
   head_block_.Reset();
   filled_ = 0;
@@ -72,19 +88,20 @@ void UpstreamResponse::ReleaseUnlessUsed() {
 }
 
 UpstreamResponse::Parsed UpstreamResponse::ParseHead(size_t max_head) {
-  if (parser_.head().is_interim() && parser_.consumed() > 0) {
-    head_start_ += parser_.consumed();
-    parser_.Reset();
+  if (parser_ == nullptr) TakeParser();
+  if (parser_->head().is_interim() && parser_->consumed() > 0) {
+    head_start_ += parser_->consumed();
+    parser_->Reset();
     if (head_start_ == filled_) return Parsed::kMore;
   }
-  switch (parser_.Parse(block_.data() + head_start_, filled_ - head_start_, max_head)) {
+  switch (parser_->Parse(block_.data() + head_start_, filled_ - head_start_, max_head)) {
     case proto::HeadStatus::kIncomplete:
       return filled_ < block_.capacity() || filled_ < Bytes(BlockSize::k4K) ? Parsed::kMore
                                                                             : Parsed::kTooBig;
     case proto::HeadStatus::kError:
       return Parsed::kError;
     case proto::HeadStatus::kComplete:
-      return parser_.head().is_interim() ? Parsed::kInterim : Parsed::kComplete;
+      return parser_->head().is_interim() ? Parsed::kInterim : Parsed::kComplete;
   }
   return Parsed::kError;
 }
@@ -96,7 +113,7 @@ void UpstreamResponse::HoldHead(const proto::Framing& framing) {
 }
 
 std::string_view UpstreamResponse::body_rest() const {
-  const size_t begin = head_start_ + parser_.consumed();
+  const size_t begin = head_start_ + parser_->consumed();
   return {block_.data() + begin, filled_ - begin};
 }
 
@@ -145,7 +162,7 @@ const proto::HeaderList* UpstreamResponse::trailers() const {
 }
 
 bool UpstreamResponse::allows_next() const {
-  return parser_.head().keep_alive() && framing_.kind != proto::BodyKind::kUntilClose;
+  return head().keep_alive() && framing_.kind != proto::BodyKind::kUntilClose;
 }
 
 }  // namespace limpet::worker

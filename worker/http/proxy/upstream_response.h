@@ -20,6 +20,7 @@
 #include "proto/http1/response_parser.h"
 #include "worker/http/proxy/proxy_states.h"
 #include "worker/net/buffer.h"
+#include "worker/net/spares.h"
 
 namespace limpet::worker {
 
@@ -39,6 +40,9 @@ class UpstreamResponse {
     kUsed  // it is the one to use: no other peer is asked
   };
 
+  // `parsers` lends one from the first byte on until the exchange ends.
+  explicit UpstreamResponse(Spares<proto::ResponseParser>& parsers);
+
   void BeginAttempt();
   void EndAttempt();
   void Reset();  // with the exchange
@@ -54,8 +58,8 @@ class UpstreamResponse {
   Parsed ParseHead(size_t max_head);  // after kInterim: head() is that one; again for the next
   void HoldHead(const proto::Framing& framing);
   void Use() { answer_ = Answer::kUsed; }
-  const proto::ResponseHead& head() const { return parser_.head(); }
-  const proto::HeadError& error() const { return parser_.error(); }
+  const proto::ResponseHead& head() const { return *head_; }  // empty before the first byte
+  const proto::HeadError& error() const { return parser_->error(); }
   Answer answer() const { return answer_; }
   std::string_view body_rest() const;  // what came together with the head
 
@@ -78,9 +82,12 @@ class UpstreamResponse {
 
  private:
   void Enter(Half next);
+  void TakeParser();
   Taken TakeChunks(std::string_view bytes);
 
-  proto::ResponseParser parser_;
+  Spares<proto::ResponseParser>& parsers_;
+  std::unique_ptr<proto::ResponseParser> parser_;  // null before the first byte
+  const proto::ResponseHead* head_;
   std::unique_ptr<proto::ChunkedDecoder> decoder_;  // null before the first body in chunks
   proto::Framing framing_;
   BlockRef block_;  // being read into

@@ -46,6 +46,14 @@ TEST(VariableCache, HasRoomForAsManyAsThereAre) {
   EXPECT_TRUE(cache.Has(700));
   EXPECT_FALSE(cache.Has(699));
   EXPECT_EQ(cache.Get(700).text, "700");
+  cache.ForgetSince(4);
+  EXPECT_TRUE(cache.Has(996));
+  EXPECT_FALSE(cache.Has(995));
+  EXPECT_FALSE(cache.Has(700));
+  for (const int id : {1, 2, 3, 4, 5, 6})
+    cache.Set(static_cast<conf::VariableId>(id), conf::Value::Of(texts[0]));
+  EXPECT_TRUE(cache.Has(6) && cache.Has(1) && cache.Has(999));
+  EXPECT_FALSE(cache.Has(995) || cache.Has(700));
 }
 
 }  // namespace

@@ -48,7 +48,8 @@ class UpstreamResponseTest : public testing::Test {
   }
 
   BlockPool pool_;
-  UpstreamResponse response_;
+  Spares<proto::ResponseParser> parsers_;
+  UpstreamResponse response_{parsers_};
 };
 
 TEST_F(UpstreamResponseTest, AHeadGrowsOutOfItsBlock) {
