@@ -1,7 +1,7 @@
-// Memory of small things that come and go with requests: free lists by size, in which what was given
-// back last is taken first. The system's allocator keeps few pieces of a size at hand, and a worker
-// has hundreds of requests at once. Larger pieces are the system's. One thread only; it outlives
-// what is allocated from it.
+// Memory of small things that come and go with requests: free lists by size, in which what was
+// given back last is taken first. The system's allocator keeps few pieces of a size at hand, and a
+// worker has hundreds of requests at once. Larger pieces are the system's. One thread only; it
+// outlives what is allocated from it.
 #pragma once
 
 #include <array>
