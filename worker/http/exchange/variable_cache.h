@@ -66,7 +66,8 @@ class VariableCache {
 
   size_t count_;
   std::vector<Known> known_;
-  std::vector<uint8_t> places_;  // of those behind the first few, from 1 on; kBehind: there or later
+  std::vector<uint8_t>
+      places_;  // of those behind the first few, from 1 on; kBehind: there or later
 };
 
 }  // namespace limpet::worker
