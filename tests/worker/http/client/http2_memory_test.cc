@@ -12,9 +12,7 @@ namespace {
 
 class Http2MemoryTest : public ::testing::Test {
  protected:
-  char* Allocate(size_t size) {
-    return static_cast<char*>(mem_.malloc(size, mem_.mem_user_data));
-  }
+  char* Allocate(size_t size) { return static_cast<char*>(mem_.malloc(size, mem_.mem_user_data)); }
   char* Reallocate(char* bytes, size_t size) {
     return static_cast<char*>(mem_.realloc(bytes, size, mem_.mem_user_data));
   }
