@@ -42,7 +42,10 @@ void ForgetLine(RequestHead* head) {
 
 }  // namespace
 
-RequestParser::RequestParser() : scanner_(true) { head_.headers.Reserve(4); }
+RequestParser::RequestParser() : scanner_(true) {
+  head_.headers.Reserve(4);
+  Reset();
+}
 
 void RequestParser::Reset() {
   scanner_.Reset();

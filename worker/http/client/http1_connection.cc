@@ -273,7 +273,7 @@ void Http1Connection::ProcessInput() {
       connection_.set().ReturnTurn(std::move(turn_));
       return connection_.End();
     }
-    if (state_ == State::kExchange) return;
+    if (state_ == State::kExchange) return Flush();
     if (state_ == State::kAnswered) {
       if (!turn_->out.empty()) return;
       EndExchange();
@@ -305,8 +305,11 @@ bool Http1Connection::SwitchesProtocol() {
 }
 
 void Http1Connection::BeginParser() {
-  if (turn_ == nullptr) turn_ = connection_.set().TakeTurn();
-  turn_->parser.Reset();
+  if (turn_ == nullptr) {
+    turn_ = connection_.set().TakeTurn();
+  } else {
+    turn_->parser.Reset();
+  }
 }
 
 // True if something was started or closed; false if more bytes are needed. A head that has come
@@ -331,7 +334,7 @@ bool Http1Connection::ParseHead() {
 
 // `silent`: the rest of the head will not come. Nobody is answered, but the log has its line.
 void Http1Connection::RefuseHead(const proto::HeadError& error, bool silent) {
-  if (turn_ == nullptr) turn_ = connection_.set().TakeTurn();
+  if (turn_ == nullptr) BeginParser();
   if (silent) turn_->parser.GiveUp(block_.data() + begin_, buffered());
   ++info_.requests;
   exchange_ = connection_.set().TakeExchange();

@@ -18,7 +18,7 @@ void Http1Connection::SendInterim(int status, const proto::HeaderList& fields) {
   const uint64_t before = turn_->out.size();
   http1::WriteInterim(status, fields, &turn_->out);
   turn_->sent_before += turn_->out.size() - before;  // no part of the response
-  Flush();
+  process_.Schedule();
 }
 
 void Http1Connection::SendHead(const ResponseHead& head) {

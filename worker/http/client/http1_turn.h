@@ -15,7 +15,9 @@ namespace limpet::worker {
 
 struct Http1Turn {
   explicit Http1Turn(BlockPool& blocks) : out(blocks) {}
-  void Clear() {  // of blocks and files
+  void Clear() {  // of blocks, files and views, and of memory that few requests need
+    parser.Reset();
+    if (decoder != nullptr) decoder->Reset();
     body_block.Release();
     if (next_block) next_block.Reset();
     out.Clear();

@@ -32,6 +32,7 @@ class ClientStream {
   virtual void WantBody(bool wanted) = 0;
   virtual bool DropBufferedBody() = 0;  // throws away what has come of a body nobody wants; false:
                                         // it is malformed
+  // Interim heads. Nothing is called back from here: that the client is gone is told later.
   virtual void SendContinue() = 0;  // 100 (Continue), if the client waits for it and has not had it
 
   // --- Response ---
