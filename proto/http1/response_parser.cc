@@ -62,7 +62,7 @@ bool CanBecomeStatusLine(std::string_view beginning) {
 
 }  // namespace
 
-ResponseParser::ResponseParser() : scanner_(false) {}
+ResponseParser::ResponseParser() : scanner_(false) { Reset(); }
 
 void ResponseParser::Reset() {
   scanner_.Reset();

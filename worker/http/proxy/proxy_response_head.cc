@@ -39,7 +39,7 @@ void ProxyExchange::ReadHead() {
   const std::span<char> room = response_.RoomForHead(exchange_.runtime().blocks,
                                                      location_->proxy.buffer_size, answers.block());
   const size_t n = ReadInto(room);
-  if (n == 0) return;
+  if (n == 0) return response_.ReleaseUnlessHead();
   response_.Took(n);
   answers.Note(response_.received(), n == room.size());
   ParseHead();

@@ -21,7 +21,6 @@ UpstreamResponse::UpstreamResponse(Spares<proto::ResponseParser>& parsers)
 
 void UpstreamResponse::TakeParser() {
   parser_ = parsers_.Take();
-  parser_->Reset();
   head_ = &parser_->head();
 }
 
@@ -41,8 +40,12 @@ void UpstreamResponse::EndAttempt() {
 }
 
 void UpstreamResponse::Reset() {
-  if (parser_ != nullptr) parsers_.Return(std::move(parser_));
+  if (parser_ != nullptr) {
+    parser_->Reset();
+    parsers_.Return(std::move(parser_));
+  }
   head_ = &kNoHead;
+  if (decoder_ != nullptr) decoder_->Reset();
   block_.Reset();
   head_block_.Reset();
   filled_ = 0;
@@ -83,6 +86,10 @@ std::string_view UpstreamResponse::Took(size_t n) {
   return bytes;
 }
 
+void UpstreamResponse::ReleaseUnlessHead() {
+  if (filled_ == 0) block_.Reset();
+}
+
 void UpstreamResponse::ReleaseUnlessUsed() {
   if (block_ && block_.unique()) block_.Reset();
 }
@@ -92,7 +99,10 @@ UpstreamResponse::Parsed UpstreamResponse::ParseHead(size_t max_head) {
   if (parser_->head().is_interim() && parser_->consumed() > 0) {
     head_start_ += parser_->consumed();
     parser_->Reset();
-    if (head_start_ == filled_) return Parsed::kMore;
+    if (head_start_ == filled_) {
+      head_start_ = filled_ = 0;
+      return Parsed::kMore;
+    }
   }
   switch (parser_->Parse(block_.data() + head_start_, filled_ - head_start_, max_head)) {
     case proto::HeadStatus::kIncomplete:

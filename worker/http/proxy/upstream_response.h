@@ -52,7 +52,9 @@ class UpstreamResponse {
   std::span<char> RoomForHead(BlockPool& pool, size_t max_head, BlockSize first = BlockSize::k16K);
   std::span<char> RoomForBody(BlockPool& pool, BlockSize size);
   std::string_view Took(size_t n);  // what the read gave
-  void ReleaseUnlessUsed();         // nothing was there: who waits holds no empty block
+  // Nothing was there: who waits holds no empty block.
+  void ReleaseUnlessHead();
+  void ReleaseUnlessUsed();  // the same, of the body
   const BlockRef& block() const { return block_; }
 
   Parsed ParseHead(size_t max_head);  // after kInterim: head() is that one; again for the next

@@ -86,6 +86,30 @@ TEST_F(UpstreamResponseTest, SkipsInterimHeads) {
   EXPECT_EQ(response_.body_rest(), "");
 }
 
+// Interim heads that fill the block leave room for what follows.
+TEST_F(UpstreamResponseTest, InterimHeadsTakeNoRoom) {
+  const size_t room = response_.RoomForHead(pool_, 4096).size();
+  const size_t size = room / 4;
+  ASSERT_EQ(size * 4, room);
+  std::string head = "HTTP/1.1 103 E\r\nX: ";
+  head += std::string(size - head.size() - 4, 'x') + "\r\n\r\n";
+  EXPECT_EQ(Head(head + head + head + head), Parsed::kInterim);
+  for (int more = 0; more < 3; ++more) EXPECT_EQ(response_.ParseHead(4096), Parsed::kInterim);
+  EXPECT_EQ(response_.ParseHead(4096), Parsed::kMore);
+  EXPECT_EQ(response_.RoomForHead(pool_, 4096).size(), room);
+  EXPECT_EQ(Head("HTTP/1.1 204 No Content\r\n\r\n"), Parsed::kComplete);
+  EXPECT_EQ(response_.head().status, 204);
+}
+
+TEST_F(UpstreamResponseTest, WhoWaitsForAHeadHoldsNoBlock) {
+  (void)response_.RoomForHead(pool_, 4096);
+  response_.ReleaseUnlessHead();
+  EXPECT_EQ(pool_.in_use(), 0u);
+  EXPECT_EQ(Head("HTTP/1.1 200 OK\r\n"), Parsed::kMore);
+  response_.ReleaseUnlessHead();
+  EXPECT_EQ(Head("Content-Length: 0\r\n\r\n"), Parsed::kComplete);
+}
+
 TEST_F(UpstreamResponseTest, RefusesWhatIsNoHead) {
   EXPECT_EQ(Head("SSH-2.0\r\n\r\n"), Parsed::kError);
 }
