@@ -63,6 +63,7 @@ class HeaderList {
 
   void Clear() {
     list_.clear();
+    if (list_.capacity() > kKept) std::vector<Header>().swap(list_);
     present_ = {};
   }
   void Reserve(size_t n) { list_.reserve(n); }
@@ -76,6 +77,8 @@ class HeaderList {
  private:
   template <class Match>
   size_t RemoveIf(Match match);
+
+  static constexpr size_t kKept = 64;  // what few heads need does not stay
 
   std::vector<Header> list_;
   HeaderIds present_;  // those that are in list_

@@ -10,6 +10,7 @@ namespace {
 constexpr uint64_t kLookEveryMs = 1000;
 constexpr size_t kOfAConnection = 16 * 1024;  // roughly, without its blocks
 constexpr size_t kWorthIt = 1024 * 1024;      // bytes
+constexpr size_t kMany = 256;                 // objects of a few hundred bytes and more
 
 }  // namespace
 
@@ -25,7 +26,11 @@ void MemoryReturn::Look() {
   timer_.Arm(kLookEveryMs);
   const size_t held = Held();
   most_ = std::max(most_, std::max(held, blocks_.most_in_use()));
-  if (most_ - held < kWorthIt || held > most_ / 2) return;
+  const bool has_dropped_many = connections_.DropUnneeded() >= kMany;
+  if (most_ - held < kWorthIt || held > most_ / 2) {
+    if (has_dropped_many) ::malloc_trim(0);
+    return;
+  }
   most_ = held;
   blocks_.Trim();
   connections_.Trim();

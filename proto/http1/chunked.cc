@@ -35,6 +35,8 @@ const llhttp_t& PrimedState() {
   return *primed;
 }
 
+constexpr size_t kKeptPieces = 256;  // what only chunks of a few bytes need does not stay
+
 size_t LineEndOrAll(std::string_view input) {
   return std::min(input.find('\n'), input.size() - 1) + 1;
 }
@@ -53,6 +55,7 @@ void ChunkedDecoder::Reset() {
   remaining_ = 0;
   consumed_ = 0;
   pieces_.clear();
+  if (pieces_.capacity() > kKeptPieces) std::vector<std::string_view>().swap(pieces_);
   trailer_bytes_.clear();
   trailers_.Clear();
 }

@@ -2,6 +2,7 @@
 // taken first. A bounded number is kept; the others go. One thread only.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <utility>
@@ -18,16 +19,33 @@ class Spares {
     if (kept_.empty()) return std::make_unique<T>(std::forward<Args>(args)...);
     std::unique_ptr<T> taken = std::move(kept_.back());
     kept_.pop_back();
+    least_ = std::min(least_, kept_.size());
     return taken;
   }
   void Return(std::unique_ptr<T> object) {  // null: nothing happens
     if (object != nullptr && kept_.size() < kMostKept) kept_.push_back(std::move(object));
   }
-  void Clear() { std::vector<std::unique_ptr<T>>().swap(kept_); }
+  void Clear() { DropTo(0); }
+  // Those go that have not been needed since the last call; how many. For whoever calls it now and
+  // then, so that a burst does not leave its objects behind.
+  size_t DropUnneeded() {
+    const size_t before = kept_.size();
+    DropTo(before - std::min(least_, before));
+    least_ = kept_.size();
+    return before - kept_.size();
+  }
 
  private:
   static constexpr size_t kMostKept = 4096;  // as many as a busy worker may have in use at once
+
+  void DropTo(size_t count) {
+    kept_.resize(count);
+    kept_.shrink_to_fit();
+    least_ = 0;
+  }
+
   std::vector<std::unique_ptr<T>> kept_;
+  size_t least_ = 0;  // as many were always there, since it was looked at last
 };
 
 }  // namespace limpet::worker

@@ -32,7 +32,7 @@ void TimerHeap::Add(Timer& timer, uint64_t at_ms) {
   } else {
     MoveDown(timer.place_, entry);
   }
-  Wake();
+  if (!firing_) Wake();
 }
 
 void TimerHeap::Remove(Timer& timer) {
@@ -86,11 +86,13 @@ void TimerHeap::OnEvent(evutil_socket_t, short, void* self) noexcept {
 void TimerHeap::OnFired() {
   wakes_ms_ = 0;
   fired_ms_ = loop_.NowMs();
+  firing_ = true;
   while (!entries_.empty() && entries_.front().at_ms <= fired_ms_) {
     Timer& timer = *entries_.front().timer;
     Remove(timer);
     timer.OnFired(fired_ms_);
   }
+  firing_ = false;
   if (!entries_.empty()) Wake();
 }
 

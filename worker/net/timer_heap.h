@@ -45,6 +45,7 @@ class TimerHeap {
   event event_;
   uint64_t wakes_ms_ = 0;  // 0: the event is not added
   uint64_t fired_ms_ = 0;  // those due until then have been called
+  bool firing_ = false;
 };
 
 }  // namespace limpet::worker

@@ -60,6 +60,11 @@ void ConnectionSet::Trim() {
   runtime_.response_parsers.Clear();
 }
 
+size_t ConnectionSet::DropUnneeded() {
+  return exchanges_.DropUnneeded() + turns_.DropUnneeded() +
+         runtime_.response_parsers.DropUnneeded();
+}
+
 std::unique_ptr<Exchange> ConnectionSet::TakeExchange() { return exchanges_.Take(runtime_); }
 
 void ConnectionSet::ReturnExchange(std::unique_ptr<Exchange> exchange) {

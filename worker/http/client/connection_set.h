@@ -38,6 +38,7 @@ class ConnectionSet {
   void ReturnTurn(std::unique_ptr<Http1Turn> turn);  // null: nothing happens
   void Remove(ClientConnection* connection);         // by the connection, at its end
   void Trim();                                       // frees what is kept to be lent out
+  size_t DropUnneeded();  // of that, what nobody has needed since the last call; how many
 
  private:
   std::vector<ClientConnection*> All() const;
