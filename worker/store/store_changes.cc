@@ -109,11 +109,11 @@ void StoreClient::Renew(const shm::SessionKey& session, std::string_view server,
 void StoreClient::OnPutReply(const Sent& sent, const RespReply& reply) {
   switch (reply.type) {
     case RespReply::Type::kInteger:
-      figures().written.fetch_add(1, kRelaxed);
+      OnWritten(sent);
       break;
     case RespReply::Type::kString:
       if (reply.text == sent.change.record) {  // it had arrived before the connection broke
-        figures().written.fetch_add(1, kRelaxed);
+        OnWritten(sent);
         break;
       }
       figures().stale.fetch_add(1, kRelaxed);
@@ -123,6 +123,14 @@ void StoreClient::OnPutReply(const Sent& sent, const RespReply& reply) {
       Complain(reply);
   }
   End(sent.change.ticket);
+}
+
+// Another worker may have put an older change of ours into the zone. Mostly the stream mends that,
+// but this one is not in it if another machine has said the same meanwhile.
+void StoreClient::OnWritten(const Sent& sent) {
+  figures().written.fetch_add(1, kRelaxed);
+  const uint64_t age = BootMs() - sent.change.made_ms;
+  zone_.Take(sent.key, sent.change.record, age, StoreZone::Source::kOwn);
 }
 
 // A session that the store has lost is written anew.

@@ -129,6 +129,7 @@ class StoreClient final : public StoreLink::User {
   void Pump();
   void SendChange(StoreChange change);
   void OnPutReply(const Sent& sent, const RespReply& reply);
+  void OnWritten(const Sent& sent);
   void OnRenewReply(Sent& sent, const RespReply& reply);
   void OnFinished();
   void LookIfFinished();

@@ -54,7 +54,8 @@ class StoreZone {
 
   enum class Source : uint8_t {
     kAnswer,  // to a question, or to a change that was not the newest
-    kStream   // the changes of all machines, our own included
+    kStream,  // the changes of all machines, our own included
+    kOwn      // a change of our own that the store has taken: the stream has only what is news
   };
   // A record that the store has for a session: into the zone, if it is newer than what is known
   // here. `age_ms`: since the session began, where the zone's timeout runs from there. True: the

@@ -181,8 +181,10 @@ bool Machine::Reply(int worker) {
     if (newest != unacknowledged.end() && newest->second <= sent.change.version)
       unacknowledged.erase(newest);
   }
-  if (sent.reply) {
-    if (!sent.is_put || *sent.reply != sent.change.record) Take(sent.tag, *sent.reply, false);
+  if (sent.is_put && (!sent.reply || *sent.reply == sent.change.record)) {
+    Take(sent.tag, sent.change.record, true);
+  } else if (sent.reply) {
+    Take(sent.tag, *sent.reply, false);
   } else if (const auto found = zone.find(sent.tag); sent.is_check && found != zone.end()) {
     const uint64_t idle = world_.now_ms - found->second.used_ms;
     Offer(worker, sent.tag, Wall() - idle);
