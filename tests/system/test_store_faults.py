@@ -247,7 +247,7 @@ def test_what_the_store_has_not_confirmed_waits(redis, between):
         between.held = True
         a.login("told")
         wait_until(lambda: redis.sessions() - before, "the session")
-        assert waiting() >= 1  # renewals count, too
+        assert waiting() >= 1  # beside what a machine that has begun offers
         between.held = False
         wait_until(lambda: waiting() == 0, "the store's word")
 

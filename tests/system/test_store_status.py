@@ -56,27 +56,34 @@ def explain(machine, query):
     return said, [step["text"] for step in said["steps"] if step["rule"] == "session_store shared"]
 
 
+def counts_alike(machine):
+    """API, table and metrics say the same: once nothing is on its way any more, offers of a machine that has begun included."""
+    said, rows = facts(machine), table(machine, "stores")
+    return (rows == table(machine, "stores", "shared")
+            and int(rows[0]["ASKED"]) == said["asked"] == metric(machine, "asked_total")
+            and int(rows[0]["UNKNOWN"]) == said["unknown"] == metric(machine, "questions_total", "unknown")
+            and int(rows[0]["APPLIED"]) == said["applied"] == metric(machine, "applied_total")
+            and int(rows[0]["WRITTEN"]) == said["written"] == metric(machine, "changes_total", "written")
+            and int(rows[0]["WAITING"]) == said["waiting"] == metric(machine, "waiting") == 0)
+
+
 def test_what_it_has_counted_is_the_same_everywhere(pair, redis):
     a, b = pair
-    wait_until(lambda: facts(a)["waiting"] == facts(b)["waiting"] == 0, "what told that they are in touch to be written")
     before = facts(a), facts(b)
     for i in range(5):
         a.login(f"mine-{i}")
-    wait_until(lambda: facts(a)["written"] == before[0]["written"] + 5, "five changes to be written")
+    wait_until(lambda: facts(a)["written"] >= before[0]["written"] + 5, "five changes to be written")
     wait_until(lambda: facts(b)["applied"] >= before[1]["applied"] + 5, "five changes to be applied")
     b.visit("nobody")
-    found = wait_until(lambda: (now := facts(b))["unknown"] == before[1]["unknown"] + 1 and now, "the answer")
+    wait_until(lambda: facts(b)["unknown"] == before[1]["unknown"] + 1, "the answer")
     store = b.call("GET", "stores")["shared"]
     assert store["servers"] == [f"127.0.0.1:{redis.port}"] and (store["state"], store["wait_ms"]) == ("up", 2000)
     assert b.call("GET", "")["stores"] == {"shared": "up"}
     (row,) = table(b, "stores")
     assert (row["STORE"], row["ZONE"], row["STATE"], row["LOST_S"]) == ("shared", "sessions", "up", "-")
-    assert table(b, "stores", "shared") == [row]
-    assert int(row["ASKED"]) == found["asked"] == metric(b, "asked_total")
-    assert int(row["UNKNOWN"]) == found["unknown"] == metric(b, "questions_total", "unknown")
-    assert int(row["APPLIED"]) == found["applied"] == metric(b, "applied_total")
-    assert (metric(b, "up"), metric(b, "waiting")) == (1, 0)
-    assert metric(a, "changes_total", "written") == facts(a)["written"]
+    assert metric(b, "up") == 1
+    for machine in pair:
+        wait_until(lambda machine=machine: counts_alike(machine), "the same figures everywhere")
     assert 0 <= metric(b, "lag_seconds") < 60
     refused = b.run("stores", "nobody")
     assert refused.returncode == 1 and "no such session store" in refused.stderr
