@@ -163,7 +163,7 @@ TEST(Distribution, RandomTwoKeepsLoadsTogether) {
     return peer;
   });
   for (int peer = 1; peer <= 4; ++peer) EXPECT_NEAR(hits[peer], kRequests / 4, kRequests / 20);
-  EXPECT_LE(widest, 12u);
+  EXPECT_LE(widest, 24u);  // of one at random, without the second look, it is about 40
   for (PeerSelection& selection : open) f.group.Done(selection, Outcome::kOk, f.now);
 }
 
