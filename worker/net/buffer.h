@@ -16,6 +16,9 @@ class BlockPool;
 
 enum class BlockSize : uint8_t { k1K, k4K, k16K, k64K, k256K };
 constexpr size_t Bytes(BlockSize size) { return size_t{1024} << (2 * static_cast<int>(size)); }
+constexpr BlockSize Larger(BlockSize size) {  // the next one; of one that is not the largest
+  return static_cast<BlockSize>(static_cast<int>(size) + 1);
+}
 
 // A counted reference to a block; empty or valid. The pool must outlive it.
 class BlockRef {
@@ -33,6 +36,7 @@ class BlockRef {
 
   explicit operator bool() const { return block_ != nullptr; }
   char* data() const { return reinterpret_cast<char*>(block_ + 1); }
+  BlockSize size() const { return block_->size; }
   size_t capacity() const { return Bytes(block_->size) - sizeof(Block); }
   bool unique() const { return block_->references == 1; }
   void Reset() {

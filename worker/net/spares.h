@@ -25,14 +25,17 @@ class Spares {
   void Return(std::unique_ptr<T> object) {  // null: nothing happens
     if (object != nullptr && kept_.size() < kMostKept) kept_.push_back(std::move(object));
   }
-  void Clear() { DropTo(0); }
+  void Clear() {
+    DropTo(0);
+    least_ = 0;
+  }
   // Those go that have not been needed since the last call; how many. For whoever calls it now and
   // then, so that a burst does not leave its objects behind.
   size_t DropUnneeded() {
-    const size_t before = kept_.size();
-    DropTo(before - std::min(least_, before));
+    const size_t dropped = least_;
+    if (dropped > 0) DropTo(kept_.size() - dropped);
     least_ = kept_.size();
-    return before - kept_.size();
+    return dropped;
   }
 
  private:
@@ -41,11 +44,10 @@ class Spares {
   void DropTo(size_t count) {
     kept_.resize(count);
     kept_.shrink_to_fit();
-    least_ = 0;
   }
 
   std::vector<std::unique_ptr<T>> kept_;
-  size_t least_ = 0;  // as many were always there, since it was looked at last
+  size_t least_ = 0;  // as many were always there since they were looked at, and still are
 };
 
 }  // namespace limpet::worker

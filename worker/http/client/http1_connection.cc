@@ -212,11 +212,8 @@ bool Http1Connection::GrowBlock() {
   BlockSize next = input_ == Input::kShort ? BlockSize::k1K : BlockSize::k4K;
   if (block_) {
     input_ = Input::kLong;
-    if (block_.capacity() >= Bytes(BlockSize::k256K) / 2) return false;
-    next = block_.capacity() < 2000    ? BlockSize::k4K
-           : block_.capacity() < 5000  ? BlockSize::k16K
-           : block_.capacity() < 20000 ? BlockSize::k64K
-                                       : BlockSize::k256K;
+    if (block_.size() == BlockSize::k256K) return false;
+    next = Larger(block_.size());
   }
   BlockRef larger = runtime_.blocks.Get(next);
   if (used > 0) std::memcpy(larger.data(), block_.data() + begin_, used);
