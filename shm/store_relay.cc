@@ -42,9 +42,9 @@ void StoreState::Relay(std::span<const SessionRecord> changed, uint64_t wall_ms)
 
 StoreMemory::StoreMemory(std::byte* memory, size_t /*bytes*/)
     : state_(reinterpret_cast<StoreState*>(memory)) {
-  if (state_->machine() != 0) return;  // another binary has made it
+  if (state_->IsInitialised()) return;  // another binary has made it
   uint16_t machine = 0;
-  while (machine == 0) RandomBytes(&machine, sizeof machine);
+  RandomBytes(&machine, sizeof machine);
   state_->Init(machine);
 }
 

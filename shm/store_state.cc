@@ -5,7 +5,7 @@ namespace limpet::shm {
 void StoreState::Init(uint16_t machine) {
   follow_mutex_.Init();
   relay.Init();
-  machine_.store(machine, std::memory_order_relaxed);
+  machine_.store(machine | StoreVersion::kChange, std::memory_order_relaxed);
 }
 
 StoreVersion StoreState::Next(uint64_t wall_ms) {
@@ -24,11 +24,18 @@ void StoreState::Observe(const StoreVersion& seen) {
   }
 }
 
+// Each word only over what was read: who was overtaken looks again, and does not put an older
+// version over a newer one.
 void StoreState::Note(uint64_t tag, const StoreVersion& version) {
-  if (HasNewer(tag, version)) return;
   NoteLine& line = notes_[tag % kNotes];
-  line.mixed.store(tag ^ version.time, std::memory_order_relaxed);
-  line.time.store(version.time, std::memory_order_relaxed);
+  bool is_noted = false;
+  while (!is_noted) {
+    uint64_t time = line.time.load(std::memory_order_relaxed);
+    uint64_t mixed = line.mixed.load(std::memory_order_relaxed);
+    const bool is_newer = (mixed ^ time) == tag && time >= version.time;
+    is_noted = is_newer || (line.time.compare_exchange_strong(time, version.time) &&
+                            line.mixed.compare_exchange_strong(mixed, tag ^ version.time));
+  }
 }
 
 uint64_t StoreState::NotedTime(uint64_t tag) const {

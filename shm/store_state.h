@@ -23,11 +23,16 @@ namespace limpet::shm {
 // "Logical Physical Clocks", 2014). Always: a change made after another one was seen is newer,
 // whatever the machines' clocks say.
 struct StoreVersion {
-  uint64_t time = 0;  // wall milliseconds << 16 | count within the millisecond
-  uint16_t machine = 0;
+  uint64_t time = 0;     // wall milliseconds << 16 | count within the millisecond
+  uint16_t machine = 0;  // its number, with kChange
 
   static constexpr int kCountBits = 16;
+  // Clear where a session is only written anew, which gives way to every change of the same time:
+  // it may have been read before that change was made.
+  static constexpr uint16_t kChange = 0x8000;
   constexpr uint64_t wall_ms() const { return time >> kCountBits; }
+  constexpr bool IsChange() const { return (machine & kChange) != 0; }
+  constexpr bool IsOf(uint16_t other) const { return ((machine ^ other) & ~kChange) == 0; }
   constexpr auto operator<=>(const StoreVersion&) const = default;
 };
 
@@ -57,8 +62,10 @@ struct StoreFigures {
 
 class StoreState {
  public:
-  // Once, by the master, on zeroed memory. `machine` tells this machine's changes from others'.
+  // Once, by the master, on zeroed memory. `machine`, without kChange, tells this machine's changes
+  // from others'.
   void Init(uint16_t machine);
+  bool IsInitialised() const { return machine_.load(std::memory_order_relaxed) != 0; }
 
   StoreVersion Next(uint64_t wall_ms);     // of a change that is made now
   void Observe(const StoreVersion& seen);  // by another machine: later ones of ours are newer
@@ -75,7 +82,10 @@ class StoreState {
   // for the worker that tells the store. May throw LockBusy.
   void Relay(std::span<const SessionRecord> changed, uint64_t wall_ms);
 
-  uint16_t machine() const { return machine_.load(std::memory_order_relaxed); }
+  // Of its changes.
+  uint16_t machine() const {
+    return machine_.load(std::memory_order_relaxed) | StoreVersion::kChange;
+  }
   RobustMutex& follow_mutex() { return follow_mutex_; }  // a shm::Lease: who reads the changes
 
   StoreFigures figures;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <new>
 #include <set>
@@ -36,7 +37,9 @@ TEST(NextStoreTime, IsTheWallsUnlessThatStandsOrGoesBack) {
 TEST_F(StoreStateTest, GivesEachChangeALaterTime) {
   const StoreVersion first = state_.Next(kNow), second = state_.Next(kNow);
   EXPECT_EQ(first.wall_ms(), kNow);
-  EXPECT_EQ(first.machine, kMachine);
+  EXPECT_TRUE(first.IsOf(kMachine));
+  EXPECT_FALSE(first.IsOf(kMachine + 1));
+  EXPECT_TRUE(first.IsChange());
   EXPECT_GT(second, first);
   const StoreVersion third = state_.Next(kNow - 10'000);  // the clock was set back
   EXPECT_GT(third, second);
@@ -68,6 +71,24 @@ TEST_F(StoreStateTest, DoesNotForgetANewerNoteForAnOlderOne) {
   EXPECT_TRUE(state_.HasNewer(5, {99, 0}));
   state_.Note(5, {150, kMachine});
   EXPECT_TRUE(state_.HasNewer(5, {149, 0}));
+}
+
+// Two workers note changes of one session at once: the newest of all stays.
+TEST_F(StoreStateTest, DoesNotForgetANewerNoteForAnOlderOneOfAnotherWorker) {
+  for (uint64_t round = 1; round <= 20'000; ++round) {
+    const uint64_t old = 2 * round, newest = old + 1;
+    std::atomic<int> ready = 0;
+    const auto note = [&](uint64_t time) {
+      ++ready;
+      while (ready < 2) {
+      }
+      state_.Note(5, {time, kMachine});
+    };
+    std::thread other(note, old);
+    note(newest);
+    other.join();
+    ASSERT_EQ(state_.NotedTime(5), newest) << "round " << round;
+  }
 }
 
 TEST_F(StoreStateTest, RemembersTheLastOfThoseThatShareAPlace) {

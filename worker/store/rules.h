@@ -36,11 +36,13 @@ constexpr Apply Judge(const StoreRecord& record, const ZoneFacts& zone) {
 // The version of a session that a machine writes anew, because the store may have lost it: of what
 // the machine knows. That is the version it has noted; where it remembers none, the time until
 // which the session was surely as it is here. Never older than the note: the machine would not
-// believe what wins over its offer.
+// believe what wins over its offer. Yet no change: the note may be of one that was made after the
+// session was read in the zone.
 constexpr shm::StoreVersion OfferedAs(uint64_t noted_time, uint64_t known_at_wall_ms,
                                       uint16_t machine) {
-  if (noted_time != 0) return {noted_time, machine};
-  return {known_at_wall_ms << shm::StoreVersion::kCountBits, machine};
+  const auto offers = static_cast<uint16_t>(machine & ~shm::StoreVersion::kChange);
+  if (noted_time != 0) return {noted_time, offers};
+  return {known_at_wall_ms << shm::StoreVersion::kCountBits, offers};
 }
 
 }  // namespace limpet::worker

@@ -126,9 +126,11 @@ void StoreClient::OnPutReply(const Sent& sent, const RespReply& reply) {
 }
 
 // Another worker may have put an older change of ours into the zone. Mostly the stream mends that,
-// but this one is not in it if another machine has said the same meanwhile.
+// but this one is not in it if another machine has said the same meanwhile. What was only written
+// anew is as the zone has it, or had it before a change that is on its way.
 void StoreClient::OnWritten(const Sent& sent) {
   figures().written.fetch_add(1, kRelaxed);
+  if (!sent.change.version.IsChange()) return;
   const uint64_t age = BootMs() - sent.change.made_ms;
   zone_.Take(sent.key, sent.change.record, age, StoreZone::Source::kOwn);
 }

@@ -82,6 +82,7 @@ class StoreClient final : public StoreLink::User {
   // once a minute.
   void Complain(const RespReply& reply);
 
+  bool up() const { return link_.up(); }
   bool settled() const { return link_.up() || lost_; }  // whether it is there has been found out
   size_t backlog() const { return outbox_.size() + unanswered_; }  // changes that are not there yet
   StoreZone& zone() { return zone_; }

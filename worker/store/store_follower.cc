@@ -84,9 +84,8 @@ void StoreFollower::OnUp() {
 void StoreFollower::OnDown() {
   again_timer_.Disarm();  // OnUp asks then
   unreadable_ = asked_ == Asked::kChanges && link_.spoke_nonsense();
-  asked_ = Asked::kNothing;
-  if (lost_ms_ != 0) return;
-  lost_ms_ = BootMs();
+  const bool heard = std::exchange(asked_, Asked::kNothing) == Asked::kChanges;
+  if (lost_ms_ == 0) lost_ms_ = heard ? asked_ms_ : BootMs();
 }
 
 bool StoreFollower::HasLast() const { return zone_.state().last_ms.load(kRelaxed) != 0; }
@@ -211,11 +210,12 @@ void StoreFollower::BeginOffers(uint64_t used_since_ms) {
   offer_timer_.Arm(kPieceEveryMs);
 }
 
-// What the API and the command line have changed.
+// What the API and the command line have changed. While the store is away it stays in shared
+// memory, where it outlives this worker.
 void StoreFollower::OnRelayTimer() {
   std::array<shm::RelayedChange, kMostRelayed> changes;
-  const size_t count =
-      client_.backlog() < kMostBacklog ? zone_.state().relay.Take(changes) : size_t{0};
+  const bool may_tell = client_.up() && client_.backlog() < kMostBacklog;
+  const size_t count = may_tell ? zone_.state().relay.Take(changes) : size_t{0};
   for (const shm::RelayedChange& change : std::span(changes).first(count)) {
     client_.Pass({change.tag, change.extra}, {change.time, zone_.state().machine()},
                  change.peer == shm::kNoPeer ? "" : zone_.sessions().PeerName(change.peer));

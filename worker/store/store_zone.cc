@@ -55,11 +55,11 @@ bool StoreZone::Take(const StoreKey& key, std::string_view bytes, uint64_t age_m
   const Presence here = found.result != shm::LookupResult::kHit ? Presence::kNone
                         : lives && found.peer == peer           ? Presence::kSame
                                                                 : Presence::kOther;
-  const Apply apply = Judge(*record, {.has_newer = state().HasNewer(key.tag, record->version),
-                                      .here = here,
-                                      .is_echo = source != Source::kAnswer &&
-                                                 record->version.machine == state().machine(),
-                                      .knows_server = is_ours});
+  const Apply apply = Judge(
+      *record, {.has_newer = state().HasNewer(key.tag, record->version),
+                .here = here,
+                .is_echo = source != Source::kAnswer && record->version.IsOf(state().machine()),
+                .knows_server = is_ours});
   // What changes nothing is noted, too: an older answer may come after it, on another connection.
   state().Note(key.tag, record->version);
   switch (apply) {

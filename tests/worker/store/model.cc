@@ -75,6 +75,7 @@ void Machine::Restart() {
   dropped_before_ = dropped;
   lost_ms_ = world_.now_ms;
   offers_.clear();
+  read_.clear();
   follows_ = false;
   RestoreFollower();
 }
@@ -115,9 +116,10 @@ void Machine::Change(int worker, uint64_t tag, Kind kind, const std::string& ser
                 .record = Encode(StoreRecord{version, kind, std::string(server)})});
 }
 
-void Machine::Offer(int worker, uint64_t tag, uint64_t known_at_wall_ms) {
+void Machine::Offer(int worker, uint64_t tag, const std::string& server,
+                    uint64_t known_at_wall_ms) {
   const auto version = OfferedAs(state_->NotedTime(tag), known_at_wall_ms, state_->machine());
-  const StoreRecord record{version, Kind::kLives, zone.at(tag).server};
+  const StoreRecord record{version, Kind::kLives, server};
   Tell(worker, {.key = {tag, 0}, .version = version, .record = Encode(record)});
 }
 
@@ -182,12 +184,12 @@ bool Machine::Reply(int worker) {
       unacknowledged.erase(newest);
   }
   if (sent.is_put && (!sent.reply || *sent.reply == sent.change.record)) {
-    Take(sent.tag, sent.change.record, true);
+    if (sent.change.version.IsChange()) Take(sent.tag, sent.change.record, true);
   } else if (sent.reply) {
     Take(sent.tag, *sent.reply, false);
   } else if (const auto found = zone.find(sent.tag); sent.is_check && found != zone.end()) {
     const uint64_t idle = world_.now_ms - found->second.used_ms;
-    Offer(worker, sent.tag, Wall() - idle);
+    Offer(worker, sent.tag, found->second.server, Wall() - idle);
   }
   return true;
 }
@@ -205,7 +207,7 @@ void Machine::Take(uint64_t tag, const std::string& bytes, bool is_stream) {
   const Apply apply =
       Judge(*record, {.has_newer = state_->HasNewer(tag, record->version),
                       .here = here,
-                      .is_echo = is_stream && record->version.machine == state_->machine(),
+                      .is_echo = is_stream && record->version.IsOf(state_->machine()),
                       .knows_server = servers.contains(std::string(record->server))});
   if (apply == Apply::kForget) zone.erase(tag);
   if (apply == Apply::kLearn) zone[tag] = {std::string(record->server), world_.now_ms};
@@ -283,6 +285,7 @@ void Machine::OnGap() {
 
 void Machine::BeginOffers(uint64_t used_since_ms) {
   offers_.clear();
+  read_.clear();
   for (const auto& [tag, session] : zone) {
     if (session.used_ms >= used_since_ms) offers_.insert(tag);
   }
@@ -290,14 +293,20 @@ void Machine::BeginOffers(uint64_t used_since_ms) {
 }
 
 bool Machine::OfferOne() {
-  if (offers_.empty()) return false;
-  const uint64_t tag = *offers_.begin();
-  offers_.erase(offers_.begin());
-  const auto found = zone.find(tag);
-  if (found == zone.end()) return true;
-  const uint64_t idle = world_.now_ms - found->second.used_ms;
-  Offer(0, tag, std::min(Wall() - idle, offers_as_of_ms_));
+  if (read_.empty()) ReadOffers();
+  if (read_.empty()) return false;
+  Offer(0, read_.front().tag, read_.front().server, read_.front().known_at_wall_ms);
+  read_.pop_front();
   return true;
+}
+
+void Machine::ReadOffers() {
+  for (const uint64_t tag : std::exchange(offers_, {})) {
+    const auto found = zone.find(tag);
+    if (found == zone.end()) continue;
+    const uint64_t idle = world_.now_ms - found->second.used_ms;
+    read_.push_back({tag, found->second.server, std::min(Wall() - idle, offers_as_of_ms_)});
+  }
 }
 
 // The world.

@@ -69,7 +69,9 @@ class Machine {
   void RestoreFollower();
   bool ExecuteFollower();
   bool ReplyFollower();
-  bool OfferOne();  // false: there is none left
+  // Of those that were read from the zone when the first of them was offered. False: there is none
+  // left.
+  bool OfferOne();
 
   struct Session {
     std::string server;
@@ -99,11 +101,12 @@ class Machine {
   uint64_t Wall() const;
   void Change(int worker, uint64_t tag, StoreRecord::Kind kind, const std::string& server);
   void Tell(int worker, StoreChange change);
-  void Offer(int worker, uint64_t tag, uint64_t known_at_wall_ms);
+  void Offer(int worker, uint64_t tag, const std::string& server, uint64_t known_at_wall_ms);
   void Pump(Connection* connection);
   void Take(uint64_t tag, const std::string& bytes, bool is_stream);
   void OnGap();
   void BeginOffers(uint64_t used_since_ms);
+  void ReadOffers();
 
   struct Unmap {
     void operator()(shm::StoreState* state) const;
@@ -128,7 +131,13 @@ class Machine {
   uint64_t lost_ms_ = 0;
   uint64_t dropped_before_ = 0;
   uint64_t offers_as_of_ms_ = 0;  // wall
-  std::set<uint64_t> offers_;
+  struct Read {
+    uint64_t tag = 0;
+    std::string server;
+    uint64_t known_at_wall_ms = 0;
+  };
+  std::set<uint64_t> offers_;  // to be read
+  std::deque<Read> read_;
 };
 
 class World {

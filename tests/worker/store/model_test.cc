@@ -238,6 +238,55 @@ TEST_F(StoreModelSchedule, ARedisThatWasEmptiedGetsTheSessionsBack) {
   EXPECT_TRUE(world_.redis.Get(1) && world_.redis.Get(2));
 }
 
+// Redis has lost sessions 1 and 2: `machine` offers the first, and has read the second.
+class StoreModelOffer : public StoreModelSchedule {
+ protected:
+  void BeginOffers(Machine& machine) {
+    a_.Learn(0, 1, "one");
+    a_.Learn(0, 2, "one");
+    Settle();
+    world_.EmptyRedis();
+    for (const auto& each : world_.machines) {
+      for (int worker = 0; worker < Machine::kWorkers; ++worker) each->Restore(worker);
+    }
+    machine.RestoreFollower();
+    Follow(machine);
+    ASSERT_TRUE(machine.OfferOne());
+  }
+  void OfferAndSettle(Machine& machine) {
+    ASSERT_TRUE(machine.OfferOne());
+    Deliver(machine);
+    Settle();
+  }
+};
+
+TEST_F(StoreModelOffer, DoesNotOutliveAnEndOfItsOwnMachine) {
+  BeginOffers(a_);
+  a_.Forget(1, 2);
+  OfferAndSettle(a_);
+  EXPECT_EQ(Place(a_, 2), "nowhere");
+  EXPECT_EQ(Place(b_, 2), "nowhere");
+}
+
+TEST_F(StoreModelOffer, DoesNotTakeASessionBack) {
+  BeginOffers(a_);
+  a_.Learn(1, 2, "two");
+  OfferAndSettle(a_);
+  EXPECT_EQ(Place(a_, 2), "two");
+  EXPECT_EQ(Place(b_, 2), "two");
+}
+
+// That machine has the greater number: the order of two changes of one time.
+TEST_F(StoreModelOffer, DoesNotOutliveAnEndOfAnotherMachine) {
+  BeginOffers(b_);
+  a_.Forget(0, 2);
+  Deliver(a_);
+  Follow(b_);
+  OfferAndSettle(b_);
+  EXPECT_EQ(Place(a_, 2), "nowhere");
+  EXPECT_EQ(Place(b_, 2), "nowhere");
+}
+
 TEST_F(StoreModelSchedule, ChangesThatAreGivenUpAreCounted) {
   Settle();
   a_.Learn(0, 9, "one");
