@@ -171,6 +171,8 @@ class Limpet:
             self._end_daemon()
             if kind is None:
                 self.check_logs()
+            elif os.path.exists(self.path("error.log")):
+                print(*self.crashes(), sep="\n", end="")
         finally:
             self.remove_zones()
             shutil.rmtree(self.dir, ignore_errors=True)
@@ -212,5 +214,7 @@ class Limpet:
         for name in os.listdir(self.path("sanitizer")):
             with open(self.path("sanitizer/" + name)) as report:
                 raise AssertionError(report.read())
-        crashes = self.log_lines(r"exited on signal (?!9\b)|exited with (fatal )?code (?!0\b)|Sanitizer")
-        assert not crashes, crashes
+        assert not self.crashes(), self.crashes()
+
+    def crashes(self):
+        return self.log_lines(r"exited on signal (?!9\b)|exited with (fatal )?code (?!0\b)|Sanitizer")

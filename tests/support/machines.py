@@ -2,6 +2,7 @@
 
 `/login?ID` begins session ID at the server that takes it, `/logout?ID` ends it; the answer is the server's name.
 """
+import contextlib
 import json
 import os
 import shutil
@@ -203,7 +204,20 @@ class Machines:
     def __enter__(self):
         return self.all
 
+    def tell(self):
+        """What each of them and Redis know, for who reads of a test that failed."""
+        for number, machine in enumerate(self.all):
+            with contextlib.suppress(Exception):
+                print(f"machine {number}: workers {machine.workers()}, {json.dumps(machine.call('GET', 'stores'))}")
+            with contextlib.suppress(Exception):
+                print("\n".join(machine.log_lines("")[-15:]))
+        with contextlib.suppress(Exception):
+            stream = f"limpet:{{{ZONE}}}:changes"
+            print(f"Redis: {self.redis.process.poll()}, {self.redis('XREVRANGE', stream, '+', '-', 'COUNT', 10)}")
+
     def __exit__(self, kind, *_):
+        if kind is not None:
+            self.tell()
         try:
             for machine in self.all:
                 machine.__exit__(kind)
