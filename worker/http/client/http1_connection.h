@@ -53,7 +53,7 @@ class Http1Connection final : public ClientSession, public ClientStream {
   void FinishResponse() override;
   void BreakResponse() override;
   void Abort(bool reset) override;
-  uint64_t bytes_sent() const override { return turn_->out.sent() - turn_->sent_before; }
+  uint64_t bytes_sent() const override;
   uint64_t head_bytes() const override { return turn_->head_bytes; }
   const TlsTransport* tls() const override { return connection_.tls(); }
   bool TcpInfo(tcp_info* out) const override { return connection_.TcpInfo(out); }

@@ -1,4 +1,5 @@
 // The response's way to the client of an HTTP/1 connection: as fast as it takes it, or as it may.
+#include <algorithm>
 #include <cerrno>
 
 #include "worker/http/client/connection_set.h"
@@ -12,6 +13,12 @@ void Http1Connection::BeginResponse() {
   turn_->sent_before = turn_->out.sent();
   turn_->head_bytes = 0;
   chunks_ = false;
+}
+
+// What came before the response may still have to go.
+uint64_t Http1Connection::bytes_sent() const {
+  const uint64_t sent = turn_->out.sent();
+  return sent - std::min(sent, turn_->sent_before);
 }
 
 void Http1Connection::SendInterim(int status, const proto::HeaderList& fields) {

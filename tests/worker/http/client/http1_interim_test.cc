@@ -15,6 +15,7 @@ constexpr std::string_view kServers = R"(
     http2 on;
     location / { early_hints 1; proxy_pass http://app; }
     location /here { return 200 "here"; }
+    location /paced { limit_rate 1k; proxy_pass http://app; }
   }
 )";
 
@@ -53,6 +54,16 @@ TEST_F(Http1Interim, ContinueForAClientThatIsGone) {
   Settle();
   EXPECT_TRUE(wire().closed());
   CheckNothingIsLeft();
+}
+
+// A limit counts what belongs to the response.
+TEST_F(Http1Interim, ContinueIsNotHeldBackByALimitOfTheRate) {
+  Send("POST /paced HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+  EXPECT_EQ(Written(), "HTTP/1.1 100 Continue\r\n\r\n");
+  Send("abc");
+  origin().Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  Settle();
+  EXPECT_TRUE(Written().ends_with("\r\n\r\nok"));
 }
 
 TEST_F(Http1Interim, NothingOfAnotherRequestIsToldOfOneThatNeverCame) {
