@@ -57,7 +57,7 @@ void ProxyExchange::Start(const conf::Location& location) {
   attempt_.Forget();  // that of another location, which has sent the request here
   location_ = &location;
   Enter(ProxyState::kFinding);
-  response_.Reset();
+  response_.BeginOther();
   session_.End();
   sticky_cookie_ = {};
   target_.uri = target_.request_uri = {};

@@ -29,6 +29,7 @@ void ProxyExchange::OnSessionKnown() {
   if (state_ != ProxyState::kConfirming) return;
   Enter(ProxyState::kTalking);
   StartBody();
+  if (state_ == ProxyState::kTalking && request_.half() != Half::kDone) FlushRequest();
 }
 
 void ProxyExchange::UseSession() {

@@ -39,7 +39,17 @@ void UpstreamResponse::EndAttempt() {
   if (answer_ == Answer::kUsed) answer_ = Answer::kHead;
 }
 
+void UpstreamResponse::BeginOther() {
+  if (head_block_) earlier_heads_.push_back(std::move(head_block_));
+  ResetHead();
+}
+
 void UpstreamResponse::Reset() {
+  ResetHead();
+  earlier_heads_.clear();
+}
+
+void UpstreamResponse::ResetHead() {
   if (parser_ != nullptr) {
     parser_->Reset();
     parsers_.Return(std::move(parser_));

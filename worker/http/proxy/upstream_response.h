@@ -6,6 +6,7 @@
 //   BeginBody()
 //   TakeBody(body_rest()), RoomForBody, Took, TakeBody …
 //   EndAttempt()                         the head stays for variables, until Reset
+//   BeginOther()                         and so does that of an earlier location
 //
 // Always: half() is kHead until BeginBody or BeginTunnel; only kBody takes bytes.
 #pragma once
@@ -14,6 +15,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "proto/http1/chunked.h"
 #include "proto/http1/framing.h"
@@ -45,6 +47,8 @@ class UpstreamResponse {
 
   void BeginAttempt();
   void EndAttempt();
+  // Another location answers instead: what variables have kept of the head stays.
+  void BeginOther();
   void Reset();  // with the exchange
 
   // Where the next read goes to. `first`: a block for the first one; one that is full is replaced
@@ -85,6 +89,7 @@ class UpstreamResponse {
  private:
   void Enter(Half next);
   void TakeParser();
+  void ResetHead();
   Taken TakeChunks(std::string_view bytes);
 
   Spares<proto::ResponseParser>& parsers_;
@@ -96,6 +101,7 @@ class UpstreamResponse {
   size_t filled_ = 0;
   size_t head_start_ = 0;  // behind interim heads
   BlockRef head_block_;    // holds the head's bytes while the exchange lives
+  std::vector<BlockRef> earlier_heads_;
   uint64_t remaining_ = 0;
   uint64_t received_ = 0;
   std::string_view piece_;

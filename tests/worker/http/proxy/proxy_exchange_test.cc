@@ -35,6 +35,9 @@ constexpr const char* kText = R"(
     location /ranges { proxy_pass http://app; proxy_force_ranges on; error_page 416 /page; }
     location /page { proxy_pass http://app; }
     location /stream { proxy_pass http://app; proxy_request_buffering off; }
+    location /shared_stream { proxy_pass http://shared; proxy_request_buffering off; }
+    location /first { proxy_pass http://app; proxy_cookie_path ~^/(?<folder>.*)$ /$folder; }
+    location /second { proxy_pass http://app; add_header X-Folder $folder; }
   }
 )";
 
@@ -138,6 +141,15 @@ class Proxied : public ProxyHarness {
     peer_ = &Keep(0, kShared);
     Send("GET /shared HTTP/1.1\r\nHost: a\r\n\r\n");
     Answer(*peer_, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+  }
+  // The answer has come before the whole of the body.
+  FakeTransport& BeConfirmingEarly() {
+    ShareSessions(true);
+    peer_ = &Keep(0, kShared);
+    Send("POST /shared_stream HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n");
+    SendBody("abc");
+    Answer(*peer_, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+    return *peer_;
   }
   void BeTunnel() {
     peer_ = &Keep();
@@ -439,6 +451,36 @@ TEST(ProxyExchange, LimitsNoTunnelByTheResponseBefore) {
 }
 
 // An error page in the place of a response keeps its cookies; they outlive the peer's bytes.
+TEST(ProxyExchange, SendsWhatCameOfABodyWhileASessionWasConfirmed) {
+  Proxied proxied;
+  FakeTransport& peer = proxied.BeConfirmingEarly();
+  ASSERT_EQ(proxied.Now(), "confirming session");
+  proxied.SendBody("def");
+  proxied.exchange().OnBodyEnd();
+  proxied.StoreAnswers();
+  EXPECT_TRUE(peer.output.ends_with("\r\n\r\nabcdef")) << peer.output;
+  proxied.Answer(peer, "defghi");
+  EXPECT_EQ(proxied.Now(), "idle: 200 done");
+}
+
+// It is a part of the first one's head, whose block may be another response's by now.
+TEST(ProxyExchange, KeepsAVariableOfAResponseThatAnotherLocationReplaces) {
+  Proxied proxied;
+  FakeTransport* peer = &proxied.Keep();
+  proxied.Send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
+  FakeTransport& one = proxied.Keep(0);
+  FakeTransport& other = proxied.Keep(1);
+  proxied.Answer(*peer,
+                 "HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Path=/of-the-first\r\n"
+                 "X-Accel-Redirect: /second\r\nContent-Length: 0\r\n\r\n");
+  FakeTransport& asked = one.output.empty() ? other : one;
+  proxied.Answer(asked, "HTTP/1.1 200 OK\r\nX-Filler: " + std::string(200, 'y') +
+                            "\r\nContent-Length: 2\r\n\r\nno");
+  EXPECT_EQ(proxied.stream().body(), "no");
+  EXPECT_NE(proxied.stream().fields().find("X-Folder: of-the-first\r\n"), std::string::npos)
+      << proxied.stream().fields();
+}
+
 TEST(ProxyExchange, KeepsTheCookiesOfAResponseThatAnErrorPageReplaces) {
   Proxied proxied;
   FakeTransport* peer = &proxied.Keep();
