@@ -70,11 +70,10 @@ const nghttp2_session_callbacks* Http2Callbacks::Table() {
         made, [](Session*, uint8_t, int32_t, int32_t, int32_t, uint32_t most_in_frame,
                  void*) noexcept { return static_cast<ssize_t>(most_in_frame); });
     nghttp2_session_callbacks_set_send_data_callback(
-        made, [](Session*, Frame*, const uint8_t* frame_head, size_t length,
-                 nghttp2_data_source* source, void* user) noexcept {
+        made, [](Session*, Frame* frame, const uint8_t* frame_head, size_t length,
+                 nghttp2_data_source*, void* user) noexcept {
           constexpr size_t kFrameHead = 9;
-          return Self(user).SendData(*static_cast<Http2Stream*>(source->ptr),
-                                     Text(frame_head, kFrameHead), length);
+          return Self(user).SendData(frame->hd.stream_id, Text(frame_head, kFrameHead), length);
         });
     return made;
   }();

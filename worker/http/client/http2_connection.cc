@@ -232,6 +232,7 @@ void Http2Connection::NoteOver() {
 
 void Http2Connection::Work() {
   if (state_ != State::kClosed && state_ != State::kLinger && !blocked_) Write();
+  TellStreams();
   RemoveOver();
   if (state_ == State::kClosed && streams_.empty()) return connection_.End();
   UpdateState();
@@ -259,7 +260,6 @@ void Http2Connection::Write() {
         return Close();
     }
   }
-  TellStreams();
 }
 
 bool Http2Connection::Fill() {
@@ -273,10 +273,13 @@ bool Http2Connection::Fill() {
   return true;
 }
 
-int Http2Connection::SendData(Http2Stream& stream, std::string_view frame_head, size_t length) {
+// A frame that had to wait for the socket may outlive its stream: that one has been reset.
+int Http2Connection::SendData(int32_t id, std::string_view frame_head, size_t length) {
   if (out_.size() >= kMostFramed) return NGHTTP2_ERR_WOULDBLOCK;
+  Http2Stream* const stream = Find(id);
+  if (stream == nullptr || stream->gone()) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   out_.Append(frame_head);
-  stream.MoveData(length, &out_);
+  stream->MoveData(length, &out_);
   return 0;
 }
 

@@ -43,6 +43,7 @@ class Http2Connection final : public ClientSession {
   Runtime& runtime() { return runtime_; }
   nghttp2_session* session() { return session_.get(); }  // null once the connection is closed
   void ScheduleWork() { work_.Schedule(); }
+  bool blocked() const { return blocked_; }  // the socket takes no more now
   size_t preread_size() const { return server().http2.body_preread_size; }
   // The stream has bytes to send, or its end.
   void ResumeData(Http2Stream& stream);
@@ -120,7 +121,7 @@ class Http2Connection final : public ClientSession {
   int OnData(int32_t id, bool is_last, std::string_view bytes);
   void OnFrameSent(const nghttp2_frame& frame);
   void OnStreamClosed(int32_t id);
-  int SendData(Http2Stream& stream, std::string_view frame_head, size_t length);
+  int SendData(int32_t id, std::string_view frame_head, size_t length);
   int Judge(bool calm);
   bool IsReused(const nghttp2_frame_hd& frame);
   proto::Http2HeadRules Rules() const;
@@ -138,7 +139,7 @@ class Http2Connection final : public ClientSession {
   Timer send_timer_;
   Deferred work_;
   OutputQueue out_;
-  bool blocked_ = false;  // the socket takes no more now
+  bool blocked_ = false;
   ReadBlock input_;
   Slice feeding_;        // the bytes that nghttp2 reads now
   std::string opening_;  // as far as it has come

@@ -74,6 +74,7 @@ int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
   const int32_t id = frame.hd.stream_id;
   head_of_ = id;
   has_begun_ = true;
+  UpdateState();  // at once: who serves a request does not give way to it
   guard_.BeginHead(Rules().limits.max_total * 4);
   if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   // Exchanges that outlive their streams count, too.
@@ -205,7 +206,7 @@ void Http2Connection::OnFrameSent(const nghttp2_frame& frame) {
   Http2Stream* const stream = Find(frame.hd.stream_id);
   if (stream == nullptr) return;
   stream->OnFrameSent(frame);
-  if (stream->answered()) guard_.NoteAnswered();
+  if (stream->pays()) guard_.NoteAnswered();
 }
 
 void Http2Connection::OnStreamClosed(int32_t id) {

@@ -97,9 +97,16 @@ void Http2Stream::OnPause() {
 
 void Http2Stream::RefuseLength(std::string_view why) {
   exchange_->Log(LogLevel::kInfo, why);
+  RefuseBody(400);
+}
+
+// What still comes is dropped. A request that was begun for nothing counts as a reset does.
+void Http2Stream::RefuseBody(int status) {
+  body_is_refused_ = true;
   body_ = Body::kDone;
   DisarmBody();
-  exchange_->OnBodyError(400);
+  connection_.NoteProvokedReset();
+  exchange_->OnBodyError(status);
 }
 
 // The client may send more once the exchange has taken what was sent.
@@ -109,10 +116,9 @@ void Http2Stream::Hand(Slice data) {
   body_received_ += size;
   const uint64_t limit = exchange_->location().client.max_body_size;
   if (!is_tunnel_ && limit != 0 && body_received_ > limit) {
-    body_ = Body::kHeld;
     exchange_->Log(LogLevel::kError,
                    fmt::format("client intended to send too large body: {} bytes", body_received_));
-    return exchange_->OnBodyError(413);
+    return RefuseBody(413);
   }
   exchange_->OnBodyData(std::move(data));
 }
@@ -134,7 +140,7 @@ void Http2Stream::Deliver() {
 
 void Http2Stream::OnInputEnd() {
   input_ended_ = true;
-  if (finished_) return;
+  if (finished_ || body_is_refused_) return;
   if (!is_websocket_ && !counter_.AtEnd())
     return RefuseLength("client sent less of a body than declared");
   if (body_ == Body::kWanted && held_.empty()) EndInput();
@@ -224,10 +230,21 @@ void Http2Stream::SendInterim(int status, const proto::HeaderList& fields) {
   connection_.ScheduleWork();
 }
 
+// HTTP/2 has no 101; and to an extended CONNECT a 2xx says that the tunnel is open (RFC 8441 5).
+bool Http2Stream::RefusesHead(const ResponseHead& head) const {
+  return is_websocket_ ? head.status / 100 == 2 : head.status == 101;
+}
+
+// The exchange is not ended under whoever sends: OnWritten does it.
 void Http2Stream::SendHead(const ResponseHead& head) {
   if (output_ != Output::kHead) return;
+  if (RefusesHead(head)) {
+    exchange_->Log(LogLevel::kError,
+                   "the response to a client of HTTP/2 is no answer to its request");
+    refused_ = true;
+    return connection_.ScheduleWork();
+  }
   const bool switches = head.status == 101;
-  if (switches && !is_websocket_) return Reset(NGHTTP2_INTERNAL_ERROR);  // HTTP/2 has no 101
   const bool has_body = switches || !head.no_body;
   output_ = has_body ? Output::kBody : Output::kEnd;
   SubmitHead(connection_.session(), *this, head, has_body);
@@ -306,13 +323,31 @@ void Http2Stream::OnFrameSent(const nghttp2_frame& frame) {
 }
 
 void Http2Stream::OnWritten() {
-  const bool sends = output_ == Output::kBody || output_ == Output::kEnd;
-  if (!sends && output_ != Output::kBroken) return;
+  if (refused_ && !finished_) return exchange_->Abandon(502);
+  if (output_ == Output::kHead || output_ == Output::kSent) return;
   blocked_ = !body_out_.empty();
-  if (blocked_ && !TimersToArm().rate.armed() && !timers_->send.armed())
-    timers_->send.Arm(exchange_->location().client.send_timeout);
+  if (blocked_) WatchSending();
   if (!std::exchange(moved_, false) || finished_ || body_out_.memory() > 0) return;
   exchange_->OnOutputDrained();
+}
+
+// A client that gives no window has send_timeout for it. One that gives one is waited for as long
+// as the connection goes on: other streams may go first.
+void Http2Stream::WatchSending() {
+  Timers& timers = TimersToArm();
+  if (timers.rate.armed() || (timers.send.armed() && !HasWindow())) return;
+  timers.send.Arm(exchange_->location().client.send_timeout);
+}
+
+bool Http2Stream::HasWindow() {
+  nghttp2_session* const session = connection_.session();
+  return nghttp2_session_get_stream_remote_window_size(session, id_) > 0 &&
+         nghttp2_session_get_remote_window_size(session) > 0;
+}
+
+// What waits for the socket is not there to be filled up.
+bool Http2Stream::blocked() const {
+  return blocked_ || (connection_.blocked() && !body_out_.empty());
 }
 
 void Http2Stream::OnRateTimer() {
@@ -338,7 +373,8 @@ bool Http2Stream::keep_alive() const { return !connection_.connection().stopping
 void Http2Stream::FinishResponse() {
   finished_ = true;
   DisarmBody();
-  if (output_ == Output::kBody) output_ = Output::kEnd;
+  // A tunnel ends as it is; a filter that could not end its body has said so by silence.
+  if (output_ == Output::kBody) output_ = is_tunnel_ ? Output::kEnd : Output::kBroken;
   if (output_ == Output::kHead) return Reset(NGHTTP2_INTERNAL_ERROR);
   Flush();
   CheckOver();
@@ -377,6 +413,7 @@ void Http2Stream::OnGone() {
   output_ = Output::kGone;
   body_out_.Clear();
   blocked_ = false;
+  moved_ = true;  // who waits for the client need not any more
   timers_.reset();
   if (exchange_ != nullptr && !finished_) {
     const bool body_is_missing = body_ == Body::kWanted && !input_ended_ && !is_tunnel_;

@@ -55,12 +55,14 @@ class Http2Stream final : public ClientStream {
   // For nghttp2: how many bytes of the body go into the next frame.
   ssize_t ReadData(size_t length, uint32_t* flags);
   void MoveData(size_t length, OutputQueue* out);
-  // After a write: whether the client is behind, or has taken all there was.
+  // After what could be written: whether the client is behind, has taken all there was, or is gone.
   void OnWritten();
   bool TakeDeferred() { return std::exchange(deferred_, false); }
   bool begun() const { return exchange_ != nullptr; }
-  bool answered() const { return output_ == Output::kSent; }  // to its end
+  bool answered() const { return output_ == Output::kSent; }     // to its end
+  bool pays() const { return answered() && !body_is_refused_; }  // for a reset
   bool over() const { return over_; }
+  bool gone() const { return output_ == Output::kGone; }  // nobody takes what it sends
   void Abandon(int status);
   void End();  // of the exchange, after over()
 
@@ -76,7 +78,7 @@ class Http2Stream final : public ClientStream {
   void WriteEnd(const proto::HeaderList& trailers) override;
   bool has_unsent() const override { return !body_out_.empty(); }
   uint64_t unsent_memory() const override { return body_out_.memory(); }
-  bool blocked() const override { return blocked_; }
+  bool blocked() const override;
   void SetNoDelay(bool on) override;
   void Flush() override;
   void LastForClient() override {}  // other streams go on
@@ -108,6 +110,7 @@ class Http2Stream final : public ClientStream {
   void Hand(Slice data);
   void Deliver();
   [[gnu::cold]] void RefuseLength(std::string_view why);
+  [[gnu::cold]] void RefuseBody(int status);
   void EndInput();
   Timers& TimersToArm();
   void UpdateBodyTimer();
@@ -115,6 +118,9 @@ class Http2Stream final : public ClientStream {
   void DisarmSending();
   void OpenWindow();
   void CheckOver();
+  void WatchSending();
+  bool HasWindow();
+  bool RefusesHead(const ResponseHead& head) const;
   void Reset(uint32_t error);
   void SubmitReset(uint32_t error);
   uint64_t SendBudget();
@@ -140,6 +146,7 @@ class Http2Stream final : public ClientStream {
   bool delivering_ = false;
   bool window_is_open_ = false;
   bool expects_continue_ = false;
+  bool body_is_refused_ = false;
   bool is_websocket_ = false;  // an extended CONNECT (RFC 8441)
   bool is_tunnel_ = false;
 
@@ -148,7 +155,8 @@ class Http2Stream final : public ClientStream {
   OutputQueue body_out_;
   const proto::HeaderList* trailers_ = nullptr;
   bool deferred_ = false;  // nghttp2 waits to hear of more
-  bool moved_ = false;     // some has been framed since OnWritten
+  bool moved_ = false;     // some has been framed, or has nowhere to go, since OnWritten
+  bool refused_ = false;   // its head is none that this client may have
   bool blocked_ = false;
   bool finished_ = false;  // the exchange has nothing more to say
   bool over_ = false;

@@ -74,6 +74,10 @@ std::string ClientTest::Place(std::string_view servers) const {
   return text;
 }
 
+void ClientTest::AddFile(std::string_view name, std::string_view bytes) {
+  std::ofstream(fmt::format("{}/{}", folder_, name)) << bytes;
+}
+
 Wire& ClientTest::Connect(size_t listen) {
   ClientInfo info;
   info.number = runtime_->next_connection_number();

@@ -26,6 +26,7 @@ class ClientTest : public testing::Test {
   explicit ClientTest(std::string_view servers);
   ~ClientTest() override;
 
+  void AddFile(std::string_view name, std::string_view bytes);  // to @FILES@
   // A new client of the listener in that place.
   Wire& Connect(size_t listen = 0);
   // Passes until all that can happen now has happened.
