@@ -23,7 +23,7 @@ size_t StoreRelay::Take(std::span<RelayedChange> room) {
   return count;
 }
 
-size_t StoreRelay::Room() {
+size_t StoreRelay::Room() const {
   const RobustGuard guard(mutex_);
   return kPlaces - (tail_ - head_);
 }

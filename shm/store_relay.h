@@ -29,10 +29,10 @@ class StoreRelay {
   // How many were pushed: as many as there is room for. All may throw LockBusy.
   size_t Push(std::span<const RelayedChange> changes);
   size_t Take(std::span<RelayedChange> room);  // how many
-  size_t Room();
+  size_t Room() const;
 
  private:
-  RobustMutex mutex_;
+  mutable RobustMutex mutex_;
   // Taken and pushed so far; the places between them are filled. Written last.
   uint64_t head_, tail_;
   std::array<RelayedChange, kPlaces> places_;

@@ -83,6 +83,12 @@ class StoreState {
   void Relay(std::span<const SessionRecord> changed, uint64_t wall_ms);
 
   // Of its changes.
+  // Changes that are not in the store yet, of workers and of those who left theirs. May throw
+  // LockBusy.
+  uint64_t Waiting() const {
+    return figures.workers.Waiting() + StoreRelay::kPlaces - relay.Room();
+  }
+
   uint16_t machine() const {
     return machine_.load(std::memory_order_relaxed) | StoreVersion::kChange;
   }

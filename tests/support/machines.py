@@ -115,10 +115,16 @@ class Machine(Limpet):
     def active(self):
         return self.call("GET", f"sessions/{self.zone}")["active"]
 
+    def stored_zones(self):
+        return [zone for store in self.call("GET", "stores").values() for zone in store["zones"].values()]
+
     def all_ask(self):
         """Every worker is in touch with the store of every zone."""
-        zones = [zone for store in self.call("GET", "stores").values() for zone in store["zones"].values()]
-        return all(zone["asking_workers"] >= self.worker_count() for zone in zones)
+        return all(zone["asking_workers"] >= self.worker_count() for zone in self.stored_zones())
+
+    def all_told(self):
+        """And none has a change that is not there."""
+        return self.all_ask() and all(zone["waiting"] == 0 for zone in self.stored_zones())
 
     def forget(self, session):
         assert self.call("DELETE", f"sessions/{self.zone}/{session}") == {"forgotten": 1}

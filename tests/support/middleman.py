@@ -1,8 +1,37 @@
 """A TCP proxy between limpet and Redis that answers late, not at all, or with something else."""
 import asyncio
+import collections
 import threading
 
 from ports import free_port
+
+
+class Lane:
+    """One way of a connection: what is written comes when it is due, in the order in which it was written, as TCP does."""
+
+    def __init__(self, writer):
+        self._writer, self._late, self._last = writer, collections.deque(), 0.0
+
+    def write(self, data, delay):
+        """None: the end."""
+        loop = asyncio.get_running_loop()
+        self._last = max(self._last, loop.time() + delay)
+        self._late.append((self._last, data))
+        if len(self._late) == 1:
+            self._pass()
+
+    def _pass(self):
+        loop = asyncio.get_running_loop()
+        while self._late and self._late[0][0] <= loop.time():
+            data = self._late.popleft()[1]
+            if self._writer.transport.is_closing():
+                continue
+            if data is None:
+                self._writer.close()
+            else:
+                self._writer.write(data)
+        if self._late:
+            loop.call_at(self._late[0][0], self._pass)
 
 
 class Middleman:
@@ -38,8 +67,8 @@ class Middleman:
         self._held = value
         if not value:
             waiting, self._waiting = self._waiting, []
-            for writer, data in waiting:
-                self._write(writer, data)
+            for lane, data in waiting:
+                lane.write(data, self.delay)
 
     @property
     def waiting(self):
@@ -69,41 +98,31 @@ class Middleman:
             writer.transport.abort()
             return
         self._open |= {writer, back}
-        await asyncio.gather(self._carry(reader, self._tell, back), self._carry(there, self._answer, writer))
+        await asyncio.gather(self._carry(reader, self._tell, Lane(back)), self._carry(there, self._answer, Lane(writer)))
         for one in (writer, back):
             self._open.discard(one)
             one.transport.abort()
 
-    async def _carry(self, reader, pass_on, writer):
+    async def _carry(self, reader, pass_on, lane):
         """To the end of either side, which is the end of both."""
         try:
             while data := await reader.read(65536):
-                pass_on(writer, data)
+                pass_on(lane, data)
         except OSError:
             pass
-        self._loop.call_later(self.delay, self._write, writer, None)
+        lane.write(None, self.delay)
 
-    def _tell(self, writer, data):
+    def _tell(self, lane, data):
         self.told += data
-        self._write(writer, data)
+        lane.write(data, 0)
 
-    def _answer(self, writer, data):
+    def _answer(self, lane, data):
         if self.instead is not None:
             data = self.instead
         if self._held:
-            self._waiting.append((writer, data))
-        elif self.delay:
-            self._loop.call_later(self.delay, self._write, writer, data)
+            self._waiting.append((lane, data))
         else:
-            self._write(writer, data)
-
-    def _write(self, writer, data):
-        """None: the end."""
-        if not writer.transport.is_closing():
-            if data is None:
-                writer.close()
-            else:
-                writer.write(data)
+            lane.write(data, self.delay)
 
     def stop(self):
         async def end():

@@ -107,6 +107,25 @@ def test_killed_workers(redis):
         machines.wait_ready()
 
 
+def test_what_is_ended_while_redis_is_away_outlives_the_workers(redis):
+    """By the API: no worker keeps it to itself before it can be told."""
+    with (machines := Machines(redis)) as (a, b):
+        homes = known_to_both(machines)
+        redis.kill()
+        wait_until(lambda: all(zone["asking_workers"] == 0 for zone in a.stored_zones()), "Redis to be lost")
+        a.forget("s1")
+        wait_until(lambda: all(zone["waiting"] == 1 for zone in a.stored_zones()), "a change that waits")
+        workers = a.workers()
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: len(a.workers()) == 2 and not set(a.workers()) & set(workers), "the new workers")
+        redis.start()
+        wait_until(lambda: b.server_of("s1") is None, "the end")
+        del homes["s1"]
+        for machine in (a, b):
+            assert machine.visit_all(homes) == homes
+
+
 def test_a_stopped_worker_hands_over_the_changes(redis):
     """The one that reads the changes stands still: another takes its place."""
     with (machines := Machines(redis, workers=3)) as (a, b):

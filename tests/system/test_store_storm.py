@@ -97,6 +97,8 @@ class Storm:
             over.set()
             for thread in threads:
                 thread.join()
+        for machine in (self.a, self.b):
+            wait_until(machine.all_told, "all changes to be told", 60)
         wait_until(self.all_known, "sessions to travel", 60)
         for machine in (self.a, self.b):
             self.look(machine, "after " + name)

@@ -19,7 +19,7 @@ Json FiguresJson(const shm::StoreState& state) {
     json["lost_ms"] = *lost;
   }
   json["lag_ms"] = figures.lag_ms.load(kRelaxed);
-  json["waiting"] = figures.workers.Waiting();
+  json["waiting"] = state.Waiting();
   json["asking_workers"] = figures.workers.Asking();
   for (const StoreField& field : kStoreFields)
     json[std::string(field.name)] = (figures.*field.value).load(kRelaxed);

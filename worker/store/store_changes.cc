@@ -11,6 +11,16 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
+// It had arrived before the connection broke; or it was only to be written anew, and is there as it
+// was written first.
+bool IsThere(const StoreChange& change, std::string_view record) {
+  if (record == change.record) return true;
+  constexpr size_t kTime = sizeof change.version.time;
+  return !change.version.IsChange() && record.substr(0, kTime) == change.record.substr(0, kTime) &&
+         record.substr(StoreRecord::kVersionSize) ==
+             std::string_view(change.record).substr(StoreRecord::kVersionSize);
+}
+
 }  // namespace
 
 StoreChange StoreClient::ChangeOf(const StoreKey& key, const shm::StoreVersion& version,
@@ -112,7 +122,7 @@ void StoreClient::OnPutReply(const Sent& sent, const RespReply& reply) {
       OnWritten(sent);
       break;
     case RespReply::Type::kString:
-      if (reply.text == sent.change.record) {  // it had arrived before the connection broke
+      if (IsThere(sent.change, reply.text)) {
         OnWritten(sent);
         break;
       }

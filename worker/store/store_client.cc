@@ -169,7 +169,7 @@ void StoreClient::SayBack() {
             fmt::format("session store \"{}\" ({}) is back after {} s for zone \"{}\": {} changes "
                         "waited, {} were dropped",
                         zone_.conf().name, link_.where(), (BootMs() - since + 500) / 1000,
-                        zone_.env().zone.name, figures().workers.Waiting(), dropped),
+                        zone_.env().zone.name, zone_.state().Waiting(), dropped),
             true);
 }
 
