@@ -73,8 +73,7 @@ void AddStores(const StatusSource& source, MetricsText& page) {
   for (const StoreUse& use : uses)
     page.Sample(StoreLabels(use), use.state->figures.workers.Asking());
   page.Begin("limpet_store_waiting", false, "changes that wait for the store");
-  for (const StoreUse& use : uses)
-    page.Sample(StoreLabels(use), use.state->Waiting());
+  for (const StoreUse& use : uses) page.Sample(StoreLabels(use), use.state->Waiting());
   std::string_view begun;
   for (const StoreField& field : kStoreFields) {
     if (std::exchange(begun, field.metric) != field.metric)
