@@ -71,6 +71,7 @@ class Generation {
     shared.FollowNames(*config_, zones_, now_ms);
   }
   std::optional<uint64_t> NextDeadline() const { return zones_.names_deadline; }
+  SharedMemory::View TakeZones() { return std::move(zones_); }  // of one that serves no more
 
  private:
   Generation() = default;

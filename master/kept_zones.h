@@ -43,9 +43,24 @@ class KeptZones {
     if (!kept || kept->memory.size() != wanted.size) {
       auto memory = MemoryOf(wanted, inherited, log);
       if (!memory) return memory.error();
-      kept = std::make_unique<Kept>(std::move(*memory), std::string(wanted.key));
+      auto made = std::make_unique<Kept>(std::move(*memory), std::string(wanted.key));
+      changes_.push_back({std::string(wanted.name), std::exchange(kept, std::move(made))});
     }
     return &kept->table;
+  }
+
+  // What Find() has made since the last of these calls serves now; or does not: the zones are those
+  // of before again, which whoever served went on with.
+  void Settle() { changes_.clear(); }
+  void TakeBack() {
+    for (; !changes_.empty(); changes_.pop_back()) {
+      Change& change = changes_.back();
+      if (change.before) {
+        zones_[change.name] = std::move(change.before);
+      } else {
+        zones_.erase(change.name);
+      }
+    }
   }
 
   // Gives back the zones that are not among the configuration's; null: it has none.
@@ -95,7 +110,12 @@ class KeptZones {
   }
 
   std::string_view directive_;
+  struct Change {
+    std::string name;
+    std::unique_ptr<Kept> before;  // null: there was none
+  };
   std::map<std::string, std::unique_ptr<Kept>, std::less<>> zones_;
+  std::vector<Change> changes_;
 };
 
 }  // namespace limpet::master

@@ -19,6 +19,16 @@ Status LimitZones::Attach(const conf::Http& http, int32_t first_slot, Inheritanc
   return {};
 }
 
+void LimitZones::Settle() {
+  requests_.Settle();
+  connections_.Settle();
+}
+
+void LimitZones::TakeBack() {
+  requests_.TakeBack();
+  connections_.TakeBack();
+}
+
 void LimitZones::DropUnused(const conf::Http* http) {
   requests_.DropUnless(http == nullptr ? nullptr : &http->limit_req_zones);
   connections_.DropUnless(http == nullptr ? nullptr : &http->limit_conn_zones);

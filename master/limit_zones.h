@@ -18,6 +18,8 @@ class LimitZones {
   Status Attach(const conf::Http& http, int32_t first_slot, Inheritance* inherited, const Log& log,
                 std::vector<shm::LimitReqTable*>* requests,
                 std::vector<shm::LimitConnTable*>* connections);
+  void Settle();
+  void TakeBack();
   void DropUnused(const conf::Http* http);    // null: none is used
   [[nodiscard]] bool ForgetWorker(int slot);  // false: a lock is kept; to be called again
 

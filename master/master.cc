@@ -123,6 +123,7 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
                                   .log = &start_.early.file()});
   if (!opened) return opened.error();
   generation_ = std::move(*opened);
+  shared_->DropUnused(*config);
   generation_->RecallPeers(handover_.notes());
   keeper_.emplace(KeeperHooks());
   if (!handover_.from_master()) keeper_->RecallServers();
@@ -302,9 +303,12 @@ bool Master::OpenNext() {
   if (!opened) {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", opened.error().message);
     NoteLoad(opened.error().message);
+    reclaims_ |= shared_->TakeBack();
+    Settle();
     return false;
   }
-  generation_ = std::move(*opened);
+  const std::shared_ptr<Generation> before = std::exchange(generation_, std::move(*opened));
+  former_zones_.emplace(before->number(), before->TakeZones());
   NoteLoad("");
   HideMemory(generation_->config());
   if (auto status = pid_file_.Write(generation_->config().pid_path); !status) {
@@ -388,6 +392,8 @@ void Master::Tick() {
     supervisor_->Kill();
   }
   supervisor_->Tick(now);
+  std::erase_if(former_zones_,
+                [this](const auto& former) { return !supervisor_->HasWorkersOf(former.first); });
   if (IsNewest()) {
     shared_->Tick(now, log());
     if (!ends() && generation_->NextDeadline()) generation_->FollowNames(*shared_, now);

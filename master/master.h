@@ -2,6 +2,7 @@
 // from a client, has no threads, and waits in one place only.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -75,6 +76,8 @@ class Master {
   PidFile pid_file_;
   std::unique_ptr<SharedMemory> shared_;
   std::shared_ptr<Generation> generation_;
+  // Of earlier ones by their numbers: their memory is nobody else's while they have workers.
+  std::map<uint64_t, SharedMemory::View> former_zones_;
   std::optional<Supervisor> supervisor_;
   std::optional<StateKeeper> keeper_;
   CapacityAlerts alerts_;

@@ -117,36 +117,67 @@ Result<SharedMemory::View> SharedMemory::Attach(const conf::Config& config, cons
   auto inherited = std::exchange(inherited_, std::nullopt);  // closes what is not taken
   if (!config.http) return view;
   const conf::Http& http = *config.http;
-  for (size_t i = 0; i < http.session_zones.size(); ++i) {
-    const conf::SessionZone& zone = http.session_zones[i];
+  Inheritance* const left = inherited ? &*inherited : nullptr;
+  SettleKept();
+  attaching_ = true;
+  // First what finds a configuration wrong and changes nothing of what serves.
+  if (auto status = AttachKept(http, left, log, &view); !status) return status.error();
+  OpenBook(left, log);
+  if (auto status = AttachPeers(http, &view); !status) return status.error();
+  if (auto status = AttachSessions(config, log, &view); !status) return status.error();
+  if (auto status = AttachQuotas(http, left, log, &view); !status) return status.error();
+  SetServers(config, view);
+  FollowNames(config, view, MonotonicMs());
+  return view;
+}
+
+Status SharedMemory::AttachSessions(const conf::Config& config, const Log& log, View* view) {
+  for (const conf::SessionZone& zone : config.http->session_zones) {
     auto& store = sessions_[zone.name];
     if (store) {
-      if (auto status = store->Reconfigure(config, zone, log); !status) return status.error();
+      if (auto status = store->Reconfigure(config, zone, log); !status) return status;
     } else {
       auto opened = SessionStore::Open(config, zone, log);
       if (!opened) return opened.error();
       store = std::move(*opened);
     }
-    view.sessions.push_back(store->table());
+    view->sessions.push_back(store->table());
   }
-  OpenBook(inherited ? &*inherited : nullptr, log);
-  for (const auto& upstream : http.upstreams) view.traffic.push_back(traffic_.Find(*upstream));
+  return {};
+}
+
+Status SharedMemory::AttachPeers(const conf::Http& http, View* view) {
+  for (const auto& upstream : http.upstreams) view->traffic.push_back(traffic_.Find(*upstream));
   for (const auto& upstream : http.upstreams) {
-    view.peer_states.push_back(
+    view->peer_states.push_back(
         upstream->zone.empty()
             ? nullptr
             : peer_states_.Attach(upstream->name, worker::PeerIdentities(*upstream),
                                   worker::ResolvedNames(*upstream), PlacesFor(http, *upstream)));
-    if (!upstream->zone.empty() && view.peer_states.back() == nullptr) {
+    if (!upstream->zone.empty() && view->peer_states.back() == nullptr) {
       return Error{std::make_error_code(std::errc::not_enough_memory),
                    fmt::format("no memory for the peers of upstream \"{}\"", upstream->name)};
     }
   }
-  SetServers(config, view);
-  FollowNames(config, view, MonotonicMs());
-  if (auto status = AttachKept(http, inherited ? &*inherited : nullptr, log, &view); !status)
-    return status.error();
-  return view;
+  return {};
+}
+
+void SharedMemory::SettleKept() {
+  limits_.Settle();
+  stores_.Settle();
+  quotas_.Settle();
+  tls_sessions_.Settle();
+}
+
+bool SharedMemory::TakeBack() {
+  for (auto& [name, store] : sessions_) {
+    if (store && attaching_) store->table()->set_quota(nullptr);
+  }
+  limits_.TakeBack();
+  stores_.TakeBack();
+  quotas_.TakeBack();
+  tls_sessions_.TakeBack();
+  return std::exchange(attaching_, false);
 }
 
 // Without it everything else works: what another binary has is not counted here.
@@ -188,7 +219,6 @@ Status SharedMemory::AttachKept(const conf::Http& http, Inheritance* inherited, 
     if (!memory) return memory.error();
     state = (*memory)->state();
   }
-  if (auto status = AttachQuotas(http, inherited, log, view); !status) return status;
   for (const conf::TlsSessionZone& zone : http.tls_session_zones) {
     auto table = tls_sessions_.Find({zone.name, zone.size, ""}, inherited, log);
     if (!table) return table.error();
@@ -235,6 +265,8 @@ void SharedMemory::FollowNames(const conf::Config& config, View& view, uint64_t 
 }
 
 void SharedMemory::DropUnused(const conf::Config& config) {
+  attaching_ = false;
+  SettleKept();
   limits_.DropUnused(config.http.get());
   stores_.DropUnless(config.http ? &config.http->session_zones : nullptr);
   quotas_.DropUnless(config.http ? &config.http->session_zones : nullptr);
@@ -311,7 +343,7 @@ void SharedMemory::SaveAndRemove(const Log& log) {
 
 void SharedMemory::Leave() { left_ = true; }
 
-void SharedMemory::Reclaim(const conf::Config& config, const View& view, const Log& log) {
+void SharedMemory::Reclaim(const conf::Config& config, View& view, const Log& log) {
   if (!config.http) return;
   const conf::Http& http = *config.http;
   for (size_t i = 0; i < http.session_zones.size(); ++i) {
@@ -321,6 +353,8 @@ void SharedMemory::Reclaim(const conf::Config& config, const View& view, const L
       LIMPET_LOG(log, LogLevel::kError, "{}", status.error().message);
     }
   }
+  if (auto status = AttachQuotas(http, nullptr, log, &view); !status)
+    LIMPET_LOG(log, LogLevel::kError, "{}", status.error().message);
   SetServers(config, view);
 }
 

@@ -61,9 +61,12 @@ class SharedMemory {
   void ForgetOthers();
 
   // Finds or makes what the configuration names. Zones of earlier generations that it no longer
-  // names are given back by DropUnused, once it serves. May throw as above.
+  // names are given back by DropUnused, once it serves. May throw as above. Where it is not to
+  // serve, by an error of this or a later one: TakeBack(), and if that is true Reclaim() what
+  // serves on.
   Result<View> Attach(const conf::Config& config, const Log& log);
   void DropUnused(const conf::Config& config);
+  [[nodiscard]] bool TakeBack();
 
   // Servers that names have given are entered in the session tables by the workers; those that have
   // gone are retired here, from time to time, so that churning names do not fill the tables' lists.
@@ -82,9 +85,9 @@ class SharedMemory {
   void SaveAndRemove(const Log& log);  // a clean stop, after the last worker
   void Leave();  // another master goes on with the same memory: nothing is removed
 
-  // After a binary that was tried has gone: the zones follow this configuration again. May throw as
+  // After a binary or a configuration that was tried: the zones follow this one again. May throw as
   // above.
-  void Reclaim(const conf::Config& config, const View& view, const Log& log);
+  void Reclaim(const conf::Config& config, View& view, const Log& log);
 
   shm::Counters* counters() { return &figures_->counters; }
   shm::WorkerPulses* pulses() { return &figures_->pulses; }
@@ -97,6 +100,9 @@ class SharedMemory {
   Status AttachQuotas(const conf::Http& http, Inheritance* inherited, const Log& log, View* view);
   void OpenBook(Inheritance* inherited, const Log& log);
   Status AttachKept(const conf::Http& http, Inheritance* inherited, const Log& log, View* view);
+  Status AttachSessions(const conf::Config& config, const Log& log, View* view);
+  void SettleKept();
+  Status AttachPeers(const conf::Http& http, View* view);
   struct Figures {
     shm::Counters counters;
     shm::WorkerPulses pulses;
@@ -118,6 +124,7 @@ class SharedMemory {
   std::optional<Inheritance> inherited_;            // until the first Attach is done
   int32_t first_slot_ = 0;                          // of our workers; see shm/limit_conn_table.h
   int32_t next_first_slot_ = shm::kMaxWorkerSlots;  // of the binary that we start next
+  bool attaching_ = false;                          // a configuration that does not serve yet
   bool left_ = false;
 };
 

@@ -112,6 +112,10 @@ void Supervisor::Mourn(const Worker& dead, int status) {
   if (!by_signal && WEXITSTATUS(status) != 0) hooks_.lost(shm::Incidents::kByExit, text, dead.slot);
 }
 
+bool Supervisor::HasWorkersOf(uint64_t generation) const {
+  return std::ranges::find(workers_, generation, &Worker::generation) != workers_.end();
+}
+
 void Supervisor::Reap() {
   for (;;) {
     int status = 0;

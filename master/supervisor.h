@@ -73,6 +73,7 @@ class Supervisor {
   void Watch(const shm::WorkerPulses& pulses, uint64_t limit_ms, uint64_t now_ms);
 
   bool idle() const { return workers_.empty(); }
+  bool HasWorkersOf(uint64_t generation) const;
   const std::vector<Worker>& workers() const { return workers_; }
 
  private:
