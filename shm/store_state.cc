@@ -1,5 +1,8 @@
 #include "shm/store_state.h"
 
+#include <chrono>
+#include <thread>
+
 namespace limpet::shm {
 
 void StoreState::Init(uint16_t machine) {
@@ -24,18 +27,25 @@ void StoreState::Observe(const StoreVersion& seen) {
   }
 }
 
-// Each word only over what was read: who was overtaken looks again, and does not put an older
-// version over a newer one.
+// One at a time, or an older version could come after a newer one. Whoever has died meanwhile is
+// not waited for.
 void StoreState::Note(uint64_t tag, const StoreVersion& version) {
+  constexpr int kMostLooks = 32'000;  // some 50 milliseconds
   NoteLine& line = notes_[tag % kNotes];
-  bool is_noted = false;
-  while (!is_noted) {
-    uint64_t time = line.time.load(std::memory_order_relaxed);
-    uint64_t mixed = line.mixed.load(std::memory_order_relaxed);
-    const bool is_newer = (mixed ^ time) == tag && time >= version.time;
-    is_noted = is_newer || (line.time.compare_exchange_strong(time, version.time) &&
-                            line.mixed.compare_exchange_strong(mixed, tag ^ version.time));
+  uint64_t mixed = line.mixed.load(std::memory_order_acquire);
+  for (int look = 0; look < kMostLooks; ++look) {
+    const uint64_t time = line.time.load(std::memory_order_relaxed);
+    if (mixed == kBeingWritten) {
+      if (look % 64 == 63) std::this_thread::sleep_for(std::chrono::microseconds(100));
+      mixed = line.mixed.load(std::memory_order_acquire);
+    } else if ((mixed ^ time) == tag && time >= version.time) {
+      return;
+    } else if (line.mixed.compare_exchange_weak(mixed, kBeingWritten, std::memory_order_acquire)) {
+      break;
+    }
   }
+  line.time.store(version.time, std::memory_order_relaxed);
+  line.mixed.store(tag ^ version.time, std::memory_order_release);
 }
 
 uint64_t StoreState::NotedTime(uint64_t tag) const {

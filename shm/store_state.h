@@ -104,6 +104,7 @@ class StoreState {
 
  private:
   static constexpr size_t kNotes = 8192;
+  static constexpr uint64_t kBeingWritten = ~uint64_t{0};  // in the place of `mixed`
   // Both words belong together if key ^ value is the tag: no reader takes one of another writer.
   struct NoteLine {
     std::atomic<uint64_t> mixed, time;
