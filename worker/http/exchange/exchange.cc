@@ -238,6 +238,10 @@ void Exchange::OnMatchFailed(const std::string& why) {
   match_failure_told_ = true;
 }
 
+void Exchange::OnCycle(std::string_view name) {
+  Log(LogLevel::kError, fmt::format("cycle while evaluating variable \"{}\"", name));
+}
+
 bool Exchange::MarkErrorPage(int status) {
   if (error_page_active_) return false;
   error_page_active_ = !location().response.recursive_error_pages;
@@ -388,7 +392,7 @@ conf::Value Exchange::Get(conf::VariableId id) {
       variables_.Set(id, value);  // told once
       return value;
     case conf::VariableKind::kDerived:
-      value = variable.derived->Evaluate(*this);
+      value = Derive(variable);
       break;
     default:
       value = GetPrefixed(*this, variable);

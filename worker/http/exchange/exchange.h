@@ -185,6 +185,7 @@ class Exchange final : public conf::VariableReader {
 
  private:
   void OnMatchFailed(const std::string& why) override;
+  [[gnu::cold]] void OnCycle(std::string_view name) override;
   [[gnu::cold]] void AnswerFailedMatch();
   void Enter(Phase next);
   void Run(size_t step);
