@@ -155,3 +155,27 @@ def test_the_access_log_follows_a_rotation(guarded):
         return '198.51.100.7 "GET /deny HTTP/1.1" 200 plain\n' in open(log).read()
 
     wait_until(in_new_log, "lines in the new log")
+
+
+OWN = """
+events { }
+http {
+    limit_conn_zone $remote_addr zone=places:1m;
+    limit_req_zone $remote_addr zone=rate:1m rate=1r/m;
+    server {
+        listen {port};
+        {limit}
+        location / { auth_request /auth; mirror /copy; proxy_pass http://127.0.0.1:{origin}; }
+        location = /auth { proxy_pass http://127.0.0.1:{origin}/auth; }
+        location = /copy { proxy_pass http://127.0.0.1:{origin}/copied; }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("limit", ["limit_conn places 1;", "limit_req zone=rate;"])
+def test_what_we_ask_ourselves_is_not_limited(origins, limit):
+    (origin,) = origins("origin")
+    with Limpet(OWN, workers=1, origin=origin.port, limit=limit) as limpet:
+        assert get(limpet.port).text == "origin"
+        wait_until(lambda: {request.target for request in origin.requests} == {"/", "/auth", "/copied"}, "the copy")

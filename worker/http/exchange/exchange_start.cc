@@ -110,6 +110,9 @@ void Exchange::StartSubrequest(ClientStream& stream, const Exchange& parent, std
   request_.started_ms = runtime_.loop.NowMs();
   request_.location = request_.server->root.get();
   variables_ = parent.variables_;
+  // A request counts once, with all that we ask for its sake.
+  limit_req_status = parent.limit_req_status;
+  limit_conn_status = parent.limit_conn_status;
   if (parent.captures_ != nullptr) captures() = *parent.captures_;
   Enter(Phase::kRouting);
   Run(FirstStep());
