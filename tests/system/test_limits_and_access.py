@@ -179,3 +179,26 @@ def test_what_we_ask_ourselves_is_not_limited(origins, limit):
     with Limpet(OWN, workers=1, origin=origin.port, limit=limit) as limpet:
         assert get(limpet.port).text == "origin"
         wait_until(lambda: {request.target for request in origin.requests} == {"/", "/auth", "/copied"}, "the copy")
+
+
+ORDER = """
+events { }
+http {
+    limit_conn_zone $binary_remote_addr zone=places:1m;
+    limit_req_zone $binary_remote_addr zone=rate:1m rate=3r/s;
+    server {
+        listen {port};
+        location / { limit_conn places 1; limit_req zone=rate burst=5; try_files /none @passed; }
+        location @passed { return 200 "$limit_req_status $limit_conn_status"; }
+    }
+}
+"""
+
+
+def test_a_request_that_is_delayed_has_no_place_yet():
+    with Limpet(ORDER, workers=1) as limpet:
+        connections = [Connection(limpet.port) for _ in range(3)]
+        for connection in connections:
+            connection.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert sorted(connection.response().text for connection in connections) == [
+            "DELAYED PASSED", "DELAYED PASSED", "PASSED PASSED"]
