@@ -144,8 +144,8 @@ constexpr std::array kSteps = {
     StepRow{"auth_request answer", AuthAnswerStep, HasAccess},
     StepRow{"auth_delay", AccessDelayStep, HasAccess},
     StepRow{"access verdict", AccessVerdictStep, HasAccess},
-    StepRow{"mirror", MirrorStep, HasMirror},
     StepRow{"try_files", TryFilesStep, HasTryFiles},
+    StepRow{"mirror", MirrorStep, HasMirror},
     StepRow{"content", ContentStepRun, nullptr},
 };
 static_assert(kSteps.size() <= 32 && kSteps.back().is_of == nullptr);
