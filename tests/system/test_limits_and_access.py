@@ -2,13 +2,14 @@
 import base64
 import os
 import signal
+import socket
 
 import pytest
 
 from client import Connection, get
 from daemon import Limpet
 from gate import Gate
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 LIMITS = """
 events { }
@@ -202,3 +203,31 @@ def test_a_request_that_is_delayed_has_no_place_yet():
             connection.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert sorted(connection.response().text for connection in connections) == [
             "DELAYED PASSED", "DELAYED PASSED", "PASSED PASSED"]
+
+
+LOCAL = """
+events { }
+http {
+    limit_req_zone $binary_remote_addr zone=rate:1m rate=1r/m;
+    server {
+        listen {port};
+        listen unix:{dir}/http.sock;
+        location / { limit_req zone=rate; try_files /none @passed; }
+        location @passed { return 200 $binary_remote_addr; }
+    }
+}
+"""
+
+
+def test_clients_on_a_unix_socket_are_limited_together():
+    with Limpet(LOCAL, workers=1) as limpet:
+        answers = []
+        for _ in range(2):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(PATIENCE)
+                client.connect(limpet.path("http.sock"))
+                client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                answers.append(b"".join(iter(lambda: client.recv(65536), b"")))
+        assert answers[0].startswith(b"HTTP/1.1 200") and answers[0].endswith(b"\r\n\r\nunix:")
+        assert answers[1].startswith(b"HTTP/1.1 503")
+        assert get(limpet.port).status == 200
