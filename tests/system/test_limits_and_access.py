@@ -231,3 +231,35 @@ def test_clients_on_a_unix_socket_are_limited_together():
         assert answers[0].startswith(b"HTTP/1.1 200") and answers[0].endswith(b"\r\n\r\nunix:")
         assert answers[1].startswith(b"HTTP/1.1 503")
         assert get(limpet.port).status == 200
+
+
+REFERERS = r"""
+events { }
+http {
+    server {
+        listen {port};
+        server_name exact.test .dotted.test *.head.test tail.* "~^(?<name>re)(.)\.test$" ~^(a+)+$;
+        set $kept "";
+        if ($uri ~ ^/(.*)$) { set $kept $1; }
+        location / {
+            valid_referers server_names;
+            if ($invalid_referer) { return 403; }
+            return 200 "$kept $1 $name";
+        }
+    }
+}
+"""
+
+
+def test_each_kind_of_server_name_is_a_valid_referer():
+    def ask_from(host):
+        return get(limpet.port, "/page", [("Referer", f"http://{host}/x")], host="exact.test")
+
+    with Limpet(REFERERS, workers=1) as limpet:
+        for host in ("exact.test", "EXACT.test:80", "dotted.test", "x.y.dotted.test", "a.head.test", "tail.org",
+                     "tail.a.b", "rea.test", "REA.test:80", "aaa"):
+            assert ask_from(host).text == "page page ", host
+        for host in ("exact.tes", "xdotted.test", "head.test", "x.tail.org", "re.test", "other"):
+            assert ask_from(host).status == 403, host
+        assert ask_from("a" * 40 + "b").status == 500
+        limpet.wait_log(r"\[alert\].*match limit exceeded")
