@@ -263,3 +263,40 @@ def test_each_kind_of_server_name_is_a_valid_referer():
             assert ask_from(host).status == 403, host
         assert ask_from("a" * 40 + "b").status == 500
         limpet.wait_log(r"\[alert\].*match limit exceeded")
+
+
+USERS = """
+events { }
+http {
+    map $arg_users $users { absolute {dir}/conf/users; relative users; climbing ../conf/users; }
+    map $arg_users $kind { default us; }
+    auth_basic inside;
+    server {
+        listen {port};
+        location / { auth_basic_user_file $users; try_files /none @in; }
+        location /braces { auth_basic_user_file ${users}; try_files /none @in; }
+        location /later { auth_basic_user_file ${kind}ers; try_files /none @in; }
+        location /behind { auth_basic_user_file ../conf/${kind}ers; try_files /none @in; }
+        location @in { auth_basic off; return 200 in; }
+    }
+}
+"""
+
+
+class InConf(Limpet):
+    """Its configuration is in a folder below the prefix."""
+
+    def command(self, *more):
+        return [word.replace("limpet.conf", "conf/limpet.conf") for word in super().command(*more)]
+
+
+@pytest.mark.parametrize("path, status", [
+    ("/?users=absolute", 200), ("/?users=relative", 200), ("/?users=climbing", 403), ("/braces?users=absolute", 200),
+    ("/later", 200), ("/behind", 200)])
+def test_a_file_of_users_that_a_variable_names(path, status):
+    with InConf(USERS, workers=1, start=False) as limpet:
+        os.mkdir(limpet.path("conf"))
+        limpet.write(USERS, "conf/limpet.conf")
+        limpet.write("user:{PLAIN}secret\n", "conf/users")
+        limpet.start()
+        assert ask(limpet, path, "user:secret").status == status
