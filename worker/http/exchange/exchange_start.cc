@@ -88,9 +88,10 @@ void Exchange::EndHandshake() {
   Reset();
 }
 
-void Exchange::StartSubrequest(ClientStream& stream, const Exchange& parent, std::string_view uri,
+void Exchange::StartSubrequest(ClientStream& stream, Exchange& parent, std::string_view uri,
                                std::string_view args, Copied copied) {
   stream_ = &stream;
+  parent_ = &parent;
   request_ = parent.request_;
   if (copied == Copied::kNothing) {
     request_.method = proto::Method::kGet;
