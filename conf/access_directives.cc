@@ -35,8 +35,11 @@ Status Realm(Block& b, const Directive& d) {
   return Strings{}(b, d, d.args[0], b.location->access.auth_basic_realm);
 }
 
+// What a variable begins may be absolute: it is seen when there is a request.
 Status UserFile(Block& b, const Directive& d) {
-  return Strings{}(b, d, b.loader.FromConfDir(d.args[0]), b.location->access.auth_basic_user_file);
+  const std::string& text = d.args[0];
+  return Strings{}(b, d, text.starts_with('$') ? text : b.loader.FromConfDir(text),
+                   b.location->access.auth_basic_user_file);
 }
 
 Status AuthRequestRow(Block& b, const Directive& d) {

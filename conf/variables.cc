@@ -166,6 +166,22 @@ const BuiltinVariable* FindBuiltin(std::string_view name) {
 
 }  // namespace
 
+Computing::Computing(VariableReader& reader, std::string_view name)
+    : reader_(reader), outer_(reader.computing_), name_(name) {
+  for (const Computing* other = outer_; other != nullptr && !is_cycle_; other = other->outer_) {
+    is_cycle_ = other->name_ == name;
+  }
+  reader.computing_ = this;
+  if (is_cycle_) reader.OnCycle(name);
+}
+
+Computing::~Computing() { reader_.computing_ = outer_; }
+
+Value VariableReader::Derive(const Variable& variable) {
+  const Computing computing(*this, variable.name);
+  return computing.is_cycle() ? Value::None() : variable.derived->Evaluate(*this);
+}
+
 // Names are compared without regard to case, as nginx does.
 VariableId VariableTable::Mention(std::string_view raw, std::string_view where) {
   std::string name = ToLower(raw);

@@ -32,6 +32,27 @@ enum class Lookup : uint8_t {
   kClaim,  // tokens: index into Tokens::claims (jwt.h)
 };
 
+struct Variable;
+class VariableReader;
+
+// Lives as long as a variable is being computed from others, on the stack.
+class Computing {
+ public:
+  Computing(VariableReader& reader, std::string_view name);
+  ~Computing();
+  Computing(const Computing&) = delete;
+  Computing& operator=(const Computing&) = delete;
+
+  // It is being computed already, and so is made of itself: it has no value. The reader knows.
+  bool is_cycle() const { return is_cycle_; }
+
+ private:
+  VariableReader& reader_;
+  const Computing* const outer_;
+  const std::string_view name_;
+  bool is_cycle_ = false;
+};
+
 // What evaluation needs of a request. Implemented by worker/http; tests use a map.
 class VariableReader {
  public:
@@ -42,6 +63,9 @@ class VariableReader {
   virtual Captures& captures() = 0;  // of the request's last regular expression match ($1 … $9)
   virtual void SetNamed(VariableId id, Value value) = 0;  // named groups of a match
   virtual char* Allocate(size_t size) = 0;                // lives as long as the request
+
+  // Of a variable that has `derived`. Implementations of Get() compute such a one by this alone.
+  Value Derive(const Variable& variable);
 
   // A regular expression gave up (`why` says it for a log): what is evaluated now is worth nothing.
   // Whoever acts on values asks first, and answers with an error instead.
@@ -57,9 +81,12 @@ class VariableReader {
 
  protected:
   virtual void OnMatchFailed(const std::string& /*why*/) {}
+  virtual void OnCycle(std::string_view /*name*/) {}  // that variable is made of itself
 
  private:
-  int failure_status_ = 0;  // of the answer; 0: nothing has failed
+  friend class Computing;
+  const Computing* computing_ = nullptr;  // the innermost
+  int failure_status_ = 0;                // of the answer; 0: nothing has failed
 };
 
 // A variable that is a pure function of others: map, geo, split_clients. One file each.

@@ -55,7 +55,7 @@ class FakeReader final : public VariableReader {
   Value Get(VariableId id) override {
     const Variable& v = table_[id];
     if (const auto it = values.find(v.name); it != values.end()) return Value::Of(it->second);
-    if (v.derived) return v.derived->Evaluate(*this);
+    if (v.derived) return Derive(v);
     return Value::None();
   }
   Captures& captures() override { return captures_; }

@@ -27,6 +27,15 @@ TEST(Map, ExactThenPatternsThenDefault) {
   }
 }
 
+TEST(Map, WhatIsMadeOfItselfEnds) {
+  const auto config = MustLoad(InHttp(
+      "map $arg_a $x { default b$y; } map $arg_a $y { default c$x; } map $z $z { default d$z; }"));
+  FakeReader reader(config->http->variables);
+  EXPECT_EQ(reader.Eval("x"), "bc");
+  EXPECT_EQ(reader.Eval("y"), "cb");
+  EXPECT_EQ(reader.Eval("z"), "d");
+}
+
 TEST(Map, AVariableInAKeyIsText) {
   const auto config = MustLoad(InHttp("map $arg_a $x { $arg_b 1; \\$arg_c 2; ~^$ 3; }"));
   ASSERT_EQ(config->notices.size(), 1u);

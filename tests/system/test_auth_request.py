@@ -1,11 +1,13 @@
 """auth_request: another location decides, and tells who it was."""
 import base64
+import re
 
 import pytest
 
 from client import Connection, get
 from daemon import Limpet
 from origin import Origin, Reply
+from waiting import wait_until
 
 CONFIG = """
 events { }
@@ -127,3 +129,28 @@ def test_a_client_that_leaves_while_it_is_asked(limpet):
             connection.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     limpet.wait_log("client prematurely closed connection", 5)
     assert get(limpet.port, "/local").text == "fine"
+
+
+ONE_ID = """
+events { }
+http {
+    server {
+        listen {port};
+        proxy_set_header X-Id $request_id;
+        add_header X-Id $request_id;
+        location / { auth_request /auth; mirror /copy; proxy_pass http://127.0.0.1:{origin}; }
+        location = /auth { proxy_pass http://127.0.0.1:{origin}/auth; }
+        location = /copy { proxy_pass http://127.0.0.1:{origin}/copy; }
+    }
+}
+"""
+
+
+def test_a_request_and_what_we_ask_for_it_have_one_id(origins):
+    (origin,) = origins("origin")
+    with Limpet(ONE_ID, workers=1, origin=origin.port) as limpet, Connection(limpet.port) as connection:
+        ids = [connection.request().header("X-Id") for _ in range(2)]
+        assert ids[0] != ids[1] and all(re.fullmatch("[0-9a-f]{32}", of_one) for of_one in ids)
+        wait_until(lambda: origin.hits == 6, "the copies")
+        asked = {(request.target, request.header("X-Id")) for request in origin.requests}
+        assert asked == {(target, of_one) for target in ("/", "/auth", "/copy") for of_one in ids}

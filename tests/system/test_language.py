@@ -10,6 +10,7 @@ import pytest
 from client import Connection, get
 from daemon import Limpet
 from origin import Origin, Reply
+from waiting import wait_until
 
 LEARN = """
 events { }
@@ -257,3 +258,35 @@ def test_keepalive_timeout_holds_whatever_is_safe():
         client = Connection(limpet.port)
         assert client.request("/short").text == "short"
         assert closed(client)
+
+
+CYCLES = """
+events { }
+http {
+    map $arg_a $b { default b$c; }
+    map $arg_a $c { default c$b; }
+    map $document_root $r { default $document_root; }
+    server {
+        listen {port};
+        location /map { return 200 $b; }
+        location /file/ { root $request_filename; }
+        location /root/ { root $r; }
+        location / { proxy_pass http://app; proxy_set_header X-B $b; health_check uri=/alive; }
+    }
+    upstream app { zone app 64k; server 127.0.0.1:{origin}; }
+}
+"""
+
+
+def test_a_variable_that_is_made_of_itself_ends(origins):
+    (origin,) = origins("origin")
+    with Limpet(CYCLES, workers=1, origin=origin.port) as limpet:
+        workers = limpet.workers()
+        assert get(limpet.port, "/map").text == "bc"
+        assert [get(limpet.port, path).status for path in ("/file/x", "/root/x")] == [404, 404]
+        assert get(limpet.port, "/").text == "origin"
+        wait_until(lambda: {"/", "/alive"} <= {request.target for request in origin.requests}, "a health check")
+        assert {request.header("X-B") for request in origin.requests} == {"bc"}
+        for name in ("b", "request_filename", "r"):
+            limpet.wait_log(rf'\[error\].*cycle while evaluating variable "{name}"')
+        assert limpet.workers() == workers

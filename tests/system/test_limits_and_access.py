@@ -2,13 +2,14 @@
 import base64
 import os
 import signal
+import socket
 
 import pytest
 
 from client import Connection, get
 from daemon import Limpet
 from gate import Gate
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 LIMITS = """
 events { }
@@ -155,3 +156,147 @@ def test_the_access_log_follows_a_rotation(guarded):
         return '198.51.100.7 "GET /deny HTTP/1.1" 200 plain\n' in open(log).read()
 
     wait_until(in_new_log, "lines in the new log")
+
+
+OWN = """
+events { }
+http {
+    limit_conn_zone $remote_addr zone=places:1m;
+    limit_req_zone $remote_addr zone=rate:1m rate=1r/m;
+    server {
+        listen {port};
+        {limit}
+        location / { auth_request /auth; mirror /copy; proxy_pass http://127.0.0.1:{origin}; }
+        location = /auth { proxy_pass http://127.0.0.1:{origin}/auth; }
+        location = /copy { proxy_pass http://127.0.0.1:{origin}/copied; }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("limit", ["limit_conn places 1;", "limit_req zone=rate;"])
+def test_what_we_ask_ourselves_is_not_limited(origins, limit):
+    (origin,) = origins("origin")
+    with Limpet(OWN, workers=1, origin=origin.port, limit=limit) as limpet:
+        assert get(limpet.port).text == "origin"
+        wait_until(lambda: {request.target for request in origin.requests} == {"/", "/auth", "/copied"}, "the copy")
+
+
+ORDER = """
+events { }
+http {
+    limit_conn_zone $binary_remote_addr zone=places:1m;
+    limit_req_zone $binary_remote_addr zone=rate:1m rate=3r/s;
+    server {
+        listen {port};
+        location / { limit_conn places 1; limit_req zone=rate burst=5; try_files /none @passed; }
+        location @passed { return 200 "$limit_req_status $limit_conn_status"; }
+    }
+}
+"""
+
+
+def test_a_request_that_is_delayed_has_no_place_yet():
+    with Limpet(ORDER, workers=1) as limpet:
+        connections = [Connection(limpet.port) for _ in range(3)]
+        for connection in connections:
+            connection.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert sorted(connection.response().text for connection in connections) == [
+            "DELAYED PASSED", "DELAYED PASSED", "PASSED PASSED"]
+
+
+LOCAL = """
+events { }
+http {
+    limit_req_zone $binary_remote_addr zone=rate:1m rate=1r/m;
+    server {
+        listen {port};
+        listen unix:{dir}/http.sock;
+        location / { limit_req zone=rate; try_files /none @passed; }
+        location @passed { return 200 $binary_remote_addr; }
+    }
+}
+"""
+
+
+def test_clients_on_a_unix_socket_are_limited_together():
+    with Limpet(LOCAL, workers=1) as limpet:
+        answers = []
+        for _ in range(2):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(PATIENCE)
+                client.connect(limpet.path("http.sock"))
+                client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                answers.append(b"".join(iter(lambda: client.recv(65536), b"")))
+        assert answers[0].startswith(b"HTTP/1.1 200") and answers[0].endswith(b"\r\n\r\nunix:")
+        assert answers[1].startswith(b"HTTP/1.1 503")
+        assert get(limpet.port).status == 200
+
+
+REFERERS = r"""
+events { }
+http {
+    server {
+        listen {port};
+        server_name exact.test .dotted.test *.head.test tail.* "~^(?<name>re)(.)\.test$" ~^(a+)+$;
+        set $kept "";
+        if ($uri ~ ^/(.*)$) { set $kept $1; }
+        location / {
+            valid_referers server_names;
+            if ($invalid_referer) { return 403; }
+            return 200 "$kept $1 $name";
+        }
+    }
+}
+"""
+
+
+def test_each_kind_of_server_name_is_a_valid_referer():
+    def ask_from(host):
+        return get(limpet.port, "/page", [("Referer", f"http://{host}/x")], host="exact.test")
+
+    with Limpet(REFERERS, workers=1) as limpet:
+        for host in ("exact.test", "EXACT.test:80", "dotted.test", "x.y.dotted.test", "a.head.test", "tail.org",
+                     "tail.a.b", "rea.test", "REA.test:80", "aaa"):
+            assert ask_from(host).text == "page page ", host
+        for host in ("exact.tes", "xdotted.test", "head.test", "x.tail.org", "re.test", "other"):
+            assert ask_from(host).status == 403, host
+        assert ask_from("a" * 40 + "b").status == 500
+        limpet.wait_log(r"\[alert\].*match limit exceeded")
+
+
+USERS = """
+events { }
+http {
+    map $arg_users $users { absolute {dir}/conf/users; relative users; climbing ../conf/users; }
+    map $arg_users $kind { default us; }
+    auth_basic inside;
+    server {
+        listen {port};
+        location / { auth_basic_user_file $users; try_files /none @in; }
+        location /braces { auth_basic_user_file ${users}; try_files /none @in; }
+        location /later { auth_basic_user_file ${kind}ers; try_files /none @in; }
+        location /behind { auth_basic_user_file ../conf/${kind}ers; try_files /none @in; }
+        location @in { auth_basic off; return 200 in; }
+    }
+}
+"""
+
+
+class InConf(Limpet):
+    """Its configuration is in a folder below the prefix."""
+
+    def command(self, *more):
+        return [word.replace("limpet.conf", "conf/limpet.conf") for word in super().command(*more)]
+
+
+@pytest.mark.parametrize("path, status", [
+    ("/?users=absolute", 200), ("/?users=relative", 200), ("/?users=climbing", 403), ("/braces?users=absolute", 200),
+    ("/later", 200), ("/behind", 200)])
+def test_a_file_of_users_that_a_variable_names(path, status):
+    with InConf(USERS, workers=1, start=False) as limpet:
+        os.mkdir(limpet.path("conf"))
+        limpet.write(USERS, "conf/limpet.conf")
+        limpet.write("user:{PLAIN}secret\n", "conf/users")
+        limpet.start()
+        assert ask(limpet, path, "user:secret").status == status

@@ -83,3 +83,32 @@ def test_a_copy_that_fails_harms_nobody(origins):
         copy.stop()
         for _ in range(3):
             assert connection.request("/x").text == "main"
+
+
+TRIED = """
+events { }
+http {
+    server {
+        listen {port};
+        root {dir};
+        mirror /copy;
+        location / { try_files /nothing @app; }
+        location /found/ { try_files /page =404; }
+        location @app { proxy_pass http://127.0.0.1:{main}; }
+        location = /copy { proxy_pass http://127.0.0.1:{copy}$request_uri; }
+    }
+}
+"""
+
+
+def test_what_try_files_sends_elsewhere_is_copied_once(origins):
+    main, copy = origins("main", "copy")
+    with Limpet(TRIED, workers=1, main=main.port, copy=copy.port) as limpet:
+        with open(limpet.path("page"), "w") as page:
+            page.write("page")
+        for body in (b"", b"some"):
+            assert get(limpet.port, "/a", method="POST", body=body).text == "main"
+        assert get(limpet.port, "/found/b").text == "page"
+        asked(copy, 3)
+        assert sorted((r.target, r.body) for r in copy.requests) == [("/a", b""), ("/a", b"some"), ("/found/b", b"")]
+        assert [r.body for r in main.requests] == [b"", b"some"]

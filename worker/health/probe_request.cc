@@ -14,12 +14,12 @@ namespace {
 
 class ProbeVariables final : public conf::VariableReader {
  public:
-  ProbeVariables(const conf::ProxyPass& pass, const conf::VariableTable& variables)
-      : pass_(pass), variables_(variables) {}
+  ProbeVariables(const conf::ProxyPass& pass, const conf::VariableTable& variables, const Log& log)
+      : pass_(pass), variables_(variables), log_(log) {}
 
   conf::Value Get(conf::VariableId id) override {
     const conf::Variable& variable = variables_[id];
-    if (variable.kind == conf::VariableKind::kDerived) return variable.derived->Evaluate(*this);
+    if (variable.kind == conf::VariableKind::kDerived) return Derive(variable);
     if (variable.kind != conf::VariableKind::kBuiltin) return conf::Value::None();
     if (variable.builtin == conf::Builtin::kProxyHost) return conf::Value::Of(pass_.host_header);
     if (variable.builtin == conf::Builtin::kProxyPort) return conf::Value::Of(pass_.port);
@@ -35,9 +35,13 @@ class ProbeVariables final : public conf::VariableReader {
 
  private:
   void OnMatchFailed(const std::string& why) override { failure_ = " (" + why + ")"; }
+  void OnCycle(std::string_view name) override {
+    LIMPET_LOG(log_, LogLevel::kError, "cycle while evaluating variable \"{}\"", name);
+  }
 
   const conf::ProxyPass& pass_;
   const conf::VariableTable& variables_;
+  const Log& log_;
   conf::Captures captures_;
   std::string failure_;
   std::deque<std::unique_ptr<char[]>> memory_;
@@ -55,7 +59,7 @@ bool IsOwn(proto::HeaderId id) {
 std::string ProbeRequest(const conf::Location& location, const conf::VariableTable& variables,
                          const Log& log, std::string* failure) {
   const conf::ProxySettings& proxy = location.proxy;
-  ProbeVariables reader(proxy.pass, variables);
+  ProbeVariables reader(proxy.pass, variables, log);
   std::string host = proxy.pass.host_header;
   std::string fields;
   for (const conf::SetHeader& header : proxy.set_headers) {

@@ -137,15 +137,15 @@ constexpr std::array kSteps = {
     StepRow{"limit_except", LimitExceptStep, HasLimitExcept},
     StepRow{"rewrite", LocationRewriteStep, HasLocationRewrite},
     StepRow{"realip of the location", RealIpStep, HasRealIp},
-    StepRow{"limit_conn", LimitConnStep, HasLimitConn},
     StepRow{"limit_req", LimitReqStep, HasLimitReq},
+    StepRow{"limit_conn", LimitConnStep, HasLimitConn},
     StepRow{"access", AccessStep, HasAccess},
     StepRow{"auth_request", AuthRequestStep, HasAccess},
     StepRow{"auth_request answer", AuthAnswerStep, HasAccess},
     StepRow{"auth_delay", AccessDelayStep, HasAccess},
     StepRow{"access verdict", AccessVerdictStep, HasAccess},
-    StepRow{"mirror", MirrorStep, HasMirror},
     StepRow{"try_files", TryFilesStep, HasTryFiles},
+    StepRow{"mirror", MirrorStep, HasMirror},
     StepRow{"content", ContentStepRun, nullptr},
 };
 static_assert(kSteps.size() <= 32 && kSteps.back().is_of == nullptr);

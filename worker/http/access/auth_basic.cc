@@ -84,7 +84,7 @@ std::optional<int> CheckBasicAuth(Exchange& exchange) {
   }
   std::string path(exchange.Evaluate(settings.auth_basic_user_file));
   if (IsUnsafePath(exchange, path, settings.auth_basic_user_file.source())) return 403;
-  if (!path.starts_with('/')) path.insert(0, exchange.runtime().config.prefix);
+  if (!path.starts_with('/')) path.insert(0, exchange.runtime().config.folder());
   std::string file;
   if (const int errnum = ReadWholeFile(path.c_str(), &file); errnum != 0) {
     return FileFailed(exchange, path, errnum);

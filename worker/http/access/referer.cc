@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "conf/named_groups.h"
 #include "worker/http/exchange/exchange.h"
+#include "worker/http/route/server_names.h"
 
 namespace limpet::worker {
 namespace {
@@ -16,10 +17,13 @@ std::optional<std::string_view> WithoutScheme(std::string_view referer) {
   return std::nullopt;
 }
 
-bool IsServerName(const conf::Server& server, std::string_view host) {
-  for (const conf::ServerName& name : server.names) {
-    if (name.kind == conf::ServerName::Kind::kExact && EqualsIgnoreCase(name.text, host))
-      return true;
+bool IsServerName(Exchange& exchange, std::string_view host) {
+  const std::string lower = ToLower(host);
+  for (const conf::ServerName& name : exchange.request().server->names) {
+    const bool fits = name.regex != nullptr ? conf::Matches(exchange, *name.regex, lower, nullptr)
+                                            : IsName(name, lower);
+    if (fits) return true;
+    if (exchange.match_failed()) return false;
   }
   return false;
 }
@@ -32,7 +36,8 @@ bool IsValid(Exchange& exchange, const conf::Referers& valid) {
   const size_t slash = std::min(rest->find('/'), rest->size());
   const std::string_view path = rest->substr(slash);
   const std::string_view host = rest->substr(0, std::min(rest->find(':'), slash));
-  if (valid.server_names && IsServerName(*exchange.request().server, host)) return true;
+  if (valid.server_names && IsServerName(exchange, host)) return true;
+  if (exchange.match_failed()) return false;
   if (const std::string* prefix = valid.names.Find(host)) return path.starts_with(*prefix);
   for (const auto& regex : valid.patterns) {
     if (conf::Matches(exchange, *regex, *rest, nullptr)) return true;

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "base/bits.h"
+#include "base/hash.h"
+#include "base/text.h"
 #include "worker/http/exchange/file_path.h"
 #include "worker/http/exchange/hooks.h"
 #include "worker/http/exchange/response_writer.h"
@@ -57,6 +59,16 @@ void Exchange::Enter(Phase next) {
     error_log().Write(LogLevel::kDebug, stream_ != nullptr ? client().number : 0,
                       fmt::format("http exchange: {}", kPhases[static_cast<size_t>(next)].name));
   }
+}
+
+std::string_view Exchange::request_id() {
+  if (parent_ != nullptr) return parent_->request_id();
+  if (request_id_.empty()) {
+    char random[16];
+    RandomBytes(random, sizeof random);
+    request_id_ = arena_.Copy(HexLower(random, sizeof random));
+  }
+  return request_id_;
 }
 
 void Exchange::set_subrequest(std::unique_ptr<Subrequest> subrequest) {
@@ -238,6 +250,10 @@ void Exchange::OnMatchFailed(const std::string& why) {
   match_failure_told_ = true;
 }
 
+void Exchange::OnCycle(std::string_view name) {
+  Log(LogLevel::kError, fmt::format("cycle while evaluating variable \"{}\"", name));
+}
+
 bool Exchange::MarkErrorPage(int status) {
   if (error_page_active_) return false;
   error_page_active_ = !location().response.recursive_error_pages;
@@ -326,6 +342,7 @@ void Exchange::Reset() {
   trace_.Reset();
   writer_->Reset();
   arena_.Reset();
+  request_id_ = {};
   error_status_ = 0;
   error_page_active_ = uri_cycle_ = completed_ = match_failure_told_ = false;
   TakeMatchFailure();
@@ -336,6 +353,7 @@ void Exchange::Reset() {
   limit_req_status = limit_conn_status = {};
   Enter(Phase::kIdle);
   stream_ = nullptr;
+  parent_ = nullptr;
   assert(quiet());
 }
 
@@ -388,7 +406,7 @@ conf::Value Exchange::Get(conf::VariableId id) {
       variables_.Set(id, value);  // told once
       return value;
     case conf::VariableKind::kDerived:
-      value = variable.derived->Evaluate(*this);
+      value = Derive(variable);
       break;
     default:
       value = GetPrefixed(*this, variable);

@@ -60,7 +60,7 @@ class Exchange final : public conf::VariableReader {
   // A request of our own for another location, made while `parent` waits: its head, its client, and
   // the variables it has set are this one's, too. `parent` must outlive this exchange's end.
   enum class Copied : uint8_t { kNothing, kMethod, kMethodAndBody };  // the body has been read
-  void StartSubrequest(ClientStream& stream, const Exchange& parent, std::string_view uri,
+  void StartSubrequest(ClientStream& stream, Exchange& parent, std::string_view uri,
                        std::string_view args, Copied copied);
   // Before there is any request: variables can be evaluated, for a server that is asked for in a
   // handshake. To be followed by EndHandshake, and nothing else.
@@ -86,6 +86,7 @@ class Exchange final : public conf::VariableReader {
   ClientStream& stream() { return *stream_; }
   Runtime& runtime() { return runtime_; }
   Arena& arena() { return arena_; }
+  std::string_view request_id();  // $request_id: one for a request and all its subrequests
   UpstreamTrace& upstream_trace() { return trace_; }
   ProxyExchange* proxy() { return proxy_.get(); }
   ResponseWriter& writer() { return *writer_; }
@@ -185,6 +186,7 @@ class Exchange final : public conf::VariableReader {
 
  private:
   void OnMatchFailed(const std::string& why) override;
+  [[gnu::cold]] void OnCycle(std::string_view name) override;
   [[gnu::cold]] void AnswerFailedMatch();
   void Enter(Phase next);
   void Run(size_t step);
@@ -201,11 +203,13 @@ class Exchange final : public conf::VariableReader {
   Phase phase_ = Phase::kIdle;
   size_t next_step_ = 0;
   Timer timer_;
-  Deferred refill_;  // filters hold something back, and the client takes more
+  Deferred refill_;             // filters hold something back, and the client takes more
+  Exchange* parent_ = nullptr;  // of a subrequest
   Request request_;
   Response response_;
   Arena arena_;
   std::string uri_storage_;
+  std::string_view request_id_;  // "": nobody has asked for it
   KnownHost host_;
   RequestBody body_;
   VariableCache variables_;

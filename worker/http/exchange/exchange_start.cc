@@ -88,9 +88,10 @@ void Exchange::EndHandshake() {
   Reset();
 }
 
-void Exchange::StartSubrequest(ClientStream& stream, const Exchange& parent, std::string_view uri,
+void Exchange::StartSubrequest(ClientStream& stream, Exchange& parent, std::string_view uri,
                                std::string_view args, Copied copied) {
   stream_ = &stream;
+  parent_ = &parent;
   request_ = parent.request_;
   if (copied == Copied::kNothing) {
     request_.method = proto::Method::kGet;
@@ -110,6 +111,9 @@ void Exchange::StartSubrequest(ClientStream& stream, const Exchange& parent, std
   request_.started_ms = runtime_.loop.NowMs();
   request_.location = request_.server->root.get();
   variables_ = parent.variables_;
+  // A request counts once, with all that we ask for its sake.
+  limit_req_status = parent.limit_req_status;
+  limit_conn_status = parent.limit_conn_status;
   if (parent.captures_ != nullptr) captures() = *parent.captures_;
   Enter(Phase::kRouting);
   Run(FirstStep());

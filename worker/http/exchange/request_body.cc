@@ -153,7 +153,8 @@ void RequestBody::AppendTo(OutputQueue* queue) const {
 
 std::string_view RequestBody::InMemory() {
   if (file_ != nullptr || pieces_.empty()) return {};
-  if (pieces_.size() == 1) return pieces_[0].bytes;
+  // Until all of it is here, the pieces may go: to a file, or because they are too many.
+  if (pieces_.size() == 1 && mode_ == Mode::kBuffered && complete_) return pieces_[0].bytes;
   if (joined_.size() == memory_) return joined_;
   char* out = exchange_.arena().Allocate(memory_);
   size_t at = 0;

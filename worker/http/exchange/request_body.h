@@ -66,7 +66,8 @@ class RequestBody {
 
   // Queues the whole buffered body; may be called again for another peer.
   void AppendTo(OutputQueue* queue) const;
-  // The body as one view in the exchange's arena (or in place); "" if it is in a file.
+  // The body as one view that lives as long as the exchange: in its arena, or in place once nothing
+  // moves it any more. "" if it is in a file.
   std::string_view InMemory();
   // Throws the bytes away and frees the file. For X-Accel-Redirect and error pages the body stays.
   void Reset();

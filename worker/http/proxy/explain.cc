@@ -25,7 +25,7 @@ class ImaginedRequest final : public conf::VariableReader {
     const conf::Variable& variable = http_.variables[id];
     if (auto given = Argument(args_, variable.name)) return Keep(*std::move(given));
     if (variable.kind == conf::VariableKind::kDerived) {
-      const conf::Value value = variable.derived->Evaluate(*this);
+      const conf::Value value = Derive(variable);
       if (!value.text.empty()) return value;
     }
     if (variable.kind == conf::VariableKind::kBuiltin) return conf::Value::None();

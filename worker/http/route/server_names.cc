@@ -7,9 +7,7 @@
 
 namespace limpet::worker {
 
-namespace {
-
-bool Matches(const conf::ServerName& name, std::string_view host) {
+bool IsName(const conf::ServerName& name, std::string_view host) {
   using Kind = conf::ServerName::Kind;
   switch (name.kind) {
     case Kind::kExact:
@@ -20,19 +18,15 @@ bool Matches(const conf::ServerName& name, std::string_view host) {
       return host.ends_with("." + name.text);
     case Kind::kWildcardTail:
       return host.starts_with(name.text + ".");
-    case Kind::kRegex: {
-      conf::Captures unused;
-      return name.regex->Match(host, &unused).yes();
-    }
+    case Kind::kRegex:
+      return name.regex->Match(host, nullptr).yes();
   }
   return false;
 }
 
-}  // namespace
-
 bool IsNameOf(const conf::Server& server, std::string_view host) {
   return std::any_of(server.names.begin(), server.names.end(),
-                     [host](const conf::ServerName& name) { return Matches(name, host); });
+                     [host](const conf::ServerName& name) { return IsName(name, host); });
 }
 
 ServerNames::ServerNames(const conf::ListenGroup& group) : group_(group) {

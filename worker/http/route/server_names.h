@@ -18,7 +18,10 @@ class TakenNames;
 
 namespace limpet::worker {
 
-// Whether `host` (lower case, without the port) is one of the names that the server has been given.
+// Whether `host` (lower case, without the port) is that name; a regular expression that gives up
+// says no.
+bool IsName(const conf::ServerName& name, std::string_view host);
+// Whether it is one of the names that the server has been given.
 bool IsNameOf(const conf::Server& server, std::string_view host);
 
 class ServerNames {

@@ -25,7 +25,9 @@ const proto::ProxyInfo* ProxyInfoOf(Exchange& exchange) {
 }  // namespace
 
 Value GetBinaryRemoteAddr(Exchange& exchange) {
-  return Value::Of(exchange.request().remote.ip_bytes());
+  const SocketAddress& remote = exchange.request().remote;
+  // nginx's: limits by this key hold for such clients, too.
+  return Value::Of(remote.is_unix() ? std::string_view("unix:") : remote.ip_bytes());
 }
 
 Value GetRemoteAddr(Exchange& exchange) { return Value::Of(RemoteHost(exchange)); }

@@ -10,9 +10,15 @@ namespace limpet::worker {
 
 using conf::Value;
 
-Value GetDocumentRoot(Exchange& exchange) { return Value::Of(DocumentRoot(exchange)); }
+// A root may have variables, and these among them.
+Value GetDocumentRoot(Exchange& exchange) {
+  const conf::Computing computing(exchange, "document_root");
+  return computing.is_cycle() ? Value::None() : Value::Of(DocumentRoot(exchange));
+}
 
 Value GetRealpathRoot(Exchange& exchange) {
+  const conf::Computing computing(exchange, "realpath_root");
+  if (computing.is_cycle()) return Value::None();
   const std::string path(DocumentRoot(exchange));
   const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
                                                          &std::free);
@@ -22,6 +28,8 @@ Value GetRealpathRoot(Exchange& exchange) {
 }
 
 Value GetRequestFilename(Exchange& exchange) {
+  const conf::Computing computing(exchange, "request_filename");
+  if (computing.is_cycle()) return Value::None();
   const auto mapped = MapUriToPath(exchange);
   return mapped ? Value::Of(mapped.path) : Value::None();
 }

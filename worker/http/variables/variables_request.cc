@@ -1,6 +1,4 @@
 // Variables that tell of the request: its line, its fields, its body.
-#include "base/hash.h"
-#include "base/text.h"
 #include "worker/http/access/auth_basic.h"
 #include "worker/http/variables/variable_getters.h"
 
@@ -87,11 +85,7 @@ Value GetRequestBodyFile(Exchange& exchange) {
   return path.empty() ? Value::None() : Value::Of(path);
 }
 
-Value GetRequestId(Exchange& exchange) {
-  char random[16];
-  RandomBytes(random, sizeof random);
-  return Value::Of(exchange.arena().Copy(HexLower(random, sizeof random)));
-}
+Value GetRequestId(Exchange& exchange) { return Value::Of(exchange.request_id()); }
 
 Value GetRequestLength(Exchange& exchange) {
   const Request& request = exchange.request();

@@ -6,6 +6,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstring>
+#include <string>
+#include <vector>
+
 #include "tests/worker/http/exchange/exchange_fixture.h"
 #include "worker/net/output_queue.h"
 
@@ -42,6 +46,14 @@ class RequestBodyTest : public ExchangeTest {
     ASSERT_EQ(exchange_.phase(), Phase::kDelayed);
   }
   RequestBody& body() { return exchange_.body(); }
+  // What has been given back to the pool belongs to others now.
+  void Overwrite() {
+    std::vector<BlockRef> others;
+    for (int i = 0; i < 8; ++i) {
+      others.push_back(runtime().blocks.Get(BlockSize::k4K));
+      std::memset(others.back().data(), 'x', others.back().capacity());
+    }
+  }
   // All of it, as an upstream would get it.
   std::string Sent(const RequestBody& from) {
     OutputQueue queue(runtime().blocks);
@@ -128,6 +140,31 @@ TEST_F(RequestBodyTest, IsForgottenWhenALongOneIsPassedOn) {
   EXPECT_FALSE(body().whole());
   EXPECT_EQ(body().size(), 9000u);
   body().LetGo();
+}
+
+TEST_F(RequestBodyTest, WhatHasBeenSeenOfItStaysWhenItIsForgotten) {
+  for (const auto mode : {RequestBody::Mode::kStreamed, RequestBody::Mode::kBuffered}) {
+    Post("/wait", 9000);
+    body().Start(mode, &sink_);
+    Give(std::string(3000, 'a'));
+    const std::string_view seen = body().InMemory();
+    Give(std::string(6000, 'b'));
+    EXPECT_EQ(body().InMemory(), "");
+    Overwrite();
+    EXPECT_EQ(seen, std::string(3000, 'a'));
+    body().LetGo();
+    exchange_.Reset();
+  }
+}
+
+TEST_F(RequestBodyTest, StaysInSightWhenItHasFailed) {
+  Post("/wait", 9000);
+  body().Start(RequestBody::Mode::kBuffered, &sink_);
+  Give(std::string(3000, 'a'));
+  const std::string_view seen = body().InMemory();
+  body().Fail();
+  Overwrite();
+  EXPECT_EQ(seen, std::string(3000, 'a'));
 }
 
 TEST_F(RequestBodyTest, IsNotReadWhenItIsThrownAway) {
