@@ -10,7 +10,6 @@ namespace limpet::proto {
 namespace {
 
 constexpr int kBadRequest = 400;
-constexpr int kNotAllowed = 405;
 constexpr int kHeaderTooLarge = 494;
 constexpr int kNotImplemented = 501;
 constexpr size_t kMaxDetail = 256;  // a log line stays readable

@@ -15,7 +15,7 @@ namespace {
 template <class T>
 struct Zeroed {
   struct Free {
-    void operator()(T* memory) const { std::free(memory); }
+    void operator()(T* freed) const { std::free(freed); }
   };
   static constexpr size_t kBytes = (sizeof(T) + 63) / 64 * 64;
   std::unique_ptr<T, Free> memory{static_cast<T*>(std::aligned_alloc(64, kBytes))};

@@ -33,7 +33,7 @@ TEST(Circuit, OpensWithTheConnection) {
 
 TEST(Circuit, TriesTwiceAsLateEachTime) {
   Circuit circuit;
-  for (const uint64_t expected : {100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000}) {
+  for (const uint64_t expected : {100u, 200u, 400u, 800u, 1600u, 3200u, 5000u, 5000u, 5000u}) {
     EXPECT_EQ(circuit.NextRetryMs(0), expected);
   }
   circuit.OnTimeout();

@@ -23,7 +23,7 @@ class Http2MemoryTest : public ::testing::Test {
 };
 
 TEST_F(Http2MemoryTest, IsAlignedForEverything) {
-  for (const size_t size : {0, 1, 31, 1000, 100000}) {
+  for (const size_t size : {0u, 1u, 31u, 1000u, 100000u}) {
     char* const bytes = Allocate(size);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(bytes) % alignof(std::max_align_t), 0u) << size;
     std::memset(bytes, 'x', size);

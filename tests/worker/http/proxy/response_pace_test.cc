@@ -43,7 +43,7 @@ TEST(RateAllowance, OfAnyRateIsNoSmallerThanThatOfASmallerOne) {
   EXPECT_EQ(RateAllowance(10, 5, 2999, 0), 35u);
   EXPECT_EQ(RateAllowance(10, 5, 999, 20), 0u);
   for (const uint64_t rate : {UINT64_MAX, UINT64_MAX - 1, UINT64_MAX / 2 + 1, uint64_t{1} << 63}) {
-    for (const uint64_t elapsed_ms : {0, 999, 1000, 2000, 1'000'000}) {
+    for (const uint64_t elapsed_ms : {0u, 999u, 1000u, 2000u, 1'000'000u}) {
       EXPECT_GT(RateAllowance(rate, UINT64_MAX, elapsed_ms, 1 << 20), 1u << 30)
           << rate << " " << elapsed_ms;
       EXPECT_GT(RateAllowance(rate, 0, elapsed_ms, 1 << 20), 1u << 30) << rate << " " << elapsed_ms;
