@@ -331,7 +331,7 @@ Peer* UpstreamGroup::Account(PeerSelection& selection, Peer* peer, uint64_t now_
   // One chance per fail_timeout for a peer that had failed: until this attempt is decided, others
   // stay away.
   shm::PeerStanding& standing = state.standing();
-  if (now_ms - standing.checked_ms.load(kRelaxed) > fail_timeout) {
+  if (Since(now_ms, standing.checked_ms.load(kRelaxed)) > fail_timeout) {
     standing.checked_ms.store(now_ms, kRelaxed);
   }
   BeginInflight(selection, now_ms);
