@@ -170,6 +170,12 @@ void UpstreamGroup::Begin(PeerSelection& selection, std::string_view key,
   selection.tries = current_->initial_tries;
 }
 
+void UpstreamGroup::Hold(PeerSelection& selection) {
+  if (selection.set.get() == current_.get()) return;
+  if (selection.current == nullptr) return Restart(selection);
+  selection.earlier.push_back(current_);
+}
+
 // From the beginning, with the present peers.
 void UpstreamGroup::Restart(PeerSelection& selection) {
   if (selection.set.get() != current_.get()) {

@@ -67,6 +67,10 @@ class UpstreamGroup {
   void Begin(PeerSelection& selection, std::string_view key = {},
              const SocketAddress* client = nullptr);
 
+  // A peer of peers() is to be looked at from now on: the selection holds those, too. Where it has
+  // chosen none so far, it chooses from them.
+  void Hold(PeerSelection& selection);
+
   // The next peer, or null if none can take the request now (nginx: "no live upstreams"). `bound`
   // is where the request's session lives, or null: it is used if it can take the request and its
   // tier is in use, as in nginx; so a session bound to a backup returns to the primaries when they
