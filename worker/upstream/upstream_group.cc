@@ -292,8 +292,16 @@ Peer* UpstreamGroup::PickFromTiers(PeerSelection& selection, Peer* bound, uint64
 
 Peer* UpstreamGroup::TryPeer(PeerSelection& selection, Peer* peer, uint64_t now_ms) {
   assert(selection.current == nullptr);
-  const shm::PeerStates::Guard guard(*states_);
-  Take();
+  {
+    const shm::PeerStates::Guard guard(*states_);
+    Take();
+    peer = TryPeerLocked(selection, peer, now_ms);
+  }
+  Announce();
+  return peer;
+}
+
+Peer* UpstreamGroup::TryPeerLocked(PeerSelection& selection, Peer* peer, uint64_t now_ms) {
   PeerSet& set = *selection.set;
   const KeptWeights kept(selection.dry, set.peers);
   peer = set.Own(peer);

@@ -106,7 +106,7 @@ class UpstreamGroup {
             const AttemptResult& result = {});
 
   Peer* FindByServerId(std::string_view server_id) { return current_->FindByServerId(server_id); }
-  // As of the last Begin, Choose or Update.
+  // As of the last Begin, Choose, TryPeer or Update.
   std::vector<Peer>& peers() { return current_->peers; }
   PeerSetRef current() { return current_; }  // to hold them beyond this turn of the loop
   void Update();                             // takes the peers that there are now
@@ -128,6 +128,7 @@ class UpstreamGroup {
   void Announce();
   void Restart(PeerSelection& selection);
   Peer* ChooseWithinLimits(PeerSelection& selection, Peer* bound, uint64_t now_ms);
+  Peer* TryPeerLocked(PeerSelection& selection, Peer* peer, uint64_t now_ms);
   bool GivesWay(PeerSelection& selection, Peer& peer);
   Peer* ChooseFrom(PeerSelection& selection, Peer* bound, uint64_t now_ms);
   Peer* PickFromTiers(PeerSelection& selection, Peer* bound, uint64_t now_ms);
