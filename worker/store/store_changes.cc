@@ -44,7 +44,7 @@ bool StoreClient::Put(const shm::SessionKey& session, std::string_view server, S
   const StoreKey key = StoreKey::Of(session);
   unknown_.Forget(key);
   StoreChange change = NewChange(key, server);
-  const bool waits = wait != nullptr && !again_timer_.armed() && MayWait(wait);
+  const bool waits = wait != nullptr && TakesChanges() && MayWait(wait);
   if (waits) {
     change.ticket = NewQuestion(key);
     questions_.at(change.ticket)->waiters.Join(wait);
@@ -90,6 +90,7 @@ void StoreClient::Pump() {
     if (!change) break;
     SendChange(*std::move(change));
   }
+  if (backlog() == 0) most_unanswered_ = kMaxUnanswered;  // what was put off was over by now
   CountWaiting();
   LookIfFinished();
 }
@@ -109,7 +110,7 @@ void StoreClient::SendChange(StoreChange change) {
 }
 
 void StoreClient::Renew(const shm::SessionKey& session, std::string_view server, uint64_t idle_ms) {
-  if (!link_.up() || again_timer_.armed() || unanswered_ >= most_unanswered_) return;
+  if (!link_.up() || !TakesChanges() || unanswered_ >= kMaxUnanswered) return;
   const StoreKey key = StoreKey::Of(session);
   StoreChange change = ChangeOf(key, zone_.OfferedVersion(key, WallMs() - idle_ms), server);
   link_.Send(RespCommand({"PEXPIRE", zone_.KeyName(key), std::to_string(change.life_ms)}));

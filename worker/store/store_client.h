@@ -84,9 +84,8 @@ class StoreClient final : public StoreLink::User {
 
   bool up() const { return link_.up(); }
   bool settled() const { return link_.up() || lost_; }  // whether it is there has been found out
-  size_t backlog() const {
-    return outbox_.size() + put_off_.size() + unanswered_;
-  }  // changes that are not there yet
+  // Changes that are not there yet.
+  size_t backlog() const { return outbox_.size() + put_off_.size() + unanswered_; }
   StoreZone& zone() { return zone_; }
 
  private:
@@ -128,6 +127,8 @@ class StoreClient final : public StoreLink::User {
   StoreChange ChangeOf(const StoreKey& key, const shm::StoreVersion& version,
                        std::string_view server) const;
   StoreChange NewChange(const StoreKey& key, std::string_view server) const;
+  // False since a change was put off, until one is taken.
+  bool TakesChanges() const { return !again_timer_.armed() && most_unanswered_ != 1; }
   void Tell(StoreChange change);
   void Pump();
   void SendChange(StoreChange change);
