@@ -70,7 +70,7 @@ void StateKeeper::Tick(uint64_t now_ms) {
   if (!due_ || writer_.busy() || retry_at_ms_) return;
   due_ = false;
   changes_ = hooks_.shared().SessionChanges();
-  writer_.Start(now_ms);
+  if (!writer_.Start(now_ms)) retry_at_ms_ = now_ms + kRetryMs;
 }
 
 std::optional<uint64_t> StateKeeper::NextDeadline() const {

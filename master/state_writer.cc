@@ -26,15 +26,15 @@ void StateWriter::Tick(uint64_t now_ms) {
   end_at_ms_.reset();
 }
 
-void StateWriter::Start(uint64_t now_ms) {
-  if (busy()) return;
+bool StateWriter::Start(uint64_t now_ms) {
+  if (busy()) return true;
   std::fflush(nullptr);
   const pid_t master = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) {
     LIMPET_LOG(hooks_.log(), LogLevel::kAlert, "fork() failed while writing state{}",
                ErrnoText(errno));
-    return;
+    return false;
   }
   if (child == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -43,6 +43,7 @@ void StateWriter::Start(uint64_t now_ms) {
   }
   child_ = child;
   end_at_ms_ = now_ms + kLongestMs;
+  return true;
 }
 
 bool StateWriter::Forget(pid_t dead) {

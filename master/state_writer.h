@@ -24,8 +24,8 @@ class StateWriter {
   StateWriter(const StateWriter&) = delete;
   StateWriter& operator=(const StateWriter&) = delete;
 
-  // Starts a child unless one is at work.
-  void Start(uint64_t now_ms);
+  // Starts a child unless one is at work. False: there is none now.
+  [[nodiscard]] bool Start(uint64_t now_ms);
   bool busy() const { return child_ > 0; }
   bool Is(pid_t child) const { return busy() && child == child_; }
 

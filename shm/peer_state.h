@@ -67,6 +67,17 @@ struct alignas(64) PeerState {
   // `own`, or in the PeerBook; at the same address in all processes of a binary.
   std::atomic<PeerStanding*> used_standing{&own};
 
+  // The mandatory health checks that it has passed so far, and in which generation; see
+  // PassedIn(). A new peer in this place has passed none.
+  std::atomic<uint64_t> passed_checks{0};
+
+  uint32_t PassedIn(uint32_t generation) const {
+    const uint64_t passed = passed_checks.load(std::memory_order_relaxed);
+    return passed >> 32 == generation ? static_cast<uint32_t>(passed) : 0;
+  }
+  void SetPassedIn(uint32_t generation, uint32_t checks) {
+    passed_checks.store(uint64_t{generation} << 32 | checks, std::memory_order_relaxed);
+  }
   PeerStanding& standing() { return *used_standing.load(std::memory_order_acquire); }
   const PeerStanding& standing() const { return *used_standing.load(std::memory_order_acquire); }
 };

@@ -183,8 +183,14 @@ bool SessionTable::UseLive(const SessionKey& key, uint64_t now_ms) {
 }
 
 LearnResult SessionTable::Learn(const SessionKey& key, uint16_t peer, uint64_t now_ms) {
+  return LearnUsed(key, peer, now_ms, now_ms);
+}
+
+LearnResult SessionTable::LearnUsed(const SessionKey& key, uint16_t peer, uint64_t used_ms,
+                                    uint64_t now_ms) {
   const PolicyView policy = View();
   const Fingerprint fingerprint = Fingerprint::Of(key.hash);
+  const uint32_t used = TickOf(used_ms);
   const uint32_t now = TickOf(now_ms);
   if (!peers_.Active(peer)) {
     Count(counters_->refused);
@@ -195,11 +201,11 @@ LearnResult SessionTable::Learn(const SessionKey& key, uint16_t peer, uint64_t n
   const Slot slot = shard.Find(fingerprint);
   // The common case needs no lock: learned again, as it was.
   if (slot && slot.value.peer() == peer && !policy.Expired(slot.value.tick(), now) &&
-      shard.Use(fingerprint, slot, policy, now)) {
+      shard.Use(fingerprint, slot, policy, used)) {
     Count(counters_->refreshed);
     return LearnResult::kRefreshed;
   }
-  const Value value = Value::Of(now, false, fingerprint.extra, peer);
+  const Value value = Value::Of(used, false, fingerprint.extra, peer);
   const ShardLock lock(shard, now, counters_->repaired);
   return LearnLocked(shard, fingerprint, value, policy, now);
 }
@@ -232,7 +238,7 @@ LearnResult SessionTable::InsertLocked(Shard& shard, const Fingerprint& key, Val
 }
 
 // A session that is there already: an expired one begins anew in its place, a live one is bound as
-// said and used.
+// said and used, at the tick of `value`.
 LearnResult SessionTable::Renew(Shard& shard, const Slot& slot, Value value,
                                 const PolicyView& policy, uint32_t now, bool* done) {
   if (policy.Expired(slot.value.tick(), now)) {
@@ -245,8 +251,8 @@ LearnResult SessionTable::Renew(Shard& shard, const Slot& slot, Value value,
   }
   const bool same = slot.value.peer() == value.peer();
   const Value bound = slot.value.BoundTo(value.peer());
-  *done = shard.Rebind(slot, policy.norefresh ? bound.UsedSinceCreationTo(now)
-                                              : bound.UsedAt(std::max(now, bound.tick())));
+  *done = shard.Rebind(slot, policy.norefresh ? bound.UsedSinceCreationTo(value.tick())
+                                              : bound.UsedAt(std::max(value.tick(), bound.tick())));
   if (*done) Count(counters_->refreshed);
   return same ? LearnResult::kRefreshed : LearnResult::kRebound;
 }

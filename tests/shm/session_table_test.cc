@@ -1,7 +1,11 @@
 #include "shm/session_table.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "shm/death_points.h"
+#include "shm/zone.h"
 #include "tests/shm/table_fixture.h"
 
 namespace limpet::shm {
@@ -286,6 +290,41 @@ TEST(SessionTable, TheOldestAgeBoundsAllSessions) {
   t.table.Forget(t.Key(1), t.now);
   t.table.Forget(t.Key(2), t.now);
   EXPECT_EQ(t.table.OldestAge(t.now + 1000).count(), 0);
+}
+
+TEST(SessionTable, LearnsOneThatWasUsedBefore) {
+  TestTable t(SessionTable::kMinBytes, {.timeout = 60min});
+  t.now = 5'000'000;
+  const uint16_t peer = t.table.PeerIndex("a");
+  EXPECT_EQ(t.table.LearnUsed(t.Key(1), peer, t.now - 40 * 60'000, t.now), LearnResult::kCreated);
+  EXPECT_EQ(t.Peek(1).idle, 40min);
+  EXPECT_EQ(t.Learn(1, peer), LearnResult::kRefreshed);
+  EXPECT_EQ(t.table.LearnUsed(t.Key(1), peer, t.now - 40 * 60'000, t.now), LearnResult::kRefreshed);
+  EXPECT_EQ(t.Peek(1).idle, 0min);  // what was used since stays used
+  EXPECT_EQ(t.table.Check(t.now), "");
+}
+
+// The shard is set right by whoever locks it next: by the clock, not by what that one brings.
+TEST(SessionTable, RepairedForAnOldSessionKeepsTheTimesOfOthers) {
+  const Zone memory = *Zone::Anonymous(SessionTable::kMinBytes);
+  SessionTable table = SessionTable::Format(memory.data(), memory.size(), kTestKey);
+  table.SetPolicy({.timeout = 60min});
+  const uint64_t now = 5'000'000;
+  const uint16_t peer = table.PeerIndex("a");
+  constexpr int kSessions = 40;
+  const auto key = [&](int n) { return table.KeyOf("used-" + std::to_string(n)); };
+  for (int n = 0; n < kSessions; ++n) {
+    table.Learn(key(n), peer, now);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      g_death_hook = [](DeathPoint) { ::_exit(0); };  // with the lock
+      table.Forget(key(n), now);
+    }
+    ::waitpid(child, nullptr, 0);
+    table.LearnUsed(table.KeyOf("old-" + std::to_string(n)), peer, now - 50 * 60'000, now);
+  }
+  for (int n = 0; n < kSessions; ++n) EXPECT_EQ(table.Peek(key(n), now).idle, 0min) << n;
+  EXPECT_GT(table.Sum().repaired, 0u);
 }
 
 }  // namespace

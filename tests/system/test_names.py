@@ -207,6 +207,32 @@ def test_a_target_that_cannot_be_resolved_now_keeps_its_peers(dns, pods):
         limpet.wait_log(r"pod2.test could not be resolved \(3: Host not found\) while resolving service http of app.test")
 
 
+CHECKED = CONFIG.replace("proxy_connect_timeout 2s; }", "proxy_connect_timeout 2s; {check} }")
+
+
+def wait_served_by(limpet, *numbers):
+    wait_peers(limpet, *numbers)
+    wait_until(lambda: who(limpet) == {f"pod{n}" for n in numbers}, f"requests at {numbers}")
+    assert {peer["state"] for peer in peers(limpet)} == {"up"}
+
+
+@pytest.mark.parametrize("check", ["mandatory", "mandatory passes=2"])
+def test_who_comes_into_a_used_place_is_served_once_its_mandatory_check_has_passed(dns, pods, check):
+    """The place of one that has left is taken by the next: what was found of the former says nothing of it."""
+    pods(1, 2, 3, 4)
+    dns.set(web=["127.0.1.1", "127.0.1.2"])
+    with start(dns, pods, config=CHECKED, check=f"health_check interval=300ms {check};") as limpet:
+        wait_served_by(limpet, 1, 2)
+        for numbers in ((2, 3), (3, 4), (4, 1), (1, 2)):
+            dns.set(web=[f"127.0.1.{n}" for n in numbers])
+            wait_served_by(limpet, *numbers)
+        for _ in range(2):  # the same ones come back
+            dns.zone.error = NXDOMAIN
+            wait_peers(limpet)
+            dns.zone.error = 0
+            wait_served_by(limpet, 1, 2)
+
+
 LEARN = "sticky learn create=$upstream_cookie_sid lookup=$cookie_sid zone=s:1m;"
 
 

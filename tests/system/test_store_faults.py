@@ -132,6 +132,43 @@ def test_a_queue_that_overflows_loses_the_oldest_and_says_how_many(redis):
         each_sticks(a, homes)
 
 
+def full(redis):
+    """It takes nothing, for a while."""
+    redis("CONFIG", "SET", "maxmemory", 1)
+
+
+def test_what_a_full_redis_refuses_is_told_when_it_has_room_again(redis):
+    machines = Machines(redis)
+    with machines as (a, b):
+        homes = known_to_both(machines)
+        ids = list(homes)
+        full(redis)
+        for session in ids[:10]:
+            a.forget(session)
+        for session in ids[10:30]:
+            homes[session] = a.login(session)
+        homes.update({f"new{i}": a.login(f"new{i}") for i in range(10)})
+        a.wait_log(r'session store "shared".*has refused a command.*OOM')
+        time.sleep(1.5)  # it has been tried again, and in vain
+        each_sticks(a, {session: homes[session] for session in list(homes)[10:]})
+        redis("CONFIG", "SET", "maxmemory", 0)
+        wait_until(lambda: not any(b.server_of(session) for session in ids[:10]), "the ends")
+        lives = {session: home for session, home in homes.items() if session not in ids[:10]}
+        wait_until(lambda: {session: b.server_of(session) for session in lives} == lives, "the moves")
+        wait_until(lambda: all(machine.all_told() for machine in (a, b)), "all to be told")
+        each_sticks(b, lives)
+        assert len(a.log_lines("has refused a command")) <= 2  # once a minute and worker
+
+
+def test_with_confirm_nobody_waits_for_a_full_redis(redis):
+    machines = Machines(redis, wait="5s", sticky="store=shared confirm")
+    with machines as (a, b):
+        full(redis)
+        assert max(seconds(lambda i=i: a.login(f"s{i}")) for i in range(20)) < 2
+        redis("CONFIG", "SET", "maxmemory", 0)
+        wait_until(lambda: all(b.server_of(f"s{i}") for i in range(20)), "all sessions")
+
+
 def test_a_redis_that_is_empty_takes_nobodys_session(redis):
     machines = Machines(redis)
     with machines as (a, b):

@@ -63,6 +63,7 @@ class GroupCheck::PeerCheck {
   shm::PeerState& state;
   const bool slow_starts;
   CheckCounter counter;
+  bool passed = false;  // a mandatory check: its place in `state` says so, too
 
  private:
   void OnTimer() { probe_.Start(address_); }
@@ -79,7 +80,7 @@ class GroupCheck::PeerCheck {
   Timer next_;
 };
 
-GroupCheck::GroupCheck(const Env& env, UpstreamGroup& group, size_t place, PassedChecks& passed)
+GroupCheck::GroupCheck(const Env& env, UpstreamGroup& group, size_t place)
     : env_(env),
       group_(group),
       location_(*group.conf().checks[place]),
@@ -87,7 +88,6 @@ GroupCheck::GroupCheck(const Env& env, UpstreamGroup& group, size_t place, Passe
       plan_(ProbePlan::For(location_, env.http, env.tls,
                            env.logs[static_cast<size_t>(location_.log.error_log)])),
       bit_(uint32_t{1} << place),
-      passed_(passed),
       random_(static_cast<uint32_t>(::getpid())) {}
 
 GroupCheck::~GroupCheck() = default;
@@ -99,12 +99,18 @@ void GroupCheck::Sync() {
   for (Peer& peer : group_.peers()) {
     if (peer.conf->down) continue;
     const auto known = gone.find(peer.state);
-    if (known != gone.end() && known->second->name == peer.name) {
+    if (known != gone.end() && IsStillThere(*known->second, peer)) {
       peers_.insert(gone.extract(known));
     } else {
       peers_.emplace(peer.state, std::make_unique<PeerCheck>(*this, peer));
     }
   }
+}
+
+// One that has left and come back with its name is a new peer in its place: it has passed nothing.
+bool GroupCheck::IsStillThere(const PeerCheck& known, const Peer& peer) const {
+  if (known.name != peer.name) return false;
+  return !known.passed || (PassedBy(*peer.state) & bit_) != 0;
 }
 
 void GroupCheck::OnResult(PeerCheck& peer, const ProbeResult& result) {
@@ -122,7 +128,7 @@ void GroupCheck::OnResult(PeerCheck& peer, const ProbeResult& result) {
   const bool failing = (state.standing().failing_checks.load(kRelaxed) & bit_) != 0;
   const bool in_use =
       state.checked_generation.load(kRelaxed) >= (group_.conf().persistent ? 1 : env_.generation);
-  const bool waiting = check_.mandatory && !in_use && (passed_[&state] & bit_) == 0;
+  const bool waiting = check_.mandatory && !in_use && (PassedBy(state) & bit_) == 0;
   const Log& log = env_.logs[static_cast<size_t>(location_.log.error_log)];
   switch (peer.counter.Count(check_, result.good(), failing, waiting)) {
     case CheckCounter::Change::kNone:
@@ -164,8 +170,10 @@ void GroupCheck::SetUnhealthy(PeerCheck& peer) {
 // One that comes back starts slowly if it is configured to, and its old failures are forgotten.
 void GroupCheck::SetHealthy(PeerCheck& peer) {
   shm::PeerState& state = peer.state;
-  if ((passed_[&state] |= bit_, (passed_[&state] & MandatoryBits()) == MandatoryBits()))
-    Raise(state.checked_generation, static_cast<uint32_t>(env_.generation));
+  const uint32_t passed = PassedBy(state) | bit_;
+  state.SetPassedIn(generation(), passed);
+  peer.passed = true;
+  if ((passed & MandatoryBits()) == MandatoryBits()) Raise(state.checked_generation, generation());
   shm::PeerStanding& standing = state.standing();
   const uint32_t before = standing.failing_checks.fetch_and(~bit_, kRelaxed);
   if (before != bit_) return;

@@ -31,9 +31,6 @@ class CheckCounter {
   int fails_ = 0;
 };
 
-// Which checks each peer has passed since this worker watches the group: shared by all its checks.
-using PassedChecks = std::map<const shm::PeerState*, uint32_t>;
-
 class GroupCheck {
  public:
   struct Env {
@@ -46,7 +43,7 @@ class GroupCheck {
     uint64_t generation;
   };
   // `place`: the check's among the upstream's.
-  GroupCheck(const Env& env, UpstreamGroup& group, size_t place, PassedChecks& passed);
+  GroupCheck(const Env& env, UpstreamGroup& group, size_t place);
   ~GroupCheck();
   GroupCheck(const GroupCheck&) = delete;
   GroupCheck& operator=(const GroupCheck&) = delete;
@@ -56,11 +53,15 @@ class GroupCheck {
 
  private:
   class PeerCheck;
+  bool IsStillThere(const PeerCheck& known, const Peer& peer) const;
   void OnResult(PeerCheck& peer, const ProbeResult& result);
   void SetUnhealthy(PeerCheck& peer);
   void SetHealthy(PeerCheck& peer);
   void NoteChange(const PeerCheck& peer) const;
   uint32_t MandatoryBits() const;
+  // Mandatory checks that the peer in this place has passed in this generation.
+  uint32_t PassedBy(const shm::PeerState& state) const { return state.PassedIn(generation()); }
+  uint32_t generation() const { return static_cast<uint32_t>(env_.generation); }
   std::string Of(const PeerCheck& peer) const;  // ", health check of peer …"
   void Announce(LogLevel level, const std::string& text) const;
 
@@ -70,7 +71,6 @@ class GroupCheck {
   const conf::HealthCheck& check_;
   const ProbePlan plan_;
   const uint32_t bit_;
-  PassedChecks& passed_;
   std::minstd_rand random_;  // for jitter
   std::map<shm::PeerState*, std::unique_ptr<PeerCheck>> peers_;
 };

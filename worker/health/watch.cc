@@ -42,7 +42,7 @@ void GroupWatch::Begin() {
   watching_ = true;
   AdoptResults();
   for (size_t i = 0; i < group_.conf().checks.size(); ++i) {
-    checks_.push_back(std::make_unique<GroupCheck>(env_, group_, i, passed_));
+    checks_.push_back(std::make_unique<GroupCheck>(env_, group_, i));
   }
 }
 
@@ -64,7 +64,6 @@ void GroupWatch::AdoptResults() {
 
 void GroupWatch::Stop() {
   checks_.clear();
-  passed_.clear();
   watching_ = false;
   if (rebalancer_ != nullptr) rebalancer_->Stop();
   lease_.Release();

@@ -43,7 +43,6 @@ class GroupWatch {
   const shm::SessionTable* sessions_;
   std::unique_ptr<Rebalancer> rebalancer_;  // null: there is nothing to move
   shm::Lease lease_;
-  PassedChecks passed_;
   std::vector<std::unique_ptr<GroupCheck>> checks_;  // while the lease is held
   bool watching_ = false;
 };

@@ -166,7 +166,8 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     const Peer* const peer = PeerOf(former.peer);
     if (state.dry || peer == nullptr) return former;
     const auto idle = static_cast<uint64_t>(former.idle.count());
-    sessions_.Learn(state.key, former.peer, BootMs() - idle);
+    const uint64_t now = BootMs();
+    sessions_.LearnUsed(state.key, former.peer, now - std::min(now, idle), now);
     shared_.Offer(state.key, *peer, idle);
     return former;
   }

@@ -45,4 +45,12 @@ constexpr shm::StoreVersion OfferedAs(uint64_t noted_time, uint64_t known_at_wal
   return {known_at_wall_ms << shm::StoreVersion::kCountBits, offers};
 }
 
+// Whether a session that was last used so long ago may have been changed elsewhere while nothing
+// was heard: it was last used before the moment up to which that holds. 0: there is no such moment.
+// One that was used in an earlier boot was used before all of this one.
+constexpr bool UsedBefore(uint64_t before_ms, uint64_t idle_ms, uint64_t now_ms) {
+  if (before_ms == 0) return false;
+  return idle_ms >= now_ms || now_ms - idle_ms < before_ms;
+}
+
 }  // namespace limpet::worker

@@ -10,6 +10,7 @@ namespace limpet::worker {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr uint64_t kAgainMs = 1000;  // after the store has taken nothing for now
 
 // It had arrived before the connection broke; or it was only to be written anew, and is there as it
 // was written first.
@@ -43,7 +44,7 @@ bool StoreClient::Put(const shm::SessionKey& session, std::string_view server, S
   const StoreKey key = StoreKey::Of(session);
   unknown_.Forget(key);
   StoreChange change = NewChange(key, server);
-  const bool waits = wait != nullptr && MayWait(wait);
+  const bool waits = wait != nullptr && TakesChanges() && MayWait(wait);
   if (waits) {
     change.ticket = NewQuestion(key);
     questions_.at(change.ticket)->waiters.Join(wait);
@@ -84,11 +85,12 @@ void StoreClient::Tell(StoreChange change) {
 }
 
 void StoreClient::Pump() {
-  while (link_.up() && unanswered_ < kMaxUnanswered) {
+  while (link_.up() && !again_timer_.armed() && unanswered_ < most_unanswered_) {
     auto change = outbox_.Take();
     if (!change) break;
     SendChange(*std::move(change));
   }
+  if (backlog() == 0) most_unanswered_ = kMaxUnanswered;  // what was put off was over by now
   CountWaiting();
   LookIfFinished();
 }
@@ -108,7 +110,7 @@ void StoreClient::SendChange(StoreChange change) {
 }
 
 void StoreClient::Renew(const shm::SessionKey& session, std::string_view server, uint64_t idle_ms) {
-  if (!link_.up() || unanswered_ >= kMaxUnanswered) return;
+  if (!link_.up() || !TakesChanges() || unanswered_ >= kMaxUnanswered) return;
   const StoreKey key = StoreKey::Of(session);
   StoreChange change = ChangeOf(key, zone_.OfferedVersion(key, WallMs() - idle_ms), server);
   link_.Send(RespCommand({"PEXPIRE", zone_.KeyName(key), std::to_string(change.life_ms)}));
@@ -116,7 +118,12 @@ void StoreClient::Renew(const shm::SessionKey& session, std::string_view server,
   in_flight_.push_back({.kind = Kind::kRenew, .key = key, .change = std::move(change)});
 }
 
-void StoreClient::OnPutReply(const Sent& sent, const RespReply& reply) {
+void StoreClient::OnPutReply(Sent& sent, const RespReply& reply) {
+  if (reply.type == RespReply::Type::kError && WillPass(reply.text)) {
+    Complain(reply);
+    return PutOff(std::move(sent.change));
+  }
+  most_unanswered_ = kMaxUnanswered;
   switch (reply.type) {
     case RespReply::Type::kInteger:
       OnWritten(sent);
@@ -133,6 +140,29 @@ void StoreClient::OnPutReply(const Sent& sent, const RespReply& reply) {
       Complain(reply);
   }
   End(sent.change.ticket);
+}
+
+// It is told again when the store may have room, alone at first: until then all would be refused.
+// Nobody waits for that.
+void StoreClient::PutOff(StoreChange change) {
+  const uint64_t ticket = std::exchange(change.ticket, 0);
+  put_off_.push_back(std::move(change));
+  most_unanswered_ = 1;
+  if (!again_timer_.armed()) again_timer_.Arm(kAgainMs);
+  End(ticket);
+}
+
+void StoreClient::PutBack(StoreChange change) {
+  if (!outbox_.PutBack(std::move(change))) figures().dropped.fetch_add(1, kRelaxed);
+}
+
+void StoreClient::PutBackAll() {
+  for (; !put_off_.empty(); put_off_.pop_back()) PutBack(std::move(put_off_.back()));
+}
+
+void StoreClient::OnAgainTimer() {
+  PutBackAll();
+  Pump();
 }
 
 // Another worker may have put an older change of ours into the zone. Mostly the stream mends that,

@@ -38,6 +38,7 @@ StoreClient::StoreClient(StoreZone& zone)
       script_hash_(ScriptHash()),
       outbox_(zone.conf().queue),
       question_timer_(zone.loop(), Callback::To<&StoreClient::OnQuestionTimer>(this)),
+      again_timer_(zone.loop(), Callback::To<&StoreClient::OnAgainTimer>(this)),
       finish_timer_(zone.loop(), Callback::To<&StoreClient::OnFinished>(this)),
       finished_(zone.loop(), Callback::To<&StoreClient::OnFinished>(this)) {}
 
@@ -45,6 +46,7 @@ StoreClient::~StoreClient() { Stop(); }
 
 void StoreClient::Stop() {
   link_.Stop();
+  again_timer_.Disarm();
   NoteWhetherAsking();
   EndAll();
 }
@@ -73,10 +75,11 @@ void StoreClient::OnUp() {
 void StoreClient::OnDown() {
   for (; !in_flight_.empty(); in_flight_.pop_back()) {
     Sent& sent = in_flight_.back();
-    if (sent.kind == Kind::kPut && !outbox_.PutBack(std::move(sent.change)))
-      figures().dropped.fetch_add(1, kRelaxed);
+    if (sent.kind == Kind::kPut) PutBack(std::move(sent.change));
   }
   unanswered_ = 0;
+  PutBackAll();
+  again_timer_.Disarm();
   CountWaiting();
   NoteWhetherAsking();
   SayLost();

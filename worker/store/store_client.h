@@ -3,8 +3,8 @@
 // the zone does not know.
 //
 // Always: nobody waits longer than `wait`, and nobody at all while the circuit is open. What is
-// told while the store is away waits in the outbox. An answer is in the zone before anybody hears
-// of it, and also when it came too late for those who asked.
+// told while the store is away, or takes nothing for a while, waits in the outbox. An answer is in
+// the zone before anybody hears of it, and also when it came too late for those who asked.
 #pragma once
 
 #include <cstdint>
@@ -84,7 +84,8 @@ class StoreClient final : public StoreLink::User {
 
   bool up() const { return link_.up(); }
   bool settled() const { return link_.up() || lost_; }  // whether it is there has been found out
-  size_t backlog() const { return outbox_.size() + unanswered_; }  // changes that are not there yet
+  // Changes that are not there yet.
+  size_t backlog() const { return outbox_.size() + put_off_.size() + unanswered_; }
   StoreZone& zone() { return zone_; }
 
  private:
@@ -126,10 +127,16 @@ class StoreClient final : public StoreLink::User {
   StoreChange ChangeOf(const StoreKey& key, const shm::StoreVersion& version,
                        std::string_view server) const;
   StoreChange NewChange(const StoreKey& key, std::string_view server) const;
+  // False since a change was put off, until one is taken.
+  bool TakesChanges() const { return !again_timer_.armed() && most_unanswered_ != 1; }
   void Tell(StoreChange change);
   void Pump();
   void SendChange(StoreChange change);
-  void OnPutReply(const Sent& sent, const RespReply& reply);
+  void OnPutReply(Sent& sent, const RespReply& reply);
+  void PutOff(StoreChange change);
+  void PutBack(StoreChange change);
+  void PutBackAll();
+  void OnAgainTimer();
   void OnWritten(const Sent& sent);
   void OnRenewReply(Sent& sent, const RespReply& reply);
   void OnFinished();
@@ -151,8 +158,10 @@ class StoreClient final : public StoreLink::User {
   Outbox outbox_;
   UnknownKeys unknown_;
   std::deque<Sent> in_flight_;
-  size_t unanswered_ = 0;  // changes of in_flight_
-  size_t waiting_ = 0;     // StoreWaits of all questions
+  size_t unanswered_ = 0;                    // changes of in_flight_
+  size_t most_unanswered_ = kMaxUnanswered;  // 1 from a change that was put off to one that is not
+  std::vector<StoreChange> put_off_;         // in the order they were made; older than the outbox
+  size_t waiting_ = 0;                       // StoreWaits of all questions
   uint64_t questions_made_ = 0;
   Questions questions_;
   std::unordered_map<StoreKey, uint64_t, StoreKeyHash> by_key_;  // questions that others may join
@@ -161,6 +170,7 @@ class StoreClient final : public StoreLink::User {
   uint64_t told_refused_ms_ = 0, told_refusal_ms_ = 0;
   Callback on_empty_;
   Timer question_timer_;
+  Timer again_timer_;  // armed: nothing is told before
   Timer finish_timer_;
   Deferred finished_;
 };

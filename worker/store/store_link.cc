@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <initializer_list>
 #include <utility>
 
 #include "base/hash.h"
@@ -38,17 +39,29 @@ std::optional<SocketAddress> MovedTo(std::string_view error) {
   return address ? std::optional(*address) : std::nullopt;
 }
 
+// What a command of a script met. Before Redis 7 it stands behind the script's own failure:
+// "ERR Error running script (call to f_…): @user_script:16: @user_script: 16: -OOM command …"
+std::string_view CauseOf(std::string_view error) {
+  const size_t cause = error.starts_with("ERR Error ") ? error.find(": -") : error.npos;
+  return cause == error.npos ? error : error.substr(cause + 3);
+}
+
+bool BeginsWithOneOf(std::string_view text, std::initializer_list<std::string_view> words) {
+  return std::ranges::any_of(words, [&](std::string_view word) { return text.starts_with(word); });
+}
+
 // What a server says goes into the log.
 std::string Said(const RespReply& reply) { return EscapeForLog(reply.text); }
 
 }  // namespace
 
 bool IsOfServer(std::string_view error) {
-  for (const std::string_view word : {"NOSCRIPT", "READONLY", "MOVED", "LOADING", "MASTERDOWN",
-                                      "CLUSTERDOWN", "TRYAGAIN", "NOAUTH", "BUSY "}) {
-    if (error.starts_with(word)) return true;
-  }
-  return false;
+  return BeginsWithOneOf(CauseOf(error), {"NOSCRIPT", "READONLY", "MOVED", "LOADING", "MASTERDOWN",
+                                          "CLUSTERDOWN", "TRYAGAIN", "NOAUTH", "BUSY "});
+}
+
+bool WillPass(std::string_view error) {
+  return BeginsWithOneOf(CauseOf(error), {"OOM ", "MISCONF ", "NOREPLICAS "});
 }
 
 StoreLink::StoreLink(const Env& env, Options options, User& user)

@@ -78,6 +78,9 @@ constexpr std::array kLinkRows = [] {
 
 // Whether an error says that this server, now, is not the one to ask.
 bool IsOfServer(std::string_view error);
+// Whether it says that this server takes the same command later: it is out of memory, cannot save,
+// or has too few replicas.
+bool WillPass(std::string_view error);
 
 class StoreLink final : public TransportHandler {
  public:

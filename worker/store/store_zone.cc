@@ -69,7 +69,7 @@ bool StoreZone::Take(const StoreKey& key, std::string_view bytes, uint64_t age_m
       sessions().Forget(session, now);
       break;
     case Apply::kLearn:
-      sessions().Learn(session, peer, now - std::min(now, age_ms));
+      sessions().LearnUsed(session, peer, now - std::min(now, age_ms), now);
       break;
   }
   if (is_stream) figures().applied.fetch_add(1, std::memory_order_relaxed);

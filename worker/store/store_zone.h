@@ -44,8 +44,7 @@ class StoreZone {
 
   // Whether a session that was last used so long ago may have been changed elsewhere, unheard.
   bool IsUnsure(uint64_t idle_ms) const {
-    const uint64_t before = state().unsure_before_ms.load(std::memory_order_relaxed);
-    return before != 0 && BootMs() - idle_ms < before;
+    return UsedBefore(state().unsure_before_ms.load(std::memory_order_relaxed), idle_ms, BootMs());
   }
 
   bool HasHeardOf(const shm::SessionKey& key) const {

@@ -28,7 +28,7 @@ class LeastTime final : public Balancer {
     // A peer that was not asked for long is forgiven step by step, or it would never get a chance
     // to show better.
     const auto every = static_cast<uint64_t>(peer.conf->fail_timeout.count());
-    const uint64_t unasked = now_ms - state.standing().checked_ms.load();
+    const uint64_t unasked = Since(now_ms, state.standing().checked_ms.load());
     if (unasked > every) time >>= std::min(unasked / (every + 1000), kMostHalvings);
     time = std::max(time, InflightMs(state, now_ms));
     time = time > kMostMs ? kMostMs : time + kClusterMs - time % kClusterMs;
@@ -39,7 +39,7 @@ class LeastTime final : public Balancer {
   static uint64_t InflightMs(const shm::PeerState& state, uint64_t now_ms) {
     const uint64_t requests = state.inflight.load();
     if (requests == 0) return 0;
-    return now_ms - std::min(now_ms, state.inflight_since_ms.load() / requests);
+    return Since(now_ms, state.inflight_since_ms.load() / requests);
   }
 
   bool last_byte_;

@@ -11,6 +11,12 @@
 
 namespace limpet::worker {
 
+// How long ago a peer's time was, which another worker may have written: the clock of its loop may
+// be a moment ahead of ours.
+constexpr uint64_t Since(uint64_t now_ms, uint64_t then_ms) {
+  return now_ms > then_ms ? now_ms - then_ms : 0;
+}
+
 struct Peer {
   SocketAddress address;
   std::string name{};       // "127.0.0.1:8081", as in logs and $upstream_addr

@@ -19,7 +19,7 @@ inline bool IsUnremarkable(const Peer& peer) {
 bool FailedTooOften(const Peer& peer, uint64_t now_ms) {
   const auto max_fails = static_cast<uint32_t>(peer.conf->max_fails);
   if (max_fails == 0 || peer.state->standing().fails.load(kRelaxed) < max_fails) return false;
-  return now_ms - peer.state->standing().checked_ms.load(kRelaxed) <=
+  return Since(now_ms, peer.state->standing().checked_ms.load(kRelaxed)) <=
          static_cast<uint64_t>(peer.conf->fail_timeout.count());
 }
 
@@ -32,7 +32,7 @@ int SlowStartScale(const Peer& peer, int scale, uint64_t now_ms) {
   const uint64_t started = peer.state->standing().started_ms.load(kRelaxed);
   if (started == 0 || peer.conf->slow_start.count() == 0) return scale;
   const auto whole = static_cast<uint64_t>(peer.conf->slow_start.count());
-  const uint64_t passed = now_ms - started;
+  const uint64_t passed = Since(now_ms, started);
   if (passed >= whole) {
     peer.state->standing().started_ms.store(0, kRelaxed);
     return scale;

@@ -170,6 +170,12 @@ void UpstreamGroup::Begin(PeerSelection& selection, std::string_view key,
   selection.tries = current_->initial_tries;
 }
 
+void UpstreamGroup::Hold(PeerSelection& selection) {
+  if (selection.set.get() == current_.get()) return;
+  if (selection.current == nullptr) return Restart(selection);
+  selection.earlier.push_back(current_);
+}
+
 // From the beginning, with the present peers.
 void UpstreamGroup::Restart(PeerSelection& selection) {
   if (selection.set.get() != current_.get()) {
@@ -286,8 +292,16 @@ Peer* UpstreamGroup::PickFromTiers(PeerSelection& selection, Peer* bound, uint64
 
 Peer* UpstreamGroup::TryPeer(PeerSelection& selection, Peer* peer, uint64_t now_ms) {
   assert(selection.current == nullptr);
-  const shm::PeerStates::Guard guard(*states_);
-  Take();
+  {
+    const shm::PeerStates::Guard guard(*states_);
+    Take();
+    peer = TryPeerLocked(selection, peer, now_ms);
+  }
+  Announce();
+  return peer;
+}
+
+Peer* UpstreamGroup::TryPeerLocked(PeerSelection& selection, Peer* peer, uint64_t now_ms) {
   PeerSet& set = *selection.set;
   const KeptWeights kept(selection.dry, set.peers);
   peer = set.Own(peer);
@@ -331,7 +345,7 @@ Peer* UpstreamGroup::Account(PeerSelection& selection, Peer* peer, uint64_t now_
   // One chance per fail_timeout for a peer that had failed: until this attempt is decided, others
   // stay away.
   shm::PeerStanding& standing = state.standing();
-  if (now_ms - standing.checked_ms.load(kRelaxed) > fail_timeout) {
+  if (Since(now_ms, standing.checked_ms.load(kRelaxed)) > fail_timeout) {
     standing.checked_ms.store(now_ms, kRelaxed);
   }
   BeginInflight(selection, now_ms);

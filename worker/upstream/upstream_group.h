@@ -67,6 +67,10 @@ class UpstreamGroup {
   void Begin(PeerSelection& selection, std::string_view key = {},
              const SocketAddress* client = nullptr);
 
+  // A peer of peers() is to be looked at from now on: the selection holds those, too. Where it has
+  // chosen none so far, it chooses from them.
+  void Hold(PeerSelection& selection);
+
   // The next peer, or null if none can take the request now (nginx: "no live upstreams"). `bound`
   // is where the request's session lives, or null: it is used if it can take the request and its
   // tier is in use, as in nginx; so a session bound to a backup returns to the primaries when they
@@ -102,7 +106,7 @@ class UpstreamGroup {
             const AttemptResult& result = {});
 
   Peer* FindByServerId(std::string_view server_id) { return current_->FindByServerId(server_id); }
-  // As of the last Begin, Choose or Update.
+  // As of the last Begin, Choose, TryPeer or Update.
   std::vector<Peer>& peers() { return current_->peers; }
   PeerSetRef current() { return current_; }  // to hold them beyond this turn of the loop
   void Update();                             // takes the peers that there are now
@@ -124,6 +128,7 @@ class UpstreamGroup {
   void Announce();
   void Restart(PeerSelection& selection);
   Peer* ChooseWithinLimits(PeerSelection& selection, Peer* bound, uint64_t now_ms);
+  Peer* TryPeerLocked(PeerSelection& selection, Peer* peer, uint64_t now_ms);
   bool GivesWay(PeerSelection& selection, Peer& peer);
   Peer* ChooseFrom(PeerSelection& selection, Peer* bound, uint64_t now_ms);
   Peer* PickFromTiers(PeerSelection& selection, Peer* bound, uint64_t now_ms);

@@ -120,6 +120,36 @@ TEST(Health, ARecoveredPeerStartsSlowly) {
   EXPECT_NEAR(static_cast<double>(share()), 100, 1);
 }
 
+// Two workers share the peers; the loop of one is a millisecond behind.
+TEST(Health, AWorkerThatIsBehindDoesNotEndASlowStart) {
+  auto slow = Server(8081);
+  slow.slow_start = 10s;
+  const conf::Upstream upstream = Servers({slow, Server(8082)});
+  shm::PeerStateRegistry registry;
+  const auto states = registry.Attach("app", UpstreamGroup::PeerIdentities(upstream));
+  Fixture ahead(upstream, states.get());
+  Fixture behind(upstream, states.get(), 1);
+  ahead.Fail(0);
+  ahead.now += 10'001;
+  while (ahead.Request() != 1) {
+  }
+  behind.now = ahead.now - 1;
+  EXPECT_EQ((*states)[0].standing().started_ms, ahead.now);
+  behind.Sequence(4);
+  EXPECT_EQ((*states)[0].standing().started_ms, ahead.now);
+}
+
+TEST(Health, AWorkerThatIsBehindDoesNotAskAFailedPeer) {
+  const conf::Upstream upstream = Servers({Server(8081), Server(8082)});
+  shm::PeerStateRegistry registry;
+  const auto states = registry.Attach("app", UpstreamGroup::PeerIdentities(upstream));
+  Fixture ahead(upstream, states.get());
+  Fixture behind(upstream, states.get(), 1);
+  behind.now = ahead.now - 1;
+  ahead.Fail(0);
+  EXPECT_EQ(behind.Sequence(4), "2222");
+}
+
 TEST(Group, IdentitiesDifferAndServerIdsAreNginxs) {
   auto routed = Server(8082);
   routed.route = "b";

@@ -156,6 +156,28 @@ TEST(ResolvedGroup, ABoundPeerIsFoundAgainInTheNextSet) {
   EXPECT_EQ(n.Request(bound), "10.0.0.1:80");
 }
 
+// Those who keep pointers to peers must hear of it before the former ones are freed.
+TEST(ResolvedGroup, WhoeverTakesThePresentPeersTellsOfThem) {
+  struct Listener {
+    int heard = 0;
+    void Hear() { ++heard; }
+  } listener;
+  Names n({Resolved()});
+  n.group->set_on_change(Callback::To<&Listener::Hear>(&listener));
+  n.Give({At(1), At(2)});
+  n.group->Update();
+  EXPECT_EQ(listener.heard, 1);
+  PeerSelection selection;
+  n.group->Begin(selection);
+  n.Give({At(1), At(3)});
+  ASSERT_NE(n.group->TryPeer(selection, &n.group->peers()[0], n.now), nullptr);
+  EXPECT_EQ(listener.heard, 2);
+  n.group->Done(selection, Outcome::kOk, n.now);
+  n.Give({At(3)});
+  n.Request();
+  EXPECT_EQ(listener.heard, 3);
+}
+
 TEST(ResolvedGroup, AnotherTargetAtAnAddressIsAnotherServer) {
   auto service = Resolved();
   service.service = "http";

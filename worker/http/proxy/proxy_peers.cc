@@ -23,8 +23,10 @@ void ProxyExchange::FirstPeer() {
   UseSession();
 }
 
-// Its answer may come while the body is read.
+// Its answer may come while the body is read. The session has been looked for among the present
+// peers, which may be others than those that the exchange began with.
 void ProxyExchange::OnSessionKnown() {
+  upstream_->group.Hold(selection_);
   if (state_ == ProxyState::kAsking) return UseSession();
   if (state_ != ProxyState::kConfirming) return;
   Enter(ProxyState::kTalking);

@@ -12,12 +12,13 @@
 namespace limpet::worker {
 namespace {
 
-constexpr size_t kShared = 1, kFull = 2;  // of the upstreams
+constexpr size_t kShared = 1, kFull = 2, kNames = 3;  // of the upstreams
 constexpr const char* kText = R"(
   access_log off;
   upstream app { server @A@; server @B@; keepalive 4; }
   upstream shared { server @A@; server @A@; keepalive 4; }
   upstream full { server @A@ max_conns=1; queue 1 timeout=20ms; }
+  upstream names { zone names 64k; resolver @DNS@; server web.test:80 resolve; }
   proxy_http_version 1.1;
   proxy_set_header Connection $http_connection;
   proxy_set_header Upgrade $http_upgrade;
@@ -31,6 +32,7 @@ constexpr const char* kText = R"(
     location /named { resolver @DNS@; resolver_timeout 20ms; proxy_pass http://$arg_host; }
     location /shared { proxy_pass http://shared; }
     location /full { proxy_pass http://full; }
+    location /names { proxy_pass http://names; }
     location /limited { proxy_pass http://app; proxy_limit_rate 100; }
     location /ranges { proxy_pass http://app; proxy_force_ranges on; error_page 416 /page; }
     location /page { proxy_pass http://app; }
@@ -448,6 +450,70 @@ TEST(ProxyExchange, LimitsNoTunnelByTheResponseBefore) {
   const std::string much(10'000, 'x');
   proxied.Answer(*peer, much);
   EXPECT_EQ(proxied.stream().body(), "ok" + much);
+}
+
+// Two servers that a name gives, the second one only while the store is asked for a session of it.
+class SessionsOfNames final : public StickyPolicy {
+ public:
+  explicit SessionsOfNames(UpstreamGroup& group) : group_(group) {}
+
+  Peer* Find(conf::VariableReader& /*request*/, StickyState& state) override {
+    state.id = "session";
+    state.has_key = true;
+    return state.bound = group_.peers().size() == 2 ? &group_.peers()[1] : nullptr;
+  }
+  bool Ask(const StickyState& /*state*/, StoreWait* wait) override {
+    waiters_.Join(wait);
+    return true;
+  }
+  void Answer() { waiters_.Tell(); }
+
+ private:
+  UpstreamGroup& group_;
+  size_t waiting_ = 0;
+  StoreWaiters waiters_{&waiting_};
+};
+
+class ProxiedByName : public ProxyHarness {
+ public:
+  explicit ProxiedByName(shm::PeerStates& states) : ProxyHarness(kText), states_(states) {
+    Share(kNames, states);
+    auto sessions = std::make_unique<SessionsOfNames>(upstream(kNames).group);
+    sessions_ = sessions.get();
+    upstream(kNames).sticky = std::move(sessions);
+  }
+  void Give(int count) {
+    std::vector<shm::ResolvedPeer> peers;
+    for (int i = 1; i <= count; ++i)
+      peers.push_back({.address = *SocketAddress::ParseIp(fmt::format("127.0.1.{}", i), 1)});
+    {
+      const shm::PeerStates::Guard guard(states_);
+      states_.resolved()->Replace(states_.sources()[0], peers);
+    }
+    upstream(kNames).group.Update();
+  }
+  void StoreAnswers() { sessions_->Answer(); }
+
+ private:
+  shm::PeerStates& states_;
+  SessionsOfNames* sessions_ = nullptr;
+};
+
+TEST(ProxyExchange, FindsAServerThatCameWhileItsSessionWasAskedFor) {
+  shm::PeerStateRegistry registry;
+  const auto states = registry.Attach("names", {}, {{.host = "web.test", .port = 80}}, 16);
+  ProxiedByName proxied(*states);
+  proxied.Give(1);
+  proxied.Send("GET /names HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_EQ(proxied.proxy().state(), ProxyState::kAsking);
+  proxied.Give(2);
+  proxied.StoreAnswers();
+  const StickyState& session = proxied.proxy().sticky_state();
+  ASSERT_NE(session.bound, nullptr);
+  EXPECT_EQ(session.bound->name, "127.0.1.2:1");
+  EXPECT_EQ(session.status, StickyStatus::kAsked);
+  for (const int count : {1, 2, 1}) proxied.Give(count);
+  EXPECT_TRUE(session.bound->gone) << "it is held for as long as the exchange looks at it";
 }
 
 // An error page in the place of a response keeps its cookies; they outlive the peer's bytes.

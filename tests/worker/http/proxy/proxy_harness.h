@@ -76,6 +76,11 @@ class ProxyHarness {
   }
 
   UpstreamRuntime& upstream(size_t i = 0) { return *runtime_->upstreams[i]; }
+  // Before the first exchange: its peers are in `states`, which outlive this.
+  void Share(size_t i, shm::PeerStates& states) {
+    runtime_->upstreams[i] = std::make_unique<UpstreamRuntime>(loop_, *config_->http->upstreams[i],
+                                                               &states, 0, StickySessions{});
+  }
   // A kept connection to the peer, which the next exchange takes.
   FakeTransport& Keep(size_t peer = 0, size_t of = 0) {
     auto transport = std::make_unique<FakeTransport>(loop_);
