@@ -168,7 +168,8 @@ int Master::RunAlone() {
       return code;
     }
     LIMPET_LOG(log(), LogLevel::kNotice, "reconfiguring");
-    (void)OpenNext();  // if it is wrong the old one goes on
+    (void)OpenNext();       // if it is wrong the old one goes on
+    former_zones_.clear();  // their worker has ended
   }
 }
 
@@ -391,6 +392,7 @@ void Master::Tick() {
     kill_at_ms_.reset();
     supervisor_->Kill();
   }
+  Settle();  // first: a worker has the zones as they are when it begins
   supervisor_->Tick(now);
   std::erase_if(former_zones_,
                 [this](const auto& former) { return !supervisor_->HasWorkersOf(former.first); });
@@ -402,7 +404,6 @@ void Master::Tick() {
   service_manager_.Tick(now);
   control_.Serve(now);
   if (succeeding_ && !handover_.predecessor_lives()) OnPredecessorGone();
-  Settle();
 }
 
 // Of two masters at the same zones, the newer one collects, says how full they are and writes what

@@ -85,7 +85,7 @@ void StoreClient::Tell(StoreChange change) {
 }
 
 void StoreClient::Pump() {
-  while (link_.up() && !again_timer_.armed() && unanswered_ < most_unanswered_) {
+  while (link_.up() && !again_timer_.armed() && puts_unanswered_ < most_unanswered_) {
     auto change = outbox_.Take();
     if (!change) break;
     SendChange(*std::move(change));
@@ -106,11 +106,12 @@ void StoreClient::SendChange(StoreChange change) {
       RespCommand({"EVALSHA", script_hash_, "2", zone_.KeyName(change.key), zone_.StreamName(),
                    change.record, std::to_string(life), kStreamLength, Encode(change.key)}));
   ++unanswered_;
+  ++puts_unanswered_;
   in_flight_.push_back({.kind = Kind::kPut, .key = change.key, .change = std::move(change)});
 }
 
 void StoreClient::Renew(const shm::SessionKey& session, std::string_view server, uint64_t idle_ms) {
-  if (!link_.up() || !TakesChanges() || unanswered_ >= kMaxUnanswered) return;
+  if (!link_.up() || unanswered_ >= kMaxUnanswered) return;
   const StoreKey key = StoreKey::Of(session);
   StoreChange change = ChangeOf(key, zone_.OfferedVersion(key, WallMs() - idle_ms), server);
   link_.Send(RespCommand({"PEXPIRE", zone_.KeyName(key), std::to_string(change.life_ms)}));

@@ -77,7 +77,7 @@ void StoreClient::OnDown() {
     Sent& sent = in_flight_.back();
     if (sent.kind == Kind::kPut) PutBack(std::move(sent.change));
   }
-  unanswered_ = 0;
+  unanswered_ = puts_unanswered_ = 0;
   PutBackAll();
   again_timer_.Disarm();
   CountWaiting();
@@ -105,6 +105,7 @@ void StoreClient::OnReply(RespReply& reply) {
       return OnIdleReply(sent, reply);
     case Kind::kPut:
       --unanswered_;
+      --puts_unanswered_;
       OnPutReply(sent, reply);
       return Pump();
     case Kind::kRenew:

@@ -159,6 +159,7 @@ class StoreClient final : public StoreLink::User {
   UnknownKeys unknown_;
   std::deque<Sent> in_flight_;
   size_t unanswered_ = 0;                    // changes of in_flight_
+  size_t puts_unanswered_ = 0;               // of them: without renewals
   size_t most_unanswered_ = kMaxUnanswered;  // 1 from a change that was put off to one that is not
   std::vector<StoreChange> put_off_;         // in the order they were made; older than the outbox
   size_t waiting_ = 0;                       // StoreWaits of all questions

@@ -104,11 +104,17 @@ const conf::Server& Http2Connection::server() const {
 uint64_t Http2Connection::HeadMs() const { return Ms(server().head.client_header_timeout); }
 
 uint64_t Http2Connection::IdleMs() const {
-  if (leaving_ == Leaving::kTold) return kToldMs;
+  if (leaving_ == Leaving::kTold) return ToldMs();
   return has_begun_ ? Ms(client_settings().keepalive_timeout) : HeadMs();
 }
 
-uint64_t Http2Connection::BusyMs() const { return leaving_ == Leaving::kTold ? kToldMs : 0; }
+uint64_t Http2Connection::BusyMs() const { return leaving_ == Leaving::kTold ? ToldMs() : 0; }
+
+// What is left of it: new streams do not make it longer.
+uint64_t Http2Connection::ToldMs() const {
+  const uint64_t now = runtime_.loop.NowMs();
+  return told_until_ms_ > now ? told_until_ms_ - now : 1;
+}
 
 uint64_t Http2Connection::LingerMs() const { return Ms(client_settings().lingering_timeout); }
 
@@ -335,6 +341,7 @@ void Http2Connection::Leave() {
   if (leaving_ != Leaving::kNo || session_ == nullptr) return;
   if (runtime_.config.compatible_nginx) return LeaveNow();
   leaving_ = Leaving::kTold;
+  told_until_ms_ = runtime_.loop.NowMs() + kToldMs;
   nghttp2_submit_shutdown_notice(session());
   if (state_ != State::kHead) Enter(state_);
   ScheduleWork();

@@ -85,6 +85,7 @@ class Http2Connection final : public ClientSession {
   uint64_t HeadMs() const;
   uint64_t IdleMs() const;
   uint64_t BusyMs() const;
+  uint64_t ToldMs() const;
   uint64_t LingerMs() const;
   void UpdateState();
 
@@ -135,7 +136,8 @@ class Http2Connection final : public ClientSession {
   std::unique_ptr<nghttp2_session, FreeSession> session_;
   State state_ = State::kIdle;
   Leaving leaving_ = Leaving::kNo;
-  bool has_begun_ = false;  // there has been a stream
+  uint64_t told_until_ms_ = 0;  // with kTold: the client's answer is waited for
+  bool has_begun_ = false;      // there has been a stream
   Timer send_timer_;
   Deferred work_;
   OutputQueue out_;

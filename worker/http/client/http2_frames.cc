@@ -34,6 +34,7 @@ int Http2Connection::Judge(bool calm) {
 }
 
 void Http2Connection::NoteProvokedReset() {
+  if (session_ == nullptr) return;  // the exchange has outlived the connection
   Judge(guard_.NoteProvokedReset(runtime_.loop.NowMs()));
 }
 

@@ -39,6 +39,12 @@ constexpr std::string_view kServers = R"(
     location /proxy { proxy_pass http://app; }
     location /stream { proxy_pass http://app; proxy_request_buffering off; }
     location /ignore { proxy_pass http://app; proxy_ignore_client_abort on; proxy_buffering off; }
+    location /ignore-small {
+      proxy_pass http://app;
+      proxy_ignore_client_abort on;
+      proxy_request_buffering off;
+      client_max_body_size 5;
+    }
     location /gunzip { gunzip on; proxy_pass http://app; }
     location /small { client_max_body_size 5; error_page 413 /proxy; proxy_pass http://app; }
     location /websocket {
@@ -258,6 +264,20 @@ TEST_F(Http2SlowClient, ABodyThatIsTooLargeIsNotKept) {
   origin().Answer("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc");
   Settle();
   EXPECT_THAT(Frames(), testing::HasSubstr("HEADERS(1,413)"));
+}
+
+// What is held of a body may be too large when the connection has ended long ago, in a flood.
+TEST_F(Http2SlowClient, ABodyThatIsTooLargeIsRefusedAfterTheConnection) {
+  std::string flood = client_.Head(1, "POST", "/ignore-small", kEndHeaders) + Data(1, "1234567");
+  for (int i = 0; i < 2000; ++i) flood += Frame(NGHTTP2_PING, 0, 0, "01234567");
+  const size_t before = connections().size();
+  Send(flood);
+  EXPECT_THAT(Frames(), testing::HasSubstr(",11)"));
+  wire().End();
+  Settle();
+  if (origin().connections() > 0) origin().Close();
+  Settle();
+  EXPECT_LT(connections().size(), before);
 }
 
 // CVE-2025-8671, by a length: each costs the upstream a request.
