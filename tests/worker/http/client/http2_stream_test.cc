@@ -301,6 +301,20 @@ TEST_F(Http2Leaving, WaitsNoLongerThanASecondForItsAnswer) {
   EXPECT_EQ(Frames(), "GOAWAY(1,0)");
 }
 
+TEST_F(Http2Leaving, WaitsNoLongerForAClientThatAsksOn) {
+  Open();
+  Send(client_.Get(1, "/proxy"));
+  StopGently();
+  Settle();
+  Frames();
+  Advance(600);
+  EXPECT_EQ(Reply(client_.Get(3, "/")), "HEADERS(3,200) DATA(3,5)+END");
+  Advance(399);
+  EXPECT_EQ(Frames(), "");
+  Advance(1);
+  EXPECT_EQ(Frames(), "GOAWAY(3,0)");
+}
+
 using Http2Limits = Http2Test;
 
 TEST_F(Http2Limits, OneStreamMoreEndsAConnectionThatKnowsOurSettings) {
