@@ -29,7 +29,7 @@ TEST(Regex, SaysYesNoOrThatItFailed) {
 // 1,500 bytes need more than JIT's first stack, 100,000 more than its largest.
 TEST(Regex, LongSubjectsAreSearchedToTheirEnd) {
   const auto regex = Compiled("^(?:.|\\s)*(sqlmap)");
-  for (const size_t size : {10, 1500, 20'000, 100'000}) {
+  for (const size_t size : {10u, 1500u, 20'000u, 100'000u}) {
     const std::string subject = std::string(size, 'a') + "sqlmap!";
     Captures captures;
     EXPECT_TRUE(regex->Match(subject, &captures).yes()) << size;

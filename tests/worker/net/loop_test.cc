@@ -154,7 +154,7 @@ TEST(Timer, ManyFireInTheOrderOfTheirDeadlines) {
     timers.push_back(std::make_unique<Ordered>(loop, order, i));
     timers.back()->timer.Arm(1000);
   }
-  for (int i = 0; i < 50; ++i) timers[static_cast<size_t>(i)]->timer.Arm(10 + i * 37ul % 50);
+  for (size_t i = 0; i < 50; ++i) timers[i]->timer.Arm(10 + i * 37 % 50);
   for (size_t i = 0; i < 50; i += 7) timers[i].reset();
   last.Arm(70);
   loop.Run();
