@@ -49,9 +49,8 @@ class KeptZones {
     return &kept->table;
   }
 
-  // What Find() has made since the last of these calls serves now; or does not: the zones are those
-  // of before again, which whoever served went on with.
-  void Settle() { changes_.clear(); }
+  // What Find() has made since DropUnless() is not to serve: the zones are those of before again,
+  // which whoever served went on with.
   void TakeBack() {
     for (; !changes_.empty(); changes_.pop_back()) {
       Change& change = changes_.back();
@@ -63,9 +62,11 @@ class KeptZones {
     }
   }
 
-  // Gives back the zones that are not among the configuration's; null: it has none.
+  // The configuration that asked for zones serves: gives back those that are not among its own, or
+  // were of another size. Null: it has none.
   template <class ConfZone>
   void DropUnless(const std::vector<ConfZone>* used) {
+    changes_.clear();
     std::erase_if(zones_, [used](const auto& entry) {
       return used == nullptr ||
              std::ranges::find(*used, entry.first, &ConfZone::name) == used->end();
@@ -95,6 +96,11 @@ class KeptZones {
     std::string key;
   };
 
+  struct Change {
+    std::string name;
+    std::unique_ptr<Kept> before;  // null: there was none
+  };
+
   ZoneLabel LabelOf(const Wanted& zone) const {
     return {directive_, zone.name, zone.size, Table::Layout(), zone.key};
   }
@@ -110,10 +116,6 @@ class KeptZones {
   }
 
   std::string_view directive_;
-  struct Change {
-    std::string name;
-    std::unique_ptr<Kept> before;  // null: there was none
-  };
   std::map<std::string, std::unique_ptr<Kept>, std::less<>> zones_;
   std::vector<Change> changes_;
 };

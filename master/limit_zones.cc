@@ -19,11 +19,6 @@ Status LimitZones::Attach(const conf::Http& http, int32_t first_slot, Inheritanc
   return {};
 }
 
-void LimitZones::Settle() {
-  requests_.Settle();
-  connections_.Settle();
-}
-
 void LimitZones::TakeBack() {
   requests_.TakeBack();
   connections_.TakeBack();

@@ -18,9 +18,9 @@ class LimitZones {
   Status Attach(const conf::Http& http, int32_t first_slot, Inheritance* inherited, const Log& log,
                 std::vector<shm::LimitReqTable*>* requests,
                 std::vector<shm::LimitConnTable*>* connections);
-  void Settle();
+  // What the last Attach() made is not to serve; or it serves (null: it uses none).
   void TakeBack();
-  void DropUnused(const conf::Http* http);    // null: none is used
+  void DropUnused(const conf::Http* http);
   [[nodiscard]] bool ForgetWorker(int slot);  // false: a lock is kept; to be called again
 
   // Another binary beside this one: it is about to be started, or it has gone. Both may throw

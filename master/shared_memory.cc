@@ -118,7 +118,6 @@ Result<SharedMemory::View> SharedMemory::Attach(const conf::Config& config, cons
   if (!config.http) return view;
   const conf::Http& http = *config.http;
   Inheritance* const left = inherited ? &*inherited : nullptr;
-  SettleKept();
   attaching_ = true;
   // First what finds a configuration wrong and changes nothing of what serves.
   if (auto status = AttachKept(http, left, log, &view); !status) return status.error();
@@ -160,13 +159,6 @@ Status SharedMemory::AttachPeers(const conf::Http& http, View* view) {
     }
   }
   return {};
-}
-
-void SharedMemory::SettleKept() {
-  limits_.Settle();
-  stores_.Settle();
-  quotas_.Settle();
-  tls_sessions_.Settle();
 }
 
 bool SharedMemory::TakeBack() {
@@ -266,7 +258,6 @@ void SharedMemory::FollowNames(const conf::Config& config, View& view, uint64_t 
 
 void SharedMemory::DropUnused(const conf::Config& config) {
   attaching_ = false;
-  SettleKept();
   limits_.DropUnused(config.http.get());
   stores_.DropUnless(config.http ? &config.http->session_zones : nullptr);
   quotas_.DropUnless(config.http ? &config.http->session_zones : nullptr);

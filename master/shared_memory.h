@@ -101,7 +101,6 @@ class SharedMemory {
   void OpenBook(Inheritance* inherited, const Log& log);
   Status AttachKept(const conf::Http& http, Inheritance* inherited, const Log& log, View* view);
   Status AttachSessions(const conf::Config& config, const Log& log, View* view);
-  void SettleKept();
   Status AttachPeers(const conf::Http& http, View* view);
   struct Figures {
     shm::Counters counters;

@@ -82,14 +82,13 @@ class StoreState {
   // for the worker that tells the store. May throw LockBusy.
   void Relay(std::span<const SessionRecord> changed, uint64_t wall_ms);
 
-  // Of its changes.
   // Changes that are not in the store yet, of workers and of those who left theirs. May throw
   // LockBusy.
   uint64_t Waiting() const {
     return figures.workers.Waiting() + StoreRelay::kPlaces - relay.Room();
   }
 
-  uint16_t machine() const {
+  uint16_t machine() const {  // of its changes: with kChange
     return machine_.load(std::memory_order_relaxed) | StoreVersion::kChange;
   }
   RobustMutex& follow_mutex() { return follow_mutex_; }  // a shm::Lease: who reads the changes

@@ -35,7 +35,7 @@ inline constexpr std::string_view kHttp2Servers = R"(
 
 class Http2Test : public ClientTest {
  protected:
-  Http2Test() : ClientTest(kHttp2Servers) {}
+  explicit Http2Test(std::string_view servers = kHttp2Servers) : ClientTest(servers) {}
 
   // A client whose SETTINGS and ours are known to both.
   void Open(std::string_view settings = "") {

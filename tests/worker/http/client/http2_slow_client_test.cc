@@ -15,7 +15,6 @@ using http2::Data;
 using http2::Frame;
 using http2::kEndHeaders;
 using http2::kEndStream;
-using http2::kPreface;
 using http2::ResetStream;
 using http2::Setting;
 using http2::WindowUpdate;
@@ -55,9 +54,9 @@ constexpr std::string_view kServers = R"(
   }
 )";
 
-class Http2SlowClient : public ClientTest {
+class Http2SlowClient : public Http2Test {
  protected:
-  Http2SlowClient() : ClientTest(kServers) {
+  Http2SlowClient() : Http2Test(kServers) {
     // Bytes that gzip cannot make less of.
     std::string bytes;
     uint32_t state = 1;
@@ -66,23 +65,13 @@ class Http2SlowClient : public ClientTest {
       bytes.push_back(static_cast<char>(state >> 24));
     }
     AddFile("big", bytes);
-    Open(kWide);
+    OpenWith(kWide);
   }
 
-  void Open(uint32_t window) {
-    Connect();
-    Send(std::string(kPreface) +
-         Frame(NGHTTP2_SETTINGS, 0, 0, Setting(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window)) +
-         Frame(NGHTTP2_SETTINGS, http2::kAck, 0, "") + WindowUpdate(0, kWide));
-    Frames();
-  }
-  std::string Frames() { return client_.Read(Written()); }
-  std::string Reply(std::string_view bytes) {
-    Send(bytes);
-    return Frames();
-  }
-  std::string Post(uint32_t stream, std::string_view path, std::string_view length) {
-    return client_.Head(stream, "POST", path, kEndHeaders, {{"content-length", length}});
+  // A client whose streams begin with that window; all together have a wide one.
+  void OpenWith(uint32_t window) {
+    Open(Setting(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window));
+    Send(WindowUpdate(0, kWide));
   }
   std::string GetPacked(uint32_t stream) {
     return client_.Head(stream, "GET", "/gzip", kEndHeaders | kEndStream,
@@ -101,8 +90,6 @@ class Http2SlowClient : public ClientTest {
     Settle();
     return Frames();
   }
-
-  Http2Client client_;
 };
 
 // A frame of it has been prepared and waits for the socket, when there is no stream any more.
@@ -184,7 +171,7 @@ TEST_F(Http2SlowClient, AFilterThatHoldsBackDoesNotSpin) {
 }
 
 TEST_F(Http2SlowClient, AnExchangeThatWaitsForAClientThatGoesEnds) {
-  Open(0);
+  OpenWith(0);
   Send(client_.Get(1, "/ignore"));
   origin().Answer("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + std::string(100'000, 'x'));
   Settle();
@@ -195,7 +182,7 @@ TEST_F(Http2SlowClient, AnExchangeThatWaitsForAClientThatGoesEnds) {
 }
 
 TEST_F(Http2SlowClient, AnExchangeThatWaitsForAConnectionThatGoesEnds) {
-  Open(0);
+  OpenWith(0);
   Send(client_.Get(1, "/ignore"));
   origin().Answer("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + std::string(100'000, 'x'));
   Settle();

@@ -158,6 +158,17 @@ class Proxied : public ProxyHarness {
     Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: own\r\n\r\n");
     Answer(*peer_, "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: own\r\n\r\n");
   }
+  // Another location's answer, which is "no", comes in place of that of the first.
+  void BeReplaced(const char* request, const char* first) {
+    FakeTransport& asked_first = Keep();
+    Send(request);
+    FakeTransport& one = Keep(0);
+    FakeTransport& other = Keep(1);
+    Answer(asked_first, first);
+    Answer(one.output.empty() ? other : one,
+           "HTTP/1.1 200 OK\r\nX-Filler: " + std::string(200, 'y') +
+               "\r\nContent-Length: 2\r\n\r\nno");
+  }
   void BeOver() {
     BeWaiting();
     PeerSends();
@@ -532,16 +543,9 @@ TEST(ProxyExchange, SendsWhatCameOfABodyWhileASessionWasConfirmed) {
 // It is a part of the first one's head, whose block may be another response's by now.
 TEST(ProxyExchange, KeepsAVariableOfAResponseThatAnotherLocationReplaces) {
   Proxied proxied;
-  FakeTransport* peer = &proxied.Keep();
-  proxied.Send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
-  FakeTransport& one = proxied.Keep(0);
-  FakeTransport& other = proxied.Keep(1);
-  proxied.Answer(*peer,
-                 "HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Path=/of-the-first\r\n"
-                 "X-Accel-Redirect: /second\r\nContent-Length: 0\r\n\r\n");
-  FakeTransport& asked = one.output.empty() ? other : one;
-  proxied.Answer(asked, "HTTP/1.1 200 OK\r\nX-Filler: " + std::string(200, 'y') +
-                            "\r\nContent-Length: 2\r\n\r\nno");
+  proxied.BeReplaced("GET /first HTTP/1.1\r\nHost: a\r\n\r\n",
+                     "HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Path=/of-the-first\r\n"
+                     "X-Accel-Redirect: /second\r\nContent-Length: 0\r\n\r\n");
   EXPECT_EQ(proxied.stream().body(), "no");
   EXPECT_NE(proxied.stream().fields().find("X-Folder: of-the-first\r\n"), std::string::npos)
       << proxied.stream().fields();
@@ -549,16 +553,9 @@ TEST(ProxyExchange, KeepsAVariableOfAResponseThatAnotherLocationReplaces) {
 
 TEST(ProxyExchange, KeepsTheCookiesOfAResponseThatAnErrorPageReplaces) {
   Proxied proxied;
-  FakeTransport* peer = &proxied.Keep();
-  proxied.Send("GET /ranges HTTP/1.1\r\nHost: a\r\nRange: bytes=9-\r\n\r\n");
-  FakeTransport& one = proxied.Keep(0);
-  FakeTransport& other = proxied.Keep(1);
-  proxied.Answer(*peer,
-                 "HTTP/1.1 200 OK\r\nSet-Cookie: a=of-the-first\r\nETag: \"x\"\r\n"
-                 "Content-Length: 2\r\n\r\nok");
-  FakeTransport& asked = one.output.empty() ? other : one;
-  proxied.Answer(asked, "HTTP/1.1 200 OK\r\nX-Filler: " + std::string(200, 'y') +
-                            "\r\nContent-Length: 2\r\n\r\nno");
+  proxied.BeReplaced("GET /ranges HTTP/1.1\r\nHost: a\r\nRange: bytes=9-\r\n\r\n",
+                     "HTTP/1.1 200 OK\r\nSet-Cookie: a=of-the-first\r\nETag: \"x\"\r\n"
+                     "Content-Length: 2\r\n\r\nok");
   EXPECT_EQ(proxied.stream().body(), "no");
   EXPECT_NE(proxied.stream().fields().find("Set-Cookie: a=of-the-first\r\n"), std::string::npos)
       << proxied.stream().fields();
