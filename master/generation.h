@@ -51,6 +51,7 @@ class Generation {
   static Status Check(const conf::Config& config, const Paths& paths, const Reporter& report);
 
   const conf::Config& config() const { return *config_; }
+  const std::shared_ptr<const conf::Config>& shared_config() const { return config_; }
   const Log& log() const { return logs_[0]; }
   LogFiles& log_files() { return log_files_; }
   Listeners& listeners() { return listeners_; }

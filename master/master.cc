@@ -220,6 +220,12 @@ void Master::StartWorkers() {
   supervisor_->StartGeneration(generation_->number(), generation_->config().worker_processes);
 }
 
+// Those of earlier generations end when the new ones serve.
+void Master::ReplaceWorkers() {
+  StartWorkers();
+  retire_at_ms_ = MonotonicMs() + kSettleMs;
+}
+
 // Without it everything else works: what is wrong is said, no more.
 void Master::OpenControl() {
   if (auto status = control_.Open(generation_->config().control_path); !status) {
@@ -272,8 +278,7 @@ void Master::Reload() {
   }
   OpenControl();
   state_ = State::kServing;
-  StartWorkers();
-  retire_at_ms_ = MonotonicMs() + kSettleMs;
+  ReplaceWorkers();
   service_manager_.Ready(StatusLine());
 }
 
@@ -290,8 +295,14 @@ bool Master::OpenNext() {
     NoteLoad(refused);
     return false;
   }
+  const Status opened = OpenGeneration(std::move(loaded));
+  NoteLoad(opened ? "" : opened.error().message);
+  return bool{opened};
+}
+
+Status Master::OpenGeneration(std::shared_ptr<const conf::Config> config) {
   if (handover_.sibling_lives()) generation_->listeners().LeaveFiles();
-  auto opened = Generation::Open({.config = std::move(loaded),
+  auto opened = Generation::Open({.config = std::move(config),
                                   .paths = &start_.paths,
                                   .shared = shared_.get(),
                                   .before = &generation_->listeners(),
@@ -303,21 +314,19 @@ bool Master::OpenNext() {
                                   .tokens_before = generation_->tokens()});
   if (!opened) {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", opened.error().message);
-    NoteLoad(opened.error().message);
     reclaims_ |= shared_->TakeBack();
     Settle();
-    return false;
+    return opened.error();
   }
   const std::shared_ptr<Generation> before = std::exchange(generation_, std::move(*opened));
   former_zones_.emplace(before->number(), before->TakeZones());
-  NoteLoad("");
   HideMemory(generation_->config());
   if (auto status = pid_file_.Write(generation_->config().pid_path); !status) {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", status.error().message);
   }
   shared_->DropUnused(generation_->config());
   GiveBackMemory();
-  return true;
+  return {};
 }
 
 // For those who watch: whether what serves is what was wanted last. `why`: it was refused.

@@ -42,6 +42,8 @@ class Master {
   void OnSignal(const Signal& signal);
   void Reload();
   bool OpenNext();
+  Status OpenGeneration(std::shared_ptr<const conf::Config> config);
+  void Reclaim();
   void ResumeWorkers();
   void ChangeBinary();
   Result<Handover::Passed> WhatToPass();
@@ -60,6 +62,7 @@ class Master {
   bool ends() const { return state_ == State::kQuitting || state_ == State::kStopping; }
   bool IsNewest() const;
   void StartWorkers();
+  void ReplaceWorkers();
 
   std::string StatusLine() const;
   void Tick();

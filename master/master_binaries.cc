@@ -17,9 +17,9 @@ void Master::ResumeWorkers() {
     return;
   }
   LIMPET_LOG(log(), LogLevel::kNotice, "starting workers again beside the new binary");
-  state_ = State::kServing;
   reclaims_ = true;
   Settle();
+  state_ = State::kServing;
   StartWorkers();
 }
 
@@ -96,13 +96,24 @@ void Master::OnOtherDeath(pid_t pid) {
 // What has to be done in shared memory after another binary has gone; again, where a lock was kept.
 void Master::Settle() {
   if (others_gone_) others_gone_ = !shm::IfFree([this] { shared_->ForgetOthers(); });
-  if (reclaims_) reclaims_ = !shm::IfFree([this] { generation_->Reclaim(*shared_, log()); });
+  if (reclaims_) Reclaim();
+}
+
+// Workers that serve have the zones as they were.
+void Master::Reclaim() {
+  const bool displaced = shared_->IsDisplaced();
+  reclaims_ = !shm::IfFree([this] { generation_->Reclaim(*shared_, log()); });
+  if (reclaims_ || !displaced || shared_->IsDisplaced() || state_ != State::kServing) return;
+  if (!supervisor_ || !supervisor_->HasWorkersOf(generation_->number())) return;
+  LIMPET_LOG(log(), LogLevel::kNotice, "workers are replaced: the session zones are others now");
+  if (OpenGeneration(generation_->shared_config())) ReplaceWorkers();
 }
 
 // The old binary has gone: from now on it is ours to remove things in the end, and to report.
 void Master::OnPredecessorGone() {
   succeeding_ = false;
   others_gone_ = true;
+  reclaims_ |= shared_->IsDisplaced();  // it had its workers come back, with the zones
   Settle();
   generation_->listeners().AdoptFiles();
   LIMPET_LOG(log(), LogLevel::kNotice, "the old binary has ended, this one goes on alone");

@@ -93,6 +93,41 @@ Result<std::unique_ptr<SessionStore>> SessionStore::Open(const conf::Config& con
   return store;
 }
 
+// What was in place until another took it (see SessionZone::IsInPlace) has all its sessions still;
+// processes that use it have them reach the new one.
+Status SessionStore::OpenOther(shm::SessionZone::Options options, Why why, const Log& log) {
+  const uint64_t now = BootMs();
+  const bool displaced = !zone_.IsInPlace();
+  if (displaced && !options.secret) options.secret = table()->secret();
+  if (displaced && why == Why::kReload) options.snapshot_path.clear();
+  auto opened = shm::SessionZone::OpenOrCreate(options, now);
+  if (!opened) return opened.error();
+  Say(*opened, name_, log);
+  if (displaced) KeepDisplaced(opened->table().secret(), now, log);
+  zone_ = std::move(*opened);
+  KeepEarlier(now);
+  sweep_ = {};  // indices of peers are another table's now
+  return {};
+}
+
+void SessionStore::KeepDisplaced(const SipKey& secret, uint64_t now_ms, const Log& log) {
+  Result<shm::Zone> own = zone_.OpenAgain();
+  Result<shm::SessionTable> table = own ? shm::SessionTable::Attach(own->data(), own->size())
+                                        : Result<shm::SessionTable>(own.error());
+  if (!table) {
+    LIMPET_LOG(log, LogLevel::kError, "{}: sessions of zone \"{}\" that it has had are lost",
+               table.error().message, name_);
+    return;
+  }
+  LIMPET_LOG(
+      log, LogLevel::kNotice,
+      "session zone \"{}\": its memory was another's or had no name any more; {} sessions of "
+      "the one before are brought over",
+      name_, table->Live());
+  const bool rekeyed = table->secret() != secret;
+  late_.Add(std::move(*own), *table, rekeyed ? now_ms : 0, rekeyed);
+}
+
 // The table that the sessions have just come from: its users go on with it until they end.
 void SessionStore::KeepEarlier(uint64_t moved_ms) {
   if (auto zone = zone_.TakeEarlier()) {
@@ -102,18 +137,14 @@ void SessionStore::KeepEarlier(uint64_t moved_ms) {
   table()->set_late(late_.empty() ? nullptr : &late_);
 }
 
-Status SessionStore::Reconfigure(const conf::Config& config, const conf::SessionZone& zone,
+Status SessionStore::Reconfigure(const conf::Config& config, const conf::SessionZone& zone, Why why,
                                  const Log& log) {
   auto options = OptionsFor(config, zone);
   const bool rekeyed = options.secret && *options.secret != table()->secret();
-  if (options.bytes != options_.bytes || options.name != options_.name || rekeyed) {
-    const uint64_t now = BootMs();
-    auto opened = shm::SessionZone::OpenOrCreate(options, now);
-    if (!opened) return opened.error();
-    Say(*opened, zone.name, log);
-    zone_ = std::move(*opened);
-    KeepEarlier(now);
-    sweep_ = {};  // indices of peers are another table's now
+  const bool other =
+      options.bytes != options_.bytes || options.name != options_.name || !zone_.IsInPlace();
+  if (other || rekeyed) {
+    if (auto status = OpenOther(options, why, log); !status) return status;
   }
   options_ = std::move(options);
   table()->SetPolicy(options_.policy);

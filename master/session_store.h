@@ -23,9 +23,12 @@ class SessionStore {
   static Result<std::unique_ptr<SessionStore>> Open(const conf::Config& config,
                                                     const conf::SessionZone& zone, const Log& log);
 
-  // Under a new configuration: the same memory if the size is the same, else its sessions move
-  // over.
-  Status Reconfigure(const conf::Config& config, const conf::SessionZone& zone, const Log& log);
+  // Under a new configuration, or after another limpet has worked with the zone: the same memory if
+  // it is in place and the size is the same, else its sessions move over to one that is.
+  // `why`: the snapshot is newer than the memory here only after another limpet has written it.
+  enum class Why : uint8_t { kReload, kOtherHasGone };
+  Status Reconfigure(const conf::Config& config, const conf::SessionZone& zone, Why why,
+                     const Log& log);
 
   // Servers that stay keep their sessions, whatever their order; those of servers that are gone
   // become misses. `complete`: these are all; else none is known to be gone.
@@ -44,11 +47,14 @@ class SessionStore {
   void SaveAndRemove(const Log& log);
   void Remove();  // with what was saved of it
 
+  bool IsInPlace() const { return zone_.IsInPlace(); }  // see shm::SessionZone
   shm::SessionTable* table() { return &zone_.table(); }
 
  private:
   SessionStore(shm::SessionZone zone, shm::SessionZone::Options options,
                const conf::SessionZone& conf);
+  Status OpenOther(shm::SessionZone::Options options, Why why, const Log& log);
+  void KeepDisplaced(const SipKey& secret, uint64_t now_ms, const Log& log);
   void KeepEarlier(uint64_t moved_ms);
   void HearEarlier(uint64_t now_ms);
   template <class Write>

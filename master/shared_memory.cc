@@ -134,7 +134,8 @@ Status SharedMemory::AttachSessions(const conf::Config& config, const Log& log, 
   for (const conf::SessionZone& zone : config.http->session_zones) {
     auto& store = sessions_[zone.name];
     if (store) {
-      if (auto status = store->Reconfigure(config, zone, log); !status) return status;
+      if (auto status = store->Reconfigure(config, zone, SessionStore::Why::kReload, log); !status)
+        return status;
     } else {
       auto opened = SessionStore::Open(config, zone, log);
       if (!opened) return opened.error();
@@ -334,13 +335,20 @@ void SharedMemory::SaveAndRemove(const Log& log) {
 
 void SharedMemory::Leave() { left_ = true; }
 
+bool SharedMemory::IsDisplaced() const {
+  return std::ranges::any_of(
+      sessions_, [](const auto& entry) { return entry.second && !entry.second->IsInPlace(); });
+}
+
 void SharedMemory::Reclaim(const conf::Config& config, View& view, const Log& log) {
   if (!config.http) return;
   const conf::Http& http = *config.http;
   for (size_t i = 0; i < http.session_zones.size(); ++i) {
     const auto store = sessions_.find(http.session_zones[i].name);
     if (store == sessions_.end() || !store->second) continue;
-    if (auto status = store->second->Reconfigure(config, http.session_zones[i], log); !status) {
+    constexpr auto kWhy = SessionStore::Why::kOtherHasGone;
+    if (auto status = store->second->Reconfigure(config, http.session_zones[i], kWhy, log);
+        !status) {
       LIMPET_LOG(log, LogLevel::kError, "{}", status.error().message);
     }
   }

@@ -88,6 +88,9 @@ class SharedMemory {
   // After a binary or a configuration that was tried: the zones follow this one again. May throw as
   // above.
   void Reclaim(const conf::Config& config, View& view, const Log& log);
+  // Whether a session zone is no longer what stands under its name. Workers that have it go on with
+  // it, and others are needed after Reclaim.
+  bool IsDisplaced() const;
 
   shm::Counters* counters() { return &figures_->counters; }
   shm::WorkerPulses* pulses() { return &figures_->pulses; }

@@ -98,12 +98,16 @@ bool LateSessions::Step(SessionTable* to, uint64_t now_ms) {
   for (size_t i = 0; i < earlier_.size(); ++i) {
     Earlier& from = earlier_[i];
     if (!from.walk.more) continue;  // of this round
-    if (from.walk.shard == 0 && from.walk.slot == 0) from.last = from.zone.Alone();
+    if (from.walk.shard == 0 && from.walk.slot == 0) {
+      from.last = from.zone.Alone();
+      from.walk_tick = TickOf(now_ms);
+    }
     SlotWalk next = from.walk;
     for (const SessionRecord& news : from.table.UsedSince(from.moved_tick, kSlotsPerStep, &next)) {
       Bring(from, news, to, now_ms);  // may give up here, and this piece is walked once more
     }
     from.walk = next;
+    if (!from.walk.more && from.moved_tick == 0) from.moved_tick = from.walk_tick;
     if (!from.walk.more && from.last) {
       from.table.Supersede();
       earlier_.erase(earlier_.begin() + static_cast<std::ptrdiff_t>(i));

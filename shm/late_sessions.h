@@ -22,7 +22,7 @@ namespace limpet::shm {
 
 class LateSessions {
  public:
-  // `table` is in `zone`, and its sessions were moved at that time.
+  // `table` is in `zone`, and its sessions were moved at that time; 0: none was, all are news.
   void Add(Zone zone, const SessionTable& table, uint64_t moved_ms, bool rekeyed = false);
   bool empty() const { return earlier_.empty(); }
 
@@ -47,7 +47,8 @@ class LateSessions {
     SessionTable table;
     uint32_t moved_tick;
     SlotWalk walk;
-    bool last = false;  // the walk began when nobody else used it
+    uint32_t walk_tick = 0;  // when it began
+    bool last = false;       // the walk began when nobody else used it
     bool rekeyed = false;
     uint64_t moved_ms = 0;
   };

@@ -186,7 +186,7 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, Zone old_zone,
 }
 
 Status SessionZone::Save(const std::string& snapshot_path) {
-  if (!zone_.IsNamed(name_)) return {};  // what a newer one has is newer
+  if (!IsInPlace() && Zone::IsTaken(name_)) return {};  // what a newer one has is newer
   return shm::Save(table_, snapshot_path);
 }
 

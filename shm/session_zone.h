@@ -49,6 +49,11 @@ class SessionZone {
   // it. Once.
   std::optional<Zone> TakeEarlier() { return std::exchange(earlier_, std::nullopt); }
 
+  // False: another limpet has moved the zone (to another size, say), or somebody has removed it.
+  bool IsInPlace() const { return zone_.IsNamed(name_); }
+  // The same memory for whoever takes what is in it; see Zone::OpenAgain.
+  Result<Zone> OpenAgain() const { return zone_.OpenAgain(); }
+
   void Remove() { Zone::Remove(name_); }
   // While it is in use; nothing if another zone has taken its name. May throw LockBusy.
   Status Save(const std::string& snapshot_path);

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -105,7 +106,19 @@ Result<Zone> Zone::Open(const std::string& name) {
   return zone;
 }
 
-bool Zone::Alone() const { return TakeFlock(object_.get_mapping_handle().handle); }
+int Zone::descriptor() const { return fd_ ? fd_.get() : object_.get_mapping_handle().handle; }
+
+bool Zone::Alone() const { return TakeFlock(descriptor()); }
+
+Result<Zone> Zone::OpenAgain() const {
+  const std::string path = fmt::format("/proc/self/fd/{}", descriptor());
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd) return Failed("open()", path, errno);
+  const bool alone = TakeFlock(fd.get());
+  Result<Zone> again = FromDescriptor(std::move(fd), size());
+  if (again) again->alone_ = alone;
+  return again;
+}
 
 // On Linux the objects are files.
 std::vector<std::string> Zone::OwnNames(const std::string& prefix) {
@@ -163,14 +176,18 @@ Result<Zone> Zone::Anonymous(size_t bytes) {
 bool Zone::IsNamed(const std::string& name) const {
   struct stat ours {};
   struct stat named {};
-  const std::string path = "/dev/shm/" + name;
-  return ::fstat(object_.get_mapping_handle().handle, &ours) == 0 &&
-         ::stat(path.c_str(), &named) == 0 && ours.st_dev == named.st_dev &&
-         ours.st_ino == named.st_ino;
+  const std::string path = kFolder + name;
+  return ::fstat(descriptor(), &ours) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
+bool Zone::IsTaken(const std::string& name) {
+  struct stat found {};
+  return ::lstat((kFolder + name).c_str(), &found) == 0;
 }
 
 void Zone::RemoveIfAlone(const std::string& name) {
-  const int fd = object_.get_mapping_handle().handle;
+  const int fd = descriptor();
   if (::flock(fd, LOCK_EX | LOCK_NB) == 0 && IsNamed(name)) Remove(name);
   ::flock(fd, LOCK_SH | LOCK_NB);
 }

@@ -49,6 +49,13 @@ class Zone {
 
   // Whether the object stands under this name, and no other one has taken it.
   bool IsNamed(const std::string& name) const;
+  // Whether anything does.
+  static bool IsTaken(const std::string& name);
+
+  // The same memory once more, also where it has no name any more: other processes that have
+  // inherited this one count as others there. Not for memory without a descriptor.
+  Result<Zone> OpenAgain() const;
+
   // Removes the name, unless it is another object's by now or another process has this one open
   // (forked children count as this one): that goes on with it.
   void RemoveIfAlone(const std::string& name);
@@ -56,12 +63,13 @@ class Zone {
   // True if no other process held the object when it was opened or created: nobody can be inside
   // one of its locks.
   bool alone() const { return alone_; }
-  // The same now; of an object only. Who has inherited it from this process does not count.
+  // The same now. Who has inherited it from this process does not count.
   bool Alone() const;
 
  private:
   Zone() = default;
   Status Map(boost::interprocess::shared_memory_object object);
+  int descriptor() const;
 
   boost::interprocess::shared_memory_object
       object_;  // kept: it carries the flock that says who else is here

@@ -100,6 +100,35 @@ TEST_F(LateSessionsTest, OneThatIsOnlyTouchedThereDoesNotEnd) {
   EXPECT_EQ(new_->table().Live(), 1u + 1u);  // `idle` is not collected yet
 }
 
+TEST_F(LateSessionsTest, OfATableThatNothingWasMovedFromAllIsNews) {
+  Learn(*old_, "early", "a");
+  now_ += 5000;
+  Zone again = *old_->OpenAgain();
+  const SessionTable table = *SessionTable::Attach(again.data(), again.size());
+  Zone::Remove(options_.name);
+  options_.secret = old_->table().secret();
+  new_.emplace(Open());
+  for (const char* peer : {"a", "b"}) new_->table().PeerIndex(peer);
+  late_.Add(std::move(again), table, 0);
+  new_->table().set_late(&late_);
+  EXPECT_EQ(Where("early"), "a");
+  EXPECT_EQ(WhereHere("early"), "");
+  Walk();
+  EXPECT_EQ(WhereHere("early"), "a");
+  // From now on what is used there after the walk is.
+  now_ += 5000;
+  new_->table().Forget(new_->table().KeyOf("early"), now_);
+  Learn(*old_, "late", "b");
+  EXPECT_EQ(Where("early"), "");
+  Walk();
+  EXPECT_EQ(WhereHere("late"), "b");
+  EXPECT_FALSE(late_.empty());
+  old_.reset();  // the last who has used it
+  Walk();
+  Walk();
+  EXPECT_TRUE(late_.empty());
+}
+
 TEST_F(LateSessionsTest, WhatTheNewTableKnowsBetterStays) {
   for (const char* id : {"moved", "forgotten", "untouched"}) Learn(*old_, id, "a");
   now_ += 5000;

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <optional>
+#include <string>
 
 namespace limpet::shm {
 namespace {
@@ -32,6 +34,22 @@ TEST(NamelessZone, IsTheSameMemoryForWhoeverHasItsDescriptor) {
   ASSERT_NE(zone->data(), other->data());
   zone->data()[100] = std::byte{7};
   EXPECT_EQ(other->data()[100], std::byte{7});
+}
+
+TEST(NamedZone, IsOpenedAgainWhenItHasNoNameAnyMore) {
+  const std::string name = "limpet-zone-" + std::to_string(::getpid());
+  std::optional<Zone> zone = *Zone::Create(name, 4096);
+  EXPECT_TRUE(Zone::IsTaken(name));
+  Zone::Remove(name);
+  EXPECT_FALSE(Zone::IsTaken(name));
+  EXPECT_FALSE(zone->IsNamed(name));
+  const auto again = zone->OpenAgain();
+  ASSERT_TRUE(again) << again.error().message;
+  zone->data()[100] = std::byte{7};
+  EXPECT_EQ(again->data()[100], std::byte{7});
+  EXPECT_FALSE(again->alone());
+  zone.reset();
+  EXPECT_TRUE(again->Alone());
 }
 
 TEST(NamelessZone, RefusesADescriptorOfAnythingElse) {

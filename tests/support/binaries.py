@@ -1,9 +1,27 @@
 """SIGUSR2: the old binary of a limpet and the new one beside it."""
+import json
 import os
 import signal
 
+from client import get
 from daemon import Limpet, alive, is_worker
+from load import Load
+from origin import Reply
+from sessions import LEARNING_UPSTREAM
 from waiting import wait_until
+
+SESSIONS = """
+events { }
+http {
+""" + LEARNING_UPSTREAM + """
+    server {
+        listen {port};
+        listen unix:{dir}/socket;
+        location / { proxy_pass http://app; }
+        location /status/ { api /status/ write=on; }
+    }
+}
+"""
 
 
 def read_pid(limpet, suffix=""):
@@ -95,3 +113,41 @@ class Binaries:
                 self.end(self.new, signal.SIGTERM)
         finally:
             self.limpet.__exit__(*what)
+
+
+class SessionBinaries(Binaries):
+    """A limpet that has learned sessions, and what becomes of it over a change of binary."""
+
+    def __init__(self, origins):
+        self.count = 0
+
+        def respond(request, name):  # whoever comes without a session is given one that names its server
+            if "s=" in request.header("cookie", ""):
+                return Reply(name.encode())
+            self.count += 1
+            return Reply(name.encode(), headers=[("Set-Cookie", f"s={name}{self.count}")])
+
+        (a,) = origins("a", respond=lambda request: respond(request, "a"))
+        (b,) = origins("b", respond=lambda request: respond(request, "b"))
+        super().__init__(Limpet(SESSIONS, workers=2, a=a.port, b=b.port), workers=2)
+        self.sessions = []
+        self.learn(40)
+
+    def learn(self, count):
+        self.sessions += [get(self.limpet.port).cookie("s") for _ in range(count)]
+
+    def load(self):
+        """Clients with sessions: an answer of another server is a failure."""
+        return Load(self.limpet.port, cookies=[{"s": session} for session in self.sessions[:4]],
+                    check=lambda response, cookies: response.text == cookies["s"][0])
+
+    def active(self):
+        page = get(self.limpet.port, "/status/sessions/one", cookies={"s": self.sessions[0]})
+        return json.loads(page.text)["active"]
+
+    def check_sessions(self):
+        """Every session is where it was, and none was made or lost."""
+        assert self.active() == len(self.sessions)
+        for session in self.sessions:
+            assert get(self.limpet.port, cookies={"s": session}).text == session[0]
+        assert self.active() == len(self.sessions)

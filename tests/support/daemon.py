@@ -39,6 +39,11 @@ def is_worker(pid):
         return False
 
 
+def hash_of(text):
+    """As names of shared memory have it."""
+    return hashlib.md5(text.encode()).hexdigest()[:16]
+
+
 class Limpet:
     """A limpet in a directory of its own. The configuration runs as it is: where things are is told on the command line.
 
@@ -178,10 +183,16 @@ class Limpet:
             shutil.rmtree(self.dir, ignore_errors=True)
 
     def remove_zones(self):
-        """Shared memory that a killed master has left, as it should; its name begins with a hash of the pid file's path."""
-        mine = hashlib.md5(self.path("limpet.pid").encode()).hexdigest()[:16]
-        for path in glob.glob(f"/dev/shm/limpet-{mine}-*"):
+        """Shared memory that a killed master has left, as it should."""
+        for path in glob.glob(self._memory("*")):
             os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
+
+    def zone_path(self, name):
+        """Where a zone's shared memory is expected: anybody can work that out."""
+        return self._memory(hash_of(name))
+
+    def _memory(self, zone):
+        return f"/dev/shm/limpet-{hash_of(self.path('limpet.pid'))}-{zone}"
 
     def _end_daemon(self):
         """One that a failed test has left behind: not our child, only its pid file knows it."""

@@ -1,6 +1,5 @@
 """Others on the same machine: what they put where limpet writes or reads keeps it from nothing and gains them nothing."""
 import glob
-import hashlib
 import os
 import signal
 import socket
@@ -18,9 +17,7 @@ NOBODY = 65534
 
 
 def zone_of(limpet):
-    """Where its shared memory is expected: anybody can work that out."""
-    pid_file, zone = (hashlib.md5(text.encode()).hexdigest()[:16] for text in (limpet.path("limpet.pid"), "clients"))
-    return f"/dev/shm/limpet-{pid_file}-{zone}"
+    return limpet.zone_path("clients")
 
 
 def a_file(path):

@@ -5,65 +5,14 @@ import signal
 
 import pytest
 
-from binaries import Binaries, children, read_pid
+from binaries import SessionBinaries, children, read_pid
 from client import get
-from daemon import Limpet, alive
-from load import Load
-from origin import Reply
-from sessions import LEARNING_UPSTREAM
+from daemon import alive
 from waiting import wait_until
-
-CONFIG = """
-events { }
-http {
-""" + LEARNING_UPSTREAM + """
-    server {
-        listen {port};
-        listen unix:{dir}/socket;
-        location / { proxy_pass http://app; }
-        location /status/ { api /status/; }
-    }
-}
-"""
-
-
-class Pair(Binaries):
-    """A limpet that has learned sessions, and what becomes of it over a change of binary."""
-
-    def __init__(self, origins):
-        self.count = 0
-
-        def respond(request, name):  # whoever comes without a session is given one that names its server
-            if "s=" in request.header("cookie", ""):
-                return Reply(name.encode())
-            self.count += 1
-            return Reply(name.encode(), headers=[("Set-Cookie", f"s={name}{self.count}")])
-
-        (a,) = origins("a", respond=lambda request: respond(request, "a"))
-        (b,) = origins("b", respond=lambda request: respond(request, "b"))
-        super().__init__(Limpet(CONFIG, workers=2, a=a.port, b=b.port), workers=2)
-        self.sessions = [get(self.limpet.port).cookie("s") for _ in range(40)]
-
-    def load(self):
-        """Clients with sessions: an answer of another server is a failure."""
-        return Load(self.limpet.port, cookies=[{"s": session} for session in self.sessions[:4]],
-                    check=lambda response, cookies: response.text == cookies["s"][0])
-
-    def active(self):
-        page = get(self.limpet.port, "/status/sessions/one", cookies={"s": self.sessions[0]})
-        return json.loads(page.text)["active"]
-
-    def check_sessions(self):
-        """Every session is where it was, and none was made or lost."""
-        assert self.active() == len(self.sessions)
-        for session in self.sessions:
-            assert get(self.limpet.port, cookies={"s": session}).text == session[0]
-        assert self.active() == len(self.sessions)
-
 
 @pytest.fixture
 def pair(origins):
-    with Pair(origins) as made:
+    with SessionBinaries(origins) as made:
         yield made
 
 

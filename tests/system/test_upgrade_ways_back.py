@@ -1,0 +1,125 @@
+"""SIGUSR2 with a new binary that has its zone in another size, and back to the old one: sessions of both are kept."""
+import os
+import signal
+
+import pytest
+
+from binaries import SESSIONS, SessionBinaries, children, read_pid
+from client import get
+from waiting import wait_until
+
+
+@pytest.fixture
+def trial(origins):
+    with SessionBinaries(origins) as made:
+        yield made
+
+
+def try_size(trial, size):
+    """The new binary has the zone in that size; the file is the old one's again."""
+    trial.limpet.write(SESSIONS.replace("zone=one:1m", f"zone=one:{size}"))
+    trial.upgrade()
+    trial.limpet.wait_log(r"zone \"limpet-\w+-\w+\" has another size: 40 of 40 sessions moved")
+    trial.limpet.write(SESSIONS)
+
+
+def wake(trial):
+    """The old workers again, beside the new binary."""
+    os.kill(trial.old, signal.SIGHUP)
+    wait_until(lambda: len(trial.old_workers()) == 2, "the old workers to be back")
+
+
+def leave(trial, way):
+    if way == "killed":
+        trial.crash(trial.new)
+    else:
+        trial.end(trial.new)
+    wait_until(lambda: read_pid(trial.limpet) == trial.old, "the pid file to be the old one's again")
+    trial.limpet.wait_log(r"new binary process \d+ has ended")
+
+
+def wait_settled(trial, gone):
+    """Workers that have the zone as it is now, and no others."""
+    wait_until(lambda: len(children(trial.old)) == 2 and not set(gone) & set(children(trial.old)), "the old binary's new workers")
+
+
+def check_kept(trial):
+    """Now, and by whoever comes later."""
+    trial.check_sessions()
+    trial.limpet.reload()
+    trial.check_sessions()
+    trial.end(trial.old)
+    trial.limpet.start()
+    trial.check_sessions()
+
+
+@pytest.mark.parametrize("size", ["2m", "256k"])
+@pytest.mark.parametrize("way", ["told to end", "killed"])
+def test_sessions_of_the_trial_are_kept(trial, way, size):
+    try_size(trial, size)
+    trial.rest()
+    trial.learn(20)
+    leave(trial, way)
+    check_kept(trial)
+
+
+@pytest.mark.parametrize("way", ["told to end", "killed"])
+def test_workers_that_served_beside_it_are_replaced(trial, way):
+    beside = trial.old_workers()
+    try_size(trial, "2m")
+    trial.learn(20)  # by either
+    leave(trial, way)
+    with trial.load() as load:
+        trial.limpet.wait_log("workers are replaced: the session zones are others now")
+        load.more()
+    wait_settled(trial, beside)
+    check_kept(trial)
+
+
+def test_workers_that_come_back_beside_it_have_its_sessions(trial):
+    try_size(trial, "2m")
+    trial.rest()
+    trial.learn(20)
+    wake(trial)
+    trial.check_sessions()
+    leave(trial, "told to end")
+    check_kept(trial)
+
+
+def test_it_stays_after_all(trial):
+    """The old workers come back and go again for good."""
+    try_size(trial, "2m")
+    trial.rest()
+    trial.learn(20)
+    before = children(trial.new)
+    wake(trial)
+    trial.end(trial.old)
+    trial.limpet.wait_log("the old binary has ended, this one goes on alone")
+    wait_until(lambda: len(children(trial.new)) == 2 and not set(before) & set(children(trial.new)), "other workers")
+    trial.check_sessions()
+    trial.end(trial.new)
+    trial.limpet.start()
+    trial.check_sessions()
+
+
+def test_a_session_that_ended_in_the_trial_has_ended(trial):
+    try_size(trial, "2m")
+    trial.rest()
+    ended = trial.sessions.pop()
+    assert get(trial.limpet.port, f"/status/sessions/one/{ended}", method="DELETE").status == 200
+    leave(trial, "told to end")
+    assert trial.active() == len(trial.sessions)
+    check_kept(trial)
+
+
+def test_memory_whose_name_was_removed_is_kept(trial):
+    """By somebody who cleans /dev/shm: a reload gives it a name again, and an end is a snapshot as ever."""
+    memory = trial.limpet.zone_path("one")
+    os.unlink(memory)
+    trial.limpet.reload()
+    assert os.path.exists(memory)
+    trial.check_sessions()
+    os.unlink(memory)
+    trial.end(trial.old)
+    trial.limpet.start()
+    trial.check_sessions()
