@@ -156,14 +156,14 @@ Status SessionStore::Reconfigure(const conf::Config& config, const conf::Session
 }
 
 void SessionStore::SetServers(const std::vector<std::string>& server_ids, bool complete) {
-  std::set<uint16_t> wanted;
-  for (const std::string& id : server_ids) wanted.insert(table()->PeerIndex(id));
-  if (!complete) return;
   const shm::PeerDirectory& peers = table()->peers();
-  for (uint32_t i = 0; i < peers.size(); ++i) {
+  std::set<uint16_t> known;
+  for (const std::string& id : server_ids) known.insert(peers.Find(id));
+  for (uint32_t i = 0; complete && i < peers.size(); ++i) {
     const auto index = static_cast<uint16_t>(i);
-    if (peers.Active(index) && !wanted.contains(index)) table()->RetirePeer(index);
+    if (peers.Active(index) && !known.contains(index)) table()->RetirePeer(index);
   }
+  for (const std::string& id : server_ids) table()->PeerIndex(id);  // those that go make room
 }
 
 void SessionStore::Tick(uint64_t now_ms, const Log& log, shm::Counters& shared) {

@@ -30,8 +30,8 @@ class SessionStore {
   Status Reconfigure(const conf::Config& config, const conf::SessionZone& zone, Why why,
                      const Log& log);
 
-  // Servers that stay keep their sessions, whatever their order; those of servers that are gone
-  // become misses. `complete`: these are all; else none is known to be gone.
+  // Servers that stay keep their sessions, whatever their order; those of servers that are gone are
+  // bound to others as they come. `complete`: these are all; else none is known to be gone.
   void SetServers(const std::vector<std::string>& server_ids, bool complete);
 
   // Collects or sweeps one step and looks at the fill level, if due; what is logged of that is an

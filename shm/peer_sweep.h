@@ -1,8 +1,9 @@
-// Forgets, in the background, the sessions of servers that are no longer configured, so that their
-// slots and directory entries come back. For the process that collects.
+// Forgets, in the background, the sessions of servers that are no longer configured, where so many
+// have come and gone that the directory's entries run out. For the process that collects.
 //
-// A peer must have been retired for a whole period first: a server that is taken out and put back
-// finds its sessions again.
+// A session whose server has gone is worth keeping: it is bound to another server when it comes. So
+// those of the servers that have been gone longest go first, and only as many as make a quarter of
+// the entries free. A peer must have been retired for a whole period before.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,7 @@ class PeerSweep {
 
  private:
   std::vector<uint16_t> retired_;  // seen by the last Begin()
-  std::vector<uint16_t> due_;      // still to be swept; the last one is being
+  std::vector<uint16_t> due_;      // still to be swept, the last one first
   PeerWalk walk_;
 };
 

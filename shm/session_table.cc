@@ -109,8 +109,7 @@ Found SessionTable::Peek(const SessionKey& key, uint64_t now_ms) const {
   const Fingerprint fingerprint = Fingerprint::Of(key.hash);
   const Slot slot = ShardOf(fingerprint).Find(fingerprint);
   Found found;
-  if (slot && peers_.Active(slot.value.peer()))
-    found = Judge(slot.value.tick(), slot.value.peer(), now_ms);
+  if (slot) found = Judge(slot.value.tick(), slot.value.peer(), now_ms);
   if (found.result == LookupResult::kHit || late_ == nullptr) return found;
   const Found late = late_->Peek(key, *this, now_ms);
   return late.result == LookupResult::kHit ? late : found;
@@ -157,7 +156,6 @@ Found SessionTable::LookUp(const SessionKey& key, uint64_t now_ms, bool touch) {
   while (const Slot slot = shard.Find(fingerprint)) {
     const std::chrono::milliseconds idle(PolicyView::Age(slot.value.tick(), now) * kTickMs);
     if (policy.Expired(slot.value.tick(), now)) return {LookupResult::kExpired, kNoPeer, idle};
-    if (!peers_.Active(slot.value.peer())) break;
     if (touch && !shard.Use(fingerprint, slot, policy, now))
       continue;  // moved or gone since: look again
     return {LookupResult::kHit, slot.value.peer(), idle};
@@ -176,7 +174,7 @@ bool SessionTable::UseLive(const SessionKey& key, uint64_t now_ms) {
   const Shard shard = ShardOf(fingerprint);
   const uint32_t now = TickOf(now_ms);
   while (const Slot slot = shard.Find(fingerprint)) {
-    if (policy.Expired(slot.value.tick(), now) || !peers_.Active(slot.value.peer())) return false;
+    if (policy.Expired(slot.value.tick(), now)) return false;
     if (shard.Use(fingerprint, slot, policy, now)) return true;
   }
   return false;

@@ -162,7 +162,9 @@ class SessionTable {
   // Peers. An index stays what it is over reloads; see peer_directory.h. kNoPeer: the directory is
   // full.
   uint16_t PeerIndex(std::string_view server_id);
-  void RetirePeer(uint16_t peer) { peers_.Retire(peer); }  // its sessions become misses
+  // Nothing more is learned there. Its sessions stay its own, and are found, until they are bound
+  // to another or end: whose server has gone lives from then on where it is served, as in nginx.
+  void RetirePeer(uint16_t peer) { peers_.Retire(peer); }
   void RetireAllBut(std::span<const uint16_t> peers);  // after a load: servers no longer configured
   std::string PeerName(uint16_t peer) const { return peers_.Name(peer); }
   const PeerDirectory& peers() const { return peers_; }

@@ -227,7 +227,7 @@ void SessionTable::CopyShard(const Shard& shard, uint32_t now,
     const uint64_t tag = shard.TagAt(index);
     const Slot slot = shard.At(index);
     if (!slot || shard.TagAt(index) != tag) continue;
-    if (policy.Expired(slot.value.tick(), now) || !peers_.Active(slot.value.peer())) continue;
+    if (policy.Expired(slot.value.tick(), now)) continue;
     all->push_back(RecordOf(tag, slot.value));
   }
 }

@@ -119,12 +119,23 @@ void ImportAged(SessionRecord record, uint64_t age, const PeerMap& map, SessionT
   if (table->Import(record, map[record.peer()], now.boot_ms)) ++result->moved;
 }
 
-std::string PeersOf(const PeerDirectory& peers) {
+// Those that sessions may live at: where there is no room for all in another table, present
+// servers come before those that have gone.
+std::vector<uint16_t> PeersWithSessions(const SessionTable& table) {
+  std::vector<uint16_t> peers, gone;
+  for (uint16_t i = 0; i < table.peers().size(); ++i) {
+    if (table.peers().Active(i)) peers.push_back(i);
+    if (table.peers().State(i) == EntryState::kRetired && table.PeerLive(i) > 0) gone.push_back(i);
+  }
+  peers.insert(peers.end(), gone.begin(), gone.end());
+  return peers;
+}
+
+std::string PeersOf(const SessionTable& table) {
   std::string bytes;
-  for (uint16_t i = 0; i < peers.size(); ++i) {
-    if (!peers.Active(i)) continue;
+  for (const uint16_t i : PeersWithSessions(table)) {
     PeerRecord peer{};
-    const std::string name = peers.Name(i);
+    const std::string name = table.PeerName(i);
     peer.index = i;
     peer.name_size = static_cast<uint32_t>(name.size());
     std::memcpy(peer.name, name.data(), name.size());
@@ -137,7 +148,7 @@ std::string PeersOf(const PeerDirectory& peers) {
 class Snapshot {
  public:
   Snapshot(SessionTable& table, const SnapshotTime& now)
-      : peers_(PeersOf(table.peers())), sessions_(table.Export(now.boot_ms)) {
+      : peers_(PeersOf(table)), sessions_(table.Export(now.boot_ms)) {
     std::memcpy(header_.magic, kMagic, sizeof kMagic);
     header_.version = kVersion;
     header_.peers = static_cast<uint32_t>(peers_.size() / sizeof(PeerRecord));
@@ -241,9 +252,7 @@ Moved Migrate(SessionTable& from, SessionTable* to, uint64_t now_ms) {
   to->AdoptKey(from.secret());
   to->SetPolicy(from.Policy());
   PeerMap map(from.peers().size(), kNoPeer);
-  for (uint16_t i = 0; i < from.peers().size(); ++i) {
-    if (from.peers().Active(i)) map[i] = to->PeerIndex(from.PeerName(i));
-  }
+  for (const uint16_t i : PeersWithSessions(from)) map[i] = to->PeerIndex(from.PeerName(i));
   Moved result;
   for (const SessionRecord& record : from.Export(now_ms)) {
     ++result.of;

@@ -17,6 +17,13 @@ uint64_t SweepAll(TestTable& t, PeerSweep& sweep) {
 struct Swept : testing::Test {
   Swept() {
     for (uint64_t i = 0; i < 10'000; ++i) t.Learn(i, i % 2 == 0 ? a : b);
+    Fill(1);
+  }
+  // Of the quarter of the entries that is to be free so many are taken.
+  void Fill(uint32_t missing) {
+    const uint32_t size = t.table.peers().size();
+    for (uint32_t i = 2; i < size - size / 4 + missing; ++i)
+      t.table.PeerIndex("server-" + std::to_string(i));
   }
   TestTable t{1 << 20};
   uint16_t a = t.table.PeerIndex("a");
@@ -33,6 +40,28 @@ TEST_F(Swept, ARetiredPeersSessionsGoAfterAWholePeriod) {
   EXPECT_EQ(t.table.PeerLive(a), 0u);
   EXPECT_EQ(t.table.PeerLive(b), 5'000u);
   EXPECT_EQ(t.table.Check(t.now), "");
+}
+
+TEST_F(Swept, WhileThereAreEntriesNothingGoes) {
+  t.table.RetirePeer(a);
+  t.table.RetirePeer(
+      t.table.PeerIndex("server-2"));  // it has no sessions: its entry is as good as free
+  for (int period = 0; period < 3; ++period) {
+    sweep.Begin(t.table);
+    EXPECT_EQ(SweepAll(t, sweep), 0u);
+  }
+  EXPECT_EQ(t.table.PeerLive(a), 5'000u);
+}
+
+TEST_F(Swept, WhoHasBeenGoneLongestMakesRoom) {
+  t.table.RetirePeer(b);
+  t.table.RetirePeer(a);
+  for (int period = 0; period < 4; ++period) {
+    sweep.Begin(t.table);
+    SweepAll(t, sweep);
+  }
+  EXPECT_EQ(t.table.PeerLive(a), 5'000u);
+  EXPECT_EQ(t.table.PeerLive(b), 0u);
 }
 
 TEST_F(Swept, AStepLooksAtFewSlots) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "shm/death_points.h"
+#include "shm/snapshot.h"
 #include "shm/zone.h"
 #include "tests/shm/table_fixture.h"
 
@@ -180,15 +181,37 @@ TEST(SessionTable, AnotherTimeoutHoldsAtOnce) {
   EXPECT_EQ(t.table.Policy().timeout, 30s);
 }
 
-TEST(SessionTable, ARetiredPeersSessionsAreMissesUntilItComesBack) {
+TEST(SessionTable, ARetiredPeersSessionsAreItsOwnUntilTheyAreBoundToAnother) {
+  TestTable t(64 * 1024);
+  const uint16_t a = t.table.PeerIndex("a");
+  const uint16_t b = t.table.PeerIndex("b");
+  t.Learn(1, a);
+  t.Learn(2, a);
+  t.table.RetirePeer(a);
+  EXPECT_EQ(t.Lookup(1).peer, a);
+  EXPECT_EQ(t.Peek(1).peer, a);
+  EXPECT_TRUE(t.table.Touch(t.Key(1), t.now));
+  EXPECT_EQ(t.Learn(3, a), LearnResult::kRefused);
+  EXPECT_EQ(t.Learn(2, b), LearnResult::kRebound);
+  EXPECT_EQ(t.table.PeerIndex("a"), a);
+  EXPECT_EQ(t.Lookup(1).peer, a);
+  EXPECT_EQ(t.Lookup(2).peer, b);
+}
+
+TEST(SessionTable, ARetiredPeersSessionsGoAlongIntoAnotherTable) {
   TestTable t(64 * 1024);
   const uint16_t a = t.table.PeerIndex("a");
   t.Learn(1, a);
   t.table.RetirePeer(a);
-  EXPECT_EQ(t.Lookup(1).result, LookupResult::kMiss);
-  EXPECT_EQ(t.Learn(2, a), LearnResult::kRefused);
-  EXPECT_EQ(t.table.PeerIndex("a"), a);
-  EXPECT_EQ(t.Lookup(1).result, LookupResult::kHit);
+  TestTable copy(64 * 1024);
+  EXPECT_EQ(Migrate(t.table, &copy.table, t.now).moved, 1u);
+  TestTable loaded(64 * 1024);
+  const SnapshotTime now{t.now, 1, "boot"};
+  EXPECT_EQ(Decode(Encode(t.table, now), &loaded.table, now)->moved, 1u);
+  for (TestTable* other : {&copy, &loaded}) {
+    ASSERT_TRUE(other->Hit(1));
+    EXPECT_EQ(other->table.PeerName(other->Peek(1).peer), "a");
+  }
 }
 
 TEST(SessionTable, PeersAreForgottenAndMovedInSteps) {

@@ -12,7 +12,7 @@ namespace limpet::worker {
 // How the session's server is, as the request finds it.
 enum class HomeState : uint8_t {
   kNone,     // the request has no session
-  kUnknown,  // its cookie or route names no server of the group
+  kUnknown,  // its cookie or route names no server of the group, or its server has gone
   kReady,
   kFull,    // at max_conns
   kDown,    // cannot be used, or has just failed this request

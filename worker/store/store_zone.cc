@@ -52,9 +52,11 @@ bool StoreZone::Take(const StoreKey& key, std::string_view bytes, uint64_t age_m
   const bool is_stream = source == Source::kStream;
   if (is_stream) NoteLag(record->version);
   const bool lives = record->kind == StoreRecord::Kind::kLives;
-  const Presence here = found.result != shm::LookupResult::kHit ? Presence::kNone
-                        : lives && found.peer == peer           ? Presence::kSame
-                                                                : Presence::kOther;
+  const bool is_here =  // where its server has gone it is as good as unknown
+      found.result == shm::LookupResult::kHit && sessions().peers().Active(found.peer);
+  const Presence here = !is_here                      ? Presence::kNone
+                        : lives && found.peer == peer ? Presence::kSame
+                                                      : Presence::kOther;
   const Apply apply = Judge(
       *record, {.has_newer = state().HasNewer(key.tag, record->version),
                 .here = here,

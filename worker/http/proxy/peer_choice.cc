@@ -59,7 +59,8 @@ class Chooser {
 
   HomeState Home() {
     if (sticky_.bound == nullptr) {
-      const bool named = !sticky_.id.empty() && !sticky_.has_key && !sticky_.is_void;
+      const bool named =
+          sticky_.has_learned || (!sticky_.id.empty() && !sticky_.has_key && !sticky_.is_void);
       return named ? HomeState::kUnknown : HomeState::kNone;
     }
     switch (ConditionOfHome()) {
