@@ -128,7 +128,7 @@ def test_an_address_that_its_name_gives_no_more(ports):
             wait_until(lambda: {get(limpet.port).text for _ in range(8)} == {"pod1", "pod2"}, "both addresses")
             homes = login(limpet)
             dns.set(web=["127.0.1.1", "127.0.1.3"])
-            wait_until(lambda: {get(limpet.port).text for _ in range(8)} == {"pod1", "pod3"}, "the other addresses")
+            wait_until(lambda: {get(limpet.port).text for _ in range(40)} == {"pod1", "pod3"}, "the other addresses")
             for session, home in homes.items():
                 first = visit(limpet, session)[0]
                 assert first == home or home == "pod2"
