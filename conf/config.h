@@ -101,6 +101,7 @@ struct Location {
   bool internal = false;
   bool stub_status = false;
   std::optional<std::string> api;  // `api /status/`: the URI prefix
+  std::string api_subtree;         // what of the api's tree is shown here; "": all
   bool api_write = false;          // `write=on`
   bool prometheus = false;
   bool rewrite_log = false;              // the script is told of at level notice

@@ -23,6 +23,13 @@ Status WorkerProcesses(Block& b, const Directive& d) {
   return {};
 }
 
+// Commands, a second start and shared memory find this limpet by the file.
+Status Pid(Block& b, const Directive& d) {
+  if (d.args[0] == "off" || d.args[0].empty())
+    return InvalidArgument("\"pid\" must name a file: shared memory and commands are found by it");
+  return PrefixPath{}(b, d, d.args[0], b.config.pid_path);
+}
+
 Status User(Block& b, const Directive& d) {
   b.config.user_at = Where(d);
   b.config.user = d.args[0];
@@ -126,7 +133,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {"worker_processes", kMain, kOneArg, kOnce, WorkerProcesses, "1",
      "number of workers; auto: one for each CPU that limpet may use, within its cgroup's quota"},
     {"user", kMain, Takes(1, 2), kOnce, User, "", "user and group of the workers"},
-    {"pid", kMain, kOneArg, kOnce, Setting<PrefixPath, &Config::pid_path>, "/run/limpet.pid",
+    {"pid", kMain, kOneArg, kOnce, Pid, "/run/limpet.pid",
      "file that holds the master's process id"},
     {"compatible", kMain, kOneArg, kOnce | kEarly, Compatible, "",
      "nginx: Server, error pages, syslog's tag and -V name nginx, for tools that look for it"},

@@ -205,6 +205,7 @@ std::unique_ptr<Location> Inherit(const Location& outer, LocationKind kind) {
     location->name = outer.name;  // it is still that location, only with other settings
     location->stub_status = outer.stub_status;
     location->api = outer.api;
+    location->api_subtree = outer.api_subtree;
     location->api_write = outer.api_write;
     location->prometheus = outer.prometheus;
     location->dashboard = outer.dashboard;

@@ -1,6 +1,7 @@
 // proxy_*: what is changed in heads on their way to and from upstreams.
 #include <array>
 
+#include "base/text.h"
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
@@ -128,7 +129,7 @@ Status Cookie(Block& b, const Directive& d) {
 bool IsCookieFlag(std::string_view text) {
   for (const std::string_view known : {"secure", "nosecure", "httponly", "nohttponly", "nosamesite",
                                        "samesite=strict", "samesite=lax", "samesite=none"}) {
-    if (text == known) return true;
+    if (EqualsIgnoreCase(text, known)) return true;
   }
   return false;
 }

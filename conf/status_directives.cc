@@ -12,10 +12,20 @@ Status StubStatus(Block& b, const Directive&) {
   return {};
 }
 
+// As in Angie: what stands below /status/ names a part of the tree, and the location shows no more.
+std::string ApiSubtree(std::string_view prefix) {
+  constexpr std::string_view kRoot = "/status/";
+  if (!prefix.starts_with(kRoot)) return {};
+  prefix.remove_prefix(kRoot.size());
+  while (prefix.ends_with('/')) prefix.remove_suffix(1);
+  return std::string(prefix);
+}
+
 // Without a prefix it is the location's own.
 Status Api(Block& b, const Directive& d) {
   const bool has_prefix = !d.args.empty() && d.args[0].starts_with('/');
   b.location->api = has_prefix ? d.args[0] : b.location->name;
+  if (has_prefix) b.location->api_subtree = ApiSubtree(d.args[0]);
   if (!b.location->api->starts_with('/'))
     return InvalidArgument("\"api\" needs a prefix in a location that has no path");
   for (size_t i = has_prefix ? 1 : 0; i < d.args.size(); ++i) {
@@ -43,7 +53,8 @@ constexpr std::array kRows = std::to_array<Row>({
      "numbers of connections and requests"},
     {"api", kLocation, Takes(0, 1, 2), kOnce, Api, "",
      "[PREFIX] [write=on|off]: the state of upstreams and session zones as JSON, below the "
-     "location's path if no prefix is given; on: to be changed, too"},
+     "location's path if no prefix is given; /status/PATH shows what is below PATH, and no more; "
+     "on: to be changed, too"},
     {"dashboard", kLocation, Takes(1, 1), kOnce, Dashboard, "",
      "PREFIX: a page that shows what the api with that prefix says"},
     {"status_zone", kServer | kLocation, kOneArg, kUndone, Accepted, "",

@@ -69,6 +69,8 @@ Status CookieValue(Block& b, const Directive& d, std::string_view name, const st
     return Refuse(d, fmt::format("no value for \"{}\"", name));
   if (name == "sign") return CookieKeys(b, d, value, cookie);
   if (name == "path") {  // nginx's is no string with variables: "$" stands for itself
+    if (value.find('$') != value.npos)
+      b.loader.Warn(d, "the cookie's path has no variables: \"$\" stands for itself in it");
     cookie->path = Template::Literal(value);
     return {};
   }

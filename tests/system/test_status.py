@@ -26,6 +26,9 @@ http {
         location / { proxy_pass http://backend; }
         location /status/ { api /status/; }
         location /other/ { api /status; }
+        location /part/ { api /status/http/upstreams/; }
+        location = /one { api /status/http/upstreams/backend/zone; }
+        location ~ ^/any { api /status/sessions; }
         location = /metrics { prometheus; }
     }
 }
@@ -178,6 +181,16 @@ def test_what_is_unknown_is_a_404_in_json(limpet, path):
     response = get(limpet.port, path)
     assert (response.status, response.header("content-type")) == (404, "application/json")
     assert json.loads(response.text)["error"]["status"] == 404
+
+
+def test_a_location_may_show_a_part_of_the_tree_and_no_more(limpet):
+    tree = status(limpet, "http/upstreams")
+    assert json.loads(get(limpet.port, "/part/").text).keys() == tree.keys()
+    assert json.loads(get(limpet.port, "/part/backend/zone").text) == "backend"
+    assert json.loads(get(limpet.port, "/one").text) == "backend"
+    assert "clients" in json.loads(get(limpet.port, "/any/thing").text)
+    for elsewhere in ("/part/sessions", "/part/explain?upstream=backend", "/part/problems", "/one/x"):
+        assert get(limpet.port, elsewhere).status in (404, 502), elsewhere
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

@@ -150,12 +150,27 @@ bool RefusesPage(Exchange& exchange) {
 
 }  // namespace
 
-Step ApiContent(Exchange& exchange) {
+namespace {
+
+// In the api's tree. As in Angie, the location may be anywhere: what follows its own path follows
+// the prefix.
+std::optional<std::string_view> ApiPath(Exchange& exchange) {
   const conf::Location& location = exchange.location();
-  auto path = PathBelow(*location.api, exchange.request().uri);
-  // As in Angie, the location may be anywhere: what follows its own path follows the prefix.
-  if (!path && location.kind != conf::LocationKind::kRegex)
-    path = PathBelow(location.name, exchange.request().uri);
+  const std::string_view uri = exchange.request().uri;
+  const bool is_regex = location.kind == conf::LocationKind::kRegex;
+  auto path = PathBelow(*location.api, uri);
+  if (!path && !is_regex) path = PathBelow(location.name, uri);
+  if (location.api_subtree.empty()) return path;
+  path = is_regex ? std::optional<std::string_view>("") : PathBelow(location.name, uri);
+  if (!path) return std::nullopt;
+  const std::string_view slash = path->empty() ? "" : "/";
+  return exchange.arena().Concat(location.api_subtree, slash, *path);
+}
+
+}  // namespace
+
+Step ApiContent(Exchange& exchange) {
+  const auto path = ApiPath(exchange);
   if (!path) {
     Send(exchange, ApiError(404, "not below the prefix of \"api\""));
     return Step::kDone;

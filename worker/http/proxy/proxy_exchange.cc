@@ -60,7 +60,7 @@ void ProxyExchange::Start(const conf::Location& location) {
   response_.BeginOther();
   session_.End();
   sticky_cookie_ = {};
-  target_.uri = target_.request_uri = {};
+  target_ = {};
   buffering_ = location.proxy.buffering;
   if (FindUpstream()) ReadBodyOrGo();
 }
@@ -238,9 +238,11 @@ void ProxyExchange::Reset() {
   upstream_ = nullptr;
   selection_.LetGo();
   held_.clear();
+  target_ = {};  // views of this exchange's memory
   request_.Reset();
   response_.Reset();
   spool_.Reset();
+  cannot_spool_ = false;
   ReturnPipe();
   assert(quiet());
 }

@@ -23,6 +23,7 @@
 
 #include "base/log.h"
 #include "conf/config.h"
+#include "worker/http/exchange/body_spill.h"
 #include "worker/http/exchange/request_body.h"
 #include "worker/http/exchange/spool_file.h"
 #include "worker/http/proxy/drain_end.h"
@@ -59,7 +60,7 @@ struct ProxyTarget {
   std::string url;  // evaluated; the views are of it
 };
 
-class ProxyExchange final : public TransportHandler, public RequestBodySink {
+class ProxyExchange final : public TransportHandler, public RequestBodySink, public BodySpill {
  public:
   explicit ProxyExchange(Exchange& exchange);
   ~ProxyExchange();
@@ -155,6 +156,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnHead();
   void RefuseTunnel();
   bool TryOtherPeerForStatus();
+  void KeepIfEmpty();
   bool HandleAccelHeaders();
   void FollowAccelRedirect(std::string_view value);
   void KeepDeclaredLength();
@@ -170,7 +172,10 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void EndTunnel();
   void ReadBody();
   void PassOn();
+  bool MaySpool() const;
   bool CanSpool() const;  // what a slow client does not take may wait in a file
+  bool HasRoom() const override;
+  bool Take(std::string_view bytes) override;
   bool MaySplice() const;
   bool SpliceBody();
   BlockSize BlockForBody() const;
@@ -218,6 +223,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   // The response's body on its way to the client.
   bool buffering_ = true;
   SpoolFile spool_;
+  bool cannot_spool_ = false;         // its disk has failed
   std::unique_ptr<SplicePipe> pipe_;  // what is left of a long body goes through it
   DrainEnd drain_end_;
 

@@ -33,7 +33,9 @@ bool ProxyExchange::FindUpstream() {
   target_.host = url.host_header;
   target_.port = url.port;
   target_.https = url.https;
-  target_.uri = url.uri;
+  target_.uri = url.uri.starts_with('/') || url.uri.empty()
+                    ? url.uri
+                    : exchange_.arena().Concat("/", url.uri);
   upstream_ = FindUpstreamBlock(runtime, url);
   if (upstream_ != nullptr) return true;
   if (auto group = FindAddressGroup(runtime, url)) {

@@ -68,7 +68,9 @@ ProxyPlan::ProxyPlan(const conf::Location& location) {
   for (const char* name : kHiddenByDefault) {
     if (!Contains(proxy.pass_headers, name)) hidden.Add(name);
   }
-  for (const std::string& name : proxy.hide_headers) hidden.Add(name);
+  for (const std::string& name : proxy.hide_headers) {
+    if (!Contains(proxy.pass_headers, name)) hidden.Add(name);
+  }
 
   redirect_default = proxy.redirect_default && !proxy.redirect_off && !proxy.pass.has_variables;
   if (!redirect_default) return;

@@ -122,35 +122,39 @@ void ProxyExchange::OnExcess() {
   attempt_.Spoil();
 }
 
-// Towards the client; beyond the buffers into a temporary file, so that a slow client does not hold
-// the peer.
 void ProxyExchange::ForwardBody(std::string_view bytes) {
   ResponseWriter& writer = exchange_.writer();
   if (const auto last = drain_end_.LastBytes(bytes)) {
     writer.WriteBody(response_.block(), bytes.substr(0, *last));
     return OnDrainOver();
   }
+  writer.WriteBody(response_.block(), bytes);
+}
+
+// Beyond the buffers into a temporary file, behind the filters, so that a slow client does not hold
+// the peer.
+bool ProxyExchange::Take(std::string_view bytes) {
   const conf::ProxySettings& proxy = location_->proxy;
-  const bool may_spool = buffering_ && state_ != ProxyState::kTunnel &&
-                         proxy.max_temp_file_size > 0 && !writer.is_filtered();
   const bool client_is_slow =
       spool_.size() > 0 || exchange_.stream().unsent_memory() + bytes.size() >
                                proxy.buffers_size * static_cast<size_t>(proxy.buffers_count);
-  if (may_spool && client_is_slow && exchange_.stream().blocked() &&
-      spool_.size() + bytes.size() <= proxy.max_temp_file_size) {
-    if (spool_.size() == 0) {
-      LogUpstream(LogLevel::kWarn,
-                  "an upstream response is buffered to a temporary file while reading upstream", 0);
-    }
-    const uint64_t at = spool_.size();
-    if (const Status written = spool_.Append(proxy.temp_path, bytes); written) {
-      return writer.WriteBodyFile(spool_.file(), static_cast<off_t>(at), bytes.size());
-    } else {
-      exchange_.Log(LogLevel::kCrit, written.error().message);
-    }
+  const bool fits = spool_.size() + bytes.size() <= proxy.max_temp_file_size;
+  if (!MaySpool() || !client_is_slow || !exchange_.stream().blocked() || !fits) return false;
+  if (spool_.size() == 0) {
+    LogUpstream(LogLevel::kWarn,
+                "an upstream response is buffered to a temporary file while reading upstream", 0);
   }
-  writer.WriteBody(response_.block(), bytes);
+  const uint64_t at = spool_.size();
+  if (const Status written = spool_.Append(proxy.temp_path, bytes); !written) {
+    exchange_.Log(LogLevel::kCrit, written.error().message);
+    cannot_spool_ = true;
+    return false;
+  }
+  exchange_.stream().WriteFile(spool_.file(), static_cast<off_t>(at), bytes.size());
+  return true;
 }
+
+bool ProxyExchange::HasRoom() const { return CanSpool() && exchange_.stream().blocked(); }
 
 // As much of the response waits for the client as may.
 bool ProxyExchange::ClientIsFull() const {
@@ -158,8 +162,11 @@ bool ProxyExchange::ClientIsFull() const {
   return exchange_.writer().BodyHoldsBack() || exchange_.stream().unsent_memory() >= most;
 }
 
+// A tunnel has no spill.
+bool ProxyExchange::MaySpool() const { return buffering_ && !cannot_spool_; }
+
 bool ProxyExchange::CanSpool() const {
-  return buffering_ && state_ == ProxyState::kTalking && !exchange_.writer().is_filtered() &&
+  return MaySpool() && state_ != ProxyState::kTunnel &&
          spool_.size() + kMostInMemory <= location_->proxy.max_temp_file_size;
 }
 

@@ -109,10 +109,19 @@ bool ProxyExchange::TryOtherPeerForStatus() {
   AttemptFacts facts = Facts();
   facts.tries_left -= 1;  // this attempt's own has not been taken yet
   if (!MayTryNext(condition, facts, location_->proxy.next_upstream)) return false;
+  KeepIfEmpty();
   EndAttempt(condition == conf::kNext403 || condition == conf::kNext404 ? Outcome::kNext
                                                                         : Outcome::kFailed);
   NextPeer();
   return true;
+}
+
+// Something else takes the place of the answer: its connection may be kept where no body follows.
+void ProxyExchange::KeepIfEmpty() {
+  const bool has_none = response_.kind() == proto::BodyKind::kNone ||
+                        (response_.kind() == proto::BodyKind::kLength && response_.length() == 0);
+  if (!has_none || !response_.body_rest().empty()) return;
+  attempt_.KeepIf(request_.all_sent() && response_.allows_next());
 }
 
 bool ProxyExchange::HandleAccelHeaders() {
@@ -153,16 +162,20 @@ void ProxyExchange::FollowAccelRedirect(std::string_view value) {
       case HeaderId::kContentDisposition:
       case HeaderId::kCacheControl:
       case HeaderId::kExpires:
-      case HeaderId::kAcceptRanges:
         response.headers.Add(header.id, arena.Copy(header.name), arena.Copy(header.value));
         break;
       case HeaderId::kContentType:
         response.content_type = arena.Copy(header.value);
         break;
+      case HeaderId::kAcceptRanges:
+        if (!location_->proxy.force_ranges)
+          response.headers.Add(header.id, arena.Copy(header.name), arena.Copy(header.value));
+        break;
       default:
         break;
     }
   }
+  KeepIfEmpty();
   End(Outcome::kOk);
   Request& request = exchange_.request();
   if (target.starts_with('@')) return exchange_.GoToNamed(target);
@@ -195,6 +208,7 @@ bool ProxyExchange::Intercept() {
   if (!has_page) return false;
   if (status == 401) CopyChallenges(exchange_, response_.head().headers);
   GiveStickyCookie();
+  KeepIfEmpty();
   End(Outcome::kOk);
   exchange_.Finish(status);
   return true;
@@ -243,9 +257,10 @@ void ProxyExchange::StartBody() {
   }
   if (response_.kind() == proto::BodyKind::kTunnel) return StartTunnel();
   if (!exchange_.writer().SendHead()) return;
+  exchange_.writer().set_spill(this);
   EnterSession();
   response_.BeginBody();
-  pace_.Begin(EvaluateSize(exchange_, location_->proxy.limit_rate));
+  if (buffering_) pace_.Begin(EvaluateSize(exchange_, location_->proxy.limit_rate));
   const std::string_view rest = response_.body_rest();
   if (response_.kind() == proto::BodyKind::kNone) {
     if (!rest.empty()) attempt_.Spoil();  // bytes nobody asked for: it is out of step

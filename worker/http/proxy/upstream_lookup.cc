@@ -52,7 +52,7 @@ bool ParseProxyUrl(std::string_view text, ProxyUrl* out) {
     out->uri = end == std::string_view::npos ? "" : text.substr(end + 1);
     return !out->host.empty();
   }
-  const size_t end = text.find_first_of("/?");
+  const size_t end = text.find_first_of("/?#");
   const std::string_view authority = text.substr(0, end);
   out->uri = end == std::string_view::npos ? "" : text.substr(end);
   out->host_header = authority;
@@ -84,11 +84,12 @@ UpstreamRuntime* FindUpstreamBlock(Runtime& runtime, const ProxyUrl& url) {
 std::shared_ptr<UrlGroup> FindAddressGroup(Runtime& runtime, const ProxyUrl& url) {
   const std::string name = NameAndPort(url);
   if (auto known = runtime.url_groups.Find(name)) return known;
-  const auto port = ParseDecimal(url.port);
-  auto address = url.host.starts_with("unix:")
-                     ? SocketAddress::Parse(url.host, 0)
-                     : SocketAddress::ParseIp(url.host, port ? static_cast<uint16_t>(*port) : 80);
-  if (!address || (port && (*port == 0 || *port > 65535))) return nullptr;
+  const bool is_path = url.host.starts_with("unix:");
+  const auto port = PortOf(url);
+  if (!is_path && !port) return nullptr;
+  auto address =
+      is_path ? SocketAddress::Parse(url.host, 0) : SocketAddress::ParseIp(url.host, *port);
+  if (!address) return nullptr;
   return runtime.url_groups.Make(name, MakeConf(url, {*address}));
 }
 
