@@ -109,10 +109,14 @@ void Http2Stream::RefuseBody(int status) {
   exchange_->OnBodyError(status);
 }
 
-// The client may send more once the exchange has taken what was sent.
+// The client may send more once the exchange has taken what was sent. It has to hear of that: until
+// then nothing may come that would let us write.
 void Http2Stream::Hand(Slice data) {
   const size_t size = data.bytes.size();
-  if (output_ != Output::kGone) nghttp2_session_consume_stream(connection_.session(), id_, size);
+  if (output_ != Output::kGone) {
+    nghttp2_session_consume_stream(connection_.session(), id_, size);
+    connection_.ScheduleWork();
+  }
   body_received_ += size;
   const uint64_t limit = exchange_->location().client.max_body_size;
   if (!is_tunnel_ && limit != 0 && body_received_ > limit) {

@@ -165,6 +165,19 @@ TEST_F(Http2Body, ReachesTheUpstreamAsItComes) {
   EXPECT_THAT(origin().received(), testing::EndsWith("0123456789"));
 }
 
+// It fills the window before anybody takes it, and nothing comes then that we could answer.
+TEST_F(Http2Body, GetsMoreWindowWhenWhatWasHeldGoesOn) {
+  Open();
+  constexpr size_t kFrame = 16384, kWindow = 4 * kFrame;
+  Send(Post(1, "/asked", "100000"));
+  for (size_t sent = 0; sent < kWindow; sent += kFrame) Send(Data(1, std::string(kFrame, 'x')));
+  Frames();
+  origin().Answer("HTTP/1.1 204 No Content\r\n\r\n");
+  Settle();
+  EXPECT_EQ(origin().connections(), 2u);
+  EXPECT_EQ(Frames(), "WINDOW_UPDATE(1,32768) WINDOW_UPDATE(1,32768)");
+}
+
 TEST_F(Http2Body, ThatStopsComingIsTimedOut) {
   Open();
   Send(Post(1, "/proxy") + Data(1, "01234"));
