@@ -103,7 +103,8 @@ void Transport::OnSocketEvent(short what) {
   if ((what & EV_CLOSED) != 0) readable_ = ended_ = true;
   if ((what & EV_READ) != 0 && !ended_) second_look_.SetDue();
   if (in_setup_) return AdvanceSetup();
-  if (readable_ && !want_read_ && !ended_) Look();
+  const bool may_be_reset = (what & EV_READ) != 0 && !reset_;  // also behind an end that is known
+  if (readable_ && !want_read_ && may_be_reset) Look();
   Deliver();
 }
 
@@ -111,7 +112,11 @@ void Transport::OnSocketEvent(short what) {
 void Transport::Look() {
   second_look_.CallOff();
   pollfd socket{fd_.get(), POLLRDHUP, 0};
-  if (::poll(&socket, 1, 0) > 0) readable_ = ended_ = true;
+  if (::poll(&socket, 1, 0) <= 0) return;
+  readable_ = ended_ = true;
+  if ((socket.revents & POLLERR) == 0) return;
+  reset_ = true;
+  hangup_told_ = false;
 }
 
 void Transport::LookAgain() {

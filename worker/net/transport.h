@@ -45,8 +45,8 @@ class TransportHandler {
   // Wanted and writable. Once per WantWrite(true).
   virtual void OnWritable() = 0;
   // The other side has ended its direction, or reset the connection, while reading is not wanted.
-  // Comes at most once; unread bytes may still be there. This is how a client that goes away is
-  // noticed while its request is served.
+  // Comes at most once for each of them; unread bytes may still be there. This is how a client that
+  // goes away is noticed while its request is served.
   virtual void OnHangup() {}
   // The connection is idle (Transport::SetIdle), and its place is needed for another: it is to be
   // closed now, unless there is something to do.
@@ -100,9 +100,10 @@ class Transport : public Deletable {
   int errnum() const { return errnum_; }  // of the last kError
   virtual std::string ErrorText() const;  // " (104: Connection reset by peer)" or TLS' own words
   virtual bool is_tls() const { return false; }
-  bool ended() const { return ended_; }  // the end or a reset was signalled; bytes may be left
-  void SetNoDelay(bool no_delay);        // TCP_NODELAY, which every connection begins with
-  void SetReset();                       // Close will send RST (nginx's reset_timedout_connection)
+  bool ended() const { return ended_; }     // the end or a reset was signalled; bytes may be left
+  bool is_reset() const { return reset_; }  // noticed while reading was not wanted
+  void SetNoDelay(bool no_delay);           // TCP_NODELAY, which every connection begins with
+  void SetReset();  // Close will send RST (nginx's reset_timedout_connection)
 
  protected:
   Transport(Loop& loop, UniqueFd fd);
@@ -152,6 +153,7 @@ class Transport : public Deletable {
   bool want_read_ = false;
   bool want_write_ = false;
   bool hangup_told_ = false;
+  bool reset_ = false;
 };
 
 }  // namespace limpet::worker

@@ -318,6 +318,22 @@ TEST_F(ResetTest, IsAHangupBehindBytesThatNobodyWants) {
   owner_.transport->WantRead(false);
   SendBytesAndReset();
   RunUntil([this] { return owner_.hangups == 1; });
+  EXPECT_TRUE(owner_.transport->is_reset());
+  EXPECT_EQ(owner_.readables, 0);
+}
+
+// A client may end its direction first: that is no reset, and one that comes later is told, too.
+TEST_F(ResetTest, IsAHangupAlsoBehindTheEnd) {
+  owner_.transport->WantRead(false);
+  ASSERT_EQ(::send(peer_.get(), "abc", 3, 0), 3);
+  ::shutdown(peer_.get(), SHUT_WR);
+  RunUntil([this] { return owner_.hangups == 1; });
+  EXPECT_FALSE(owner_.transport->is_reset());
+  const linger reset{1, 0};
+  ::setsockopt(peer_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  peer_.Reset();
+  RunUntil([this] { return owner_.hangups == 2; });
+  EXPECT_TRUE(owner_.transport->is_reset());
   EXPECT_EQ(owner_.readables, 0);
 }
 

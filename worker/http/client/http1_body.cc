@@ -61,9 +61,11 @@ void Http1Connection::ReadBody() {
     case Io::kWouldBlock:
       return turn_->body_block.ReleaseUnlessUsed();
     case Io::kEof:
+      if (IsTunnel()) return BodyEnded();
+      [[fallthrough]];
     case Io::kError:
-      if (IsTunnel()) return exchange_->OnClientGone();
       if (state_ == State::kAnswered) return Close(false);  // nobody reads the rest
+      if (IsTunnel()) return exchange_->OnClientGone();
       exchange_->Log(LogLevel::kInfo, "client prematurely closed connection");
       return exchange_->Abandon(400);
   }
@@ -158,7 +160,7 @@ bool Http1Connection::DropBufferedBody() {
 
 void Http1Connection::BodyEnded() {
   body_ = Body::kDone;
-  connection_.timer().Disarm();
+  UpdateReading();
   exchange_->OnBodyEnd();
 }
 

@@ -394,7 +394,10 @@ bool Http1Connection::keep_alive() const {
 
 // --- Ends ---
 
+// In a tunnel the end of one direction is not that of the other: the rest is read when it is
+// wanted, and the client still takes what it is sent.
 void Http1Connection::OnHangup() {
+  if (IsServing() && IsTunnel() && !transport_.is_reset()) return;
   if (state_ == State::kAnswered && has_unsent()) return Close(false);  // nobody reads the rest
   if (state_ == State::kExchange) exchange_->OnClientGone();
   if (state_ == State::kDrain) Close(false);

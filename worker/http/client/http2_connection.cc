@@ -177,6 +177,8 @@ void Http2Connection::OnReadable() {
     case Io::kWouldBlock:
       return input_.ReleaseUnlessUsed();
     case Io::kEof:
+      client_has_ended_ = true;
+      return Close();
     case Io::kError:
       return Close();
   }

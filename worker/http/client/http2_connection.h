@@ -43,7 +43,8 @@ class Http2Connection final : public ClientSession {
   Runtime& runtime() { return runtime_; }
   nghttp2_session* session() { return session_.get(); }  // null once the connection is closed
   void ScheduleWork() { work_.Schedule(); }
-  bool blocked() const { return blocked_; }  // the socket takes no more now
+  bool blocked() const { return blocked_; }                    // the socket takes no more now
+  bool client_has_ended() const { return client_has_ended_; }  // the connection, without a reset
   size_t preread_size() const { return server().http2.body_preread_size; }
   // The stream has bytes to send, or its end.
   void ResumeData(Http2Stream& stream);
@@ -142,6 +143,7 @@ class Http2Connection final : public ClientSession {
   Deferred work_;
   OutputQueue out_;
   bool blocked_ = false;
+  bool client_has_ended_ = false;
   ReadBlock input_;
   Slice feeding_;        // the bytes that nghttp2 reads now
   std::string opening_;  // as far as it has come

@@ -109,10 +109,14 @@ void Http2Stream::RefuseBody(int status) {
   exchange_->OnBodyError(status);
 }
 
-// The client may send more once the exchange has taken what was sent.
+// The client may send more once the exchange has taken what was sent. It has to hear of that: until
+// then nothing may come that would let us write.
 void Http2Stream::Hand(Slice data) {
   const size_t size = data.bytes.size();
-  if (output_ != Output::kGone) nghttp2_session_consume_stream(connection_.session(), id_, size);
+  if (output_ != Output::kGone) {
+    nghttp2_session_consume_stream(connection_.session(), id_, size);
+    connection_.ScheduleWork();
+  }
   body_received_ += size;
   const uint64_t limit = exchange_->location().client.max_body_size;
   if (!is_tunnel_ && limit != 0 && body_received_ > limit) {
@@ -149,7 +153,7 @@ void Http2Stream::OnInputEnd() {
 void Http2Stream::EndInput() {
   body_ = Body::kDone;
   DisarmBody();
-  is_tunnel_ ? exchange_->OnClientGone() : exchange_->OnBodyEnd();
+  exchange_->OnBodyEnd();
 }
 
 void Http2Stream::WantBody(bool wanted) {
@@ -415,7 +419,7 @@ void Http2Stream::OnGone() {
   blocked_ = false;
   moved_ = true;  // who waits for the client need not any more
   timers_.reset();
-  if (exchange_ != nullptr && !finished_) {
+  if (exchange_ != nullptr && !finished_ && !HasLastWords()) {
     const bool body_is_missing = body_ == Body::kWanted && !input_ended_ && !is_tunnel_;
     if (body_is_missing) {
       exchange_->Log(LogLevel::kInfo, "client prematurely closed connection");
@@ -425,6 +429,12 @@ void Http2Stream::OnGone() {
     }
   }
   CheckOver();
+}
+
+// A tunnel's client that has ended the stream, and then the connection, has said all in order: the
+// rest is on its way to the peer.
+bool Http2Stream::HasLastWords() const {
+  return is_tunnel_ && input_ended_ && connection_.client_has_ended();
 }
 
 void Http2Stream::CheckOver() {

@@ -112,6 +112,7 @@ class Http2Stream final : public ClientStream {
   [[gnu::cold]] void RefuseLength(std::string_view why);
   [[gnu::cold]] void RefuseBody(int status);
   void EndInput();
+  bool HasLastWords() const;
   Timers& TimersToArm();
   void UpdateBodyTimer();
   void DisarmBody();

@@ -68,7 +68,7 @@ class Exchange final : public conf::VariableReader {
   void EndHandshake();
   void OnBodyData(Slice data) { body_.OnData(std::move(data)); }
   void OnBodyPause() { body_.OnPause(); }  // all that has come so far has been handed over
-  void OnBodyEnd() { body_.OnEnd(); }
+  void OnBodyEnd() { body_.OnEnd(); }      // of a tunnel: the client has ended its direction
   void OnBodyError(int status);  // bad chunk (400), too large (413), the client was silent (408)
   void OnOutputDrained();        // what was queued for the client has gone below the low watermark
   void

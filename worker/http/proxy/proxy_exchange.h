@@ -3,8 +3,8 @@
 // proxies; reused with it.
 //
 // Two halves run side by side, each from head to body to done: the request towards the peer and the
-// response from it. An early response leaves the request half behind; a tunnel has both in `body`
-// until one side closes.
+// response from it. An early response leaves the request half behind. A tunnel ends when one side
+// has ended its direction and the other has been given all of it; a reset ends it at once.
 //
 // Where it is, is a row of proxy_states.h, and Enter the one door: no timer is armed and no reading
 // of the peer changed but by Enter, and by Watch and UpdateReading for the row that is entered.

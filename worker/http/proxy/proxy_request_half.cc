@@ -13,7 +13,7 @@ void ProxyExchange::OnBodyReady() {
   if (state_ == ProxyState::kReadingBody) return FirstPeer();
   if (!RowOf(state_).takes_body() || !request_.streams() || request_.closed()) return;
   request_.Close();  // the client has sent all
-  if (state_ == ProxyState::kTalking) FlushRequest();
+  FlushRequest();
 }
 
 void ProxyExchange::OnBodyPiece(Slice piece) {
@@ -102,6 +102,7 @@ void ProxyExchange::FlushRequest() {
   Transport& transport = *attempt_.transport();
   switch (const Sent sent = request_.Flush(transport)) {
     case Sent::kAll:
+      if (state_ == ProxyState::kTunnel) return EndTunnel();  // the peer has what the client sent
       break;
     case Sent::kSoFar:
       exchange_.body().Pause(false);

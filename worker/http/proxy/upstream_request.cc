@@ -94,7 +94,7 @@ UpstreamRequest::Sent UpstreamRequest::Flush(Transport& transport) {
   if (streams() && bytes_sent() > 0) lost_ = true;
   if (result == FlushResult::kBlocked)
     return streams() && out_.size() >= kHighWater ? Sent::kFull : Sent::kBlocked;
-  if (!closed_ || body_ == Body::kTunnel) return Sent::kSoFar;
+  if (!closed_) return Sent::kSoFar;
   Finish();
   return Sent::kAll;
 }

@@ -7,7 +7,9 @@
 //   Flush(transport)                  as often as there is something to send
 //   EndAttempt()                      what has not left is forgotten
 //
-// Always: half() is kHead until BeginBody, and kDone only when nothing more will be sent.
+// A tunnel is a stream that begins with BecomeTunnel, behind whatever there was of a body.
+//
+// Always: half() is kHead until BeginBody, and kDone only when nothing more of HTTP will be sent.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +53,10 @@ class UpstreamRequest {
   void Take(Slice piece);                     // of a body that comes in pieces
   void EndOfPieces();                         // that are here now
   void Close();                               // no more will come
-  void BecomeTunnel() { body_ = Body::kTunnel; }
+  void BecomeTunnel() {
+    body_ = Body::kTunnel;
+    closed_ = false;
+  }
 
   // Does nothing but write: what follows from it is the caller's.
   Sent Flush(Transport& transport);

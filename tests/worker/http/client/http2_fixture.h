@@ -20,12 +20,21 @@ inline constexpr std::string_view kHttp2Servers = R"(
   server {
     listen 127.0.0.1:80;
     http2 on;
+    http2_websocket on;
     http2_max_concurrent_streams 2;
     location / { return 200 "hello"; }
     location /file { alias @FILES@/page; }
     location /gone { return 200 "gone"; }
     location /proxy { error_page 502 /gone; proxy_pass http://app; }
     location /stream { proxy_pass http://app; proxy_request_buffering off; }
+    location /asked { auth_request /ask; proxy_pass http://app; proxy_request_buffering off; }
+    location /ask { internal; proxy_pass http://app; proxy_pass_request_body off; }
+    location /chat {
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection upgrade;
+      proxy_pass http://app;
+    }
     location /small { client_max_body_size 5; proxy_pass http://app; }
     location /mirror { mirror /copy; alias @FILES@/page; }
     location /copy { internal; proxy_pass http://app/; }

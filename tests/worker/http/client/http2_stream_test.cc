@@ -165,6 +165,19 @@ TEST_F(Http2Body, ReachesTheUpstreamAsItComes) {
   EXPECT_THAT(origin().received(), testing::EndsWith("0123456789"));
 }
 
+// It fills the window before anybody takes it, and nothing comes then that we could answer.
+TEST_F(Http2Body, GetsMoreWindowWhenWhatWasHeldGoesOn) {
+  Open();
+  constexpr size_t kFrame = 16384, kWindow = 4 * kFrame;
+  Send(Post(1, "/asked", "100000"));
+  for (size_t sent = 0; sent < kWindow; sent += kFrame) Send(Data(1, std::string(kFrame, 'x')));
+  Frames();
+  origin().Answer("HTTP/1.1 204 No Content\r\n\r\n");
+  Settle();
+  EXPECT_EQ(origin().connections(), 2u);
+  EXPECT_EQ(Frames(), "WINDOW_UPDATE(1,32768) WINDOW_UPDATE(1,32768)");
+}
+
 TEST_F(Http2Body, ThatStopsComingIsTimedOut) {
   Open();
   Send(Post(1, "/proxy") + Data(1, "01234"));
@@ -270,6 +283,61 @@ TEST_F(Http2Resets, NoMirrorHoldsAWorkerThatMustEnd) {
   StopNow();
   EXPECT_EQ(connections().size(), 0u);
   EXPECT_FALSE(origin().asked());
+}
+
+class Http2Tunnel : public Http2Test {
+ protected:
+  void OpenTunnel() {
+    Open();
+    Send(Frame(NGHTTP2_HEADERS, kEndHeaders, 1,
+               client_.Block({{":method", "CONNECT"},
+                              {":protocol", "websocket"},
+                              {":scheme", "http"},
+                              {":authority", "a"},
+                              {":path", "/chat"},
+                              {"sec-websocket-version", "13"}})));
+    origin().Answer("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    Settle();
+    ASSERT_EQ(Frames(), "HEADERS(1,200)");
+  }
+};
+
+TEST_F(Http2Tunnel, GivesWhatComesWithTheEndOfItsStream) {
+  OpenTunnel();
+  EXPECT_EQ(Reply(Data(1, "first ") + Data(1, "last", kEndStream)), "DATA(1,0)+END");
+  EXPECT_THAT(origin().received(), testing::EndsWith("\r\n\r\nfirst last"));
+  EXPECT_FALSE(origin().asked());
+}
+
+TEST_F(Http2Tunnel, EndsWithAResetAtOnce) {
+  OpenTunnel();
+  EXPECT_EQ(Reply(ResetStream(1, NGHTTP2_CANCEL)), "");
+  EXPECT_FALSE(origin().asked());
+}
+
+// The origin reads nothing, so that some is still here when the connection ends.
+TEST_F(Http2Tunnel, GivesWhatItHasWhenTheConnectionEndsBehindTheStream) {
+  for (const bool in_order : {true, false}) {
+    OpenTunnel();
+    origin().Pause(true);
+    std::string sent;
+    do {
+      for (int i = 0; i < 2; ++i) {
+        const std::string piece(16384, static_cast<char>('a' + sent.size() % 23));
+        sent += piece;
+        Send(Data(1, piece));
+      }
+    } while (!Frames().empty());  // half of the window is given back as long as it goes on
+    if (in_order) Send(Data(1, "", kEndStream));
+    wire().End();
+    Settle();
+    EXPECT_TRUE(wire().closed());
+    EXPECT_EQ(connections().size(), in_order ? 1u : 0u);
+    origin().Pause(false);
+    Settle();
+    EXPECT_EQ(connections().size(), 0u);
+    EXPECT_EQ(origin().received().ends_with(sent), in_order);
+  }
 }
 
 using Http2Leaving = Http2Test;

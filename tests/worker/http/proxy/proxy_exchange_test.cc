@@ -158,6 +158,17 @@ class Proxied : public ProxyHarness {
     Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: own\r\n\r\n");
     Answer(*peer_, "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: own\r\n\r\n");
   }
+  FakeTransport& BeTunnelTo(size_t room) {
+    BeTunnel();
+    peer_->room = room;
+    peer_->output.clear();
+    return *peer_;
+  }
+  void BeEndingTunnel() {
+    BeTunnelTo(1);
+    SendBody("abc");
+    exchange().OnBodyEnd();
+  }
   // Another location's answer, which is "no", comes in place of that of the first.
   void BeReplaced(const char* request, const char* first) {
     FakeTransport& asked_first = Keep();
@@ -373,6 +384,17 @@ const Row kRows[] = {
      "tunnel, read: 101",
      {{"the peer closes", "idle: 101 done"},
       {"the peer resets", "idle: 101 broken"},
+      {"the body ends", "idle: 101 done"},
+      {"the deadline passes", "idle: 101 done"},
+      {"the client leaves", "idle: 101 aborted"},
+      {"it is stopped", "idle: 101"}}},
+    {"a tunnel whose client has ended, and the peer takes no more",
+     &Proxied::BeEndingTunnel,
+     true,
+     "tunnel, send: 101",
+     {{"the peer takes more", "idle: 101 done"},
+      {"the peer closes", "idle: 101 done"},
+      {"the peer resets", "idle: 101 broken"},
       {"the deadline passes", "idle: 101 done"},
       {"the client leaves", "idle: 101 aborted"},
       {"it is stopped", "idle: 101"}}},
@@ -443,6 +465,24 @@ TEST(ProxyExchange, PassesInterimHeadsBy) {
   EXPECT_EQ(proxied.Now(), "talking, read");
   proxied.Answer(peer, "HTTP/1.1 204 No Content\r\n\r\n");
   EXPECT_EQ(proxied.Now(), "idle: 204 done");
+}
+
+TEST(ProxyExchange, GivesThePeerWhatTheClientOfATunnelSentLast) {
+  Proxied proxied;
+  FakeTransport& peer = proxied.BeTunnelTo(100'000);
+  std::string sent;
+  for (char c = 'a'; c <= 'z'; ++c) {
+    proxied.exchange().OnBodyData(proxied.Piece(sent.assign(10'000, c)));
+    if (c < 'z') proxied.exchange().OnBodyPause();
+  }
+  proxied.exchange().OnBodyEnd();
+  ASSERT_EQ(proxied.Now(), "tunnel, send: 101");
+  EXPECT_EQ(peer.output.size(), 100'000u);
+  EXPECT_TRUE(peer.wants_read());
+  proxied.PeerTakesMore();
+  EXPECT_EQ(proxied.Now(), "idle: 101 done");
+  EXPECT_EQ(peer.output.size(), 260'000u);
+  EXPECT_EQ(peer.output.substr(250'000), sent);
 }
 
 // proxy_limit_rate is of the response that it was evaluated for.

@@ -117,7 +117,7 @@ TEST_F(UpstreamRequestTest, CountsForEachPeerAnew) {
   EXPECT_FALSE(request_.closed());
 }
 
-TEST_F(UpstreamRequestTest, HasNoEndAsATunnel) {
+TEST_F(UpstreamRequestTest, EndsAsATunnelWithWhatTheClientSentLast) {
   Begin(Body::kWhole);
   request_.Close();
   request_.Flush(peer_);
@@ -125,6 +125,13 @@ TEST_F(UpstreamRequestTest, HasNoEndAsATunnel) {
   request_.Take(Piece("bytes"));
   EXPECT_EQ(request_.Flush(peer_), Sent::kSoFar);
   EXPECT_EQ(peer_.output, "HEAD bytes");
+  peer_.room = 2;
+  request_.Take(Piece(" last"));
+  request_.Close();
+  EXPECT_EQ(request_.Flush(peer_), Sent::kBlocked);
+  peer_.room = 100;
+  EXPECT_EQ(request_.Flush(peer_), Sent::kAll);
+  EXPECT_EQ(peer_.output, "HEAD bytes last");
 }
 
 }  // namespace
