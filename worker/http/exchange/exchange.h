@@ -104,6 +104,9 @@ class Exchange final : public conf::VariableReader {
   void Delay(std::chrono::milliseconds time);
   // Waits for something of our own: Resume() will be called.
   void Suspend() { Enter(Phase::kDelayed); }
+  // Judges the declared length of the body by the location, before a byte of it is read. One that
+  // is too long never is read, whoever answers. True: 413 is the answer, and it has been given.
+  bool RefusesBody();
   // Runs the location's proxy_pass.
   void StartProxy();
 
