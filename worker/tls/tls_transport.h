@@ -115,6 +115,7 @@ class TlsTransport final : public Transport {
   bool VerifyName();
   int DriveHandshake();  // 0, EINPROGRESS or an errno
   Io Translate(int result, bool reading);
+  void NoteEndOf(bool reading);
   Io WriteRecord(const char* data, size_t size, size_t* n);
   Io PullEarly(void* data, size_t size, size_t* n);
   Io StartEarly();

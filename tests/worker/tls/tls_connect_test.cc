@@ -160,6 +160,26 @@ TEST_F(TlsConnectTest, TellsOfAPeerThatClosesInTheHandshake) {
       std::string::npos);
 }
 
+// It has answered and reset the connection, since it does not want the rest of what it is sent.
+TEST_F(TlsConnectTest, WhatCameBeforeAFailedWriteIsRead) {
+  Connect("one.test", false);
+  Say("hello");
+  client_.transport->WantRead(false);
+  const std::string_view text = "bytes";
+  const iovec piece{const_cast<char*>(text.data()), text.size()};
+  size_t n = 0;
+  ASSERT_EQ(client_.transport->Writev(&piece, 1, false, &n), Io::kOk);
+  ASSERT_EQ(server_.transport->Writev(&piece, 1, false, &n), Io::kOk);
+  Transport::Discard(std::move(server_.transport));
+  Until([this] { return client_.transport->ended(); });
+  Io io = Io::kOk;
+  for (int i = 0; i < 10 && io == Io::kOk; ++i)
+    io = client_.transport->Writev(&piece, 1, false, &n);
+  ASSERT_EQ(io, Io::kError);
+  client_.transport->WantRead(true);
+  Until([this] { return client_.got == "hellobytes" && client_.io != Io::kWouldBlock; });
+}
+
 TEST_F(TlsConnectTest, TellsOfAPeerThatIsNotThere) {
   PemFiles files;
   auto context = TlsContext::ForUpstream(client_settings_, files);
