@@ -88,7 +88,7 @@ void TlsTransport::AdvanceSetup() {
   if (AwaitsBytes()) return;  // there is room for ours, which is nothing new
   const int result = ssl_ == nullptr ? AdvanceConnect() : DriveHandshake();
   if (result != 0 && result != EINPROGRESS && target_ != nullptr && target_->sessions != nullptr) {
-    target_->sessions->Forget(target_->peer);  // it may be why
+    target_->sessions->Forget(target_->scope);  // it may be why
   }
   if (result != EINPROGRESS) FinishSetup(result);
 }

@@ -32,8 +32,7 @@ struct TlsTarget {
   std::string name;                      // of the server, for verification
   bool send_name = false;                // SNI
   TlsSessionMemory* sessions = nullptr;  // outlives the connection; null: no session is resumed
-  const void* peer = nullptr;            // key in `sessions`
-  std::string scope;                     // connections of equal scope may stand in for each other
+  std::string scope;                     // key in `sessions`
   TlsPair certificate;                   // to show, if the context has none; or nothing
 };
 

@@ -66,7 +66,6 @@ class TlsConnectTest : public testing::Test {
                      .name = name,
                      .send_name = send_name,
                      .sessions = &sessions_,
-                     .peer = this,
                      .scope = "0 " + name};
     auto connecting = TlsTransport::Connect(loop_, address_, {}, std::move(target), &client_);
     ASSERT_EQ(connecting.errnum, EINPROGRESS);
