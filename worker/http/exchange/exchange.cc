@@ -367,6 +367,7 @@ void Exchange::Reset() {
   ending_ = Ending::kNone;
   limit_rate_ = 0;
   limit_rate_set_ = false;
+  limit_rate_after.reset();
   limit_req_status = limit_conn_status = {};
   Enter(Phase::kIdle);
   stream_ = nullptr;

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -180,6 +181,7 @@ class Exchange final : public conf::VariableReader {
     limit_rate_set_ = true;
   }
   bool limit_rate_set() const { return limit_rate_set_; }
+  std::optional<uint64_t> limit_rate_after;  // once it has been asked for
   Subrequest* subrequest() { return subrequest_.get(); }
   void set_subrequest(std::unique_ptr<Subrequest> subrequest);  // replaces the one before
   std::string_view limit_req_status, limit_conn_status;         // for their variables
