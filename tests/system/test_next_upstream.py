@@ -1,4 +1,6 @@
 """Which failures of an upstream go to the next one, and what the client hears; early hints; HEAD and HTTP/1.0 upstreams."""
+import itertools
+
 import pytest
 
 from client import Connection, get
@@ -142,6 +144,18 @@ def test_early_hints(limpet):
         assert connection.response().text == "ok"
         for value in ("0", ""):  # the interim response stays here
             assert connection.request("/", headers=[("X-Hints", value)]).text == "ok"
+
+
+def test_early_hints_without_end(limpet):
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </" + b"a" * 500 + b">\r\n\r\n"
+    limpet.bad.respond = lambda request: Reply(raw=itertools.repeat(hint))
+    with Connection(limpet.port) as connection:
+        connection.send("GET /off HTTP/1.1\r\nHost: x\r\nX-Hints: 1\r\n\r\n")
+        answers = []
+        while len(answers) < 16 and (not answers or answers[-1] == 103):
+            answers.append(connection.response().status)
+        assert answers[-1] == 502
+    limpet.wait_log("upstream sent too big header while reading response header")
 
 
 def test_an_upstream_that_is_asked_with_head(limpet):

@@ -40,22 +40,6 @@ std::string_view RedirectWithSlash(Exchange& exchange, const conf::Location& loc
                               : exchange.arena().Concat(name, "?", request.args);
 }
 
-// A declared length is refused before a byte of the body is read.
-bool BodyIsTooLarge(Exchange& exchange) {
-  const Request& request = exchange.request();
-  const uint64_t limit = exchange.location().client.max_body_size;
-  if (limit == 0 || request.framing.kind != proto::BodyKind::kLength ||
-      request.framing.length <= limit)
-    return false;
-  // Nobody is about to read the body: it has been read, or an error page answers instead.
-  if (exchange.body().mode() != RequestBody::Mode::kIdle || exchange.error_status() != 0)
-    return false;
-  exchange.Log(LogLevel::kError, fmt::format("client intended to send too large body: {} bytes",
-                                             request.framing.length));
-  exchange.Finish(413);
-  return true;
-}
-
 Step FindLocationStep(Exchange& exchange) {
   Request& request = exchange.request();
   request.proxy_lost = false;
@@ -70,7 +54,7 @@ Step FindLocationStep(Exchange& exchange) {
     exchange.Finish(404);
     return Step::kDone;
   }
-  return BodyIsTooLarge(exchange) ? Step::kDone : Step::kNext;
+  return exchange.RefusesBody() ? Step::kDone : Step::kNext;
 }
 
 bool HasLimitExcept(const conf::Location& location) { return location.limit_except != nullptr; }

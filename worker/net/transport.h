@@ -84,8 +84,9 @@ class Transport : public Deletable {
   // alone.
   virtual Io Writev(const iovec* pieces, int count, bool more, size_t* n) = 0;
   virtual Io SendFile(int file, off_t offset, size_t size, size_t* n) = 0;
-  // From the connection into a pipe that is empty, and from a pipe into the connection, without
-  // copying (splice(2)). Plain connections only.
+  // From the connection into a pipe, and from a pipe into the connection, without copying
+  // (splice(2)). Plain connections only. The pipe must be empty: a full one looks as if nothing
+  // were there to be read.
   virtual bool can_splice() const { return false; }
   virtual Io SpliceTo(int /*pipe*/, size_t /*size*/, size_t* /*n*/) { return Fail(EOPNOTSUPP); }
   virtual Io SpliceFrom(int /*pipe*/, size_t /*size*/, size_t* /*n*/) { return Fail(EOPNOTSUPP); }

@@ -5,26 +5,31 @@
 namespace limpet::worker {
 
 TlsSessionMemory::~TlsSessionMemory() {
-  for (const auto& [peer, entry] : entries_) SSL_SESSION_free(entry.session);
+  for (const Entry& entry : entries_) SSL_SESSION_free(entry.session);
 }
 
-void TlsSessionMemory::Keep(const void* peer, std::string_view scope, ssl_session_st* session) {
-  Entry& entry = entries_[peer];
-  SSL_SESSION_free(entry.session);
-  entry.scope = scope;
-  entry.session = session;
+void TlsSessionMemory::Keep(std::string_view scope, ssl_session_st* session) {
+  Forget(scope);
+  entries_.push_back({std::string(scope), session});
+  by_scope_.emplace(entries_.back().scope, std::prev(entries_.end()));
+  if (entries_.size() > most_) Drop(entries_.begin());
 }
 
-ssl_session_st* TlsSessionMemory::Find(const void* peer, std::string_view scope) const {
-  const auto it = entries_.find(peer);
-  return it != entries_.end() && it->second.scope == scope ? it->second.session : nullptr;
+ssl_session_st* TlsSessionMemory::Find(std::string_view scope) {
+  const auto it = by_scope_.find(scope);
+  if (it == by_scope_.end()) return nullptr;
+  entries_.splice(entries_.end(), entries_, it->second);
+  return it->second->session;
 }
 
-void TlsSessionMemory::Forget(const void* peer) {
-  const auto it = entries_.find(peer);
-  if (it == entries_.end()) return;
-  SSL_SESSION_free(it->second.session);
-  entries_.erase(it);
+void TlsSessionMemory::Forget(std::string_view scope) {
+  if (const auto it = by_scope_.find(scope); it != by_scope_.end()) Drop(it->second);
+}
+
+void TlsSessionMemory::Drop(Entries::iterator entry) {
+  by_scope_.erase(entry->scope);
+  SSL_SESSION_free(entry->session);
+  entries_.erase(entry);
 }
 
 }  // namespace limpet::worker

@@ -56,7 +56,7 @@ int TlsTransport::StartAsClient() {
     SSL_ctrl(ssl_, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, target_->name.data());
   }
   if (target_->sessions != nullptr) {
-    if (SSL_SESSION* session = target_->sessions->Find(target_->peer, target_->scope)) {
+    if (SSL_SESSION* session = target_->sessions->Find(target_->scope)) {
       SSL_set_session(ssl_, session);
     }
   }
@@ -90,7 +90,7 @@ bool TlsTransport::VerifyName() {
 int TlsTransport::OnNewSession(SSL* ssl, SSL_SESSION* session) noexcept {
   const auto* self = static_cast<TlsTransport*>(SSL_get_app_data(ssl));
   if (self->target_ == nullptr || self->target_->sessions == nullptr) return 0;
-  self->target_->sessions->Keep(self->target_->peer, self->target_->scope, session);
+  self->target_->sessions->Keep(self->target_->scope, session);
   return 1;  // the session is ours now
 }
 

@@ -57,10 +57,8 @@ Io TlsTransport::WriteEarly(const char* data, size_t size, size_t* n) {
     read_owed_ = false;
     return Io::kOk;
   }
-  const bool was_readable = readable_;
   const Io io = Translate(-1, false);
   early_write_blocked_ = io == Io::kWouldBlock;
-  if (io == Io::kWouldBlock) readable_ = was_readable;
   return io == Io::kEof ? Fail(EPIPE) : io;
 }
 

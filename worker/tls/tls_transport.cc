@@ -88,7 +88,7 @@ void TlsTransport::AdvanceSetup() {
   if (AwaitsBytes()) return;  // there is room for ours, which is nothing new
   const int result = ssl_ == nullptr ? AdvanceConnect() : DriveHandshake();
   if (result != 0 && result != EINPROGRESS && target_ != nullptr && target_->sessions != nullptr) {
-    target_->sessions->Forget(target_->peer);  // it may be why
+    target_->sessions->Forget(target_->scope);  // it may be why
   }
   if (result != EINPROGRESS) FinishSetup(result);
 }
@@ -177,11 +177,17 @@ int TlsTransport::OnCertificatesWanted(SSL* ssl, void*) noexcept {
   return self->giver_ != nullptr && self->giver_->GiveCertificates(*self, *self->context_) ? 1 : 0;
 }
 
+// Where writing has failed, what came before that is still there to be read, and so is the end.
+void TlsTransport::NoteEndOf(bool reading) {
+  if (reading) return NoteEnd();
+  readable_ = true;
+}
+
 Io TlsTransport::Translate(int result, bool reading) {
   const int saved = errno;
   switch (SSL_get_error(ssl_, result)) {
     case SSL_ERROR_WANT_READ:
-      readable_ = false;
+      if (reading) readable_ = false;
       NoteSound();
       return Io::kWouldBlock;
     case SSL_ERROR_WANT_WRITE:
@@ -189,16 +195,16 @@ Io TlsTransport::Translate(int result, bool reading) {
       if (reading) readable_ = false;  // a handshake's own bytes wait for room
       return Io::kWouldBlock;
     case SSL_ERROR_ZERO_RETURN:
-      NoteEnd();
+      NoteEndOf(reading);
       return Io::kEof;
     case SSL_ERROR_SYSCALL:
       broken_ = true;
-      NoteEnd();
+      NoteEndOf(reading);
       error_ = TakeErrors();
       return saved == 0 ? Io::kEof : Fail(saved);
     default:
       broken_ = true;
-      NoteEnd();
+      NoteEndOf(reading);
       error_ = TakeErrors();
       return Fail(EPROTO);
   }
@@ -221,9 +227,7 @@ Io TlsTransport::WriteRecord(const char* data, size_t size, size_t* n) {
   ERR_clear_error();
   const int sent = SSL_write(ssl_, data, static_cast<int>(size));
   if (sent <= 0) {
-    const bool was_readable = readable_;
     const Io io = Translate(sent, false);
-    if (io == Io::kWouldBlock) readable_ = was_readable;
     return io == Io::kEof ? Fail(EPIPE) : io;
   }
   *n = static_cast<size_t>(sent);

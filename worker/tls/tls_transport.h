@@ -32,8 +32,7 @@ struct TlsTarget {
   std::string name;                      // of the server, for verification
   bool send_name = false;                // SNI
   TlsSessionMemory* sessions = nullptr;  // outlives the connection; null: no session is resumed
-  const void* peer = nullptr;            // key in `sessions`
-  std::string scope;                     // connections of equal scope may stand in for each other
+  std::string scope;                     // key in `sessions`
   TlsPair certificate;                   // to show, if the context has none; or nothing
 };
 
@@ -115,6 +114,7 @@ class TlsTransport final : public Transport {
   bool VerifyName();
   int DriveHandshake();  // 0, EINPROGRESS or an errno
   Io Translate(int result, bool reading);
+  void NoteEndOf(bool reading);
   Io WriteRecord(const char* data, size_t size, size_t* n);
   Io PullEarly(void* data, size_t size, size_t* n);
   Io StartEarly();

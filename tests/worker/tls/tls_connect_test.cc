@@ -66,7 +66,6 @@ class TlsConnectTest : public testing::Test {
                      .name = name,
                      .send_name = send_name,
                      .sessions = &sessions_,
-                     .peer = this,
                      .scope = "0 " + name};
     auto connecting = TlsTransport::Connect(loop_, address_, {}, std::move(target), &client_);
     ASSERT_EQ(connecting.errnum, EINPROGRESS);
@@ -158,6 +157,26 @@ TEST_F(TlsConnectTest, TellsOfAPeerThatClosesInTheHandshake) {
   EXPECT_NE(
       client_.transport->SetupError(client_.ready).find("peer closed connection in SSL handshake"),
       std::string::npos);
+}
+
+// It has answered and reset the connection, since it does not want the rest of what it is sent.
+TEST_F(TlsConnectTest, WhatCameBeforeAFailedWriteIsRead) {
+  Connect("one.test", false);
+  Say("hello");
+  client_.transport->WantRead(false);
+  const std::string_view text = "bytes";
+  const iovec piece{const_cast<char*>(text.data()), text.size()};
+  size_t n = 0;
+  ASSERT_EQ(client_.transport->Writev(&piece, 1, false, &n), Io::kOk);
+  ASSERT_EQ(server_.transport->Writev(&piece, 1, false, &n), Io::kOk);
+  Transport::Discard(std::move(server_.transport));
+  Until([this] { return client_.transport->ended(); });
+  Io io = Io::kOk;
+  for (int i = 0; i < 10 && io == Io::kOk; ++i)
+    io = client_.transport->Writev(&piece, 1, false, &n);
+  ASSERT_EQ(io, Io::kError);
+  client_.transport->WantRead(true);
+  Until([this] { return client_.got == "hellobytes" && client_.io != Io::kWouldBlock; });
 }
 
 TEST_F(TlsConnectTest, TellsOfAPeerThatIsNotThere) {

@@ -114,6 +114,21 @@ void Exchange::Delay(std::chrono::milliseconds time) {
   timer_.Arm(time);
 }
 
+bool Exchange::RefusesBody() {
+  request_.body_judged = true;
+  const uint64_t limit = location().client.max_body_size;
+  if (limit == 0 || request_.framing.kind != proto::BodyKind::kLength ||
+      request_.framing.length <= limit || body_.mode() != RequestBody::Mode::kIdle)
+    return false;
+  Log(LogLevel::kError,
+      fmt::format("client intended to send too large body: {} bytes", request_.framing.length));
+  body_.Fail();
+  stream_->DropBufferedBody();
+  if (error_status_ != 0) return false;  // of an earlier error, whose page goes on without the body
+  Finish(413);
+  return true;
+}
+
 void Exchange::StartProxy() {
   if (proxy_ == nullptr) proxy_ = std::make_unique<ProxyExchange>(*this);
   Enter(Phase::kProxying);
@@ -211,6 +226,8 @@ void Exchange::GoToNamed(std::string_view name) {
   request_.internal = true;
   request_.proxy_lost = false;
   request_.location = it->second;
+  // It is chosen for another location's sake, whose limit counts; but maybe there was none.
+  if (!request_.body_judged && RefusesBody()) return;
   Restart(AfterLocateStep());
 }
 
@@ -350,6 +367,7 @@ void Exchange::Reset() {
   ending_ = Ending::kNone;
   limit_rate_ = 0;
   limit_rate_set_ = false;
+  limit_rate_after.reset();
   limit_req_status = limit_conn_status = {};
   Enter(Phase::kIdle);
   stream_ = nullptr;

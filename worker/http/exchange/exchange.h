@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -104,6 +105,9 @@ class Exchange final : public conf::VariableReader {
   void Delay(std::chrono::milliseconds time);
   // Waits for something of our own: Resume() will be called.
   void Suspend() { Enter(Phase::kDelayed); }
+  // Judges the declared length of the body by the location, before a byte of it is read. One that
+  // is too long never is read, whoever answers. True: 413 is the answer, and it has been given.
+  bool RefusesBody();
   // Runs the location's proxy_pass.
   void StartProxy();
 
@@ -177,6 +181,7 @@ class Exchange final : public conf::VariableReader {
     limit_rate_set_ = true;
   }
   bool limit_rate_set() const { return limit_rate_set_; }
+  std::optional<uint64_t> limit_rate_after;  // once it has been asked for
   Subrequest* subrequest() { return subrequest_.get(); }
   void set_subrequest(std::unique_ptr<Subrequest> subrequest);  // replaces the one before
   std::string_view limit_req_status, limit_conn_status;         // for their variables

@@ -46,6 +46,7 @@ struct Request {
   std::string_view host;         // lower case, without the port; "" if the request named none
   uint16_t host_port = 0;
   proto::Framing framing;
+  bool body_judged = false;  // its declared length, by the limit of a location
   // An `if` has named where to send the request, and a later one nothing: nobody can have it.
   bool proxy_lost = false;
   bool internal = false;       // came by an internal redirect

@@ -88,6 +88,7 @@ void RequestBody::Keep(Slice data) {
 }
 
 void RequestBody::OnEnd() {
+  if (complete_) return;  // it has failed
   const bool to_file =
       exchange_.location().client.body_in_file_only != conf::ClientSettings::InFileOnly::kOff;
   if (mode_ == Mode::kBuffered && to_file && file_ == nullptr && !Spool()) return;  // an empty one
@@ -101,6 +102,12 @@ void RequestBody::Fail() {
   complete_ = lost_ = true;
   size_ = memory_ = file_size_ = 0;
   pieces_.clear();
+  RemoveFile();
+}
+
+void RequestBody::RemoveFile() {
+  if (remove_file_) ::unlink(path_.c_str());
+  remove_file_ = false;
   file_.reset();
 }
 
@@ -167,14 +174,13 @@ std::string_view RequestBody::InMemory() {
 }
 
 void RequestBody::Reset() {
-  if (remove_file_ && !path_.empty()) ::unlink(path_.c_str());
   sink_ = nullptr;
   mode_ = Mode::kIdle;
-  complete_ = lost_ = remove_file_ = false;
+  complete_ = lost_ = false;
   size_ = memory_ = file_size_ = 0;
   pieces_.clear();
   joiner_.Reset();
-  file_.reset();
+  RemoveFile();
   path_.clear();
   joined_ = {};
 }

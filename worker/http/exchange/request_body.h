@@ -50,7 +50,8 @@ class RequestBody {
   }
   void OnEnd();
 
-  // It broke off or was malformed: no more of it comes, and what has come is of no use.
+  // It broke off, was malformed or is too long: no more of it is read, and what has come is of no
+  // use.
   void Fail();
 
   // False: bytes have been passed on or thrown away that nobody can send again.
@@ -79,6 +80,7 @@ class RequestBody {
                  // ended)
   bool WriteFile(std::string_view bytes);
   bool OpenFile();
+  void RemoveFile();
 
   Exchange& exchange_;
   RequestBodySink* sink_ = nullptr;

@@ -21,6 +21,7 @@ bool IsWanted(Exchange& exchange) {
 void PassEarlyHints(Exchange& exchange, const proto::ResponseHead& head) {
   using proto::HeaderId;
   if (head.status != 103 || !exchange.request().head->is_http11() || !IsWanted(exchange)) return;
+  if (exchange.stream().blocked()) return;  // they are of no use to a client that is behind
   const ProxyPlan& plan = exchange.runtime().proxy_plans.For(exchange.location());
   proto::HeaderList fields;
   for (const proto::Header& header : head.headers) {

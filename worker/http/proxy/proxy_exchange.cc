@@ -156,6 +156,8 @@ void ProxyExchange::OnReadError(int errnum) {
 }
 
 bool ProxyExchange::OnClientGone() {
+  // Nobody empties it any more. What the client may still take of it, its queue holds.
+  pipe_.reset();
   return RowOf(state_).ends_with_client() || !location_->proxy.ignore_client_abort;
 }
 

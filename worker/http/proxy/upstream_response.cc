@@ -1,5 +1,6 @@
 #include "worker/http/proxy/upstream_response.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <utility>
@@ -8,6 +9,12 @@ namespace limpet::worker {
 namespace {
 
 const proto::ResponseHead kNoHead;
+
+// For a head of at most so many bytes, and some of what is behind it.
+BlockSize BlockForHead(size_t max_head) {
+  if (max_head <= 15'000) return BlockSize::k16K;
+  return max_head <= 60'000 ? BlockSize::k64K : BlockSize::k256K;
+}
 
 }  // namespace
 
@@ -30,7 +37,7 @@ void UpstreamResponse::BeginAttempt() {
   if (parser_ != nullptr) parser_->Reset();
   framing_ = {};
   received_ = 0;
-  filled_ = head_start_ = 0;
+  filled_ = head_start_ = interim_ = 0;
   block_.Reset();
   head_block_.Reset();
 }
@@ -64,8 +71,11 @@ void UpstreamResponse::ResetHead() {
 }
 
 std::span<char> UpstreamResponse::RoomForHead(BlockPool& pool, size_t max_head, BlockSize first) {
-  const BlockSize largest = max_head > 15000 ? BlockSize::k64K : BlockSize::k16K;
-  if (!block_) block_ = pool.Get(first < BlockSize::k16K ? first : largest);
+  const BlockSize largest = BlockForHead(max_head);
+  if (!block_) {
+    const BlockSize usual = std::min(largest, BlockSize::k64K);
+    block_ = pool.Get(first < BlockSize::k16K ? first : usual);
+  }
   if (filled_ == block_.capacity()) {
     BlockRef larger = pool.Get(largest);
     std::memcpy(larger.data(), block_.data(), filled_);
@@ -116,14 +126,17 @@ UpstreamResponse::Parsed UpstreamResponse::ParseHead(size_t max_head) {
   }
   switch (parser_->Parse(block_.data() + head_start_, filled_ - head_start_, max_head)) {
     case proto::HeadStatus::kIncomplete:
-      return filled_ < block_.capacity() || filled_ < Bytes(BlockSize::k4K) ? Parsed::kMore
-                                                                            : Parsed::kTooBig;
+      return filled_ < block_.capacity() || block_.size() < BlockForHead(max_head)
+                 ? Parsed::kMore
+                 : Parsed::kTooBig;
     case proto::HeadStatus::kError:
       return Parsed::kError;
     case proto::HeadStatus::kComplete:
-      return parser_->head().is_interim() ? Parsed::kInterim : Parsed::kComplete;
+      break;
   }
-  return Parsed::kError;
+  if (!parser_->head().is_interim()) return Parsed::kComplete;
+  interim_ += parser_->consumed();
+  return interim_ <= max_head ? Parsed::kInterim : Parsed::kTooBig;
 }
 
 void UpstreamResponse::HoldHead(const proto::Framing& framing) {

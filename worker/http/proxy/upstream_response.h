@@ -61,7 +61,9 @@ class UpstreamResponse {
   void ReleaseUnlessUsed();  // the same, of the body
   const BlockRef& block() const { return block_; }
 
-  Parsed ParseHead(size_t max_head);  // after kInterim: head() is that one; again for the next
+  // After kInterim head() is that one; again for the next. All of them together may be as long as
+  // a head.
+  Parsed ParseHead(size_t max_head);
   void HoldHead(const proto::Framing& framing);
   void Use() { answer_ = Answer::kUsed; }
   const proto::ResponseHead& head() const { return *head_; }  // empty before the first byte
@@ -100,6 +102,7 @@ class UpstreamResponse {
   BlockRef block_;  // being read into
   size_t filled_ = 0;
   size_t head_start_ = 0;  // behind interim heads
+  size_t interim_ = 0;     // bytes of them
   BlockRef head_block_;    // holds the head's bytes while the exchange lives
   std::vector<BlockRef> earlier_heads_;
   uint64_t remaining_ = 0;

@@ -26,10 +26,10 @@ TlsTarget MakeTlsTarget(Exchange& exchange, std::string_view proxy_host, const P
   if (target.context == nullptr) return target;
   target.name = WithoutPort(proxy.ssl_name ? exchange.Evaluate(*proxy.ssl_name) : proxy_host);
   target.send_name = proxy.ssl_server_name;
-  target.scope = fmt::format("{}{} {}", runtime.upstream_tls->NumberOf(*target.context),
+  target.scope = fmt::format("{} {}{} {}", peer.address.ToString(),
+                             runtime.upstream_tls->NumberOf(*target.context),
                              target.send_name ? "n" : "", target.name);
   if (proxy.ssl_session_reuse) target.sessions = &runtime.upstream_sessions;
-  target.peer = &peer;
   if (proxy.ssl_certificate_varies()) {
     // What has been said to be one client's is no other's.
     target.scope.append(" ").append(exchange.Evaluate(proxy.ssl_certificate));

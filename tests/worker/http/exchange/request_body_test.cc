@@ -4,9 +4,12 @@
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -23,7 +26,12 @@ constexpr std::string_view kServers = R"(
   server {
     listen 127.0.0.1:80;
     location /wait { auth_request /copy; alias @FILES@/page; }
-    location /named { auth_request /copy; client_body_in_file_only clean; alias @FILES@/page; }
+    location /named {
+      auth_request /copy;
+      client_body_in_file_only clean;
+      client_body_temp_path @FILES@;
+      alias @FILES@/page;
+    }
     location /copy { internal; proxy_pass http://app/; }
   }
 )";
@@ -218,6 +226,43 @@ TEST_F(RequestBodyTest, IsOfNoUseOnceItHasFailed) {
   EXPECT_FALSE(body().whole());
   EXPECT_EQ(sink_.ready, 0);
   EXPECT_TRUE(body().quiet());
+}
+
+// While it lives, files take `size` bytes.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t size) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit now{.rlim_cur = size, .rlim_max = before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &now);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+  ~FullDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
+};
+
+TEST_F(RequestBodyTest, LeavesNoFileBehindWhenTheDiskIsFull) {
+  Post("/named", 6);
+  body().Start(RequestBody::Mode::kBuffered, &sink_);
+  {
+    const FullDisk full(2);
+    Give("abcdef");
+  }
+  const std::filesystem::path path = body().file_path();
+  exchange_.OnBodyEnd();
+  ASSERT_EQ(head().status, 500);
+  size_t files = 0;
+  for ([[maybe_unused]] const auto& file : std::filesystem::directory_iterator(path.parent_path()))
+    ++files;
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_EQ(files, 1u);  // the page
 }
 
 }  // namespace

@@ -485,6 +485,15 @@ TEST(ProxyExchange, GivesThePeerWhatTheClientOfATunnelSentLast) {
   EXPECT_EQ(peer.output.substr(250'000), sent);
 }
 
+TEST(ProxyExchange, EndsWhatHasOnlyInterimHeads) {
+  Proxied proxied;
+  FakeTransport& peer = proxied.Keep();
+  proxied.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  for (int i = 0; i < 1000 && !proxied.stream().head_sent(); ++i)
+    proxied.Answer(peer, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+  EXPECT_EQ(proxied.Now(), "idle: 502 done");
+}
+
 // proxy_limit_rate is of the response that it was evaluated for.
 TEST(ProxyExchange, LimitsNoTunnelByTheResponseBefore) {
   Proxied proxied;

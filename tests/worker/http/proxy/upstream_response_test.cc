@@ -16,21 +16,21 @@ class UpstreamResponseTest : public testing::Test {
  protected:
   UpstreamResponseTest() { response_.BeginAttempt(); }
 
-  Parsed Head(std::string_view text) {
-    const auto room = response_.RoomForHead(pool_, 4096);
+  Parsed Head(std::string_view text, BlockSize first = BlockSize::k16K) {
+    const auto room = response_.RoomForHead(pool_, most_, first);
     std::memcpy(room.data(), text.data(), text.size());
     response_.Took(text.size());
-    return response_.ParseHead(4096);
+    return response_.ParseHead(most_);
   }
   // The same in reads of at most what there is room for, the first into a block of `first`.
   Parsed HeadInReads(std::string_view text, BlockSize first) {
     for (;;) {
-      const auto room = response_.RoomForHead(pool_, 4096, first);
+      const auto room = response_.RoomForHead(pool_, most_, first);
       const size_t n = std::min(room.size(), text.size());
       std::memcpy(room.data(), text.data(), n);
       response_.Took(n);
       text.remove_prefix(n);
-      const Parsed parsed = response_.ParseHead(4096);
+      const Parsed parsed = response_.ParseHead(most_);
       if (parsed != Parsed::kMore || text.empty()) return parsed;
     }
   }
@@ -47,6 +47,7 @@ class UpstreamResponseTest : public testing::Test {
     return text;
   }
 
+  size_t most_ = 4096;  // bytes of a head
   BlockPool pool_;
   Spares<proto::ResponseParser> parsers_;
   UpstreamResponse response_{parsers_};
@@ -88,7 +89,7 @@ TEST_F(UpstreamResponseTest, SkipsInterimHeads) {
 
 // Interim heads that fill the block leave room for what follows.
 TEST_F(UpstreamResponseTest, InterimHeadsTakeNoRoom) {
-  const size_t room = response_.RoomForHead(pool_, 4096).size();
+  const size_t room = response_.RoomForHead(pool_, 4096, BlockSize::k1K).size();
   const size_t size = room / 4;
   ASSERT_EQ(size * 4, room);
   std::string head = "HTTP/1.1 103 E\r\nX: ";
@@ -96,9 +97,39 @@ TEST_F(UpstreamResponseTest, InterimHeadsTakeNoRoom) {
   EXPECT_EQ(Head(head + head + head + head), Parsed::kInterim);
   for (int more = 0; more < 3; ++more) EXPECT_EQ(response_.ParseHead(4096), Parsed::kInterim);
   EXPECT_EQ(response_.ParseHead(4096), Parsed::kMore);
-  EXPECT_EQ(response_.RoomForHead(pool_, 4096).size(), room);
+  EXPECT_EQ(response_.RoomForHead(pool_, 4096, BlockSize::k1K).size(), room);
   EXPECT_EQ(Head("HTTP/1.1 204 No Content\r\n\r\n"), Parsed::kComplete);
   EXPECT_EQ(response_.head().status, 204);
+}
+
+// As many as there may be bytes of a head, for each attempt anew.
+TEST_F(UpstreamResponseTest, InterimHeadsHaveAnEnd) {
+  const std::string hint = "HTTP/1.1 103 E\r\nX: " + std::string(1003, 'x') + "\r\n\r\n";
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(Head(hint), Parsed::kInterim);
+      EXPECT_EQ(response_.ParseHead(most_), Parsed::kMore);
+    }
+    EXPECT_EQ(Head(hint), Parsed::kTooBig);
+    response_.EndAttempt();
+    response_.BeginAttempt();
+  }
+}
+
+TEST_F(UpstreamResponseTest, AHeadMayBeAsLongAsIsSaid) {
+  const std::string start = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n";
+  for (const size_t most : {size_t{64} * 1024, size_t{128} * 1024, size_t{250} * 1024}) {
+    most_ = most;
+    std::string head = start;
+    while (head.size() + 1010 < most) head += "X: " + std::string(995, 'x') + "\r\n";
+    head += "\r\n";
+    for (const BlockSize first : {BlockSize::k1K, BlockSize::k16K}) {
+      EXPECT_EQ(HeadInReads(head, first), Parsed::kComplete) << most;
+      EXPECT_EQ(response_.body_rest(), "");
+      response_.EndAttempt();
+      response_.BeginAttempt();
+    }
+  }
 }
 
 TEST_F(UpstreamResponseTest, WhoWaitsForAHeadHoldsNoBlock) {
