@@ -109,10 +109,9 @@ std::string FormatSyslogTime(int64_t seconds) { return Format("%b %e %H:%M:%S", 
 
 int64_t ParseHttpDate(const std::string& text) {
   for (const char* format :
-       {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
+       {"%a, %d %b %Y %H:%M:%S", "%A, %d-%b-%y %H:%M:%S", "%a %b %e %H:%M:%S %Y"}) {
     tm parts{};
-    const char* end = ::strptime(text.c_str(), format, &parts);
-    if (end != nullptr && *end == '\0') return ::timegm(&parts);
+    if (::strptime(text.c_str(), format, &parts) != nullptr) return ::timegm(&parts);
   }
   return -1;
 }

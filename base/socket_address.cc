@@ -35,12 +35,37 @@ SocketAddress SocketAddress::Unix(std::string_view path) {
   return out;
 }
 
+namespace {
+
+// Four decimal numbers. Unlike inet_pton it takes zeros in front of them, as some proxies write
+// them; never are they octal.
+bool ParseDottedQuad(std::string_view text, in_addr* out) {
+  uint32_t ip = 0, octet = 0, dots = 0, digits = 0;
+  for (const char c : text) {
+    if (c == '.' && digits > 0 && dots < 3) {
+      ip = ip << 8 | octet;
+      octet = digits = 0;
+      ++dots;
+    } else if (IsDigit(c)) {
+      octet = octet * 10 + static_cast<uint32_t>(c - '0');
+      ++digits;
+      if (octet > 255) return false;
+    } else {
+      return false;
+    }
+  }
+  out->s_addr = htonl(ip << 8 | octet);
+  return dots == 3 && digits > 0;
+}
+
+}  // namespace
+
 Result<SocketAddress> SocketAddress::ParseIp(std::string_view text, uint16_t port) {
   std::string host(text);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']')
     host = host.substr(1, host.size() - 2);
   SocketAddress out = Any(AF_INET, port);
-  if (::inet_pton(AF_INET, host.c_str(), &out.storage_.v4.sin_addr) == 1) return out;
+  if (ParseDottedQuad(host, &out.storage_.v4.sin_addr)) return out;
   out = Any(AF_INET6, port);
   if (::inet_pton(AF_INET6, host.c_str(), &out.storage_.v6.sin6_addr) == 1) return out;
   return InvalidArgument(fmt::format("invalid address \"{}\"", text));

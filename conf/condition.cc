@@ -76,7 +76,7 @@ Status Compare(Block& b, const Directive& d, const std::vector<std::string>& wor
 Status FileTest(Block& b, const Directive& d, const std::vector<std::string>& words,
                 Condition* out) {
   if (words.size() != 2) return Invalid(words[0]);
-  if (!OneOf<kTests>{}(b, d, words[0], out->kind)) return Invalid(words[0]);
+  if (!OneOf<kTests, false>{}(b, d, words[0], out->kind)) return Invalid(words[0]);
   return Strings{}(b, d, words[1], out->subject);
 }
 
@@ -88,6 +88,8 @@ Status ParseCondition(Block& b, const Directive& d, Condition* out) {
   const std::string& first = words->front();
   if (first.size() > 1 && first.starts_with('$')) {
     if (words->size() != 1 && words->size() != 3) return Invalid(first);
+    if (first[1] == '{')
+      return InvalidArgument(fmt::format("unknown \"{}\" variable", first.substr(1)));
     if (Status s = Strings{}(b, d, first, out->subject); !s) return s;
     if (!out->subject.is_single_variable() && !(first.size() == 2 && IsDigit(first[1]))) {
       return InvalidArgument("invalid variable name");

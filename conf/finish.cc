@@ -1,6 +1,7 @@
 // What can only be checked and put together once the whole http block is read.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -34,6 +35,36 @@ void WarnAboutNames(Config& config, const ListenGroup& group) {
         config.warnings.push_back(Conflict(name, group.listen, name.declared_at));
     }
   }
+}
+
+// Of one that fits no host: whether nginx refuses it, too, where it looks at names.
+bool IsRefused(const ServerName& name) {
+  const std::string& text = name.source;
+  return !text.starts_with('.') || std::count(text.begin(), text.end(), '*') > 1 ||
+         text.find("..") != std::string::npos;
+}
+
+// nginx looks at names only where there are several servers to choose from. Elsewhere a misplaced
+// asterisk does no harm.
+Status CheckNames(Config& config, const Http& http) {
+  std::set<const ServerName*> told;
+  for (const ListenGroup& group : http.listens) {
+    for (const Server* server : group.servers) {
+      for (const ServerName& name : server->names) {
+        if (name.kind != ServerName::Kind::kNone) continue;
+        if (group.servers.size() > 1 && IsRefused(name)) {
+          return InvalidArgument(fmt::format("invalid server name or wildcard \"{}\" on {} in {}",
+                                             name.source, group.listen.address.ToString(),
+                                             name.declared_at));
+        }
+        if (!told.insert(&name).second) continue;
+        config.warnings.push_back(
+            fmt::format("[warn] invalid server name or wildcard \"{}\": it fits no host in {}",
+                        name.source, name.declared_at));
+      }
+    }
+  }
+  return {};
 }
 
 // Once for each line of the configuration, however many locations inherit it.
@@ -195,6 +226,20 @@ Status CheckAllReferers(const Http& http) {
   return {};
 }
 
+// nginx refuses this, too: it would have to convert bodies.
+Status CheckCharsets(const Http& http) {
+  for (const Location* location : AllLocations(http)) {
+    const CharsetSettings& charset = location->response.charset;
+    if (!charset.name || !charset.source) continue;
+    const Template &name = *charset.name, &source = *charset.source;
+    if (!name.is_constant() || !source.is_constant()) continue;
+    if (EqualsIgnoreCase(name.constant(), source.constant())) continue;
+    return InvalidArgument(fmt::format("no \"charset_map\" between the charsets \"{}\" and \"{}\"",
+                                       source.constant(), name.constant()));
+  }
+  return {};
+}
+
 void NumberLocations(Http& http) {
   for (Location* location : AllLocations(http)) location->index = http.locations++;
 }
@@ -240,11 +285,13 @@ Status FinishHttp(Loader& loader, Http& http) {
   NumberLocations(http);
   if (Status s = http.variables.CheckAllDefined(); !s) return s;
   if (Status s = GroupListens(loader, http); !s) return s;
+  if (Status s = CheckNames(loader.config(), http); !s) return s;
   if (Status s = CheckSharedZones(http); !s) return s;
   if (Status s = CheckRebalance(http); !s) return s;
   if (Status s = CheckStores(loader, http); !s) return s;
   if (Status s = FinishTls(http); !s) return s;
   if (Status s = CheckAllReferers(http); !s) return s;
+  if (Status s = CheckCharsets(http); !s) return s;
   for (const ListenGroup& group : http.listens) WarnAboutNames(loader.config(), group);
   WarnAboutFraming(loader.config(), http);
   return {};

@@ -199,6 +199,18 @@ constexpr std::array kTable = std::to_array<Foreign>({
     Other("charset_map", "bodies are never converted"),
     Other("vhost_traffic_status*", "write prometheus instead"),
     Other("acme_*", "certificates are not asked for: a client beside limpet does that"),
+    Other("post_action", "write mirror instead, or ask for it from what reads the access log"),
+    // What people bring from Angie.
+    Other("auto_redirect", "write a location = /NAME with return 301 /NAME/ instead"),
+    Other("prometheus_template", "prometheus says all there is: choose where it is scraped"),
+    Other("api_config_files", "the API does not show configurations: limpet -T does"),
+    Other("client", "limpet asks nothing of its own but health checks: write health_check instead"),
+    Other("time_format", "write $time_iso8601, $time_local or $msec into log_format instead"),
+    Other("error_log_user_tag", "write $request_id into log_format instead"),
+    Other("response_time_factor", "write least_time in the upstream: it weighs times by itself"),
+    Other("proxy_connection_drop", "write drain at the server instead"),
+    Other("docker_endpoint", "containers are found by name: write resolve at the server instead"),
+    Other("metric*", "write prometheus instead: its metrics are fixed"),
     // What people bring from modules of old for sessions, checks and the like.
     Instead("session_sticky", kOfTengine, OfSessionSticky),
     Other("session_sticky_hide_cookie", "sticky's cookie may go to the servers: leave it out"),

@@ -15,7 +15,13 @@ namespace {
 // What stands for "no address": it finds only the default, or what is given for exactly it.
 SocketAddress NoAddress() { return *SocketAddress::ParseIp("255.255.255.255", 0); }
 
-// "1.2.3.4", "1.2.3.4:80", "[::1]:80", "::1"
+// Of the variable that is looked up: "1.2.3.4", "::1".
+std::optional<SocketAddress> ParseBare(std::string_view text) {
+  const auto ip = SocketAddress::ParseIp(text, 0);
+  return ip && !text.starts_with('[') ? std::optional(*ip) : std::nullopt;
+}
+
+// Of X-Forwarded-For: with a port, too, "1.2.3.4:80", "[::1]:80".
 std::optional<SocketAddress> ParseAddress(std::string_view text) {
   if (const auto ip = SocketAddress::ParseIp(text, 0)) return *ip;
   if (text.starts_with("unix:")) return std::nullopt;
@@ -70,7 +76,7 @@ class Geo final : public DerivedVariable {
 
   // The client's address; if that is a known proxy, what the proxy says in X-Forwarded-For.
   SocketAddress Address(VariableReader& reader) const {
-    SocketAddress address = ParseAddress(reader.Get(source).text).value_or(NoAddress());
+    SocketAddress address = ParseBare(reader.Get(source).text).value_or(NoAddress());
     if (proxies.empty() || !IsProxy(address)) return address;
     std::string_view list = reader.Get(forwarded_for).text;
     for (;;) {

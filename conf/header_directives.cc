@@ -104,11 +104,11 @@ Status ExpiresRow(Block& b, const Directive& d) {
 Status ServerTokens(Block& b, const Directive& d) {
   R& response = b.location->response;
   response.server_tokens_text = {};
-  if (d.args[0] == "on") {
+  if (EqualsIgnoreCase(d.args[0], "on")) {
     response.server_tokens = R::Tokens::kOn;
-  } else if (d.args[0] == "off") {
+  } else if (EqualsIgnoreCase(d.args[0], "off")) {
     response.server_tokens = R::Tokens::kOff;
-  } else if (d.args[0] == "build") {
+  } else if (EqualsIgnoreCase(d.args[0], "build")) {
     response.server_tokens = R::Tokens::kBuild;
   } else {
     response.server_tokens = R::Tokens::kTemplate;
@@ -139,10 +139,10 @@ constexpr std::array kRows = std::to_array<Row>({
     {"add_trailer", kHereOrIf, Takes(2, 3), kMany,
      AddHeaderRow<&R::add_trailers, &R::add_trailer_inherit>, "",
      "NAME VALUE [always]: a field after a chunked response; left out if VALUE has CR or LF"},
-    {"add_header_inherit", kHere, kOneArg, kEarly,
+    {"add_header_inherit", kHereOrIf, kOneArg, kEarly,
      InheritMode<&R::add_headers, &R::add_header_inherit>, "on",
      "on | off | merge: what happens to the outer level's add_header"},
-    {"add_trailer_inherit", kHere, kOneArg, kEarly,
+    {"add_trailer_inherit", kHereOrIf, kOneArg, kEarly,
      InheritMode<&R::add_trailers, &R::add_trailer_inherit>, "on",
      "on | off | merge: what happens to the outer level's add_trailer"},
     {"expires", kHereOrIf, Takes(1, 2), kOnce, ExpiresRow, "off",

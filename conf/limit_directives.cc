@@ -43,13 +43,19 @@ int FindZone(const Zones& zones, std::string_view name) {
   return -1;
 }
 
-template <class Zones>
-Status AddZone(const Directive& d, Zones* zones, typename Zones::value_type zone) {
+// `others`: the zones of the other kind, which share the names.
+template <class Zones, class Others>
+Status AddZone(const Directive& d, Zones* zones, const Others& others,
+               typename Zones::value_type zone) {
   if (zone.name.empty())
     return InvalidArgument(fmt::format("\"{}\" must have \"zone\" parameter", d.name));
   if (const int old = FindZone(*zones, zone.name); old >= 0) {
     return InvalidArgument(fmt::format("{} \"{}\" is already bound to key \"{}\"", d.name,
                                        zone.name, (*zones)[static_cast<size_t>(old)].key.source()));
+  }
+  if (FindZone(others, zone.name) >= 0) {
+    return InvalidArgument(fmt::format(
+        "the shared memory zone \"{}\" is already declared for a different use", zone.name));
   }
   zones->push_back(std::move(zone));
   return {};
@@ -73,7 +79,7 @@ Status ReqZone(Block& b, const Directive& d) {
       return InvalidParameter(d.args[i]);
     }
   }
-  return AddZone(d, &b.http->limit_req_zones, std::move(zone));
+  return AddZone(d, &b.http->limit_req_zones, b.http->limit_conn_zones, std::move(zone));
 }
 
 Status ConnZone(Block& b, const Directive& d) {
@@ -82,7 +88,7 @@ Status ConnZone(Block& b, const Directive& d) {
   const auto name = After(d.args[1], "zone=");
   if (!name) return InvalidParameter(d.args[1]);
   if (Status s = NameAndSize(*name, &zone); !s) return s;
-  return AddZone(d, &b.http->limit_conn_zones, std::move(zone));
+  return AddZone(d, &b.http->limit_conn_zones, b.http->limit_req_zones, std::move(zone));
 }
 
 Error NoSuchZone(std::string_view name) {
@@ -103,10 +109,9 @@ Status ReqParameter(Block& b, const std::string& text, LimitReq* limit) {
   const auto value = is_burst ? After(text, "burst=") : After(text, "delay=");
   if (!value) return InvalidParameter(text);
   const auto n = ParseDecimal(*value);
-  if (!n || (is_burst && *n == 0) || *n > INT32_MAX) {
-    return InvalidArgument(fmt::format("invalid {} value \"{}\": the number is {} to {}",
-                                       is_burst ? "burst" : "delay", text, is_burst ? 1 : 0,
-                                       INT32_MAX));
+  if (!n || *n == 0 || *n > INT32_MAX) {
+    return InvalidArgument(fmt::format("invalid {} value \"{}\": the number is 1 to {}",
+                                       is_burst ? "burst" : "delay", text, INT32_MAX));
   }
   (is_burst ? limit->burst : limit->delay) = *n;
   return {};

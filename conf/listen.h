@@ -27,6 +27,8 @@ struct Listen {
   bool ipv6only = true;
   bool deferred = false;
   bool bind = false;
+  bool multipath = false;          // MPTCP, if the kernel has it
+  std::string accept_filter = {};  // of other systems: ignored
   int backlog = 511;
   int rcvbuf = 0;
   int sndbuf = 0;
@@ -41,8 +43,9 @@ struct ServerName {
     kWildcardHead,
     kWildcardTail,
     kDotted,
-    kRegex
-  };  // a.b, *.b, a.*, .a.b, ~…
+    kRegex,
+    kNone  // fits no host: its asterisk or dots are misplaced
+  };       // a.b, *.b, a.*, .a.b, ~…
   Kind kind = Kind::kExact;
   std::string text;    // lower case; without the asterisk or the leading dot
   std::string source;  // lower case, as written: $server_name if it is the first

@@ -129,6 +129,7 @@ bool SocketOption(const std::string& text, Listen* l, Status* s) {
   if (text == "bind") return true;
   if (text == "deferred") return l->deferred = true;
   if (text == "reuseport") return l->reuseport = true;
+  if (text == "multipath") return l->multipath = true;
   if (IntParameter(text, "backlog=", false, &l->backlog, s)) return true;
   if (IntParameter(text, "fastopen=", false, &l->fastopen, s)) return true;
   if (IntParameter(text, "rcvbuf=", true, &l->rcvbuf, s)) return true;
@@ -151,6 +152,8 @@ Status Option(const std::string& text, Listen* l) {
   Status s;
   if (SocketOption(text, l, &s)) {
     l->bind = true;
+  } else if (const auto filter = After(text, "accept_filter=")) {
+    l->accept_filter = *filter;
   } else if (text == "default_server" || text == "default") {
     l->default_server = true;
   } else if (text == "ssl") {

@@ -81,6 +81,8 @@ enum GzipProxied : uint32_t {
 // charset: what Content-Type says of text that does not say it itself. Bodies are not converted.
 struct CharsetSettings {
   std::optional<Template> name;  // none: off
+  std::optional<Template>
+      source;  // source_charset: bodies are in it; none: in whatever `name` says
   std::vector<std::string> types = {
       "text/html",          "text/xml", "text/plain", "text/vnd.wap.wml", "application/javascript",
       "application/rss+xml"};

@@ -17,7 +17,7 @@ bool IsUrl(std::string_view text) {
 
 Status Set(Block& b, const Directive& d) {
   const std::string& name = d.args[0];
-  if (!name.starts_with('$'))
+  if (!name.starts_with('$') || name.size() == 1)
     return InvalidArgument(fmt::format("invalid variable name \"{}\"", name));
   const std::string_view bare = std::string_view(name).substr(1);
   VariableTable& variables = b.http->variables;
@@ -99,7 +99,7 @@ Status Rewrite(Block& b, const Directive& d) {
 Status If(Block& outer, const Directive& d) {
   RewriteStep step{.kind = RewriteStep::Kind::kIf};
   if (Status s = ParseCondition(outer, d, &step.condition); !s) return At(d, s.error().message);
-  const bool in_server = outer.context == kServer || outer.context == kServerIf;
+  const bool in_server = outer.context == kServer;
   Block block{.loader = outer.loader,
               .context = in_server ? kServerIf : kLocationIf,
               .config = outer.config,
@@ -117,7 +117,8 @@ Status If(Block& outer, const Directive& d) {
   return {};
 }
 
-constexpr uint32_t kHere = kServer | kServerIf | kLocation | kLocationIf;
+constexpr uint32_t kOuter = kServer | kLocation;
+constexpr uint32_t kHere = kOuter | kServerIf | kLocationIf;
 
 constexpr std::array kRows = std::to_array<Row>({
     {"rewrite", kHere, Takes(2, 3), kMany | kOrdered, Rewrite, "",
@@ -126,7 +127,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "CODE [TEXT | URL], or URL: answers at once"},
     {"break", kHere, kNoArgs, kMany | kOrdered, Break, "", "ends the script"},
     {"set", kHere, Takes(2), kMany | kOrdered, Set, "", "$NAME VALUE: gives a variable a value"},
-    {"if", kHere, AtLeast(1), kBlock | kMany | kOrdered, If, "",
+    {"if", kOuter, AtLeast(1), kBlock | kMany | kOrdered, If, "",
      "($VAR [= | != | ~ | ~* | !~ | !~*] VALUE) or ([!]-f | -d | -e | -x PATH)"},
     {"rewrite_log", kHttpServerLocation | kServerIf | kLocationIf, kOneArg, kOnce,
      Setting<Flag, &Location::rewrite_log>, "off", "tell of the script's matches in the error log"},

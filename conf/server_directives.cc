@@ -88,8 +88,8 @@ Status Server(Block& outer, const Directive& d) {
   if (server->listens.empty()) server->listens.push_back(DefaultListen());
   if (!server->names.empty()) {
     const ServerName& first = server->names.front();
-    const bool dotted = first.kind == ServerName::Kind::kDotted;
-    server->name = dotted ? first.text : first.source;
+    const bool dotted = first.kind != ServerName::Kind::kRegex && first.source.starts_with('.');
+    server->name = dotted ? first.source.substr(1) : first.source;
   }
   outer.http->servers.push_back(std::move(server));
   return {};
@@ -102,6 +102,11 @@ Status Listen(Block& b, const Directive& d) {
     b.loader.Warn(d,
                   "the \"listen ... http2\" directive is deprecated, use the \"http2\" directive "
                   "instead");
+  }
+  if (!listens->front().accept_filter.empty()) {
+    b.loader.Warn(d,
+                  fmt::format("accept filters \"{}\" are not supported on this platform, ignored",
+                              listens->front().accept_filter));
   }
   for (conf::Listen& listen : *listens) {
     for (const conf::Listen& other : b.server->listens) {
@@ -136,8 +141,9 @@ Status RegexName(Block& b, const Directive& d, const std::string& text, ServerNa
   return {};
 }
 
-// A star may only be the first label or the last.
-Status WildcardName(const std::string& text, ServerName* name) {
+// A star may only be the first label or the last. Whether another one is an error shows once all
+// servers are known.
+void WildcardName(const std::string& text, ServerName* name) {
   const bool head = text.starts_with("*.");
   const bool tail = text.ends_with(".*");
   if (text.starts_with('.')) {
@@ -152,8 +158,7 @@ Status WildcardName(const std::string& text, ServerName* name) {
   }
   const bool bad = name->text.empty() || name->text.find('*') != std::string::npos ||
                    name->text.find("..") != std::string::npos || name->text.starts_with('.');
-  if (bad) return InvalidArgument(fmt::format("invalid server name or wildcard \"{}\"", text));
-  return {};
+  if (bad) name->kind = ServerName::Kind::kNone;
 }
 
 Status OneName(Block& b, const Directive& d, const std::string& text) {
@@ -170,8 +175,9 @@ Status OneName(Block& b, const Directive& d, const std::string& text) {
     s = RegexName(b, d, text, &name);
   } else {
     name.source = name.text = EqualsIgnoreCase(text, "$hostname") ? Hostname() : ToLower(text);
-    if (name.text.starts_with('.') || name.text.find('*') != std::string::npos)
-      s = WildcardName(name.source, &name);
+    if (name.text.starts_with('.') || name.text.find('*') != std::string::npos ||
+        name.text.find("..") != std::string::npos)
+      WildcardName(name.source, &name);
   }
   if (s) b.server->names.push_back(std::move(name));
   return s;
@@ -197,7 +203,8 @@ constexpr std::array kRows = std::to_array<Row>({
     {"listen", kServer, AtLeast(1), kMany, Listen, "*:80",
      "ADDRESS[:PORT] | PORT | unix:PATH [default_server] [ssl] [http2] [proxy_protocol] [backlog=] "
      "[rcvbuf=] [sndbuf=] [fastopen=] "
-     "[deferred] [reuseport] [ipv6only=] [so_keepalive=] [bind]"},
+     "[deferred] [reuseport] [ipv6only=] [so_keepalive=] [multipath] "
+     "[bind]"},
     {"server_name", kServer, AtLeast(1), kMany, ServerNames, "\"\"",
      "names of the server: exact, *.wildcard, wildcard.*, .both, ~regular expression"},
     {"client_header_buffer_size", kHttp | kServer, kOneArg, kOnce,
@@ -206,7 +213,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "COUNT SIZE: further buffers; a longer line is refused with 414 or 400"},
     {"client_header_timeout", kHttp | kServer, kOneArg, kOnce,
      Setting<Duration, &H::client_header_timeout>, "60s", "time allowed for a whole request head"},
-    {"max_headers", kHttp | kServer, kOneArg, kOnce, Setting<Number<1>, &H::max_headers>, "1000",
+    {"max_headers", kHttp | kServer, kOneArg, kOnce, Setting<Number<>, &H::max_headers>, "1000",
      "header fields allowed in a request"},
     {"ignore_invalid_headers", kHttp | kServer, kOneArg, kOnce,
      Setting<Flag, &H::ignore_invalid_headers>, "on",

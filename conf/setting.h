@@ -154,13 +154,13 @@ struct Choice {
   E value;
 };
 
-// One word of a table.
-template <const auto& kTable>
+// One word of a table. As in nginx, the case of most of them does not matter.
+template <const auto& kTable, bool kAnyCase = true>
 struct OneOf {
   template <class E>
   Status operator()(Block&, const Directive& d, const std::string& text, E& out) const {
     for (const auto& choice : kTable) {
-      if (choice.name != text) continue;
+      if (kAnyCase ? !EqualsIgnoreCase(choice.name, text) : choice.name != text) continue;
       out = choice.value;
       return {};
     }

@@ -45,7 +45,7 @@ class SplitClients final : public DerivedVariable {
     for (const Part& part : parts) {
       if (hash < part.end || part.end == 0) return Value::Of(part.value);
     }
-    return Value::None();
+    return Value::Of("");
   }
 
   Template key;

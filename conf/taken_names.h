@@ -30,6 +30,7 @@ class TakenNames {
       case Kind::kWildcardTail:
         return tail_.insert(name.text).second;
       case Kind::kRegex:
+      case Kind::kNone:
         return true;
     }
     return true;

@@ -19,6 +19,10 @@ Status Charset(Block& b, const Directive& d) {
   return Strings{}(b, d, d.args[0], charset.name);
 }
 
+Status SourceCharset(Block& b, const Directive& d) {
+  return Strings{}(b, d, d.args[0], b.location->response.charset.source);
+}
+
 Status SubFilter(Block& b, const Directive& d) {
   auto& pairs = b.location->response.sub_filter.pairs;
   if (b.First(&pairs)) pairs.clear();
@@ -39,8 +43,8 @@ constexpr std::array kRows = std::to_array<Row>({
     {"charset_types", kHere, AtLeast(1), kMany, TypeList<&ResponseSettings::charset>,
      "text/html text/xml text/plain text/vnd.wap.wml application/javascript application/rss+xml",
      "types that charset is added to, or *"},
-    {"source_charset", kHere | kLocationIf, kOneArg, kInert, Accepted, "",
-     "accepted; bodies are never converted"},
+    {"source_charset", kHere | kLocationIf, kOneArg, kOnce, SourceCharset, "",
+     "NAME: what bodies are in; they are never converted, so it must be that of charset"},
     {"override_charset", kHere | kLocationIf, kOneArg, kInert, Checked<Flag, bool>, "off",
      "accepted; bodies are never converted"},
     {"sub_filter", kHere, Takes(2), kMany, SubFilter, "",

@@ -87,7 +87,7 @@ Status NotBuilt(Block&, const Directive& d) {
 
 // "off" is what happens anyway.
 Status OnlyTheWordOff(Block& b, const Directive& d) {
-  return d.args[0] == "off" ? Status{} : NotBuilt(b, d);
+  return EqualsIgnoreCase(d.args[0], "off") ? Status{} : NotBuilt(b, d);
 }
 
 Status StaplingResponder(Block& b, const Directive& d) {

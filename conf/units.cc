@@ -80,8 +80,10 @@ std::optional<std::chrono::milliseconds> ParseTime(std::string_view text, bool w
   while (!text.empty()) {
     const std::optional<int64_t> number = TakeNumber(&text);
     if (!number) return std::nullopt;
+    const bool is_last = text.empty();  // seconds, whatever came before
     const std::optional<size_t> unit = TakeUnit(&text);
-    if (!unit || *unit < next || (whole_seconds && *unit > kSeconds)) return std::nullopt;
+    if (!unit || (*unit < next && !is_last) || (whole_seconds && *unit > kSeconds))
+      return std::nullopt;
     next = *unit + 1;
     const int64_t scale = kTimeUnits[*unit].milliseconds;
     if (*number > (kMax - total) / scale) return std::nullopt;

@@ -228,7 +228,7 @@ Result<VariableId> VariableTable::DefineDerived(std::string_view name,
                                                 std::string_view where, bool is_volatile) {
   const VariableId id = Mention(name, where);
   Variable& v = variables_[id];
-  if (v.kind == VariableKind::kBuiltin)
+  if (v.kind == VariableKind::kBuiltin && !v.settable)
     return InvalidArgument(fmt::format("the duplicate \"{}\" variable", v.name));
   v.kind = VariableKind::kDerived;
   v.derived = std::move(derived);

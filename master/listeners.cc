@@ -55,7 +55,7 @@ class Opener {
   Result<UniqueFd> Bind(const conf::Listen& listen) {
     const int tries = on_busy_ == Listeners::OnBusy::kRetry ? kBindTries : 1;
     for (int i = 1;; ++i) {
-      auto fd = BindSocket(listen);
+      auto fd = BindSocket(listen, log_);
       if (fd || fd.error().code.value() != EADDRINUSE || tries == 1) return fd;
       if (i == tries)
         return Error{fd.error().code, fd.error().message + ", still could not bind()"};
@@ -109,7 +109,7 @@ Status Listeners::TryBind(const conf::Config& config) {
   for (const conf::ListenGroup& group : config.http->listens) {
     // A Unix socket would leave its file behind.
     if (group.served_by >= 0 || group.listen.address.is_unix()) continue;
-    const auto fd = BindSocket(group.listen);
+    const auto fd = BindSocket(group.listen, Log());
     if (!fd && fd.error().code.value() != EADDRINUSE) return fd.error();
   }
   return {};

@@ -9,6 +9,10 @@
 
 #include <cerrno>
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
 namespace limpet::master {
 namespace {
 
@@ -67,13 +71,27 @@ Status PrepareBind(int fd, const conf::Listen& listen) {
   return SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY", listen.ipv6only ? 1 : 0);
 }
 
+UniqueFd MakeSocket(int family, int protocol) {
+  return UniqueFd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+}
+
+// A kernel without MPTCP, or one that has it turned off, gives plain TCP: clients speak that, too.
+UniqueFd SocketFor(const conf::Listen& listen, const Log& log) {
+  const int family = listen.address.family();
+  if (!listen.multipath || listen.address.is_unix()) return MakeSocket(family, 0);
+  if (UniqueFd fd = MakeSocket(family, IPPROTO_MPTCP)) return fd;
+  LIMPET_LOG(log, LogLevel::kWarn, "\"multipath\" of {} is ignored: socket(IPPROTO_MPTCP) failed{}",
+             listen.address.ToString(), ErrnoText(errno));
+  return MakeSocket(family, 0);
+}
+
 }  // namespace
 
 Status AllowSharing(int fd) { return SetOption(fd, SOL_SOCKET, SO_REUSEPORT, "SO_REUSEPORT", 1); }
 
-Result<UniqueFd> BindSocket(const conf::Listen& listen) {
+Result<UniqueFd> BindSocket(const conf::Listen& listen, const Log& log) {
   const SocketAddress& address = listen.address;
-  UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  UniqueFd fd = SocketFor(listen, log);
   if (!fd) return ErrnoError(fmt::format("socket() {} failed", address.ToString()), errno);
   if (auto status = PrepareBind(fd.get(), listen); !status) return status.error();
   if (::bind(fd.get(), address.get(), address.size()) != 0) {

@@ -9,7 +9,7 @@
 namespace limpet::master {
 
 // A new socket, bound but not listening. The error of a busy address has the code EADDRINUSE.
-Result<UniqueFd> BindSocket(const conf::Listen& listen);
+Result<UniqueFd> BindSocket(const conf::Listen& listen, const Log& log);
 
 // Options that may change while the socket lives, then listen(). Those that fail are logged and go
 // without.

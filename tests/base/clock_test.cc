@@ -32,5 +32,17 @@ TEST(HttpDate, IsReadAgain) {
     EXPECT_EQ(ParseHttpDate(FormatHttpDate(seconds)), seconds);
 }
 
+TEST(HttpDate, IsReadWhateverItsZoneIsCalled) {
+  for (const char* behind : {" GMT", "", " UTC", " +0000", " GMT; length=5"}) {
+    EXPECT_EQ(ParseHttpDate(std::string("Sun, 06 Nov 1994 08:49:37") + behind), 784'111'777)
+        << behind;
+    EXPECT_EQ(ParseHttpDate(std::string("Sunday, 06-Nov-94 08:49:37") + behind), 784'111'777)
+        << behind;
+  }
+  EXPECT_EQ(ParseHttpDate("Sun Nov  6 08:49:37 1994"), 784'111'777);
+  for (const char* bad : {"", "Sun, 06 Nov 1994", "Sun, 06 Nov 1994 08:49", "yesterday"})
+    EXPECT_EQ(ParseHttpDate(bad), -1) << bad;
+}
+
 }  // namespace
 }  // namespace limpet

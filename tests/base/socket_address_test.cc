@@ -34,6 +34,18 @@ TEST(SocketAddress, HasNoByteOfWhatWasInItsPlace) {
   ExpectNothingElse([&ip] { return SocketAddress(ip.get(), ip.size()); });
 }
 
+TEST(SocketAddress, NumbersOfIpv4AreDecimal) {
+  const std::pair<const char*, const char*> good[] = {{"1.2.3.4", "1.2.3.4"},
+                                                      {"01.2.3.4", "1.2.3.4"},
+                                                      {"010.000.0.008", "10.0.0.8"},
+                                                      {"255.255.255.255", "255.255.255.255"}};
+  for (const auto& [text, address] : good)
+    EXPECT_EQ(SocketAddress::ParseIp(text, 0)->HostString(), address) << text;
+  for (const char* bad : {"", "1", "1.2.3", "1.2.3.4.5", "1..2.3", ".1.2.3", "1.2.3.", "256.1.1.1",
+                          "1.2.3.999999999999", "0x1.2.3.4", "1.2.3.4 "})
+    EXPECT_FALSE(SocketAddress::ParseIp(bad, 0)) << bad;
+}
+
 TEST(SocketAddress, AUnixPathEndsWhereItEnds) {
   EXPECT_EQ(SocketAddress::Unix("/run/a.sock").ToString(), "unix:/run/a.sock");
   EXPECT_EQ(SocketAddress::Unix("/run/a.sock"), SocketAddress::Unix("/run/a.sock"));

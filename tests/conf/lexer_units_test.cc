@@ -36,6 +36,7 @@ TEST(Units, Times) {
   EXPECT_EQ(ParseTime("1h30m", false), 90min);
   EXPECT_EQ(ParseTime("1h 30m", false), 90min);
   EXPECT_EQ(ParseTime("5", false), 5s);
+  EXPECT_EQ(ParseTime("1s500", false), 501s) << "the last number needs no unit";
   EXPECT_EQ(ParseTime("1s500ms", false), 1500ms);
   for (const char* bad :
        {"", "m", "1m1h", "1x", "-1", "1s1s", "99999999999999999999y", "9223372036854775807y"}) {

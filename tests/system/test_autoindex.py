@@ -79,6 +79,6 @@ def test_programs(limpet):
     assert get(limpet.port, "/jsonp/").text == response.text
     assert get(limpet.port, "/jsonp/?callback=alert(1)").status == 400
     xml = get(limpet.port, "/xml/")
-    assert xml.header("content-type") == "text/xml"
+    assert xml.header("content-type") == "text/xml; charset=utf-8"
     assert '<directory mtime="2023-11-14T22:13:20Z">sub</directory>\r\n' in xml.text
     assert '<file mtime="2023-11-14T22:13:20Z" size="5">b&amp;.txt</file>\r\n' in xml.text

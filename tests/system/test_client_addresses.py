@@ -12,6 +12,7 @@ CONFIG = """
 events { }
 http {
     log_format seen '$remote_addr';
+    geo $arg_ip $network { default none; 10.0.0.0/8 ten; 2001:db8::/32 six; }
     server {
         listen {port};
         location / { try_files /none @show; }
@@ -27,6 +28,7 @@ http {
         location /own { set_real_ip_from 127.0.0.1; real_ip_header X-Who; try_files /none @show; }
         location /nobody { set_real_ip_from 192.0.2.1; real_ip_header X-Who; try_files /none @show; }
         location /door { set_real_ip_from 127.0.0.1; real_ip_header X-Who; allow 192.0.2.0/24; deny all; try_files /none @show; }
+        location /geo { return 200 $network; }
         location @show { return 200 "$remote_addr:$remote_port $realip_remote_addr $proxy_add_x_forwarded_for"; }
     }
     server {
@@ -49,6 +51,7 @@ HEADERS = {
     ("/last", "192.0.2.1"): "192.0.2.1:",
     ("/last", "192.0.2.1:99"): "192.0.2.1:99",
     ("/last", "192.0.2.1, 192.0.2.2"): "192.0.2.2:",
+    ("/last", "0192.000.02.001"): "192.0.2.1:",
     ("/last", "2001:db8::1"): "2001:db8::1:",
     ("/last", "[2001:db8::1]:7"): "2001:db8::1:7",
     ("/chain", "192.0.2.1, 10.0.0.1"): "192.0.2.1:",
@@ -62,6 +65,13 @@ HEADERS = {
 def test_x_forwarded_for(limpet, path, value):
     remote, connected, _ = get(limpet.port, path, [("X-Forwarded-For", value)]).text.split(" ", 2)
     assert (remote, connected) == (HEADERS[path, value], "127.0.0.1")
+
+
+@pytest.mark.parametrize("address, network", [
+    ("10.0.0.1", "ten"), ("010.0.0.01", "ten"), ("2001:db8::1", "six"), ("::ffff:10.0.0.1", "ten"),
+    ("10.0.0.1:80", "none"), ("[2001:db8::1]", "none"), ("[2001:db8::1]:80", "none"), ("10.0.0", "none")])
+def test_geo_takes_bare_addresses(limpet, address, network):
+    assert get(limpet.port, f"/geo?ip={address}").text == network
 
 
 def test_who_is_believed(limpet):

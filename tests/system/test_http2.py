@@ -69,6 +69,8 @@ http {
             add_trailer X-Mine end;
             proxy_pass http://app/trailers;
         }
+        location = /measured { add_trailer X-Mine end; return 200 measured; }
+        location = /measured_nothing { add_trailer X-Mine end; return 200; }
         location /paced { limit_rate 40k; limit_rate_after 1k; }
     }
     server {
@@ -385,6 +387,13 @@ def test_trailers(limpet):
     assert response.body == b"abc"
     assert ("x-mine", "end") in (response.trailers or [])
     assert ("x-sum", "6") in response.trailers
+
+
+@pytest.mark.parametrize("path, body", [("/measured", b"measured"), ("/measured_nothing", b"")])
+def test_trailers_leave_the_length(limpet, path, body):
+    response = ask_once(limpet.port, path)
+    assert (response.body, response.header("content-length")) == (body, str(len(body)))
+    assert ("x-mine", "end") in response.trailers
 
 
 def test_trailers_of_a_request_are_no_second_head(limpet):

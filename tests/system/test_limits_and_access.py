@@ -112,18 +112,26 @@ http {
 def guarded():
     with Limpet(ACCESS, workers=2, start=False) as limpet:
         with open(limpet.path("users"), "w") as users:
-            users.write("plain:{PLAIN}secret\napr:$apr1$r31xyzab$othKcUy6Q8aVRLV2fNvld1\n")
+            users.write("plain:{PLAIN}secret\nodd:{PLAIN}s\napr:$apr1$r31xyzab$othKcUy6Q8aVRLV2fNvld1\n")
         limpet.start()
         yield limpet
 
 
-def ask(limpet, path, user=None, address=None):
+def ask(limpet, path, user=None, address=None, padding=None):
     headers = []
     if user:
-        headers.append(("Authorization", "Basic " + base64.b64encode(user.encode()).decode()))
+        encoded = base64.b64encode(user.encode()).decode()
+        headers.append(("Authorization", "Basic " + (encoded if padding is None else encoded.rstrip("=") + padding)))
     if address:
         headers.append(("X-Real-IP", address))
     return get(limpet.port, path, headers=headers)
+
+
+@pytest.mark.parametrize("padding", ["", "=", "==", "===", "=x"])
+def test_the_padding_of_credentials_may_be_any(guarded, padding):
+    for user in "plain:secret", "odd:s", "apr:secret":
+        assert ask(guarded, "/all", user, "192.0.2.1", padding).status == 200
+    assert ask(guarded, "/all", "plain:secret", "192.0.2.1", "!").status == 401
 
 
 def test_rules_and_passwords_join_as_satisfy_says(guarded):

@@ -1,4 +1,6 @@
 """Addresses of one port: each has servers and options of its own, though one socket accepts for all of them."""
+import socket
+
 import pytest
 
 from client import Connection, get
@@ -62,3 +64,20 @@ def test_a_reload_that_names_another_address_is_obeyed(limpet):
     limpet.reload(CONFIG.replace("127.0.0.2:", "127.0.0.6:"))
     assert get(limpet.port, address="127.0.0.6").text == "two 127.0.0.6"
     assert get(limpet.port, address="127.0.0.2").text == "any 127.0.0.2"
+
+
+def test_multipath_takes_both_kinds_of_clients():
+    config = "events { } http { server { listen 127.0.0.1:{port} multipath; location / { return 200 ok; } } }"
+    with Limpet(config, workers=1) as limpet:
+        assert get(limpet.port).text == "ok"
+        assert not limpet.log_lines("alert")
+        mptcp = 262
+        try:
+            client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, mptcp)
+        except OSError:
+            assert limpet.log_lines(r'\[warn\].*"multipath" of 127.0.0.1:\d+ is ignored')
+            return
+        with client:
+            client.connect(("127.0.0.1", limpet.port))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert client.makefile("rb").read().endswith(b"ok")

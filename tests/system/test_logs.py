@@ -158,6 +158,55 @@ def test_strings_of_a_format_stand_for_themselves_and_groups_without_a_match_are
         assert lines(limpet, "pieces.log", 1) == ["/pieces/bx|-||b"]  # "-": no match has set it
 
 
+OF_A_FILE = """
+events { }
+http {
+    server {
+        listen {port};
+        access_log {dir}/$arg_log.log;
+        error_page 403 /page;
+        location = /file { alias {dir}/file; }
+        location = /zipped { alias {dir}/file; gzip_static always; }
+        location = /page { alias {dir}/file; }
+        location = /denied { deny all; }
+        location = /text { alias {dir}/file; return 200; }
+        location = /none { alias {dir}/none; return 200; }
+    }
+}
+"""
+
+
+def test_a_log_with_a_variable_in_its_path_needs_a_site_or_a_file_that_was_sent():
+    limpet = Limpet(OF_A_FILE, workers=1, start=False)
+    os.chmod(limpet.dir, 0o777)  # for logs of the workers
+    for name in "file", "file.gz":
+        with open(limpet.path(name), "w") as text:
+            text.write("x")
+    with limpet:
+        limpet.start()
+        for name in "file", "zipped":
+            assert get(limpet.port, f"/{name}?log={name}").status == 200
+            assert f"GET /{name}?" in lines(limpet, f"{name}.log", 1)[0]
+        for name, path, why in (("denied", "file", "20: Not a directory"), ("text", "file", "20: Not a directory"),
+                                ("none", "none", "2: No such file or directory")):
+            get(limpet.port, f"/{name}?log={name}")
+            limpet.wait_log(rf'testing "{limpet.path(path)}" existence failed \({why}\) while logging request.*/{name}')
+            assert not os.path.exists(limpet.path(f"{name}.log"))
+
+
+def test_what_a_variable_has_not_is_empty_or_a_dash():
+    config = """
+        events { }
+        http {
+            log_format of '$http2|$share|$arg_none|';
+            split_clients $uri $share { 0.01% some; }
+            server { listen {port}; access_log {dir}/of.log of; location / { return 200; } }
+        }"""
+    with Limpet(config, workers=1) as limpet:
+        get(limpet.port)
+        assert lines(limpet, "of.log", 1) == ["||-|"]
+
+
 def test_conditions_and_escapes():
     with Limpet(CONFIG, workers=1, origin=1, syslog=1) as limpet:
         open(limpet.path("there"), "w").close()

@@ -43,6 +43,8 @@ http {
             if ($arg_b != x) { return 200 other; }
             return 200 none;
         }
+        location ~ ^/noarg/ { rewrite ^/noarg/(.*)$ /toldarg?$1 last; }
+        location = /toldarg { return 200 $args; }
         location /method { if ($request_method = POST) { return 405; } return 200 ok; }
         location /file { if (-f $document_root/a.html) { return 200 file; } return 200 none; }
         location /dir { if (!-d $document_root/sub) { return 200 none; } return 200 dir; }
@@ -109,6 +111,8 @@ TABLE = {
     "/plain/x": (200, "/show/x"),
     "/args/a%26b": (200, "/show/x?to=a%26b"),
     "/noargs/x?y": (200, "/show/x?"),
+    "/noarg/?k=v": (200, "&k=v"),
+    "/noarg/a?k=v": (200, "a&k=v"),
     "/found/x?y": (302, "/new/x?y"),
     "/moved/x%20y": (301, "/new/x%20y"),
     "/away/x?y": (302, "http://other/x?y"),

@@ -24,6 +24,21 @@ http {
         location = /named { try_files /nowhere @named; }
         location @named { return 200 "named $uri"; }
         location /zip/ { alias {dir}/www/; gzip on; gzip_vary on; gzip_types text/plain; }
+        location /fields/ {
+            alias {dir}/www/;
+            expires 60;
+            add_header X-Some some;
+            add_header X-Always always always;
+            location /fields/paged/ { alias {dir}/www/; error_page 416 @page; }
+        }
+        location @page { add_header X-Always always always; return 200 page; }
+        location /named/ { alias {dir}/www/; gzip_static on; charset utf-8; }
+        location /dated/ {
+            add_header Last-Modified then always;
+            location = /dated/200 { return 200; }
+            location = /dated/301 { return 301 /; }
+            location = /dated/404 { return 404; }
+        }
         location /few/ { alias {dir}/www/; max_ranges 1; }
     }
 }
@@ -35,7 +50,8 @@ TEXT = "".join(f"line {i}\n" for i in range(2000)).encode()
 def limpet():
     daemon = Limpet(CONFIG, workers=1, start=False)
     files = {"index.html": b"index", "text.txt": TEXT, "empty.txt": b"", "sub/page.html": b"page",
-             "sub/index.html": b"sub index", "fallback.html": b"fallback", "noindex/x.bin": b"\0\1"}
+             "sub/index.html": b"sub index", "fallback.html": b"fallback", "noindex/x.bin": b"\0\1",
+             "packed.txt": b"text", "packed.txt.gz": gzip.compress(b"text"), "other.txt": b"text"}
     for name, content in files.items():
         path = daemon.path("www/" + name)
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
@@ -125,6 +141,39 @@ def test_ranges_that_do_not_apply(limpet):
     response = ask(limpet, f"bytes={len(TEXT)}-")
     assert (response.status, response.header("content-range")) == (416, f"bytes */{len(TEXT)}")
     assert ask(limpet, "bytes=0-1", **{"If-Range": '"other"'}).status == 200
+
+
+def test_a_range_that_is_none_keeps_the_heads_fields(limpet):
+    response = ask(limpet, "bytes=999999-", "/fields/text.txt")
+    assert (response.status, response.header("content-range")) == (416, f"bytes */{len(TEXT)}")
+    assert (response.all("x-some"), response.all("x-always")) == (["some"], ["always"])
+    assert response.header("cache-control") == "max-age=60" and response.header("expires")
+    assert response.header("content-type") == "text/html"
+    for name in "accept-ranges", "etag", "last-modified":
+        assert response.header(name) is None, name
+    page = ask(limpet, "bytes=999999-", "/fields/paged/text.txt")
+    assert (page.status, page.text, page.all("x-always")) == (416, "page", ["always"])
+    assert page.header("x-some") is None
+
+
+def test_a_date_is_read_whatever_its_zone_is_called(limpet):
+    at = get(limpet.port, "/text.txt").header("last-modified").removesuffix(" GMT")
+    for behind in " GMT", "", " +0000", " UTC", " GMT; length=5":
+        assert get(limpet.port, "/text.txt", headers=[("If-Modified-Since", at + behind)]).status == 304
+        assert ask(limpet, "bytes=0-1", **{"If-Range": at + behind}).status == 206
+
+
+def test_compressed_text_has_a_charset_too(limpet):
+    response = get(limpet.port, "/named/packed.txt", headers=[("Accept-Encoding", "gzip")])
+    assert response.header("content-encoding") == "gzip"
+    assert response.header("content-type") == "text/plain; charset=utf-8"
+    assert get(limpet.port, "/named/other.txt").header("content-type") == "text/plain; charset=utf-8"
+
+
+def test_last_modified_of_add_header_goes_with_any_status(limpet):
+    for status in 200, 301, 404:
+        response = get(limpet.port, f"/dated/{status}")
+        assert (response.status, response.header("last-modified")) == (status, "then")
 
 
 def test_gzip_for_those_who_take_it(limpet):

@@ -63,6 +63,7 @@ bool ParseBasicCredentials(Exchange& exchange) {
   if (!StartsWithIgnoreCase(value, kScheme)) return false;
   value.remove_prefix(kScheme.size());
   while (value.starts_with(' ')) value.remove_prefix(1);
+  value = value.substr(0, value.find('='));  // some clients pad with too few or too many
   std::string decoded;
   if (value.empty() || !Base64Decode(value, &decoded)) return false;
   const size_t colon = decoded.find(':');

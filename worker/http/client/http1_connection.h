@@ -38,7 +38,7 @@ class Http1Connection final : public ClientSession, public ClientStream {
   void SendHead(const ResponseHead& head) override;
   void Write(BlockRef block, std::string_view bytes) override;
   void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
-  bool can_splice() const override { return transport_.can_splice(); }
+  bool can_splice() const override { return !lost_ && transport_.can_splice(); }
   void WritePipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size) override {
     turn_->out.AppendPipe(std::move(read_end), size);
   }
@@ -55,6 +55,7 @@ class Http1Connection final : public ClientSession, public ClientStream {
   void Abort(bool reset) override;
   uint64_t bytes_sent() const override;
   uint64_t head_bytes() const override { return turn_->head_bytes; }
+  bool sent_all() const override { return !lost_ && !has_unsent(); }
   const TlsTransport* tls() const override { return connection_.tls(); }
   bool TcpInfo(tcp_info* out) const override { return connection_.TcpInfo(out); }
   void StartTunnel() override;
@@ -157,6 +158,7 @@ class Http1Connection final : public ClientSession, public ClientStream {
   bool chunks_ = false;  // its body goes out in chunks
   bool keep_alive_ = false;
   bool blocked_ = false;
+  bool lost_ = false;      // some of it could not be written
   bool promised_ = false;  // it said keep-alive before the worker was to end
 
   // Of the request body.

@@ -12,7 +12,7 @@ namespace limpet::worker {
 void Http1Connection::BeginResponse() {
   turn_->sent_before = turn_->out.sent();
   turn_->head_bytes = 0;
-  chunks_ = false;
+  chunks_ = lost_ = false;
 }
 
 // What came before the response may still have to go.
@@ -104,6 +104,7 @@ void Http1Connection::DisarmSending() {
 
 void Http1Connection::OnWriteError() {
   turn_->out.Clear();
+  lost_ = true;
   keep_alive_ = false;
   if (state_ != State::kExchange) return Close(false);
   exchange_->OnClientGone();

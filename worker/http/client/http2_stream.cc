@@ -320,6 +320,7 @@ void Http2Stream::OnFrameSent(const nghttp2_frame& frame) {
   head_bytes_ += kFrameHead + (frame.hd.type == NGHTTP2_DATA ? 0 : frame.hd.length);
   if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0 || output_ == Output::kGone) return;
   output_ = Output::kSent;
+  sent_all_ = true;
   DisarmSending();
   // What is left of the request is of no use (RFC 9113 8.1).
   if (!input_ended_) SubmitReset(NGHTTP2_NO_ERROR);

@@ -88,6 +88,7 @@ class Http2Stream final : public ClientStream {
   void Abort(bool reset) override;
   uint64_t bytes_sent() const override { return bytes_sent_; }
   uint64_t head_bytes() const override { return head_bytes_; }
+  bool sent_all() const override { return sent_all_; }
   const TlsTransport* tls() const override;
   bool TcpInfo(tcp_info* out) const override;
   void StartTunnel() override;
@@ -157,6 +158,7 @@ class Http2Stream final : public ClientStream {
   const proto::HeaderList* trailers_ = nullptr;
   bool deferred_ = false;  // nghttp2 waits to hear of more
   bool moved_ = false;     // some has been framed, or has nowhere to go, since OnWritten
+  bool sent_all_ = false;  // to the END_STREAM
   bool refused_ = false;   // its head is none that this client may have
   bool blocked_ = false;
   bool finished_ = false;  // the exchange has nothing more to say

@@ -61,6 +61,7 @@ class ClientStream {
   // Of this exchange, as written to the socket: head and body, framing included; and the head's.
   virtual uint64_t bytes_sent() const = 0;
   virtual uint64_t head_bytes() const = 0;
+  virtual bool sent_all() const { return true; }  // nothing of what was queued was left or lost
   virtual bool TcpInfo(tcp_info* /*out*/) const { return false; }  // false: not a TCP connection
   virtual const TlsTransport* tls() const = 0;                     // null on a plain connection
 

@@ -175,6 +175,7 @@ class Exchange final : public conf::VariableReader {
   int error_status() const {
     return error_status_;
   }  // of the error that led to an error_page; 0: none
+  bool in_error_page() const { return error_page_active_; }
   uint64_t limit_rate() const { return limit_rate_; }
   void set_limit_rate(uint64_t bytes_per_second) {
     limit_rate_ = bytes_per_second;

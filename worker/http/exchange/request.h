@@ -42,6 +42,7 @@ struct Request {
       true;  // nothing was rewritten: unparsed_uri may go to an upstream as it is
   bool under_location =
       true;  // false after `rewrite … break`: the URI is no longer what the location matched
+  bool root_tested = false;      // a file was found below root or alias, for no error page
   bool uri_under_alias = false;  // try_files has found a file below the alias of a regex location
   std::string_view host;         // lower case, without the port; "" if the request named none
   uint16_t host_port = 0;

@@ -33,6 +33,7 @@ struct Response {
   bool is_upgrade = false;        // 101 from an upstream
   bool expects_trailers = false;  // an upstream's Trailer header: its trailers are passed on
   bool vary_gzip = false;
+  bool has_own_fields = false;  // add_header and expires are in it
   bool from_upstream = false;
 
   void Reset() {

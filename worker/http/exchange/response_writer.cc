@@ -79,12 +79,12 @@ bool ResponseWriter::SendHead() {
     response.status_line = {};
   }
   if (!ApplyConditions(exchange_)) return false;
+  DropWhatStatusForbids();  // but what add_header says is meant
   if (!AddResponseHeaders(exchange_, refused_)) {
     refused_ = true;
     exchange_.FinishWithOwnPage(500);
     return false;
   }
-  DropWhatStatusForbids();
   response.hides_body =
       !response.is_upgrade && (exchange_.request().method == proto::Method::kHead ||
                                proto::StatusHasNoBody(response.status));
@@ -132,7 +132,7 @@ void ResponseWriter::DecideFraming() {
   if (exchange_.request().method == proto::Method::kHead) return;  // whatever it is, it ends here
   if (head.is_http11() && exchange_.location().response.chunked) {
     response.chunked = true;
-    response.content_length = -1;
+    if (head.version_major == 1) response.content_length = -1;  // HTTP/2 may say both
   } else if (response.content_length < 0) {
     exchange_.stream().LastForClient();
   }

@@ -95,10 +95,10 @@ void LogUnfitField(const Exchange& exchange, std::string_view name) {
                fmt::format("\"{}\" is left out of the head: its value has CR, LF or NUL", name));
 }
 
-bool AddResponseHeaders(Exchange& exchange, bool refused) {
+namespace {
+
+bool AddHeaders(Exchange& exchange, bool safe, bool refused) {
   const conf::ResponseSettings& settings = exchange.location().response;
-  Response& response = exchange.response();
-  const bool safe = IsSafeStatus(response.status);
   const bool has_expires =
       settings.expires.kind != conf::Expires::Kind::kOff || !settings.expires.variable.empty();
   if (has_expires && safe) ApplyExpires(exchange);
@@ -113,10 +113,18 @@ bool AddResponseHeaders(Exchange& exchange, bool refused) {
       complete = false;
     }
   }
-  for (const conf::AddHeader& rule : settings.add_trailers) {
+  return complete;
+}
+
+}  // namespace
+
+bool AddResponseHeaders(Exchange& exchange, bool refused) {
+  Response& response = exchange.response();
+  const bool safe = IsSafeStatus(response.status);
+  for (const conf::AddHeader& rule : exchange.location().response.add_trailers) {
     response.expects_trailers |= safe || rule.always;
   }
-  return complete;
+  return response.has_own_fields || AddHeaders(exchange, safe, refused);
 }
 
 void AddResponseTrailers(Exchange& exchange) {

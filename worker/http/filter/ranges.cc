@@ -132,6 +132,7 @@ bool ApplyRanges(Exchange& exchange, BodyFilter* next, std::unique_ptr<BodyFilte
       return true;
     case proto::RangeStatus::kNotSatisfiable:
       response.location = {};
+      response.has_own_fields = true;
       response.headers.RemoveAll(HeaderId::kContentRange);
       response.headers.Add(HeaderId::kContentRange, "Content-Range",
                            exchange.arena().Copy(fmt::format("bytes */{}", length)));

@@ -214,7 +214,7 @@ Step AutoIndexContent(Exchange& exchange, std::string_view path) {
     }
     case Format::kXml:
       text = Xml(entries);
-      type = "text/xml";
+      type = "text/xml; charset=utf-8";
       break;
     case Format::kJson:
     case Format::kJsonp:

@@ -102,6 +102,7 @@ Step StaticContent(Exchange& exchange) {
   if (request.method != proto::Method::kPost) file = OpenCompressed(exchange, mapped.path);
   if (file.fd == nullptr) file = OpenFile(mapped.path);
   if (file.fd == nullptr) return OpenFailed(exchange, mapped.path, file);
+  exchange.request().root_tested = !exchange.in_error_page();
   if (file.is_directory) return RedirectToDirectory(exchange);
   if (!file.is_regular) {
     exchange.Log(LogLevel::kCrit, fmt::format("\"{}\" is not a regular file", mapped.path));

@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
+
 #include "proto/escape.h"
 #include "worker/http/exchange/file_path.h"
 #include "worker/http/exchange/hooks.h"
@@ -81,16 +83,26 @@ void AccessLogs::WriteTo(Exchange& exchange, const conf::AccessLog& log,
       line_, {log.buffer, static_cast<uint64_t>(log.flush.count()), log.gzip_level});
 }
 
-void AccessLogs::WriteToVariablePath(Exchange& exchange, const conf::AccessLog& log,
-                                     const conf::OpenLogFileCache& cache) {
-  // Parts of the path come from clients: only sites that exist get logs.
+namespace {
+
+// Parts of a log's path come from clients: only sites that exist get logs.
+bool HasSite(Exchange& exchange) {
+  if (exchange.request().root_tested) return true;
   struct stat info {};
   const std::string root(DocumentRoot(exchange));
-  if (::stat(root.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
-    exchange.Log(LogLevel::kError,
-                 fmt::format("testing \"{}\" existence failed while logging request", root));
-    return;
-  }
+  const int errnum = ::stat(root.c_str(), &info) != 0 ? errno : S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
+  if (errnum == 0) return true;
+  exchange.Log(LogLevel::kError,
+               fmt::format("testing \"{}\" existence failed{} while logging request", root,
+                           ErrnoText(errnum)));
+  return false;
+}
+
+}  // namespace
+
+void AccessLogs::WriteToVariablePath(Exchange& exchange, const conf::AccessLog& log,
+                                     const conf::OpenLogFileCache& cache) {
+  if (!HasSite(exchange)) return;
   std::string path(exchange.Evaluate(log.path));
   if (path.empty() || path.back() == '/') return;
   if (IsUnsafePath(exchange, path, log.path.source())) return;

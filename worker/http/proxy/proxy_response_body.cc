@@ -31,8 +31,10 @@ bool ProxyExchange::MaySplice() const {
 }
 
 // A long body that nobody looks into moves from socket to socket inside the kernel. False: read it.
+// What a client that has gone left in the pipe would fill it.
 bool ProxyExchange::SpliceBody() {
-  if (pipe_ == nullptr || exchange_.stream().has_unsent()) return false;
+  const ClientStream& stream = exchange_.stream();
+  if (pipe_ == nullptr || stream.has_unsent() || !stream.can_splice()) return false;
   size_t n = 0;
   switch (attempt_.transport()->SpliceTo(
       pipe_->write_end.get(), std::min<uint64_t>(response_.remaining(), SplicePipe::kCapacity),

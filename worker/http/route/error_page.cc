@@ -80,22 +80,38 @@ std::string_view Padding(Exchange& exchange, int status) {
   return padding;
 }
 
-// Forgets the response that was being made, but for what an error says about itself: where to go,
-// how to prove who one is, which ranges there are; and for cookies: a session that has begun goes
-// on. What is kept is copied: it may be of a peer's head, and another peer is asked for the page.
-void StartOver(Exchange& exchange, int status) {
+// What an error says about itself: how to prove who one is, which ranges there are; and cookies: a
+// session that has begun goes on.
+bool IsOfError(const proto::Header& header, int status) {
   using proto::HeaderId;
+  return header.id == HeaderId::kWwwAuthenticate || header.id == HeaderId::kSetCookie ||
+         (header.id == HeaderId::kContentRange && status == 416);
+}
+
+// Of a head that had been made when its range turned out to be none: all but what the body alone
+// needed.
+bool IsOfWholeHead(const proto::Header& header) {
+  return header.id != proto::HeaderId::kContentEncoding &&
+         header.id != proto::HeaderId::kAcceptRanges;
+}
+
+enum class Keep : uint8_t { kError, kHead };
+
+// Forgets the response that was being made, but for what is kept and for where to go. It is copied:
+// it may be of a peer's head, and another peer is asked for the page.
+void StartOver(Exchange& exchange, int status, Keep keep) {
   Response& response = exchange.response();
+  const bool keeps_head = keep == Keep::kHead && response.has_own_fields;
+  const bool vary_gzip = keeps_head && response.vary_gzip;
   std::vector<proto::Header> kept;
   for (const proto::Header& header : response.headers) {
-    if (header.id == HeaderId::kWwwAuthenticate || header.id == HeaderId::kSetCookie ||
-        (header.id == HeaderId::kContentRange && status == 416)) {
-      kept.push_back(header);
-    }
+    if (keeps_head ? IsOfWholeHead(header) : IsOfError(header, status)) kept.push_back(header);
   }
   Arena& arena = exchange.arena();
   const std::string_view location = response.location;
   response.Reset();
+  response.has_own_fields = keeps_head;
+  response.vary_gzip = vary_gzip;
   response.location = location.empty() ? location : arena.Copy(location);
   for (const proto::Header& header : kept)
     response.headers.Add(header.id, arena.Copy(header.name), arena.Copy(header.value));
@@ -155,7 +171,7 @@ bool TakeErrorPage(Exchange& exchange, int status) {
       !exchange.MarkErrorPage(page->overwrite >= 0 ? page->overwrite : VisibleStatus(status)))
     return false;
   if (ClosesConnection(status)) exchange.stream().LastForClient();
-  StartOver(exchange, status);
+  StartOver(exchange, status, Keep::kError);
   const std::string_view uri = exchange.arena().Copy(exchange.Evaluate(page->uri));
   if (uri.starts_with('/')) {
     GoToPage(exchange, uri, page->uri.source());
@@ -170,7 +186,7 @@ bool TakeErrorPage(Exchange& exchange, int status) {
 
 void ReplyWithErrorPage(Exchange& exchange, int status) {
   if (ClosesConnection(status)) exchange.stream().LastForClient();
-  StartOver(exchange, status);
+  StartOver(exchange, status, Keep::kHead);
   exchange.set_error_status(0);
   const std::string_view title = Title(status);
   if (status < 300 || status == 304 || title.empty()) {

@@ -130,10 +130,11 @@ bool UriWasEncoded(const Request& request) {
   return sent.find('%') != std::string_view::npos || sent.find('+') != std::string_view::npos;
 }
 
-std::string_view JoinArgs(Exchange& exchange, std::string_view added, bool drop_own) {
+// As in nginx, arguments that came out empty have their '&', too.
+std::string_view JoinArgs(Exchange& exchange, const RewriteStep& step, std::string_view added) {
   const std::string_view own = exchange.request().args;
-  if (drop_own || own.empty()) return added;
-  return added.empty() ? own : exchange.arena().Concat(added, "&", own);
+  if (step.drops_args || own.empty()) return added;
+  return step.has_args ? exchange.arena().Concat(added, "&", own) : own;
 }
 
 // What configuration and request have escaped is unescaped once, as far as a redirect's target may
@@ -169,7 +170,7 @@ void RewriteUri(Exchange& exchange, const RewriteStep& step, Run* run) {
     added = exchange.Evaluate(step.args);
   }
   if (redirects) return RedirectTo(exchange, step, path, added, run);
-  const std::string_view args = JoinArgs(exchange, added, step.drops_args);
+  const std::string_view args = JoinArgs(exchange, step, added);
   Tell(exchange, "rewritten data: \"{}\", args: \"{}\"", path, args);
   if (path.empty()) {
     exchange.Log(LogLevel::kError, "the rewritten URI has a zero length");

@@ -20,6 +20,8 @@ bool IsName(const conf::ServerName& name, std::string_view host) {
       return host.starts_with(name.text + ".");
     case Kind::kRegex:
       return name.regex->Match(host, nullptr).yes();
+    case Kind::kNone:
+      break;
   }
   return false;
 }
@@ -36,7 +38,8 @@ ServerNames::ServerNames(const conf::ListenGroup& group) : group_(group) {
   for (const conf::Server* server : group.servers) {
     const size_t line =
         std::max(server->head.large_buffers_size, server->head.client_header_buffer_size);
-    const size_t total = line * static_cast<size_t>(server->head.large_buffers_count);
+    const size_t total = line * static_cast<size_t>(server->head.large_buffers_count) +
+                         server->head.client_header_buffer_size;
     head_limits_.max_line = std::max(head_limits_.max_line, line);
     head_limits_.max_total = std::max(head_limits_.max_total, total);
   }
@@ -68,6 +71,8 @@ void ServerNames::Add(const conf::ServerName& name, const conf::Server* server,
       break;
     case Kind::kRegex:
       regexes_.emplace_back(&name, server);
+      break;
+    case Kind::kNone:
       break;
   }
 }

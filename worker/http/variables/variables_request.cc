@@ -58,7 +58,7 @@ Value GetRequestMethod(Exchange& exchange) {
 
 // "h2" over TLS, "h2c" without.
 Value GetHttp2(Exchange& exchange) {
-  if (exchange.request().head->version_major != 2) return Value::None();
+  if (exchange.request().head->version_major != 2) return Value::Of("");
   return Value::Of(exchange.client().ssl ? "h2" : "h2c");
 }
 

@@ -88,7 +88,8 @@ Value GetBodyBytesSent(Exchange& exchange) {
 }
 
 Value GetRequestCompletion(Exchange& exchange) {
-  return Value::Of(exchange.writer().ended() ? "OK" : "");
+  const bool ended = exchange.writer().ended() && exchange.phase() == Phase::kDone;
+  return Value::Of(ended && exchange.stream().sent_all() ? "OK" : "");
 }
 
 Value GetLimitRate(Exchange& exchange) { return Formatted(exchange, "{}", exchange.limit_rate()); }
