@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "conf/most_workers.h"
 #include "master/master.h"
 #include "master/worker_process.h"
 
@@ -19,6 +20,8 @@ constexpr uint64_t kBeginWithinMs = 1000;  // then it is said that they have not
 constexpr uint64_t kLossEveryMs = 10'000;  // an alert of a lost worker, on the average
 constexpr uint64_t kLossesAtOnce = 8;      // in a row
 constexpr uint64_t kLookEveryMs = 1000;    // at the workers' pulses
+
+static_assert(conf::kMostWorkers < int{shm::kMaxWorkerSlots}, "else a reload could start none");
 
 // What a worker that has died had, as it told last. Before its slot is cleared.
 std::string LossOf(const shm::WorkerCounters& worker) {
