@@ -163,7 +163,10 @@ void SessionStore::SetServers(const std::vector<std::string>& server_ids, bool c
     const auto index = static_cast<uint16_t>(i);
     if (peers.Active(index) && !known.contains(index)) table()->RetirePeer(index);
   }
-  for (const std::string& id : server_ids) table()->PeerIndex(id);  // those that go make room
+  without_place_.clear();
+  for (const std::string& id : server_ids) {  // those that go make room
+    if (table()->PeerIndex(id) == shm::kNoPeer) without_place_.push_back(id);
+  }
 }
 
 void SessionStore::Tick(uint64_t now_ms, const Log& log, shm::Counters& shared) {
@@ -216,6 +219,7 @@ void SessionStore::CheckFill(uint64_t now_ms, const Log& log, shm::Counters& sha
   LIMPET_LOG(log, line->level, "{}", line->text);
   shared.alerts.Add(line->level, line->text);
 }
+  CheckPlaces(now_ms, log, shared);
 
 // Whoever set cookie_max_size must hear that it shuts out sessions: they are balanced like others.
 void SessionStore::CheckTooLong(uint64_t now_ms, uint64_t too_long, const Log& log,
@@ -248,6 +252,24 @@ void SessionStore::CheckQuota(uint64_t now_ms, const shm::SessionCounters& count
   shared.alerts.Add(LogLevel::kWarn, line);
   told_quota_ = refused;
   next_quota_ = now_ms + kLineEveryMs;
+// Sessions of a server without a place are balanced like others. There is one as soon as the last
+// session of a server that has gone ends.
+void SessionStore::CheckPlaces(uint64_t now_ms, const Log& log, shm::Counters& shared) {
+  if (without_place_.empty()) return;
+  (void)shm::IfFree([this] {
+    std::erase_if(without_place_,
+                  [this](const std::string& id) { return table()->PeerIndex(id) != shm::kNoPeer; });
+  });
+  if (without_place_.empty() || now_ms < next_without_place_) return;
+  next_without_place_ = now_ms + kLineEveryMs;
+  const std::string line = fmt::format(
+      "session zone \"{}\": all its {} places for servers are taken, sessions at {} more are not "
+      "learned ({} is one): a larger zone has more places",
+      name_, table()->peers().size(), without_place_.size(), without_place_.front());
+  LIMPET_LOG(log, LogLevel::kError, "{}", line);
+  shared.alerts.Add(LogLevel::kError, line);
+}
+
 }
 
 bool SessionStore::Save(const Log& log) {

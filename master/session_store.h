@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include <vector>
 #include "base/log.h"
 #include "conf/config.h"
 #include "shm/counters.h"
@@ -83,5 +84,8 @@ class SessionStore {
   uint64_t told_quota_ = 0;     // of both counters
   uint64_t next_quota_ = 0;
 };
+  void CheckPlaces(uint64_t now_ms, const Log& log, shm::Counters& shared);
 
 }  // namespace limpet::master
+  std::vector<std::string> without_place_;  // servers that the table's list has no room for
+  uint64_t next_without_place_ = 0;

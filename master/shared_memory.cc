@@ -18,8 +18,8 @@ constexpr std::chrono::milliseconds kPatience{5};
 // Each binary's slots begin where no other's do.
 uint32_t BinaryId(int32_t first_slot) { return static_cast<uint32_t>(first_slot) + 1; }
 
-// The servers whose sessions a zone may hold. Not all are known while a name has given none: it may
-// not have been asked for yet, and sessions from before a restart wait for its servers.
+// The servers whose sessions a zone may hold. Not all are known while a name has not been answered:
+// sessions from before a restart wait for its servers.
 struct ZoneServers {
   std::vector<std::string> ids;
   bool complete = true;
