@@ -12,15 +12,17 @@ constexpr std::chrono::milliseconds kLockPatience{500};  // with workers that ar
 
 // While a new binary runs, the old one's configuration file may be the new one's: it is not read.
 void Master::ResumeWorkers() {
+  service_manager_.Reloading();  // whoever asked for one waits for an answer
   if (state_ != State::kResting) {
     LIMPET_LOG(log(), LogLevel::kNotice, "a new binary runs: nothing is reconfigured here");
-    return;
+    return service_manager_.Ready("A new binary runs, nothing was reconfigured here");
   }
   LIMPET_LOG(log(), LogLevel::kNotice, "starting workers again beside the new binary");
   reclaims_ = true;
   Settle();
   state_ = State::kServing;
   StartWorkers();
+  service_manager_.Ready(StatusLine());
 }
 
 void Master::ChangeBinary() {
