@@ -90,6 +90,7 @@ void Master::OnOtherDeath(pid_t pid) {
   OpenControl();  // the new binary had put its own socket there
   reclaims_ = true;
   Settle();
+  keeper_->Write();  // what is kept is the new binary's still
   if (state_ != State::kResting) return;
   state_ = State::kServing;
   StartWorkers();
