@@ -103,7 +103,10 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
                                   .before = &inherited,
                                   .on_busy = Listeners::OnBusy::kRetry,
                                   .log = &start_.early.file()});
-  if (!opened) return opened.error();
+  if (!opened) {
+    (void)shared_->TakeBack();
+    return opened.error();
+  }
   generation_ = std::move(*opened);
   shared_->DropUnused(*config);
   generation_->RecallPeers(handover_.notes());
@@ -263,6 +266,8 @@ Status Master::OpenGeneration(std::shared_ptr<const conf::Config> config) {
   HideMemory(generation_->config());
   if (auto status = pid_file_.Write(generation_->config().pid_path); !status) {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", status.error().message);
+  } else if (!handover_.sibling_lives()) {
+    shared_->MoveHome(generation_->config().pid_path, log());
   }
   shared_->DropUnused(generation_->config());
   GiveBackMemory();
@@ -381,7 +386,7 @@ void Master::Finish() {
   const bool goes_on = handover_.sibling_lives() || !IsNewest();
   if (goes_on) {  // they go on with the same sockets and the same zones
     generation_->listeners().LeaveFiles();
-    shared_->Leave();
+    shared_->Leave(handover_.predecessor_lives());
   }
   generation_->listeners().Close();
   control_.Close();

@@ -104,7 +104,7 @@ void Master::Settle() {
 
 // Workers that serve have the zones as they were.
 void Master::Reclaim() {
-  const bool displaced = shared_->IsDisplaced();
+  const bool displaced = shared_->IsDisplaced() || shared_->HasMoved();
   reclaims_ = !shm::IfFree([this] { generation_->Reclaim(*shared_, log()); });
   if (reclaims_ || !displaced || shared_->IsDisplaced() || state_ != State::kServing) return;
   if (!supervisor_ || !supervisor_->HasWorkersOf(generation_->number())) return;
@@ -118,6 +118,8 @@ void Master::OnPredecessorGone() {
   others_gone_ = true;
   reclaims_ |= shared_->IsDisplaced();  // it had its workers come back, with the zones
   Settle();
+  shared_->MoveHome(generation_->config().pid_path, log());
+  shared_->RemoveLeft();
   generation_->listeners().AdoptFiles();
   LIMPET_LOG(log(), LogLevel::kNotice, "the old binary has ended, this one goes on alone");
   service_manager_.BeSilent(false);
