@@ -1,11 +1,14 @@
 // Processes: what the master does before it reads about http.
+#include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 
 #include "conf/control_socket.h"
 #include "conf/loader.h"
+#include "conf/most_workers.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
 
@@ -14,12 +17,16 @@ namespace {
 
 Status WorkerProcesses(Block& b, const Directive& d) {
   if (d.args[0] == "auto") {
-    b.config.worker_processes = b.loader.options().cpus;
+    b.config.worker_processes = std::min(b.loader.options().cpus, kMostWorkers);
     return {};
   }
   const auto n = ParseDecimal(d.args[0]);
   if (!n || *n == 0 || *n > 1024) return InvalidForm(d, d.args[0], "it is auto, or 1 to 1024");
-  b.config.worker_processes = static_cast<int>(*n);
+  if (*n > kMostWorkers) {
+    b.loader.Warn(d, fmt::format("there are at most {} workers, {} of them are left out",
+                                 kMostWorkers, *n - kMostWorkers));
+  }
+  b.config.worker_processes = std::min(static_cast<int>(*n), kMostWorkers);
   return {};
 }
 

@@ -14,10 +14,23 @@ namespace limpet::master {
 namespace {
 
 constexpr std::string_view kZone = "zone";
+constexpr std::string_view kSessions = "sessions";
 constexpr std::string_view kSlots = "slots";
 constexpr std::string_view kCounters = "counters";
 
 std::string Hex(std::string_view text) { return HexLower(text.data(), text.size()); }
+
+std::optional<std::string> Unhex(std::string_view text) {
+  std::string out;
+  if (text.size() % 2 != 0) return std::nullopt;
+  for (size_t i = 0; i < text.size(); i += 2) {
+    const int high = HexValue(text[i]);
+    const int low = HexValue(text[i + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    out += static_cast<char>(high << 4 | low);
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -25,6 +38,14 @@ void Bequest::Add(const ZoneLabel& zone, int fd) {
   fmt::format_to(std::back_inserter(lines_), "{}\t{}\t{}\t{}\t{}\t{}\t{}\n", kZone, zone.directive,
                  Hex(zone.name), zone.size, zone.layout, fd, Hex(zone.key));
   descriptors_.push_back(fd);
+}
+
+void Bequest::AddSessions(const std::vector<LeftSessions>& zones) {
+  fmt::format_to(std::back_inserter(lines_), "{}\n", kSessions);
+  for (const LeftSessions& left : zones) {
+    fmt::format_to(std::back_inserter(lines_), "{}\t{}\t{}\t{}\n", kSessions, Hex(left.zone),
+                   Hex(left.home), Hex(left.snapshot_path));
+  }
 }
 
 void Bequest::AddFirstSlot(int32_t first) {
@@ -41,6 +62,8 @@ Inheritance::Inheritance(std::string_view notes) {
     const Fields fields = Split(line, '\t');
     if (fields[0] == kZone && fields.size() >= 7) {
       ReadZone(fields);
+    } else if (fields[0] == kSessions) {
+      ReadSessions(fields);
     } else if (fields[0] == kCounters && fields.size() >= 4) {
       ReadCounters(fields);
     } else if (fields[0] == kSlots && fields.size() >= 2) {
@@ -50,6 +73,15 @@ Inheritance::Inheritance(std::string_view notes) {
       }
     }
   }
+}
+
+void Inheritance::ReadSessions(const Fields& fields) {
+  if (!sessions_) sessions_.emplace();
+  if (fields.size() < 4) return;
+  const auto zone = Unhex(fields[1]);
+  const auto home = Unhex(fields[2]);
+  const auto snapshot = Unhex(fields[3]);
+  if (zone && home && snapshot) sessions_->push_back({*zone, *home, *snapshot});
 }
 
 void Inheritance::ReadZone(const Fields& fields) {

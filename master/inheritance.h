@@ -4,12 +4,15 @@
 //
 // Lines of the notes (see handover.h), with tabs between the fields:
 //   zone      DIRECTIVE NAME SIZE LAYOUT DESCRIPTOR KEY      NAME and KEY in hexadecimal
-//   slots     FIRST                                          of the new binary
-//   counters  ACCEPTED HANDLED REQUESTS
+//   sessions  NAME HOME SNAPSHOT                             in hexadecimal: of a zone that has a
+//   name sessions                                                 so it is said of all that there
+//   are slots     FIRST                                          of the new binary counters
+//   ACCEPTED HANDLED REQUESTS
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +32,13 @@ struct ZoneLabel {
   std::string_view key;
 };
 
+// A session zone of the old binary; see SessionStore.
+struct LeftSessions {
+  std::string zone;
+  std::string home;
+  std::string snapshot_path;
+};
+
 struct ConnectionSums {
   uint64_t accepted = 0;
   uint64_t handled = 0;
@@ -39,6 +49,7 @@ struct ConnectionSums {
 class Bequest {
  public:
   void Add(const ZoneLabel& zone, int fd);
+  void AddSessions(const std::vector<LeftSessions>& zones);
   void AddFirstSlot(int32_t first);
   void AddCounters(const ConnectionSums& sums);
 
@@ -60,6 +71,8 @@ class Inheritance {
   // The zone, mapped; or why it begins anew. Can be asked once for each.
   Result<shm::Zone> TakeZone(const ZoneLabel& wanted);
 
+  // All session zones that the old binary has; nothing: it has not said so.
+  const std::optional<std::vector<LeftSessions>>& sessions() const { return sessions_; }
   int32_t first_slot() const { return first_slot_; }
   const ConnectionSums& counters() const { return counters_; }
 
@@ -72,10 +85,12 @@ class Inheritance {
     UniqueFd fd;
   };
   void ReadZone(const Fields& fields);
+  void ReadSessions(const Fields& fields);
   void ReadCounters(const Fields& fields);
   UniqueFd Own(uint64_t number) const;
 
   std::vector<Left> zones_;
+  std::optional<std::vector<LeftSessions>> sessions_;
   int32_t first_slot_ = 0;
   ConnectionSums counters_;
 };

@@ -10,22 +10,15 @@
 #include <cstdlib>
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "conf/units.h"
 #include "master/process_title.h"
 #include "master/standard_streams.h"
-#include "master/worker_process.h"
 #include "worker/control.h"
 
 namespace limpet::master {
 namespace {
 
-constexpr uint64_t kSettleMs =
-    100;  // new workers are at work before old ones turn connections away
-constexpr uint64_t kStopWithinMs = 2000;   // then SIGKILL
-constexpr uint64_t kLossEveryMs = 10'000;  // an alert of a lost worker, on the average
-constexpr uint64_t kLossesAtOnce = 8;      // in a row
-constexpr uint64_t kLookEveryMs = 1000;    // at the workers' pulses
+constexpr uint64_t kStopWithinMs = 2000;  // then SIGKILL
 
 bool LogsToStderr(const conf::Config& config, const Paths& paths) {
   if (paths.error_log == "stderr") return true;
@@ -65,17 +58,6 @@ std::string Describe(const Signal& signal) {
   const std::string from = signal.sender > 0 ? fmt::format(" from {}", signal.sender) : "";
   return fmt::format("signal {} ({}) received{}{}", signal.number, SignalName(signal.number), from,
                      row == std::end(kMeanings) ? "" : row->meaning);
-}
-
-// What a worker that has died had, as it told last. Before its slot is cleared.
-std::string LossOf(const shm::WorkerCounters& worker) {
-  const auto of = [](const std::atomic<int64_t>& gauge) {
-    return static_cast<uint64_t>(std::max<int64_t>(gauge.load(std::memory_order_relaxed), 0));
-  };
-  const uint64_t requests = of(worker.writing) + of(worker.reading);
-  const uint64_t connections = of(worker.active);
-  return fmt::format("{} request{} under way and {} connection{}, which are lost", requests,
-                     PluralEnding(requests), connections, PluralEnding(connections));
 }
 
 }  // namespace
@@ -121,7 +103,10 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
                                   .before = &inherited,
                                   .on_busy = Listeners::OnBusy::kRetry,
                                   .log = &start_.early.file()});
-  if (!opened) return opened.error();
+  if (!opened) {
+    (void)shared_->TakeBack();
+    return opened.error();
+  }
   generation_ = std::move(*opened);
   shared_->DropUnused(*config);
   generation_->RecallPeers(handover_.notes());
@@ -173,22 +158,6 @@ int Master::RunAlone() {
   }
 }
 
-Supervisor::Hooks Master::SupervisorHooks() {
-  return {.run =
-              [this, self = ::getpid()](int number, int slot) {
-                control_.Forget();
-                return RunWorker(*generation_, number, slot, self);
-              },
-          .had_begun = [this](int slot) { return BeatOf(slot) != 0; },
-          .died = [this](int slot) { return shared_->ForgetWorker(slot); },
-          .log = [this]() -> const Log& { return log(); },
-          .lost = [this](auto how, const std::string& text, int slot) { OnLost(how, text, slot); },
-          .other_died =
-              [this](pid_t pid, int status) {
-                if (!keeper_->Forget(pid, status)) OnOtherDeath(pid);
-              }};
-}
-
 StateKeeper::Hooks Master::KeeperHooks() {
   return {.generation = [this]() -> Generation& { return *generation_; },
           .shared = [this]() -> SharedMemory& { return *shared_; },
@@ -198,32 +167,6 @@ StateKeeper::Hooks Master::KeeperHooks() {
                 for (const ListenSocketPtr& socket : generation_->listeners().All())
                   socket->Close();
               }};
-}
-
-void Master::OnLost(shm::Incidents::Death how, const std::string& text, int slot) {
-  shm::Counters& counters = *shared_->counters();
-  const std::string rest = LossOf(counters.slots[static_cast<size_t>(slot)]);
-  LIMPET_LOG(log(), LogLevel::kAlert, "that worker had {}; sessions are kept, others go on", rest);
-  counters.incidents.worker_deaths[how].fetch_add(1, std::memory_order_relaxed);
-  shared_->status()->mishaps.last_death_s.store(Now().seconds, std::memory_order_relaxed);
-  // One after the other they would push all else off the list.
-  const uint64_t now = MonotonicMs();
-  if (losses_told_until_ms_ > now + kLossesAtOnce * kLossEveryMs) return;
-  losses_told_until_ms_ = std::max(losses_told_until_ms_, now) + kLossEveryMs;
-  const bool hung = how == shm::Incidents::kByWatchdog;
-  counters.alerts.Add(LogLevel::kAlert, fmt::format("{} ({}; sessions are kept){}", text, rest,
-                                                    hung ? ": its event loop stood still" : ""));
-}
-
-void Master::StartWorkers() {
-  if (!supervisor_) supervisor_.emplace(SupervisorHooks());
-  supervisor_->StartGeneration(generation_->number(), generation_->config().worker_processes);
-}
-
-// Those of earlier generations end when the new ones serve.
-void Master::ReplaceWorkers() {
-  StartWorkers();
-  retire_at_ms_ = MonotonicMs() + kSettleMs;
 }
 
 // Without it everything else works: what is wrong is said, no more.
@@ -323,6 +266,8 @@ Status Master::OpenGeneration(std::shared_ptr<const conf::Config> config) {
   HideMemory(generation_->config());
   if (auto status = pid_file_.Write(generation_->config().pid_path); !status) {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", status.error().message);
+  } else if (!handover_.sibling_lives()) {
+    shared_->MoveHome(generation_->config().pid_path, log());
   }
   shared_->DropUnused(generation_->config());
   GiveBackMemory();
@@ -388,10 +333,7 @@ void Master::GiveUpPlace() {
 void Master::Tick() {
   const uint64_t now = MonotonicMs();
   if (now >= look_at_ms_) LookAtWorkers(now);
-  if (retire_at_ms_ && now >= *retire_at_ms_) {
-    retire_at_ms_.reset();
-    supervisor_->QuitOthersThan(generation_->number());
-  }
+  if (retire_at_ms_ && now >= *retire_at_ms_) RetireWorkers(now);
   if (stop_at_ms_ && now >= *stop_at_ms_) {
     stop_at_ms_.reset();
     LIMPET_LOG(log(), LogLevel::kNotice, "the time to end gracefully is over");
@@ -421,20 +363,6 @@ bool Master::IsNewest() const {
   return !handover_.successor_lives() && !(ends() && pid_file_.IsTaken());
 }
 
-void Master::LookAtWorkers(uint64_t now) {
-  look_at_ms_ = now + kLookEveryMs;
-  supervisor_->Watch(*shared_->pulses(),
-                     static_cast<uint64_t>(generation_->config().worker_watchdog.count()), now);
-  alerts_.Check(*shared_->counters(), *shared_->pulses(), now, log());
-  shared_->SampleTraffic(now);
-}
-
-// 0: the worker has not begun to serve.
-uint64_t Master::BeatOf(int slot) const {
-  return shared_->pulses()->slots[static_cast<size_t>(slot)].beat_ms.load(
-      std::memory_order_relaxed);
-}
-
 std::string Master::StatusLine() const {
   return fmt::format("Serving with {} workers, configuration {}",
                      generation_->config().worker_processes, generation_->number());
@@ -458,7 +386,7 @@ void Master::Finish() {
   const bool goes_on = handover_.sibling_lives() || !IsNewest();
   if (goes_on) {  // they go on with the same sockets and the same zones
     generation_->listeners().LeaveFiles();
-    shared_->Leave();
+    shared_->Leave(handover_.predecessor_lives());
   }
   generation_->listeners().Close();
   control_.Close();

@@ -63,6 +63,7 @@ class Master {
   bool IsNewest() const;
   void StartWorkers();
   void ReplaceWorkers();
+  void RetireWorkers(uint64_t now_ms);
 
   std::string StatusLine() const;
   void Tick();
@@ -87,6 +88,7 @@ class Master {
   ControlSocket control_;
   State state_ = State::kServing;
   std::optional<uint64_t> retire_at_ms_;  // when workers of older generations are told to end
+  uint64_t tell_unreplaced_at_ms_ = 0;    // when it is said that those go on
   std::optional<uint64_t> stop_at_ms_;    // when a graceful stop has taken too long
   std::optional<uint64_t> kill_at_ms_;    // when those that did not stop are killed
   uint64_t losses_told_until_ms_ = 0;     // see OnLost

@@ -12,15 +12,17 @@ constexpr std::chrono::milliseconds kLockPatience{500};  // with workers that ar
 
 // While a new binary runs, the old one's configuration file may be the new one's: it is not read.
 void Master::ResumeWorkers() {
+  service_manager_.Reloading();  // whoever asked for one waits for an answer
   if (state_ != State::kResting) {
     LIMPET_LOG(log(), LogLevel::kNotice, "a new binary runs: nothing is reconfigured here");
-    return;
+    return service_manager_.Ready("A new binary runs, nothing was reconfigured here");
   }
   LIMPET_LOG(log(), LogLevel::kNotice, "starting workers again beside the new binary");
   reclaims_ = true;
   Settle();
   state_ = State::kServing;
   StartWorkers();
+  service_manager_.Ready(StatusLine());
 }
 
 void Master::ChangeBinary() {
@@ -88,6 +90,7 @@ void Master::OnOtherDeath(pid_t pid) {
   OpenControl();  // the new binary had put its own socket there
   reclaims_ = true;
   Settle();
+  keeper_->Write();  // what is kept is the new binary's still
   if (state_ != State::kResting) return;
   state_ = State::kServing;
   StartWorkers();
@@ -101,7 +104,7 @@ void Master::Settle() {
 
 // Workers that serve have the zones as they were.
 void Master::Reclaim() {
-  const bool displaced = shared_->IsDisplaced();
+  const bool displaced = shared_->IsDisplaced() || shared_->HasMoved();
   reclaims_ = !shm::IfFree([this] { generation_->Reclaim(*shared_, log()); });
   if (reclaims_ || !displaced || shared_->IsDisplaced() || state_ != State::kServing) return;
   if (!supervisor_ || !supervisor_->HasWorkersOf(generation_->number())) return;
@@ -115,6 +118,8 @@ void Master::OnPredecessorGone() {
   others_gone_ = true;
   reclaims_ |= shared_->IsDisplaced();  // it had its workers come back, with the zones
   Settle();
+  shared_->MoveHome(generation_->config().pid_path, log());
+  shared_->RemoveLeft();
   generation_->listeners().AdoptFiles();
   LIMPET_LOG(log(), LogLevel::kNotice, "the old binary has ended, this one goes on alone");
   service_manager_.BeSilent(false);

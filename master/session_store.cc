@@ -21,9 +21,8 @@ constexpr std::chrono::milliseconds kPatience{2000};  // at the end, when nothin
 
 // The object's name tells apart the limpets of a machine (by pid file, which only one can hold) and
 // their zones.
-std::string ObjectName(const conf::Config& config, const std::string& zone) {
-  return fmt::format("limpet-{}-{}", Md5Hex(config.pid_path).substr(0, 16),
-                     Md5Hex(zone).substr(0, 16));
+std::string ObjectName(const std::string& home, const std::string& zone) {
+  return fmt::format("limpet-{}-{}", Md5Hex(home).substr(0, 16), Md5Hex(zone).substr(0, 16));
 }
 
 std::string SnapshotPath(const conf::Config& config, const std::string& zone) {
@@ -39,8 +38,9 @@ std::optional<SipKey> SecretOf(const conf::Config& config, const conf::SessionZo
   return config.http->session_stores[static_cast<size_t>(zone.store)].keys.front();
 }
 
-shm::SessionZone::Options OptionsFor(const conf::Config& config, const conf::SessionZone& zone) {
-  return {.name = ObjectName(config, zone.name),
+shm::SessionZone::Options OptionsFor(const std::string& home, const conf::Config& config,
+                                     const conf::SessionZone& zone) {
+  return {.name = ObjectName(home, zone.name),
           .bytes = zone.size,
           .snapshot_path = SnapshotPath(config, zone.name),
           .policy = {zone.timeout, zone.norefresh, zone.rotate},
@@ -65,9 +65,10 @@ void Say(const shm::SessionZone& opened, const std::string& name, const Log& log
 
 }  // namespace
 
-SessionStore::SessionStore(shm::SessionZone zone, shm::SessionZone::Options options,
-                           const conf::SessionZone& conf)
-    : zone_(std::move(zone)),
+SessionStore::SessionStore(std::string home, shm::SessionZone zone,
+                           shm::SessionZone::Options options, const conf::SessionZone& conf)
+    : home_(std::move(home)),
+      zone_(std::move(zone)),
       options_(std::move(options)),
       name_(conf.name),
       fill_(conf.name, LimitsOf(conf)),
@@ -78,17 +79,18 @@ SessionStore::SessionStore(shm::SessionZone zone, shm::SessionZone::Options opti
       told_too_long_(table()->Sum().too_long),
       told_quota_(table()->Sum().over_quota + table()->Sum().over_rate) {}
 
-Result<std::unique_ptr<SessionStore>> SessionStore::Open(const conf::Config& config,
+Result<std::unique_ptr<SessionStore>> SessionStore::Open(const std::string& home,
+                                                         const conf::Config& config,
                                                          const conf::SessionZone& zone,
                                                          const Log& log) {
-  auto options = OptionsFor(config, zone);
+  auto options = OptionsFor(home, config, zone);
   const uint64_t now = BootMs();
   auto opened = shm::SessionZone::OpenOrCreate(options, now);
   if (!opened) return opened.error();
   Say(*opened, zone.name, log);
   opened->table().SetFillLimits(LimitsOf(zone));
   std::unique_ptr<SessionStore> store(
-      new SessionStore(std::move(*opened), std::move(options), zone));
+      new SessionStore(home, std::move(*opened), std::move(options), zone));
   store->KeepEarlier(now);
   return store;
 }
@@ -100,8 +102,11 @@ Status SessionStore::OpenOther(shm::SessionZone::Options options, Why why, const
   const bool displaced = !zone_.IsInPlace();
   if (displaced && !options.secret) options.secret = table()->secret();
   if (displaced && why == Why::kReload) options.snapshot_path.clear();
+  if (reserved_) options.reserved = &*reserved_;
   auto opened = shm::SessionZone::OpenOrCreate(options, now);
+  reserved_.reset();
   if (!opened) return opened.error();
+  ++moves_;
   Say(*opened, name_, log);
   if (displaced) KeepDisplaced(opened->table().secret(), now, log);
   zone_ = std::move(*opened);
@@ -137,13 +142,24 @@ void SessionStore::KeepEarlier(uint64_t moved_ms) {
   table()->set_late(late_.empty() ? nullptr : &late_);
 }
 
+bool SessionStore::NeedsOther(const shm::SessionZone::Options& options) const {
+  const bool rekeyed = options.secret && *options.secret != zone_.table().secret();
+  return rekeyed || options.bytes != options_.bytes || !zone_.IsInPlace();
+}
+
+Status SessionStore::Prepare(const conf::Config& config, const conf::SessionZone& zone) {
+  reserved_.reset();
+  if (!NeedsOther(OptionsFor(home_, config, zone))) return {};
+  auto reserved = zone_.Reserve(zone.size);
+  if (!reserved) return reserved.error();
+  reserved_.emplace(std::move(*reserved));
+  return {};
+}
+
 Status SessionStore::Reconfigure(const conf::Config& config, const conf::SessionZone& zone, Why why,
                                  const Log& log) {
-  auto options = OptionsFor(config, zone);
-  const bool rekeyed = options.secret && *options.secret != table()->secret();
-  const bool other =
-      options.bytes != options_.bytes || options.name != options_.name || !zone_.IsInPlace();
-  if (other || rekeyed) {
+  auto options = OptionsFor(home_, config, zone);
+  if (NeedsOther(options)) {
     if (auto status = OpenOther(options, why, log); !status) return status;
   }
   options_ = std::move(options);
@@ -163,7 +179,10 @@ void SessionStore::SetServers(const std::vector<std::string>& server_ids, bool c
     const auto index = static_cast<uint16_t>(i);
     if (peers.Active(index) && !known.contains(index)) table()->RetirePeer(index);
   }
-  for (const std::string& id : server_ids) table()->PeerIndex(id);  // those that go make room
+  without_place_.clear();
+  for (const std::string& id : server_ids) {  // those that go make room
+    if (table()->PeerIndex(id) == shm::kNoPeer) without_place_.push_back(id);
+  }
 }
 
 void SessionStore::Tick(uint64_t now_ms, const Log& log, shm::Counters& shared) {
@@ -200,6 +219,7 @@ void SessionStore::CheckFill(uint64_t now_ms, const Log& log, shm::Counters& sha
   const shm::SessionCounters counters = table()->Sum();
   CheckTooLong(now_ms, counters.too_long, log, shared);
   CheckQuota(now_ms, counters, log, shared);
+  CheckPlaces(now_ms, log, shared);
   const auto line = fill_.Update({.live = table()->Live(),
                                   .capacity = table()->Capacity(),
                                   .rotated = counters.rotated,
@@ -230,6 +250,24 @@ void SessionStore::CheckTooLong(uint64_t now_ms, uint64_t too_long, const Log& l
   shared.alerts.Add(LogLevel::kWarn, line);
   told_too_long_ = too_long;
   next_too_long_ = now_ms + kLineEveryMs;
+}
+
+// Sessions of a server without a place are balanced like others. There is one as soon as the last
+// session of a server that has gone ends.
+void SessionStore::CheckPlaces(uint64_t now_ms, const Log& log, shm::Counters& shared) {
+  if (without_place_.empty()) return;
+  (void)shm::IfFree([this] {
+    std::erase_if(without_place_,
+                  [this](const std::string& id) { return table()->PeerIndex(id) != shm::kNoPeer; });
+  });
+  if (without_place_.empty() || now_ms < next_without_place_) return;
+  next_without_place_ = now_ms + kLineEveryMs;
+  const std::string line = fmt::format(
+      "session zone \"{}\": all its {} places for servers are taken, sessions at {} more are not "
+      "learned ({} is one): a larger zone has more places",
+      name_, table()->peers().size(), without_place_.size(), without_place_.front());
+  LIMPET_LOG(log, LogLevel::kError, "{}", line);
+  shared.alerts.Add(LogLevel::kError, line);
 }
 
 // Whoever is shut out is served without a session: by an attacker's doing, or because a limit is
@@ -285,6 +323,37 @@ uint64_t SessionStore::Changes() {
 void SessionStore::Remove() {
   zone_.Remove();
   ::unlink(options_.snapshot_path.c_str());
+}
+
+void SessionStore::RemoveIfAlone() {
+  if (!zone_.IsInPlace()) return;
+  zone_.RemoveIfAlone();
+  if (!zone_.IsInPlace()) ::unlink(options_.snapshot_path.c_str());
+}
+
+void SessionStore::GiveBack() {
+  using Origin = shm::SessionZone::Origin;
+  const Origin origin = zone_.origin();
+  if (origin == Origin::kFresh || origin == Origin::kLoaded) zone_.RemoveIfAlone();
+}
+
+void SessionStore::MoveHome(const std::string& home, const Log& log) {
+  if (home == home_) return;
+  const std::string name = ObjectName(home, name_);
+  if (auto status = zone_.Rename(name); !status) {
+    LIMPET_LOG(log, LogLevel::kWarn, "{}: session zone \"{}\" keeps its name",
+               status.error().message, name_);
+    return;
+  }
+  home_ = home;
+  options_.name = name;
+}
+
+bool SessionStore::RemoveLeft(const std::string& home, const std::string& zone,
+                              const std::string& snapshot_path) {
+  if (!shm::SessionZone::RemoveUnused(ObjectName(home, zone))) return false;
+  ::unlink(snapshot_path.c_str());
+  return true;
 }
 
 }  // namespace limpet::master

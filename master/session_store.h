@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "conf/config.h"
@@ -19,9 +21,16 @@ namespace limpet::master {
 class SessionStore {
  public:
   // Finds the zone's memory again (after a crash, or in another size), its snapshot, or begins
-  // anew; says which.
-  static Result<std::unique_ptr<SessionStore>> Open(const conf::Config& config,
+  // anew; says which. `home`: a pid file, which only one limpet can hold, and which tells the
+  // shared memory of limpets apart.
+  static Result<std::unique_ptr<SessionStore>> Open(const std::string& home,
+                                                    const conf::Config& config,
                                                     const conf::SessionZone& zone, const Log& log);
+
+  // Before Reconfigure: gets what memory that will need, and changes nothing. Given back by
+  // Unprepare.
+  Status Prepare(const conf::Config& config, const conf::SessionZone& zone);
+  void Unprepare() { reserved_.reset(); }
 
   // Under a new configuration, or after another limpet has worked with the zone: the same memory if
   // it is in place and the size is the same, else its sessions move over to one that is.
@@ -45,14 +54,27 @@ class SessionStore {
       const Log& log);  // while it is in use; false: it could not be written, and that was said
   uint64_t Changes();   // another number whenever there is something new to save
   void SaveAndRemove(const Log& log);
-  void Remove();  // with what was saved of it
+  void Remove();         // with what was saved of it
+  void RemoveIfAlone();  // the same, unless another limpet works with it
+  // Open() has made it for nothing: memory that it has not found is given back, what was saved
+  // stays.
+  void GiveBack();
+
+  const std::string& home() const { return home_; }
+  void MoveHome(const std::string& home, const Log& log);  // another pid file is held from now on
+  const std::string& snapshot_path() const { return options_.snapshot_path; }
+  // Of a zone that another limpet has left. False: somebody uses it still.
+  static bool RemoveLeft(const std::string& home, const std::string& zone,
+                         const std::string& snapshot_path);
+  uint64_t moves() const { return moves_; }  // so often its table has become another one
 
   bool IsInPlace() const { return zone_.IsInPlace(); }  // see shm::SessionZone
   shm::SessionTable* table() { return &zone_.table(); }
 
  private:
-  SessionStore(shm::SessionZone zone, shm::SessionZone::Options options,
+  SessionStore(std::string home, shm::SessionZone zone, shm::SessionZone::Options options,
                const conf::SessionZone& conf);
+  bool NeedsOther(const shm::SessionZone::Options& options) const;
   Status OpenOther(shm::SessionZone::Options options, Why why, const Log& log);
   void KeepDisplaced(const SipKey& secret, uint64_t now_ms, const Log& log);
   void KeepEarlier(uint64_t moved_ms);
@@ -62,10 +84,14 @@ class SessionStore {
   bool CollectOrSweep();  // true: there is more
   void CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared);
   void CheckTooLong(uint64_t now_ms, uint64_t too_long, const Log& log, shm::Counters& shared);
+  void CheckPlaces(uint64_t now_ms, const Log& log, shm::Counters& shared);
   void CheckQuota(uint64_t now_ms, const shm::SessionCounters& counters, const Log& log,
                   shm::Counters& shared);
 
+  std::string home_;
   shm::SessionZone zone_;
+  std::optional<shm::SessionZone::Reserved> reserved_;
+  uint64_t moves_ = 0;
   shm::LateSessions late_;  // of the zone's earlier sizes
   shm::SessionZone::Options options_;
   std::string name_;
@@ -82,6 +108,8 @@ class SessionStore {
   uint64_t next_too_long_ = 0;  // when the next line may be written
   uint64_t told_quota_ = 0;     // of both counters
   uint64_t next_quota_ = 0;
+  std::vector<std::string> without_place_;  // servers that the table's list has no room for
+  uint64_t next_without_place_ = 0;
 };
 
 }  // namespace limpet::master

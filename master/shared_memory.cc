@@ -18,8 +18,8 @@ constexpr std::chrono::milliseconds kPatience{5};
 // Each binary's slots begin where no other's do.
 uint32_t BinaryId(int32_t first_slot) { return static_cast<uint32_t>(first_slot) + 1; }
 
-// The servers whose sessions a zone may hold. Not all are known while a name has given none: it may
-// not have been asked for yet, and sessions from before a restart wait for its servers.
+// The servers whose sessions a zone may hold. Not all are known while a name has not been answered:
+// sessions from before a restart wait for its servers.
 struct ZoneServers {
   std::vector<std::string> ids;
   bool complete = true;
@@ -85,6 +85,7 @@ void SharedMemory::Inherit(std::string_view notes) {
   inherited_.emplace(notes);
   first_slot_ = inherited_->first_slot();
   next_first_slot_ = first_slot_ + shm::kMaxWorkerSlots;
+  left_sessions_ = inherited_->sessions();
   // Of all slots the last is used least; sums do not care.
   shm::WorkerCounters& sums = figures_->counters.slots.back();
   sums.accepted = inherited_->counters().accepted;
@@ -106,6 +107,7 @@ Bequest SharedMemory::Bequeath() {
   stores_.Bequeath(&bequest);
   quotas_.Bequeath(&bequest);
   tls_sessions_.Bequeath(&bequest);
+  bequest.AddSessions(Leaves());
   // Never the same twice: workers of a binary that was killed may still be there.
   bequest.AddFirstSlot(std::exchange(next_first_slot_, next_first_slot_ + shm::kMaxWorkerSlots));
   bequest.AddCounters({all.Sum(&C::accepted), all.Sum(&C::handled), all.Sum(&C::requests)});
@@ -119,31 +121,63 @@ Result<SharedMemory::View> SharedMemory::Attach(const conf::Config& config, cons
   const conf::Http& http = *config.http;
   Inheritance* const left = inherited ? &*inherited : nullptr;
   attaching_ = true;
-  // First what finds a configuration wrong and changes nothing of what serves.
+  // First what finds a configuration wrong, or memory too small, and changes nothing of what
+  // serves.
   if (auto status = AttachKept(http, left, log, &view); !status) return status.error();
   OpenBook(left, log);
   if (auto status = AttachPeers(http, &view); !status) return status.error();
   if (auto status = AttachSessions(config, log, &view); !status) return status.error();
-  if (auto status = AttachQuotas(http, left, log, &view); !status) return status.error();
+  const auto quotas = FindQuotas(http, left, log);
+  if (!quotas) return quotas.error();
+  constexpr auto kWhy = SessionStore::Why::kReload;
+  if (auto status = MoveSessions(config, *quotas, kWhy, log, &view); !status) return status.error();
   SetServers(config, view);
   FollowNames(config, view, MonotonicMs());
   return view;
 }
 
+// New zones, and memory for those that others have in another size.
 Status SharedMemory::AttachSessions(const conf::Config& config, const Log& log, View* view) {
   for (const conf::SessionZone& zone : config.http->session_zones) {
     auto& store = sessions_[zone.name];
     if (store) {
-      if (auto status = store->Reconfigure(config, zone, SessionStore::Why::kReload, log); !status)
-        return status;
+      if (auto status = store->Prepare(config, zone); !status) return status;
     } else {
-      auto opened = SessionStore::Open(config, zone, log);
+      auto opened = SessionStore::Open(HomeOf(config, zone.name), config, zone, log);
       if (!opened) return opened.error();
       store = std::move(*opened);
+      new_sessions_.push_back(zone.name);
     }
     view->sessions.push_back(store->table());
   }
   return {};
+}
+
+// Before the workers: each has a copy of the tables' views.
+Status SharedMemory::MoveSessions(const conf::Config& config, const Quotas& quotas,
+                                  SessionStore::Why why, const Log& log, View* view) {
+  Status all;
+  for (size_t i = 0; i < quotas.size(); ++i) {
+    const conf::SessionZone& zone = config.http->session_zones[i];
+    const auto store = sessions_.find(zone.name);
+    if (store == sessions_.end() || !store->second) continue;
+    if (auto status = store->second->Reconfigure(config, zone, why, log); !status) all = status;
+    view->sessions[i]->set_quota(quotas[i]);
+  }
+  return all;
+}
+
+// Beside an old binary, where that has the zone.
+const std::string& SharedMemory::HomeOf(const conf::Config& config, const std::string& zone) const {
+  if (!left_sessions_) return config.pid_path;
+  const auto left = std::ranges::find(*left_sessions_, zone, &LeftSessions::zone);
+  return left == left_sessions_->end() ? config.pid_path : left->home;
+}
+
+uint64_t SharedMemory::Moves() const {
+  uint64_t moves = 0;
+  for (const auto& [name, store] : sessions_) moves += store ? store->moves() : 0;
+  return moves;
 }
 
 Status SharedMemory::AttachPeers(const conf::Http& http, View* view) {
@@ -164,8 +198,15 @@ Status SharedMemory::AttachPeers(const conf::Http& http, View* view) {
 
 bool SharedMemory::TakeBack() {
   for (auto& [name, store] : sessions_) {
-    if (store && attaching_) store->table()->set_quota(nullptr);
+    if (!store) continue;
+    store->Unprepare();
+    if (attaching_) store->table()->set_quota(nullptr);
   }
+  for (const std::string& name : std::exchange(new_sessions_, {})) {
+    sessions_[name]->GiveBack();
+    sessions_.erase(name);
+  }
+  std::erase_if(sessions_, [](const auto& entry) { return entry.second == nullptr; });
   limits_.TakeBack();
   stores_.TakeBack();
   quotas_.TakeBack();
@@ -220,20 +261,19 @@ Status SharedMemory::AttachKept(const conf::Http& http, Inheritance* inherited, 
   return {};
 }
 
-// Before the workers: each has a copy of the tables' views.
-Status SharedMemory::AttachQuotas(const conf::Http& http, Inheritance* inherited, const Log& log,
-                                  View* view) {
-  for (size_t i = 0; i < http.session_zones.size(); ++i) {
-    const conf::SessionZone& zone = http.session_zones[i];
-    view->sessions[i]->set_quota(nullptr);
+Result<SharedMemory::Quotas> SharedMemory::FindQuotas(const conf::Http& http,
+                                                      Inheritance* inherited, const Log& log) {
+  Quotas quotas;
+  for (const conf::SessionZone& zone : http.session_zones) {
+    quotas.push_back(nullptr);
     if (!zone.bounded()) continue;
-    const size_t bytes = shm::SessionQuota::BytesFor(view->sessions[i]->Capacity());
+    const size_t bytes = shm::SessionQuota::BytesFor(shm::SessionTable::CapacityFor(zone.size));
     auto quota = quotas_.Find({zone.name, bytes, ""}, inherited, log);
     if (!quota) return quota.error();
     (*quota)->UseKey(zone.quota_key);
-    view->sessions[i]->set_quota(*quota);
+    quotas.back() = *quota;
   }
-  return {};
+  return quotas;
 }
 
 void SharedMemory::SetServers(const conf::Config& config, const View& view) {
@@ -272,6 +312,8 @@ void SharedMemory::DropUnused(const conf::Config& config) {
     if (entry.second) entry.second->Remove();
     return true;
   });
+  new_sessions_.clear();
+  moves_served_ = Moves();
 }
 
 void SharedMemory::Tick(uint64_t now_ms, const Log& log) {
@@ -333,7 +375,40 @@ void SharedMemory::SaveAndRemove(const Log& log) {
   }
 }
 
-void SharedMemory::Leave() { left_ = true; }
+void SharedMemory::Leave(bool back) {
+  left_ = true;
+  if (!back || !left_sessions_) return;
+  for (auto& [name, store] : sessions_) {
+    if (store && !IsLeft(name)) store->RemoveIfAlone();
+  }
+}
+
+std::vector<LeftSessions> SharedMemory::Leaves() const {
+  std::vector<LeftSessions> leaves;
+  for (const auto& [name, store] : sessions_) {
+    if (store) leaves.push_back({name, store->home(), store->snapshot_path()});
+  }
+  return leaves;
+}
+
+bool SharedMemory::IsLeft(const std::string& zone) const {
+  return left_sessions_ &&
+         std::ranges::find(*left_sessions_, zone, &LeftSessions::zone) != left_sessions_->end();
+}
+
+void SharedMemory::RemoveLeft() {
+  if (!left_sessions_) return;
+  std::erase_if(*left_sessions_, [this](const LeftSessions& left) {
+    return sessions_.contains(left.zone) ||
+           SessionStore::RemoveLeft(left.home, left.zone, left.snapshot_path);
+  });
+}
+
+void SharedMemory::MoveHome(const std::string& pid_path, const Log& log) {
+  for (auto& [name, store] : sessions_) {
+    if (store) store->MoveHome(pid_path, log);
+  }
+}
 
 bool SharedMemory::IsDisplaced() const {
   return std::ranges::any_of(
@@ -343,17 +418,12 @@ bool SharedMemory::IsDisplaced() const {
 void SharedMemory::Reclaim(const conf::Config& config, View& view, const Log& log) {
   if (!config.http) return;
   const conf::Http& http = *config.http;
-  for (size_t i = 0; i < http.session_zones.size(); ++i) {
-    const auto store = sessions_.find(http.session_zones[i].name);
-    if (store == sessions_.end() || !store->second) continue;
-    constexpr auto kWhy = SessionStore::Why::kOtherHasGone;
-    if (auto status = store->second->Reconfigure(config, http.session_zones[i], kWhy, log);
-        !status) {
-      LIMPET_LOG(log, LogLevel::kError, "{}", status.error().message);
-    }
-  }
-  if (auto status = AttachQuotas(http, nullptr, log, &view); !status)
-    LIMPET_LOG(log, LogLevel::kError, "{}", status.error().message);
+  const auto quotas = FindQuotas(http, nullptr, log);
+  if (!quotas) LIMPET_LOG(log, LogLevel::kError, "{}", quotas.error().message);
+  constexpr auto kWhy = SessionStore::Why::kOtherHasGone;
+  const Status moved =
+      MoveSessions(config, quotas ? *quotas : Quotas(http.session_zones.size()), kWhy, log, &view);
+  if (!moved) LIMPET_LOG(log, LogLevel::kError, "{}", moved.error().message);
   SetServers(config, view);
 }
 

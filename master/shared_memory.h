@@ -83,7 +83,14 @@ class SharedMemory {
   bool Save(const Log& log);           // of sessions, while they are in use; false: not all
   uint64_t SessionChanges();           // another number whenever there is something new to save
   void SaveAndRemove(const Log& log);  // a clean stop, after the last worker
-  void Leave();  // another master goes on with the same memory: nothing is removed
+  // Another master goes on with the same memory: nothing is removed, but session zones that the old
+  // binary does not have if it is that one (`back`).
+  void Leave(bool back);
+  // Session zones that the old binary has had and this one has not, once it has gone. Where
+  // somebody still uses one: later.
+  void RemoveLeft();
+  // From now on this limpet holds another pid file: its session zones are found by that.
+  void MoveHome(const std::string& pid_path, const Log& log);
 
   // After a binary or a configuration that was tried: the zones follow this one again. May throw as
   // above.
@@ -91,6 +98,9 @@ class SharedMemory {
   // Whether a session zone is no longer what stands under its name. Workers that have it go on with
   // it, and others are needed after Reclaim.
   bool IsDisplaced() const;
+  // Whether session zones have been moved since a configuration came into service: its workers have
+  // them as they were.
+  bool HasMoved() const { return Moves() != moves_served_; }
 
   shm::Counters* counters() { return &figures_->counters; }
   shm::WorkerPulses* pulses() { return &figures_->pulses; }
@@ -100,7 +110,14 @@ class SharedMemory {
 
  private:
   void SetServers(const conf::Config& config, const View& view);
-  Status AttachQuotas(const conf::Http& http, Inheritance* inherited, const Log& log, View* view);
+  using Quotas = std::vector<shm::SessionQuota*>;  // of session zones; null: unbounded
+  Result<Quotas> FindQuotas(const conf::Http& http, Inheritance* inherited, const Log& log);
+  Status MoveSessions(const conf::Config& config, const Quotas& quotas, SessionStore::Why why,
+                      const Log& log, View* view);
+  const std::string& HomeOf(const conf::Config& config, const std::string& zone) const;
+  uint64_t Moves() const;
+  std::vector<LeftSessions> Leaves() const;
+  bool IsLeft(const std::string& zone) const;
   void OpenBook(Inheritance* inherited, const Log& log);
   Status AttachKept(const conf::Http& http, Inheritance* inherited, const Log& log, View* view);
   Status AttachSessions(const conf::Config& config, const Log& log, View* view);
@@ -119,6 +136,9 @@ class SharedMemory {
   shm::PeerBook* book_ = nullptr;
   shm::PeerStateRegistry peer_states_;
   std::map<std::string, std::unique_ptr<SessionStore>> sessions_;  // by zone name
+  std::vector<std::string> new_sessions_;  // of a configuration that does not serve yet
+  std::optional<std::vector<LeftSessions>> left_sessions_;  // see Inheritance
+  uint64_t moves_served_ = 0;
   LimitZones limits_;
   KeptZones<shm::StoreMemory> stores_{"session_store"};        // by the names of session zones
   KeptZones<shm::SessionQuota> quotas_{"sticky learn quota"};  // and these

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -17,6 +18,9 @@ namespace {
 
 constexpr uint64_t kFirstDelayMs = 100;  // doubled with each death before the beginning …
 constexpr uint64_t kLongestDelayMs = 5000;
+constexpr uint64_t kLongestForkDelayMs = 1000;  // processes come and go
+constexpr uint64_t kSlotDelayMs = 100;          // until slots are looked for again
+constexpr uint64_t kAcceptsWithinMs = 1200;     // a worker's patience with the generation before
 
 std::string DescribeDeath(pid_t pid, int status) {
   if (WIFEXITED(status)) {
@@ -40,35 +44,49 @@ uint64_t RespawnDelay::AfterDeath(bool had_begun) {
 
 void Supervisor::StartGeneration(uint64_t generation, int count) {
   generation_ = generation;
+  told_crowded_ = false;
   seats_.assign(static_cast<size_t>(count), Seat{});
   LIMPET_LOG(hooks_.log(), LogLevel::kNotice, "start worker processes");
   for (int number = 0; number < count; ++number) Start(number, MonotonicMs());
 }
 
-int Supervisor::FreeSlot() const {
+// What a worker counts in its slot is undone when it dies: no other may have the same.
+std::optional<int> Supervisor::FreeSlot() const {
   std::array<bool, shm::kMaxWorkerSlots> taken{};
   for (const Worker& worker : workers_) taken[static_cast<size_t>(worker.slot)] = true;
   for (const int slot : slots_of_dead_) taken[static_cast<size_t>(slot)] = true;
   const auto free = std::ranges::find(taken, false);
-  // More workers than slots: only figures of two of them mix.
-  return free == taken.end() ? 0 : static_cast<int>(free - taken.begin());
+  if (free == taken.end()) return std::nullopt;
+  return static_cast<int>(free - taken.begin());
+}
+
+void Supervisor::WaitForSlot(Seat& seat, uint64_t now_ms) {
+  seat.start_at_ms = now_ms + kSlotDelayMs;
+  if (std::exchange(told_crowded_, true)) return;
+  LIMPET_LOG(hooks_.log(), LogLevel::kWarn,
+             "{} workers run, which is the most there may be: more are started as workers of "
+             "earlier configurations end",
+             workers_.size());
 }
 
 void Supervisor::Start(int number, uint64_t now_ms) {
-  const int slot = FreeSlot();
+  Seat& seat = seats_[static_cast<size_t>(number)];
+  const std::optional<int> slot = FreeSlot();
+  if (!slot) return WaitForSlot(seat, now_ms);
   std::fflush(nullptr);
   const pid_t pid = ::fork();
-  if (pid == 0) ::_exit(hooks_.run(number, slot));
-  Seat& seat = seats_[static_cast<size_t>(number)];
-  seat.start_at_ms.reset();
+  if (pid == 0) ::_exit(hooks_.run(number, *slot));
   if (pid < 0) {
     LIMPET_LOG(hooks_.log(), LogLevel::kAlert, "fork() failed while spawning \"worker process\"{}",
                ErrnoText(errno));
-    seat.start_at_ms = now_ms + kLongestDelayMs;
+    const int doublings = std::min(seat.failed_forks++, 16);
+    seat.start_at_ms = now_ms + std::min(kFirstDelayMs << doublings, kLongestForkDelayMs);
     return;
   }
+  seat.start_at_ms.reset();
+  seat.failed_forks = 0;
   LIMPET_LOG(hooks_.log(), LogLevel::kNotice, "start worker process {}", pid);
-  workers_.push_back({pid, number, slot, generation_, now_ms});
+  workers_.push_back({pid, number, *slot, generation_, now_ms});
 }
 
 void Supervisor::Send(Worker& worker, int signal) {
@@ -81,12 +99,32 @@ void Supervisor::SignalAll(int signal) {
   for (Worker& worker : workers_) Send(worker, signal);
 }
 
-void Supervisor::QuitOthersThan(uint64_t generation) {
+bool Supervisor::AllHaveBegun() const {
+  const auto begun = std::ranges::count_if(workers_, [this](const Worker& worker) {
+    return worker.generation == generation_ && hooks_.had_begun(worker.slot);
+  });
+  return static_cast<size_t>(begun) >= seats_.size();
+}
+
+// A number that the present generation does not have may be anybody's.
+bool Supervisor::IsReplaced(const Worker& old, uint64_t now_ms) const {
+  const bool any = static_cast<size_t>(old.number) >= seats_.size();
+  return std::ranges::any_of(workers_, [&](const Worker& worker) {
+    return worker.generation == generation_ && (any || worker.number == old.number) &&
+           hooks_.had_begun(worker.slot) && now_ms >= worker.started_ms + kAcceptsWithinMs;
+  });
+}
+
+bool Supervisor::QuitReplaced(uint64_t now_ms) {
+  const bool whole = AllHaveBegun();
+  bool all = true;
   for (Worker& worker : workers_) {
-    if (worker.generation == generation || worker.ending) continue;
-    worker.ending = true;
-    Send(worker, SIGQUIT);
+    if (worker.generation == generation_ || worker.ending) continue;
+    worker.ending = whole || IsReplaced(worker, now_ms);
+    if (worker.ending) Send(worker, SIGQUIT);
+    all &= worker.ending;
   }
+  return all;
 }
 
 void Supervisor::Stop(int signal) {

@@ -41,7 +41,7 @@ class Supervisor {
   };
   struct Hooks {
     std::function<int(int number, int slot)> run;  // in the child: returns the exit status
-    // In the master: whether the worker that has died had begun to serve; asked before `died`.
+    // In the master: whether the worker has begun to serve; of a dead one asked before `died`.
     std::function<bool(int slot)> had_begun;
     // In the master: frees what the worker held. False: not yet, to be called again before the slot
     // is another worker's.
@@ -57,13 +57,17 @@ class Supervisor {
   explicit Supervisor(Hooks hooks) : hooks_(std::move(hooks)) {}
 
   // Starts workers 0 … count - 1; from now on it is this generation's workers that are replaced
-  // when they die.
+  // when they die. A worker that cannot be started now (there is no process or no slot to be had)
+  // is started later.
   void StartGeneration(uint64_t generation, int count);
 
   void SignalAll(int signal);
-  void QuitOthersThan(uint64_t generation);  // gracefully; they are not replaced
-  void Stop(int signal);                     // to all; nobody is replaced any more
-  void Kill();                               // what did not stop in time
+  // Ends workers of earlier generations gracefully once all of this one have begun to serve. Where
+  // some do not, each once the worker of its number takes connections beside those that go on: they
+  // may have sockets of their own. False: some still have to serve.
+  bool QuitReplaced(uint64_t now_ms);
+  void Stop(int signal);  // to all; nobody is replaced any more
+  void Kill();            // what did not stop in time
 
   void Reap();                 // after SIGCHLD
   void Tick(uint64_t now_ms);  // starts what is due
@@ -79,15 +83,19 @@ class Supervisor {
  private:
   struct Seat {  // of one worker number in the current generation
     RespawnDelay delay;
+    int failed_forks = 0;  // in a row
     std::optional<uint64_t> start_at_ms;
   };
 
   void Start(int number, uint64_t now_ms);
+  void WaitForSlot(Seat& seat, uint64_t now_ms);
   void OnDeath(pid_t pid, int status);
   void FreeSlotsOfDead();
   void Send(Worker& worker, int signal);
   void Mourn(const Worker& dead, int status);
-  int FreeSlot() const;
+  bool AllHaveBegun() const;
+  bool IsReplaced(const Worker& old, uint64_t now_ms) const;
+  std::optional<int> FreeSlot() const;
 
   Hooks hooks_;
   std::vector<Worker> workers_;
@@ -95,6 +103,7 @@ class Supervisor {
   std::vector<int> slots_of_dead_;  // not free yet
   Watchdog watchdog_;
   uint64_t generation_ = 0;
+  bool told_crowded_ = false;  // that workers of this generation wait for slots
 };
 
 }  // namespace limpet::master

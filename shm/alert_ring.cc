@@ -18,6 +18,7 @@ void AlertRing::Add(LogLevel level, std::string_view text) {
   entry.number.store(0, kRelaxed);
   std::atomic_thread_fence(std::memory_order_release);
   entry.wall_ms.store(static_cast<int64_t>(WallMs()), kRelaxed);
+  entry.since_ms.store(MonotonicMs(), kRelaxed);
   entry.level.store(static_cast<uint32_t>(level), kRelaxed);
   text = text.substr(0, kMaxText);
   entry.size.store(static_cast<uint32_t>(text.size()), kRelaxed);
@@ -30,11 +31,13 @@ void AlertRing::Add(LogLevel level, std::string_view text) {
 }
 
 bool AlertRing::AddOncePer(std::chrono::milliseconds time, LogLevel level, std::string_view text) {
-  const int64_t since = static_cast<int64_t>(WallMs()) - time.count();
+  const uint64_t now = MonotonicMs();  // the clock that is shown may be set back by a day
+  const auto within = static_cast<uint64_t>(time.count());
   const std::string_view kept = text.substr(0, kMaxText);
   const std::vector<Alert> newest = Newest();
-  const bool known = std::ranges::any_of(
-      newest, [&](const Alert& alert) { return alert.wall_ms > since && alert.text == kept; });
+  const bool known = std::ranges::any_of(newest, [&](const Alert& alert) {
+    return now < alert.since_ms + within && alert.text == kept;
+  });
   if (!known) Add(level, text);
   return !known;
 }
@@ -46,6 +49,7 @@ std::vector<Alert> AlertRing::Newest() const {
     alert.number = entry.number.load(std::memory_order_acquire);
     if (alert.number == 0) continue;
     alert.wall_ms = entry.wall_ms.load(kRelaxed);
+    alert.since_ms = entry.since_ms.load(kRelaxed);
     alert.level = static_cast<LogLevel>(entry.level.load(kRelaxed));
     alert.text.resize(std::min<size_t>(entry.size.load(kRelaxed), kMaxText));
     for (size_t i = 0; i * 8 < alert.text.size(); ++i) {

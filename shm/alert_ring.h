@@ -16,8 +16,9 @@
 namespace limpet::shm {
 
 struct Alert {
-  uint64_t number = 0;  // counts all alerts since limpet started, from 1
-  int64_t wall_ms = 0;  // since 1970
+  uint64_t number = 0;    // counts all alerts since limpet started, from 1
+  int64_t wall_ms = 0;    // since 1970, to be shown
+  uint64_t since_ms = 0;  // MonotonicMs
   LogLevel level = LogLevel::kNotice;
   std::string text;  // cut off where it was too long
 };
@@ -25,7 +26,7 @@ struct Alert {
 class AlertRing {
  public:
   static constexpr size_t kAlerts = 64;
-  static constexpr size_t kMaxText = 232;
+  static constexpr size_t kMaxText = 224;
 
   void Add(LogLevel level, std::string_view text);
   // Unless the same has been added within so long: of what many requests meet. False: it has.
@@ -36,6 +37,7 @@ class AlertRing {
   struct Entry {
     std::atomic<uint64_t> number;  // 0: nothing, or being written; stored last
     std::atomic<int64_t> wall_ms;
+    std::atomic<uint64_t> since_ms;
     std::atomic<uint32_t> level;
     std::atomic<uint32_t> size;
     std::array<std::atomic<uint64_t>, kMaxText / 8> text;

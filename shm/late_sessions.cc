@@ -71,6 +71,37 @@ void LateSessions::ForgetByIdentifier(std::string_view id, uint64_t now_ms) cons
   }
 }
 
+// A server that moved sessions go to may be unknown to processes of the old configuration: what
+// they have stays theirs.
+bool LateSessions::WalkPeer(uint16_t peer, uint16_t target, SessionTable* to, uint32_t budget,
+                            uint64_t now_ms, PeerWalk* walk) const {
+  while (walk->earlier < earlier_.size()) {
+    const Earlier& from = earlier_[walk->earlier];
+    SessionTable table = from.table;
+    const uint16_t there = table.peers().Find(to->PeerName(peer));
+    std::vector<SessionRecord> changed;
+    PeerWalk piece{.shard = walk->shard, .bucket = walk->bucket};
+    if (there == kNoPeer) {
+      piece.more = false;
+    } else if (target == kNoPeer) {
+      table.ForgetPeer(there, budget, now_ms, &piece, &changed);
+    } else {
+      const uint16_t target_there = table.peers().Find(to->PeerName(target));
+      table.MovePeer(there, target_there, budget, now_ms, &piece, &changed);
+    }
+    for (const SessionRecord& news : changed) {
+      if (from.rekeyed || news.last_tick < from.moved_tick) continue;
+      (void)to->Adopt(news, peer, from.moved_tick, now_ms);
+    }
+    if (from.rekeyed) walk->changed += piece.changed;
+    walk->shard = piece.more ? piece.shard : 0;
+    walk->bucket = piece.more ? piece.bucket : 0;
+    if (piece.more) return true;
+    ++walk->earlier;
+  }
+  return false;
+}
+
 // Once the last of their sessions has ended.
 bool LateSessions::DropRekeyed(uint64_t now_ms) {
   const auto is_over = [now_ms](const Earlier& from) {

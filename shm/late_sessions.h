@@ -34,6 +34,12 @@ class LateSessions {
   Found FindByIdentifier(std::string_view id, const SessionTable& to, uint64_t now_ms) const;
   void ForgetByIdentifier(std::string_view id, uint64_t now_ms) const;
 
+  // A piece of a walk of ForgetPeer (`target`: kNoPeer) or MovePeer of `to`: what the earlier
+  // tables have of that peer is news like any other, and then forgotten or bound so there. False:
+  // they are done.
+  bool WalkPeer(uint16_t peer, uint16_t target, SessionTable* to, uint32_t budget, uint64_t now_ms,
+                PeerWalk* walk) const;
+
   // The master. A bounded piece of a walk through the earlier tables that brings their news over;
   // true: there is more of this walk. A table that nobody else used when its walk began is let go
   // at the end of it.

@@ -43,7 +43,7 @@ void NameBook::CopyPeers(Known& to) {
   const auto same = std::find_if(known_.rbegin(), known_.rend(), [&](const Known& known) {
     return known.name.host == to.name.host && known.name.service == to.name.service;
   });
-  if (same == known_.rend()) return;
+  if (same == known_.rend() || !same->table->Answered(same->number)) return;
   std::vector<ResolvedPeer> peers;
   for (ResolvedPeers::Entry& entry : same->table->Peers(same->number)) {
     if (to.name.service.empty()) entry.peer.address.set_port(to.name.port);
@@ -55,7 +55,7 @@ void NameBook::CopyPeers(Known& to) {
 void NameBook::ForgetOld() {
   std::erase_if(known_, [](const Known& known) {
     if (known.users > 0 || known.reloads < kReloadsRemembered) return false;
-    known.table->Replace(known.number, {});
+    known.table->Forget(known.number);
     return true;
   });
   std::erase_if(tables_, [this](const Table& table) {

@@ -162,8 +162,8 @@ void PeerStates::Unlock() {
 bool PeerStates::AllNamesKnown() {
   if (resolved_ == nullptr) return true;
   const Guard guard(*this);
-  return std::ranges::none_of(sources_,
-                              [this](uint32_t source) { return resolved_->Peers(source).empty(); });
+  return std::ranges::all_of(sources_,
+                             [this](uint32_t source) { return resolved_->Answered(source); });
 }
 
 // The owner died while it changed something. Connections are recounted from their slots, weights

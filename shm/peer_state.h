@@ -118,7 +118,7 @@ class PeerStates {
   ResolvedPeers* resolved() const { return resolved_; }
   const std::vector<uint32_t>& sources() const { return sources_; }
   RobustMutex* resolving_mutex() const { return resolving_; }
-  // Each of those names has given peers, or there is none. Takes the lock.
+  // Each of those names has been answered, or there is none. Takes the lock.
   bool AllNamesKnown();
 
   // Held while peers are compared and changed. Short; never while doing I/O.

@@ -29,7 +29,7 @@ void PeerSweep::Begin(const SessionTable& table) {
     if (table.peers().State(peer) == EntryState::kRetired) retired_.push_back(peer);
   }
   due_.clear();
-  walk_ = {};
+  walk_ = {.earlier = PeerWalk::kNoEarlier};
   const size_t missing = MissingEntries(table, retired_);
   uint16_t peer = kNoPeer;
   while (due_.size() < missing) {
@@ -47,7 +47,7 @@ bool PeerSweep::Step(SessionTable* table, uint64_t now_ms) {
   if (!came_back) table->ForgetPeer(peer, kSlotsPerStep, now_ms, &walk_);
   if (came_back || !walk_.more) {
     due_.pop_back();
-    walk_ = {};
+    walk_ = {.earlier = PeerWalk::kNoEarlier};
   }
   return !due_.empty();
 }

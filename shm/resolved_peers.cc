@@ -59,7 +59,7 @@ bool Fits(const ResolvedPeer& peer) {
 }  // namespace
 
 size_t ResolvedPeers::BytesFor(uint32_t capacity) {
-  return kHeader + size_t{capacity} * sizeof(Slot);
+  return kHeader + size_t{capacity} * (sizeof(Slot) + sizeof(std::atomic<uint32_t>));
 }
 
 ResolvedPeers* ResolvedPeers::Format(std::byte* memory, uint32_t capacity) {
@@ -73,6 +73,41 @@ ResolvedPeers* ResolvedPeers::Format(std::byte* memory, uint32_t capacity) {
 std::span<ResolvedPeers::Slot> ResolvedPeers::slots() {
   auto* first = reinterpret_cast<std::byte*>(this) + kHeader;
   return {reinterpret_cast<Slot*>(first), used_};
+}
+
+// Names that have been answered, behind all places; 0: free.
+std::span<std::atomic<uint32_t>> ResolvedPeers::answered() {
+  auto* first = reinterpret_cast<std::byte*>(this) + kHeader + size_t{capacity_} * sizeof(Slot);
+  return {reinterpret_cast<std::atomic<uint32_t>*>(first), capacity_};
+}
+
+bool ResolvedPeers::Answered(uint32_t source) {
+  const auto is_it = [source](const auto& name) {
+    return name.load(std::memory_order_relaxed) == source;
+  };
+  return std::ranges::any_of(answered(), is_it) ||
+         std::ranges::any_of(slots(), [source](const Slot& slot) {
+           return slot.active() && slot.source == source;
+         });
+}
+
+// True if that is news.
+bool ResolvedPeers::NoteAnswer(uint32_t source) {
+  std::atomic<uint32_t>* free = nullptr;
+  for (auto& name : answered()) {
+    const uint32_t known = name.load(std::memory_order_relaxed);
+    if (known == source) return false;
+    if (known == 0 && free == nullptr) free = &name;
+  }
+  if (free != nullptr) free->store(source, std::memory_order_relaxed);
+  return free != nullptr;
+}
+
+void ResolvedPeers::Forget(uint32_t source) {
+  (void)Replace(source, {});
+  for (auto& name : answered()) {
+    if (name.load(std::memory_order_relaxed) == source) name.store(0, std::memory_order_relaxed);
+  }
 }
 
 // One that has left for good is not found: who comes to its address begins anew, and is not drained
@@ -100,7 +135,7 @@ ResolvedPeers::Slot* ResolvedPeers::TakePlace() {
 }
 
 size_t ResolvedPeers::Replace(uint32_t source, std::span<const ResolvedPeer> found) {
-  bool changed = false;
+  bool changed = NoteAnswer(source);
   std::vector<Slot*> places;  // of those found; null: it has none yet
   for (const ResolvedPeer& peer : found) places.push_back(Find(source, peer, places));
   for (Slot& slot : slots()) {

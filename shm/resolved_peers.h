@@ -53,9 +53,13 @@ class ResolvedPeers {
   uint64_t version() const { return version_.load(std::memory_order_acquire); }
   uint32_t capacity() const { return capacity_; }
 
-  // Makes the peers of a name exactly these. Returns how many found no place. `source` is what
-  // PeerStates::sources() calls the name.
+  // A name has been answered: its peers are exactly these, if any. Returns how many found no place.
+  // `source` is what PeerStates::sources() calls the name.
   size_t Replace(uint32_t source, std::span<const ResolvedPeer> found);
+  // Whether it has, with whatever result. Not known of more names without peers than there are
+  // places.
+  bool Answered(uint32_t source);
+  void Forget(uint32_t source);  // the name is no server's any more
 
   struct Entry {
     ResolvedPeer peer;
@@ -73,6 +77,8 @@ class ResolvedPeers {
 
   ResolvedPeers() = default;
   std::span<Slot> slots();
+  std::span<std::atomic<uint32_t>> answered();
+  bool NoteAnswer(uint32_t source);
   Slot* Find(uint32_t source, const ResolvedPeer& peer, std::span<Slot* const> taken);
   Slot* TakePlace();
   void Change() { version_.fetch_add(1, std::memory_order_release); }

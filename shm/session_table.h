@@ -66,7 +66,10 @@ struct CollectResult {
 };
 
 // A walk over the whole table in bounded steps. Begin with a default one, call again while `more`.
+// The tables of the zone's earlier sizes come first, unless `earlier` says that all are done.
 struct PeerWalk {
+  static constexpr uint32_t kNoEarlier = UINT32_MAX;
+  uint32_t earlier = 0;  // of them, those that are done
   uint32_t shard = 0;
   uint32_t bucket = 0;
   uint64_t changed = 0;  // sessions forgotten or moved so far
@@ -172,7 +175,8 @@ class SessionTable {
       uint16_t peer) const;  // sessions bound to it, expired but uncollected ones included
 
   // Look at up to `budget` slots of one shard: all sessions of a peer are forgotten, or bound to
-  // another. `changed`: gets those that were, if it is not null.
+  // another, also those that processes with the zone's earlier size have. `changed`: gets those
+  // that were, if it is not null.
   void ForgetPeer(uint16_t peer, uint32_t budget, uint64_t now_ms, PeerWalk* walk,
                   std::vector<SessionRecord>* changed = nullptr);
   void MovePeer(uint16_t from, uint16_t to, uint32_t budget, uint64_t now_ms, PeerWalk* walk,

@@ -106,6 +106,8 @@ Result<SessionZone> SessionZone::OpenAt(const Options& options, Result<Zone> ope
 
 Result<SessionZone> SessionZone::Fresh(const Options& options, uint64_t now_ms) {
   std::string name = options.name;
+  if (options.reserved != nullptr)
+    options.reserved->GiveBack();  // it is under its own name at once
   Result<Zone> created = Zone::Create(name, options.bytes);
   const bool taken = !created && created.error().code == std::errc::file_exists;
   if (taken) {
@@ -149,27 +151,41 @@ void SessionZone::LoadSnapshot(const std::string& path) {
       fmt::format("{} of {} sessions loaded from \"{}\"", loaded->moved, loaded->of, path));
 }
 
+void SessionZone::Reserved::GiveBack() {
+  if (!zone_) return;
+  Zone::Remove(name_);
+  zone_.reset();
+}
+
+Result<SessionZone::Reserved> SessionZone::ReserveBeside(const std::string& name, size_t bytes) {
+  std::string temporary = name + ".new";
+  Zone::Remove(temporary);
+  Result<Zone> created = Zone::Create(temporary, bytes);
+  if (!created && created.error().code == std::errc::file_exists) {
+    temporary = OtherName(temporary);
+    created = Zone::Create(temporary, bytes);
+  }
+  if (!created) return created.error();
+  return Reserved(std::move(temporary), *std::move(created));
+}
+
 // Under another name until it is complete, so that a crash in between loses nothing.
 Result<SessionZone> SessionZone::MoveOver(const Options& options, Zone old_zone, SessionTable& old,
                                           uint64_t now_ms) {
-  std::string temporary = options.name + ".new";
-  Zone::Remove(temporary);
-  Result<Zone> created = Zone::Create(temporary, options.bytes);
-  if (!created && created.error().code == std::errc::file_exists) {
-    temporary = OtherName(temporary);
-    created = Zone::Create(temporary, options.bytes);
-  }
-  if (!created) return created.error();
+  const bool is_there = options.reserved != nullptr && options.reserved->size() == options.bytes;
+  Result<Reserved> reserved = is_there ? Result<Reserved>(std::move(*options.reserved))
+                                       : ReserveBeside(options.name, options.bytes);
+  if (!reserved) return reserved.error();
+  Zone& created = *reserved->zone_;
   const bool rekeyed = HasOtherKey(options, old);
-  SessionTable table = SessionTable::Format(created->data(), created->size(),
+  SessionTable table = SessionTable::Format(created.data(), created.size(),
                                             rekeyed ? *options.secret : RandomSipKey());
   const Moved moved = rekeyed ? Moved{} : Migrate(old, &table, now_ms);
   table.SetPolicy(options.policy);
-  if (Status renamed = Zone::Rename(temporary, options.name); !renamed) {
-    Zone::Remove(temporary);
+  if (Status renamed = Zone::Rename(reserved->name_, options.name); !renamed)
     return renamed.error();
-  }
-  SessionZone zone(options.name, *std::move(created), table);
+  SessionZone zone(options.name, std::move(created), table);
+  reserved->zone_.reset();
   zone.earlier_ = std::move(old_zone);
   if (rekeyed) {
     zone.origin_ = Origin::kRekeyed;
@@ -183,6 +199,26 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, Zone old_zone,
       fmt::format("zone \"{}\" has another {}: {} of {} sessions moved, newest first", options.name,
                   old.of_earlier_layout() ? "layout" : "size", moved.moved, moved.of));
   return zone;
+}
+
+bool SessionZone::RemoveUnused(const std::string& name) {
+  const Place place = FindPlace(name);
+  if (place.zone && !place.zone->alone()) return false;
+  if (place.zone) Zone::Remove(place.name);
+  return true;
+}
+
+Status SessionZone::Rename(const std::string& name) {
+  if (name == name_) return {};
+  if (!IsInPlace()) return InvalidArgument("shared memory \"" + name_ + "\" is another one by now");
+  if (Zone::IsTaken(name)) {
+    const Result<Zone> there = Zone::Open(name);
+    if (!there) return there.error();
+    if (!there->alone()) return InvalidArgument("shared memory \"" + name + "\" is in use");
+  }
+  if (Status renamed = Zone::Rename(name_, name); !renamed) return renamed;
+  name_ = name;
+  return {};
 }
 
 Status SessionZone::Save(const std::string& snapshot_path) {

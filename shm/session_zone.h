@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,6 +18,24 @@ namespace limpet::shm {
 
 class SessionZone {
  public:
+  // Memory that a zone is moved to later: got before anything else is touched. What is not used is
+  // given back with it.
+  class Reserved {
+   public:
+    Reserved(std::string name, Zone zone)
+        : name_(std::move(name)), zone_(std::make_unique<Zone>(std::move(zone))) {}
+    Reserved(Reserved&&) = default;
+    Reserved& operator=(Reserved&&) = delete;
+    ~Reserved() { GiveBack(); }
+    void GiveBack();
+    size_t size() const { return zone_ ? zone_->size() : 0; }
+
+   private:
+    friend class SessionZone;
+    std::string name_;
+    std::unique_ptr<Zone> zone_;  // null: used, or given back
+  };
+
   struct Options {
     // Of the shared memory object: unique to this limpet (prefix) and zone; no slash. Where
     // somebody else has taken it, the object's name has a tail that nobody can know before.
@@ -27,6 +46,7 @@ class SessionZone {
     // What identifiers are hashed with, if that is not the zone's own affair. Sessions under
     // another key stay in the earlier table, and are found there by their identifiers.
     std::optional<SipKey> secret;
+    Reserved* reserved = nullptr;  // where the zone is to be moved; null: it is made then
   };
   struct Line {  // for the log
     LogLevel level;
@@ -40,7 +60,11 @@ class SessionZone {
   // to be had.
   static Result<SessionZone> OpenOrCreate(const Options& options, uint64_t now_ms);
 
+  // So many bytes for this zone, under another name.
+  Result<Reserved> Reserve(size_t bytes) const { return ReserveBeside(name_, bytes); }
+
   SessionTable& table() { return table_; }
+  const SessionTable& table() const { return table_; }
   Origin origin() const { return origin_; }
   uint64_t kept() const { return kept_; }  // sessions that were found, moved or loaded
   const std::vector<Line>& lines() const { return lines_; }  // what happened, for the master to log
@@ -55,6 +79,12 @@ class SessionZone {
   Result<Zone> OpenAgain() const { return zone_.OpenAgain(); }
 
   void Remove() { Zone::Remove(name_); }
+  // Unless another process works with it, or it is another one by now.
+  void RemoveIfAlone() { zone_.RemoveIfAlone(name_); }
+  // The zone of that name, wherever it is, that nobody uses any more. False: somebody does.
+  static bool RemoveUnused(const std::string& name);
+  // Under another name from now on. Nothing but what nobody uses is replaced there.
+  Status Rename(const std::string& name);
   // While it is in use; nothing if another zone has taken its name. May throw LockBusy.
   Status Save(const std::string& snapshot_path);
   // A clean stop: writes the snapshot and gives the shared memory back. No worker may be left. If
@@ -66,6 +96,7 @@ class SessionZone {
       : name_(std::move(name)), zone_(std::move(zone)), table_(table) {}
 
   static Result<SessionZone> OpenAt(const Options& options, Result<Zone> opened, uint64_t now_ms);
+  static Result<Reserved> ReserveBeside(const std::string& name, size_t bytes);
   static Result<SessionZone> Fresh(const Options& options, uint64_t now_ms);
   static Result<SessionZone> MoveOver(const Options& options, Zone old_zone, SessionTable& old,
                                       uint64_t now_ms);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "shm/death_points.h"
 
 namespace limpet::shm {
@@ -139,8 +140,21 @@ void Shard::Renew(const Slot& slot) {
   LinkFresh(slot.index, FreshList());
 }
 
+namespace {
+
+// `now` is from before: others have gone on while this one waited.
+RobustMutex::Owner LockAndAge(RobustMutex& lock, uint32_t* now) {
+  if (const auto owner = lock.TryLock()) return *owner;
+  const uint32_t before = TickOf(BootMs());
+  const RobustMutex::Owner owner = lock.Lock();
+  *now += TickOf(BootMs()) - before + 1;
+  return owner;
+}
+
+}  // namespace
+
 ShardLock::ShardLock(Shard& shard, uint32_t now, uint64_t& repaired) : shard_(shard) {
-  if (shard.head().lock.Lock() == RobustMutex::Owner::kDied) {
+  if (LockAndAge(shard.head().lock, &now) == RobustMutex::Owner::kDied) {
     shard.Repair(now);
     shard.head().lock.MarkRepaired();
     Count(repaired);

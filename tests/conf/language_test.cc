@@ -25,6 +25,16 @@ std::string NameOf(const Config& config, const Template& key) {
   return key.is_single_variable() ? config.http->variables[key.single_variable()].name : "";
 }
 
+TEST(Language, ThereAreAsManyWorkersAsHavePlaces) {
+  const auto few = MustLoad("worker_processes 120; events {}");
+  EXPECT_EQ(few->worker_processes, 120);
+  EXPECT_THAT(few->warnings, IsEmpty());
+  const auto many = MustLoad("worker_processes 200; events {}");
+  EXPECT_EQ(many->worker_processes, 120);
+  EXPECT_THAT(many->warnings,
+              ElementsAre(HasSubstr("there are at most 120 workers, 80 of them are left out")));
+}
+
 TEST(StickyNames, AreTheRestOfTheWord) {
   for (const char* name : {"connect.sid", "ASP.NET_SessionId", "laravel-session", "__Host-sid",
                            "next-auth.session-token", "plain"}) {

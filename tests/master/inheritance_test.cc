@@ -181,5 +181,20 @@ TEST(KeptZones, GoOnInTheNewBinaryOrSayWhyNot) {
   EXPECT_THAT(said.text, Not(HasSubstr("\"rate\"")));
 }
 
+TEST(Inheritance, NamesSessionZones) {
+  EXPECT_FALSE(Inheritance("slots\t7\n").sessions()) << "an older binary does not name them";
+  Bequest none;
+  none.AddSessions({});
+  ASSERT_TRUE(Inheritance(none.lines()).sessions());
+  EXPECT_TRUE(Inheritance(none.lines()).sessions()->empty());
+  Bequest two;
+  two.AddSessions({{"one\ttwo", "/run/\n.pid", "/state/one"}, {"b", "", "c"}});
+  const auto sessions = Inheritance(two.lines() + "sessions\tzz\tx\ty\n").sessions();
+  ASSERT_EQ(sessions->size(), 2u);
+  EXPECT_EQ(sessions->front().zone, "one\ttwo");
+  EXPECT_EQ(sessions->front().home, "/run/\n.pid");
+  EXPECT_EQ(sessions->front().snapshot_path, "/state/one");
+}
+
 }  // namespace
 }  // namespace limpet::master

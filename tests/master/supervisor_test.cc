@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <set>
 
 #include "base/clock.h"
 
@@ -33,19 +35,21 @@ class SupervisorTest : public ::testing::Test {
   Log log_;
   std::vector<int> died_;
   bool had_begun_ = false;
+  std::set<int> slots_begun_;  // or these
   bool slot_is_locked_ = false;
-  Supervisor supervisor_{{.run =
-                              [](int, int) {
-                                ::pause();
-                                return 0;
-                              },
-                          .had_begun = [this](int) { return had_begun_; },
-                          .died =
-                              [this](int slot) {
-                                died_.push_back(slot);
-                                return !slot_is_locked_;
-                              },
-                          .log = [this]() -> const Log& { return log_; }}};
+  Supervisor supervisor_{
+      {.run =
+           [](int, int) {
+             ::pause();
+             return 0;
+           },
+       .had_begun = [this](int slot) { return had_begun_ || slots_begun_.contains(slot); },
+       .died =
+           [this](int slot) {
+             died_.push_back(slot);
+             return !slot_is_locked_;
+           },
+       .log = [this]() -> const Log& { return log_; }}};
 };
 
 TEST_F(SupervisorTest, GivesEachLivingWorkerASlotOfItsOwn) {
@@ -87,11 +91,72 @@ TEST_F(SupervisorTest, DoesNotReplaceWhoWasToldToEnd) {
   supervisor_.StartGeneration(1, 1);
   supervisor_.StartGeneration(2, 1);
   const pid_t old = supervisor_.workers()[0].pid;
-  supervisor_.QuitOthersThan(2);
+  had_begun_ = true;
+  EXPECT_TRUE(supervisor_.QuitReplaced(MonotonicMs()));
   ::kill(old, SIGKILL);  // the children here do not heed SIGQUIT when it is blocked
   ReapUntil([this] { return supervisor_.workers().size() == 1; });
   EXPECT_EQ(supervisor_.workers()[0].generation, 2u);
   EXPECT_FALSE(supervisor_.NextDeadline());
+}
+
+TEST_F(SupervisorTest, KeepsWhoIsNotReplacedYet) {
+  supervisor_.StartGeneration(1, 3);
+  supervisor_.StartGeneration(2, 2);
+  const uint64_t later = MonotonicMs() + 2000;
+  EXPECT_FALSE(supervisor_.QuitReplaced(later));
+  for (const auto& worker : supervisor_.workers()) EXPECT_FALSE(worker.ending);
+  slots_begun_ = {4};  // number 1 of the new generation
+  EXPECT_FALSE(supervisor_.QuitReplaced(MonotonicMs()));
+  EXPECT_FALSE(supervisor_.workers()[1].ending);  // it is not alone with its sockets yet
+  EXPECT_FALSE(supervisor_.QuitReplaced(later));
+  std::vector<int> ending;
+  for (const auto& worker : supervisor_.workers()) {
+    if (worker.ending) ending.push_back(worker.slot);
+  }
+  EXPECT_EQ(ending, (std::vector<int>{1, 2}));  // the third has no number any more
+}
+
+TEST_F(SupervisorTest, StartsNoWorkerWithoutASlotOfItsOwn) {
+  constexpr int kSlots = static_cast<int>(shm::kMaxWorkerSlots);
+  supervisor_.StartGeneration(1, kSlots);
+  supervisor_.StartGeneration(2, 1);
+  EXPECT_EQ(supervisor_.workers().size(), shm::kMaxWorkerSlots);
+  ASSERT_TRUE(supervisor_.NextDeadline());
+  ::kill(supervisor_.workers()[5].pid, SIGKILL);
+  ReapUntil([this] { return !died_.empty(); });
+  supervisor_.Tick(*supervisor_.NextDeadline());
+  EXPECT_EQ(supervisor_.workers().size(), shm::kMaxWorkerSlots);
+  EXPECT_EQ(supervisor_.workers().back().generation, 2u);
+  EXPECT_EQ(supervisor_.workers().back().slot, 5);
+}
+
+// In a process of its own, which may have no children.
+int TriesSoonWithoutProcesses() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_NPROC, &none);
+  if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) return 1;
+  const Log log;
+  Supervisor supervisor({.run = [](int, int) { return 0; },
+                         .had_begun = [](int) { return false; },
+                         .died = [](int) { return true; },
+                         .log = [&log]() -> const Log& { return log; }});
+  supervisor.StartGeneration(1, 1);
+  if (!supervisor.workers().empty()) return 2;
+  for (int i = 0; i < 20; ++i) {
+    if (!supervisor.NextDeadline()) return 3;
+    const uint64_t due = *supervisor.NextDeadline();
+    supervisor.Tick(due);
+    if (supervisor.NextDeadline().value_or(UINT64_MAX) > due + 1000) return 4;
+  }
+  return 0;
+}
+
+TEST_F(SupervisorTest, TriesAgainSoonWhenThereIsNoProcessToBeHad) {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(TriesSoonWithoutProcesses());
+  int status = 0;
+  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST_F(SupervisorTest, ReplacesAtOnceWhoHadBegunToServe) {

@@ -39,6 +39,15 @@ TEST(AlertRing, CutsWhatIsTooLong) {
   EXPECT_EQ(ring.Newest()[0].text, text.substr(0, AlertRing::kMaxText));
 }
 
+TEST(AlertRing, SaysTheSameOnceInATime) {
+  AlertRing ring;
+  EXPECT_TRUE(ring.AddOncePer(std::chrono::hours(1), LogLevel::kWarn, "one"));
+  EXPECT_FALSE(ring.AddOncePer(std::chrono::hours(1), LogLevel::kWarn, "one"));
+  EXPECT_TRUE(ring.AddOncePer(std::chrono::hours(1), LogLevel::kWarn, "two"));
+  EXPECT_TRUE(ring.AddOncePer(std::chrono::hours(0), LogLevel::kWarn, "one"));
+  EXPECT_EQ(ring.Newest().size(), 3u);
+}
+
 // A reader sees a line as it was written or not at all.
 TEST(AlertRing, IsReadWhileItIsWritten) {
   AlertRing ring;

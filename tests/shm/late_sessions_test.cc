@@ -173,6 +173,43 @@ TEST_F(LateSessionsTest, TheOldTableIsLetGoWhenItsLastUserHasEnded) {
   EXPECT_EQ(WhereHere("late"), "b");
 }
 
+// Else what processes of the old configuration go on with would come back.
+TEST_F(LateSessionsTest, WhatIsForgottenOfAServerStaysForgotten) {
+  Learn(*old_, "moved", "a");
+  Resize();
+  now_ += 200;
+  Learn(*old_, "late", "a");
+  Learn(*old_, "other", "b");
+  Touch(*old_, "moved");
+  PeerWalk walk;
+  while (walk.more) new_->table().ForgetPeer(Peer(*new_, "a"), 64, now_, &walk);
+  EXPECT_EQ(walk.changed, 2u);
+  EXPECT_EQ(Where("moved") + Where("late"), "");
+  now_ += 200;
+  EXPECT_FALSE(Touch(*old_, "moved"));
+  Walk();
+  EXPECT_EQ(WhereHere("moved") + WhereHere("late"), "");
+  EXPECT_EQ(WhereHere("other"), "b");
+  EXPECT_EQ(new_->table().Live(), 1u);
+  EXPECT_EQ(new_->table().Check(now_), "");
+}
+
+TEST_F(LateSessionsTest, WhatMovesToAnotherServerStaysThere) {
+  Learn(*old_, "moved", "a");
+  Resize();
+  now_ += 200;
+  Learn(*old_, "late", "a");
+  PeerWalk walk;
+  while (walk.more) new_->table().MovePeer(Peer(*new_, "a"), Peer(*new_, "b"), 64, now_, &walk);
+  EXPECT_EQ(walk.changed, 2u);
+  now_ += 200;
+  Touch(*old_, "moved");
+  Touch(*old_, "late");
+  Walk();
+  EXPECT_EQ(WhereHere("moved"), "b");
+  EXPECT_EQ(WhereHere("late"), "b");
+}
+
 TEST_F(LateSessionsTest, ThroughTwoSizesAtOnce) {
   Resize();
   std::optional<SessionZone> first = std::move(old_);

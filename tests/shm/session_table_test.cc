@@ -1,8 +1,13 @@
 #include "shm/session_table.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <thread>
 
 #include "shm/death_points.h"
 #include "shm/snapshot.h"
@@ -348,6 +353,40 @@ TEST(SessionTable, RepairedForAnOldSessionKeepsTheTimesOfOthers) {
   }
   for (int n = 0; n < kSessions; ++n) EXPECT_EQ(table.Peek(key(n), now).idle, 0min) << n;
   EXPECT_GT(table.Sum().repaired, 0u);
+}
+
+// Whoever has waited for the lock of one that died brings a time from before.
+TEST(SessionTable, RepairedAfterAWaitKeepsWhatWasUsedMeanwhile) {
+  const Zone memory = *Zone::Anonymous(SessionTable::kMinBytes);
+  SessionTable table = SessionTable::Format(memory.data(), memory.size(), kTestKey);
+  table.SetPolicy({.timeout = 5s});  // a use is written down after 300 ms
+  const uint16_t a = table.PeerIndex("a");
+  const uint16_t b = table.PeerIndex("b");
+  const SessionKey key = table.KeyOf("used");
+  table.Learn(key, a, BootMs());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    g_death_hook = [](DeathPoint) { ::raise(SIGSTOP); };  // with the lock
+    table.Forget(key, BootMs());
+    ::_exit(0);
+  }
+  ::waitpid(child, nullptr, WUNTRACED);
+  std::atomic<bool> waits{false};
+  std::thread other([table, &key, &waits, b]() mutable {
+    const uint64_t now = BootMs();
+    waits = true;
+    table.Learn(key, b, now);
+  });
+  while (!waits) ::poll(nullptr, 0, 1);
+  const uint64_t begin = BootMs();
+  while (BootMs() < begin + 600) ::poll(nullptr, 0, 10);  // in earnest: a mutex has no other clock
+  EXPECT_EQ(table.Lookup(key, BootMs()).peer, a);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  other.join();
+  EXPECT_GT(table.Sum().repaired, 0u);
+  EXPECT_EQ(table.Peek(key, BootMs()).peer, b);
+  EXPECT_LT(table.Peek(key, BootMs()).idle, 400ms);
 }
 
 }  // namespace

@@ -265,6 +265,20 @@ def test_sessions_stay_with_peers_that_stay(dns, pods):
         assert stayed == next(p["sessions"] for p in peers(limpet) if "127.0.1.2:" in p["server"])
 
 
+def test_places_of_servers_that_have_gone_are_free_while_another_name_has_no_address(dns, pods):
+    """A small zone has 32 places for servers: a name that does not exist keeps none of those that another had."""
+    (last,) = pods(50)
+    teach(last)
+    dns.set(live=[f"127.0.1.{n}" for n in range(1, 41)])
+    with start(dns, pods, f"server live.test:{pods.port} resolve; server dead.test:{pods.port} resolve;",
+               more=LEARN.replace("1m", "64k")) as limpet:
+        wait_peers(limpet, *range(1, 41))
+        limpet.wait_log(r'session zone "s": all its 32 places for servers are taken, sessions at 8 more are not learned')
+        dns.set(live=["127.0.1.50"])
+        wait_peers(limpet, 50)
+        wait_until(lambda: get(limpet.port, "/login?mine").text == "pod50" and peers(limpet)[0]["sessions"] == 1, "the session")
+
+
 def test_a_new_pod_at_an_old_address_inherits_no_session(dns, pods):
     for pod in pods(1, 2):
         teach(pod)

@@ -1,7 +1,9 @@
 """SIGHUP: a new configuration under traffic, and a wrong one."""
 import json
+import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -89,6 +91,30 @@ def test_the_number_of_workers_may_change():
             limpet.reload("worker_processes {workers_now};" + CONFIG)
             assert len(limpet.workers()) == count
             assert get(limpet.port).text == "x"
+
+
+FOLDER = "working_directory {folder};" + CONFIG
+
+
+@pytest.mark.parametrize("reuseport", ["", " reuseport"])
+def test_old_workers_go_on_until_new_ones_have_begun(reuseport):
+    """Workers that cannot enter their folder end before they serve; they are started ever more rarely."""
+    config = FOLDER.replace("listen {port}", "listen {port}" + reuseport)
+    with Limpet(config, workers=2, answer="old", folder="/") as limpet:
+        old = set(limpet.workers())
+        limpet.values |= {"answer": "new", "folder": limpet.path("away")}
+        limpet.write(config)
+        limpet.kill(signal.SIGHUP)
+        limpet.wait_log(r"keeps dying, it is started again in \d+ ms", 4)
+        asked = time.monotonic()
+        assert {get(limpet.port).text for _ in range(20)} == {"old"}
+        assert time.monotonic() - asked < 1
+        limpet.wait_log("workers of configuration 2 have not begun to serve, those of the one before go on until they do")
+        assert old <= set(limpet.workers())
+        os.mkdir(limpet.path("away"))
+        wait_until(lambda: not old & set(limpet.workers()), "the new workers")
+        assert {get(limpet.port).text for _ in range(6)} == {"new"}
+        limpet.forgive()
 
 
 SESSIONS = """

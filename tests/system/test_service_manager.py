@@ -124,6 +124,23 @@ def test_a_change_of_binary_hands_the_service_over(manager, monkeypatch):
         wait_until(lambda: not alive(new), "the new one to end")
 
 
+def test_a_reload_while_a_new_binary_runs_is_answered(manager, monkeypatch):
+    with start(manager, monkeypatch) as limpet:
+        manager.next("READY")
+        limpet.kill(signal.SIGUSR2)
+        limpet.wait_log("start new binary process")
+        for state, status in (("serving", "A new binary runs"), ("resting", "2 workers")):
+            if state == "resting":
+                limpet.kill(signal.SIGWINCH)
+                limpet.wait_log("received.*, ending the workers")
+            limpet.kill(signal.SIGHUP)
+            manager.next("RELOADING")
+            assert status in manager.next("READY")["STATUS"]
+        new = int(limpet.log_lines("start new binary process")[0].split()[-1])
+        os.kill(new, signal.SIGTERM)
+        limpet.wait_log(r"new binary process \d+ has ended")
+
+
 # Says who it is, as systemd does between fork and exec.
 ACTIVATE = ("import os, sys; os.environ['LISTEN_PID'] = str(os.getpid()); os.environ['LISTEN_FDS'] = '1';"
             "os.execv(sys.argv[1], sys.argv[1:])")

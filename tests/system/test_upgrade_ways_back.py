@@ -112,6 +112,20 @@ def test_a_session_that_ended_in_the_trial_has_ended(trial):
     check_kept(trial)
 
 
+def test_what_it_has_kept_of_servers_is_the_old_ones_again(trial, origins):
+    (c,) = origins("c")
+    address = f"127.0.0.1:{c.port}"
+    trial.limpet.write(SESSIONS.replace("server 127.0.0.1:{a};", f"server 127.0.0.1:{{a}}; server {address};"))
+    trial.upgrade()
+    trial.rest()
+    assert trial.limpet.run("drain", "app", address).returncode == 0
+    file = trial.limpet.path("state/servers")
+    wait_until(lambda: os.path.exists(file), "the file")
+    trial.limpet.write(SESSIONS)
+    leave(trial, "killed")
+    wait_until(lambda: not os.path.exists(file), "the file to be gone: the old binary has no such server")
+
+
 def test_memory_whose_name_was_removed_is_kept(trial):
     """By somebody who cleans /dev/shm: a reload gives it a name again, and an end is a snapshot as ever."""
     memory = trial.limpet.zone_path("one")

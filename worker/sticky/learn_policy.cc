@@ -15,7 +15,8 @@
 namespace limpet::worker {
 namespace {
 
-constexpr uint64_t kTickMs = 100;  // of the table: a use sooner than that changes nothing
+constexpr uint64_t kPlacesEveryMs = 1000;  // between two tries to get places for servers
+constexpr uint64_t kTickMs = 100;          // of the table: a use sooner than that changes nothing
 
 class LearnPolicy final : public StickyPolicy, public SessionCounts {
  public:
@@ -32,6 +33,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
 
   void OnPeersChanged() override {
     peer_of_.clear();
+    lacks_places_ = false;
     for (Peer& peer : group_.peers()) IndexOf(peer);
   }
 
@@ -72,6 +74,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     state.learned = state.key;
     state.has_learned = true;
     state.has_age = true;
+    if (PeerOf(found.peer) == nullptr) LearnPlaces();
     state.bound = PeerOf(Hold(state, found).peer);
     state.moved_from = HomeOf(state);
     if (!state.dry) shared_.CheckIfUnsure(state);
@@ -220,6 +223,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     }
     const bool same = state.has_learned && key.hash == state.learned.hash;
     const Peer& keeper = same && state.temporary ? *state.bound : peer;
+    if (keeper.session_index == shm::kNoPeer) TakePlaces();
     const uint16_t index = keeper.session_index;
     if (index == shm::kNoPeer || keeper.gone) return;
     const bool moves = MayMove(state);
@@ -328,9 +332,38 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
 
   Peer* PeerOf(uint16_t index) const { return index < peer_of_.size() ? peer_of_[index] : nullptr; }
 
-  void IndexOf(Peer& peer) {
-    const uint16_t index = peer.session_index = sessions_.PeerIndex(peer.server_id);
-    if (index == shm::kNoPeer) return;
+  void IndexOf(Peer& peer) { SetIndex(peer, sessions_.PeerIndex(peer.server_id)); }
+
+  // Servers that the table had no place for may have got one since, from this process or another.
+  void TakePlaces() {
+    const uint64_t now = BootMs();
+    if (!lacks_places_ || now < next_places_ms_) return;
+    next_places_ms_ = now + kPlacesEveryMs;
+    ForEachWithoutPlace([this](Peer& peer) { IndexOf(peer); });
+  }
+
+  void LearnPlaces() {
+    if (!lacks_places_) return;
+    ForEachWithoutPlace([this](Peer& peer) {
+      const uint16_t index = sessions_.peers().Find(peer.server_id);
+      SetIndex(peer, sessions_.peers().Active(index) ? index : shm::kNoPeer);
+    });
+  }
+
+  template <class Visit>
+  void ForEachWithoutPlace(Visit visit) {
+    lacks_places_ = false;
+    for (Peer& peer : group_.peers()) {
+      if (peer.session_index == shm::kNoPeer) visit(peer);
+    }
+  }
+
+  void SetIndex(Peer& peer, uint16_t index) {
+    peer.session_index = index;
+    if (index == shm::kNoPeer) {
+      lacks_places_ = true;
+      return;
+    }
     peer_of_.resize(std::max<size_t>(peer_of_.size(), size_t{index} + 1), nullptr);
     if (peer_of_[index] == nullptr) peer_of_[index] = &peer;
   }
@@ -342,6 +375,8 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   shm::SessionTable& sessions_;
   SharedSessions shared_;
   uint64_t stopping_since_ms_ = 0;  // in BootMs; 0: it goes on
+  bool lacks_places_ = false;       // of a peer at least: the table's list of servers was full
+  uint64_t next_places_ms_ = 0;     // when another look may be worth it
   std::vector<Peer*> peer_of_;      // by index in the table; null: not a peer of this group
 };
 

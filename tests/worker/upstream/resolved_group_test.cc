@@ -276,5 +276,22 @@ TEST(ResolvedGroup, AWriterThatDiesLeavesATableOthersUse) {
   EXPECT_GT(n.states->resolved()->version(), version);  // repaired: everybody looks again
 }
 
+TEST(ResolvedGroup, ANameWithoutAddressesIsKnownOnceItHasBeenAnswered) {
+  Names names({Resolved("live.test"), Resolved("dead.test")});
+  EXPECT_FALSE(names.states->AllNamesKnown());
+  names.Give({At(1)});
+  EXPECT_FALSE(names.states->AllNamesKnown());
+  const uint64_t version = names.states->resolved()->version();
+  names.Give({}, 1);
+  EXPECT_TRUE(names.states->AllNamesKnown());
+  EXPECT_GT(names.states->resolved()->version(), version);
+  names.Give({});
+  EXPECT_TRUE(names.states->AllNamesKnown());
+  const auto reloaded = names.Attach();
+  EXPECT_TRUE(reloaded->AllNamesKnown());
+  const auto larger = names.Attach(128);
+  EXPECT_TRUE(larger->AllNamesKnown());
+}
+
 }  // namespace
 }  // namespace limpet::worker
