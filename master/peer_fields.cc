@@ -16,8 +16,7 @@ constexpr uint32_t kToldFlags = shm::kPeerDown | shm::kPeerDraining | shm::kPeer
                                 shm::kPeerDrained | shm::kPeerDrainKeeps;
 
 // The fields in their order, which never changes: new ones come last. Connections are not told:
-// they are of the processes that have them; nor is the generation of checks, as each binary counts
-// its own.
+// they are of the processes that have them.
 template <class State, class Visit>
 void ForEachField(State& state, Visit visit) {
   auto& standing = state.standing();
@@ -45,6 +44,7 @@ void ForEachField(State& state, Visit visit) {
   visit(state.current_weight);
   visit(state.effective_weight);
   visit(standing.drain_move);  // so far binaries before it
+  visit(state.passed);         // and so far these
 }
 
 // Of a signed number as well as of one without a sign, in two's complement.
@@ -53,6 +53,13 @@ std::optional<uint64_t> ParseNumber(std::string_view text) {
   const auto value = ParseDecimal(text.substr(negative ? 1 : 0));
   if (!value) return std::nullopt;
   return negative ? uint64_t{0} - *value : *value;
+}
+
+// An older binary does not say whether mandatory checks have passed. Where they had not, it has
+// given the peer no request.
+bool WasInService(const shm::PeerState& state) {
+  const bool unhealthy = (state.standing().flags.load() & shm::kPeerUnhealthy) != 0;
+  return state.requests.load() > 0 && !unhealthy;
 }
 
 }  // namespace
@@ -85,6 +92,9 @@ void RecallPeerState(std::span<const std::string_view> fields, shm::PeerState& s
     ++i;
   });
   state.standing().flags &= kToldFlags;
+  const bool was_told = i <= values.size();  // the last field
+  if (was_told ? state.HasPassed() : WasInService(state))
+    state.passed = shm::PeerState::kPassedBefore;
 }
 
 }  // namespace limpet::master

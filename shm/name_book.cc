@@ -37,19 +37,50 @@ bool NameBook::Attach(const std::vector<ServerName>& names, uint32_t capacity,
   return true;
 }
 
-// From the youngest that resolves the same. Their states start afresh: it is another port, or
-// another table.
+// Where the name is only in another table, its peers are the same, with their states. Those of
+// another port start afresh.
 void NameBook::CopyPeers(Known& to) {
-  const auto same = std::find_if(known_.rbegin(), known_.rend(), [&](const Known& known) {
-    return known.name.host == to.name.host && known.name.service == to.name.service;
-  });
-  if (same == known_.rend() || !same->table->Answered(same->number)) return;
+  Known* const same = FindInOtherTables(to.name);
+  const Known* const like = same != nullptr ? same : FindHost(to.name);
+  if (like == nullptr || !like->table->Answered(like->number)) return;
+  const std::vector<ResolvedPeers::Entry> before = like->table->Peers(like->number);
   std::vector<ResolvedPeer> peers;
-  for (ResolvedPeers::Entry& entry : same->table->Peers(same->number)) {
-    if (to.name.service.empty()) entry.peer.address.set_port(to.name.port);
-    peers.push_back(std::move(entry.peer));
+  for (const ResolvedPeers::Entry& entry : before) {
+    ResolvedPeer& peer = peers.emplace_back(entry.peer);
+    if (to.name.service.empty()) peer.address.set_port(to.name.port);
   }
   to.table->Replace(to.number, peers);
+  if (same == nullptr) return;
+  same->taken = true;
+  TakeOverStates(to, before);
+}
+
+// In the youngest of them.
+NameBook::Known* NameBook::FindInOtherTables(const ServerName& name) {
+  for (auto table = tables_.rbegin() + 1; table != tables_.rend(); ++table) {
+    const auto found = std::ranges::find_if(known_, [&](const Known& known) {
+      return known.name == name && known.table == table->peers && !known.taken;
+    });
+    if (found != known_.end()) return &*found;
+  }
+  return nullptr;
+}
+
+// The youngest that resolves the same.
+const NameBook::Known* NameBook::FindHost(const ServerName& name) const {
+  const auto found = std::find_if(known_.rbegin(), known_.rend(), [&](const Known& known) {
+    return known.name.host == name.host && known.name.service == name.service;
+  });
+  return found == known_.rend() ? nullptr : &*found;
+}
+
+void NameBook::TakeOverStates(const Known& to, std::vector<ResolvedPeers::Entry> before) {
+  for (const ResolvedPeers::Entry& entry : to.table->Peers(to.number)) {
+    const auto known = std::ranges::find(before, entry.peer, &ResolvedPeers::Entry::peer);
+    if (known == before.end()) continue;
+    TakeOver(*entry.state, *known->state);
+    before.erase(known);  // two equal peers have a state each
+  }
 }
 
 void NameBook::ForgetOld() {

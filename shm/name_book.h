@@ -1,7 +1,7 @@
 // What the master knows of the names of one upstream's servers: which table holds their peers, and
 // under which number. A name keeps its number, and so its peers and their states, over reloads. A
 // new name that resolves the same host begins with that one's addresses: a reload asks no name
-// server before it serves.
+// server before it serves. A table of another capacity begins with what was known of its peers.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +43,9 @@ class NameBook {
   };
   void ForgetOld();
   void CopyPeers(Known& to);
+  Known* FindInOtherTables(const ServerName& name);
+  const Known* FindHost(const ServerName& name) const;
+  static void TakeOverStates(const Known& to, std::vector<ResolvedPeers::Entry> before);
 
   std::vector<Table> tables_;  // the last is in use; others have another capacity
   std::vector<Known> known_;

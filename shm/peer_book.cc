@@ -91,6 +91,13 @@ void PeerBook::KeepOnlyUsed(const std::vector<const std::atomic<uint32_t>*>& use
   for (const auto* place : used) memory_->uses[side_][place->load(kRelaxed)].store(1, kRelaxed);
 }
 
+bool PeerBook::is_newest() const {
+  return memory_->owners[side_].load(kRelaxed) == id_ &&
+         memory_->owners[1 - side_].load(kRelaxed) < id_;
+}
+
+bool PeerBook::has_other() const { return memory_->owners[1 - side_].load(kRelaxed) != 0; }
+
 bool PeerBook::crowded() const { return memory_->used.load(kRelaxed) > kPlaces / 2; }
 
 void PeerBook::Collect(const std::vector<const std::atomic<uint32_t>*>& used) {

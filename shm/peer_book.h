@@ -32,7 +32,8 @@ class PeerBook {
   // Formats fresh memory, all zero, or goes on with what another binary has begun.
   PeerBook(std::byte* memory, size_t bytes);
 
-  // Who this process and its children are; before any fork. `id` is not 0, and no other binary's.
+  // Who this process and its children are; before any fork. `id` is not 0, and greater than those
+  // of all binaries before.
   void Join(uint32_t id);
   // The master's: a binary of that id is about to be started, or the other one has gone.
   void Admit(uint32_t id);
@@ -48,6 +49,9 @@ class PeerBook {
   // Frees the places that none of these name; does nothing while there is another binary.
   void Collect(const std::vector<const std::atomic<uint32_t>*>& used);
   bool crowded() const;
+  // Ids grow: a binary has been started by one of a smaller id.
+  bool is_newest() const;
+  bool has_other() const;
 
   void Publish(uint32_t place, uint32_t connections);
   const Count& Elsewhere(uint32_t place) const;  // the other side's number

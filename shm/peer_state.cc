@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <new>
+#include <set>
 #include <utility>
 
 #include "base/clock.h"
@@ -43,12 +45,14 @@ void RecountInflight(PeerState& state) {
 
 }  // namespace
 
+// The flag comes first, and goes first in the end: the other binary's lock is not ours, and where
+// it sees a deadline without a drain it takes that for left over.
 void BeginDrain(PeerStanding& standing, uint64_t until_ms, bool keeps, uint32_t move) {
   SetDrainKeeps(standing, keeps);
   standing.drain_move.store(move, kRelaxed);
-  standing.drain_until_ms.store(until_ms, kRelaxed);
-  standing.flags.fetch_and(~uint32_t{kPeerDrained}, kRelaxed);
   standing.flags.fetch_or(kPeerDraining, std::memory_order_release);
+  standing.drain_until_ms.store(until_ms, std::memory_order_release);
+  standing.flags.fetch_and(~uint32_t{kPeerDrained}, kRelaxed);
 }
 
 void SetDrainKeeps(PeerStanding& standing, bool keeps) {
@@ -64,6 +68,26 @@ void EndDrain(PeerStanding& standing) {
                            std::memory_order_release);
   standing.drain_until_ms.store(0, kRelaxed);
   standing.drain_move.store(0, kRelaxed);
+}
+
+void TakeOver(PeerState& state, const PeerState& before) {
+  const auto copy = [](auto& to, const auto& from) { to.store(from.load(kRelaxed), kRelaxed); };
+  state.own.CopyFrom(before.standing());
+  if (const uint32_t place = before.place.load(kRelaxed); place != 0) {
+    copy(state.place, before.place);
+    copy(state.used_standing, before.used_standing);
+  }
+  for (auto field : {&PeerState::current_weight, &PeerState::effective_weight, &PeerState::weight})
+    copy(state.*field, before.*field);
+  for (auto field : {&PeerState::header_time_ms, &PeerState::response_time_ms,
+                     &PeerState::failed_probes, &PeerState::unhealthy, &PeerState::passed})
+    copy(state.*field, before.*field);
+  for (auto field : {&PeerState::requests, &PeerState::failed, &PeerState::unavailable,
+                     &PeerState::downtime_ms, &PeerState::probes, &PeerState::sent,
+                     &PeerState::received, &PeerState::passed_checks, &PeerState::down_since_ms})
+    copy(state.*field, before.*field);
+  for (size_t i = 0; i < std::size(state.responses); ++i)
+    copy(state.responses[i], before.responses[i]);
 }
 
 // Anonymous shared memory in chunks, handed out as objects and taken back for reuse. Never unmapped
@@ -117,11 +141,22 @@ struct PeerStateRegistry::Arena {
     return mutex;
   }
 
+  std::atomic<uint64_t>* TakeNumber() {
+    if (!free_numbers.empty()) {
+      auto* number = free_numbers.back();
+      free_numbers.pop_back();
+      return number;
+    }
+    void* memory = Allocate(64);
+    return memory == nullptr ? nullptr : new (memory) std::atomic<uint64_t>;
+  }
+
   std::vector<void*> chunks;
   std::byte* next = nullptr;
   size_t left = 0;
   std::vector<PeerState*> free_states;
   std::vector<RobustMutex*> free_mutexes;
+  std::vector<std::atomic<uint64_t>*> free_numbers;
 };
 
 struct PeerStateRegistry::Entry {
@@ -134,6 +169,8 @@ struct PeerStateRegistry::Group {
   RobustMutex* watch = nullptr;
   RobustMutex* resolving = nullptr;
   NameBook names;
+  std::set<uint64_t> numbers;               // of the PeerStates that use it
+  std::atomic<uint64_t>* newest = nullptr;  // the highest of them
   int users = 0;
   std::map<std::string, Entry> entries;  // by identity
 };
@@ -157,6 +194,11 @@ void PeerStates::Lock() {
 
 void PeerStates::Unlock() {
   if (mutex_ != nullptr) mutex_->Unlock();
+}
+
+bool PeerStates::is_newest() const {
+  if (newest_ == nullptr) return true;
+  return number_ == newest_->load(kRelaxed) && (book_ == nullptr || book_->is_newest());
 }
 
 bool PeerStates::AllNamesKnown() {
@@ -262,6 +304,8 @@ std::unique_ptr<PeerStates> PeerStateRegistry::Attach(const std::string& upstrea
     if (*mutex == nullptr) *mutex = arena_->TakeMutex();
     if (*mutex == nullptr) return nullptr;
   }
+  if (group->newest == nullptr) group->newest = arena_->TakeNumber();
+  if (group->newest == nullptr) return nullptr;
 
   std::unique_ptr<PeerStates> states(new PeerStates);
   states->shared_ = true;
@@ -271,6 +315,10 @@ std::unique_ptr<PeerStates> PeerStateRegistry::Attach(const std::string& upstrea
   states->registry_ = this;
   states->book_ = book_;
   states->upstream_ = upstream;
+  states->number_ = ++last_number_;
+  states->newest_ = group->newest;
+  group->numbers.insert(last_number_);
+  group->newest->store(last_number_, kRelaxed);
   ++group->users;
   for (const std::string& identity : identities) {
     Entry& entry = group->entries[identity];
@@ -309,10 +357,13 @@ void PeerStateRegistry::Release(PeerStates& states) {
     arena_->free_states.push_back(entry->second.state);
     group.entries.erase(entry);
   }
+  group.numbers.erase(states.number_);
+  if (!group.numbers.empty()) group.newest->store(*group.numbers.rbegin(), kRelaxed);
   if (--group.users > 0) return;
   for (RobustMutex* mutex : {group.mutex, group.watch, group.resolving}) {
     arena_->free_mutexes.push_back(mutex);
   }
+  arena_->free_numbers.push_back(group.newest);
   groups_.erase(found);
 }
 

@@ -54,8 +54,9 @@ struct alignas(64) PeerState {
   std::atomic<uint64_t> sent{0};
   std::atomic<uint64_t> received{0};
   std::atomic<uint32_t> place{0};  // in the PeerBook; 0: none
-  // The generation in which all mandatory health checks have passed; 0: none yet.
-  std::atomic<uint32_t> checked_generation{0};
+  // When all mandatory health checks have passed: 0: never, it is not used; kPassedBefore; else in
+  // the generation of this number less one. Raised only.
+  std::atomic<uint32_t> passed{0};
 
   alignas(64) std::atomic<uint32_t> conns_of_slot[kMaxWorkerSlots]{};
   // Requests under way that may begin a session here, for least_sessions.
@@ -70,7 +71,23 @@ struct alignas(64) PeerState {
   // The mandatory health checks that it has passed so far, and in which generation; see
   // PassedIn(). A new peer in this place has passed none.
   std::atomic<uint64_t> passed_checks{0};
+  // Since when it has been over max_fails or unhealthy, for status; 0: it is not.
+  std::atomic<uint64_t> down_since_ms{0};
+  // Another number for each peer that comes into this place: a result is of the one that was asked.
+  // Under the lock.
+  std::atomic<uint32_t> occupant{0};
 
+  // By another binary, or while the configuration asked for no check.
+  static constexpr uint32_t kPassedBefore = 1;
+  bool HasPassed() const { return passed.load(std::memory_order_relaxed) != 0; }
+  bool HasPassedIn(uint64_t generation) const {
+    return passed.load(std::memory_order_relaxed) > generation;
+  }
+  void RaisePassed(uint32_t to) {
+    uint32_t old = passed.load(std::memory_order_relaxed);
+    while (old < to && !passed.compare_exchange_weak(old, to, std::memory_order_relaxed)) {
+    }
+  }
   uint32_t PassedIn(uint32_t generation) const {
     const uint64_t passed = passed_checks.load(std::memory_order_relaxed);
     return passed >> 32 == generation ? static_cast<uint32_t>(passed) : 0;
@@ -87,11 +104,16 @@ static_assert(sizeof(PeerState) == 192 + 8 * kMaxWorkerSlots + 64);
 // Takes a peer out of service without breaking its sessions: from now on it gets only requests of
 // sessions that are bound to it, and after `until_ms` (0: never) none at all; what it has in
 // tunnels and streams ends then, too, unless it `keeps` them. So many of its idle sessions `move`
-// to others each second. Any process may call.
+// to others each second. Any process may call, under the lock of the peer's group: nobody sees a
+// deadline without its drain, and of two calls one is whole.
 void BeginDrain(PeerStanding& standing, uint64_t until_ms, bool keeps = false, uint32_t move = 0);
 void SetDrainKeeps(PeerStanding& standing, bool keeps);
-// Back into service; ends a drain at any point.
+// Back into service; ends a drain at any point. Under that lock.
 void EndDrain(PeerStanding& standing);
+
+// The same peer has moved to another place: what was known of it is known there, but for what
+// workers count, which stays with them.
+void TakeOver(PeerState& state, const PeerState& before);
 
 class PeerStateRegistry;
 class ResolvedPeers;
@@ -118,6 +140,10 @@ class PeerStates {
   ResolvedPeers* resolved() const { return resolved_; }
   const std::vector<uint32_t>& sources() const { return sources_; }
   RobustMutex* resolving_mutex() const { return resolving_; }
+  // Of all configurations that use these peers, also of another binary, this is the newest: what it
+  // says of drains holds.
+  bool is_newest() const;
+  bool has_other_binary() const { return book_ != nullptr && book_->has_other(); }
   // Each of those names has been answered, or there is none. Takes the lock.
   bool AllNamesKnown();
 
@@ -170,6 +196,8 @@ class PeerStates {
   std::vector<std::string> identities_;
   PeerBook* book_ = nullptr;  // null: there is no other binary's
   bool shared_ = false;
+  uint64_t number_ = 0;                            // in the order of Attach
+  const std::atomic<uint64_t>* newest_ = nullptr;  // the highest of the group; null: private
 };
 
 // The master's: all shared states of all generations. Memory of a state is reused when no
@@ -212,6 +240,7 @@ class PeerStateRegistry {
   PeerBook* book_ = nullptr;
   std::unique_ptr<Arena> arena_;
   std::map<std::string, std::unique_ptr<Group>> groups_;  // by upstream name
+  uint64_t last_number_ = 0;
 };
 
 }  // namespace limpet::shm

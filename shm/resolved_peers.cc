@@ -126,7 +126,10 @@ ResolvedPeers::Slot* ResolvedPeers::TakePlace() {
   const auto idle = std::ranges::find_if(all, &Slot::idle);
   if (idle != all.end()) {
     idle->use.store(Use::kFree, std::memory_order_relaxed);  // not whole until it is written anew
-    return new (&*idle) Slot;
+    const uint32_t occupant = idle->state.occupant.load(std::memory_order_relaxed) + 1;
+    Slot* const emptied = new (&*idle) Slot;
+    emptied->state.occupant.store(occupant, std::memory_order_relaxed);
+    return emptied;
   }
   if (used_ == capacity_) return nullptr;
   Slot* fresh = new (all.data() + used_) Slot;

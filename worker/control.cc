@@ -60,7 +60,6 @@ StatusReply ExplainHere(const Environment& environment, std::string_view args) {
       sessions = {&runtime.http.session_zones[at], environment.sessions[at], nullptr};
     runtime.upstreams.push_back(
         std::make_unique<UpstreamRuntime>(loop, conf, states, environment.slot, sessions));
-    runtime.upstreams.back()->group.RequireChecks(environment.generation);
   }
   return Explain(runtime, args);
 }
@@ -90,7 +89,6 @@ std::string Answer(const Environment& environment, std::string_view line) {
     shm::PeerStates* const states =
         i < environment.peer_states.size() ? environment.peer_states[i] : nullptr;
     groups.push_back(std::make_unique<UpstreamGroup>(*http.upstreams[i], states, environment.slot));
-    groups.back()->RequireChecks(environment.generation);
     source.upstreams.push_back(groups.back().get());
   }
   const auto explain = [&environment](std::string_view args) {

@@ -195,7 +195,6 @@ void Worker::MakeUpstreams() {
     }
     runtime_.upstreams.push_back(
         std::make_unique<UpstreamRuntime>(loop_, conf, states, environment_.slot, sessions));
-    runtime_.upstreams.back()->group.RequireChecks(environment_.generation);
     if (traffic != nullptr) {
       runtime_.upstreams.back()->traffic =
           &traffic->Line(environment_.slot, environment_.traffic_places[i]);

@@ -42,6 +42,7 @@ TEST(PeerFields, EverythingThatIsToldIsRecalled) {
   told.current_weight = -3;
   told.effective_weight = 4;
   told.conns = 77;
+  told.passed = 9;
 
   shm::PeerState state;
   Recall(TellPeerState(told), state);
@@ -55,7 +56,9 @@ TEST(PeerFields, EverythingThatIsToldIsRecalled) {
   EXPECT_EQ(state.current_weight, -3);
   EXPECT_EQ(state.effective_weight, 4);
   EXPECT_EQ(state.conns, 0u) << "connections stay with those that have them";
+  EXPECT_EQ(state.passed, shm::PeerState::kPassedBefore) << "each binary has its own generations";
   told.own.flags = shm::kPeerDraining;
+  told.passed = shm::PeerState::kPassedBefore;
   EXPECT_EQ(TellPeerState(state), TellPeerState(told)) << "and all others";
 }
 
@@ -73,6 +76,17 @@ TEST(PeerFields, LinesOfAnOlderBinaryAreUnderstood) {
   EXPECT_EQ(state.own.flags, uint32_t{shm::kPeerDraining});
   EXPECT_EQ(state.own.failing_checks, 6u);
   EXPECT_EQ(state.requests, 99u) << "not told";
+}
+
+TEST(PeerFields, WhoHasBeenGivenRequestsByAnOlderBinaryWasInService) {
+  const std::string more = "\t0\t0\t0\t0\t0\t0\t0\t0\t0";
+  for (const auto& [text, passed] : {std::pair{"0\t0\t0\t0\t0\t0\t0\t5", true},
+                                     {"0\t0\t0\t0\t0\t0\t0\t0", false},
+                                     {"4\t0\t0\t0\t0\t0\t1\t5", false}}) {
+    shm::PeerState state;
+    Recall(text + more, state);
+    EXPECT_EQ(state.HasPassed(), passed) << text;
+  }
 }
 
 TEST(PeerFields, WhatANewerBinarySaysBesidesIsPassedOver) {

@@ -88,6 +88,22 @@ def test_the_end_of_the_last_session_is_told_once(servers):
         assert len(drained(limpet)) == 1
 
 
+def test_a_session_that_comes_back_is_missed_again(servers):
+    config = CONFIG.replace("api /status/;", "api /status/ write=on;")
+    with Limpet(config, a=servers[0].port, b=servers[1].port, first="", sticky=LEARN) as limpet:
+        session = session_at(limpet, "b")
+        limpet.values["first"] = "drain"
+        limpet.reload(config)
+        wait_until(lambda: get(limpet.port, cookies={"id": session}).text == "b" and limpet.log_lines("is drained"), "the drain")
+        body = json.dumps({"move": {"to": f"127.0.0.1:{servers[0].port}"}}).encode()
+        assert get(limpet.port, f"/status/sessions/z/{session}", method="POST", body=body,
+                   headers=[("Content-Type", "application/json")]).status == 200
+        wait_until(lambda: state(limpet) == "draining", "the drain to go on")
+        assert get(limpet.port, cookies={"id": session}).text == "a"
+        drained(limpet, 2)  # when it has ended
+        assert state(limpet) == "drained"
+
+
 def test_a_server_without_sessions_is_drained_at_once(servers):
     with start(servers, sticky="") as limpet:
         drain(limpet)

@@ -7,10 +7,13 @@ import time
 
 import pytest
 
+from binaries import Binaries
 from client import get
 from daemon import Limpet
+from load import Load
 from origin import Origin, Reply
 from ports import free_port
+from sessions import opens_sessions
 from waiting import wait_until
 
 CONFIG = """
@@ -49,11 +52,15 @@ class Patient:
         self.origin = origin
         self.health = Reply(b"fine")
         self.times = []
+        self.session = lambda request: Reply(origin.name.encode())
         origin.respond = self.respond
+
+    def open_sessions(self):
+        self.session = opens_sessions(self.origin.name)
 
     def respond(self, request):
         if request.target != "/alive":
-            return Reply(self.origin.name.encode())
+            return self.session(request)
         self.times.append(time.monotonic())
         return self.health
 
@@ -222,16 +229,83 @@ def test_what_checks_have_found_outlives_a_reload(patients):
         assert len(unhealthy(limpet, a)) == 1
 
 
-def test_without_persistent_a_reload_checks_anew(patients):
+def test_without_persistent_one_failed_check_after_a_reload_is_enough(patients):
     a, b = patients
-    with start(patients, "mandatory") as limpet:
+    with start(patients, "mandatory fails=5 passes=2") as limpet:
         healthy(limpet, a), healthy(limpet, b)
         for patient in patients:
             patient.health = Reply(b"fine", delay=2)
         limpet.reload()
-        assert get(limpet.port).status == 502
-        healthy(limpet, a, 2), healthy(limpet, b, 2)
+        assert answers(limpet) == {"a", "b"}  # as before, until a check says something else
+        a.health, b.health = SICK, Reply(b"fine")
+        failed = len(limpet.log_lines("check failed"))
+        unhealthy(limpet, a)
+        assert len(limpet.log_lines("check failed")) == failed
+        assert answers(limpet) == {"b"}
+        healthy(limpet, b, 2)  # and this one has passed again
+        a.health = Reply(b"fine")
+        healthy(limpet, a, 2)
         assert answers(limpet) == {"a", "b"}
+
+
+LEARNING = CONFIG.replace("server 127.0.0.1:{b};", """server 127.0.0.1:{b};
+        sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=one:1m timeout=1h;""")
+
+
+def visitors(limpet):
+    """Clients with a session at either server; each must be served, and there."""
+    found = {}
+    while len(found) < 2:
+        reply = get(limpet.port)
+        found[reply.text] = {"s": reply.cookie("s")}
+    a, b = found["a"], found["b"]
+    return Load(limpet.port, cookies=[a, b, b, a],
+                check=lambda response, cookies: response.status == 200 and response.text == cookies["s"][0])
+
+
+@pytest.mark.parametrize("check", ["mandatory", "mandatory passes=2", "mandatory persistent"])
+def test_a_reload_takes_no_server_out_that_was_in_use(patients, check):
+    a, b = patients
+    for patient in patients:
+        patient.open_sessions()
+    b.health = Reply(b"fine", delay=0.3)  # the other one has passed again before this one
+    with start(patients, check, config=LEARNING) as limpet:
+        healthy(limpet, a), healthy(limpet, b)
+        with visitors(limpet) as load:
+            load.more(50)
+            limpet.reload()
+            seen = [len(patient.checks) for patient in patients]
+            wait_until(lambda: all(len(p.checks) > n + 2 for p, n in zip(patients, seen)), "checks to go on")
+            load.more(50)
+
+
+def test_a_check_that_becomes_mandatory_takes_no_server_out(patients):
+    for patient in patients:
+        patient.open_sessions()
+    with start(patients, config=LEARNING.replace("health_check", "#")) as limpet:
+        for patient in patients:
+            patient.health = Reply(b"fine", delay=2)
+        with visitors(limpet) as load:
+            load.more(50)
+            limpet.values["check"] = "mandatory"
+            limpet.reload(LEARNING)
+            load.more(50)
+
+
+@pytest.mark.parametrize("check", ["mandatory", "mandatory persistent"])
+def test_a_change_of_the_binary_takes_no_server_out_that_was_in_use(patients, check):
+    a, b = patients
+    for patient in patients:
+        patient.open_sessions()
+    with Binaries(start(patients, check, config=LEARNING), workers=3) as both:
+        healthy(both.limpet, a), healthy(both.limpet, b)
+        for patient in patients:
+            patient.health = Reply(b"fine", delay=2)  # no check ends soon
+        with visitors(both.limpet) as load:
+            load.more(50)
+            both.upgrade()
+            both.rest()
+            load.more(100)
 
 
 def test_a_reload_that_takes_the_check_away_frees_the_server(patients):

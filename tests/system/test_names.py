@@ -233,6 +233,64 @@ def test_who_comes_into_a_used_place_is_served_once_its_mandatory_check_has_pass
             wait_served_by(limpet, 1, 2)
 
 
+class HeldCheck:
+    """A pod's answer to its checks: `health`, but once it is held it waits for `go`."""
+
+    def __init__(self, pod):
+        self.pod, self.health = pod, Reply(b"fine")
+        self.go, self.held = threading.Event(), threading.Event()
+        self.holds = False
+        pod.respond = self.respond
+
+    def respond(self, request):
+        if request.target != "/alive":
+            return Reply(self.pod.name.encode())
+        if self.holds:
+            self.held.set()
+            self.go.wait(20)
+        return self.health
+
+    @property
+    def checks(self):
+        return [request for request in self.pod.requests if request.target == "/alive"]
+
+
+@pytest.mark.parametrize("check, before, after, status",
+                         [("mandatory", "200 OK", "503 Busy", 502), ("", "503 Busy", "200 OK", 200)])
+def test_a_check_of_the_one_before_says_nothing_of_who_has_come_into_its_place(dns, pods, check, before, after, status):
+    first, second = (HeldCheck(pod) for pod in pods(1, 2))
+    second.health = Reply(status=after)
+    dns.set(web=["127.0.1.1"])
+    with start(dns, pods, config=CHECKED, check=f"health_check interval=300ms uri=/alive {check};") as limpet:
+        wait_served_by(limpet, 1)
+        first.holds = True
+        assert first.held.wait(20)
+        first.health = Reply(status=before)
+        dns.set(web=["127.0.1.2"])
+        wait_peers(limpet, 2)
+        first.go.set()
+        wanted = {get(limpet.port).status for _ in range(5)}
+        while not second.checks:
+            wanted.add(get(limpet.port).status)
+        assert wanted == {status}
+
+
+@pytest.mark.parametrize("what, state", [({"down": True}, "down"), ({"drain": True}, "drained")])
+def test_another_size_of_the_zone_keeps_what_operators_have_said(dns, pods, what, state):
+    pods(1, 2)
+    dns.set(**RECORDS)
+    config = CONFIG.replace("api /status/;", "api /status/ write=on;")
+    with start(dns, pods, config=config) as limpet:
+        wait_peers(limpet, 1, 2)
+        reply = get(limpet.port, f"/status/upstreams/app/peers/127.0.1.1:{pods.port}", method="PATCH",
+                    body=json.dumps(what).encode(), headers=[("Content-Type", "application/json")])
+        assert reply.status == 200
+        wait_until(lambda: peers(limpet)[0]["state"] == state, f"the peer to be {state}")
+        limpet.reload(config.replace("zone app 256k", "zone app 512k"))
+        assert peers(limpet)[0]["state"] == state
+        assert who(limpet) == {"pod2"}
+
+
 LEARN = "sticky learn create=$upstream_cookie_sid lookup=$cookie_sid zone=s:1m;"
 
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/clock.h"
 
@@ -16,12 +17,6 @@ void Add(std::atomic<T>& counter) {
   counter.fetch_add(1, kRelaxed);
 }
 
-void Raise(std::atomic<uint32_t>& field, uint32_t value) {
-  uint32_t old = field.load(kRelaxed);
-  while (old < value && !field.compare_exchange_weak(old, value, kRelaxed)) {
-  }
-}
-
 // What is tested of an answer, for the line that says that all of it was fine.
 std::string_view Tested(const ProbePlan& plan) {
   if (plan.request.empty()) return "connecting to upstream";
@@ -32,16 +27,18 @@ std::string_view Tested(const ProbePlan& plan) {
 
 }  // namespace
 
-CheckCounter::Change CheckCounter::Count(const conf::HealthCheck& check, bool good, bool failing,
-                                         bool waiting) {
+CheckCounter::Change CheckCounter::Count(const conf::HealthCheck& check, bool good,
+                                         const Standing& standing) {
   if (good) {
     fails_ = 0;
     passes_ = std::min(passes_ + 1, check.passes);
-    return (failing || waiting) && passes_ == check.passes ? Change::kHealthy : Change::kNone;
+    const bool is_news = standing.failing || standing.waiting || standing.on_trial;
+    return is_news && passes_ == check.passes ? Change::kHealthy : Change::kNone;
   }
   passes_ = 0;
   fails_ = std::min(fails_ + 1, check.fails);
-  return !failing && fails_ == check.fails ? Change::kUnhealthy : Change::kNone;
+  const bool is_enough = standing.on_trial || fails_ == check.fails;
+  return !standing.failing && is_enough ? Change::kUnhealthy : Change::kNone;
 }
 
 // One peer under this check. Holds copies of the peer's facts: the group may replace its peers.
@@ -50,6 +47,7 @@ class GroupCheck::PeerCheck {
   PeerCheck(GroupCheck& owner, const Peer& peer)
       : name(peer.name),
         state(*peer.state),
+        occupant(peer.occupant),
         slow_starts(peer.conf->slow_start.count() > 0),
         owner_(owner),
         address_(peer.address),
@@ -61,9 +59,12 @@ class GroupCheck::PeerCheck {
 
   const std::string name;
   shm::PeerState& state;
+  const uint32_t occupant;
   const bool slow_starts;
   CheckCounter counter;
-  bool passed = false;  // a mandatory check: its place in `state` says so, too
+
+  // False: what is found of it says nothing of the peer that has its place now. Under the lock.
+  bool is_in_place() const { return state.occupant.load(kRelaxed) == occupant; }
 
  private:
   void OnTimer() { probe_.Start(address_); }
@@ -99,7 +100,8 @@ void GroupCheck::Sync() {
   for (Peer& peer : group_.peers()) {
     if (peer.conf->down) continue;
     const auto known = gone.find(peer.state);
-    if (known != gone.end() && IsStillThere(*known->second, peer)) {
+    if (known != gone.end() && known->second->occupant == peer.occupant &&
+        known->second->name == peer.name) {
       peers_.insert(gone.extract(known));
     } else {
       peers_.emplace(peer.state, std::make_unique<PeerCheck>(*this, peer));
@@ -107,30 +109,19 @@ void GroupCheck::Sync() {
   }
 }
 
-// One that has left and come back with its name is a new peer in its place: it has passed nothing.
-bool GroupCheck::IsStillThere(const PeerCheck& known, const Peer& peer) const {
-  if (known.name != peer.name) return false;
-  return !known.passed || (PassedBy(*peer.state) & bit_) != 0;
-}
-
 void GroupCheck::OnResult(PeerCheck& peer, const ProbeResult& result) {
   if (result.ours) {
     return Announce(LogLevel::kAlert, fmt::format("check was not made while {}{}{}",
                                                   result.failed_in, result.detail, Of(peer)));
   }
-  shm::PeerState& state = peer.state;
-  Add(state.probes);
-  if (!result.good()) Add(state.failed_probes);
+  const std::optional<CheckCounter::Change> change = Apply(peer, result.good());
+  if (!change) return;
   if (env_.notes != nullptr) {
     env_.notes->Checked(group_.conf().name, peer.name, WallMs(),
                         fmt::format("{}{}", result.failed_in, result.detail));
   }
-  const bool failing = (state.standing().failing_checks.load(kRelaxed) & bit_) != 0;
-  const bool in_use =
-      state.checked_generation.load(kRelaxed) >= (group_.conf().persistent ? 1 : env_.generation);
-  const bool waiting = check_.mandatory && !in_use && (PassedBy(state) & bit_) == 0;
   const Log& log = env_.logs[static_cast<size_t>(location_.log.error_log)];
-  switch (peer.counter.Count(check_, result.good(), failing, waiting)) {
+  switch (*change) {
     case CheckCounter::Change::kNone:
       if (!result.good()) {
         LIMPET_LOG(log, LogLevel::kInfo, "check failed while {}{}{}", result.failed_in,
@@ -138,14 +129,33 @@ void GroupCheck::OnResult(PeerCheck& peer, const ProbeResult& result) {
       }
       return;
     case CheckCounter::Change::kUnhealthy:
-      SetUnhealthy(peer);
       return Announce(LogLevel::kWarn, fmt::format("peer is unhealthy while {}{}{}",
                                                    result.failed_in, result.detail, Of(peer)));
     case CheckCounter::Change::kHealthy:
-      SetHealthy(peer);
       return Announce(LogLevel::kNotice,
                       fmt::format("peer is healthy while {}{}", Tested(plan_), Of(peer)));
   }
+}
+
+// Under the lock, so that the place stays the peer's. Null: it is another's by now.
+std::optional<CheckCounter::Change> GroupCheck::Apply(PeerCheck& peer, bool good) {
+  const shm::PeerStates::Guard guard(group_.states());
+  if (!peer.is_in_place()) return std::nullopt;
+  Add(peer.state.probes);
+  if (!good) Add(peer.state.failed_probes);
+  const auto change = peer.counter.Count(check_, good, StandingOf(peer.state));
+  if (change == CheckCounter::Change::kUnhealthy) SetUnhealthy(peer);
+  if (change == CheckCounter::Change::kHealthy) SetHealthy(peer);
+  return change;
+}
+
+CheckCounter::Standing GroupCheck::StandingOf(const shm::PeerState& state) const {
+  const bool counts =
+      group_.conf().persistent ? state.HasPassed() : state.HasPassedIn(generation());
+  const bool is_due = check_.mandatory && !counts && (PassedBy(state) & bit_) == 0;
+  return {.failing = (state.standing().failing_checks.load(kRelaxed) & bit_) != 0,
+          .waiting = is_due && !state.HasPassed(),
+          .on_trial = is_due && state.HasPassed()};
 }
 
 void GroupCheck::Announce(LogLevel level, const std::string& text) const {
@@ -172,8 +182,7 @@ void GroupCheck::SetHealthy(PeerCheck& peer) {
   shm::PeerState& state = peer.state;
   const uint32_t passed = PassedBy(state) | bit_;
   state.SetPassedIn(generation(), passed);
-  peer.passed = true;
-  if ((passed & MandatoryBits()) == MandatoryBits()) Raise(state.checked_generation, generation());
+  if ((passed & MandatoryBits()) == MandatoryBits()) state.RaisePassed(generation() + 1);
   shm::PeerStanding& standing = state.standing();
   const uint32_t before = standing.failing_checks.fetch_and(~bit_, kRelaxed);
   if (before != bit_) return;

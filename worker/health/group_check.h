@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -23,8 +24,13 @@ namespace limpet::worker {
 class CheckCounter {
  public:
   enum class Change : uint8_t { kNone, kUnhealthy, kHealthy };
-  // `failing`: the check had found it unhealthy. `waiting`: it is not used before it has passed.
-  Change Count(const conf::HealthCheck& check, bool good, bool failing, bool waiting);
+  struct Standing {
+    bool failing = false;   // the check had found it unhealthy
+    bool waiting = false;   // it is not used before it has passed
+    bool on_trial = false;  // it was in use before a reload: until it has passed again, one failure
+                            // is enough
+  };
+  Change Count(const conf::HealthCheck& check, bool good, const Standing& standing);
 
  private:
   int passes_ = 0;
@@ -53,8 +59,9 @@ class GroupCheck {
 
  private:
   class PeerCheck;
-  bool IsStillThere(const PeerCheck& known, const Peer& peer) const;
   void OnResult(PeerCheck& peer, const ProbeResult& result);
+  std::optional<CheckCounter::Change> Apply(PeerCheck& peer, bool good);
+  CheckCounter::Standing StandingOf(const shm::PeerState& state) const;
   void SetUnhealthy(PeerCheck& peer);
   void SetHealthy(PeerCheck& peer);
   void NoteChange(const PeerCheck& peer) const;

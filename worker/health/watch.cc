@@ -34,6 +34,7 @@ void GroupWatch::Tick() {
   group_.Update();
   if (!watching_) Begin();
   for (const auto& check : checks_) check->Sync();
+  group_.AdoptDrains();
   if (rebalancer_ != nullptr) rebalancer_->Start();
   WatchDrains();
 }
@@ -51,7 +52,9 @@ void GroupWatch::Begin() {
 void GroupWatch::AdoptResults() {
   const size_t count = group_.conf().checks.size();
   const uint32_t ours = count >= 32 ? ~uint32_t{0} : (uint32_t{1} << count) - 1;
+  const shm::PeerStates::Guard guard(group_.states());
   for (Peer& peer : group_.peers()) {
+    if (!peer.is_in_place()) continue;
     shm::PeerStanding& standing = peer.state->standing();
     const bool failing = (standing.failing_checks.fetch_and(ours, kRelaxed) & ours) != 0;
     if (failing) {
@@ -83,23 +86,46 @@ bool GroupWatch::IsDrained(const Peer& peer, uint64_t sessions) const {
   return kind == conf::StickyKind::kLearn && sessions == 0;
 }
 
+// A session may come back to one that was drained, from a store for example: until its deadline,
+// that server is still missed.
 void GroupWatch::WatchDrains() {
   for (Peer& peer : group_.peers()) {
-    const uint32_t flags = peer.state->standing().flags.load(kRelaxed);
-    if (!peer.draining() || (flags & shm::kPeerDrained) != 0) continue;
+    if (!peer.draining()) continue;
+    const bool was_drained = (peer.state->standing().flags.load(kRelaxed) & shm::kPeerDrained) != 0;
     const uint64_t sessions = SessionsOf(peer);
-    if (!IsDrained(peer, sessions)) continue;
-    const std::string rest = sessions > 0
-                                 ? fmt::format("its time is over ({} sessions were left)", sessions)
-                                 : "its last session and its last connection have ended";
-    const std::string line = fmt::format("peer {} in upstream \"{}\" is drained: {}", peer.name,
-                                         group_.conf().name, rest);
-    LIMPET_LOG(env_.logs[0], LogLevel::kNotice, "{}", line);
-    env_.alerts.Add(LogLevel::kNotice, line);
-    // Behind the line: should we die in between, the next one says it again rather than nobody.
-    peer.state->standing().flags.fetch_or(shm::kPeerDrained, kRelaxed);
-    if (env_.notes != nullptr) env_.notes->Changed(group_.conf().name, peer.name, WallMs());
+    if (IsDrained(peer, sessions) == was_drained) continue;
+    if (!was_drained) {
+      TellDrained(peer, sessions);
+      // Behind the line: should we die in between, the next one says it again rather than nobody.
+      SetDrained(peer, true);
+    } else if (!peer.drain_is_over(env_.loop.NowMs())) {
+      SetDrained(peer, false);
+    }
   }
+}
+
+void GroupWatch::TellDrained(const Peer& peer, uint64_t sessions) const {
+  const std::string rest = sessions > 0
+                               ? fmt::format("its time is over ({} sessions were left)", sessions)
+                               : "its last session and its last connection have ended";
+  const std::string line =
+      fmt::format("peer {} in upstream \"{}\" is drained: {}", peer.name, group_.conf().name, rest);
+  LIMPET_LOG(env_.logs[0], LogLevel::kNotice, "{}", line);
+  env_.alerts.Add(LogLevel::kNotice, line);
+}
+
+void GroupWatch::SetDrained(Peer& peer, bool drained) {
+  {
+    const shm::PeerStates::Guard guard(group_.states());
+    if (!peer.is_in_place() || !peer.draining()) return;
+    std::atomic<uint32_t>& flags = peer.state->standing().flags;
+    if (drained) {
+      flags.fetch_or(shm::kPeerDrained, kRelaxed);
+    } else {
+      flags.fetch_and(~uint32_t{shm::kPeerDrained}, kRelaxed);
+    }
+  }
+  if (env_.notes != nullptr) env_.notes->Changed(group_.conf().name, peer.name, WallMs());
 }
 
 Watch::Watch(Loop& loop, std::vector<std::unique_ptr<GroupWatch>> groups)

@@ -35,6 +35,8 @@ class GroupWatch {
   void Begin();
   void AdoptResults();
   void WatchDrains();
+  void TellDrained(const Peer& peer, uint64_t sessions) const;
+  void SetDrained(Peer& peer, bool drained);
   bool IsDrained(const Peer& peer, uint64_t sessions) const;
   uint64_t SessionsOf(const Peer& peer) const;
 

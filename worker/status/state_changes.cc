@@ -64,6 +64,19 @@ void SetDown(shm::PeerStanding& standing, bool down) {
   }
 }
 
+// False: all of them have left meanwhile.
+template <class Change>
+bool ChangeInPlace(UpstreamGroup& group, const std::vector<Peer*>& peers, const Change& change) {
+  const shm::PeerStates::Guard guard(group.states());
+  bool any = false;
+  for (Peer* peer : peers) {
+    if (!peer->is_in_place()) continue;
+    change(peer->state->standing());
+    any = true;
+  }
+  return any;
+}
+
 // Under every key that it may have there.
 void ForgetInStore(const StatusSource& source, const ZoneRef& zone, std::string_view id) {
   std::vector<shm::SessionRecord> gone;
@@ -115,14 +128,17 @@ StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Js
     move = *rate;
   }
 
-  for (Peer* peer : peers) {
-    const auto until = deadline ? source.now_ms + static_cast<uint64_t>(deadline->time.count()) : 0;
-    shm::PeerStanding& standing = peer->state->standing();
+  const uint64_t until =
+      deadline ? source.now_ms + static_cast<uint64_t>(deadline->time.count()) : 0;
+  const auto change = [&](shm::PeerStanding& standing) {
     if (drains)
       shm::BeginDrain(standing, until, deadline && deadline->keeps, static_cast<uint32_t>(move));
     if (body.contains("drain") && !drains) shm::EndDrain(standing);
     if (body.contains("down")) SetDown(standing, body["down"].get<bool>());
-    if (source.status != nullptr)
+  };
+  if (!ChangeInPlace(*group, peers, change)) return NoSuchServer(*group, path.peer);
+  if (source.status != nullptr) {
+    for (const Peer* peer : peers)
       source.status->notes.Changed(group->conf().name, peer->name, WallMs());
   }
   return Good(PeerJson(source, group->conf(), *peers.front()));

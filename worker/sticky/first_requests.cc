@@ -4,10 +4,10 @@
 
 namespace limpet::worker {
 
-Peer* FirstRequests::Find(uint64_t client, uint64_t now_ms) const {
+Peer* FirstRequests::Find(uint64_t client, PeerSet& set, uint64_t now_ms) const {
   const auto it = leads_.find(client);
   if (it == leads_.end() || now_ms - it->second.since_ms > wait_ms_) return nullptr;
-  return it->second.peer;
+  return set.Own(it->second.peer);
 }
 
 void FirstRequests::Join(Member& member, uint64_t client, Peer& peer, uint64_t now_ms) {

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <unordered_map>
 
-#include "worker/upstream/peer.h"
+#include "worker/upstream/peer_set.h"
 
 namespace limpet::worker {
 
@@ -37,9 +37,9 @@ class FirstRequests {
       : wait_ms_(static_cast<uint64_t>(wait.count())) {}
   bool on() const { return wait_ms_ > 0; }
 
-  // The server that the requests of this connection are at; null: none are, or not any more for
-  // new ones.
-  Peer* Find(uint64_t client, uint64_t now_ms) const;
+  // The server that the requests of this connection are at, as a peer of that set, which may
+  // outlive theirs; null: none are, not any more for new ones, or it has none of it.
+  Peer* Find(uint64_t client, PeerSet& set, uint64_t now_ms) const;
   // A request without a session goes to `peer`.
   void Join(Member& member, uint64_t client, Peer& peer, uint64_t now_ms);
   void Forget() { leads_.clear(); }  // the peers are others than before

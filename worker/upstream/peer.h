@@ -34,7 +34,8 @@ struct Peer {
   bool gone = false;      // its name gives it no more: it ends what it has and takes nothing
   int record_weight = 0;  // of its SRV record; 0: as configured
   uint16_t session_index = UINT16_MAX;  // in the table of `sticky learn`, whose policy sets it
-  uint32_t needs_check = 0;  // the generation whose mandatory checks must have passed; 0: none
+  uint32_t occupant = 0;                // of its place in `state`
+  bool needs_check = false;             // takes nothing before its mandatory checks have passed
   int backup_twin = -1;  // of a primary: the backup with the same server id, -1 if there is none
 
   int weight() const { return record_weight > 0 ? record_weight : conf->weight; }
@@ -42,9 +43,9 @@ struct Peer {
     return gone || conf->down || HasFlag(shm::kPeerDown | shm::kPeerUnhealthy) || checking();
   }
   // Not used yet: a mandatory check has still to pass.
-  bool checking() const {
-    return state->checked_generation.load(std::memory_order_relaxed) < needs_check;
-  }
+  bool checking() const { return needs_check && !state->HasPassed(); }
+  // False: it has left, and `state` is another's. Under the lock, and that for as long as it holds.
+  bool is_in_place() const { return state->occupant.load(std::memory_order_relaxed) == occupant; }
   bool draining() const { return conf->drain || HasFlag(shm::kPeerDraining); }
   // While it drains: so many of its idle sessions a second go to others. 0: none.
   uint32_t drain_move() const {

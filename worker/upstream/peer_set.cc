@@ -28,14 +28,15 @@ std::vector<shm::ResolvedPeers::Entry> SortedPeers(shm::ResolvedPeers& resolved,
 }
 
 // The deadline of `drain=TIME` begins with the first load that says so; a server that the
-// configuration no longer drains starts over.
-void AdoptDrain(const conf::UpstreamServer& server, shm::PeerStanding& standing) {
+// configuration no longer drains starts over, but
+// not while another binary runs, whose configuration may drain it.
+void AdoptDrain(const conf::UpstreamServer& server, shm::PeerStanding& standing, bool is_alone) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
   const uint32_t flags = standing.flags.load(kRelaxed);
   if (!server.drain && (flags & shm::kPeerDraining) == 0) {
     const bool is_left =
         (flags & shm::kPeerDrained) != 0 || standing.drain_until_ms.load(kRelaxed) != 0;
-    if (is_left) shm::EndDrain(standing);
+    if (is_left && is_alone) shm::EndDrain(standing);
     return;
   }
   if (!server.drain || server.drain_timeout.count() == 0) return;
@@ -67,6 +68,10 @@ PeerSet::PeerSet(const conf::Upstream& conf, shm::PeerStates& states, AddressIds
   const size_t first_backup = peers.size();
   AddServers(conf, states, true);
   AttachStates(states);
+  for (Peer& peer : peers) peer.needs_check = conf.mandatory;
+  if (!conf.mandatory && states.is_newest()) {
+    for (Peer& peer : peers) peer.state->RaisePassed(shm::PeerState::kPassedBefore);
+  }
   primaries = MakeTier(0, first_backup);
   backups = MakeTier(first_backup, peers.size());
   balancer = MakeBalancer({conf, primaries, counts});
@@ -106,6 +111,7 @@ void PeerSet::Add(const conf::UpstreamServer& server, Peer peer) {
   peer.name = peer.address.ToString();
   peer.server_id = ServerId(server, peer.name, peer.target);
   peer.conf = &server;
+  peer.occupant = peer.state->occupant.load(std::memory_order_relaxed);
   peer.index = static_cast<int>(peers.size());
   peer.address_id = ids_.IdOf(peer.name);
   const auto [known, is_new] = by_server_id_.emplace(peer.server_id, peer.index);
@@ -124,11 +130,19 @@ void PeerSet::AttachStates(shm::PeerStates& states) {
     shm::PeerState& state = *peer.state;
     const std::string identity = peer.target + "/" + peer.name;
     peer.elsewhere = states.Share(state, identity + "#" + std::to_string(seen[identity]++));
-    AdoptDrain(*peer.conf, state.standing());
     const int weight = peer.weight();
     if (state.weight.exchange(weight) == weight) continue;  // kept from what was before
     state.effective_weight = weight;
     state.current_weight = 0;
+  }
+  AdoptDrains(states);
+}
+
+void PeerSet::AdoptDrains(shm::PeerStates& states) {
+  if (!states.is_newest()) return;
+  const bool is_alone = !states.has_other_binary();
+  for (Peer& peer : peers) {
+    if (peer.is_in_place()) AdoptDrain(*peer.conf, peer.state->standing(), is_alone);
   }
 }
 

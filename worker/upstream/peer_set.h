@@ -60,6 +60,9 @@ class PeerSet {
   // is none of it. Null for null.
   Peer* Own(const Peer* peer);
   void MarkGone(PeerSet& now);  // those that are not in `now`
+  // What the configuration says of drains becomes the peers' state, if it is the newest. Under the
+  // lock; now and then, as another binary may have gone.
+  void AdoptDrains(shm::PeerStates& states);
   uint32_t users() const { return users_; }
 
  private:

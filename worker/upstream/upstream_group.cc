@@ -134,7 +134,6 @@ void UpstreamGroup::Take() {
   if (current_ && (resolved == nullptr || resolved->version() == current_->version)) return;
   PeerSetRef fresh(new PeerSet(conf_, *states_, address_ids_, &session_counts_));
   address_ids_.ForgetOthersThan(fresh->peers);
-  for (Peer& peer : fresh->peers) peer.needs_check = needs_check_;
   if (current_) earlier_.push_back(std::move(current_));
   std::erase_if(earlier_, [](const PeerSetRef& set) { return set->users() == 1; });
   for (const PeerSetRef& set : earlier_) set->MarkGone(*fresh);
@@ -380,10 +379,9 @@ bool UpstreamGroup::AnyFull(const PeerSelection& selection, uint64_t now_ms) con
   });
 }
 
-void UpstreamGroup::RequireChecks(uint64_t generation) {
-  if (!conf_.mandatory) return;
-  needs_check_ = conf_.persistent ? 1 : static_cast<uint32_t>(generation);
-  for (Peer& peer : peers()) peer.needs_check = needs_check_;
+void UpstreamGroup::AdoptDrains() {
+  const shm::PeerStates::Guard guard(*states_);
+  current_->AdoptDrains(*states_);
 }
 
 bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now_ms,

@@ -115,9 +115,7 @@ class UpstreamGroup {
   bool single() const { return current_->single(); }
   shm::PeerStates& states() { return *states_; }
 
-  // Peers whose upstream has mandatory health checks are not used before those have passed in this
-  // generation of the configuration.
-  void RequireChecks(uint64_t generation);
+  void AdoptDrains();  // see PeerSet
 
   // Called when peers have come or gone, outside of all locks.
   void set_on_change(Callback on_change) { on_change_ = on_change; }
@@ -156,7 +154,6 @@ class UpstreamGroup {
   std::vector<PeerSetRef> earlier_;  // that exchanges still use
   Callback on_change_;
   bool changed_ = false;
-  uint32_t needs_check_ = 0;
 };
 
 }  // namespace limpet::worker

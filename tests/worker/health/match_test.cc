@@ -96,23 +96,36 @@ TEST(CheckCounter, CountsInARow) {
   check.fails = 2;
   check.passes = 3;
   CheckCounter counter;
-  EXPECT_EQ(counter.Count(check, false, false, false), Change::kNone);
-  EXPECT_EQ(counter.Count(check, true, false, false), Change::kNone);
-  EXPECT_EQ(counter.Count(check, false, false, false), Change::kNone);  // begins anew
-  EXPECT_EQ(counter.Count(check, false, false, false), Change::kUnhealthy);
-  EXPECT_EQ(counter.Count(check, false, true, false), Change::kNone);  // told once
-  EXPECT_EQ(counter.Count(check, true, true, false), Change::kNone);
-  EXPECT_EQ(counter.Count(check, true, true, false), Change::kNone);
-  EXPECT_EQ(counter.Count(check, true, true, false), Change::kHealthy);
-  EXPECT_EQ(counter.Count(check, true, false, false), Change::kNone);
+  const CheckCounter::Standing fine, failing{.failing = true};
+  EXPECT_EQ(counter.Count(check, false, fine), Change::kNone);
+  EXPECT_EQ(counter.Count(check, true, fine), Change::kNone);
+  EXPECT_EQ(counter.Count(check, false, fine), Change::kNone);  // begins anew
+  EXPECT_EQ(counter.Count(check, false, fine), Change::kUnhealthy);
+  EXPECT_EQ(counter.Count(check, false, failing), Change::kNone);  // told once
+  EXPECT_EQ(counter.Count(check, true, failing), Change::kNone);
+  EXPECT_EQ(counter.Count(check, true, failing), Change::kNone);
+  EXPECT_EQ(counter.Count(check, true, failing), Change::kHealthy);
+  EXPECT_EQ(counter.Count(check, true, fine), Change::kNone);
 }
 
 TEST(CheckCounter, LetsAWaitingPeerInAfterItsPasses) {
   using Change = CheckCounter::Change;
   const conf::HealthCheck check;
   CheckCounter counter;
-  EXPECT_EQ(counter.Count(check, true, false, true), Change::kHealthy);
-  EXPECT_EQ(CheckCounter().Count(check, false, false, true), Change::kUnhealthy);
+  EXPECT_EQ(counter.Count(check, true, {.waiting = true}), Change::kHealthy);
+  EXPECT_EQ(CheckCounter().Count(check, false, {.waiting = true}), Change::kUnhealthy);
+}
+
+TEST(CheckCounter, AsksOfOneThatWasInUseOnlyNotToFailOnce) {
+  using Change = CheckCounter::Change;
+  conf::HealthCheck check;
+  check.fails = check.passes = 3;
+  const CheckCounter::Standing on_trial{.on_trial = true};
+  EXPECT_EQ(CheckCounter().Count(check, false, on_trial), Change::kUnhealthy);
+  CheckCounter counter;
+  EXPECT_EQ(counter.Count(check, true, on_trial), Change::kNone);
+  EXPECT_EQ(counter.Count(check, true, on_trial), Change::kNone);
+  EXPECT_EQ(counter.Count(check, true, on_trial), Change::kHealthy);
 }
 
 }  // namespace

@@ -67,6 +67,27 @@ TEST(Drain, DeadlineOfTheConfigurationRunsOnOverReloads) {
   EXPECT_EQ((*back)[0].standing().drain_until_ms, 0u);
 }
 
+// A worker of an older configuration makes a list of its peers whenever names have given others.
+TEST(Drain, IsWhatTheNewestConfigurationSays) {
+  auto servers = Two();
+  servers[0].drain = true;
+  servers[0].drain_timeout = 1h;
+  shm::PeerStateRegistry registry;
+  const auto ids = UpstreamGroup::PeerIdentities(Servers(servers));
+  const auto before = registry.Attach("app", ids);
+  const auto after = registry.Attach("app", ids);
+  const Fixture now(Servers(servers), after.get());
+  const uint64_t until = (*after)[0].standing().drain_until_ms;
+  const Fixture old(Servers(Two()), before.get());
+  EXPECT_EQ((*before)[0].standing().drain_until_ms, until);
+
+  auto refused = registry.Attach("app", ids);
+  EXPECT_FALSE(after->is_newest());
+  refused.reset();
+  EXPECT_TRUE(after->is_newest());
+  EXPECT_FALSE(before->is_newest());
+}
+
 TEST(Drain, AtRunTimeOutlivesAReload) {
   shm::PeerStateRegistry registry;
   const auto ids = UpstreamGroup::PeerIdentities(Servers(Two()));
@@ -77,26 +98,26 @@ TEST(Drain, AtRunTimeOutlivesAReload) {
   EXPECT_EQ(f.Sequence(3), "222");
 }
 
-TEST(MandatoryChecks, KeepAPeerOutUntilTheyHavePassedInThisGeneration) {
+TEST(MandatoryChecks, KeepAPeerOutUntilTheyHavePassedOnce) {
   conf::Upstream upstream = Servers(Two());
   upstream.mandatory = true;
   Fixture f(upstream);
-  f.group.RequireChecks(2);
   EXPECT_EQ(f.Request(), 0);
-  f.group.peers()[0].state->checked_generation = 1;  // before the reload
-  EXPECT_EQ(f.Request(), 0);
-  f.group.peers()[0].state->checked_generation = 2;
+  f.group.peers()[0].state->RaisePassed(shm::PeerState::kPassedBefore);
   EXPECT_EQ(f.Sequence(3), "111");
+  EXPECT_FALSE(f.group.peers()[0].state->HasPassedIn(1)) << "an earlier generation, or none";
 }
 
-TEST(MandatoryChecks, ThatArePersistentCountFromEarlierGenerations) {
-  conf::Upstream upstream = Servers(Two());
-  upstream.mandatory = upstream.persistent = true;
-  Fixture f(upstream);
-  f.group.RequireChecks(7);
-  EXPECT_EQ(f.Request(), 0);
-  f.group.peers()[0].state->checked_generation = 1;
-  EXPECT_EQ(f.Sequence(3), "111");
+TEST(MandatoryChecks, ThatAreNewLeaveInUseWhatWasInUse) {
+  shm::PeerStateRegistry registry;
+  conf::Upstream upstream = Servers({Server(8081)});
+  const auto before = registry.Attach("app", UpstreamGroup::PeerIdentities(upstream));
+  const Fixture first(upstream, before.get());
+  upstream = Servers(Two());
+  upstream.mandatory = true;
+  const auto after = registry.Attach("app", UpstreamGroup::PeerIdentities(upstream));
+  Fixture second(upstream, after.get());
+  EXPECT_EQ(second.Sequence(3), "111");
 }
 
 TEST(MaxConns, TellsFullFromDown) {

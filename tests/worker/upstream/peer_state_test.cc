@@ -245,6 +245,26 @@ TEST_F(TwoBinaries, ThinkTheSameOfAServer) {
   EXPECT_TRUE(before.group.peers()[0].draining());
 }
 
+TEST_F(TwoBinaries, OneWithoutADrainEndsNotTheOthers) {
+  const auto upstream = Servers({Server(8081), Server(8082)});
+  auto draining = upstream;
+  draining.servers[0].drain = draining.servers[1].drain = true;
+  draining.servers[0].drain_timeout = 1h;
+  const auto states = Attach(old_, draining);
+  Fixture before(draining, states.get(), 1);
+  const uint64_t until = (*states)[0].standing().drain_until_ms;
+  EXPECT_NE(until, 0u);
+  StartNew();
+  const auto new_states = Attach(*new_, upstream);
+  Fixture after(upstream, new_states.get(), 1);
+  EXPECT_EQ((*states)[0].standing().drain_until_ms, until);
+  new_->book.KeepOnlyOwn();
+  after.group.AdoptDrains();
+  EXPECT_EQ((*states)[0].standing().drain_until_ms, 0u);
+  before.group.AdoptDrains();  // a worker without a master
+  EXPECT_EQ((*states)[0].standing().drain_until_ms, 0u);
+}
+
 TEST_F(TwoBinaries, OneThatGoesLeavesWhatItHasLearned) {
   const auto upstream = Servers({Server(8081), Server(8082)});
   const auto states = Attach(old_, upstream);

@@ -251,6 +251,50 @@ TEST(ResolvedGroup, ANameWithAnotherPortBeginsWithTheKnownAddresses) {
   EXPECT_EQ(n.Peers(), "10.0.0.1:80 10.0.0.2:80 ");  // the old workers' own
 }
 
+TEST(ResolvedGroup, APlaceTellsItsPeersApart) {
+  Names n({Resolved()}, 1);
+  n.Give({At(1)});
+  n.Peers();
+  const PeerSetRef before = n.group->current();
+  Peer& first = before->peers[0];
+  EXPECT_TRUE(first.is_in_place());
+  n.Give({At(2)});
+  EXPECT_FALSE(first.is_in_place());
+  n.Peers();
+  ASSERT_EQ(n.group->peers()[0].state, first.state);
+  EXPECT_TRUE(n.group->peers()[0].is_in_place());
+  n.Give({});
+  n.Give({At(1)});
+  EXPECT_FALSE(first.is_in_place()) << "its address has come back, not the peer";
+}
+
+TEST(ResolvedGroup, AnotherCapacityMovesWhatIsKnownOfThePeers) {
+  Names n({Resolved("web.test", 81), Resolved(), Resolved()});
+  n.Give({At(1, 81)}, 0);
+  n.Give({At(1), At(2)}, 1);
+  n.Give({At(1), At(2)}, 2);
+  n.Peers();
+  shm::PeerState& left = *n.group->peers()[1].state;
+  ASSERT_EQ(n.group->peers()[1].name, "10.0.0.1:80");
+  shm::BeginDrain(left.standing(), 77);
+  left.failed = 5;
+  left.RaisePassed(3);
+  PeerSelection selection;
+  n.group->Begin(selection);
+  ASSERT_NE(n.group->TryPeer(selection, &n.group->peers()[2], n.now), nullptr);
+
+  auto states = n.Attach(128);
+  UpstreamGroup group(n.upstream, states.get(), 2);
+  ASSERT_EQ(group.peers().size(), 5u);
+  for (size_t i = 0; i < 5; ++i) EXPECT_EQ(group.peers()[i].draining(), i == 1) << i;
+  const shm::PeerState& there = *group.peers()[1].state;
+  EXPECT_NE(&there, &left);
+  EXPECT_EQ(there.standing().drain_until_ms, 77u);
+  EXPECT_EQ(there.failed, 5u);
+  EXPECT_TRUE(there.HasPassedIn(2));
+  EXPECT_EQ(group.peers()[2].conns(), 0u) << "counted where it was begun";
+}
+
 TEST(ResolvedGroup, AnotherCapacityMovesTheAddresses) {
   Names n({Resolved()});
   n.Give({At(1)});

@@ -36,8 +36,8 @@ void ProxyExchange::OnSessionKnown() {
 
 void ProxyExchange::UseSession() {
   if (BringsNoSession())
-    session_.state().leader =
-        upstream_->first.Find(exchange_.client().number, exchange_.runtime().loop.NowMs());
+    session_.state().leader = upstream_->first.Find(exchange_.client().number, *selection_.set,
+                                                    exchange_.runtime().loop.NowMs());
   queued_ms_ = 0;
   // Requests already queued go first.
   if (upstream_->queue.size() > 0) upstream_->queue.GiveTurns();
