@@ -11,6 +11,13 @@ namespace {
 
 constexpr char kMagic[8] = {'l', 'i', 'm', 'p', 'e', 't', 'S', 'T'};
 
+// A use before this boot has wrapped around zero.
+uint32_t TickOfUse(uint64_t used_ms, uint64_t now_ms) {
+  if (used_ms <= now_ms) return TickOf(used_ms);
+  const uint32_t now = TickOf(now_ms);
+  return now - static_cast<uint32_t>(std::min<uint64_t>((now_ms - used_ms) / kTickMs, now - 1));
+}
+
 uint32_t HeaderCrc(const ZoneHeader& header) {
   Crc32Stream crc;
   crc.Add({reinterpret_cast<const char*>(&header.geometry), sizeof header.geometry});
@@ -188,8 +195,8 @@ LearnResult SessionTable::LearnUsed(const SessionKey& key, uint16_t peer, uint64
                                     uint64_t now_ms) {
   const PolicyView policy = View();
   const Fingerprint fingerprint = Fingerprint::Of(key.hash);
-  const uint32_t used = TickOf(used_ms);
   const uint32_t now = TickOf(now_ms);
+  const uint32_t used = TickOfUse(used_ms, now_ms);
   if (!peers_.Active(peer)) {
     Count(counters_->refused);
     return LearnResult::kRefused;

@@ -7,6 +7,7 @@
 #include "shm/store_state.h"
 
 namespace limpet::shm {
+
 size_t StoreRelay::Push(std::span<const RelayedChange> changes) {
   const RobustGuard guard(mutex_);
   const size_t count = std::min<size_t>(changes.size(), kPlaces - (tail_ - head_));
@@ -15,12 +16,16 @@ size_t StoreRelay::Push(std::span<const RelayedChange> changes) {
   return count;
 }
 
-size_t StoreRelay::Take(std::span<RelayedChange> room) {
+size_t StoreRelay::Peek(std::span<RelayedChange> room) const {
   const RobustGuard guard(mutex_);
   const size_t count = std::min<size_t>(room.size(), tail_ - head_);
   for (size_t i = 0; i < count; ++i) room[i] = places_[(head_ + i) % kPlaces];
-  head_ += count;
   return count;
+}
+
+void StoreRelay::Drop(size_t count) {
+  const RobustGuard guard(mutex_);
+  head_ += std::min<size_t>(count, tail_ - head_);
 }
 
 size_t StoreRelay::Room() const {
@@ -28,7 +33,7 @@ size_t StoreRelay::Room() const {
   return kPlaces - (tail_ - head_);
 }
 
-void StoreState::Relay(std::span<const SessionRecord> changed, uint64_t wall_ms) {
+bool StoreState::Relay(std::span<const SessionRecord> changed, uint64_t wall_ms) {
   std::vector<RelayedChange> changes;
   for (const SessionRecord& session : changed) {
     const StoreVersion version = Next(wall_ms);
@@ -38,6 +43,7 @@ void StoreState::Relay(std::span<const SessionRecord> changed, uint64_t wall_ms)
   }
   const size_t pushed = relay.Push(changes);
   figures.dropped.fetch_add(changes.size() - pushed, std::memory_order_relaxed);
+  return pushed == changes.size();
 }
 
 StoreMemory::StoreMemory(std::byte* memory, size_t /*bytes*/)

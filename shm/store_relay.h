@@ -1,6 +1,8 @@
-// Changes of sessions by those who do not speak with the store themselves: the API and the command
-// line. They are made in the zone and left here; the worker that follows the store's changes tells
-// it of them. Lies in zeroed shared memory, as part of StoreState. A process may die anywhere.
+// Changes of sessions that have been made in a zone and are to be told to its store: by those who
+// do not speak with it themselves (the API, the command line), and by workers that have not reached
+// it. The worker that follows the store's changes tells it of them. Always: a change stays here
+// until the store has answered; it may be told more than once. Lies in zeroed shared memory, as
+// part of StoreState. A process may die anywhere.
 #pragma once
 
 #include <array>
@@ -24,16 +26,19 @@ static_assert(sizeof(RelayedChange) == 24);
 class StoreRelay {
  public:
   static constexpr size_t kPlaces = 65536;
+  static constexpr size_t kReserve = kPlaces / 4;  // which workers leave to the API
 
   void Init() { mutex_.Init(); }
   // How many were pushed: as many as there is room for. All may throw LockBusy.
   size_t Push(std::span<const RelayedChange> changes);
-  size_t Take(std::span<RelayedChange> room);  // how many
+  // By the worker that tells the store: the oldest, which stay; how many. Drop: they have arrived.
+  size_t Peek(std::span<RelayedChange> room) const;
+  void Drop(size_t count);
   size_t Room() const;
 
  private:
   mutable RobustMutex mutex_;
-  // Taken and pushed so far; the places between them are filled. Written last.
+  // Dropped and pushed so far; the places between them are filled. Written last.
   uint64_t head_, tail_;
   std::array<RelayedChange, kPlaces> places_;
 };

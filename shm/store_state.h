@@ -79,8 +79,9 @@ class StoreState {
   uint64_t NotedTime(uint64_t tag) const;  // of that version; 0: it is not remembered
 
   // Leaves changes that were made in the zone (`peer` of the records: where the sessions live now)
-  // for the worker that tells the store. May throw LockBusy.
-  void Relay(std::span<const SessionRecord> changed, uint64_t wall_ms);
+  // for the worker that tells the store. False: some were dropped, as there was no room for them;
+  // whoever looks at relay.Room() first may say so before anything changes. May throw LockBusy.
+  bool Relay(std::span<const SessionRecord> changed, uint64_t wall_ms);
 
   // Changes that are not in the store yet, of workers and of those who left theirs. May throw
   // LockBusy.
@@ -100,6 +101,10 @@ class StoreState {
   // never). Those that were last used before that are asked for when they are used.
   std::atomic<uint64_t> last_ms, last_count;
   std::atomic<uint64_t> unsure_before_ms;
+  // The same worker's: changes up to this id had been applied when the reading began anew, and are
+  // no news; and whether all sessions of the zone are still to be written to the store anew.
+  std::atomic<uint64_t> heard_ms, heard_count;
+  std::atomic<uint64_t> all_due;
 
  private:
   static constexpr size_t kNotes = 8192;

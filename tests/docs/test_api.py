@@ -169,7 +169,8 @@ def test_everything_that_is_described_was_called():
     """After the tests above."""
     described = {(path, method, int(status)) for path, operations in DOCUMENT["paths"].items() for method in operations
                  if method != "parameters" for status in operations[method]["responses"]}
-    left = {entry for entry in described - called if entry[1:] != ("get", 403)}
+    # 503: when 65,536 changes wait for the store.
+    left = {entry for entry in described - called if entry[1:] != ("get", 403) and entry[2] != 503}
     assert left == set()
 
 

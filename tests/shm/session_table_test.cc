@@ -332,6 +332,18 @@ TEST(SessionTable, LearnsOneThatWasUsedBefore) {
   EXPECT_EQ(t.table.Check(t.now), "");
 }
 
+// As a snapshot brings them, and a store.
+TEST(SessionTable, LearnsOneThatWasUsedBeforeThisBoot) {
+  TestTable t(SessionTable::kMinBytes, {.timeout = 60min});
+  t.now = 60'000;
+  const uint16_t peer = t.table.PeerIndex("a");
+  t.table.LearnUsed(t.Key(1), peer, t.now - 40 * 60'000, t.now);
+  EXPECT_EQ(t.Peek(1).idle, 40min);
+  t.table.LearnUsed(t.Key(2), peer, t.now - 70 * 60'000, t.now);
+  EXPECT_FALSE(t.Hit(2));
+  EXPECT_EQ(t.table.Check(t.now), "");
+}
+
 // The shard is set right by whoever locks it next: by the clock, not by what that one brings.
 TEST(SessionTable, RepairedForAnOldSessionKeepsTheTimesOfOthers) {
   const Zone memory = *Zone::Anonymous(SessionTable::kMinBytes);

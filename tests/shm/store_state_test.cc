@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <new>
@@ -128,6 +129,32 @@ TEST_F(StoreStateTest, GivesNoTimeTwiceToManyWorkers) {
     all.insert(mine.begin(), mine.end());
   }
   EXPECT_EQ(all.size(), kWorkers * kEach);
+}
+
+// A change stays until whoever tells the store of it says that it has arrived.
+TEST_F(StoreStateTest, KeepsWhatWasLeftForTheStoreUntilItIsDropped) {
+  const SessionRecord moved{.tag = 5, .last_tick = 0, .extra = 0x8003, .place = 1};
+  const SessionRecord gone{.tag = 6, .last_tick = 0, .extra = 1, .place = kNoPeer};
+  EXPECT_TRUE(state_.Relay(std::array{moved, gone}, kNow));
+  EXPECT_EQ(state_.Waiting(), 2u);
+  std::array<RelayedChange, 8> changes{};
+  for (int look = 0; look < 2; ++look) ASSERT_EQ(state_.relay.Peek(changes), 2u);
+  EXPECT_EQ(changes[0].tag, 5u);
+  EXPECT_EQ(changes[0].extra, 3u);
+  EXPECT_EQ(changes[1].peer, kNoPeer);
+  EXPECT_EQ(state_.relay.Peek(std::span(changes).first(1)), 1u);
+  state_.relay.Drop(1);
+  EXPECT_EQ(state_.relay.Peek(changes), 1u);
+  EXPECT_EQ(changes[0].tag, 6u);
+  state_.relay.Drop(7);
+  EXPECT_EQ(state_.Waiting(), 0u);
+}
+
+TEST_F(StoreStateTest, SaysThatThereIsNoRoomForAChange) {
+  const std::vector<SessionRecord> many(StoreRelay::kPlaces - 1, {.tag = 5, .place = kNoPeer});
+  EXPECT_TRUE(state_.Relay(many, kNow));
+  EXPECT_FALSE(state_.Relay(std::span(many).first(2), kNow));
+  EXPECT_EQ(state_.figures.dropped, 1u);
 }
 
 // Two sessions in one place, noted at once: what is read of one is never of the other.

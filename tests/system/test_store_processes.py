@@ -126,6 +126,64 @@ def test_what_is_ended_while_redis_is_away_outlives_the_workers(redis):
             assert machine.visit_all(homes) == homes
 
 
+LOGOUT = "store=shared delete=$upstream_http_x_logout"
+
+
+def reload(machine):
+    """Until the workers before have gone."""
+    workers = machine.workers()
+    machine.change()
+    for pid in workers:
+        machine.wait_log(rf"worker process {pid} exited")
+
+
+def kill_workers(machine):
+    workers = machine.workers()
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(machine.workers()) == 2 and not set(machine.workers()) & set(workers), "the new workers")
+
+
+@pytest.mark.parametrize("replace", [reload, kill_workers])
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_logouts_while_redis_is_away_outlive_the_workers(redis, how, replace):
+    with (machines := Machines(redis, wait="50ms", sticky=LOGOUT)) as (a, b):
+        homes = known_to_both(machines, 20)
+        ended = list(homes)[:10]
+        redis.pause() if how == "stopped" else redis.kill()
+        for session in ended[:5]:  # some before the loss is noticed
+            a.logout(session)
+        wait_until(lambda: all(zone["asking_workers"] == 0 for zone in a.stored_zones()), "Redis to be lost")
+        a.wait_log(r'session store "shared".*is lost')
+        for session in ended[5:]:
+            a.logout(session)
+        replace(a)
+        redis.resume() if how == "stopped" else redis.start()
+        wait_until(lambda: not any(b.server_of(session) for session in ended), "the ends")
+        machines.wait_ready()
+        assert {machine.sticky(session) for machine in (a, b) for session in ended} <= {"miss", "expired"}
+        lives = {session: home for session, home in homes.items() if session not in ended}
+        for machine in (a, b):
+            assert machine.visit_all(lives) == lives
+
+
+def test_what_the_api_has_ended_outlives_the_worker_that_has_sent_it(redis):
+    """Redis hangs, and is not the same any more when it is back."""
+    with (machines := Machines(redis, wait="50ms")) as (a, b):
+        homes = known_to_both(machines, 20)
+        redis.pause()
+        for session in ("s3", "s4"):
+            a.forget(session)
+        a.wait_log(r'session store "shared".*is lost')
+        reload(a)
+        redis.restart()
+        wait_until(lambda: not b.server_of("s3") and not b.server_of("s4"), "the ends")
+        machines.wait_ready()
+        assert {b.sticky("s3"), b.sticky("s4")} <= {"miss", "expired"}
+        del homes["s3"], homes["s4"]
+        assert b.visit_all(homes) == homes
+
+
 def test_a_stopped_worker_hands_over_the_changes(redis):
     """The one that reads the changes stands still: another takes its place."""
     with (machines := Machines(redis, workers=3)) as (a, b):

@@ -78,14 +78,19 @@ bool ChangeInPlace(UpstreamGroup& group, const std::vector<Peer*>& peers, const 
 }
 
 // Under every key that it may have there.
-void ForgetInStore(const StatusSource& source, const ZoneRef& zone, std::string_view id) {
+std::vector<shm::SessionRecord> EndsInStore(const StatusSource& source, const ZoneRef& zone,
+                                            std::string_view id) {
   std::vector<shm::SessionRecord> gone;
   const auto store = static_cast<size_t>(zone.conf->store);
   for (const SipKey& secret : source.http.session_stores[store].keys) {
     const auto session = shm::Fingerprint::Of(SipHash128(id, secret));
     gone.push_back({.tag = session.tag, .extra = session.extra, .place = shm::kNoPeer});
   }
-  zone.shared->Relay(gone, WallMs());
+  return gone;
+}
+
+StatusReply StoreIsBehind() {
+  return ApiError(503, "the store takes no changes now, and too many wait for it: ask again later");
 }
 
 }  // namespace
@@ -169,10 +174,15 @@ StatusReply PatchZone(const StatusSource& source, const ZoneRef& zone, const Jso
 }
 
 StatusReply ForgetSession(const StatusSource& source, const ZoneRef& zone, std::string_view key) {
+  std::vector<shm::SessionRecord> ends;
+  if (zone.shared != nullptr) {
+    ends = EndsInStore(source, zone, key);
+    if (zone.shared->relay.Room() < ends.size()) return StoreIsBehind();
+  }
   const bool was_here = zone.table->Forget(zone.table->KeyOf(key), BootMs());
   zone.table->ForgetFormer(key, BootMs());
   if (zone.shared != nullptr) {  // also where other machines have it, and this one does not
-    ForgetInStore(source, zone, key);
+    if (!zone.shared->Relay(ends, WallMs())) return StoreIsBehind();
   } else if (!was_here) {
     return NotFound("no such session");
   }
@@ -193,10 +203,12 @@ StatusReply MoveSession(const StatusSource& source, const ZoneRef& zone, std::st
   const shm::SessionKey session = zone.table->KeyOf(key);
   if (zone.table->Peek(session, BootMs()).result != shm::LookupResult::kHit)
     return NotFound("no such session");
+  if (zone.shared != nullptr && zone.shared->relay.Room() == 0) return StoreIsBehind();
   if (zone.table->Learn(session, to, BootMs()) == shm::LearnResult::kRefused)
     return ApiError(409, "the session was not moved: its zone is full");
   const auto record = zone.table->ReadRecord(session);
-  if (zone.shared != nullptr && record) zone.shared->Relay({&*record, 1}, WallMs());
+  if (zone.shared != nullptr && record && !zone.shared->Relay({&*record, 1}, WallMs()))
+    return StoreIsBehind();
   return Good(SessionJson(source, zone, key));
 }
 

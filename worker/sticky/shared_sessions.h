@@ -29,7 +29,8 @@ class SharedSessions {
 
   // A hit that was last used before the machine was cut off: it is served, and asked for.
   void CheckIfUnsure(const StickyState& state) const {
-    if (store_ != nullptr && store_->zone().IsUnsure(state.idle_ms)) store_->Check(state.key);
+    if (store_ == nullptr || !store_->zone().IsUnsure(state.idle_ms)) return;
+    store_->Check(state.key, store_->zone().KnownUntil(state.idle_ms, false));
   }
 
   void Tell(const shm::SessionKey& key, const Peer& keeper, shm::LearnResult result,

@@ -4,6 +4,11 @@
 
 namespace limpet::worker {
 
+bool StoreChange::IsEnd() const {
+  return record.size() > StoreRecord::kVersionSize &&
+         record[StoreRecord::kVersionSize] == static_cast<char>(StoreRecord::Kind::kDeleted);
+}
+
 bool Outbox::Add(StoreChange change) { return Insert(std::move(change), false); }
 
 bool Outbox::PutBack(StoreChange change) { return Insert(std::move(change), true); }
@@ -14,6 +19,16 @@ std::optional<StoreChange> Outbox::Take() {
   by_key_.erase(change.key);
   order_.pop_front();
   return change;
+}
+
+void Outbox::TakeEnds(const std::function<bool(const StoreChange&)>& leave) {
+  for (auto place = order_.begin(); place != order_.end();) {
+    const auto change = place++;
+    if (!change->IsEnd()) continue;
+    if (!leave(*change)) return;
+    by_key_.erase(change->key);
+    order_.erase(change);
+  }
 }
 
 bool Outbox::Insert(StoreChange change, bool in_front) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <optional>
 #include <string>
@@ -16,10 +17,13 @@ namespace limpet::worker {
 struct StoreChange {
   StoreKey key;
   shm::StoreVersion version;
-  std::string record;    // encoded
-  uint64_t made_ms = 0;  // BootMs: its lifetime in the store counts from there
-  uint64_t life_ms = 0;  // 0: for ever
-  uint64_t ticket = 0;   // who waits for it to arrive; 0: nobody
+  std::string record;       // encoded
+  uint64_t made_ms = 0;     // BootMs: its lifetime in the store counts from there
+  uint64_t life_ms = 0;     // 0: for ever
+  uint64_t ticket = 0;      // who waits for it to arrive; 0: nobody
+  bool is_relayed = false;  // it lies in the relay until it is answered
+
+  bool IsEnd() const;  // of the session
 };
 
 class Outbox {
@@ -35,6 +39,8 @@ class Outbox {
   // the oldest of too many.
   bool PutBack(StoreChange change);
   std::optional<StoreChange> Take();  // the oldest
+  // Those that end sessions: the oldest that `leave` takes. It says false when it takes no more.
+  void TakeEnds(const std::function<bool(const StoreChange&)>& leave);
   size_t size() const { return order_.size(); }
 
  private:

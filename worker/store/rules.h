@@ -15,20 +15,28 @@ enum class Presence : uint8_t {
 };
 
 struct ZoneFacts {
-  bool has_newer = false;  // this machine has made, or heard of, a newer change of the session
+  bool has_newer = false;  // this machine has made, or heard of, a newer change of the session;
+                           // or it knows that the session has lived here since
   Presence here = Presence::kNone;
   bool is_echo = false;  // of a change of this machine, which it has made in its zone before
   bool knows_server = false;
+  bool is_repeated = false;  // it was applied before, as far as this machine can tell
+  bool is_over = false;      // it is older than a session gets that is not used
+  bool norefresh = false;    // used or not
 };
 
 enum class Apply : uint8_t { kIgnore, kLearn, kForget };
 
 // A zone that has given up a session of its own does not take it back from its own echo. A session
-// that has gone to a server that this machine does not know is not at its former one any more.
+// that has gone to a server that this machine does not know is not at its former one any more. What
+// is not taken up here, as it may have ended, is asked for when it is used.
 constexpr Apply Judge(const StoreRecord& record, const ZoneFacts& zone) {
   if (zone.has_newer || zone.here == Presence::kSame) return Apply::kIgnore;
-  if (zone.here == Presence::kNone && zone.is_echo) return Apply::kIgnore;
-  const bool lives_here = record.kind == StoreRecord::Kind::kLives && zone.knows_server;
+  const bool lives = record.kind == StoreRecord::Kind::kLives;
+  if (zone.here == Presence::kNone && (zone.is_echo || zone.is_repeated)) return Apply::kIgnore;
+  if (lives && zone.is_over && (zone.here == Presence::kNone || zone.norefresh))
+    return Apply::kIgnore;
+  const bool lives_here = lives && zone.knows_server;
   if (lives_here) return Apply::kLearn;
   return zone.here == Presence::kNone ? Apply::kIgnore : Apply::kForget;
 }
@@ -43,6 +51,19 @@ constexpr shm::StoreVersion OfferedAs(uint64_t noted_time, uint64_t known_at_wal
   const auto offers = static_cast<uint16_t>(machine & ~shm::StoreVersion::kChange);
   if (noted_time != 0) return {noted_time, offers};
   return {known_at_wall_ms << shm::StoreVersion::kCountBits, offers};
+}
+
+constexpr bool IsBefore(const shm::StoreVersion& version, uint64_t wall_ms) {
+  return version.time < wall_ms << shm::StoreVersion::kCountBits;
+}
+
+// Until when a session that the zone has, and that was last used then, surely lived where it does
+// now, as far as that is older than a change that is read late (wall milliseconds; 0: it cannot be
+// told). `as_of_ms`: until when this machine had heard of all changes, if `heard_all`; else it has
+// begun then, with sessions from before.
+constexpr uint64_t KnownUntil(uint64_t used_ms, uint64_t as_of_ms, bool heard_all) {
+  if (used_ms < as_of_ms) return used_ms;
+  return heard_all ? as_of_ms : 0;
 }
 
 // Whether a session that was last used so long ago may have been changed elsewhere while nothing

@@ -1,6 +1,8 @@
 // What a worker tells its store.
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "worker/store/store_client.h"
@@ -44,6 +46,7 @@ bool StoreClient::Put(const shm::SessionKey& session, std::string_view server, S
   const StoreKey key = StoreKey::Of(session);
   unknown_.Forget(key);
   StoreChange change = NewChange(key, server);
+  change.made_ms -= AgeHere(key);
   const bool waits = wait != nullptr && TakesChanges() && MayWait(wait);
   if (waits) {
     change.ticket = NewQuestion(key);
@@ -55,7 +58,9 @@ bool StoreClient::Put(const shm::SessionKey& session, std::string_view server, S
 }
 
 void StoreClient::Forget(const shm::SessionKey& session) {
-  Tell(NewChange(StoreKey::Of(session), ""));
+  StoreChange change = NewChange(StoreKey::Of(session), "");
+  if (!link_.up() && Leave(change)) return;
+  Tell(std::move(change));
   link_.Push();
 }
 
@@ -76,7 +81,63 @@ void StoreClient::Offer(const StoreKey& key) {
 
 void StoreClient::Pass(const StoreKey& key, const shm::StoreVersion& version,
                        std::string_view server) {
-  Tell(ChangeOf(key, version, server));
+  StoreChange change = ChangeOf(key, version, server);
+  change.made_ms -= AgeHere(key);
+  change.is_relayed = true;
+  SendChange(std::move(change));
+  CountWaiting();
+}
+
+// Where the timeout runs from the begin of a session, its life in the store does, too.
+uint64_t StoreClient::AgeHere(const StoreKey& key) const {
+  if (!AsksForAge()) return 0;
+  const shm::Found found = zone_.sessions().Peek(key.ToSessionKey(), BootMs());
+  return found.result == shm::LookupResult::kHit ? static_cast<uint64_t>(found.idle.count()) : 0;
+}
+
+void StoreClient::OnPassedReply(bool taken) {
+  --passed_unanswered_;
+  if (!taken) passed_in_vain_ = true;
+}
+
+// A change of our own, for another worker. False: there is no room for it.
+bool StoreClient::HandOver(const StoreChange& change) {
+  shm::StoreRelay& relay = zone_.state().relay;
+  uint16_t peer = shm::kNoPeer;
+  if (!change.IsEnd()) {
+    const auto record = DecodeRecord(change.record);
+    const shm::PeerDirectory& peers = zone_.sessions().peers();
+    peer = record ? peers.Find(record->server) : shm::kNoPeer;
+    if (peer == shm::kNoPeer || peers.Name(peer) != record->server) return false;
+  }
+  if (!change.version.IsChange() || relay.Room() <= shm::StoreRelay::kReserve) return false;
+  const shm::RelayedChange left{.tag = change.key.tag,
+                                .time = change.version.time,
+                                .extra = change.key.extra,
+                                .peer = peer,
+                                .unused = 0};
+  return relay.Push({&left, 1}) == 1;
+}
+
+bool StoreClient::Leave(const StoreChange& change) { return change.IsEnd() && HandOver(change); }
+
+// Those that end sessions first. What there is no room for stays counted as waiting, until somebody
+// notices that this worker has gone.
+void StoreClient::HandOverAll() {
+  if (backlog() == 0) return;
+  std::vector<StoreChange> changes;
+  for (Sent& sent : in_flight_) {
+    if (sent.kind == Kind::kPut && !sent.change.is_relayed)
+      changes.push_back(std::move(sent.change));
+  }
+  in_flight_.clear();
+  unanswered_ = puts_unanswered_ = passed_unanswered_ = 0;
+  for (StoreChange& change : std::exchange(put_off_, {})) changes.push_back(std::move(change));
+  while (auto change = outbox_.Take()) changes.push_back(*std::move(change));
+  std::ranges::stable_partition(changes, &StoreChange::IsEnd);
+  const auto kept = std::ranges::count_if(
+      changes, [this](const StoreChange& change) { return !HandOver(change); });
+  gauges_.waiting.store(static_cast<uint32_t>(kept), kRelaxed);
 }
 
 void StoreClient::Tell(StoreChange change) {
@@ -97,7 +158,7 @@ void StoreClient::Pump() {
 
 void StoreClient::SendChange(StoreChange change) {
   uint64_t life = change.life_ms;
-  if (life > 0) {
+  if (life > 0 && !change.IsEnd()) {  // the session may have been used elsewhere until now
     const uint64_t age = BootMs() - change.made_ms;
     if (age >= life) return End(change.ticket);  // it is over by now
     life -= age;
@@ -107,6 +168,7 @@ void StoreClient::SendChange(StoreChange change) {
                    change.record, std::to_string(life), kStreamLength, Encode(change.key)}));
   ++unanswered_;
   ++puts_unanswered_;
+  if (change.is_relayed) ++passed_unanswered_;
   in_flight_.push_back({.kind = Kind::kPut, .key = change.key, .change = std::move(change)});
 }
 
@@ -124,6 +186,7 @@ void StoreClient::OnPutReply(Sent& sent, const RespReply& reply) {
     Complain(reply);
     return PutOff(std::move(sent.change));
   }
+  if (sent.change.is_relayed) OnPassedReply(true);
   most_unanswered_ = kMaxUnanswered;
   switch (reply.type) {
     case RespReply::Type::kInteger:
@@ -135,7 +198,7 @@ void StoreClient::OnPutReply(Sent& sent, const RespReply& reply) {
         break;
       }
       figures().stale.fetch_add(1, kRelaxed);
-      zone_.Take(sent.key, reply.text, 0, StoreZone::Source::kAnswer);
+      zone_.Take(sent.key, reply.text, {.source = StoreZone::Source::kNewer});
       break;
     default:
       Complain(reply);
@@ -147,13 +210,18 @@ void StoreClient::OnPutReply(Sent& sent, const RespReply& reply) {
 // Nobody waits for that.
 void StoreClient::PutOff(StoreChange change) {
   const uint64_t ticket = std::exchange(change.ticket, 0);
-  put_off_.push_back(std::move(change));
+  if (change.is_relayed) {
+    OnPassedReply(false);
+  } else {
+    put_off_.push_back(std::move(change));
+  }
   most_unanswered_ = 1;
   if (!again_timer_.armed()) again_timer_.Arm(kAgainMs);
   End(ticket);
 }
 
 void StoreClient::PutBack(StoreChange change) {
+  if (change.is_relayed || (!link_.up() && Leave(change))) return;
   if (!outbox_.PutBack(std::move(change))) figures().dropped.fetch_add(1, kRelaxed);
 }
 
@@ -173,7 +241,7 @@ void StoreClient::OnWritten(const Sent& sent) {
   figures().written.fetch_add(1, kRelaxed);
   if (!sent.change.version.IsChange()) return;
   const uint64_t age = BootMs() - sent.change.made_ms;
-  zone_.Take(sent.key, sent.change.record, age, StoreZone::Source::kOwn);
+  zone_.Take(sent.key, sent.change.record, {.source = StoreZone::Source::kOwn, .age_ms = age});
 }
 
 // A session that the store has lost is written anew.

@@ -46,6 +46,7 @@ StoreClient::~StoreClient() { Stop(); }
 
 void StoreClient::Stop() {
   link_.Stop();
+  HandOverAll();
   again_timer_.Disarm();
   NoteWhetherAsking();
   EndAll();
@@ -63,6 +64,7 @@ void StoreClient::LookIfFinished() {
 
 void StoreClient::OnFinished() {
   finish_timer_.Disarm();
+  if (backlog() > 0) Stop();
   if (on_empty_) std::exchange(on_empty_, Callback())();
 }
 
@@ -72,13 +74,16 @@ void StoreClient::OnUp() {
   Pump();
 }
 
+// What ends sessions is left in shared memory: this worker may end before the store is back.
 void StoreClient::OnDown() {
   for (; !in_flight_.empty(); in_flight_.pop_back()) {
     Sent& sent = in_flight_.back();
     if (sent.kind == Kind::kPut) PutBack(std::move(sent.change));
   }
-  unanswered_ = puts_unanswered_ = 0;
+  unanswered_ = puts_unanswered_ = passed_unanswered_ = 0;
+  passed_in_vain_ = true;
   PutBackAll();
+  if (!lost_) outbox_.TakeEnds([this](const StoreChange& change) { return Leave(change); });
   again_timer_.Disarm();
   CountWaiting();
   NoteWhetherAsking();
@@ -142,7 +147,8 @@ bool StoreClient::MaySay(uint64_t* told_ms) const {
 }
 
 void StoreClient::CountWaiting() {
-  gauges_.waiting.store(static_cast<uint32_t>(backlog()), kRelaxed);
+  const size_t own = backlog() - passed_unanswered_;  // the relay counts the others
+  gauges_.waiting.store(static_cast<uint32_t>(own), kRelaxed);
 }
 
 void StoreClient::NoteWhetherAsking() {

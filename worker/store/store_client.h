@@ -3,8 +3,9 @@
 // the zone does not know.
 //
 // Always: nobody waits longer than `wait`, and nobody at all while the circuit is open. What is
-// told while the store is away, or takes nothing for a while, waits in the outbox. An answer is in
-// the zone before anybody hears of it, and also when it came too late for those who asked.
+// told while the store is away, or takes nothing for a while, waits in the outbox; the ends of
+// sessions wait in shared memory, where they outlive the worker. An answer is in the zone before
+// anybody hears of it, and also when it came too late for those who asked.
 #pragma once
 
 #include <cstdint>
@@ -48,9 +49,9 @@ class StoreClient final : public StoreLink::User {
   StoreClient& operator=(const StoreClient&) = delete;
 
   void Start() { link_.Start(); }
-  void Stop();  // at once; who waits is told
+  void Stop();  // at once; who waits is told, and other workers get the changes that wait
   // The worker ends: `on_empty` is called from the loop when all changes have been taken, and at
-  // the latest after connect_timeout.
+  // the latest after connect_timeout. Then other workers get them.
   void Finish(Callback on_empty);
 
   // Asks for a session that the zone does not know. `former`: its keys under earlier key files.
@@ -58,7 +59,8 @@ class StoreClient final : public StoreLink::User {
   // found is in the zone then. False: nobody is asked; it is a miss.
   bool Ask(const shm::SessionKey& key, std::span<const shm::SessionKey> former, StoreWait* wait);
   // Asks for one that the zone has, and that may have changed elsewhere; nobody waits for it.
-  void Check(const shm::SessionKey& key);
+  // `known_ms`: see KnownUntil() in rules.h.
+  void Check(const shm::SessionKey& key, uint64_t known_ms = 0);
 
   // How long a session has been idle everywhere: `user` is told, later and once, unless the store
   // is lost before. False: it is not there, nobody is asked. A user that goes says so.
@@ -70,8 +72,14 @@ class StoreClient final : public StoreLink::User {
   void Forget(const shm::SessionKey& key);
   // It has been used here, and was last used `idle_ms` ago: renews its deadline there.
   void Renew(const shm::SessionKey& key, std::string_view server, uint64_t idle_ms);
-  // A change that was made at that time; "": the session was forgotten.
+  // A change of the relay, made at that time; "": the session was forgotten. It stays there until
+  // none of those that were passed since BeginPassing is unanswered, and not if that was in vain:
+  // the connection was lost, or the store takes nothing now.
   void Pass(const StoreKey& key, const shm::StoreVersion& version, std::string_view server);
+  bool TakesPassed() const { return link_.up() && TakesChanges(); }
+  void BeginPassing() { passed_in_vain_ = false; }
+  size_t passed_unanswered() const { return passed_unanswered_; }
+  bool passed_in_vain() const { return passed_in_vain_; }
   // Writes a session anew that lives at that server, was known to at that wall time, and was last
   // used `idle_ms` ago; or as the zone has it, if it does.
   void Offer(const StoreKey& key, std::string_view server, uint64_t known_at_wall_ms,
@@ -100,6 +108,7 @@ class StoreClient final : public StoreLink::User {
     bool found = false;  // kTtl: what kGet said
     std::string record;
     StoreIdleUser* user = nullptr;  // of kIdle; null: it has gone
+    uint64_t known_ms = 0;          // of a check
     StoreChange change;             // of kPut and kRenew
   };
   struct Question {
@@ -139,8 +148,13 @@ class StoreClient final : public StoreLink::User {
   void OnAgainTimer();
   void OnWritten(const Sent& sent);
   void OnRenewReply(Sent& sent, const RespReply& reply);
+  void OnPassedReply(bool taken);
   void OnFinished();
   void LookIfFinished();
+  bool Leave(const StoreChange& change);
+  bool HandOver(const StoreChange& change);
+  void HandOverAll();
+  uint64_t AgeHere(const StoreKey& key) const;
 
   bool BreaksLink(const RespReply& reply);
   void CountWaiting();
@@ -162,7 +176,9 @@ class StoreClient final : public StoreLink::User {
   size_t puts_unanswered_ = 0;               // of them: without renewals
   size_t most_unanswered_ = kMaxUnanswered;  // 1 from a change that was put off to one that is not
   std::vector<StoreChange> put_off_;         // in the order they were made; older than the outbox
-  size_t waiting_ = 0;                       // StoreWaits of all questions
+  size_t passed_unanswered_ = 0;             // of the unanswered: those that lie in the relay
+  bool passed_in_vain_ = false;
+  size_t waiting_ = 0;  // StoreWaits of all questions
   uint64_t questions_made_ = 0;
   Questions questions_;
   std::unordered_map<StoreKey, uint64_t, StoreKeyHash> by_key_;  // questions that others may join

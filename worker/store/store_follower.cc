@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <compare>
 #include <optional>
 #include <span>
 #include <utility>
@@ -36,6 +37,7 @@ StoreLink::Options LinkOptions(const conf::SessionStore& conf) {
 struct StreamId {
   uint64_t ms = 0;
   uint64_t count = 0;
+  auto operator<=>(const StreamId&) const = default;
 };
 
 // "1700000000000-5"
@@ -64,12 +66,14 @@ void StoreFollower::Stop() {
   relay_timer_.Disarm();
   again_timer_.Disarm();
   link_.Stop();
+  passed_ = 0;  // another worker passes it again
   lease_.Release();
 }
 
 void StoreFollower::OnLeaseTimer() {
   if (!lease_.TryTake()) return lease_timer_.Arm(shm::Lease::kRetryMs);
-  lost_ms_ = BootMs();
+  const uint64_t lost = zone_.figures().lost_ms.load(kRelaxed);  // which other workers have noticed
+  lost_ms_ = lost != 0 ? std::min(lost, BootMs()) : BootMs();
   relay_timer_.Arm(kRelayEveryMs);
   link_.Start();
 }
@@ -104,7 +108,7 @@ void StoreFollower::AskForChanges() {
   asked_ = Asked::kChanges;
   asked_behind_ = HasLast() && !offers_due_ ? LastId() : "";
   asked_ms_ = BootMs();
-  // The first answer after a gap is waited for: it comes even without changes.
+  // After a gap an answer comes even without changes: it is waited for.
   const auto block = std::to_string(offers_due_ ? 1 : kBlock.count());
   link_.Send(RespCommand({"XREAD", "COUNT", std::to_string(kMostChanges), "BLOCK", block, "STREAMS",
                           zone_.StreamName(), LastId()}));
@@ -148,28 +152,33 @@ void StoreFollower::OnLast(const RespReply& reply) {
     if (lost_ms_ == 0) lost_ms_ = asked_ms_;
     return OnGap();
   }
-  if (lost_ms_ != 0) BeginOffers(lost_ms_ - std::min(lost_ms_, kUnsafeMs));
-  lost_ms_ = 0;
+  if (zone_.state().all_due.load(kRelaxed) != 0) {
+    offers_due_ = true;  // a gap has not been closed yet, maybe by another worker
+  } else {
+    if (lost_ms_ != 0) BeginOffers(lost_ms_ - std::min(lost_ms_, kUnsafeMs));
+    lost_ms_ = 0;
+  }
   AskForChanges();
 }
 
-// What happened since `lost_ms_` may not be in the stream.
+// What happened since `lost_ms_` may not be in the stream. What is read from its begin has been
+// applied before, up to the last one.
 void StoreFollower::OnGap() {
-  zone_.state().last_ms.store(readable_from_, kRelaxed);
-  zone_.state().last_count.store(0, kRelaxed);
-  zone_.state().unsure_before_ms.store(lost_ms_, kRelaxed);
+  shm::StoreState& state = zone_.state();
+  const StreamId last{state.last_ms.load(kRelaxed), state.last_count.load(kRelaxed)};
+  const StreamId heard{state.heard_ms.load(kRelaxed), state.heard_count.load(kRelaxed)};
+  state.heard_count.store(std::max(last, heard).count, kRelaxed);
+  state.heard_ms.store(std::max(last, heard).ms, kRelaxed);
+  state.last_ms.store(readable_from_, kRelaxed);
+  state.last_count.store(0, kRelaxed);
+  state.unsure_before_ms.store(lost_ms_, kRelaxed);
+  state.all_due.store(1, kRelaxed);
   offers_due_ = true;
   AskForChanges();
 }
 
 // [[stream, [[id, ["c", change]], …]]], or nil when nothing has come.
 void StoreFollower::OnChanges(const RespReply& reply) {
-  // What was missed is older than this answer: where another machine has changed a session, the
-  // store says so to what is offered from now on.
-  if (std::exchange(offers_due_, false)) {
-    BeginOffers(0);
-    lost_ms_ = 0;
-  }
   size_t count = 0;
   if (reply.type == RespReply::Type::kArray) {
     const bool is_stream = reply.elements.size() == 1 && reply.elements[0].elements.size() == 2;
@@ -178,6 +187,13 @@ void StoreFollower::OnChanges(const RespReply& reply) {
       if (!Apply(change)) return link_.Break("its stream has an entry without an id");
       ++count;
     }
+  }
+  // All that there is has been read: ends of sessions, too, that must not be undone. What was
+  // missed is older than this answer: where another machine has changed a session, the store says
+  // so to what is offered from now on.
+  if (count < kMostChanges && std::exchange(offers_due_, false)) {
+    BeginOffers(0);
+    lost_ms_ = 0;
   }
   // Who is that far behind may have been overtaken by the stream's end, without a word.
   if (count == kMostChanges && !asked_behind_.empty()) return AskIfThere(asked_behind_);
@@ -190,7 +206,9 @@ bool StoreFollower::Apply(const RespReply& change) {
   const bool has_text = change.elements.size() == 2 && change.elements[1].elements.size() == 2;
   const std::string_view text = has_text ? change.elements[1].elements[1].text : std::string_view();
   if (const auto key = DecodeKey(text.substr(0, StoreKey::kSize))) {
-    zone_.Take(*key, text.substr(StoreKey::kSize), 0, StoreZone::Source::kStream);
+    const StoreZone::Heard heard = HowHeard(*key, id->ms, id->count);
+    const bool agrees = zone_.Take(*key, text.substr(StoreKey::kSize), heard);
+    if (!agrees && heard.known_ms != 0 && !offers_due_) OfferInstead(*key, heard.known_ms);
   } else {
     zone_.figures().invalid.fetch_add(1, kRelaxed);
   }
@@ -200,37 +218,73 @@ bool StoreFollower::Apply(const RespReply& change) {
   return true;
 }
 
-// Sessions of the zone that were used since then, as the machine knew them when it was cut off.
+// What was applied before, and what is in the stream since before this machine began, may be older
+// than what the zone has.
+StoreZone::Heard StoreFollower::HowHeard(const StoreKey& key, uint64_t id_ms,
+                                         uint64_t id_count) const {
+  const shm::StoreState& state = zone_.state();
+  const StreamId heard{state.heard_ms.load(kRelaxed), state.heard_count.load(kRelaxed)};
+  const bool again = StreamId{id_ms, id_count} <= heard;
+  if (!again && (heard != StreamId{} || id_ms >= zone_.UnsureBeforeWallMs()))
+    return {.source = StoreZone::Source::kStream};
+  const shm::Found here = zone_.sessions().Peek(key.ToSessionKey(), BootMs());
+  const auto idle = static_cast<uint64_t>(here.idle.count());
+  return {.source = again ? StoreZone::Source::kRepeat : StoreZone::Source::kStream,
+          .known_ms = zone_.KnownUntil(idle, again)};
+}
+
+// The store says which of the two is newer.
+void StoreFollower::OfferInstead(const StoreKey& key, uint64_t known_ms) {
+  const shm::Found here = zone_.sessions().Peek(key.ToSessionKey(), BootMs());
+  if (here.result != shm::LookupResult::kHit || client_.backlog() >= kMostBacklog) return;
+  const auto idle = static_cast<uint64_t>(here.idle.count());
+  client_.Offer(key, zone_.sessions().PeerName(here.peer), known_ms, idle);
+}
+
+// Sessions of the zone that were used since then, as the machine knew them when it was cut off. All
+// of them, if that was once begun and has not come to its end.
 void StoreFollower::BeginOffers(uint64_t used_since_ms) {
-  if (zone_.sessions().Live() == 0) return;
+  const bool all = zone_.state().all_due.load(kRelaxed) != 0;
   walk_ = {};
-  offers_since_ = used_since_ms == 0 ? 0 : shm::TickOf(used_since_ms);
+  offers_since_ = all || used_since_ms == 0 ? 0 : shm::TickOf(used_since_ms);
   const uint64_t away = BootMs() - std::min(BootMs(), lost_ms_);
-  offers_as_of_ms_ = WallMs() - away;
+  offers_as_of_ms_ = all ? zone_.UnsureBeforeWallMs() : WallMs() - away;
   offer_timer_.Arm(kPieceEveryMs);
 }
 
-// What the API and the command line have changed. While the store is away it stays in shared
-// memory, where it outlives this worker.
 void StoreFollower::OnRelayTimer() {
+  relay_timer_.Arm(kRelayEveryMs);
+  if (TellRelayed()) relay_timer_.Arm(1);
+}
+
+// What the API, the command line and workers have left. It stays in shared memory, where it
+// outlives this worker, until the store has answered. True: there is more.
+bool StoreFollower::TellRelayed() {
+  if (client_.passed_unanswered() > 0) return passed_ == kMostRelayed;
+  const bool refused = client_.passed_in_vain();
+  if (passed_ > 0 && !refused) zone_.state().relay.Drop(passed_);
+  passed_ = 0;
+  if (!client_.TakesPassed() || client_.backlog() >= kMostBacklog) return false;
   std::array<shm::RelayedChange, kMostRelayed> changes;
-  const bool may_tell = client_.up() && client_.backlog() < kMostBacklog;
-  const size_t count = may_tell ? zone_.state().relay.Take(changes) : size_t{0};
-  for (const shm::RelayedChange& change : std::span(changes).first(count)) {
-    client_.Pass({change.tag, change.extra}, {change.time, zone_.state().machine()},
-                 change.peer == shm::kNoPeer ? "" : zone_.sessions().PeerName(change.peer));
+  passed_ = zone_.state().relay.Peek(std::span(changes).first(refused ? 1 : kMostRelayed));
+  client_.BeginPassing();
+  for (const shm::RelayedChange& change : std::span(changes).first(passed_)) {
+    const bool lives = change.peer != shm::kNoPeer;
+    const std::string server = lives ? zone_.sessions().PeerName(change.peer) : "";
+    if (lives && server.empty()) continue;  // it has gone meanwhile: that is no end of the session
+    client_.Pass({change.tag, change.extra}, {change.time, zone_.state().machine()}, server);
   }
-  relay_timer_.Arm(count == kMostRelayed ? 1 : kRelayEveryMs);
+  return passed_ == kMostRelayed;
 }
 
 void StoreFollower::OnOfferTimer() {
   if (client_.backlog() < kMostBacklog) OfferPiece();
-  if (walk_.more) offer_timer_.Arm(kPieceEveryMs);
+  if (walk_.more) return offer_timer_.Arm(kPieceEveryMs);
+  if (!offers_due_) zone_.state().all_due.store(0, kRelaxed);
 }
 
 void StoreFollower::OfferPiece() {
   const uint64_t now = BootMs();
-  const uint64_t wall = WallMs();
   const uint32_t now_tick = shm::TickOf(now);
   for (const shm::SessionRecord& session :
        zone_.sessions().UsedSince(offers_since_, kSlotsPerPiece, &walk_)) {
@@ -239,7 +293,7 @@ void StoreFollower::OfferPiece() {
     const auto idle = static_cast<uint64_t>(found.idle.count());
     const StoreKey key = StoreKey::Of(session);
     client_.Offer(key, zone_.sessions().PeerName(session.peer()),
-                  std::min(wall - idle, offers_as_of_ms_), idle);
+                  std::min(StoreZone::LastUseWallMs(idle), offers_as_of_ms_), idle);
   }
 }
 

@@ -4,7 +4,9 @@
 //
 // Where it cannot tell what it has missed (the stream has been cut, or is another one), it reads
 // what is left, writes every session of the zone to the store anew, and lets those that were last
-// used before be asked for when they are used (StoreState::unsure_before_ms).
+// used before be asked for when they are used (StoreState::unsure_before_ms). What it reads again
+// is no news: a store that is back with older data does not undo what has happened since, and says
+// itself, to what is written anew, where it knows of a newer change.
 #pragma once
 
 #include <cstdint>
@@ -49,11 +51,14 @@ class StoreFollower final : public StoreLink::User {
   void OnLast(const RespReply& reply);
   void OnChanges(const RespReply& reply);
   bool Apply(const RespReply& change);
+  void OfferInstead(const StoreKey& key, uint64_t known_ms);
+  StoreZone::Heard HowHeard(const StoreKey& key, uint64_t id_ms, uint64_t id_count) const;
   void OnGap();
   void OnTime(const RespReply& reply);
   void BeginOffers(uint64_t used_since_ms);
   void OnOfferTimer();
   void OnRelayTimer();
+  bool TellRelayed();
   void OfferPiece();
   std::string LastId() const;
   bool HasLast() const;
@@ -65,13 +70,14 @@ class StoreFollower final : public StoreLink::User {
   Asked asked_ = Asked::kNothing;
   std::string asked_behind_;  // an id, with kChanges; "": all were asked for
   uint64_t asked_ms_ = 0;     // BootMs, with kChanges
-  bool offers_due_ = false;   // with the next answer
+  bool offers_due_ = false;   // when all changes that there are have been read
   uint64_t lost_ms_ = 0;      // BootMs: since when changes may have been missed; 0: they are heard
   bool unreadable_ = false;   // the changes that come next cannot be read: they are passed over
   uint64_t readable_from_ = 0;    // milliseconds of the stream's ids
   shm::SlotWalk walk_;            // through the sessions that are offered
   uint32_t offers_since_ = 0;     // ticks
   uint64_t offers_as_of_ms_ = 0;  // wall: what the machine knew then
+  size_t passed_ = 0;             // changes of the relay that the client has, and still lie there
   Timer lease_timer_;
   Timer offer_timer_;
   Timer relay_timer_;

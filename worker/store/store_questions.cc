@@ -53,10 +53,10 @@ bool StoreClient::Ask(const shm::SessionKey& session, std::span<const shm::Sessi
   return true;
 }
 
-void StoreClient::Check(const shm::SessionKey& session) {
+void StoreClient::Check(const shm::SessionKey& session, uint64_t known_ms) {
   if (!link_.up() || in_flight_.size() > kMaxUnanswered) return;
   const StoreKey key = StoreKey::Of(session);
-  SendGet(key, {.kind = Kind::kGet, .key = key, .is_check = true});
+  SendGet(key, {.kind = Kind::kGet, .key = key, .is_check = true, .known_ms = known_ms});
 }
 
 void StoreClient::SendGet(const StoreKey& ask, Sent sent) {
@@ -139,8 +139,9 @@ void StoreClient::OnRecord(const Sent& sent, int64_t rest_ms) {
   const uint64_t life = zone_.LifeMs();
   const auto rest = static_cast<uint64_t>(std::max<int64_t>(rest_ms, 0));
   const uint64_t age = AsksForAge() && rest > 0 && life > rest ? life - rest : 0;
-  const bool lives =
-      sent.found && zone_.Take(sent.key, sent.record, age, StoreZone::Source::kAnswer);
+  const StoreZone::Heard heard{
+      .source = StoreZone::Source::kAnswer, .age_ms = age, .known_ms = sent.known_ms};
+  const bool lives = sent.found && zone_.Take(sent.key, sent.record, heard);
   if (sent.is_check) return sent.found ? void() : Offer(sent.key);
   if (lives) {
     figures().found.fetch_add(1, kRelaxed);

@@ -37,7 +37,30 @@ void StoreZone::NoteLag(const shm::StoreVersion& version) {
   figures().lag_ms.store(std::max<int64_t>(lag, 0), std::memory_order_relaxed);
 }
 
-bool StoreZone::Take(const StoreKey& key, std::string_view bytes, uint64_t age_ms, Source source) {
+uint64_t StoreZone::UnsureBeforeWallMs() const {
+  const uint64_t moment = state().unsure_before_ms.load(std::memory_order_relaxed);
+  const uint64_t now = BootMs();
+  return moment == 0 ? 0 : WallMs() - (now - std::min(moment, now));
+}
+
+uint64_t StoreZone::KnownUntil(uint64_t idle_ms, bool heard_all) const {
+  return worker::KnownUntil(LastUseWallMs(idle_ms), UnsureBeforeWallMs(), heard_all);
+}
+
+// Of one that a clock ahead of ours has dated: none. With what the table rounds: what was learned
+// of a change has not been used after it.
+uint64_t StoreZone::AgeOf(const shm::StoreVersion& version, const Heard& heard) const {
+  if (heard.source == Source::kAnswer || heard.source == Source::kOwn) return heard.age_ms;
+  const uint64_t now = WallMs();
+  return now - std::min(now, version.wall_ms()) + 2 * shm::kTickMs;
+}
+
+bool StoreZone::IsOver(uint64_t age_ms) const {
+  const uint64_t timeout = Ms(env_.zone.timeout);
+  return timeout != 0 && age_ms >= timeout;
+}
+
+bool StoreZone::Take(const StoreKey& key, std::string_view bytes, const Heard& heard) {
   const auto record = DecodeRecord(bytes);
   if (!record || !Credible(record->version, WallMs())) {
     figures().invalid.fetch_add(1, std::memory_order_relaxed);
@@ -49,30 +72,42 @@ bool StoreZone::Take(const StoreKey& key, std::string_view bytes, uint64_t age_m
   const shm::Found found = sessions().Peek(session, now);
   const uint16_t peer = sessions().peers().Find(record->server);
   const bool is_ours = peer != shm::kNoPeer && sessions().peers().Active(peer);
-  const bool is_stream = source == Source::kStream;
-  if (is_stream) NoteLag(record->version);
+  const bool is_repeated = heard.source == Source::kRepeat;
+  const bool is_stream = is_repeated || heard.source == Source::kStream;
+  if (heard.source == Source::kStream) NoteLag(record->version);
   const bool lives = record->kind == StoreRecord::Kind::kLives;
+  const bool is_found = found.result == shm::LookupResult::kHit;
   const bool is_here =  // where its server has gone it is as good as unknown
-      found.result == shm::LookupResult::kHit && sessions().peers().Active(found.peer);
+      is_found && sessions().peers().Active(found.peer);
   const Presence here = !is_here                      ? Presence::kNone
                         : lives && found.peer == peer ? Presence::kSame
                                                       : Presence::kOther;
+  const bool has_lived_here_since = lives && is_here && IsBefore(record->version, heard.known_ms);
+  const uint64_t age = AgeOf(record->version, heard);
   const Apply apply = Judge(
-      *record, {.has_newer = state().HasNewer(key.tag, record->version),
+      *record, {.has_newer = has_lived_here_since || state().HasNewer(key.tag, record->version),
                 .here = here,
-                .is_echo = source != Source::kAnswer && record->version.IsOf(state().machine()),
-                .knows_server = is_ours});
+                .is_echo = (is_stream || heard.source == Source::kOwn) &&
+                           record->version.IsOf(state().machine()),
+                .knows_server = is_ours,
+                .is_repeated = is_repeated,
+                .is_over = is_stream && IsOver(age),
+                .norefresh = env_.zone.norefresh});
   // What changes nothing is noted, too: an older answer may come after it, on another connection.
-  state().Note(key.tag, record->version);
+  // But nothing that is older than what the zone has, which may not be noted any more.
+  if (apply != Apply::kIgnore || (!is_repeated && !has_lived_here_since))
+    state().Note(key.tag, record->version);
   switch (apply) {
     case Apply::kIgnore:
       return here == Presence::kSame;
     case Apply::kForget:
       sessions().Forget(session, now);
       break;
-    case Apply::kLearn:
-      sessions().LearnUsed(session, peer, now - std::min(now, age_ms), now);
+    case Apply::kLearn: {
+      const auto idle = static_cast<uint64_t>(found.idle.count());
+      sessions().LearnUsed(session, peer, now - (is_found ? std::min(age, idle) : age), now);
       break;
+    }
   }
   if (is_stream) figures().applied.fetch_add(1, std::memory_order_relaxed);
   return apply == Apply::kLearn;

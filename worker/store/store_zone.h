@@ -52,14 +52,30 @@ class StoreZone {
   }
 
   enum class Source : uint8_t {
-    kAnswer,  // to a question, or to a change that was not the newest
+    kAnswer,  // to a question, as the session is used
+    kNewer,   // the answer to a change that was not the newest
     kStream,  // the changes of all machines, our own included
+    kRepeat,  // one of them that was applied before
     kOwn      // a change of our own that the store has taken: the stream has only what is news
   };
+  struct Heard {
+    Source source;
+    // Of kAnswer and kOwn: since the session began, where the zone's timeout runs from there. All
+    // others are as old as their versions.
+    uint64_t age_ms = 0;
+    uint64_t known_ms = 0;  // of the session as it is here: see KnownUntil()
+  };
   // A record that the store has for a session: into the zone, if it is newer than what is known
-  // here. `age_ms`: since the session began, where the zone's timeout runs from there. True: the
-  // session lives at a server of ours.
-  bool Take(const StoreKey& key, std::string_view record, uint64_t age_ms, Source source);
+  // here. One from the stream that is older than the timeout teaches no session. True: the session
+  // lives at a server of ours.
+  bool Take(const StoreKey& key, std::string_view record, const Heard& heard);
+
+  // See rules.h; of a session that was last used so long ago.
+  uint64_t KnownUntil(uint64_t idle_ms, bool heard_all) const;
+  // The moment before which sessions are unsure, as the wall showed it; 0: there is none.
+  uint64_t UnsureBeforeWallMs() const;
+  // The last use, rounded up as the table keeps it in ticks.
+  static uint64_t LastUseWallMs(uint64_t idle_ms) { return WallMs() - idle_ms + shm::kTickMs; }
 
   // Of a session that is written anew; see OfferedAs().
   shm::StoreVersion OfferedVersion(const StoreKey& key, uint64_t known_at_wall_ms) const {
@@ -76,6 +92,8 @@ class StoreZone {
 
  private:
   void NoteLag(const shm::StoreVersion& version);
+  uint64_t AgeOf(const shm::StoreVersion& version, const Heard& heard) const;
+  bool IsOver(uint64_t age_ms) const;
 
   const Env env_;
 };

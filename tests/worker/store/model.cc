@@ -21,7 +21,7 @@ std::optional<std::string> Redis::Put(uint64_t tag, const std::string& record) {
   const bool is_news = !had || found->second.substr(StoreRecord::kVersionSize) !=
                                    record.substr(StoreRecord::kVersionSize);
   records[tag] = record;
-  if (is_news) stream.push_back({++last_id, tag, record});
+  if (is_news) stream.push_back({++last_id, now_ms, tag, record});
   return std::nullopt;
 }
 
@@ -51,6 +51,16 @@ void Redis::Empty() {
   stream.clear();
 }
 
+void Redis::Save() {
+  saved_records_ = records;
+  saved_stream_ = stream;
+}
+
+void Redis::GoBack() {
+  records = saved_records_;
+  stream = saved_stream_;
+}
+
 // A machine.
 
 void Machine::Unmap::operator()(shm::StoreState* state) const { munmap(state, sizeof *state); }
@@ -70,8 +80,9 @@ void Machine::Restart() {
   if (memory == MAP_FAILED) std::abort();
   state_.reset(static_cast<shm::StoreState*>(memory));
   state_->Init(++world_.machines_made_);
-  last_id_ = 0;
+  last_id_ = heard_id_ = 0;
   unsure_before_ms_ = 0;
+  all_due_ = false;
   dropped_before_ = dropped;
   lost_ms_ = world_.now_ms;
   offers_.clear();
@@ -102,10 +113,25 @@ void Machine::Use(int worker, uint64_t tag) {
   const auto found = zone.find(tag);
   const bool is_check = found != zone.end();
   const bool is_unsure = is_check && found->second.used_ms < unsure_before_ms_;
+  const uint64_t known_ms = is_unsure ? KnownUntil(LastUse(tag), UnsureBefore(), false) : 0;
   if (is_check) found->second.used_ms = world_.now_ms;
   Connection& connection = *workers_[static_cast<size_t>(worker)];
   if (connection.up && (!is_check || is_unsure))
-    connection.sent.push_back({.is_check = is_check, .tag = tag});
+    connection.sent.push_back({.is_check = is_check, .tag = tag, .known_ms = known_ms});
+}
+
+void Machine::LoseNote(uint64_t tag) {
+  constexpr uint64_t kNotes = 8192;
+  state_->Note(tag + kNotes, {1, state_->machine()});
+}
+
+uint64_t Machine::LastUse(uint64_t tag) const {
+  const auto found = zone.find(tag);
+  return found != zone.end() ? Wall() - (world_.now_ms - found->second.used_ms) + 1 : 0;
+}
+
+uint64_t Machine::UnsureBefore() const {
+  return unsure_before_ms_ == 0 ? 0 : unsure_before_ms_ + static_cast<uint64_t>(skew_ms_);
 }
 
 void Machine::Change(int worker, uint64_t tag, Kind kind, const std::string& server) {
@@ -165,6 +191,7 @@ void Machine::Restore(int worker) {
 bool Machine::Execute(int worker) {
   Connection& connection = *workers_[static_cast<size_t>(worker)];
   if (connection.sent.empty()) return false;
+  world_.redis.now_ms = world_.now_ms;
   Sent sent = std::move(connection.sent.front());
   connection.sent.pop_front();
   Redis& redis = world_.redis;
@@ -184,9 +211,9 @@ bool Machine::Reply(int worker) {
       unacknowledged.erase(newest);
   }
   if (sent.is_put && (!sent.reply || *sent.reply == sent.change.record)) {
-    if (sent.change.version.IsChange()) Take(sent.tag, sent.change.record, true);
+    if (sent.change.version.IsChange()) Take(sent.tag, sent.change.record, {.is_stream = true});
   } else if (sent.reply) {
-    Take(sent.tag, *sent.reply, false);
+    Take(sent.tag, *sent.reply, {.is_used = !sent.is_put, .known_ms = sent.known_ms});
   } else if (const auto found = zone.find(sent.tag); sent.is_check && found != zone.end()) {
     const uint64_t idle = world_.now_ms - found->second.used_ms;
     Offer(worker, sent.tag, found->second.server, Wall() - idle);
@@ -195,7 +222,7 @@ bool Machine::Reply(int worker) {
 }
 
 // StoreZone::Take
-void Machine::Take(uint64_t tag, const std::string& bytes, bool is_stream) {
+void Machine::Take(uint64_t tag, const std::string& bytes, const Heard& heard) {
   const auto record = DecodeRecord(bytes);
   if (!record || !Credible(record->version, Wall())) std::abort();
   state_->Observe(record->version);
@@ -204,17 +231,34 @@ void Machine::Take(uint64_t tag, const std::string& bytes, bool is_stream) {
   const Presence here = found == zone.end()                               ? Presence::kNone
                         : lives && found->second.server == record->server ? Presence::kSame
                                                                           : Presence::kOther;
+  const bool has_lived_here_since =
+      lives && found != zone.end() && IsBefore(record->version, heard.known_ms);
   const Apply apply =
-      Judge(*record, {.has_newer = state_->HasNewer(tag, record->version),
+      Judge(*record, {.has_newer = has_lived_here_since || state_->HasNewer(tag, record->version),
                       .here = here,
-                      .is_echo = is_stream && record->version.IsOf(state_->machine()),
-                      .knows_server = servers.contains(std::string(record->server))});
+                      .is_echo = heard.is_stream && record->version.IsOf(state_->machine()),
+                      .knows_server = servers.contains(std::string(record->server)),
+                      .is_repeated = heard.is_repeated});
   if (apply == Apply::kForget) zone.erase(tag);
-  if (apply == Apply::kLearn) zone[tag] = {std::string(record->server), world_.now_ms};
-  state_->Note(tag, record->version);
+  if (apply == Apply::kLearn) {
+    const uint64_t age = Wall() - std::min(Wall(), record->version.wall_ms()) + 1;
+    const uint64_t used_ms = world_.now_ms - (heard.is_used ? 0 : age);
+    zone[tag] = {std::string(record->server),
+                 found != zone.end() ? std::max(used_ms, found->second.used_ms) : used_ms};
+  }
+  if (apply != Apply::kIgnore || (!heard.is_repeated && !has_lived_here_since))
+    state_->Note(tag, record->version);
 }
 
 // StoreFollower
+
+Machine::Heard Machine::HowHeard(const Redis::Change& change) const {
+  const bool again = change.id <= heard_id_;
+  const bool is_news = !again && (heard_id_ != 0 || change.made_ms >= UnsureBefore());
+  return {.is_stream = true,
+          .is_repeated = again,
+          .known_ms = is_news ? 0 : KnownUntil(LastUse(change.tag), UnsureBefore(), again)};
+}
 
 void Machine::CutFollower() {
   if (!follows_) return;
@@ -254,20 +298,29 @@ bool Machine::ReplyFollower() {
       OnGap();
       return true;
     }
-    if (lost_ms_ != 0 && dropped != dropped_before_) BeginOffers(lost_ms_);
-    lost_ms_ = 0;
+    if (all_due_) {
+      offers_due_ = true;
+    } else {
+      if (lost_ms_ != 0 && dropped != dropped_before_) BeginOffers(lost_ms_);
+      lost_ms_ = 0;
+    }
     asked_ = Asked::kChanges;
     asked_ms_ = world_.now_ms;
     return true;
   }
-  if (std::exchange(offers_due_, false)) {
+  verified_id_ = offers_due_ ? 0 : last_id_;
+  for (const Redis::Change& change : follow_answer_) {
+    const Heard heard = HowHeard(change);
+    Take(change.tag, change.record, heard);
+    const auto here = zone.find(change.tag);
+    if (!offers_due_ && heard.known_ms != 0 && here != zone.end() &&
+        here->second.server != DecodeRecord(change.record)->server)
+      Offer(0, change.tag, here->second.server, heard.known_ms);
+    last_id_ = change.id;
+  }
+  if (follow_answer_.size() < Redis::kMostChanges && std::exchange(offers_due_, false)) {
     BeginOffers(0);
     lost_ms_ = 0;
-  }
-  verified_id_ = last_id_;
-  for (const Redis::Change& change : follow_answer_) {
-    Take(change.tag, change.record, true);
-    last_id_ = change.id;
   }
   // Only then can the stream have been cut in between.
   if (follow_answer_.size() == Redis::kMostChanges && verified_id_ != 0) asked_ = Asked::kLast;
@@ -276,6 +329,8 @@ bool Machine::ReplyFollower() {
 
 // Redis has not got what was read last, or nothing was: what is left of the stream is read.
 void Machine::OnGap() {
+  heard_id_ = std::max(heard_id_, last_id_);
+  all_due_ = true;
   last_id_ = 0;
   unsure_before_ms_ = lost_ms_;
   offers_due_ = true;
@@ -287,14 +342,18 @@ void Machine::BeginOffers(uint64_t used_since_ms) {
   offers_.clear();
   read_.clear();
   for (const auto& [tag, session] : zone) {
-    if (session.used_ms >= used_since_ms) offers_.insert(tag);
+    if (all_due_ || session.used_ms >= used_since_ms) offers_.insert(tag);
   }
-  offers_as_of_ms_ = lost_ms_ + static_cast<uint64_t>(skew_ms_);
+  const uint64_t lost = all_due_ ? unsure_before_ms_ : lost_ms_;
+  offers_as_of_ms_ = lost + static_cast<uint64_t>(skew_ms_);
 }
 
 bool Machine::OfferOne() {
   if (read_.empty()) ReadOffers();
-  if (read_.empty()) return false;
+  if (read_.empty()) {
+    all_due_ = all_due_ && offers_due_;
+    return false;
+  }
   Offer(0, read_.front().tag, read_.front().server, read_.front().known_at_wall_ms);
   read_.pop_front();
   return true;
@@ -304,8 +363,7 @@ void Machine::ReadOffers() {
   for (const uint64_t tag : std::exchange(offers_, {})) {
     const auto found = zone.find(tag);
     if (found == zone.end()) continue;
-    const uint64_t idle = world_.now_ms - found->second.used_ms;
-    read_.push_back({tag, found->second.server, std::min(Wall() - idle, offers_as_of_ms_)});
+    read_.push_back({tag, found->second.server, std::min(LastUse(tag), offers_as_of_ms_)});
   }
 }
 
@@ -318,12 +376,21 @@ World::World() {
 }
 
 void World::EmptyRedis() {
+  CutAll();
+  redis.Empty();
+}
+
+void World::RestoreRedis() {
+  CutAll();
+  redis.GoBack();
+}
+
+void World::CutAll() {
   for (const auto& machine : machines) {
     for (int worker = 0; worker < Machine::kWorkers; ++worker) machine->Cut(worker);
     machine->CutFollower();
   }
   late_.clear();
-  redis.Empty();
 }
 
 bool World::ExecuteLate(size_t which) {

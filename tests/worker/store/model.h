@@ -25,6 +25,7 @@ namespace limpet::worker::model {
 struct Redis {
   struct Change {
     uint64_t id;
+    uint64_t made_ms;  // of its clock: an id is both
     uint64_t tag;
     std::string record;
   };
@@ -33,6 +34,7 @@ struct Redis {
   std::map<uint64_t, std::string> records;
   std::deque<Change> stream;
   uint64_t last_id = 0;  // never the same again, as times are
+  uint64_t now_ms = 0;
 
   std::optional<std::string> Put(uint64_t tag, const std::string& record);  // the one that is there
   std::optional<std::string> Get(uint64_t tag) const;
@@ -40,6 +42,12 @@ struct Redis {
   std::vector<Change> After(uint64_t id) const;
   void Trim();
   void Empty();
+  void Save();
+  void GoBack();  // to what was saved last
+
+ private:
+  std::map<uint64_t, std::string> saved_records_;
+  std::deque<Change> saved_stream_;
 };
 
 class World;
@@ -58,6 +66,7 @@ class Machine {
   void LearnTwice(uint64_t tag, const std::string& stays_in_zone, const std::string& newer);
   void Use(int worker, uint64_t tag);  // by a request: asks if it is not there, or unsure
   void GiveUp(uint64_t tag) { zone.erase(tag); }  // the zone was full
+  void LoseNote(uint64_t tag);                    // another session's is in its place
   void Restart();                                 // with nothing
 
   // Connections.
@@ -87,6 +96,7 @@ class Machine {
     bool is_put = false;
     bool is_check = false;
     uint64_t tag = 0;
+    uint64_t known_ms = 0;
     StoreChange change;
     std::optional<std::string> reply;
   };
@@ -103,7 +113,16 @@ class Machine {
   void Tell(int worker, StoreChange change);
   void Offer(int worker, uint64_t tag, const std::string& server, uint64_t known_at_wall_ms);
   void Pump(Connection* connection);
-  void Take(uint64_t tag, const std::string& bytes, bool is_stream);
+  struct Heard {
+    bool is_stream = false;
+    bool is_repeated = false;
+    bool is_used = false;
+    uint64_t known_ms = 0;
+  };
+  void Take(uint64_t tag, const std::string& bytes, const Heard& heard);
+  Heard HowHeard(const Redis::Change& change) const;
+  uint64_t LastUse(uint64_t tag) const;  // wall, rounded up
+  uint64_t UnsureBefore() const;         // wall
   void OnGap();
   void BeginOffers(uint64_t used_since_ms);
   void ReadOffers();
@@ -128,6 +147,8 @@ class Machine {
   uint64_t asked_ms_ = 0;     // with kChanges
   bool offers_due_ = false;   // with the first answer, which is behind all that was missed
   uint64_t unsure_before_ms_ = 0;
+  uint64_t heard_id_ = 0;  // applied before the last gap
+  bool all_due_ = false;   // all sessions are to be offered
   uint64_t lost_ms_ = 0;
   uint64_t dropped_before_ = 0;
   uint64_t offers_as_of_ms_ = 0;  // wall
@@ -148,7 +169,9 @@ class World {
   uint64_t now_ms = 1'700'000'000'000;
   std::vector<std::unique_ptr<Machine>> machines;
 
-  void EmptyRedis();  // by a restart: all connections are lost
+  // By a restart: all connections are lost.
+  void EmptyRedis();
+  void RestoreRedis();  // with what it had saved
   // One of the commands that came on connections that are lost. False: there is none.
   bool ExecuteLate(size_t which);
   // All that is on its way arrives, until nothing is any more.
@@ -159,6 +182,7 @@ class World {
 
  private:
   friend class Machine;
+  void CutAll();
   struct Late {
     uint64_t tag;
     std::string record;

@@ -51,9 +51,21 @@ class Schedule {
     if (what < 87) return void(machine.OfferOne());
     if (what < 90) return void(world_.ExecuteLate(Below(8)));
     if (what < 91) return machine.Restart();
-    if (what < 92) return world_.EmptyRedis();
+    if (what < 92) return StepOfRedis();
     if (what < 93) return world_.redis.Trim();
+    if (what < 94) return machine.LoseNote(Tag());
     world_.now_ms += Below(what < 97 ? 3 : 15'000);
+  }
+
+  void StepOfRedis() {
+    switch (Below(3)) {
+      case 0:
+        return world_.EmptyRedis();
+      case 1:
+        return world_.redis.Save();
+      default:
+        return world_.RestoreRedis();
+    }
   }
 
   // One call after the other: what a seed gives is the same with every compiler.
@@ -236,6 +248,86 @@ TEST_F(StoreModelSchedule, ARedisThatWasEmptiedGetsTheSessionsBack) {
   world_.EmptyRedis();
   Settle();
   EXPECT_TRUE(world_.redis.Get(1) && world_.redis.Get(2));
+}
+
+// It is back with what it had saved: session 1 at its former server. What was noted of it is
+// forgotten everywhere.
+class StoreModelOldRedis : public StoreModelSchedule {
+ protected:
+  void MoveAndGoBack() {
+    a_.Learn(0, 1, "one");
+    Settle();
+    world_.redis.Save();
+    world_.now_ms += 20'000;  // what is done at the other machine is later, for its clock
+    b_.Learn(0, 1, "two");
+    Settle();
+    for (uint64_t tag = 2; tag <= 4; ++tag) b_.Learn(0, tag, "one");
+    Settle();
+    for (const auto& machine : world_.machines) machine->LoseNote(1);
+    world_.now_ms += 5;
+    world_.RestoreRedis();
+  }
+  void ExpectMoved() {
+    EXPECT_EQ(Place(a_, 1), "two");
+    EXPECT_EQ(Place(b_, 1), "two");
+    ASSERT_TRUE(world_.redis.Get(1));
+    EXPECT_EQ(DecodeRecord(*world_.redis.Get(1))->server, "two");
+  }
+};
+
+TEST_F(StoreModelOldRedis, UndoesNoMove) {
+  MoveAndGoBack();
+  Settle();
+  ExpectMoved();
+}
+
+// Its stream says so to one that has offered nothing yet.
+TEST_F(StoreModelOldRedis, UndoesNoMoveBeforeItHearsOfIt) {
+  MoveAndGoBack();
+  a_.RestoreFollower();
+  Follow(a_);
+  EXPECT_EQ(Place(a_, 1), "two");
+  Settle();
+  ExpectMoved();
+}
+
+TEST_F(StoreModelOldRedis, UndoesNoMoveOfASessionThatIsUsed) {
+  MoveAndGoBack();
+  a_.RestoreFollower();
+  a_.Restore(0);
+  Follow(a_);
+  a_.Use(0, 1);
+  Deliver(a_);
+  EXPECT_EQ(Place(a_, 1), "two");
+  Settle();
+  ExpectMoved();
+}
+
+TEST_F(StoreModelOldRedis, KnowsEndsThatAMachineHasNotForgotten) {
+  a_.Learn(0, 1, "one");
+  Settle();
+  world_.redis.Save();
+  b_.Forget(0, 1);
+  Settle();
+  world_.RestoreRedis();
+  Settle();
+  EXPECT_EQ(Place(a_, 1), "nowhere");
+  EXPECT_EQ(Place(b_, 1), "nowhere");
+  a_.Use(0, 1);
+  Settle();
+  EXPECT_EQ(Place(a_, 1), "nowhere");
+}
+
+// What has happened since at another machine is news, and older than the last use here.
+TEST_F(StoreModelOldRedis, IsFollowedInWhatIsNew) {
+  MoveAndGoBack();
+  b_.Restore(0);
+  a_.Use(0, 1);
+  b_.Forget(0, 1);
+  Deliver(b_);
+  Settle();
+  EXPECT_EQ(Place(a_, 1), "nowhere");
+  EXPECT_EQ(Place(b_, 1), "nowhere");
 }
 
 // Redis has lost sessions 1 and 2: `machine` offers the first, and has read the second.

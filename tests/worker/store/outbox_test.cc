@@ -44,6 +44,25 @@ TEST(Outbox, KeepsTheNewestOfASession) {
   EXPECT_THAT(Empty(&outbox), ElementsAre(Pair(2, 11), Pair(1, 12)));
 }
 
+TEST(Outbox, GivesTheEndsOfSessionsAway) {
+  Outbox outbox(8);
+  const auto add = [&outbox](uint64_t tag, StoreRecord::Kind kind, const char* server) {
+    StoreChange change = Change(tag, 10 + tag);
+    change.record = Encode(StoreRecord{change.version, kind, server});
+    outbox.Add(std::move(change));
+  };
+  for (const uint64_t tag : {1, 3, 5}) add(tag, StoreRecord::Kind::kDeleted, "");
+  for (const uint64_t tag : {2, 4}) add(tag, StoreRecord::Kind::kLives, "a");
+  std::vector<uint64_t> given;
+  outbox.TakeEnds([&given](const StoreChange& change) {
+    if (given.size() == 2) return false;
+    given.push_back(change.key.tag);
+    return true;
+  });
+  EXPECT_THAT(given, ElementsAre(1, 3));
+  EXPECT_THAT(Empty(&outbox), ElementsAre(Pair(5, 15), Pair(2, 12), Pair(4, 14)));
+}
+
 TEST(Outbox, TellsSessionsOfTheSameTagApart) {
   Outbox outbox(8);
   StoreChange one = Change(1, 10), other = Change(1, 11);

@@ -1,4 +1,4 @@
-// Whether a session may have been changed elsewhere, unheard.
+// What is older than what a zone has, and whether that may have been changed elsewhere, unheard.
 #include "worker/store/rules.h"
 
 #include <gtest/gtest.h>
@@ -21,6 +21,25 @@ TEST(UsedBefore, ComparesTheLastUseWithTheMoment) {
 TEST(UsedBefore, IsTrueOfAUseInAnEarlierBoot) {
   EXPECT_TRUE(UsedBefore(500, 1000, 1000));
   EXPECT_TRUE(UsedBefore(500, 3'600'000, 1000));
+}
+
+constexpr uint64_t kLost = 1000;  // when the store was lost
+
+TEST(KnownUntil, IsTheLastUseOrWhenTheStoreWasLost) {
+  EXPECT_EQ(KnownUntil(900, kLost, true), 900u);
+  EXPECT_EQ(KnownUntil(1100, kLost, true), kLost);
+}
+
+// What others have done before it began it has not heard.
+TEST(KnownUntil, IsTheLastUseOnlyAtAMachineThatBegins) {
+  EXPECT_EQ(KnownUntil(900, kLost, false), 900u);
+  EXPECT_EQ(KnownUntil(1100, kLost, false), 0u);
+}
+
+TEST(IsBefore, ComparesAVersionWithATime) {
+  EXPECT_TRUE(IsBefore({899 << 16 | 7, 1}, 900));
+  EXPECT_FALSE(IsBefore({900 << 16, 1}, 900));
+  EXPECT_FALSE(IsBefore({0, 1}, 0));
 }
 
 }  // namespace

@@ -1,0 +1,78 @@
+"""Changes of shared sessions that are read late, or again: what is over begins nowhere, and nothing is undone."""
+import concurrent.futures
+import http.client
+
+from machines import Machines
+from middleman import Middleman
+from waiting import wait_until
+
+ENDED = ("miss", "expired")
+SHORT = {"timeout": "3s", "sticky": "store=shared norefresh session_rotate=off"}
+
+
+def begin_and_end(redis, machine, count=60):
+    """So many sessions that live nowhere any more, but in the stream of changes."""
+    ids = [f"s{i}" for i in range(count)]
+    for session in ids:
+        machine.login(session)
+    wait_until(lambda: redis("XLEN", "limpet:{sessions}:changes") >= count, "them to be told")
+    wait_until(lambda: not redis.sessions(), "their end in Redis")
+    return ids
+
+
+def learns_none_of(ids, machine, begin):
+    begin.login("newer")
+    wait_until(lambda: machine.server_of("newer"), "all changes to be read")
+    assert not [session for session in ids if machine.server_of(session)]
+    assert {machine.sticky(session) for session in ids} <= set(ENDED)
+
+
+def test_a_machine_that_starts_learns_no_session_that_is_over(redis):
+    with (machines := Machines(redis, count=1, **SHORT)) as (a,):
+        ids = begin_and_end(redis, a)
+        learns_none_of(ids, machines.add(), a)
+
+
+def test_a_machine_that_comes_back_learns_no_session_that_is_over(redis):
+    with Middleman(redis.port) as between, (machines := Machines(redis, **SHORT)) as (a, _):
+        late = machines.add(where=f"server 127.0.0.1:{between.port};")
+        machines.wait_ready()
+        between.deaf = True
+        between.cut()
+        ids = begin_and_end(redis, a)
+        between.deaf = False
+        learns_none_of(ids, late, a)
+
+
+def begin_many(machine, count, clients=4):
+    """So many sessions, over connections that stay."""
+    def begin(client):
+        connection = http.client.HTTPConnection("127.0.0.1", machine.port)
+        for number in range(client, count, clients):
+            connection.request("GET", f"/login?other{number}")
+            assert connection.getresponse().read() in (b"a", b"b", b"c")
+        connection.close()
+
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        for done in [pool.submit(begin, client) for client in range(clients)]:
+            done.result()
+
+
+def test_a_redis_that_is_back_with_older_data_undoes_no_move(redis):
+    """Nor where that is so long ago that no machine has a note of it."""
+    with (machines := Machines(redis)) as (a, b):
+        homes = machines.spread(60)
+        for machine in (a, b):
+            assert machine.visit_all(homes) == homes
+        redis("SAVE")
+        for session, home in homes.items():
+            homes[session] = "b" if home == "a" else "a"
+            a.call("POST", f"sessions/sessions/{session}", {"move": {"to": a.address_of(homes[session])}})
+        wait_until(lambda: {session: b.server_of(session) for session in homes} == homes, "the moves")
+        begin_many(a, 9000)
+        wait_until(lambda: a.all_told() and b.active() > 9000, "the others")
+        redis.restart()
+        machines.wait_ready()
+        wait_until(lambda: len(redis.sessions()) > 9000 and a.all_told() and b.all_told(), "all to be written anew")
+        for machine in (a, b, machines.add()):
+            assert machine.visit_all(homes) == homes
