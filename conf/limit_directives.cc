@@ -5,6 +5,7 @@
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
+#include "conf/zone_use.h"
 
 namespace limpet::conf {
 namespace {
@@ -44,13 +45,17 @@ int FindZone(const Zones& zones, std::string_view name) {
 }
 
 template <class Zones>
-Status AddZone(const Directive& d, Zones* zones, typename Zones::value_type zone) {
+Status AddZone(Block& b, const Directive& d, Zones* zones, typename Zones::value_type zone) {
   if (zone.name.empty())
     return InvalidArgument(fmt::format("\"{}\" must have \"zone\" parameter", d.name));
   if (const int old = FindZone(*zones, zone.name); old >= 0) {
     return InvalidArgument(fmt::format("{} \"{}\" is already bound to key \"{}\"", d.name,
                                        zone.name, (*zones)[static_cast<size_t>(old)].key.source()));
   }
+  constexpr bool kReq = std::is_same_v<typename Zones::value_type, LimitReqZone>;
+  if (Status s = CheckZoneUse(*b.http, zone.name, kReq ? ZoneUse::kLimitReq : ZoneUse::kLimitConn);
+      !s)
+    return s;
   zones->push_back(std::move(zone));
   return {};
 }
@@ -73,7 +78,7 @@ Status ReqZone(Block& b, const Directive& d) {
       return InvalidParameter(d.args[i]);
     }
   }
-  return AddZone(d, &b.http->limit_req_zones, std::move(zone));
+  return AddZone(b, d, &b.http->limit_req_zones, std::move(zone));
 }
 
 Status ConnZone(Block& b, const Directive& d) {
@@ -82,7 +87,7 @@ Status ConnZone(Block& b, const Directive& d) {
   const auto name = After(d.args[1], "zone=");
   if (!name) return InvalidParameter(d.args[1]);
   if (Status s = NameAndSize(*name, &zone); !s) return s;
-  return AddZone(d, &b.http->limit_conn_zones, std::move(zone));
+  return AddZone(b, d, &b.http->limit_conn_zones, std::move(zone));
 }
 
 Error NoSuchZone(std::string_view name) {

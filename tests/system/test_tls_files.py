@@ -16,6 +16,7 @@ from ports import free_port
 SERVERS = """
 events { }
 http {
+    limit_req_zone $uri zone=limits:1m rate=1r/s;
     server {
         listen {port} ssl;
         ssl_certificate {certs}/one.test.crt;
@@ -72,6 +73,38 @@ def test_a_folder_is_no_file(certs, directive):
         tried = limpet.run("-t")
         assert tried.returncode == 1, tried
         assert f'"{certs}" failed (21: Is a directory)' in tried.stderr
+
+
+def answers_of(certs, more):
+    with config_of(certs, more.replace("{certs}", str(certs))) as limpet:
+        tried = limpet.run("-t")
+        return tried.returncode, tried.stderr
+
+
+@pytest.mark.parametrize("directive, why", [
+    ("ssl_trusted_certificate {certs}/one.test.key", "there is no certificate in it"),
+    ("ssl_verify_client on; ssl_client_certificate {certs}/one.test.key", "there is no certificate in it"),
+    ("ssl_crl {certs}/ca.crt", "there is no CRL in it"), ('ssl_ciphers ""', 'SSL_CTX_set_cipher_list("") failed'),
+    ("ssl_session_cache builtin:x", 'invalid session cache "builtin:x"'),
+    ("ssl_session_cache builtin:", 'invalid session cache "builtin:"'), ("ssl_ocsp_cache foo", 'invalid OCSP cache "foo"'),
+    ("ssl_ocsp_cache shared:a:1k", 'OCSP cache "shared:a:1k" is too small'),
+    ("ssl_session_cache shared:limits:1m", 'zone "limits" is already declared for a different use')])
+def test_what_is_refused(certs, directive, why):
+    status, said = answers_of(certs, directive + ";")
+    assert status == 1 and why in said, said
+
+
+@pytest.mark.parametrize("directive", [
+    "ssl_client_certificate /nowhere", "ssl_session_cache builtin:100 shared:mine:1m", "ssl_ocsp_cache shared:a:1m",
+    "ssl_ocsp_cache off"])
+def test_what_is_accepted(certs, directive):
+    status, said = answers_of(certs, directive + ";")
+    assert status == 0, said
+
+
+def test_a_responder_that_cannot_be_asked_is_a_warning(certs):
+    status, said = answers_of(certs, "ssl_stapling on; ssl_stapling_responder https://a.test; ssl_trusted_certificate {certs}/ca.crt;")
+    assert status == 0 and '"ssl_stapling" ignored, invalid URL prefix in OCSP responder "https://a.test"' in said, said
 
 
 def test_a_reload_with_a_folder_is_refused(certs):
