@@ -5,6 +5,7 @@
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
+#include "conf/zone_use.h"
 
 namespace limpet::conf {
 namespace {
@@ -43,20 +44,18 @@ int FindZone(const Zones& zones, std::string_view name) {
   return -1;
 }
 
-// `others`: the zones of the other kind, which share the names.
-template <class Zones, class Others>
-Status AddZone(const Directive& d, Zones* zones, const Others& others,
-               typename Zones::value_type zone) {
+template <class Zones>
+Status AddZone(Block& b, const Directive& d, Zones* zones, typename Zones::value_type zone) {
   if (zone.name.empty())
     return InvalidArgument(fmt::format("\"{}\" must have \"zone\" parameter", d.name));
   if (const int old = FindZone(*zones, zone.name); old >= 0) {
     return InvalidArgument(fmt::format("{} \"{}\" is already bound to key \"{}\"", d.name,
                                        zone.name, (*zones)[static_cast<size_t>(old)].key.source()));
   }
-  if (FindZone(others, zone.name) >= 0) {
-    return InvalidArgument(fmt::format(
-        "the shared memory zone \"{}\" is already declared for a different use", zone.name));
-  }
+  constexpr bool kReq = std::is_same_v<typename Zones::value_type, LimitReqZone>;
+  if (Status s = CheckZoneUse(*b.http, zone.name, kReq ? ZoneUse::kLimitReq : ZoneUse::kLimitConn);
+      !s)
+    return s;
   zones->push_back(std::move(zone));
   return {};
 }
@@ -79,7 +78,7 @@ Status ReqZone(Block& b, const Directive& d) {
       return InvalidParameter(d.args[i]);
     }
   }
-  return AddZone(d, &b.http->limit_req_zones, b.http->limit_conn_zones, std::move(zone));
+  return AddZone(b, d, &b.http->limit_req_zones, std::move(zone));
 }
 
 Status ConnZone(Block& b, const Directive& d) {
@@ -88,7 +87,7 @@ Status ConnZone(Block& b, const Directive& d) {
   const auto name = After(d.args[1], "zone=");
   if (!name) return InvalidParameter(d.args[1]);
   if (Status s = NameAndSize(*name, &zone); !s) return s;
-  return AddZone(d, &b.http->limit_conn_zones, b.http->limit_req_zones, std::move(zone));
+  return AddZone(b, d, &b.http->limit_conn_zones, std::move(zone));
 }
 
 Error NoSuchZone(std::string_view name) {

@@ -6,6 +6,7 @@
 #include "conf/setting.h"
 #include "conf/tables.h"
 #include "conf/tls_arguments.h"
+#include "conf/zone_use.h"
 
 namespace limpet::conf {
 namespace {
@@ -30,20 +31,27 @@ Status AddPath(Block& b, const Directive& d) {
   return {};
 }
 
-// "shared:NAME:SIZE"
-Status SharedCache(Block& b, const std::string& text) {
+// "shared:NAME:SIZE" of `what`.
+Result<TlsSessionZone> SharedZone(std::string_view what, const std::string& text) {
   const std::vector<std::string_view> parts = Split(text, ':');
-  const auto parsed = parts.size() == 3 ? ParseSizeUnits(parts[2], false) : std::nullopt;
-  if (!parsed || parts[1].empty())
-    return InvalidArgument(fmt::format("invalid session cache \"{}\"", text));
+  const bool shaped = parts.size() == 3 && parts[0] == "shared" && !parts[1].empty();
+  const auto parsed = shaped ? ParseSizeUnits(parts[2], false) : std::nullopt;
+  if (!parsed) return InvalidArgument(fmt::format("invalid {} \"{}\"", what, text));
   constexpr int64_t kMinimum = int64_t{8} * 4096;
   if (*parsed < kMinimum)
-    return InvalidArgument(fmt::format("session cache \"{}\" is too small: it is at least {}k",
-                                       text, kMinimum / 1024));
-  const auto size = static_cast<size_t>(*parsed);
+    return InvalidArgument(
+        fmt::format("{} \"{}\" is too small: it is at least {}k", what, text, kMinimum / 1024));
+  return TlsSessionZone{std::string(parts[1]), static_cast<size_t>(*parsed)};
+}
+
+Status SharedCache(Block& b, const std::string& text) {
+  const Result<TlsSessionZone> wanted = SharedZone("session cache", text);
+  if (!wanted) return wanted.error();
+  const size_t size = wanted->size;
+  if (Status s = CheckZoneUse(*b.http, wanted->name, ZoneUse::kTlsSessions); !s) return s;
   auto& zones = b.http->tls_session_zones;
-  auto zone = std::ranges::find(zones, parts[1], &TlsSessionZone::name);
-  if (zone == zones.end()) zone = zones.insert(zone, {std::string(parts[1]), size});
+  auto zone = std::ranges::find(zones, wanted->name, &TlsSessionZone::name);
+  if (zone == zones.end()) zone = zones.insert(zone, *wanted);
   if (zone->size != size) {
     return InvalidArgument(fmt::format(
         "the size {} of shared memory zone \"{}\" conflicts with already declared size {}", size,
@@ -52,6 +60,14 @@ Status SharedCache(Block& b, const std::string& text) {
   b.tls->session_cache = T::SessionCache::kShared;
   b.tls->session_zone = static_cast<int>(zone - zones.begin());
   return {};
+}
+
+// "builtin[:SESSIONS]"
+bool IsBuiltin(std::string_view text) {
+  constexpr std::string_view kWord = "builtin";
+  if (!text.starts_with(kWord)) return false;
+  text.remove_prefix(kWord.size());
+  return text.empty() || (text.starts_with(':') && ParseDecimal(text.substr(1)));
 }
 
 Status SessionCache(Block& b, const Directive& d) {
@@ -65,7 +81,7 @@ Status SessionCache(Block& b, const Directive& d) {
       tls.session_cache = T::SessionCache::kOff;
     } else if (text == "none") {
       tls.session_cache = T::SessionCache::kNone;
-    } else if (text == "builtin" || text.starts_with("builtin:")) {
+    } else if (IsBuiltin(text)) {
       if (tls.session_cache != T::SessionCache::kShared)
         tls.session_cache = T::SessionCache::kBuiltin;
     } else if (text.starts_with("shared:")) {
@@ -90,12 +106,11 @@ Status OnlyTheWordOff(Block& b, const Directive& d) {
   return EqualsIgnoreCase(d.args[0], "off") ? Status{} : NotBuilt(b, d);
 }
 
-Status StaplingResponder(Block& b, const Directive& d) {
-  if (!StartsWithIgnoreCase(d.args[0], "http://"))
-    return InvalidArgument(
-        fmt::format("invalid URL prefix in OCSP responder \"{}\": it is http://…", d.args[0]));
-  b.tls->stapling_responder = d.args[0];
-  return {};
+// Nobody is asked about clients' certificates: there is nothing to be remembered.
+Status OcspCache(Block&, const Directive& d) {
+  if (d.args[0] == "off") return {};
+  const Result<TlsSessionZone> zone = SharedZone("OCSP cache", d.args[0]);
+  return zone ? Status{} : zone.error();
 }
 
 // What OpenSSL 3.0 does not have, nginx goes on without, too.
@@ -172,7 +187,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "send the certificate's status by OCSP with the handshake"},
     {"ssl_stapling_file", kHere, kOneArg, kOnce, Setting<ConfDirPath, &T::stapling_file>, "",
      "the status (DER), instead of asking for it"},
-    {"ssl_stapling_responder", kHere, kOneArg, kOnce, StaplingResponder, "",
+    {"ssl_stapling_responder", kHere, kOneArg, kOnce, Setting<Text, &T::stapling_responder>, "",
      "http://… to ask, instead of the responder that the certificate names"},
     {"ssl_stapling_verify", kHere, kOneArg, kOnce, Setting<Flag, &T::stapling_verify>, "off",
      "verify the status with the CAs of ssl_trusted_certificate"},
@@ -180,7 +195,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "off; asking for the status of clients' certificates is refused: use ssl_crl"},
     {"ssl_ocsp_responder", kHere, kOneArg, kInert, Accepted, "",
      "accepted; nobody is asked about clients' certificates"},
-    {"ssl_ocsp_cache", kHere, kOneArg, kInert, Accepted, "off",
+    {"ssl_ocsp_cache", kHere, kOneArg, kOnce, OcspCache, "off",
      "accepted; nobody is asked about clients' certificates"},
     {"ssl_certificate_compression", kHere, kOneArg, kOnce, CertificateCompression, "off",
      "accepted with a warning: OpenSSL 3.0 has none"},

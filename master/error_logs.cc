@@ -39,6 +39,14 @@ Result<Log> OpenLog(const conf::ErrorLogs& lines, const std::string& fallback, L
   return log;
 }
 
+Status GiveTo(uid_t uid, int fd, const std::string& path) {
+  struct stat found {};
+  if (::fstat(fd, &found) != 0 || !S_ISREG(found.st_mode)) return {};
+  if (found.st_uid == uid || found.st_nlink != 1) return {};
+  if (::fchown(fd, uid, static_cast<gid_t>(-1)) == 0) return {};
+  return ErrnoError(fmt::format("chown(\"{}\", {}) failed", path, uid), errno);
+}
+
 }  // namespace
 
 Result<std::vector<Log>> OpenErrorLogs(const conf::Config& config, const std::string& fallback,
@@ -56,20 +64,19 @@ Result<std::vector<Log>> OpenErrorLogs(const conf::Config& config, const std::st
   return logs;
 }
 
-Status CreateAccessLogs(const conf::Config& config, const std::optional<Credentials>& owner) {
-  if (!config.http) return {};
+Result<std::vector<UniqueFd>> OpenAccessLogs(const conf::Config& config,
+                                             const std::optional<Credentials>& owner) {
+  std::vector<UniqueFd> logs;
+  if (!config.http) return logs;
   for (const std::string& path : config.http->access_log_files) {
-    const Result<UniqueFd> fd = OpenLogPath(path);
+    Result<UniqueFd> fd = OpenLogPath(path);
     if (!fd) return fd.error();
-    struct stat found {};
-    if (!owner || IsStandardStream(path)) continue;
-    if (::fstat(fd->get(), &found) != 0 || !S_ISREG(found.st_mode)) continue;
-    if (found.st_uid == owner->uid || found.st_nlink != 1) continue;
-    if (::fchown(fd->get(), owner->uid, static_cast<gid_t>(-1)) != 0) {
-      return ErrnoError(fmt::format("chown(\"{}\", {}) failed", path, owner->uid), errno);
+    if (owner && !IsStandardStream(path)) {
+      if (const Status status = GiveTo(owner->uid, fd->get(), path); !status) return status.error();
     }
+    logs.push_back(std::move(*fd));
   }
-  return {};
+  return logs;
 }
 
 EarlyLog::EarlyLog(const std::string& path) {

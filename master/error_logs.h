@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/unique_fd.h"
 #include "conf/config.h"
 #include "master/credentials.h"
 
@@ -18,9 +19,10 @@ namespace limpet::master {
 Result<std::vector<Log>> OpenErrorLogs(const conf::Config& config, const std::string& fallback,
                                        LogFiles* files);
 
-// Creates the access logs and hands them to the workers' user, as workers open and reopen them
-// themselves.
-Status CreateAccessLogs(const conf::Config& config, const std::optional<Credentials>& owner);
+// Opens the access logs, to Http::access_log_files, for workers: their user may have no right to
+// enter the folder. The files are made that user's, as workers reopen them themselves.
+Result<std::vector<UniqueFd>> OpenAccessLogs(const conf::Config& config,
+                                             const std::optional<Credentials>& owner);
 
 // Errors before a configuration's own log is there: to the -e file, and to people on stderr as
 // `limpet: [emerg] …`.

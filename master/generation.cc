@@ -53,8 +53,9 @@ Status Generation::OpenFiles(const Paths& paths, const Before& before, const Rep
   auto logs = OpenErrorLogs(*config_, paths.error_log, &log_files_);
   if (!logs) return conf::WithPlace(*config_, logs.error());
   logs_ = std::move(*logs);
-  if (auto status = CreateAccessLogs(*config_, credentials_); !status)
-    return conf::WithPlace(*config_, status.error());
+  auto access_logs = OpenAccessLogs(*config_, credentials_);
+  if (!access_logs) return conf::WithPlace(*config_, access_logs.error());
+  access_logs_ = std::move(*access_logs);
   if (auto status = LoadFiles(before, report); !status)
     return conf::WithPlace(*config_, status.error());
   if (credentials_) log_files_.ChangeOwner(credentials_->uid);
@@ -133,6 +134,7 @@ worker::Environment Generation::EnvironmentFor(int number, int slot) {
   environment.listen_fds = listeners_.ForWorker(number, config_->worker_processes);
   environment.logs = &logs_;
   environment.log_files = &log_files_;
+  for (const UniqueFd& log : access_logs_) environment.access_logs.push_back(log.get());
   environment.sessions = zones_.sessions;
   environment.stores = zones_.stores;
   for (const auto& states : zones_.peer_states) environment.peer_states.push_back(states.get());
@@ -153,8 +155,10 @@ worker::Environment Generation::EnvironmentFor(int number, int slot) {
 
 void Generation::ReopenLogs() {
   log_files_.ReopenAll(log());
-  if (auto status = CreateAccessLogs(*config_, credentials_); !status) {
-    LIMPET_LOG(log(), LogLevel::kEmerg, "{}", status.error().message);
+  if (auto access_logs = OpenAccessLogs(*config_, credentials_)) {
+    access_logs_ = std::move(*access_logs);
+  } else {
+    LIMPET_LOG(log(), LogLevel::kEmerg, "{}", access_logs.error().message);
   }
   if (credentials_) log_files_.ChangeOwner(credentials_->uid);
 }

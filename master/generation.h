@@ -88,6 +88,7 @@ class Generation {
   std::shared_ptr<const conf::Config> config_;
   LogFiles log_files_;
   std::vector<Log> logs_;
+  std::vector<UniqueFd> access_logs_;  // to http->access_log_files
   std::shared_ptr<const worker::TlsStore> tls_;
   std::shared_ptr<const worker::GeoStore> geo_;
   std::shared_ptr<const worker::TokenStore> tokens_;

@@ -97,7 +97,11 @@ class Acceptor::PendingProxy final : public Deletable {
     End();
   }
 
-  void OnTimeout() { End(); }
+  void OnTimeout() {
+    LogConnection(owner_.runtime_, info_, LogLevel::kInfo,
+                  "client timed out" + ErrnoText(ETIMEDOUT) + " while reading PROXY protocol");
+    End();
+  }
 
   void End() {
     watch_.Stop();

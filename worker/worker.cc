@@ -128,7 +128,8 @@ Worker::Worker(const Environment& environment)
   for (const conf::ListenGroup& group : runtime_.http.listens) {
     runtime_.names.push_back(std::make_unique<ServerNames>(group));
   }
-  runtime_.access_logs = std::make_unique<AccessLogs>(runtime_.http, loop_, runtime_.logs[0]);
+  runtime_.access_logs =
+      std::make_unique<AccessLogs>(runtime_.http, loop_, runtime_.logs[0], environment.access_logs);
   runtime_.upstream_tls = environment.tls->clients.get();
   MakeGeo();
   MakeTokens();

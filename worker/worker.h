@@ -43,6 +43,7 @@ struct Environment {
   std::vector<std::vector<int>> listen_fds;
   std::vector<Log>* logs = nullptr;
   LogFiles* log_files = nullptr;
+  std::vector<int> access_logs;                // open files, to http->access_log_files
   std::vector<shm::SessionTable*> sessions;    // to http->session_zones
   std::vector<shm::StoreState*> stores;        // the same; null: the zone has no store
   std::vector<shm::PeerStates*> peer_states;   // to http->upstreams; null: the worker makes its own

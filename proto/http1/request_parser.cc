@@ -1,5 +1,6 @@
 #include "proto/http1/request_parser.h"
 
+#include "base/text.h"
 #include "proto/http1/field_block.h"
 #include "proto/http1/framing.h"
 #include "proto/http1/request_line.h"
@@ -53,7 +54,7 @@ void RequestParser::Reset() {
   head_.connection = {};
   head_.headers.Clear();
   error_ = {};
-  consumed_ = 0;
+  consumed_ = good_end_ = 0;
   ignored_lines_ = 0;
   first_ignored_line_ = {};
 }
@@ -92,8 +93,28 @@ void RequestParser::GiveUp(const char* data, size_t size) {
   ForgetLine(&head_);
   if (scanner_.first_line_complete()) {
     ParseRequestLine(WithoutLineEnd(data, scanner_.start(), scanner_.first_line_end()), &head_);
+    KeepLines(data, scanner_.line_start());
   } else {
     head_.request_line = {data + scanner_.start(), size - scanner_.start()};
+  }
+}
+
+// Of the lines before `end`: their size, and Host, as the server that it names is to refuse the
+// head.
+void RequestParser::KeepLines(const char* data, size_t end) {
+  good_end_ = end;
+  head_.headers.Clear();
+  for (size_t at = scanner_.first_line_end(); at < end;) {
+    const size_t line_end = std::string_view(data, end).find('\n', at);
+    if (line_end == std::string_view::npos) return;
+    const std::string_view line = WithoutLineEnd(data, at, line_end + 1);
+    at = line_end + 1;
+    const size_t colon = line.find(':');
+    if (colon == std::string_view::npos) continue;
+    const std::string_view name = line.substr(0, colon);
+    if (LookupHeader(name) != HeaderId::kHost) continue;
+    const std::string_view value = TrimSpaces(line.substr(colon + 1));
+    return head_.headers.Add(HeaderId::kHost, name, value, IsFieldValue(value));
   }
 }
 
@@ -115,7 +136,9 @@ HeadStatus RequestParser::CheckUnfinished(const char* data, size_t size, const H
   }
   // The views that the first look at the request line made may be of bytes that have moved since.
   ParseRequestLine(WithoutLineEnd(data, scanner_.start(), scanner_.first_line_end()), &head_);
-  if (!line_too_long && scanner_.longest_line() <= limits.max_line) {
+  const bool earlier = scanner_.longest_line() > limits.max_line;
+  KeepLines(data, earlier ? scanner_.longest_line_start() : line_start);
+  if (!line_too_long && !earlier) {
     return Fail(kHeaderTooLarge, "client sent too large request");
   }
   return Fail(kHeaderTooLarge, "client sent too long header line",
@@ -124,12 +147,19 @@ HeadStatus RequestParser::CheckUnfinished(const char* data, size_t size, const H
 
 HeadStatus RequestParser::Finish(const char* data, const HeadLimits& limits) {
   if (scanner_.longest_line() > limits.max_line) {
+    KeepLines(data, scanner_.longest_line_start());
     return Fail(kHeaderTooLarge, "client sent too long header line",
                 {data + scanner_.longest_line_start(), scanner_.longest_line()});
   }
-  if (scanner_.end() > limits.max_total)
+  if (scanner_.end() > limits.max_total) {
+    KeepLines(data, scanner_.end());
     return Fail(kHeaderTooLarge, "client sent too large request");
+  }
+  return ReadFields(data, limits);
+}
 
+HeadStatus RequestParser::ReadFields(const char* data, const HeadLimits& limits) {
+  head_.headers.Clear();
   const size_t fields = scanner_.first_line_end();
   const FieldRules rules{.of = FieldsOf::kRequest,
                          .ignore_invalid = limits.ignore_invalid_headers,
@@ -140,7 +170,7 @@ HeadStatus RequestParser::Finish(const char* data, const HeadLimits& limits) {
   ignored_lines_ = result.ignored;
   first_ignored_line_ = result.first_ignored;
   head_.connection = ReadConnection(head_.headers);
-  consumed_ = scanner_.end();
+  consumed_ = good_end_ = scanner_.end();
   switch (result.error) {
     case FieldError::kNone:
       return HeadStatus::kComplete;
@@ -154,6 +184,7 @@ HeadStatus RequestParser::Finish(const char* data, const HeadLimits& limits) {
     case FieldError::kInvalidLine:
       break;
   }
+  if (!result.line.empty()) good_end_ = static_cast<size_t>(result.line.data() - data);
   return Fail(kBadRequest, "client sent invalid header line", result.line);
 }
 

@@ -37,9 +37,14 @@ class RequestParser {
   // `size` counts all bytes since the head's start, also those of earlier calls.
   HeadStatus Parse(const char* data, size_t size, const HeadLimits& limits);
 
+  // After kComplete, with the bytes of that call: reads the fields anew. For limits that depend on
+  // the server, whom the head has named.
+  HeadStatus ReadFields(const char* data, const HeadLimits& limits);
+
   RequestHead& head() {
     return head_;
-  }  // after kComplete; after kError as far as it got (request_line for the log)
+  }  // after kComplete; after kError as far as it got (request_line and Host
+     // for whoever logs it)
   const RequestHead& head() const { return head_; }
   const HeadError& error() const { return error_; }  // after kError
   // Bytes of the head, with the empty lines before it: what follows is body or the next request.
@@ -47,6 +52,8 @@ class RequestParser {
   // Empty lines before the request line are part of consumed(), not of the request: $request_length
   // leaves them out.
   size_t skipped() const { return scanner_.start(); }
+  // After kError and GiveUp: how much of the request, in whole lines, came before the fault.
+  size_t good_size() const { return good_end_ > skipped() ? good_end_ - skipped() : 0; }
   // For timeouts and for clients that leave early: whether anything, and whether the whole request
   // line, has come.
   bool started() const { return scanner_.started(); }
@@ -61,11 +68,13 @@ class RequestParser {
   [[gnu::cold]] HeadStatus Fail(int status, std::string_view reason, std::string_view detail = {});
   HeadStatus CheckUnfinished(const char* data, size_t size, const HeadLimits& limits);
   HeadStatus Finish(const char* data, const HeadLimits& limits);
+  void KeepLines(const char* data, size_t end);
 
   HeadScanner scanner_;
   RequestHead head_;
   HeadError error_;
   size_t consumed_ = 0;
+  size_t good_end_ = 0;
   size_t ignored_lines_ = 0;
   std::string_view first_ignored_line_;
 };

@@ -40,13 +40,8 @@ unsigned Classify(std::string_view name) {
   return seen;
 }
 
-constexpr bool IsBlank(char c) { return c == ' ' || c == '\t'; }
-
 // RFC 9113 8.2.1, and no other control either: a strict upstream would refuse the whole request.
-bool IsValue(std::string_view value) {
-  if (value.empty()) return true;
-  return IsFieldValue(value) && !IsBlank(value.front()) && !IsBlank(value.back());
-}
+bool IsValue(std::string_view value) { return IsFieldValue(value); }
 
 bool IsMethod(std::string_view text) {
   for (const char c : text) {
@@ -115,6 +110,12 @@ void RequestHeadBuilder::Begin(const Http2HeadRules& rules, std::pmr::memory_res
   has_authority_ = in_regular_ = false;
 }
 
+void RequestHeadBuilder::UseFieldRules(const HeadLimits& limits) {
+  rules_.limits.max_headers = limits.max_headers;
+  rules_.limits.ignore_invalid_headers = limits.ignore_invalid_headers;
+  rules_.limits.underscores_in_headers = limits.underscores_in_headers;
+}
+
 void RequestHeadBuilder::Fail(HeadFault fault, int status, std::string_view reason,
                               std::string_view detail) {
   fault_ = fault;
@@ -155,7 +156,7 @@ HeadFault RequestHeadBuilder::Add(std::string_view name, std::string_view value)
   if (name.front() == ':') {
     AddPseudo(name, value);
   } else {
-    AddRegular(name, value);
+    AddRegular(name, TrimSpaces(value));  // as nginx and HTTP/1: white space is no part of it
   }
   return fault_;
 }
@@ -185,7 +186,8 @@ void RequestHeadBuilder::SetOnce(std::string_view* field, std::string_view name,
 
 void RequestHeadBuilder::AddPseudo(std::string_view name, std::string_view value) {
   if (in_regular_) return Refuse("client sent out of order pseudo-headers", name);
-  if (!IsValue(value)) return Refuse(kInvalidValue, name);
+  if (!IsValue(value) || TrimSpaces(value).size() != value.size())
+    return Refuse(kInvalidValue, name);
   if (name == ":path") {
     if (!HasTargetChars(value)) return Refuse("client sent invalid :path header", value);
     return SetOnce(&path_, name, value);
@@ -254,11 +256,10 @@ void RequestHeadBuilder::AddRegular(std::string_view name, std::string_view valu
 }
 
 HeadFault RequestHeadBuilder::Finish() {
-  if (fault_ == HeadFault::kCalm || fault_ == HeadFault::kProtocol) return fault_;
   if (fault_ == HeadFault::kNone && !in_regular_) CheckPseudo();
   ComposeRequestLine();
   framing_ = RequestFraming(head_);
-  if (fault_ == HeadFault::kNone) SettleHost();
+  fault_ == HeadFault::kNone ? SettleHost() : NoteHost();
   if (fault_ == HeadFault::kNone) JoinCookie();
   if (fault_ == HeadFault::kNone) CheckRegular();
   if (fault_ == HeadFault::kNone && !protocol_.empty()) BecomeUpgrade();
@@ -290,6 +291,12 @@ void RequestHeadBuilder::SettleHost() {
   if (host == nullptr) return headers.Add(HeaderId::kHost, "host", authority_, true);
   if (host->value != authority_)
     Refuse("client sent \":authority\" and \"Host\" headers with different values");
+}
+
+// For whoever logs a head that is refused.
+void RequestHeadBuilder::NoteHost() {
+  if (!authority_.empty() && !head_.headers.Has(HeaderId::kHost))
+    head_.headers.Add(HeaderId::kHost, "host", authority_, true);
 }
 
 // RFC 9113 8.2.3: a client may split its cookie; an upstream gets one field.
@@ -325,7 +332,7 @@ void RequestHeadBuilder::BecomeUpgrade() {
 std::string_view TrailerFault(std::string_view name, std::string_view value) {
   if (name.empty() || name.front() == ':') return "client sent pseudo-header in trailers";
   if ((Classify(name) & (kForbidden | kNoToken)) != 0) return kInvalidName;
-  if (!IsValue(value)) return kInvalidValue;
+  if (!IsValue(TrimSpaces(value))) return kInvalidValue;
   const HeaderId id = LookupHeader(name);
   if (IsFraming(id) || id == HeaderId::kHost || id == HeaderId::kTe)
     return "client sent header of the head in trailers";

@@ -44,6 +44,8 @@ class RequestHeadBuilder {
   // kAnswer stands until Finish: more fields are counted, and the first fault is the one that is
   // told. kCalm and kProtocol come at once.
   HeadFault Add(std::string_view name, std::string_view value);
+  // From here on: the server is known, and names of fields are judged as it says.
+  void UseFieldRules(const HeadLimits& limits);
   // Completes the head: the request line, Host, the cookie from its crumbs. After a fault as far as
   // the head is known, for the log.
   HeadFault Finish();
@@ -78,6 +80,7 @@ class RequestHeadBuilder {
   void CheckPseudo();
   void CheckRegular();
   void SettleHost();
+  void NoteHost();
   void JoinCookie();
   void ComposeRequestLine();
   void BecomeUpgrade();

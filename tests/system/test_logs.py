@@ -329,3 +329,28 @@ def test_each_change_of_state_is_a_debug_line():
             assert client.get("/").status == 200
         limpet.wait_log("http2 connection: closed")
         assert {"idle", "busy", "closed"} <= set(states(limpet, "http2 connection"))
+
+
+CLOSED_FOLDER = """
+events { }
+http {
+    log_format short '$uri';
+    server {
+        listen {port};
+        access_log {dir}/closed/access.log short;
+        location / { return 200 ok; }
+    }
+}
+"""
+
+
+def test_a_folder_that_workers_may_not_enter():
+    limpet = Limpet(CLOSED_FOLDER, workers=1, start=False)
+    os.mkdir(limpet.path("closed"), mode=0o700)
+    with limpet:
+        limpet.start()
+        get(limpet.port, "/one")
+        assert lines(limpet, "closed/access.log", 1) == ["/one"]
+        limpet.reload()
+        get(limpet.port, "/two")
+        assert lines(limpet, "closed/access.log", 2) == ["/one", "/two"]

@@ -1,14 +1,15 @@
 #include "worker/tls/pem_files.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
-#include <fstream>
-#include <iterator>
 
+#include "base/unique_fd.h"
 #include "worker/tls/openssl.h"
 
 namespace limpet::worker {
@@ -23,6 +24,38 @@ bool AddName(STACK_OF(X509_NAME) * names, const X509* certificate) {
   }
   X509_NAME* copy = X509_NAME_dup(name);
   return copy != nullptr && sk_X509_NAME_push(names, copy) > 0;
+}
+
+// 0, or why this is nothing to be read to its end.
+int CheckKind(int fd) {
+  struct stat found {};
+  if (::fstat(fd, &found) != 0) return errno;
+  if (S_ISREG(found.st_mode) || S_ISFIFO(found.st_mode)) return 0;
+  return S_ISDIR(found.st_mode) ? EISDIR : ENODEV;
+}
+
+// 0 or an errno. *text is wiped where it grows: it may be a key.
+int ReadToEnd(int fd, std::string* text) {
+  constexpr size_t kMost = 64 << 20;  // bundles of authorities have some 200 kilobytes
+  constexpr size_t kFirst = 16384;
+  text->resize(kFirst);
+  size_t used = 0;
+  for (;;) {
+    if (used == kMost) return EFBIG;
+    if (used == text->size()) {
+      std::string larger(used * 2, '\0');
+      larger.replace(0, used, *text);
+      OPENSSL_cleanse(text->data(), used);
+      *text = std::move(larger);
+    }
+    const ssize_t n = ::read(fd, text->data() + used, text->size() - used);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    if (n == 0) break;
+    used += static_cast<size_t>(n);
+  }
+  text->resize(used);
+  return 0;
 }
 
 }  // namespace
@@ -46,11 +79,12 @@ PemFiles::~PemFiles() {
 Result<std::string_view> PemFiles::Read(const std::string& file) {
   if (const auto it = contents_.find(file); it != contents_.end())
     return std::string_view(it->second);
-  errno = 0;
-  std::ifstream stream(file, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (!stream.is_open() || stream.bad())
-    return ErrnoError(fmt::format("open() \"{}\" failed", file), errno);
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", file), errno);
+  int errnum = CheckKind(fd.get());
+  std::string text;
+  if (errnum == 0) errnum = ReadToEnd(fd.get(), &text);
+  if (errnum != 0) return ErrnoError(fmt::format("read() \"{}\" failed", file), errnum);
   return std::string_view(contents_.emplace(file, std::move(text)).first->second);
 }
 

@@ -54,7 +54,7 @@ void SetModes(SSL_CTX* context) {
 }
 
 Status UseCiphers(SSL_CTX* context, const std::string& ciphers) {
-  if (ciphers.empty() || SSL_CTX_set_cipher_list(context, ciphers.c_str()) == 1) return {};
+  if (SSL_CTX_set_cipher_list(context, ciphers.c_str()) == 1) return {};
   return TlsError(fmt::format("SSL_CTX_set_cipher_list(\"{}\") failed", ciphers));
 }
 
@@ -243,7 +243,8 @@ Status TlsContext::AskForCertificates(const conf::TlsSettings& settings, PemFile
   }
   for (const bool named : {true, false}) {
     const std::string& file = named ? settings.client_certificate : settings.trusted_certificate;
-    if (file.empty()) continue;
+    // As in nginx nobody reads what is for verification alone where there is none.
+    if (file.empty() || (named && settings.verify_client == Verify::kOff)) continue;
     if (Status status = files.UseTrusted(context_, file, named); !status) return status;
   }
   return settings.crl.empty() ? Status{} : files.UseRevoked(context_, settings.crl);

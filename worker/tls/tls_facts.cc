@@ -42,10 +42,14 @@ std::string CurveName(int nid) {
 
 std::string TlsTransport::ciphers() const {
   std::string joined;
-  const STACK_OF(SSL_CIPHER)* ciphers = SSL_get_client_ciphers(ssl_);
-  for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); ++i) {
-    if (!joined.empty()) joined += ':';
-    joined += SSL_CIPHER_get_name(sk_SSL_CIPHER_value(ciphers, i));
+  const unsigned char* raw = nullptr;
+  const long each = SSL_ctrl(ssl_, SSL_CTRL_GET_RAW_CIPHERLIST, 0, nullptr);  // bytes of one
+  const long size = SSL_ctrl(ssl_, SSL_CTRL_GET_RAW_CIPHERLIST, 0, &raw);
+  for (long at = 0; each > 0 && at + each <= size; at += each) {
+    const SSL_CIPHER* known = SSL_CIPHER_find(ssl_, raw + at);
+    if (at > 0) joined += ':';
+    joined += known != nullptr ? SSL_CIPHER_get_name(known)
+                               : "0x" + HexLower(raw + at, static_cast<size_t>(each));
   }
   return joined;
 }

@@ -69,8 +69,8 @@ Result<TlsObjectPtr> ParseChain(BIO* bio) {
   return TlsObjectPtr(std::move(object));
 }
 
-// All certificates and revocation lists of a text.
-Result<TlsObjectPtr> ParseInfos(BIO* bio) {
+// All certificates and revocation lists of a text, which is to have some of that kind.
+Result<TlsObjectPtr> ParseInfos(TlsObjectKind kind, BIO* bio) {
   using Infos = STACK_OF(X509_INFO);
   const std::unique_ptr<Infos, void (*)(Infos*)> infos(
       PEM_X509_INFO_read_bio(bio, nullptr, nullptr, nullptr),
@@ -85,6 +85,9 @@ Result<TlsObjectPtr> ParseInfos(BIO* bio) {
     if (info->crl != nullptr) object->crls.emplace_back(std::exchange(info->crl, nullptr));
   }
   TakeErrors();
+  const bool wants_list = kind == TlsObjectKind::kRevoked;
+  if (wants_list ? object->crls.empty() : object->certificates.empty())
+    return InvalidArgument(fmt::format("there is no {} in it", wants_list ? "CRL" : "certificate"));
   return TlsObjectPtr(std::move(object));
 }
 
@@ -163,7 +166,7 @@ Result<TlsObjectPtr> ParseTlsObject(TlsObjectKind kind, std::string_view pem,
     case TlsObjectKind::kKey:
       return ParseKey(bio.get(), passwords);
     default:
-      return ParseInfos(bio.get());
+      return ParseInfos(kind, bio.get());
   }
 }
 

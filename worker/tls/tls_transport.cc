@@ -101,6 +101,7 @@ int TlsTransport::DriveHandshake() {
       readable_ = false;
       return EINPROGRESS;
     }
+    never_came_ = n == 0;
     plain_http_ = n == 1 && first != kHandshakeRecord && (first & 0x80) == 0;
     if (plain_http_) return EPROTO;
   }
@@ -109,17 +110,29 @@ int TlsTransport::DriveHandshake() {
     const Io io = StartEarly();
     if (early_ == Early::kTaken) return 0;
     if (early_ == Early::kTried && io == Io::kWouldBlock) return EINPROGRESS;
-    if (early_ == Early::kTried) return io == Io::kEof ? ECONNRESET : errnum();
+    if (early_ == Early::kTried) return HandshakeEnd(io);
   }
   const int result = SSL_do_handshake(ssl_);
   if (result == 1) {
     readable_ = true;  // bytes may have come along
     return target_ != nullptr ? VerifyPeer() : 0;
   }
-  const Io io = Translate(result, true);
+  return HandshakeEnd(Translate(result, true));
+}
+
+int TlsTransport::HandshakeEnd(Io io) {
   if (io == Io::kWouldBlock) return EINPROGRESS;
   if (io == Io::kEof) return ECONNRESET;
   return errnum() != 0 ? errnum() : EPROTO;
+}
+
+// nginx's words.
+std::string TlsTransport::HandshakeError() const {
+  if (never_came_) return "client closed connection";
+  if (rejects_) return "handshake rejected";
+  if (!error_.empty()) return "SSL_do_handshake() failed" + ErrorText();
+  const std::string how = errnum() != 0 ? ErrorText() : "";
+  return "peer closed connection in SSL handshake" + how;
 }
 
 // Before OpenSSL looks at tickets, because their keys are the chosen server's.
@@ -134,7 +147,8 @@ bool TlsTransport::Choose(std::string_view name) {
   const TlsChoice choice = selector_ != nullptr ? selector_->ChooseTls(name) : TlsChoice{context_};
   offers_http2_ = choice.offers_http2;
   const TlsContext* const chosen = choice.context;
-  if (chosen == nullptr || chosen->rejects()) return false;
+  rejects_ = chosen != nullptr && chosen->rejects();
+  if (chosen == nullptr || rejects_) return false;
   if (chosen == context_) return true;
   context_ = chosen;
   SSL_set_SSL_CTX(ssl_, chosen->get());

@@ -77,7 +77,7 @@ class TlsTransport final : public Transport {
   std::string_view alpn() const;              // $ssl_alpn_protocol "h2"; empty without ALPN
   bool session_reused() const;                // $ssl_session_reused
   std::string session_id() const;             // $ssl_session_id, hex
-  std::string ciphers() const;                // $ssl_ciphers: those of the client that we know
+  std::string ciphers() const;                // $ssl_ciphers: the client's
   std::string curve() const;                  // $ssl_curve
   std::string curves() const;                 // $ssl_curves: the client's
   std::string_view signature() const;         // $ssl_sigalg: ours
@@ -90,6 +90,9 @@ class TlsTransport final : public Transport {
     return PeerCertificateText(ssl_, field);
   }
   CertificateVerdict client_verdict() const { return VerdictOnPeer(ssl_); }
+
+  // Of a server's handshake that has failed: what of it, as a line of the log says it.
+  std::string HandshakeError() const;
 
   // The client spoke plain HTTP to a TLS port (nginx answers 497/400): bytes are still unread on
   // fd().
@@ -113,6 +116,7 @@ class TlsTransport final : public Transport {
   int VerifyPeer();
   bool VerifyName();
   int DriveHandshake();  // 0, EINPROGRESS or an errno
+  int HandshakeEnd(Io io);
   Io Translate(int result, bool reading);
   void NoteEndOf(bool reading);
   Io WriteRecord(const char* data, size_t size, size_t* n);
@@ -129,6 +133,8 @@ class TlsTransport final : public Transport {
   std::unique_ptr<TlsTarget> target_;  // null: we are the server
   std::string error_;
   bool plain_http_ = false;
+  bool never_came_ = false;  // the client has closed before its first byte
+  bool rejects_ = false;     // who was asked for takes no handshakes
   bool offers_http2_ = false;
   enum class Early : uint8_t {
     kNone,

@@ -198,6 +198,38 @@ TEST(RequestParser, IgnoresOrKeepsUnusualNames) {
   EXPECT_EQ(feed->first_ignored_line(), "a_b: 1");
 }
 
+TEST(RequestParser, ReadsFieldsAnewAsAServerWantsThem) {
+  const std::string head = "GET / HTTP/1.1\r\nHost: a\r\nx_y: 1\r\nZ: 2\r\n\r\n";
+  RequestParser parser;
+  ASSERT_EQ(parser.Parse(head.data(), head.size(), {}), HeadStatus::kComplete);
+  EXPECT_EQ(Describe(parser.head()), "GET|/|1.1|Host=a|Z=2");
+  ASSERT_EQ(parser.ReadFields(head.data(), {.underscores_in_headers = true}),
+            HeadStatus::kComplete);
+  EXPECT_EQ(Describe(parser.head()), "GET|/|1.1|Host=a|x_y=1|Z=2");
+  EXPECT_EQ(parser.ignored_lines(), 0U);
+  EXPECT_EQ(parser.ReadFields(head.data(), {.max_headers = 1}), HeadStatus::kError);
+  EXPECT_EQ(parser.error().status, 494);
+}
+
+TEST(RequestParser, KnowsTheHostAndTheSizeOfWhatItRefuses) {
+  const std::string good = "GET / HTTP/1.1\r\nHost: a\r\n";
+  const std::string long_line = "X: " + std::string(80, 'x');
+  for (const std::string& bad : {std::string("C d\r\n\r\n"), long_line, long_line + "\r\n\r\n",
+                                 long_line + "\r\nY: z", std::string("C: \x01\r\n\r\n")}) {
+    Feed feed({.max_line = 64});
+    EXPECT_EQ(feed.Parse("\r\n" + good + bad), HeadStatus::kError) << bad;
+    const Header* const host = feed->head().headers.Find(HeaderId::kHost);
+    EXPECT_TRUE(host != nullptr && host->value == "a") << bad;
+    EXPECT_EQ(feed->good_size(), good.size()) << bad;
+  }
+  Feed feed;
+  const std::string begun = good + "Other: x";
+  EXPECT_EQ(feed.Parse(begun), HeadStatus::kIncomplete);
+  feed->GiveUp(begun.data(), begun.size());
+  EXPECT_TRUE(feed->head().headers.Has(HeaderId::kHost));
+  EXPECT_EQ(feed->good_size(), good.size());
+}
+
 TEST(RequestParser, HasLimits) {
   const HeadLimits limits{.max_line = 32, .max_total = 80, .max_headers = 3};
   const std::string line = "GET / HTTP/1.0\r\n";

@@ -59,8 +59,9 @@ void ClientConnection::Start() {
 
 void ClientConnection::OnReady(int errnum) {
   if (errnum != 0 && !ContinueInPlain()) {
-    LogConnection(runtime_, info_, LogLevel::kInfo,
-                  transport_->ErrorText() + " while SSL handshaking");
+    const std::string why =
+        tls() != nullptr ? tls()->HandshakeError() : "client failed" + transport_->ErrorText();
+    LogConnection(runtime_, info_, LogLevel::kInfo, why + " while SSL handshaking");
     return EndHandshake();
   }
   if (info_.ssl) NoteTlsServer();
@@ -90,7 +91,12 @@ void ClientConnection::CloseWhenIdle() {
 
 void ClientConnection::CloseNow() { session_ != nullptr ? session_->CloseNow() : EndHandshake(); }
 
-void ClientConnection::OnTimer() { session_ != nullptr ? session_->OnTimer() : EndHandshake(); }
+void ClientConnection::OnTimer() {
+  if (session_ != nullptr) return session_->OnTimer();
+  LogConnection(runtime_, info_, LogLevel::kInfo,
+                fmt::format("client timed out{} while SSL handshaking", ErrnoText(ETIMEDOUT)));
+  EndHandshake();
+}
 
 void ClientConnection::Close(bool reset) {
   if (transport_->closed()) return;

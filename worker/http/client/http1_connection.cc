@@ -236,7 +236,7 @@ void Http1Connection::LearnInput() {
 
 void Http1Connection::ReadHead() {
   if ((!block_ || end_ == block_.capacity()) && !GrowBlock())
-    return RefuseHead({494, "client sent too long header", {}});
+    return GiveUpHead({494, "client sent too long header", {}}, false);
   size_t n = 0;
   switch (transport_.Read(block_.data() + end_, block_.capacity() - end_, &n)) {
     case Io::kOk:
@@ -255,7 +255,7 @@ void Http1Connection::ReadHead() {
     case Io::kEof:
     case Io::kError:
       if (state_ == State::kHead)
-        return RefuseHead({400, "client prematurely closed connection", {}}, true);
+        return GiveUpHead({400, "client prematurely closed connection", {}}, true);
       LogClosed(runtime_, info_, UnparsedHead(block_, begin_, end_));
       return Close(false);
   }
@@ -314,8 +314,10 @@ void Http1Connection::BeginParser() {
 bool Http1Connection::ParseHead() {
   if (turn_ == nullptr || IsIdle()) BeginParser();
   const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
-  const proto::HeadLimits& limits = runtime_.names[index]->head_limits();
-  switch (turn_->parser.Parse(block_.data() + begin_, buffered(), limits)) {
+  const ServerNames& names = *runtime_.names[index];
+  auto status = turn_->parser.Parse(block_.data() + begin_, buffered(), names.head_limits());
+  if (status == proto::HeadStatus::kComplete && names.fields_differ()) status = FollowServer(names);
+  switch (status) {
     case proto::HeadStatus::kIncomplete:
       if (IsIdle() && turn_->parser.started()) Enter(State::kHead);
       return false;
@@ -329,10 +331,25 @@ bool Http1Connection::ParseHead() {
   return false;
 }
 
-// `silent`: the rest of the head will not come. Nobody is answered, but the log has its line.
-void Http1Connection::RefuseHead(const proto::HeadError& error, bool silent) {
+// The head has been read as the default server wants it, but is for another one.
+proto::HeadStatus Http1Connection::FollowServer(const ServerNames& names) {
+  const proto::RequestHead& head = turn_->parser.head();
+  if (head.is_http09()) return proto::HeadStatus::kComplete;
+  const conf::Server& first =
+      info_.tls_server != nullptr ? *info_.tls_server : *info_.listen->default_server;
+  return turn_->parser.ReadFields(block_.data() + begin_,
+                                  names.LimitsOf(names.OfHead(head, first)));
+}
+
+// The rest of the head will not come, or is not wanted. `silent`: nobody is answered, but the log
+// has its line.
+void Http1Connection::GiveUpHead(const proto::HeadError& error, bool silent) {
   if (turn_ == nullptr) BeginParser();
-  if (silent) turn_->parser.GiveUp(block_.data() + begin_, buffered());
+  turn_->parser.GiveUp(block_.data() + begin_, buffered());
+  RefuseHead(error, silent);
+}
+
+void Http1Connection::RefuseHead(const proto::HeadError& error, bool silent) {
   ++info_.requests;
   exchange_ = connection_.set().TakeExchange();
   turn_->framing = {};
@@ -342,6 +359,7 @@ void Http1Connection::RefuseHead(const proto::HeadError& error, bool silent) {
   BeginResponse();
   runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
   Enter(State::kExchange);
+  exchange_->request().head_length = turn_->parser.good_size();
   exchange_->StartRefused(*this, turn_->parser.head(), error, silent);
 }
 
@@ -460,7 +478,7 @@ void Http1Connection::OnTimer() {
     case State::kHead:
       if (info_.listen->default_server->root->client.reset_timedout_connection)
         transport_.SetReset();
-      return RefuseHead({408, "client timed out (110: Connection timed out)", {}}, true);
+      return GiveUpHead({408, "client timed out (110: Connection timed out)", {}}, true);
     case State::kKept:
       return Enter(State::kIdle);
     case State::kIdle:

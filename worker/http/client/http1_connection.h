@@ -18,6 +18,8 @@
 
 namespace limpet::worker {
 
+class ServerNames;
+
 class Http1Connection final : public ClientSession, public ClientStream {
  public:
   explicit Http1Connection(ClientConnection& connection);
@@ -108,7 +110,9 @@ class Http1Connection final : public ClientSession, public ClientStream {
   bool SwitchesProtocol();
   void BeginParser();
   bool ParseHead();
+  proto::HeadStatus FollowServer(const ServerNames& names);
   void StartExchange();
+  [[gnu::cold]] void GiveUpHead(const proto::HeadError& error, bool silent);
   [[gnu::cold]] void RefuseHead(const proto::HeadError& error, bool silent = false);
   void BeginResponse();
 

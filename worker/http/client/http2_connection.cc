@@ -153,7 +153,7 @@ void Http2Connection::Start() {
 bool Http2Connection::SubmitSettings() {
   const conf::Http2Settings& conf = server().http2;
   std::array<nghttp2_settings_entry, 4> settings = {{
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, conf.max_concurrent_streams},
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, UINT32_MAX},  // see AppendSettings
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, static_cast<uint32_t>(conf.body_preread_size)},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
       {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
@@ -163,6 +163,17 @@ bool Http2Connection::SubmitSettings() {
   return nghttp2_submit_settings(session(), NGHTTP2_FLAG_NONE, settings.data(), count) == 0 &&
          nghttp2_session_set_local_window_size(session(), NGHTTP2_FLAG_NONE, 0, kLargestWindow) ==
              0;
+}
+
+// nghttp2 ends the connection of whoever opens a stream too many, where RFC 9113 5.1.2 has a reset
+// for that stream alone. So it hears of no limit; the client does, and IsFull keeps it.
+void Http2Connection::AppendSettings(std::string_view frame) {
+  constexpr size_t kLimitAt = 9 + 2;  // behind the frame's head and the first setting's name
+  std::string said(frame);
+  const uint32_t most = server().http2.max_concurrent_streams;
+  for (size_t i = 0; i < sizeof most; ++i)
+    said[kLimitAt + i] = static_cast<char>(most >> (8 * (sizeof most - 1 - i)));
+  out_.Append(said);
 }
 
 // --- Input ---
@@ -276,7 +287,8 @@ bool Http2Connection::Fill() {
     const ssize_t n = nghttp2_session_mem_send(session(), &data);
     if (n < 0) return false;
     if (n == 0) break;
-    out_.Append({reinterpret_cast<const char*>(data), static_cast<size_t>(n)});
+    const std::string_view frame(reinterpret_cast<const char*>(data), static_cast<size_t>(n));
+    std::exchange(has_said_settings_, true) ? out_.Append(frame) : AppendSettings(frame);
   }
   return true;
 }

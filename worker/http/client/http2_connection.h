@@ -26,6 +26,8 @@
 
 namespace limpet::worker {
 
+class ServerNames;
+
 class Http2Connection final : public ClientSession {
  public:
   // `unread`: what has been read of the connection already.
@@ -91,6 +93,7 @@ class Http2Connection final : public ClientSession {
   void UpdateState();
 
   bool SubmitSettings();
+  void AppendSettings(std::string_view frame);
   void Open(std::string_view bytes);
   void Feed(std::string_view bytes);
   void Work();
@@ -119,12 +122,16 @@ class Http2Connection final : public ClientSession {
   int OnFrame(const nghttp2_frame& frame);
   void OnRequest(Http2Stream& stream, bool end_stream);
   void Prioritize(int32_t id, const proto::HeaderList& headers);
-  void OnReset(int32_t id);
+  void OnReset(int32_t id, uint32_t error);
   int OnData(int32_t id, bool is_last, std::string_view bytes);
   void OnFrameSent(const nghttp2_frame& frame);
   void OnStreamClosed(int32_t id);
   int SendData(int32_t id, std::string_view frame_head, size_t length);
   int Judge(bool calm);
+  bool IsFull() const;
+  [[gnu::cold]] void EndByHead(Http2Stream& stream, uint32_t error);
+  void FollowServer(std::string_view name, std::string_view value);
+  const ServerNames& names() const;
   bool IsReused(const nghttp2_frame_hd& frame);
   proto::Http2HeadRules Rules() const;
   const conf::Server& server() const;
@@ -148,6 +155,7 @@ class Http2Connection final : public ClientSession {
   Slice feeding_;        // the bytes that nghttp2 reads now
   std::string opening_;  // as far as it has come
   bool is_open_ = false;
+  bool has_said_settings_ = false;
   bool has_own_settings_ = false;  // in place of the client's: their acknowledgement is not sent
   proto::RequestHeadBuilder builder_;
   proto::FloodGuard guard_;

@@ -15,12 +15,21 @@ Http2Stream* Http2Connection::Find(int32_t id) const {
 
 // As in nginx a string has the size of a large buffer, all together that of all of them.
 proto::Http2HeadRules Http2Connection::Rules() const {
-  const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
   const conf::HeadSettings& head = server().head;
-  proto::HeadLimits limits = runtime_.names[index]->head_limits();
+  proto::HeadLimits limits = names().LimitsOf(server());
   limits.max_line = head.large_buffers_size;
   limits.max_total = limits.max_line * static_cast<size_t>(head.large_buffers_count);
   return {.limits = limits, .websocket = server().http2.websocket};
+}
+
+const ServerNames& Http2Connection::names() const {
+  return *runtime_.names[static_cast<size_t>(info_.listen - runtime_.http.listens.data())];
+}
+
+// The server of whom names the host, from that field on.
+void Http2Connection::FollowServer(std::string_view name, std::string_view value) {
+  if (name != ":authority" && name != "host") return;
+  builder_.UseFieldRules(names().LimitsOf(names().OfHost(value, server())));
 }
 
 // False from the guard: the connection ends, and what it has begun with it.
@@ -78,16 +87,33 @@ int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
   UpdateState();  // at once: who serves a request does not give way to it
   guard_.BeginHead(Rules().limits.max_total * 4);
   if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-  // Exchanges that outlive their streams count, too.
-  if (streams_.size() >= 2 * size_t{server().http2.max_concurrent_streams}) {
+  if (IsFull()) {
     nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
-    return 0;
+    NoteCut(id);
+    return Judge(guard_.NoteProvokedReset(runtime_.loop.NowMs()));
   }
   Http2Stream& stream = *streams_.emplace_back(Http2Stream::Make(*this, id));
   nghttp2_session_set_stream_user_data(session(), id, &stream);
   guard_.NoteRequest();
   builder_.Begin(Rules(), stream.memory());
   return 0;
+}
+
+// Exchanges that outlive their streams count twice as high.
+bool Http2Connection::IsFull() const {
+  const size_t most = server().http2.max_concurrent_streams;
+  if (streams_.size() < most) return false;
+  const auto is_open = [](const Http2StreamPtr& stream) { return !stream->gone(); };
+  return streams_.size() >= 2 * most ||
+         static_cast<size_t>(std::ranges::count_if(streams_, is_open)) >= most;
+}
+
+// The connection ends, but the request that is to blame has its line in the log.
+void Http2Connection::EndByHead(Http2Stream& stream, uint32_t error) {
+  if (stream.begun()) return;  // that has been
+  builder_.Finish();
+  Terminate(error);
+  stream.GiveUp(builder_, head_length_);
 }
 
 int Http2Connection::OnHeader(const nghttp2_frame& frame, std::string_view name,
@@ -102,13 +128,16 @@ int Http2Connection::OnHeader(const nghttp2_frame& frame, std::string_view name,
   }
   switch (builder_.Add(name, value)) {
     case proto::HeadFault::kCalm:
-      return Judge(false);
+      EndByHead(*stream, NGHTTP2_ENHANCE_YOUR_CALM);
+      break;
     case proto::HeadFault::kProtocol:
-      Terminate(NGHTTP2_PROTOCOL_ERROR);
-      return 0;
+      EndByHead(*stream, NGHTTP2_PROTOCOL_ERROR);
+      break;
     case proto::HeadFault::kNone:
+      if (names().fields_differ()) FollowServer(name, value);
+      break;
     case proto::HeadFault::kAnswer:
-      return 0;
+      break;
   }
   return 0;
 }
@@ -129,7 +158,7 @@ int Http2Connection::OnFrame(const nghttp2_frame& frame) {
     case NGHTTP2_WINDOW_UPDATE:
       return Judge(guard_.Note(Chatter::kWindowUpdate, now));
     case NGHTTP2_RST_STREAM:
-      OnReset(frame.hd.stream_id);
+      OnReset(frame.hd.stream_id, frame.rst_stream.error_code);
       return 0;
     case NGHTTP2_HEADERS:
     case NGHTTP2_DATA:
@@ -152,16 +181,8 @@ int Http2Connection::OnFrame(const nghttp2_frame& frame) {
 }
 
 void Http2Connection::OnRequest(Http2Stream& stream, bool end_stream) {
-  switch (builder_.Finish()) {
-    case proto::HeadFault::kCalm:
-      Judge(false);
-      return;
-    case proto::HeadFault::kProtocol:
-      return Terminate(NGHTTP2_PROTOCOL_ERROR);
-    case proto::HeadFault::kNone:
-    case proto::HeadFault::kAnswer:
-      break;
-  }
+  if (stream.begun()) return;  // the connection ends by it
+  builder_.Finish();
   if (nghttp2_session_want_read(session()) == 0) return;  // the connection ends
   // Until it knows our SETTINGS a client may send more than a small window allows.
   constexpr size_t kDefaultWindow = 65535;
@@ -183,9 +204,10 @@ void Http2Connection::Prioritize(int32_t id, const proto::HeaderList& headers) {
   nghttp2_session_change_extpri_stream_priority(session(), id, &extpri, 0);
 }
 
-void Http2Connection::OnReset(int32_t id) {
-  const Http2Stream* const stream = Find(id);
+void Http2Connection::OnReset(int32_t id, uint32_t error) {
+  Http2Stream* const stream = Find(id);
   const bool answered = stream == nullptr || stream->answered();
+  if (!answered) stream->NoteReset(error);
   if (!answered) Judge(guard_.NoteReset(runtime_.loop.NowMs()));
 }
 

@@ -42,9 +42,23 @@ void FreeHttp2Stream::operator()(Http2Stream* stream) const {
 
 // --- The request ---
 
-void Http2Stream::Begin(proto::RequestHeadBuilder& builder, size_t head_length, bool end_stream) {
+void Http2Stream::TakeHead(proto::RequestHeadBuilder& builder, size_t head_length) {
   ClientConnection& connection = connection_.connection();
   std::swap(head_, builder.head());
+  ++connection.info().requests;
+  connection_.runtime().own_counters.requests.fetch_add(1, std::memory_order_relaxed);
+  exchange_ = connection.set().TakeExchange();
+  exchange_->request().head_length = head_length;
+}
+
+void Http2Stream::GiveUp(proto::RequestHeadBuilder& builder, size_t head_length) {
+  TakeHead(builder, head_length);
+  const proto::HeadError& error = builder.error();
+  exchange_->StartRefused(*this, head_, {0, error.reason, error.detail}, true);
+}
+
+void Http2Stream::Begin(proto::RequestHeadBuilder& builder, size_t head_length, bool end_stream) {
+  TakeHead(builder, head_length);
   is_websocket_ = builder.is_websocket();
   if (is_websocket_) AddWebSocketKey(&head_, &memory_);
   framing_ =
@@ -56,9 +70,6 @@ void Http2Stream::Begin(proto::RequestHeadBuilder& builder, size_t head_length, 
   const proto::Header* expect = head_.headers.Find(proto::HeaderId::kExpect);
   expects_continue_ =
       has_body && expect != nullptr && EqualsIgnoreCase(expect->value, "100-continue");
-  ++connection.info().requests;
-  connection_.runtime().own_counters.requests.fetch_add(1, std::memory_order_relaxed);
-  exchange_ = connection.set().TakeExchange();
   if (builder.fault() == proto::HeadFault::kNone) {
     exchange_->Start(*this, head_, framing_, head_length);
   } else {
@@ -69,7 +80,12 @@ void Http2Stream::Begin(proto::RequestHeadBuilder& builder, size_t head_length, 
 bool Http2Stream::OnData(Slice data, uint64_t most_left) {
   const size_t size = data.bytes.size();
   const bool is_body = !is_tunnel_ && !is_websocket_;
-  if (finished_ || (is_body && body_ == Body::kDone)) return false;
+  if (finished_ || body_is_refused_) return false;
+  if (is_body && body_ == Body::kDone) {  // content-length: 0, or no more than was declared
+    if (framing_.ok() && !counter_.Add(size))
+      RefuseLength("client intended to send body data larger than declared");
+    return false;
+  }
   if (is_body && counter_.left() > most_left) {
     RefuseLength("client sent less of a body than declared");
     return false;
@@ -413,6 +429,20 @@ void Http2Stream::SubmitReset(uint32_t error) {
   connection_.ScheduleWork();
 }
 
+void Http2Stream::NoteReset(uint32_t error) {
+  is_reset_ = true;
+  if (exchange_ == nullptr || finished_) return;
+  if (error == NGHTTP2_CANCEL) {
+    exchange_->Log(LogLevel::kInfo, fmt::format("client canceled stream {}", id_));
+  } else if (error == NGHTTP2_INTERNAL_ERROR) {
+    exchange_->Log(LogLevel::kInfo,
+                   fmt::format("client terminated stream {} due to internal error", id_));
+  } else {
+    exchange_->Log(LogLevel::kInfo,
+                   fmt::format("client terminated stream {} with status {}", id_, error));
+  }
+}
+
 void Http2Stream::OnGone() {
   if (output_ == Output::kGone) return CheckOver();
   output_ = Output::kGone;
@@ -423,8 +453,8 @@ void Http2Stream::OnGone() {
   if (exchange_ != nullptr && !finished_ && !HasLastWords()) {
     const bool body_is_missing = body_ == Body::kWanted && !input_ended_ && !is_tunnel_;
     if (body_is_missing) {
-      exchange_->Log(LogLevel::kInfo, "client prematurely closed connection");
-      exchange_->Abandon(400);
+      if (!is_reset_) exchange_->Log(LogLevel::kInfo, "client prematurely closed connection");
+      exchange_->Abandon(499);
     } else {
       exchange_->OnClientGone();
     }

@@ -44,10 +44,13 @@ class Http2Stream final : public ClientStream {
   // --- From the connection ---
   // The head is there. `error`: it is refused with that.
   void Begin(proto::RequestHeadBuilder& builder, size_t head_length, bool end_stream);
+  // The connection ends by what came of the head: a line in the log is all that is left to do.
+  [[gnu::cold]] void GiveUp(proto::RequestHeadBuilder& builder, size_t head_length);
   // `most_left`: of the body, from these bytes on, with padding. True: OnPause is to follow.
   bool OnData(Slice data, uint64_t most_left);
   void OnPause();
   void OnInputEnd();
+  void NoteReset(uint32_t error);  // by the client: OnGone follows
   // The stream is closed, by either side, or the connection is. Nothing reaches the client any
   // more.
   void OnGone();
@@ -108,6 +111,7 @@ class Http2Stream final : public ClientStream {
   friend struct FreeHttp2Stream;
   struct Timers;
 
+  void TakeHead(proto::RequestHeadBuilder& builder, size_t head_length);
   void Hand(Slice data);
   void Deliver();
   [[gnu::cold]] void RefuseLength(std::string_view why);
@@ -149,6 +153,7 @@ class Http2Stream final : public ClientStream {
   bool window_is_open_ = false;
   bool expects_continue_ = false;
   bool body_is_refused_ = false;
+  bool is_reset_ = false;      // by the client
   bool is_websocket_ = false;  // an extended CONNECT (RFC 8441)
   bool is_tunnel_ = false;
 

@@ -197,6 +197,8 @@ class Exchange final : public conf::VariableReader {
   void Enter(Phase next);
   void Run(size_t step);
   bool Prepare(const proto::RequestHead& head);
+  const conf::Server* FirstServer() const;
+  void FindServer(const proto::Target& target);
   bool ChooseServer();
   void Restart(size_t step);
   void LetGo();

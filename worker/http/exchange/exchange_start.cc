@@ -42,6 +42,7 @@ void Exchange::Start(ClientStream& stream, const proto::RequestHead& head,
   stream_ = &stream;
   request_.framing = framing;
   request_.head_length = head_length;
+  request_.number = client().requests;
   if (Prepare(head)) Run(0);
 }
 
@@ -51,7 +52,8 @@ void Exchange::StartRefused(ClientStream& stream, const proto::RequestHead& head
   request_.head = &head;
   request_.method = head.method;
   request_.method_name = head.method_name;
-  request_.server = client().listen->default_server;
+  request_.number = client().requests;
+  request_.server = FirstServer();
   request_.location = request_.server->root.get();
   proto::Target target;  // for the log: the line may have been good
   if (proto::ParseTarget(head.target, head.method, request_.server->head.merge_slashes,
@@ -64,12 +66,29 @@ void Exchange::StartRefused(ClientStream& stream, const proto::RequestHead& head
   request_.remote = client().remote;
   stream.LastForClient();
   Enter(Phase::kRouting);
+  FindServer(target);
   const std::string_view part = head.protocol.empty() ? "line" : "headers";
   Log(LogLevel::kInfo, error.detail.empty()
                            ? fmt::format("{} while reading client request {}", error.reason, part)
                            : fmt::format("{}: \"{}\" while reading client request {}", error.reason,
                                          error.detail, part));
   silent ? Abandon(error.status) : Finish(error.status);
+}
+
+const conf::Server* Exchange::FirstServer() const {
+  return client().tls_server != nullptr ? client().tls_server : client().listen->default_server;
+}
+
+// As far as a head that is refused says whom it is for: he has the say in how.
+void Exchange::FindServer(const proto::Target& target) {
+  const proto::Header* const field = request_.head->headers.Find(proto::HeaderId::kHost);
+  const bool absolute = target.form == proto::TargetForm::kAbsolute;
+  if (!absolute && field == nullptr) return;
+  proto::HostAndPort host;
+  if (!host_.Check(absolute ? target.authority : field->value, &host)) return;
+  request_.host = host.host;
+  request_.host_port = host.port;
+  ChooseServer();
 }
 
 void Exchange::BeginHandshake(ClientStream& stream, const conf::Server& server) {
@@ -128,7 +147,7 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   request_.unparsed_uri = head.target;
   request_.started_ms = runtime_.loop.NowMs();
   request_.remote = client().remote;
-  request_.server = client().tls_server != nullptr ? client().tls_server : listen.default_server;
+  request_.server = FirstServer();
   request_.location = request_.server->root.get();
   request_.uri_changes = kMaxUriChanges + 1;
   Enter(Phase::kRouting);

@@ -63,6 +63,7 @@ struct Request {
   std::string_view password;
   uint64_t started_ms = 0;  // CLOCK_MONOTONIC
   uint64_t head_length = 0;
+  uint64_t number = 0;  // on its connection, from 1
   uint64_t body_received = 0;
   bool pipelined = false;  // was in the buffer when its predecessor ended: $pipe
   int access_status = 0;   // what access control will answer; 0: nothing, the request may go on

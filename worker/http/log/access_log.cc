@@ -48,11 +48,14 @@ void FormatLogLine(conf::VariableReader& reader, const conf::LogFormat& format, 
   }
 }
 
-AccessLogs::AccessLogs(const conf::Http& http, Loop& loop, const Log& main_log)
+AccessLogs::AccessLogs(const conf::Http& http, Loop& loop, const Log& main_log,
+                       std::span<const int> open)
     : http_(http), main_log_(main_log) {
   for (const std::string& path : http.access_log_files) {
+    const size_t i = files_.size();
     files_.push_back(std::make_unique<LogFile>(path, loop, main_log));
-    if (const Status status = files_.back()->Open(); !status) {
+    const Status status = i < open.size() ? files_[i]->Share(open[i]) : files_[i]->Open();
+    if (!status) {
       LIMPET_LOG(main_log, LogLevel::kAlert, "{}", status.error().message);
     }
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,9 +23,10 @@ namespace limpet::worker {
 
 class AccessLogs {
  public:
-  // Opens every log with a constant path; one that cannot be opened is an alert in `main_log`, and
-  // its lines are lost.
-  AccessLogs(const conf::Http& http, Loop& loop, const Log& main_log);
+  // Opens every log with a constant path that is not `open`, which is to Http::access_log_files;
+  // one that cannot be opened is an alert in `main_log`, and its lines are lost.
+  AccessLogs(const conf::Http& http, Loop& loop, const Log& main_log,
+             std::span<const int> open = {});
   ~AccessLogs();  // flushes
 
   void Write(Exchange& exchange);

@@ -1,5 +1,7 @@
 #include "worker/http/log/log_file.h"
 
+#include <fcntl.h>
+#include <fmt/core.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -51,6 +53,13 @@ Status LogFile::Open() {
   Result<UniqueFd> fd = OpenLogPath(path_);
   if (!fd) return fd.error();
   fd_ = std::move(*fd);
+  return {};
+}
+
+Status LogFile::Share(int fd) {
+  UniqueFd own(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!own) return ErrnoError(fmt::format("dup() of \"{}\" failed", path_), errno);
+  fd_ = std::move(own);
   return {};
 }
 

@@ -29,6 +29,8 @@ class LogFile {
 
   // Opens, or opens anew: an old descriptor is kept if that fails.
   Status Open();
+  // The file that the master has opened, with its rights.
+  Status Share(int fd);
 
   // `line` with its end.
   void Write(std::string_view line, const Buffering& buffering);

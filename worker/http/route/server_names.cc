@@ -31,11 +31,29 @@ bool IsNameOf(const conf::Server& server, std::string_view host) {
                      [host](const conf::ServerName& name) { return IsName(name, host); });
 }
 
+namespace {
+
+void TakeFieldRules(const conf::HeadSettings& settings, proto::HeadLimits* limits) {
+  limits->max_headers = static_cast<size_t>(settings.max_headers);
+  limits->ignore_invalid_headers = settings.ignore_invalid_headers;
+  limits->underscores_in_headers = settings.underscores_in_headers;
+}
+
+bool SameFieldRules(const conf::HeadSettings& a, const conf::HeadSettings& b) {
+  return a.max_headers == b.max_headers && a.ignore_invalid_headers == b.ignore_invalid_headers &&
+         a.underscores_in_headers == b.underscores_in_headers;
+}
+
+}  // namespace
+
 ServerNames::ServerNames(const conf::ListenGroup& group) : group_(group) {
   const conf::HeadSettings& own = group.default_server->head;
-  head_limits_ = {0, 0, static_cast<size_t>(own.max_headers), own.ignore_invalid_headers,
-                  own.underscores_in_headers};
+  head_limits_.max_line = head_limits_.max_total = 0;
+  TakeFieldRules(own, &head_limits_);
   for (const conf::Server* server : group.servers) {
+    const auto headers = static_cast<size_t>(server->head.max_headers);
+    head_limits_.max_headers = std::max(head_limits_.max_headers, headers);
+    fields_differ_ |= !SameFieldRules(server->head, own);
     const size_t line =
         std::max(server->head.large_buffers_size, server->head.client_header_buffer_size);
     const size_t total = line * static_cast<size_t>(server->head.large_buffers_count) +
@@ -77,6 +95,12 @@ void ServerNames::Add(const conf::ServerName& name, const conf::Server* server,
   }
 }
 
+proto::HeadLimits ServerNames::LimitsOf(const conf::Server& server) const {
+  proto::HeadLimits limits = head_limits_;
+  TakeFieldRules(server.head, &limits);
+  return limits;
+}
+
 const conf::Server* ServerNames::FindWildcard(std::string_view host) const {
   if (!head_.empty()) {
     for (size_t dot = host.find('.'); dot != std::string_view::npos;
@@ -102,6 +126,27 @@ ServerNames::Match ServerNames::FindForTls(std::string_view name) const {
     return {group_.default_server, false};
   conf::Captures unused;
   return Find(host.host, &unused);
+}
+
+const conf::Server& ServerNames::OfHost(std::string_view field, const conf::Server& first) const {
+  std::string storage;
+  proto::HostAndPort host;
+  if (field.empty() || !proto::ValidateHost(field, &storage, &host)) return first;
+  conf::Captures unused;
+  return *Find(host.host, &unused).server;
+}
+
+// The authority of an absolute target wins over Host (RFC 9112 3.2.2).
+const conf::Server& ServerNames::OfHead(const proto::RequestHead& head,
+                                        const conf::Server& first) const {
+  std::string storage;
+  proto::Target target;
+  const bool plain = head.target.starts_with('/');
+  if (!plain && proto::ParseTarget(head.target, head.method, false, &storage, &target) &&
+      target.form == proto::TargetForm::kAbsolute)
+    return OfHost(target.authority, first);
+  const proto::Header* const host = head.headers.Find(proto::HeaderId::kHost);
+  return host != nullptr ? OfHost(host->value, first) : first;
 }
 
 ServerNames::Match ServerNames::Find(std::string_view host, conf::Captures* captures) const {

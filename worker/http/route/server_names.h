@@ -41,8 +41,14 @@ class ServerNames {
   Match FindForTls(std::string_view name) const;
 
   // Limits on heads apply before the server is known: the most that any server of the address
-  // allows.
+  // allows. What becomes of unusual names is the default server's to say.
   const proto::HeadLimits& head_limits() const { return head_limits_; }
+  // The same with what `server` says of fields, which is for when it is known.
+  proto::HeadLimits LimitsOf(const conf::Server& server) const;
+  bool fields_differ() const { return fields_differ_; }  // between servers of the address
+  // The server that the head asks for; `first` if it names none.
+  const conf::Server& OfHead(const proto::RequestHead& head, const conf::Server& first) const;
+  const conf::Server& OfHost(std::string_view field, const conf::Server& first) const;
 
  private:
   using Map = std::unordered_map<std::string, const conf::Server*, HashText, std::equal_to<>>;
@@ -51,6 +57,7 @@ class ServerNames {
 
   const conf::ListenGroup& group_;
   bool only_default_ = true;
+  bool fields_differ_ = false;
   proto::HeadLimits head_limits_;
   Map exact_, head_, tail_;  // head_: ".example.com" of *.example.com; tail_: "www." of www.*
   std::vector<std::pair<const conf::ServerName*, const conf::Server*>> regexes_;

@@ -54,7 +54,7 @@ Value GetConnection(Exchange& exchange) {
 }
 
 Value GetConnectionRequests(Exchange& exchange) {
-  return Formatted(exchange, "{}", exchange.client().requests);
+  return Formatted(exchange, "{}", exchange.request().number);
 }
 
 Value GetConnectionTime(Exchange& exchange) {

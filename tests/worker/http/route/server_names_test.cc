@@ -136,6 +136,36 @@ TEST(ServerNames, AllowHeadsAsLongAsAnyOfTheirServersDoes) {
   EXPECT_TRUE(names.head_limits().underscores_in_headers) << "the default server's";
 }
 
+TEST(ServerNames, TellWhatEachServerWantsOfFields) {
+  const auto config = conf::MustLoad(conf::InHttp(
+      "server { listen 127.0.0.1:80; server_name a; }"
+      "server { listen 127.0.0.1:80; server_name b; underscores_in_headers on; max_headers 2000; }"
+      "server { listen 127.0.0.1:80; server_name c; ignore_invalid_headers off; }"));
+  const ServerNames names(config->http->listens[0]);
+  const conf::Server& first = *config->http->listens[0].default_server;
+  EXPECT_TRUE(names.fields_differ());
+  EXPECT_EQ(names.head_limits().max_headers, 2000u) << "the most of any";
+  EXPECT_EQ(names.LimitsOf(first).max_headers, 1000u);
+  EXPECT_TRUE(names.LimitsOf(names.OfHost("B:80", first)).underscores_in_headers);
+  EXPECT_FALSE(names.LimitsOf(names.OfHost("c", first)).ignore_invalid_headers);
+  EXPECT_EQ(&names.OfHost("b/b", names.OfHost("c", first)), &names.OfHost("c", first)) << "no host";
+  proto::RequestHead head;
+  head.target = "http://c/";
+  head.headers.Add(proto::HeaderId::kHost, "Host", "b", true);
+  EXPECT_EQ(names.OfHead(head, first).name, "c") << "an absolute target wins";
+  head.target = "/";
+  EXPECT_EQ(names.OfHead(head, first).name, "b");
+  head.headers.Clear();
+  EXPECT_EQ(&names.OfHead(head, first), &first);
+}
+
+TEST(ServerNames, WhereAllServersWantTheSameOfFields) {
+  const auto config =
+      conf::MustLoad(conf::InHttp("server { listen 127.0.0.1:80; server_name a; }"
+                                  "server { listen 127.0.0.1:80; server_name b; }"));
+  EXPECT_FALSE(ServerNames(config->http->listens[0]).fields_differ());
+}
+
 TEST(IsNameOf, KnowsEachKindOfName) {
   const auto config = conf::MustLoad(
       conf::InHttp("server { listen 127.0.0.1:80; server_name a.b *.c d.* .e ~^f; }"));

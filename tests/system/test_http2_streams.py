@@ -1,0 +1,139 @@
+"""Streams of HTTP/2 that break rules or are broken off: what the client hears, what the log says, and that others go on."""
+import threading
+
+import pytest
+
+from client import get
+from daemon import Limpet
+from http2 import ENHANCE_YOUR_CALM, MAX_STREAMS, REFUSED_STREAM, Http2
+from origin import Reply
+from waiting import PATIENCE, wait_until
+
+CONFIG = """
+events { }
+http {
+    log_format line '$request|$status|$request_length';
+    access_log {dir}/access.log line;
+    upstream app { server 127.0.0.1:{app}; }
+    server {
+        listen {port};
+        http2 on;
+        http2_max_concurrent_streams 4;
+        large_client_header_buffers 4 2k;
+        location / { return 200 ok; }
+        location /app { proxy_pass http://app; }
+        location /straight { proxy_request_buffering off; proxy_http_version 1.1; proxy_pass http://app; }
+    }
+}
+"""
+
+
+@pytest.fixture
+def limpet(origins):
+    gate = threading.Event()
+
+    def respond(request):
+        if request.target == "/app/waits":
+            gate.wait(PATIENCE)
+        return Reply(f"{request.method} {len(request.body)}".encode())
+    (app,) = origins("app", respond=respond)
+    with Limpet(CONFIG, workers=1, app=app.port) as started:
+        started.app = app
+        yield started
+        gate.set()
+
+
+def lines(limpet, count):
+    def read():
+        with open(limpet.path("access.log")) as log:
+            found = log.read().splitlines()
+        return found if len(found) >= count else None
+    return wait_until(read, f"{count} lines in the access log")
+
+
+def knows_settings(client):
+    """The client has our SETTINGS, and we know that it has."""
+    client.until(lambda: client.settings)
+    pings = len(client.pongs)
+    client.ping()
+    client.until(lambda: len(client.pongs) > pings)
+
+
+def test_a_stream_too_many_is_refused_and_others_go_on(limpet):
+    with Http2(limpet.port) as client:
+        knows_settings(client)
+        assert client.settings[MAX_STREAMS] == 4
+        asked = [client.ask("/app", method="POST", headers=[("content-length", "1")], end=False) for _ in range(6)]
+        assert client.until(lambda: all(client.streams[stream].over for stream in asked[4:]))
+        assert [client.streams[stream].reset for stream in asked[4:]] == [REFUSED_STREAM] * 2
+        for stream in asked[:4]:
+            client.data(stream, b"x")
+            assert client.response(stream).text == "POST 1"
+        assert client.get("/").text == "ok"
+        assert client.goaway is None
+
+
+def test_a_client_that_asks_for_too_many_again_and_again_is_sent_away(limpet):
+    with Http2(limpet.port) as client:
+        knows_settings(client)
+        for _ in range(4):
+            client.ask("/app", method="POST", end=False)
+        try:
+            for _ in range(500):
+                client.ask("/")
+        except OSError:
+            pass
+        assert client.wait_end() in (ENHANCE_YOUR_CALM, None)
+    limpet.wait_log("client floods the connection while processing HTTP/2 connection")
+
+
+@pytest.mark.parametrize("fields, why", [
+    ([("x", "y" * 2100)], "client sent too large header field"),
+    ([(f"x-{i}", "y" * 300) for i in range(40)], "client sent too large header")])
+def test_a_head_over_the_buffers_ends_the_connection_and_is_in_the_log(limpet, fields, why):
+    with Http2(limpet.port) as client:
+        client.ask(headers=fields)
+        assert client.wait_end() == ENHANCE_YOUR_CALM
+    (line,) = lines(limpet, 1)
+    assert line.startswith("GET / HTTP/2.0|000|") and int(line.split("|")[2]) > 1000
+    limpet.wait_log(f"{why} while reading client request headers, client: 127")
+    assert not limpet.log_lines("floods")
+
+
+@pytest.mark.parametrize("path", ["/app", "/straight"])
+def test_an_upload_that_the_client_cancels(limpet, path):
+    with Http2(limpet.port) as client:
+        stream = client.ask(path, method="POST", headers=[("content-length", "10")], end=False)
+        client.data(stream, b"12345", end=False)
+        client.reset(stream)
+        assert client.get("/").text == "ok"
+        assert any(line.startswith(f"POST {path} HTTP/2.0|499|") for line in lines(limpet, 2))
+    limpet.wait_log(r"\[info\].*client canceled stream 1, client: 127")
+
+
+def test_an_upload_whose_connection_ends(limpet):
+    with Http2(limpet.port) as client:
+        stream = client.ask("/app", method="POST", headers=[("content-length", "10")], end=False)
+        client.data(stream, b"12345", end=False)
+        client.until(lambda: client.settings)
+    assert lines(limpet, 1)[0].startswith("POST /app HTTP/2.0|499|")
+    limpet.wait_log(r"\[info\].*client prematurely closed connection, client: 127")
+
+
+def test_a_body_where_none_was_declared_is_refused(limpet):
+    with Http2(limpet.port) as client:
+        stream = client.ask("/app/waits", method="POST", headers=[("content-length", "0")], end=False)
+        client.data(stream, b"12345")
+        client.until(lambda: client.streams[stream].over)
+        assert client.streams[stream].status == 400
+        assert client.get("/").text == "ok"
+    limpet.wait_log("client intended to send body data larger than declared")
+    assert get(limpet.port, "/").text == "ok"
+
+
+def test_white_space_around_values_is_no_part_of_them(limpet):
+    with Http2(limpet.port) as client:
+        stream = client.ask("/app", method="POST", headers=[("content-length", " 3\t"), ("x-a", " 1 ")], end=False)
+        client.data(stream, b"abc")
+        assert client.response(stream).text == "POST 3"
+        assert limpet.app.requests[-1].header("x-a") == "1"
