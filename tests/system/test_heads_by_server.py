@@ -115,7 +115,7 @@ def test_each_server_has_its_number_of_fields(limpet):
     assert ask_http1(limpet, f"GET / HTTP/1.1\r\nHost: default.test\r\n{more}{END}").split()[1] == "400"
 
 
-@pytest.mark.parametrize("bad", ["bad line\r\n\r\n", "X: " + "x" * 3000 + "\r\n\r\n"])
+@pytest.mark.parametrize("bad", ["bad line\r\n\r\n", "X: " + "x" * 3000 + "\r\n\r\n"], ids=["bad", "long"])
 def test_a_head_is_refused_by_the_server_that_it_names(limpet, bad):
     good = "GET / HTTP/1.1\r\nHost: us.test\r\n"
     assert ask_http1(limpet, good + bad).endswith("sorry of us")

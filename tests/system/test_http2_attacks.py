@@ -406,7 +406,7 @@ def path(value):
     GET + [("x\r\nhost: y", "a")], GET + [("x: y", "a")], GET + [("x y", "a")], GET + [("X-A", "a")],
     GET + [("transfer-encoding", "chunked")], GET + [("connection", "close")], GET + [("te", "gzip")],
     GET + [("content-length", "5")], GET + [("content-length", "x")], GET + [("content-length", "0"), ("content-length", "0")],
-    GET + [("host", "other")], GET + [(":path", "/y")], GET + [("x", " a")], GET + [("upgrade", "h2c")],
+    GET + [("host", "other")], GET + [(":path", "/y")], GET + [("x", " \r\na: b")], GET + [("upgrade", "h2c")],
     path("/x HTTP/1.1\r\nHost: y\r\n\r\nGET /"), path("/a b"), path("x"), path(""), path("/\0"),
     [(":method", "GET /y HTTP/1.1\r\nx: ")] + GET[1:], [(":method", "get")] + GET[1:],
     GET[:3] + [(":authority", "x\r\ny: z")], GET[:3] + [(":authority", "a b")], GET[:3],

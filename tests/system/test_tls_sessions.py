@@ -148,7 +148,6 @@ def test_a_body_that_is_partly_early_is_whole(certs, tmp_path):
     ("ssl_certificate_cache max=0;", r'invalid parameter "max=0": ssl_certificate_cache takes off | max=N [inactive=10s] [valid=60s]'),
     ("ssl_certificate_key engine:pkcs11:k;", r'loading "engine:..." certificate keys is not supported'),
     ("ssl_ocsp on;", r'"ssl_ocsp" is not supported on this platform'),
-    ("ssl_stapling_responder https://x/;", r'invalid URL prefix in OCSP responder "https://x/": it is http://…'),
 ])
 def test_what_is_wrong_is_said(certs, line, message):
     config = CONFIG.replace("listen {echo};", "listen {echo}; " + line)

@@ -245,10 +245,13 @@ void StoreFollower::OfferInstead(const StoreKey& key, uint64_t known_ms) {
 // of them, if that was once begun and has not come to its end.
 void StoreFollower::BeginOffers(uint64_t used_since_ms) {
   const bool all = zone_.state().all_due.load(kRelaxed) != 0;
-  walk_ = {};
-  offers_since_ = all || used_since_ms == 0 ? 0 : shm::TickOf(used_since_ms);
+  const bool again = offer_timer_.armed();  // it was lost before all were offered
+  const uint32_t since = all || used_since_ms == 0 ? 0 : shm::TickOf(used_since_ms);
   const uint64_t away = BootMs() - std::min(BootMs(), lost_ms_);
-  offers_as_of_ms_ = all ? zone_.UnsureBeforeWallMs() : WallMs() - away;
+  const uint64_t as_of = all ? zone_.UnsureBeforeWallMs() : WallMs() - away;
+  walk_ = {.more = zone_.sessions().Live() != 0};
+  offers_since_ = again ? std::min(offers_since_, since) : since;
+  offers_as_of_ms_ = again ? std::min(offers_as_of_ms_, as_of) : as_of;
   offer_timer_.Arm(kPieceEveryMs);
 }
 
@@ -278,8 +281,8 @@ bool StoreFollower::TellRelayed() {
 }
 
 void StoreFollower::OnOfferTimer() {
-  if (client_.backlog() < kMostBacklog) OfferPiece();
-  if (walk_.more) return offer_timer_.Arm(kPieceEveryMs);
+  if (walk_.more && client_.up() && client_.backlog() < kMostBacklog) OfferPiece();
+  if (walk_.more) return offer_timer_.Arm(client_.up() ? kPieceEveryMs : kAgainMs);
   if (!offers_due_) zone_.state().all_due.store(0, kRelaxed);
 }
 
