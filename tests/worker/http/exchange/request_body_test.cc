@@ -26,12 +26,7 @@ constexpr std::string_view kServers = R"(
   server {
     listen 127.0.0.1:80;
     location /wait { auth_request /copy; alias @FILES@/page; }
-    location /named {
-      auth_request /copy;
-      client_body_in_file_only clean;
-      client_body_temp_path @FILES@;
-      alias @FILES@/page;
-    }
+    location /named { auth_request /copy; client_body_in_file_only clean; alias @FILES@/page; }
     location /copy { internal; proxy_pass http://app/; }
   }
 )";
