@@ -143,7 +143,8 @@ class SessionTable {
   void ForgetFormer(std::string_view session_id, uint64_t now_ms) const;
   bool has_former() const { return late_ != nullptr; }
   LearnResult Learn(const SessionKey& key, uint16_t peer, uint64_t now_ms);
-  // One whose last use was then. Not the same as a Learn at that time: all others are of now.
+  // One whose last use was then; before this boot: below zero, wrapped around. Not the same as a
+  // Learn at that time: all others are of now.
   LearnResult LearnUsed(const SessionKey& key, uint16_t peer, uint64_t used_ms, uint64_t now_ms);
   bool Touch(const SessionKey& key,
              uint64_t now_ms);  // keeps the session of a long connection; false: it is gone

@@ -152,7 +152,7 @@ void StoreFollower::OnLast(const RespReply& reply) {
     if (lost_ms_ == 0) lost_ms_ = asked_ms_;
     return OnGap();
   }
-  if (zone_.state().all_due.load(kRelaxed) != 0) {
+  if (lost_ms_ != 0 && zone_.state().all_due.load(kRelaxed) != 0) {
     offers_due_ = true;  // a gap has not been closed yet, maybe by another worker
   } else {
     if (lost_ms_ != 0) BeginOffers(lost_ms_ - std::min(lost_ms_, kUnsafeMs));

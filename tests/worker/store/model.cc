@@ -298,7 +298,7 @@ bool Machine::ReplyFollower() {
       OnGap();
       return true;
     }
-    if (all_due_) {
+    if (lost_ms_ != 0 && all_due_) {
       offers_due_ = true;
     } else {
       if (lost_ms_ != 0 && dropped != dropped_before_) BeginOffers(lost_ms_);
