@@ -142,7 +142,7 @@ void Exchange::OnOutputDrained() {
 
 void Exchange::Flush() {
   stream_->Flush();
-  if (writer_->BodyHoldsBack() && writer_->MayGoOn()) refill_.Schedule();
+  if (writer_->BodyHoldsBack() && !stream_->blocked()) refill_.Schedule();
 }
 
 void Exchange::Refill() {

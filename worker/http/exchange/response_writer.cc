@@ -67,8 +67,6 @@ void ResponseWriter::Reset() {
   chain_.text_filter.reset();
   chain_.filter.reset();
   chain_.first = this;
-  spill_ = nullptr;
-  spilled_ = 0;
   head_sent_ = ended_ = refused_ = false;
 }
 
@@ -174,10 +172,6 @@ ResponseHead ResponseWriter::HeadValues() {
 
 void ResponseWriter::Write(BlockRef block, std::string_view bytes) {
   if (exchange_.response().hides_body || bytes.empty()) return;
-  if (spill_ != nullptr && spill_->Take(bytes)) {
-    spilled_ += bytes.size();
-    return;
-  }
   exchange_.stream().Write(std::move(block), bytes);
 }
 
@@ -199,18 +193,7 @@ void ResponseWriter::WriteBodyPipe(std::shared_ptr<const UniqueFd> read_end, uin
 // Bytes in memory that wait for the client; what filters make is added while there are fewer.
 bool ResponseWriter::HasRoom() const {
   constexpr uint64_t kMost = 32 * 1024;
-  constexpr size_t kMostSpilled = 256 * 1024;
-  if (exchange_.stream().unsent_memory() < kMost) return true;
-  return spill_ != nullptr && spilled_ < kMostSpilled && spill_->HasRoom();
-}
-
-bool ResponseWriter::MayGoOn() const {
-  return !exchange_.stream().blocked() || (spill_ != nullptr && spill_->HasRoom());
-}
-
-void ResponseWriter::PumpBody() {
-  spilled_ = 0;
-  chain_.first->Pump();
+  return exchange_.stream().unsent_memory() < kMost;
 }
 
 void ResponseWriter::End() {

@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "base/unique_fd.h"
-#include "worker/http/exchange/body_spill.h"
 #include "worker/http/exchange/response_head.h"
 #include "worker/net/buffer.h"
 
@@ -64,13 +63,8 @@ class ResponseWriter final : public BodyFilter {
   void EndBody() { chain_.first->End(); }
   // The client has taken some: filters go on with what they hold back. BodyHoldsBack(): they hold
   // something back, and more of a body would only wait with it.
-  void PumpBody();
+  void PumpBody() { chain_.first->Pump(); }
   bool BodyHoldsBack() const { return chain_.first->HoldsBack(); }
-
-  // For this response, once its head is sent: `spill` outlives it. Null: none.
-  void set_spill(BodySpill* spill) { spill_ = spill; }
-  // What filters hold back may go on, into the file if the client takes nothing.
-  bool MayGoOn() const;
 
   bool ended() const { return ended_; }  // all of the response has been handed over
   bool is_filtered() const { return chain_.first != this; }  // bytes must pass through memory
@@ -91,8 +85,6 @@ class ResponseWriter final : public BodyFilter {
 
   Exchange& exchange_;
   BodyChain chain_;
-  BodySpill* spill_ = nullptr;
-  size_t spilled_ = 0;  // since the filters were last asked to go on: others have their turn, too
   bool head_sent_ = false;
   bool ended_ = false;
   bool refused_ = false;  // this is the 500 for a head that could not be as it was meant

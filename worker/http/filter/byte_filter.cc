@@ -20,6 +20,11 @@ void ByteFilter::Write(BlockRef block, std::string_view bytes) {
 
 void ByteFilter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
   if (size == 0 || ended_) return;
+  if (first_ < pieces_.size() && pieces_.back().file == file &&
+      pieces_.back().offset + static_cast<off_t>(pieces_.back().size) == offset) {
+    pieces_.back().size += size;
+    return Pump();
+  }
   pieces_.push_back({.slice = {}, .file = std::move(file), .offset = offset, .size = size});
   Pump();
 }

@@ -23,7 +23,6 @@
 
 #include "base/log.h"
 #include "conf/config.h"
-#include "worker/http/exchange/body_spill.h"
 #include "worker/http/exchange/request_body.h"
 #include "worker/http/exchange/spool_file.h"
 #include "worker/http/proxy/drain_end.h"
@@ -60,7 +59,7 @@ struct ProxyTarget {
   std::string url;  // evaluated; the views are of it
 };
 
-class ProxyExchange final : public TransportHandler, public RequestBodySink, public BodySpill {
+class ProxyExchange final : public TransportHandler, public RequestBodySink {
  public:
   explicit ProxyExchange(Exchange& exchange);
   ~ProxyExchange();
@@ -173,9 +172,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink, pub
   void ReadBody();
   void PassOn();
   bool MaySpool() const;
-  bool CanSpool() const;  // what a slow client does not take may wait in a file
-  bool HasRoom() const override;
-  bool Take(std::string_view bytes) override;
+  bool CanSpool() const;               // what a slow client does not take may wait in a file
+  bool Spool(std::string_view bytes);  // false: not into the file
   bool MaySplice() const;
   bool SpliceBody();
   BlockSize BlockForBody() const;

@@ -124,24 +124,25 @@ void ProxyExchange::OnExcess() {
   attempt_.Spoil();
 }
 
+// Towards the client; beyond the buffers into a temporary file, so that a slow client does not hold
+// the peer. As in nginx that is in front of the filters: what they make of it takes no room.
 void ProxyExchange::ForwardBody(std::string_view bytes) {
   ResponseWriter& writer = exchange_.writer();
   if (const auto last = drain_end_.LastBytes(bytes)) {
     writer.WriteBody(response_.block(), bytes.substr(0, *last));
     return OnDrainOver();
   }
-  writer.WriteBody(response_.block(), bytes);
+  if (state_ == ProxyState::kTunnel || !Spool(bytes)) writer.WriteBody(response_.block(), bytes);
 }
 
-// Beyond the buffers into a temporary file, behind the filters, so that a slow client does not hold
-// the peer.
-bool ProxyExchange::Take(std::string_view bytes) {
+bool ProxyExchange::Spool(std::string_view bytes) {
   const conf::ProxySettings& proxy = location_->proxy;
-  const bool client_is_slow =
-      spool_.size() > 0 || exchange_.stream().unsent_memory() + bytes.size() >
-                               proxy.buffers_size * static_cast<size_t>(proxy.buffers_count);
+  ResponseWriter& writer = exchange_.writer();
+  const bool client_is_slow = writer.BodyHoldsBack() || spool_.size() > 0 ||
+                              exchange_.stream().unsent_memory() + bytes.size() >
+                                  proxy.buffers_size * static_cast<size_t>(proxy.buffers_count);
   const bool fits = spool_.size() + bytes.size() <= proxy.max_temp_file_size;
-  if (!MaySpool() || !client_is_slow || !exchange_.stream().blocked() || !fits) return false;
+  if (!MaySpool() || !fits || !client_is_slow || !exchange_.stream().blocked()) return false;
   if (spool_.size() == 0) {
     LogUpstream(LogLevel::kWarn,
                 "an upstream response is buffered to a temporary file while reading upstream", 0);
@@ -152,19 +153,18 @@ bool ProxyExchange::Take(std::string_view bytes) {
     cannot_spool_ = true;
     return false;
   }
-  exchange_.stream().WriteFile(spool_.file(), static_cast<off_t>(at), bytes.size());
+  writer.WriteBodyFile(spool_.file(), static_cast<off_t>(at), bytes.size());
   return true;
 }
 
-bool ProxyExchange::HasRoom() const { return CanSpool() && exchange_.stream().blocked(); }
-
 // As much of the response waits for the client as may.
 bool ProxyExchange::ClientIsFull() const {
-  const size_t most = CanSpool() ? 4 * kMostInMemory : HighWater(location_->proxy);
-  return exchange_.writer().BodyHoldsBack() || exchange_.stream().unsent_memory() >= most;
+  const bool spools = CanSpool();
+  const size_t most = spools ? 4 * kMostInMemory : HighWater(location_->proxy);
+  if (exchange_.stream().unsent_memory() >= most) return true;
+  return exchange_.writer().BodyHoldsBack() && !(spools && exchange_.stream().blocked());
 }
 
-// A tunnel has no spill.
 bool ProxyExchange::MaySpool() const { return buffering_ && !cannot_spool_; }
 
 bool ProxyExchange::CanSpool() const {

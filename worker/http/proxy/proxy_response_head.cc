@@ -257,7 +257,6 @@ void ProxyExchange::StartBody() {
   }
   if (response_.kind() == proto::BodyKind::kTunnel) return StartTunnel();
   if (!exchange_.writer().SendHead()) return;
-  exchange_.writer().set_spill(this);
   EnterSession();
   response_.BeginBody();
   if (buffering_) pace_.Begin(EvaluateSize(exchange_, location_->proxy.limit_rate));
