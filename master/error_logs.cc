@@ -64,16 +64,20 @@ Result<std::vector<Log>> OpenErrorLogs(const conf::Config& config, const std::st
   return logs;
 }
 
+Result<UniqueFd> OpenAccessLog(const std::string& path, const std::optional<Credentials>& owner) {
+  Result<UniqueFd> fd = OpenLogPath(path);
+  if (!fd || !owner || IsStandardStream(path)) return fd;
+  if (const Status status = GiveTo(owner->uid, fd->get(), path); !status) return status.error();
+  return fd;
+}
+
 Result<std::vector<UniqueFd>> OpenAccessLogs(const conf::Config& config,
                                              const std::optional<Credentials>& owner) {
   std::vector<UniqueFd> logs;
   if (!config.http) return logs;
   for (const std::string& path : config.http->access_log_files) {
-    Result<UniqueFd> fd = OpenLogPath(path);
+    Result<UniqueFd> fd = OpenAccessLog(path, owner);
     if (!fd) return fd.error();
-    if (owner && !IsStandardStream(path)) {
-      if (const Status status = GiveTo(owner->uid, fd->get(), path); !status) return status.error();
-    }
     logs.push_back(std::move(*fd));
   }
   return logs;

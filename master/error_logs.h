@@ -21,6 +21,7 @@ Result<std::vector<Log>> OpenErrorLogs(const conf::Config& config, const std::st
 
 // Opens the access logs, to Http::access_log_files, for workers: their user may have no right to
 // enter the folder. The files are made that user's, as workers reopen them themselves.
+Result<UniqueFd> OpenAccessLog(const std::string& path, const std::optional<Credentials>& owner);
 Result<std::vector<UniqueFd>> OpenAccessLogs(const conf::Config& config,
                                              const std::optional<Credentials>& owner);
 

@@ -155,10 +155,13 @@ worker::Environment Generation::EnvironmentFor(int number, int slot) {
 
 void Generation::ReopenLogs() {
   log_files_.ReopenAll(log());
-  if (auto access_logs = OpenAccessLogs(*config_, credentials_)) {
-    access_logs_ = std::move(*access_logs);
-  } else {
-    LIMPET_LOG(log(), LogLevel::kEmerg, "{}", access_logs.error().message);
+  for (size_t i = 0; i < access_logs_.size(); ++i) {  // one that cannot be keeps none from it
+    auto fd = OpenAccessLog(config_->http->access_log_files[i], credentials_);
+    if (fd) {
+      access_logs_[i] = std::move(*fd);
+    } else {
+      LIMPET_LOG(log(), LogLevel::kEmerg, "{}", fd.error().message);
+    }
   }
   if (credentials_) log_files_.ChangeOwner(credentials_->uid);
 }

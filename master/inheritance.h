@@ -4,10 +4,10 @@
 //
 // Lines of the notes (see handover.h), with tabs between the fields:
 //   zone      DIRECTIVE NAME SIZE LAYOUT DESCRIPTOR KEY      NAME and KEY in hexadecimal
-//   sessions  NAME HOME SNAPSHOT                             in hexadecimal: of a zone that has a
-//   name sessions                                                 so it is said of all that there
-//   are slots     FIRST                                          of the new binary counters
-//   ACCEPTED HANDLED REQUESTS
+//   sessions  NAME HOME SNAPSHOT      in hexadecimal: of a session zone, whose memory has a name
+//   sessions                          so it is said of all that there are
+//   slots     FIRST                   of the new binary
+//   counters  ACCEPTED HANDLED REQUESTS
 #pragma once
 
 #include <cstddef>

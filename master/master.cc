@@ -258,7 +258,7 @@ Status Master::OpenGeneration(std::shared_ptr<const conf::Config> config) {
   if (!opened) {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", opened.error().message);
     reclaims_ |= shared_->TakeBack();
-    Settle();
+    if (!replacing_) Settle();
     return opened.error();
   }
   const std::shared_ptr<Generation> before = std::exchange(generation_, std::move(*opened));
@@ -386,7 +386,7 @@ void Master::Finish() {
   const bool goes_on = handover_.sibling_lives() || !IsNewest();
   if (goes_on) {  // they go on with the same sockets and the same zones
     generation_->listeners().LeaveFiles();
-    shared_->Leave(handover_.predecessor_lives());
+    shared_->Leave(handover_.predecessor_lives(), log());
   }
   generation_->listeners().Close();
   control_.Close();

@@ -47,6 +47,7 @@ class Master {
   void ResumeWorkers();
   void ChangeBinary();
   Result<Handover::Passed> WhatToPass();
+  void ForgetBequest();
   void OnOtherDeath(pid_t pid);
   void OnPredecessorGone();
   void Settle();
@@ -95,6 +96,7 @@ class Master {
   uint64_t look_at_ms_ = 0;               // when workers are looked at next
   bool others_gone_ = false;              // to be settled in shared memory
   bool reclaims_ = false;                 // the same
+  bool replacing_ = false;                // workers, in Reclaim
   bool succeeding_ = false;               // another master lives, whose binary ours shall replace
 };
 

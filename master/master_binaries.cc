@@ -44,7 +44,7 @@ void Master::ChangeBinary() {
   const std::string pid_path = generation_->config().pid_path;
   if (auto status = pid_file_.Rename(fmt::format("{}{}", pid_path, kOldPidSuffix)); !status) {
     LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
-    return;
+    return ForgetBequest();
   }
   auto status = handover_.Start(start_.argv, *passed, [this](const Error& error) {
     LIMPET_LOG(log(), LogLevel::kAlert, "{}", error.message);
@@ -52,9 +52,15 @@ void Master::ChangeBinary() {
   if (!status) {
     LIMPET_LOG(log(), LogLevel::kAlert, "{}", status.error().message);
     (void)pid_file_.Rename(pid_path);
-    return;
+    return ForgetBequest();
   }
   LIMPET_LOG(log(), LogLevel::kNotice, "start new binary process {}", handover_.successor());
+}
+
+// The other binary, which has been told of, has not begun.
+void Master::ForgetBequest() {
+  others_gone_ = true;
+  Settle();
 }
 
 Result<Handover::Passed> Master::WhatToPass() {
@@ -109,7 +115,11 @@ void Master::Reclaim() {
   if (reclaims_ || !displaced || shared_->IsDisplaced() || state_ != State::kServing) return;
   if (!supervisor_ || !supervisor_->HasWorkersOf(generation_->number())) return;
   LIMPET_LOG(log(), LogLevel::kNotice, "workers are replaced: the session zones are others now");
-  if (OpenGeneration(generation_->shared_config())) ReplaceWorkers();
+  replacing_ = true;
+  const Status opened = OpenGeneration(generation_->shared_config());
+  replacing_ = false;
+  if (opened) return ReplaceWorkers();
+  shared_->NoteMovesServed();  // they go on with what they have: its news is heard
 }
 
 // The old binary has gone: from now on it is ours to remove things in the end, and to report.

@@ -257,8 +257,8 @@ void SessionStore::CheckTooLong(uint64_t now_ms, uint64_t too_long, const Log& l
 void SessionStore::CheckPlaces(uint64_t now_ms, const Log& log, shm::Counters& shared) {
   if (without_place_.empty()) return;
   (void)shm::IfFree([this] {
-    std::erase_if(without_place_,
-                  [this](const std::string& id) { return table()->PeerIndex(id) != shm::kNoPeer; });
+    while (!without_place_.empty() && table()->PeerIndex(without_place_.back()) != shm::kNoPeer)
+      without_place_.pop_back();
   });
   if (without_place_.empty() || now_ms < next_without_place_) return;
   next_without_place_ = now_ms + kLineEveryMs;
@@ -323,12 +323,6 @@ uint64_t SessionStore::Changes() {
 void SessionStore::Remove() {
   zone_.Remove();
   ::unlink(options_.snapshot_path.c_str());
-}
-
-void SessionStore::RemoveIfAlone() {
-  if (!zone_.IsInPlace()) return;
-  zone_.RemoveIfAlone();
-  if (!zone_.IsInPlace()) ::unlink(options_.snapshot_path.c_str());
 }
 
 void SessionStore::GiveBack() {

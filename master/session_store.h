@@ -54,8 +54,7 @@ class SessionStore {
       const Log& log);  // while it is in use; false: it could not be written, and that was said
   uint64_t Changes();   // another number whenever there is something new to save
   void SaveAndRemove(const Log& log);
-  void Remove();         // with what was saved of it
-  void RemoveIfAlone();  // the same, unless another limpet works with it
+  void Remove();  // with what was saved of it
   // Open() has made it for nothing: memory that it has not found is given back, what was saved
   // stays.
   void GiveBack();

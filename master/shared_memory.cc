@@ -375,11 +375,11 @@ void SharedMemory::SaveAndRemove(const Log& log) {
   }
 }
 
-void SharedMemory::Leave(bool back) {
+void SharedMemory::Leave(bool back, const Log& log) {
   left_ = true;
   if (!back || !left_sessions_) return;
   for (auto& [name, store] : sessions_) {
-    if (store && !IsLeft(name)) store->RemoveIfAlone();
+    if (store && !IsLeft(name)) store->SaveAndRemove(log);
   }
 }
 

@@ -84,8 +84,8 @@ class SharedMemory {
   uint64_t SessionChanges();           // another number whenever there is something new to save
   void SaveAndRemove(const Log& log);  // a clean stop, after the last worker
   // Another master goes on with the same memory: nothing is removed, but session zones that the old
-  // binary does not have if it is that one (`back`).
-  void Leave(bool back);
+  // binary does not have if it is that one (`back`). What is in them is saved.
+  void Leave(bool back, const Log& log);
   // Session zones that the old binary has had and this one has not, once it has gone. Where
   // somebody still uses one: later.
   void RemoveLeft();
@@ -98,6 +98,7 @@ class SharedMemory {
   // Whether a session zone is no longer what stands under its name. Workers that have it go on with
   // it, and others are needed after Reclaim.
   bool IsDisplaced() const;
+  void NoteMovesServed() { moves_served_ = Moves(); }
   // Whether session zones have been moved since a configuration came into service: its workers have
   // them as they were.
   bool HasMoved() const { return Moves() != moves_served_; }

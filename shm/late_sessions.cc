@@ -16,7 +16,7 @@ uint16_t PeerIn(const SessionTable& to, const SessionTable& from, uint16_t peer)
 }  // namespace
 
 void LateSessions::Add(Zone zone, const SessionTable& table, uint64_t moved_ms, bool rekeyed) {
-  Earlier earlier{std::move(zone), table, TickOf(moved_ms), {}};
+  Earlier earlier{std::move(zone), table, moved_ms == 0 ? 0 : TickOf(moved_ms), {}};
   earlier.rekeyed = rekeyed;
   earlier.moved_ms = moved_ms;
   earlier.walk.more = !rekeyed;

@@ -89,8 +89,8 @@ struct alignas(64) PeerState {
     }
   }
   uint32_t PassedIn(uint32_t generation) const {
-    const uint64_t passed = passed_checks.load(std::memory_order_relaxed);
-    return passed >> 32 == generation ? static_cast<uint32_t>(passed) : 0;
+    const uint64_t checks = passed_checks.load(std::memory_order_relaxed);
+    return checks >> 32 == generation ? static_cast<uint32_t>(checks) : 0;
   }
   void SetPassedIn(uint32_t generation, uint32_t checks) {
     passed_checks.store(uint64_t{generation} << 32 | checks, std::memory_order_relaxed);

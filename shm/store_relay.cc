@@ -1,12 +1,21 @@
 #include "shm/store_relay.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "base/hash.h"
+#include "shm/peer_directory.h"
 #include "shm/store_state.h"
 
 namespace limpet::shm {
+
+uint32_t StoreRelay::CheckOf(std::string_view server) {
+  const Digest128 hash = SipHash128(server, SipKey{});
+  uint32_t check = 0;
+  std::memcpy(&check, hash.data(), sizeof check);
+  return check;
+}
 
 size_t StoreRelay::Push(std::span<const RelayedChange> changes) {
   const RobustGuard guard(mutex_);
@@ -33,13 +42,15 @@ size_t StoreRelay::Room() const {
   return kPlaces - (tail_ - head_);
 }
 
-bool StoreState::Relay(std::span<const SessionRecord> changed, uint64_t wall_ms) {
+bool StoreState::Relay(std::span<const SessionRecord> changed, const PeerDirectory& peers,
+                       uint64_t wall_ms) {
   std::vector<RelayedChange> changes;
   for (const SessionRecord& session : changed) {
     const StoreVersion version = Next(wall_ms);
     Note(session.tag, version);
     const auto extra = static_cast<uint16_t>(session.extra & 0x7FFF);
-    changes.push_back({session.tag, version.time, extra, session.peer(), 0});
+    changes.push_back({session.tag, version.time, extra, session.peer(),
+                       StoreRelay::CheckOf(peers.Name(session.peer()))});
   }
   const size_t pushed = relay.Push(changes);
   figures.dropped.fetch_add(changes.size() - pushed, std::memory_order_relaxed);

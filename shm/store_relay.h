@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "shm/robust_mutex.h"
 
@@ -19,7 +20,7 @@ struct RelayedChange {
   uint64_t time;   // StoreVersion::time
   uint16_t extra;  // of the fingerprint
   uint16_t peer;   // where it lives now; kNoPeer: it has been forgotten
-  uint32_t unused;
+  uint32_t check;  // of that server's name: by the time it is told, the place may be another's
 };
 static_assert(sizeof(RelayedChange) == 24);
 
@@ -27,6 +28,8 @@ class StoreRelay {
  public:
   static constexpr size_t kPlaces = 65536;
   static constexpr size_t kReserve = kPlaces / 4;  // which workers leave to the API
+
+  static uint32_t CheckOf(std::string_view server);
 
   void Init() { mutex_.Init(); }
   // How many were pushed: as many as there is room for. All may throw LockBusy.

@@ -81,7 +81,7 @@ class StoreState {
   // Leaves changes that were made in the zone (`peer` of the records: where the sessions live now)
   // for the worker that tells the store. False: some were dropped, as there was no room for them;
   // whoever looks at relay.Room() first may say so before anything changes. May throw LockBusy.
-  bool Relay(std::span<const SessionRecord> changed, uint64_t wall_ms);
+  bool Relay(std::span<const SessionRecord> changed, const PeerDirectory& peers, uint64_t wall_ms);
 
   // Changes that are not in the store yet, of workers and of those who left theirs. May throw
   // LockBusy.

@@ -135,7 +135,7 @@ TEST_F(StoreStateTest, GivesNoTimeTwiceToManyWorkers) {
 TEST_F(StoreStateTest, KeepsWhatWasLeftForTheStoreUntilItIsDropped) {
   const SessionRecord moved{.tag = 5, .last_tick = 0, .extra = 0x8003, .place = 1};
   const SessionRecord gone{.tag = 6, .last_tick = 0, .extra = 1, .place = kNoPeer};
-  EXPECT_TRUE(state_.Relay(std::array{moved, gone}, kNow));
+  EXPECT_TRUE(state_.Relay(std::array{moved, gone}, PeerDirectory{}, kNow));
   EXPECT_EQ(state_.Waiting(), 2u);
   std::array<RelayedChange, 8> changes{};
   for (int look = 0; look < 2; ++look) ASSERT_EQ(state_.relay.Peek(changes), 2u);
@@ -152,8 +152,8 @@ TEST_F(StoreStateTest, KeepsWhatWasLeftForTheStoreUntilItIsDropped) {
 
 TEST_F(StoreStateTest, SaysThatThereIsNoRoomForAChange) {
   const std::vector<SessionRecord> many(StoreRelay::kPlaces - 1, {.tag = 5, .place = kNoPeer});
-  EXPECT_TRUE(state_.Relay(many, kNow));
-  EXPECT_FALSE(state_.Relay(std::span(many).first(2), kNow));
+  EXPECT_TRUE(state_.Relay(many, PeerDirectory{}, kNow));
+  EXPECT_FALSE(state_.Relay(std::span(many).first(2), PeerDirectory{}, kNow));
   EXPECT_EQ(state_.figures.dropped, 1u);
 }
 

@@ -101,7 +101,7 @@ bool IdleMoves::Move(const MoveCandidate& candidate) {
     if (shared_ == nullptr) return true;
     std::array told{candidate.session};
     told[0].place = candidate.to;
-    shared_->Relay(told, WallMs());
+    shared_->Relay(told, table_.peers(), WallMs());
     return true;
   }
   GiveBack(candidate);

@@ -30,7 +30,7 @@ void SessionSweep::Work() {
   } else {
     table_->MovePeer(from_, to_, kSlotsAtOnce, BootMs(), &walk_, noted);
   }
-  if (noted != nullptr) shared_->Relay(changed, WallMs());
+  if (noted != nullptr) shared_->Relay(changed, table_->peers(), WallMs());
 }
 
 void SessionSweep::LimitPasses(uint32_t shard_before) {

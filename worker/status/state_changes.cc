@@ -182,7 +182,7 @@ StatusReply ForgetSession(const StatusSource& source, const ZoneRef& zone, std::
   const bool was_here = zone.table->Forget(zone.table->KeyOf(key), BootMs());
   zone.table->ForgetFormer(key, BootMs());
   if (zone.shared != nullptr) {  // also where other machines have it, and this one does not
-    if (!zone.shared->Relay(ends, WallMs())) return StoreIsBehind();
+    if (!zone.shared->Relay(ends, zone.table->peers(), WallMs())) return StoreIsBehind();
   } else if (!was_here) {
     return NotFound("no such session");
   }
@@ -207,7 +207,8 @@ StatusReply MoveSession(const StatusSource& source, const ZoneRef& zone, std::st
   if (zone.table->Learn(session, to, BootMs()) == shm::LearnResult::kRefused)
     return ApiError(409, "the session was not moved: its zone is full");
   const auto record = zone.table->ReadRecord(session);
-  if (zone.shared != nullptr && record && !zone.shared->Relay({&*record, 1}, WallMs()))
+  if (zone.shared != nullptr && record &&
+      !zone.shared->Relay({&*record, 1}, zone.table->peers(), WallMs()))
     return StoreIsBehind();
   return Good(SessionJson(source, zone, key));
 }

@@ -339,11 +339,21 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     const uint64_t now = BootMs();
     if (!lacks_places_ || now < next_places_ms_) return;
     next_places_ms_ = now + kPlacesEveryMs;
-    ForEachWithoutPlace([this](Peer& peer) { IndexOf(peer); });
+    bool none_is_free = false;  // then there is none for another either
+    ForEachWithoutPlace([this, &none_is_free](Peer& peer) {
+      if (none_is_free) {
+        lacks_places_ = true;
+        return;
+      }
+      IndexOf(peer);
+      none_is_free = peer.session_index == shm::kNoPeer;
+    });
   }
 
   void LearnPlaces() {
-    if (!lacks_places_) return;
+    const uint64_t now = BootMs();
+    if (!lacks_places_ || now < next_learn_ms_) return;
+    next_learn_ms_ = now + kPlacesEveryMs;
     ForEachWithoutPlace([this](Peer& peer) {
       const uint16_t index = sessions_.peers().Find(peer.server_id);
       SetIndex(peer, sessions_.peers().Active(index) ? index : shm::kNoPeer);
@@ -377,6 +387,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   uint64_t stopping_since_ms_ = 0;  // in BootMs; 0: it goes on
   bool lacks_places_ = false;       // of a peer at least: the table's list of servers was full
   uint64_t next_places_ms_ = 0;     // when another look may be worth it
+  uint64_t next_learn_ms_ = 0;      // the same, at places that others have got
   std::vector<Peer*> peer_of_;      // by index in the table; null: not a peer of this group
 };
 

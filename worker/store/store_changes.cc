@@ -104,18 +104,20 @@ void StoreClient::OnPassedReply(bool taken) {
 bool StoreClient::HandOver(const StoreChange& change) {
   shm::StoreRelay& relay = zone_.state().relay;
   uint16_t peer = shm::kNoPeer;
+  std::string server;
   if (!change.IsEnd()) {
     const auto record = DecodeRecord(change.record);
     const shm::PeerDirectory& peers = zone_.sessions().peers();
     peer = record ? peers.Find(record->server) : shm::kNoPeer;
     if (peer == shm::kNoPeer || peers.Name(peer) != record->server) return false;
+    server = record->server;
   }
   if (!change.version.IsChange() || relay.Room() <= shm::StoreRelay::kReserve) return false;
   const shm::RelayedChange left{.tag = change.key.tag,
                                 .time = change.version.time,
                                 .extra = change.key.extra,
                                 .peer = peer,
-                                .unused = 0};
+                                .check = shm::StoreRelay::CheckOf(server)};
   return relay.Push({&left, 1}) == 1;
 }
 

@@ -273,16 +273,29 @@ bool StoreFollower::TellRelayed() {
   client_.BeginPassing();
   for (const shm::RelayedChange& change : std::span(changes).first(passed_)) {
     const bool lives = change.peer != shm::kNoPeer;
-    const std::string server = lives ? zone_.sessions().PeerName(change.peer) : "";
+    const std::string server = lives ? ServerOf(change) : "";
     if (lives && server.empty()) continue;  // it has gone meanwhile: that is no end of the session
     client_.Pass({change.tag, change.extra}, {change.time, zone_.state().machine()}, server);
   }
   return passed_ == kMostRelayed;
 }
 
+std::string StoreFollower::ServerOf(const shm::RelayedChange& change) const {
+  const shm::PeerDirectory& peers = zone_.sessions().peers();
+  const auto is_it = [&change](const std::string& name) {
+    return !name.empty() && shm::StoreRelay::CheckOf(name) == change.check;
+  };
+  if (std::string name = peers.Name(change.peer); is_it(name)) return name;
+  for (uint32_t i = 0; i < peers.size(); ++i) {
+    if (std::string name = peers.Name(static_cast<uint16_t>(i)); is_it(name)) return name;
+  }
+  return "";
+}
+
 void StoreFollower::OnOfferTimer() {
   if (walk_.more && client_.up() && client_.backlog() < kMostBacklog) OfferPiece();
-  if (walk_.more) return offer_timer_.Arm(client_.up() ? kPieceEveryMs : kAgainMs);
+  if (walk_.more || client_.backlog() > 0)
+    return offer_timer_.Arm(client_.up() ? kPieceEveryMs : kAgainMs);
   if (!offers_due_) zone_.state().all_due.store(0, kRelaxed);
 }
 

@@ -44,6 +44,8 @@ class StoreFollower final : public StoreLink::User {
   void OnReply(RespReply& reply) override;
   void OnDown() override;
 
+  // Of a change that waited: it was told by a table whose places may not be ours. "": it has gone.
+  std::string ServerOf(const shm::RelayedChange& change) const;
   void OnLeaseTimer();
   void OnAgainTimer();
   void AskIfThere(std::string_view id);

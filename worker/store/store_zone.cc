@@ -77,11 +77,11 @@ bool StoreZone::Take(const StoreKey& key, std::string_view bytes, const Heard& h
   if (heard.source == Source::kStream) NoteLag(record->version);
   const bool lives = record->kind == StoreRecord::Kind::kLives;
   const bool is_found = found.result == shm::LookupResult::kHit;
-  const bool is_here =  // where its server has gone it is as good as unknown
-      is_found && sessions().peers().Active(found.peer);
-  const Presence here = !is_here                      ? Presence::kNone
-                        : lives && found.peer == peer ? Presence::kSame
-                                                      : Presence::kOther;
+  // Where its server has gone it is as good as unknown, but for its end and for a move elsewhere.
+  const bool is_here = is_found && sessions().peers().Active(found.peer);
+  const Presence here = is_here && lives && found.peer == peer         ? Presence::kSame
+                        : is_here || (is_found && !(lives && is_ours)) ? Presence::kOther
+                                                                       : Presence::kNone;
   const bool has_lived_here_since = lives && is_here && IsBefore(record->version, heard.known_ms);
   const uint64_t age = AgeOf(record->version, heard);
   const Apply apply = Judge(

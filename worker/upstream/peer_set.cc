@@ -28,8 +28,8 @@ std::vector<shm::ResolvedPeers::Entry> SortedPeers(shm::ResolvedPeers& resolved,
 }
 
 // The deadline of `drain=TIME` begins with the first load that says so; a server that the
-// configuration no longer drains starts over, but
-// not while another binary runs, whose configuration may drain it.
+// configuration no longer drains starts over, but not while another binary runs, whose
+// configuration may drain it.
 void AdoptDrain(const conf::UpstreamServer& server, shm::PeerStanding& standing, bool is_alone) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
   const uint32_t flags = standing.flags.load(kRelaxed);

@@ -148,7 +148,11 @@ void Exchange::Flush() {
 void Exchange::Refill() {
   if (phase_ == Phase::kIdle || phase_ == Phase::kDone) return;
   writer_->PumpBody();
-  if (writer_->BodyHoldsBack()) return Flush();
+  if (writer_->BodyHoldsBack()) {
+    Flush();
+    if (phase_ == Phase::kProxying) proxy_->OnClientBehind();
+    return;
+  }
   switch (std::exchange(ending_, Ending::kNone)) {
     case Ending::kComplete:
       return Complete();

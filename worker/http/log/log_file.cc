@@ -52,6 +52,8 @@ LogFile::LogFile(std::string path, Loop& loop, const Log& main_log)
 Status LogFile::Open() {
   Result<UniqueFd> fd = OpenLogPath(path_);
   if (!fd) return fd.error();
+  if (shared_ >= 0 && ::dup3(fd->get(), shared_, O_CLOEXEC) < 0)
+    return ErrnoError(fmt::format("dup3() of \"{}\" failed", path_), errno);
   fd_ = std::move(*fd);
   return {};
 }
@@ -60,6 +62,7 @@ Status LogFile::Share(int fd) {
   UniqueFd own(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
   if (!own) return ErrnoError(fmt::format("dup() of \"{}\" failed", path_), errno);
   fd_ = std::move(own);
+  shared_ = fd;
   return {};
 }
 

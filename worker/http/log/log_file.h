@@ -29,7 +29,8 @@ class LogFile {
 
   // Opens, or opens anew: an old descriptor is kept if that fails.
   Status Open();
-  // The file that the master has opened, with its rights.
+  // The file that the master has opened, with its rights. Its number is of this process, too: it
+  // becomes the new file when that is opened anew, or it would keep the old one from being freed.
   Status Share(int fd);
 
   // `line` with its end.
@@ -42,6 +43,7 @@ class LogFile {
   std::string path_;
   const Log& main_log_;
   UniqueFd fd_;
+  int shared_ = -1;      // see Share()
   Buffering buffering_;  // of the lines in buffer_
   std::string buffer_;
   Timer timer_;

@@ -95,7 +95,10 @@ UpstreamRequest::Body ProxyExchange::BodyPlan() const {
 void ProxyExchange::FailWithoutBody() {
   const int error = exchange_.error_status();
   exchange_.Log(LogLevel::kError, "the request body is gone and cannot be sent to upstream");
-  Answer(error > 0 ? error : 502);
+  if (error <= 0) return Answer(502);
+  Enter(ProxyState::kIdle);
+  GiveStickyCookie();
+  exchange_.FinishWithOwnPage(error);  // its page cannot be had: to ask again ends the same way
 }
 
 // A body may take longer than its session would live without it. What reads the body is evaluated

@@ -136,13 +136,14 @@ void ProxyExchange::ForwardBody(std::string_view bytes) {
 }
 
 bool ProxyExchange::Spool(std::string_view bytes) {
+  if (!exchange_.stream().blocked() || !MaySpool()) return false;
   const conf::ProxySettings& proxy = location_->proxy;
   ResponseWriter& writer = exchange_.writer();
   const bool client_is_slow = writer.BodyHoldsBack() || spool_.size() > 0 ||
                               exchange_.stream().unsent_memory() + bytes.size() >
                                   proxy.buffers_size * static_cast<size_t>(proxy.buffers_count);
   const bool fits = spool_.size() + bytes.size() <= proxy.max_temp_file_size;
-  if (!MaySpool() || !fits || !client_is_slow || !exchange_.stream().blocked()) return false;
+  if (!fits || !client_is_slow) return false;
   if (spool_.size() == 0) {
     LogUpstream(LogLevel::kWarn,
                 "an upstream response is buffered to a temporary file while reading upstream", 0);

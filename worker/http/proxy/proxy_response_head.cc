@@ -109,9 +109,9 @@ bool ProxyExchange::TryOtherPeerForStatus() {
   AttemptFacts facts = Facts();
   facts.tries_left -= 1;  // this attempt's own has not been taken yet
   if (!MayTryNext(condition, facts, location_->proxy.next_upstream)) return false;
-  KeepIfEmpty();
-  EndAttempt(condition == conf::kNext403 || condition == conf::kNext404 ? Outcome::kNext
-                                                                        : Outcome::kFailed);
+  const bool is_well = condition == conf::kNext403 || condition == conf::kNext404;
+  if (is_well) KeepIfEmpty();
+  EndAttempt(is_well ? Outcome::kNext : Outcome::kFailed);
   NextPeer();
   return true;
 }

@@ -93,6 +93,8 @@ void ProxyExchange::OnClientStaysBlocked() {
   UpdateReading();
 }
 
+void ProxyExchange::OnClientBehind() { UpdateReading(); }
+
 void ProxyExchange::OnClientDrained() {
   if (!RowOf(state_).reads_peer()) return;
   pace_.OnClientDrained();
