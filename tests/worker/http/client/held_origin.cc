@@ -60,11 +60,6 @@ void HeldOrigin::Answer(std::string_view bytes) {
 
 void HeldOrigin::Close() { connections_.back()->Close(); }
 
-void HeldOrigin::Pause(bool paused) {
-  FdWatch& watch = connections_.back()->watch;
-  paused ? watch.Stop() : watch.Start();
-}
-
 void HeldOrigin::OnConnection() {
   UniqueFd fd(::accept4(listen_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (fd) connections_.push_back(std::make_unique<Connection>(loop_, std::move(fd)));

@@ -25,7 +25,6 @@ class HeldOrigin {
   const std::string& received() const { return connections_.back()->received; }
   void Answer(std::string_view bytes);
   void Close();
-  void Pause(bool paused);  // what comes stays in the socket
 
  private:
   struct Connection {

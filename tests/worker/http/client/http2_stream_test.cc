@@ -315,31 +315,6 @@ TEST_F(Http2Tunnel, EndsWithAResetAtOnce) {
   EXPECT_FALSE(origin().asked());
 }
 
-// The origin reads nothing, so that some is still here when the connection ends.
-TEST_F(Http2Tunnel, GivesWhatItHasWhenTheConnectionEndsBehindTheStream) {
-  for (const bool in_order : {true, false}) {
-    OpenTunnel();
-    origin().Pause(true);
-    std::string sent;
-    do {
-      for (int i = 0; i < 2; ++i) {
-        const std::string piece(16384, static_cast<char>('a' + sent.size() % 23));
-        sent += piece;
-        Send(Data(1, piece));
-      }
-    } while (!Frames().empty());  // half of the window is given back as long as it goes on
-    if (in_order) Send(Data(1, "", kEndStream));
-    wire().End();
-    Settle();
-    EXPECT_TRUE(wire().closed());
-    EXPECT_EQ(connections().size(), in_order ? 1u : 0u);
-    origin().Pause(false);
-    Settle();
-    EXPECT_EQ(connections().size(), 0u);
-    EXPECT_EQ(origin().received().ends_with(sent), in_order);
-  }
-}
-
 using Http2Leaving = Http2Test;
 
 TEST_F(Http2Leaving, ServesWhatWasOnItsWayWhenTheClientWasTold) {
