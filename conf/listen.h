@@ -27,8 +27,7 @@ struct Listen {
   bool ipv6only = true;
   bool deferred = false;
   bool bind = false;
-  bool multipath = false;          // MPTCP, if the kernel has it
-  std::string accept_filter = {};  // of other systems: ignored
+  bool multipath = false;  // MPTCP, if the kernel has it
   int backlog = 511;
   int rcvbuf = 0;
   int sndbuf = 0;

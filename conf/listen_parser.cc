@@ -152,8 +152,7 @@ Status Option(const std::string& text, Listen* l) {
   Status s;
   if (SocketOption(text, l, &s)) {
     l->bind = true;
-  } else if (const auto filter = After(text, "accept_filter=")) {
-    l->accept_filter = *filter;
+  } else if (After(text, "accept_filter=")) {  // of other systems: ignored
   } else if (text == "default_server" || text == "default") {
     l->default_server = true;
   } else if (text == "ssl") {

@@ -103,10 +103,11 @@ Status Listen(Block& b, const Directive& d) {
                   "the \"listen ... http2\" directive is deprecated, use the \"http2\" directive "
                   "instead");
   }
-  if (!listens->front().accept_filter.empty()) {
-    b.loader.Warn(d,
-                  fmt::format("accept filters \"{}\" are not supported on this platform, ignored",
-                              listens->front().accept_filter));
+  for (const std::string& word : d.args) {
+    if (const auto filter = After(word, "accept_filter="))
+      b.loader.Warn(d,
+                    fmt::format("accept filters \"{}\" are not supported on this platform, ignored",
+                                *filter));
   }
   for (conf::Listen& listen : *listens) {
     for (const conf::Listen& other : b.server->listens) {

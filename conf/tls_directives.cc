@@ -196,7 +196,8 @@ constexpr std::array kRows = std::to_array<Row>({
     {"ssl_ocsp_responder", kHere, kOneArg, kInert, Accepted, "",
      "accepted; nobody is asked about clients' certificates"},
     {"ssl_ocsp_cache", kHere, kOneArg, kOnce, OcspCache, "off",
-     "accepted; nobody is asked about clients' certificates"},
+     "off or shared:NAME:SIZE; nothing is kept there, as nobody is asked about clients' "
+     "certificates"},
     {"ssl_certificate_compression", kHere, kOneArg, kOnce, CertificateCompression, "off",
      "accepted with a warning: OpenSSL 3.0 has none"},
     {"ssl_ech_file", kHere, kOneArg, kMany, EchFile, "",

@@ -157,7 +157,7 @@ def test_unpacked_text_has_a_charset(limpet):
     fields = [("Content-Encoding", "gzip"), ("Content-Type", "text/html")]
     limpet.origin.respond = lambda request: Reply(gzip.compress(b"text"), headers=fields)
     assert get(limpet.port, "/untext/").header("content-type") == "text/html; charset=utf-8"
-    assert get(limpet.port, "/untext/", GZIP).header("content-type") == "text/html"
+    assert get(limpet.port, "/untext/", GZIP).header("content-type") == "text/html; charset=utf-8"
 
 
 def test_all_types_are_also_none(limpet):

@@ -360,12 +360,12 @@ TEST_F(Http2Leaving, WaitsNoLongerForAClientThatAsksOn) {
 
 using Http2Limits = Http2Test;
 
-TEST_F(Http2Limits, OneStreamMoreEndsAConnectionThatKnowsOurSettings) {
+TEST_F(Http2Limits, OneStreamMoreIsRefusedAndTheOthersGoOn) {
   Open();
   Send(client_.Get(1, "/proxy"));
   Send(client_.Get(3, "/proxy"));
-  EXPECT_EQ(Reply(client_.Get(5, "/")), "GOAWAY(3,1)");
-  EXPECT_FALSE(origin().asked());
+  EXPECT_EQ(Reply(client_.Get(5, "/")), "RST_STREAM(5,7)");
+  EXPECT_TRUE(origin().asked());
 }
 
 TEST_F(Http2Limits, OneStreamMoreIsRefusedBeforeThat) {
