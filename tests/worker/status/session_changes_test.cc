@@ -38,7 +38,8 @@ class SessionChanges : public testing::Test {
   StatusReply Move() { return MoveSession(source_, zone_, "mine", {{"move", {{"to", "b"}}}}); }
   // Changes wait that the store has not answered, and there is room for so many more.
   void LeaveRoom(size_t room) {
-    state_->Relay(std::vector<shm::SessionRecord>(shm::StoreRelay::kPlaces - room, {.tag = 5}), 1);
+    state_->Relay(std::vector<shm::SessionRecord>(shm::StoreRelay::kPlaces - room, {.tag = 5}),
+                  shm::PeerDirectory{}, 1);
   }
 
   shm::TestTable t_{1 << 20};
