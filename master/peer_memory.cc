@@ -52,7 +52,7 @@ void TellResolved(const conf::Upstream& upstream, shm::PeerStates& states, std::
 std::optional<shm::ResolvedPeer> ParsePeer(const Fields& fields) {
   auto address = SocketAddress::Parse(fields[5], 0);
   const auto weight = ParseDecimal(fields[7]);
-  if (!address || !weight) return std::nullopt;
+  if (!address || address->is_unix() || !weight) return std::nullopt;  // names give no paths
   return shm::ResolvedPeer{.address = *address,
                            .target = std::string(fields[6]),
                            .weight = static_cast<uint32_t>(*weight),
