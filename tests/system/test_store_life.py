@@ -47,6 +47,7 @@ def test_a_session_that_is_used_nowhere_ends_everywhere(redis):
 def test_the_deadline_in_redis_is_renewed_once_in_an_eighth_of_the_timeout(redis):
     with Machines(redis, timeout="8s") as (a, _):
         key = begin(redis, a, "mine")
+        use_for(1.5, a, ["mine"])  # what is offered when a machine begins to follow has gone by
         with redis.monitor() as monitor:
             rest = []
             for _ in range(50):

@@ -136,7 +136,8 @@ void StoreClient::HandOverAll() {
   unanswered_ = puts_unanswered_ = passed_unanswered_ = 0;
   for (StoreChange& change : std::exchange(put_off_, {})) changes.push_back(std::move(change));
   while (auto change = outbox_.Take()) changes.push_back(*std::move(change));
-  std::ranges::stable_partition(changes, &StoreChange::IsEnd);
+  std::stable_partition(changes.begin(), changes.end(),
+                        [](const StoreChange& change) { return change.IsEnd(); });
   const auto kept = std::ranges::count_if(
       changes, [this](const StoreChange& change) { return !HandOver(change); });
   gauges_.waiting.store(static_cast<uint32_t>(kept), kRelaxed);
