@@ -153,7 +153,8 @@ def test_logouts_while_redis_is_away_outlive_the_workers(redis, how, replace):
         redis.pause() if how == "stopped" else redis.kill()
         for session in ended[:5]:  # some before the loss is noticed
             a.logout(session)
-        wait_until(lambda: all(zone["asking_workers"] == 0 for zone in a.stored_zones()), "Redis to be lost")
+        wait_until(lambda: a.visit("nobody") and all(zone["asking_workers"] == 0 for zone in a.stored_zones()),
+                   "all workers to have asked in vain")
         a.wait_log(r'session store "shared".*is lost')
         for session in ended[5:]:
             a.logout(session)
