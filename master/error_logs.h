@@ -19,9 +19,10 @@ namespace limpet::master {
 Result<std::vector<Log>> OpenErrorLogs(const conf::Config& config, const std::string& fallback,
                                        LogFiles* files);
 
-// Opens the access logs, to Http::access_log_files, for workers: their user may have no right to
-// enter the folder. The files are made that user's, as workers reopen them themselves.
+// Opens an access log for workers: their user (`owner`) may have no right to enter the folder. The
+// file is made that user's, as workers reopen it themselves.
 Result<UniqueFd> OpenAccessLog(const std::string& path, const std::optional<Credentials>& owner);
+// All of them, in the order of Http::access_log_files.
 Result<std::vector<UniqueFd>> OpenAccessLogs(const conf::Config& config,
                                              const std::optional<Credentials>& owner);
 

@@ -339,14 +339,8 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     const uint64_t now = BootMs();
     if (!lacks_places_ || now < next_places_ms_) return;
     next_places_ms_ = now + kPlacesEveryMs;
-    bool none_is_free = false;  // then there is none for another either
-    ForEachWithoutPlace([this, &none_is_free](Peer& peer) {
-      if (none_is_free) {
-        lacks_places_ = true;
-        return;
-      }
-      IndexOf(peer);
-      none_is_free = peer.session_index == shm::kNoPeer;
+    ForEachWithoutPlace([this](Peer& peer) {
+      if (!lacks_places_) IndexOf(peer);  // where one finds none, another does not either
     });
   }
 

@@ -74,8 +74,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void Stop();
   // What the client was sent has left our queue.
   void OnClientDrained();
-  void
-  OnClientBehind();  // it takes less than there is: what is behind it may have to wait in a file
+  // It takes less than there is: what comes now may have to wait in a file.
+  void OnClientBehind();
   // The client has closed; true if the exchange is to be abandoned.
   bool OnClientGone();
   void Reset();        // with the exchange

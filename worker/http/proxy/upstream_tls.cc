@@ -26,9 +26,9 @@ TlsTarget MakeTlsTarget(Exchange& exchange, std::string_view proxy_host, const P
   if (target.context == nullptr) return target;
   target.name = WithoutPort(proxy.ssl_name ? exchange.Evaluate(*proxy.ssl_name) : proxy_host);
   target.send_name = proxy.ssl_server_name;
-  target.scope = fmt::format("{} {}{} {}", peer.address.ToString(),
-                             runtime.upstream_tls->NumberOf(*target.context),
-                             target.send_name ? "n" : "", target.name);
+  target.scope =
+      fmt::format("{} {}{} {}", peer.name, runtime.upstream_tls->NumberOf(*target.context),
+                  target.send_name ? "n" : "", target.name);
   if (proxy.ssl_session_reuse) target.sessions = &runtime.upstream_sessions;
   if (proxy.ssl_certificate_varies()) {
     // What has been said to be one client's is no other's.
