@@ -27,6 +27,8 @@ struct HeadLimits {
   bool ignore_invalid_headers =
       true;  // skip lines whose name has unusual characters; false keeps them
   bool underscores_in_headers = false;  // whether '_' is usual
+
+  bool operator==(const HeadLimits&) const = default;
 };
 
 class RequestParser {

@@ -337,8 +337,9 @@ proto::HeadStatus Http1Connection::FollowServer(const ServerNames& names) {
   if (head.is_http09()) return proto::HeadStatus::kComplete;
   const conf::Server& first =
       info_.tls_server != nullptr ? *info_.tls_server : *info_.listen->default_server;
-  return turn_->parser.ReadFields(block_.data() + begin_,
-                                  names.LimitsOf(names.OfHead(head, first)));
+  const proto::HeadLimits limits = names.LimitsOf(names.OfHead(head, first));
+  if (limits == names.head_limits()) return proto::HeadStatus::kComplete;  // it is read so already
+  return turn_->parser.ReadFields(block_.data() + begin_, limits);
 }
 
 // The rest of the head will not come, or is not wanted. `silent`: nobody is answered, but the log
