@@ -21,13 +21,23 @@ def fill_in(text, values):
     return text
 
 
-def alive(pid):
-    """True if that process runs (a zombie does not)."""
+def _stat(pid):
+    """What /proc/PID/stat says behind the name; [] if there is no such process."""
     try:
         with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
+            return stat.read().rpartition(")")[2].split()
     except OSError:
-        return False
+        return []
+
+
+def alive(pid):
+    """True if that process runs (a zombie does not)."""
+    return _stat(pid)[:1] not in ([], ["Z"])
+
+
+def begun(pid):
+    """When it began, in the system's ticks: a later process of that number has another. None: there is none."""
+    return (_stat(pid)[19:20] or [None])[0]
 
 
 def is_worker(pid):

@@ -6,7 +6,7 @@ import subprocess
 
 from binaries import ManyMasters
 from client import get
-from daemon import alive
+from daemon import alive, begun
 from dns import NameServer
 from waiting import wait_until
 from witness import Witness
@@ -68,7 +68,7 @@ class Proxy:
         self.limpet.values["disk"] = self.disk = self.limpet.path("disk")
         self.limpet.write(CONFIG)
         self.port = self.limpet.port
-        self.seen = set()  # every process that ever belonged to it
+        self.seen = {}  # every process that ever belonged to it, and when it began
         self.complaints = []
         self.witness = Witness(self.limpet.path("error.log"), self.workers, servers.wrong.append)
         os.mkdir(self.disk)
@@ -94,7 +94,7 @@ class Proxy:
 
     def workers(self):
         found = self.limpet.workers()
-        self.seen |= {self.master, *found}
+        self.seen |= {pid: begun(pid) for pid in {self.master, *found}}
         return found
 
     def wait_ready(self, instead_of=()):
@@ -138,16 +138,10 @@ class Proxy:
         self.limpet.forgive()
 
     def _kill_all(self):
-        left = [pid for pid in self.seen if alive(pid) and self._is_ours(pid)]
+        left = [pid for pid, when in self.seen.items() if alive(pid) and begun(pid) == when]
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         return left
-
-    def _is_ours(self, pid):
-        try:
-            return os.path.samefile(f"/proc/{pid}/exe", self.limpet.binary)
-        except OSError:
-            return False
 
     def stop(self):
         """Whatever happened: no process, mount or directory stays."""
