@@ -23,6 +23,7 @@ BlockRef BlockPool::Get(BlockSize size) {
   Block* block = list.first;
   if (block != nullptr) {
     list.first = block->next_free;
+    __builtin_prefetch(list.first);  // for whoever comes next
     --list.count;
   } else {
     block = new (::operator new(Bytes(size))) Block{this, nullptr, 0, size};

@@ -9,8 +9,14 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/prefetch.h"
 
 namespace limpet::worker {
+namespace {
+
+constexpr size_t kHandlerBytes = 256;  // of it, what is looked at first
+
+}  // namespace
 
 Transport::Transport(Loop& loop, UniqueFd fd)
     : loop_(loop),
@@ -94,7 +100,34 @@ bool Transport::HasUndelivered() const {
 }
 
 void Transport::OnEvent(evutil_socket_t, short what, void* self) noexcept {
-  static_cast<Transport*>(self)->OnSocketEvent(what);
+  auto* const transport = static_cast<Transport*>(self);
+  transport->LookAhead();
+  transport->OnSocketEvent(what);
+}
+
+// Whose event this is, if it is that of a transport.
+const Transport* Transport::Of(const event_callback* active) {
+  const bool is_ours = (active->evcb_flags & EVLIST_INIT) != 0 &&
+                       active->evcb_cb_union.evcb_callback == &Transport::OnEvent;
+  return is_ours ? static_cast<const Transport*>(active->evcb_arg) : nullptr;
+}
+
+// With many events in one pass each finds its objects far away. libevent has taken ours off its
+// queue, so what followed it is still to come: of the next event all is fetched that its handler
+// names, of the one after it the handler, of the third the transport. Each step reads what the one
+// before has brought near.
+void Transport::LookAhead() const {
+  const event_callback* const next = event_.ev_evcallback.evcb_active_next.tqe_next;
+  if (next == nullptr) return;
+  const Transport* const first = Of(next);
+  if (first != nullptr && first->handler_ != nullptr) first->handler_->Fetch();
+  const event_callback* const after = next->evcb_active_next.tqe_next;
+  if (after == nullptr) return;
+  if (const Transport* const second = Of(after)) Prefetch(second->handler_, kHandlerBytes);
+  // To ask whose the third one is would be to wait for it: most often it lies within a transport.
+  const char* const third = reinterpret_cast<const char*>(after->evcb_active_next.tqe_next);
+  const auto offset = reinterpret_cast<const char*>(&event_) - reinterpret_cast<const char*>(this);
+  if (third != nullptr) Prefetch(third - offset, sizeof(Transport));
 }
 
 void Transport::OnSocketEvent(short what) {

@@ -51,6 +51,8 @@ class TransportHandler {
   // The connection is idle (Transport::SetIdle), and its place is needed for another: it is to be
   // closed now, unless there is something to do.
   virtual void OnPlaceNeeded() {}
+  // An event comes soon. What it will need is fetched (base/prefetch.h), and nothing else happens.
+  virtual void Fetch() const {}
 
  protected:
   ~TransportHandler() = default;
@@ -135,6 +137,8 @@ class Transport : public Deletable {
 
  private:
   static void OnEvent(evutil_socket_t, short what, void* self) noexcept;
+  static const Transport* Of(const event_callback* active);
+  void LookAhead() const;
   void OnSocketEvent(short what);
   void Deliver();
   void Look();

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <functional>
 #include <string>
@@ -100,6 +101,40 @@ TEST_F(TransportTest, DeliversAgainUntilEverythingIsRead) {
   loop_.Run();
   EXPECT_EQ(owner_.text, "0123456789");
   EXPECT_EQ(owner_.readables, 4);
+}
+
+// A handler and what happens to it, in the words of all of them.
+struct Named final : TransportHandler {
+  void OnReadable() override {
+    *said += "read " + name + ' ';
+    transport->WantRead(false);
+  }
+  void Fetch() const override { *said += "fetch " + name + ' '; }
+
+  std::string name;
+  std::string* said = nullptr;
+  std::unique_ptr<Transport> transport;
+  UniqueFd other;
+};
+
+TEST_F(TransportTest, TheNextOneOfAPassIsFetchedBeforeAnEventIsHandled) {
+  std::string said;
+  std::array<Named, 3> all;
+  for (Named& one : all) {
+    int fds[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    one.name = std::to_string(&one - all.data());
+    one.said = &said;
+    one.other.Reset(fds[1]);
+    one.transport = PlainTransport::Adopt(loop_, UniqueFd(fds[0]));
+    one.transport->set_handler(&one);
+    one.transport->WantRead(true);
+  }
+  Passes(1);
+  said.clear();
+  for (Named& one : all) ASSERT_EQ(::send(one.other.get(), "x", 1, 0), 1);
+  Passes(1);
+  EXPECT_EQ(said, "fetch 1 read 0 fetch 2 read 1 read 2 ");
 }
 
 TEST_F(TransportTest, RemembersWhatCameWhileUnwanted) {

@@ -60,6 +60,7 @@ class Http1Connection final : public ClientSession, public ClientStream {
   bool sent_all() const override { return !lost_ && !has_unsent(); }
   const TlsTransport* tls() const override { return connection_.tls(); }
   bool TcpInfo(tcp_info* out) const override { return connection_.TcpInfo(out); }
+  void Fetch() const override;  // as a stream, and as a handler
   void StartTunnel() override;
 
  private:

@@ -2,12 +2,20 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/prefetch.h"
 #include "worker/http/client/connection_set.h"
 #include "worker/http/client/http1_connection.h"
 #include "worker/http/client/http1_writer.h"
 #include "worker/http/filter/limit_rate.h"
 
 namespace limpet::worker {
+
+void Http1Connection::Fetch() const {
+  Prefetch(*this);
+  Prefetch(connection_);
+  Prefetch(transport_);
+  Prefetch(turn_.get(), turn_ != nullptr ? sizeof(Http1Turn) : 0);
+}
 
 void Http1Connection::BeginResponse() {
   turn_->sent_before = turn_->out.sent();

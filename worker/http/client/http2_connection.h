@@ -100,6 +100,7 @@ class Http2Connection final : public ClientSession {
   void Write();
   bool Fill();
   void TellStreams();
+  void Remove(Http2Stream& stream);
   void RemoveOver();
   void CloseIfDone();
   void LeaveIfSpent();
@@ -114,7 +115,7 @@ class Http2Connection final : public ClientSession {
   void OnSendTimeout();
 
   // From nghttp2's callbacks.
-  Http2Stream* Find(int32_t id) const;
+  Http2Stream* Find(int32_t id);  // null: nghttp2 has closed it
   int OnBeforeSend(const nghttp2_frame& frame);
   int OnBeginFrame(const nghttp2_frame_hd& frame);
   int OnBeginHeaders(const nghttp2_frame& frame);
@@ -164,6 +165,7 @@ class Http2Connection final : public ClientSession {
   size_t data_left_ = 0;         // of the DATA frame that comes
   bool settings_known_ = false;  // the client has acknowledged ours
   std::vector<Http2StreamPtr> streams_;
+  Http2Stream* found_ = nullptr;    // by Find, the last time; null once it is closed
   std::vector<Http2Stream*> told_;  // reused
   std::vector<Http2Stream*> fed_;   // have got some of their bodies just now
   bool any_over_ = false;

@@ -9,8 +9,11 @@
 
 namespace limpet::worker {
 
-Http2Stream* Http2Connection::Find(int32_t id) const {
-  return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session_.get(), id));
+// Most often the one that was asked for last: a head comes field by field.
+Http2Stream* Http2Connection::Find(int32_t id) {
+  if (found_ == nullptr || found_->id() != id)
+    found_ = static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session(), id));
+  return found_;
 }
 
 // As in nginx a string has the size of a large buffer, all together that of all of them.
@@ -235,6 +238,7 @@ void Http2Connection::OnFrameSent(const nghttp2_frame& frame) {
 void Http2Connection::OnStreamClosed(int32_t id) {
   if (head_of_ == id) head_of_ = 0;
   if (Http2Stream* const stream = Find(id)) stream->OnGone();
+  found_ = nullptr;
 }
 
 }  // namespace limpet::worker

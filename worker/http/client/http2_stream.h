@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/prefetch.h"
 #include "proto/http1/message.h"
 #include "proto/http2/framing.h"
 #include "proto/http2/head.h"
@@ -67,6 +68,7 @@ class Http2Stream final : public ClientStream {
   bool over() const { return over_; }
   bool gone() const { return output_ == Output::kGone; }  // nobody takes what it sends
   void Abandon(int status);
+  void PrefetchEnd() const { Prefetch(exchange_.get(), sizeof(Exchange)); }
   void End();  // of the exchange, after over()
 
   // ClientStream

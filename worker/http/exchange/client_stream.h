@@ -67,6 +67,10 @@ class ClientStream {
 
   // After the head of a 101: bytes flow both ways without HTTP.
   virtual void StartTunnel() = 0;
+
+  // A response comes soon. What it will need here is fetched (base/prefetch.h), and nothing else
+  // happens.
+  virtual void Fetch() const {}
 };
 
 }  // namespace limpet::worker

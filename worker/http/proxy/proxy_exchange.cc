@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cerrno>
 
+#include "base/prefetch.h"
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/response_writer.h"
 #include "worker/http/proxy/upstream_runtime.h"
@@ -126,6 +127,11 @@ bool ProxyExchange::FailsMatch() {
 }
 
 void ProxyExchange::OnWritable() { FlushRequest(); }
+
+void ProxyExchange::Fetch() const {
+  Prefetch(*this);
+  Prefetch(exchange_);
+}
 
 void ProxyExchange::OnReadable() {
   if (!RowOf(state_).reads_peer()) return;

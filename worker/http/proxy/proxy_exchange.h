@@ -102,6 +102,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnReady(int errnum) override;
   void OnReadable() override;
   void OnWritable() override;
+  void Fetch() const override;
   // RequestBodySink
   void OnBodyReady() override;
   void OnBodyPiece(Slice piece) override;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/prefetch.h"
 #include "base/text.h"
 #include "proto/escape.h"
 #include "proto/target.h"
@@ -32,14 +33,19 @@ std::string Quoted(const proto::HeadError& error) {
   return fmt::format("{}: \"{}\"", error.reason, line);
 }
 
+constexpr size_t kStreamBytes = 640;  // of the client's, whose class we do not know
+
 }  // namespace
 
+// The client's side is fetched while the system reads, and while the head is parsed.
 void ProxyExchange::ReadHead() {
+  Prefetch(&exchange_.stream(), kStreamBytes);
   AnswerSize& answers = upstream_->answers;
   const std::span<char> room = response_.RoomForHead(exchange_.runtime().blocks,
                                                      location_->proxy.buffer_size, answers.block());
   const size_t n = ReadInto(room);
   if (n == 0) return response_.ReleaseUnlessHead();
+  exchange_.stream().Fetch();
   response_.Took(n);
   answers.Note(response_.received(), n == room.size());
   ParseHead();
