@@ -109,6 +109,7 @@ struct Named final : TransportHandler {
     *said += "read " + name + ' ';
     transport->WantRead(false);
   }
+  void OnWritable() override {}
   void Fetch() const override { *said += "fetch " + name + ' '; }
 
   std::string name;
