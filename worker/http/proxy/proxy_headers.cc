@@ -151,6 +151,17 @@ void CopyField(Exchange& exchange, int status, const Header& header) {
                        header.fit && value.data() == header.value.data());
 }
 
+// X-Accel-Charset: the peer says in which encoding its text is, whatever `charset` would say. As
+// there, a type with parameters of its own stays.
+void AddAccelCharset(Exchange& exchange, const proto::HeaderList& headers) {
+  if ((exchange.location().proxy.ignore_headers & conf::kIgnoreXAccelCharset) != 0) return;
+  const Header* charset = headers.Find(HeaderId::kXAccelCharset);
+  std::string_view& type = exchange.response().content_type;
+  if (charset == nullptr || charset->value.empty() || type.empty()) return;
+  if (type.find(';') != std::string_view::npos) return;
+  type = exchange.arena().Concat(type, "; charset=", charset->value);
+}
+
 }  // namespace
 
 std::string_view UpstreamUri(const Request& request, const UpstreamTarget& target, Arena& arena) {
@@ -234,6 +245,7 @@ void FilterUpstreamHead(Exchange& exchange, const proto::ResponseHead& head) {
     }
     if (!plan.hidden.Has(header)) CopyField(exchange, head.status, header);
   }
+  AddAccelCharset(exchange, head.headers);
 }
 
 void FilterUpstreamTrailers(Exchange& exchange, const proto::HeaderList& trailers) {
