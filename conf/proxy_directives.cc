@@ -147,7 +147,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {"proxy_send_timeout", kHere, kOneArg, kOnce, Setting<Duration, kProxy, &P::send_timeout>,
      "60s", "time allowed between two writes to an upstream server"},
     {"proxy_read_timeout", kHere, kOneArg, kOnce, Setting<Duration, kProxy, &P::read_timeout>,
-     "60s", "time allowed between two reads from an upstream server"},
+     "60s", "time allowed for a response's head, and between two reads of its body"},
     {"proxy_next_upstream", kHere, AtLeast(1), kMany, Bits<kNextWords, kProxy, &P::next_upstream>,
      "error timeout",
      "error | timeout | invalid_header | http_CODE | non_idempotent | off …: when another server "

@@ -51,12 +51,13 @@ void ProxyExchange::ReadHead() {
   ParseHead();
 }
 
+// proxy_read_timeout is that of the whole head: a piece of it moves no deadline.
 void ProxyExchange::ParseHead() {
   using Parsed = UpstreamResponse::Parsed;
   for (;;) {
     switch (response_.ParseHead(location_->proxy.buffer_size)) {
       case Parsed::kMore:
-        return Watch();
+        return;
       case Parsed::kInterim:  // 100, 102, 103: the final one follows (RFC 9110 15.2)
         PassEarlyHints(exchange_, response_.head());
         break;
@@ -124,9 +125,7 @@ bool ProxyExchange::TryOtherPeerForStatus() {
 
 // Something else takes the place of the answer: its connection may be kept where no body follows.
 void ProxyExchange::KeepIfEmpty() {
-  const bool has_none = response_.kind() == proto::BodyKind::kNone ||
-                        (response_.kind() == proto::BodyKind::kLength && response_.length() == 0);
-  if (!has_none || !response_.body_rest().empty()) return;
+  if (response_.kind() != proto::BodyKind::kNone || !response_.body_rest().empty()) return;
   attempt_.KeepIf(request_.all_sent() && response_.allows_next());
 }
 
