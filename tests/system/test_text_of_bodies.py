@@ -1,6 +1,7 @@
 """gzip, charset and sub_filter: what becomes of text on its way to the client."""
 import gzip
 import os
+import zlib
 
 import pytest
 
@@ -29,6 +30,8 @@ http {
             sub_filter_types text/css;
         }
         location /un/ { gunzip on; gzip_vary on; proxy_pass http://127.0.0.1:{origin}; }
+        location /packed/ { gzip on; gzip_min_length 0; proxy_pass http://127.0.0.1:{origin}; }
+        location /ignored/ { charset utf-8; proxy_ignore_headers X-Accel-Charset; proxy_pass http://127.0.0.1:{origin}; }
         location /untext/ { gunzip on; charset utf-8; proxy_pass http://127.0.0.1:{origin}; }
         location /untyped/ { gzip on; gzip_types *; gzip_min_length 0; charset utf-8; charset_types *; proxy_pass http://127.0.0.1:{origin}; }
         location /unsub/ { gunzip on; sub_filter plain changed; proxy_pass http://127.0.0.1:{origin}; }
@@ -110,6 +113,16 @@ def test_charset(limpet):
         assert get(limpet.port, "/up/").header("content-type") == shown
 
 
+def test_an_upstream_names_the_charset(limpet):
+    for said, shown in {"text/html": "text/html; charset=koi8-r", "application/json": "application/json; charset=koi8-r",
+                        "text/html; charset=latin1": "text/html; charset=latin1"}.items():
+        limpet.origin.respond = lambda request: Reply(b"x", headers=[("Content-Type", said), ("X-Accel-Charset", "koi8-r")])
+        response = get(limpet.port, "/up/")
+        assert response.header("content-type") == shown and response.header("x-accel-charset") is None
+    limpet.origin.respond = lambda request: Reply(b"x", headers=[("Content-Type", "text/html"), ("X-Accel-Charset", "koi8-r")])
+    assert get(limpet.port, "/ignored/").header("content-type") == "text/html; charset=utf-8"
+
+
 TEXT = b"<a href='HTTP://inner/x'>needle NEEDLE needl</a> http://inner/ http://inne nnneedle"
 CHANGED = "<a href='https://localhost/x'>thread thread needl</a> https://localhost/ http://inne nnthread"
 
@@ -180,3 +193,18 @@ def test_unpacked_text_is_changed_and_broken_text_breaks_off(limpet):
         with Connection(limpet.port) as connection, pytest.raises((ConnectionResetError, ValueError)):
             connection.request("/un/")
     limpet.wait_log("inflate\\(\\)", 3)
+
+
+def test_what_came_before_a_break_is_passed_on(limpet):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 9000\r\n\r\n"
+    limpet.origin.respond = lambda request: Reply(raw=head + b"text" * 100, close=True)
+    with Connection(limpet.port) as connection:
+        connection.send("GET /packed/ HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n")
+        head, _, rest = connection.stream.read().partition(b"\r\n\r\n")
+    assert b"Content-Encoding: gzip" in head and not rest.endswith(b"0\r\n\r\n")
+    unpack, text = zlib.decompressobj(wbits=31), b""
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        text += unpack.decompress(rest[:int(size, 16)])
+        rest = rest[int(size, 16) + 2:]
+    assert text == b"text" * 100 and not unpack.eof

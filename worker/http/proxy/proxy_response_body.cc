@@ -44,8 +44,10 @@ bool ProxyExchange::SpliceBody() {
     case Io::kWouldBlock:
       return true;
     case Io::kEof:
-    case Io::kError:
       OnPeerEof();
+      return true;
+    case Io::kError:
+      OnReadError(attempt_.transport()->errnum());
       return true;
   }
   UpstreamAttempt& attempt = exchange_.upstream_trace().last();
@@ -196,7 +198,8 @@ void ProxyExchange::FinishResponse() {
 void ProxyExchange::BreakResponse() {
   response_.End();  // stop reading: the connection is gone
   End(Outcome::kOk);
-  exchange_.Flush();  // what came is passed on; the end is missing, and the client sees that
+  exchange_.writer().FlushBody();  // what came is passed on; the end is missing, as the client sees
+  exchange_.Flush();
   exchange_.AbandonAfterFlush();
 }
 
