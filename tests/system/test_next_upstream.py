@@ -1,11 +1,16 @@
 """Which failures of an upstream go to the next one, and what the client hears; early hints; HEAD and HTTP/1.0 upstreams."""
 import itertools
+import socket
+import struct
+import threading
+import time
 
 import pytest
 
 from client import Connection, get
 from daemon import Limpet
 from origin import Origin, Reply
+from waiting import PATIENCE
 
 CONFIG = """
 events { }
@@ -30,6 +35,8 @@ http {
         location /page { proxy_pass http://alone; proxy_intercept_errors on; error_page 500 @second; }
         location @second { proxy_pass http://alone; proxy_intercept_errors on; error_page 500 =200 @third; }
         location @third { proxy_pass http://127.0.0.1:{good}; proxy_set_header X-Before "$upstream_status $upstream_addr"; }
+        location /stream { proxy_pass http://pair; proxy_request_buffering off; }
+        location /stream_502 { proxy_pass http://pair; proxy_request_buffering off; proxy_next_upstream http_502; }
         location /tls { proxy_pass https://alone; proxy_connect_timeout 200ms; }
         location /implicit { proxy_pass http://localhost:{good}; }
         location /byname { proxy_pass http://$arg_to; }
@@ -75,6 +82,10 @@ TABLE = [
     ("/header", "GET", WRONG, 200, True),
     ("/off", "GET", CLOSED, 502, False),
     ("/once", "GET", CLOSED, 502, False),
+    ("/stream", "PUT", CLOSED, 200, True),
+    ("/stream", "PUT", SILENT, 200, True),
+    ("/stream", "POST", CLOSED, 502, False),
+    ("/stream_502", "PUT", failed("502 X"), 200, True),
 ]
 
 
@@ -88,6 +99,40 @@ def test_the_table(limpet, path, method, reply, status, second):
     assert len(response.header("x-tried").split(", ")) == (2 if second else 1)
     if second:
         assert limpet.good.requests[-1].body == (b"text" if method != "GET" else b"")
+
+
+def test_a_body_that_is_not_kept_is_not_sent_again(limpet):
+    limpet.bad.respond = lambda request: CLOSED
+    before = limpet.good.hits
+    assert get(limpet.port, "/stream", method="PUT", body=b"b" * 100_000).status == 502
+    assert limpet.good.hits == before
+
+
+def test_a_body_under_way_goes_to_the_second_from_its_beginning(limpet, monkeypatch):
+    monkeypatch.setattr(limpet.bad, "_exchange", lambda connection, stream: stream.readline() == b"")
+    monkeypatch.setattr(limpet.good, "respond", lambda request: Reply(request.body))
+    failures = r"while (sending|reading).*PUT /stream "
+    before = len(limpet.log_lines(failures))
+    with Connection(limpet.port) as connection:
+        connection.send("PUT /stream HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        limpet.wait_log(failures, before + 1)
+        connection.send("2\r\nde\r\n0\r\n\r\n")
+        assert connection.response().text == "abcde"
+
+
+def trickle():
+    """A head in 2 s."""
+    yield b"HTTP/1.1 200 OK\r\n"
+    for _ in range(40):
+        time.sleep(0.05)
+        yield b"X: y\r\n"
+    yield b"Content-Length: 2\r\n\r\nok"
+
+
+def test_the_read_timeout_is_that_of_the_whole_head(limpet):
+    limpet.bad.respond = lambda request: Reply(raw=trickle())
+    response = get(limpet.port, "/")
+    assert (response.text, response.header("x-tried")) == ("good", "504, 200")
 
 
 def test_a_name_that_another_proxy_pass_has_made_a_group_is_that_group(limpet):
@@ -126,6 +171,26 @@ def test_the_log_says_how_far_a_peer_came(limpet):
     limpet.wait_log(r'upstream sent invalid header: "X: a\\x1b\.\.\." while reading response header')
     assert get(limpet.port, "/tls").status == 504
     limpet.wait_log(r"upstream timed out .* while SSL handshaking to upstream")
+
+
+def test_the_log_says_that_a_peer_reset_a_long_body(limpet, monkeypatch):
+    body, has_come = b"b" * 200_000, threading.Event()
+
+    def reset(connection, stream):
+        stream.readline()
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + body)
+        assert has_come.wait(PATIENCE)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    monkeypatch.setattr(limpet.bad, "_exchange", reset)
+    with Connection(limpet.port) as connection:
+        connection.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        while connection.stream.readline().strip():
+            pass
+        assert connection.stream.read(len(body)) == body
+        has_come.set()
+        assert connection.stream.read() == b""
+    limpet.wait_log(r"recv\(\) failed \(104: .*\) while reading upstream")
 
 
 def test_the_log_names_the_file_of_a_large_body(limpet):

@@ -72,7 +72,8 @@ void RequestBody::OnData(Slice data) {
   if (to_file || memory_ > settings.body_buffer_size) Spool();
 }
 
-// A streamed body is forgotten as it goes, but a small one stays for $request_body.
+// A streamed body is forgotten as it goes, but a small one stays: for $request_body, and for
+// another peer.
 void RequestBody::KeepForVariables(Slice data) {
   if (size_ <= exchange_.location().client.body_buffer_size) return Keep(std::move(data));
   pieces_.clear();

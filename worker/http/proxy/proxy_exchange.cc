@@ -83,8 +83,7 @@ void ProxyExchange::ReadBodyOrGo() {
 UpstreamRequest::Body ProxyExchange::BodyPlan() const {
   const conf::ProxySettings& proxy = location_->proxy;
   const proto::BodyKind kind = exchange_.request().framing.kind;
-  const bool streams = kind != proto::BodyKind::kNone && !proxy.request_buffering &&
-                       proxy.pass_request_body && !proxy.set_body &&
+  const bool streams = kind != proto::BodyKind::kNone && !proxy.request_buffering && PassesBody() &&
                        exchange_.body().mode() == RequestBody::Mode::kIdle;
   if (!streams) return UpstreamRequest::Body::kWhole;
   if (kind != proto::BodyKind::kChunked) return UpstreamRequest::Body::kStreamed;
@@ -207,7 +206,7 @@ AttemptFacts ProxyExchange::Facts() const {
   const uint64_t elapsed = exchange_.runtime().loop.NowMs() - first_started_ms_;
   AttemptFacts facts;
   facts.request_sent = request_.bytes_sent() > 0;
-  facts.body_dropped = request_.lost() || (request_.streams() && !exchange_.body().whole());
+  facts.body_dropped = request_.streams() && !exchange_.body().whole();
   facts.response_started = exchange_.writer().head_sent();
   facts.idempotent = IsIdempotent(exchange_.request().method);
   facts.tries_left = selection_.tries;

@@ -148,7 +148,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool QueueHead();  // false: the exchange has ended
   void QueueBody();
   void QueueStreamedBody();
-  bool SendsBody() const;  // which has been read
+  bool PassesBody() const;  // the client's, and no other
+  bool SendsBody() const;   // which has been read
   void RefuseRequest(std::string_view unfit);
   void FlushRequest();
   void ReadHead();

@@ -43,23 +43,22 @@ void ProxyExchange::RefuseRequest(std::string_view unfit) {
   exchange_.Finish(500);
 }
 
-bool ProxyExchange::SendsBody() const {
-  return location_->proxy.pass_request_body && !location_->proxy.set_body &&
-         exchange_.body().whole();
+bool ProxyExchange::PassesBody() const {
+  return location_->proxy.pass_request_body && !location_->proxy.set_body;
 }
+
+bool ProxyExchange::SendsBody() const { return PassesBody() && exchange_.body().whole(); }
 
 bool ProxyExchange::QueueHead() {
   const Request& request = exchange_.request();
-  RequestBody& body = exchange_.body();
+  const uint64_t size = exchange_.body().size();
   UpstreamBody framing;
-  const bool sends_body = SendsBody();
   if (request_.streams()) {
     framing.chunked = request_.chunked();
     if (!framing.chunked) framing.length = static_cast<int64_t>(request.framing.length);
-  } else if (sends_body && (body.size() > 0 || request.framing.kind != proto::BodyKind::kNone)) {
-    framing.length = static_cast<int64_t>(body.size());
-  } else if (sends_body && request.headers().Has(proto::HeaderId::kContentLength)) {
-    framing.length = 0;
+  } else if (SendsBody() && (size > 0 || request.framing.kind != proto::BodyKind::kNone ||
+                             request.headers().Has(proto::HeaderId::kContentLength))) {
+    framing.length = static_cast<int64_t>(size);
   }
   attempt_.AskToKeep(upstream_->group.conf().keepalive > 0 && location_->proxy.http_version >= 11);
   std::string_view unfit;

@@ -41,7 +41,7 @@ void UpstreamRequest::Reset() {
   joiner_.Reset();
   half_ = Half::kHead;
   body_ = Body::kWhole;
-  closed_ = lost_ = false;
+  closed_ = false;
 }
 
 void UpstreamRequest::AppendWhole(const RequestBody& body) { body.AppendTo(&out_); }
@@ -91,7 +91,6 @@ UpstreamRequest::Sent UpstreamRequest::Flush(Transport& transport) {
     Finish();
     return Sent::kClosed;
   }
-  if (streams() && bytes_sent() > 0) lost_ = true;
   if (result == FlushResult::kBlocked)
     return streams() && out_.size() >= kHighWater ? Sent::kFull : Sent::kBlocked;
   if (!closed_) return Sent::kSoFar;

@@ -69,7 +69,6 @@ class UpstreamRequest {
   bool sending() const { return !out_.empty(); }
   bool all_sent() const { return half_ == Half::kDone && closed_ && out_.empty(); }
   uint64_t bytes_sent() const { return out_.sent() - sent_before_; }  // to this peer
-  bool lost() const { return lost_; }  // streamed bytes have left: they cannot be sent again
   bool quiet() const { return out_.empty() && pieces_.empty(); }
 
  private:
@@ -86,7 +85,6 @@ class UpstreamRequest {
   Body body_ = Body::kWhole;
   Half half_ = Half::kHead;
   bool closed_ = false;
-  bool lost_ = false;
 };
 
 }  // namespace limpet::worker

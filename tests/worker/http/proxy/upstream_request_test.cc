@@ -42,7 +42,6 @@ TEST_F(UpstreamRequestTest, IsDoneWhenAllOfAWholeOneHasLeft) {
   EXPECT_EQ(request_.Flush(peer_), Sent::kAll);
   EXPECT_EQ(request_.half(), Half::kDone);
   EXPECT_TRUE(request_.all_sent());
-  EXPECT_FALSE(request_.lost()) << "it can be written again";
   EXPECT_EQ(request_.bytes_sent(), 5u);
 }
 
@@ -64,15 +63,6 @@ TEST_F(UpstreamRequestTest, PassesAStreamOnAsItIs) {
   request_.EndOfPieces();
   EXPECT_EQ(request_.Flush(peer_), Sent::kSoFar);
   EXPECT_EQ(peer_.output, "HEAD abc");
-  EXPECT_TRUE(request_.lost());
-}
-
-TEST_F(UpstreamRequestTest, LosesNothingOfAStreamOfWhichNothingHasLeft) {
-  Begin(Body::kStreamed);
-  request_.Take(Piece("abc"));
-  peer_.write_error = EPIPE;
-  EXPECT_EQ(request_.Flush(peer_), Sent::kClosed);
-  EXPECT_FALSE(request_.lost());
 }
 
 TEST_F(UpstreamRequestTest, SaysWhenTheClientHasToWait) {
