@@ -46,11 +46,14 @@ http {
 
 
 class SlowOrigin(Origin):
-    """Reads nothing behind a head before `go`; `last_words` are sent before that. `seen` is all that came then."""
+    """Reads nothing behind a head before `go`; `last_words` are sent before that. `seen` is all that came then.
+
+    `word` is what it says to each piece that it reads.
+    """
 
     def __init__(self):
         self.go, self.over = threading.Event(), threading.Event()
-        self.size, self.seen, self.last_words = 0, hashlib.sha256(), None
+        self.size, self.seen, self.last_words, self.word = 0, hashlib.sha256(), None, b""
         super().__init__("slow")
 
     def start(self):
@@ -69,16 +72,17 @@ class SlowOrigin(Origin):
             connection.sendall(self.last_words)
             connection.shutdown(socket.SHUT_WR)
         assert self.go.wait(PATIENCE)
-        self._take(stream, int(fields.get(b"content-length", 1 << 40)))
+        self._take(connection, stream, int(fields.get(b"content-length", 1 << 40)))
         if not protocol:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         self.over.set()
         return not protocol
 
-    def _take(self, stream, most):
+    def _take(self, connection, stream, most):
         while self.size < most and (data := stream.read1(min(PIECE, most - self.size))):
             self.size += len(data)
             self.seen.update(data)
+            connection.sendall(self.word)
 
     def got(self, sent):
         """Waits for the end of what it is sent; whether that is `sent`."""
@@ -244,6 +248,29 @@ def test_an_origin_gets_all_over_tls_too(limpet, origin, tls_port):
         origin.go.set()
         assert origin.got(sent)
         sender.join()
+
+
+def test_an_origin_that_talks_on_gets_all_that_its_client_sent_last(origin, certs, tls_port):
+    origin.word = b"word"
+    with Limpet(CONFIG, workers=1, log_level="debug", origin=origin.port, certs=certs, tls=tls_port) as limpet:
+        with socket.create_connection(("127.0.0.1", limpet.port)) as client:
+            start_tunnel(client)
+            sent = bytes_of(MIB)
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)
+            limpet.wait_log("http proxy: (lingering|idle)")  # all of it has been passed on
+            origin.go.set()
+            assert origin.got(sent)
+
+
+def test_an_origin_that_does_not_end_is_left_after_a_while(origin, certs, tls_port):
+    config = CONFIG.replace("client_max_body_size 0;", "client_max_body_size 0; lingering_timeout 100ms;")
+    with Limpet(config, workers=1, origin=origin.port, certs=certs, tls=tls_port) as limpet:
+        with socket.create_connection(("127.0.0.1", limpet.port)) as client:
+            client.settimeout(PATIENCE)
+            start_tunnel(client)
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(1) == b""
 
 
 def test_a_client_gets_all_that_an_origin_sends_before_it_ends(limpet, origin):

@@ -133,6 +133,7 @@ void ProxyExchange::Fetch() const {
 }
 
 void ProxyExchange::OnReadable() {
+  if (RowOf(state_).drops_peer()) return DropInput();
   if (!RowOf(state_).reads_peer()) return;
   if (response_.half() == Half::kHead) return ReadHead();
   ReadBody();
@@ -166,6 +167,7 @@ void ProxyExchange::OnReadError(int errnum) {
 bool ProxyExchange::OnClientGone() {
   // Nobody empties it any more. What the client may still take of it, its queue holds.
   pipe_.reset();
+  if (RowOf(state_).drops_peer()) return false;  // it has ended before
   return RowOf(state_).ends_with_client() || !location_->proxy.ignore_client_abort;
 }
 

@@ -4,7 +4,8 @@
 //
 // Two halves run side by side, each from head to body to done: the request towards the peer and the
 // response from it. An early response leaves the request half behind. A tunnel ends when one side
-// has ended its direction and the other has been given all of it; a reset ends it at once.
+// has ended its direction and the other has been given all of it; a reset ends it at once. A peer
+// is told of the client's end, and has a while to end, too.
 //
 // Where it is, is a row of proxy_states.h, and Enter the one door: no timer is armed and no reading
 // of the peer changed but by Enter, and by Watch and UpdateReading for the row that is entered.
@@ -173,6 +174,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool IsStream() const;
   void OnDrainOver();
   void EndTunnel();
+  void LingerForPeer();
+  void DropInput();
   void ReadBody();
   void PassOn();
   bool MaySpool() const;

@@ -101,7 +101,7 @@ void ProxyExchange::FlushRequest() {
   Transport& transport = *attempt_.transport();
   switch (const Sent sent = request_.Flush(transport)) {
     case Sent::kAll:
-      if (state_ == ProxyState::kTunnel) return EndTunnel();  // the peer has what the client sent
+      if (state_ == ProxyState::kTunnel) return LingerForPeer();
       break;
     case Sent::kSoFar:
       exchange_.body().Pause(false);

@@ -29,7 +29,8 @@ void ProxyExchange::Enter(ProxyState next) {
   state_ = next;
   const ProxyRow& row = RowOf(next);
   if (exchange_.runtime().logs_debug) LogState(exchange_, row.name);
-  if (Transport* const peer = attempt_.transport()) peer->WantRead(row.reads_peer());
+  if (Transport* const peer = attempt_.transport())
+    peer->WantRead(row.reads_peer() || row.drops_peer());
   if (row.clock != ProxyClock::kTraffic) Watch();  // of traffic the first bytes start it
 }
 
@@ -73,6 +74,8 @@ void ProxyExchange::Watch() {
       return deadline_.Arm(proxy.send_timeout);
     case ProxyClock::kRead:
       return deadline_.Arm(proxy.read_timeout);
+    case ProxyClock::kLinger:
+      return deadline_.Arm(location_->client.lingering_timeout);
     case ProxyClock::kNone:
     case ProxyClock::kTraffic:  // clock() has said which
       return deadline_.Disarm();
@@ -121,6 +124,8 @@ void ProxyExchange::OnTimer() {
     case ProxyState::kTunnel:
       LogUpstream(LogLevel::kInfo, "upstream timed out while proxying upgraded connection",
                   ETIMEDOUT);
+      return EndTunnel();
+    case ProxyState::kLingering:
       return EndTunnel();
     default:
       return;

@@ -20,6 +20,7 @@ enum class ProxyState : uint8_t {
   kTalking,
   kConfirming,  // the answer's session: other machines know it before the client does
   kTunnel,
+  kLingering,  // behind a tunnel: all has been sent, and the peer is waited for to end, too
 };
 
 // Request and response each go from head to body to done, side by side. A new attempt begins both
@@ -36,6 +37,7 @@ enum class ProxyClock : uint8_t {
   kConnect,  // proxy_connect_timeout
   kSend,     // proxy_send_timeout
   kRead,     // proxy_read_timeout
+  kLinger,   // lingering_timeout
   kTraffic,  // whichever of kNone, kSend and kRead TrafficClock says
 };
 
@@ -52,6 +54,7 @@ enum class ProxyEnds : uint8_t {
 constexpr uint8_t kReadsPeer = 1;
 constexpr uint8_t kTakesBody = 2;       // of the client, piece by piece
 constexpr uint8_t kEndsWithClient = 4;  // whatever proxy_ignore_client_abort says
+constexpr uint8_t kDropsPeer = 8;       // what it still sends is thrown away
 
 struct ProxyRow {
   ProxyState state;
@@ -63,6 +66,7 @@ struct ProxyRow {
 
   bool reads_peer() const { return (allows & kReadsPeer) != 0; }
   bool takes_body() const { return (allows & kTakesBody) != 0; }
+  bool drops_peer() const { return (allows & kDropsPeer) != 0; }
   bool ends_with_client() const { return (allows & kEndsWithClient) != 0; }
 };
 
@@ -74,14 +78,14 @@ constexpr std::array kProxyRows = [] {
   using S = ProxyState;
   using C = ProxyClock;
   using E = ProxyEnds;
-  constexpr uint16_t kAllButIdle = 0x7FE;
+  constexpr uint16_t kAllButIdle = 0xFFE;
   constexpr uint16_t kNamed = Bit(S::kFinding) | Bit(S::kResolving);
   constexpr uint16_t kTried = Bit(S::kQueued) | Bit(S::kConnecting) | Bit(S::kTalking);
   constexpr uint16_t kHasBody = Bit(S::kReadingBody) | Bit(S::kAsking) | Bit(S::kChoosing) | kTried;
   constexpr uint16_t kHasPeer = Bit(S::kChoosing) | Bit(S::kConnecting) | Bit(S::kConfirming);
   constexpr uint8_t kPeer = kReadsPeer | kTakesBody;
   // clang-format off
-  return std::array<ProxyRow, 11>{{
+  return std::array<ProxyRow, 12>{{
       {S::kIdle, "idle",                kAllButIdle,       C::kNone,    0,          E::kNothing},
       {S::kFinding, "finding upstream", Bit(S::kIdle),     C::kNone,    0,          E::kNothing},
       {S::kResolving, "resolving",      Bit(S::kFinding),  C::kResolve, 0,          E::kLookup},
@@ -93,6 +97,7 @@ constexpr std::array kProxyRows = [] {
       {S::kTalking, "talking",          kHasPeer,          C::kTraffic, kPeer,      E::kFlow},
       {S::kConfirming, "confirming session", Bit(S::kTalking), C::kNone, kTakesBody, E::kWait},
       {S::kTunnel, "tunnel", Bit(S::kTalking), C::kTraffic, kPeer | kEndsWithClient, E::kFlow},
+      {S::kLingering, "lingering", Bit(S::kTunnel), C::kLinger, kDropsPeer, E::kNothing},
   }};
   // clang-format on
 }();

@@ -47,6 +47,21 @@ void ProxyExchange::EndTunnel() {
   exchange_.Complete();
 }
 
+// The client has ended, and all of it has been sent. A connection that is closed while its peer
+// still sends is reset, and what the peer has not read by then is lost (RFC 9112 9.6).
+void ProxyExchange::LingerForPeer() {
+  attempt_.transport()->ShutdownWrite();
+  Enter(ProxyState::kLingering);
+}
+
+void ProxyExchange::DropInput() {
+  const std::span<char> room = response_.RoomForBody(exchange_.runtime().blocks, BlockSize::k16K);
+  size_t n = 0;
+  const Io io = attempt_.transport()->Read(room.data(), room.size(), &n);
+  response_.ReleaseUnlessUsed();
+  if (io == Io::kEof || io == Io::kError) EndTunnel();
+}
+
 // Pages that are made while they are sent have no length either, but they end by themselves.
 bool ProxyExchange::IsStream() const {
   if (response_.kind() == proto::BodyKind::kLength) return false;

@@ -25,6 +25,7 @@ constexpr const char* kText = R"(
   proxy_connect_timeout 20ms;
   proxy_send_timeout 20ms;
   proxy_read_timeout 20ms;
+  lingering_timeout 20ms;
   proxy_next_upstream_tries 1;
   server {
     listen 127.0.0.1:80;
@@ -84,6 +85,8 @@ std::string Running(ProxyClock clock) {
       return ", send";
     case ProxyClock::kRead:
       return ", read";
+    case ProxyClock::kLinger:
+      return ", linger";
     case ProxyClock::kNone:
     case ProxyClock::kTraffic:
       break;
@@ -167,6 +170,10 @@ class Proxied : public ProxyHarness {
   void BeEndingTunnel() {
     BeTunnelTo(1);
     SendBody("abc");
+    exchange().OnBodyEnd();
+  }
+  void BeLingering() {
+    BeTunnel();
     exchange().OnBodyEnd();
   }
   // Another location's answer, which is "no", comes in place of that of the first.
@@ -384,7 +391,7 @@ const Row kRows[] = {
      "tunnel, read: 101",
      {{"the peer closes", "idle: 101 done"},
       {"the peer resets", "idle: 101 broken"},
-      {"the body ends", "idle: 101 done"},
+      {"the body ends", "lingering, linger: 101"},
       {"the deadline passes", "idle: 101 done"},
       {"the client leaves", "idle: 101 aborted"},
       {"it is stopped", "idle: 101"}}},
@@ -392,11 +399,19 @@ const Row kRows[] = {
      &Proxied::BeEndingTunnel,
      true,
      "tunnel, send: 101",
-     {{"the peer takes more", "idle: 101 done"},
+     {{"the peer takes more", "lingering, linger: 101"},
       {"the peer closes", "idle: 101 done"},
       {"the peer resets", "idle: 101 broken"},
       {"the deadline passes", "idle: 101 done"},
       {"the client leaves", "idle: 101 aborted"},
+      {"it is stopped", "idle: 101"}}},
+    {"a tunnel whose client has ended, and the peer has all of it",
+     &Proxied::BeLingering,
+     true,
+     "lingering, linger: 101",
+     {{"the peer closes", "idle: 101 done"},
+      {"the peer resets", "idle: 101 done"},
+      {"the deadline passes", "idle: 101 done"},
       {"it is stopped", "idle: 101"}}},
     {"over", &Proxied::BeOver, false, "idle: 200 done", {}},
 };
@@ -480,9 +495,14 @@ TEST(ProxyExchange, GivesThePeerWhatTheClientOfATunnelSentLast) {
   EXPECT_EQ(peer.output.size(), 100'000u);
   EXPECT_TRUE(peer.wants_read());
   proxied.PeerTakesMore();
-  EXPECT_EQ(proxied.Now(), "idle: 101 done");
   EXPECT_EQ(peer.output.size(), 260'000u);
   EXPECT_EQ(peer.output.substr(250'000), sent);
+  const size_t had = proxied.stream().body().size();
+  proxied.Answer(peer, "what nobody waits for");
+  EXPECT_EQ(proxied.Now(), "lingering, linger: 101");
+  EXPECT_EQ(proxied.stream().body().size(), had);
+  proxied.PeerCloses();
+  EXPECT_EQ(proxied.Now(), "idle: 101 done");
 }
 
 TEST(ProxyExchange, EndsWhatHasOnlyInterimHeads) {

@@ -9,7 +9,7 @@ using S = ProxyState;
 
 constexpr S kAll[] = {S::kIdle,    S::kFinding,    S::kResolving, S::kReadingBody,
                       S::kAsking,  S::kChoosing,   S::kQueued,    S::kConnecting,
-                      S::kTalking, S::kConfirming, S::kTunnel};
+                      S::kTalking, S::kConfirming, S::kTunnel,    S::kLingering};
 static_assert(std::size(kAll) == kProxyRows.size());
 
 TEST(ProxyStates, CanAllBeReachedAndLeft) {
@@ -40,7 +40,7 @@ TEST(ProxyStates, EndTheWaitForAStoreWhenTheyAreLeft) {
 }
 
 TEST(ProxyStates, WaitForNothingWithoutADeadline) {
-  for (const S state : {S::kResolving, S::kQueued, S::kConnecting})
+  for (const S state : {S::kResolving, S::kQueued, S::kConnecting, S::kLingering})
     EXPECT_NE(RowOf(state).clock, ProxyClock::kNone) << RowOf(state).name;
 }
 
