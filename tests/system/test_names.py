@@ -187,6 +187,26 @@ def test_a_service_gives_ports_weights_and_backups(dns, pods):
         wait_until(lambda: get(limpet.port).text == "pod3", "the backup")
 
 
+def test_a_service_that_is_a_backup_is_so_with_its_first_priority_alone(dns, pods):
+    pods(1, 2, 3)
+    service(dns, (1, 1, pods.port, 2), (5, 1, pods.port, 3))
+    servers = f"server 127.0.1.1:{pods.port}; server app.test resolve service=http backup;"
+    with start(dns, pods, servers, workers=1) as limpet:
+        wait_peers(limpet, 1, 2)
+        facts = {peer["server"]: peer["backup"] for peer in peers(limpet)}
+        assert facts == {f"127.0.1.1:{pods.port}": False, f"127.0.1.2:{pods.port}": True}
+
+
+def test_the_first_priority_is_that_of_a_target_with_addresses(dns, pods):
+    pods(2, 3)
+    dns.set_service("_http._tcp.app.test", (1, 1, pods.port, "none.test"), (5, 1, pods.port, "pod2.test"), (6, 1, pods.port, "pod3.test"))
+    for n in (2, 3):
+        dns.add(f"pod{n}.test", [f"127.0.1.{n}"])
+    with start(dns, pods, "server app.test resolve service=http;", workers=1) as limpet:
+        wait_peers(limpet, 2, 3)
+        assert {peer["name"]: peer["backup"] for peer in peers(limpet)} == {"pod2.test": False, "pod3.test": True}
+
+
 def test_a_complete_service_name_is_not_completed(dns, pods):
     pods(1)
     dns.add("pod1.test", ["127.0.1.1"])

@@ -105,13 +105,17 @@ class NameWatch::Name {
     if (all) UseTargets();
   }
 
-  // The records of the first priority are primaries, all others backups. Each is a peer, as in
-  // nginx, also where two say the same.
+  // The records of the first priority that has addresses are primaries, all others backups; a
+  // server that is a backup itself goes without the others. Each is a peer, as in nginx, also where
+  // two say the same.
   void UseTargets() {
     const ResolveAnswer& answer = main_.answer();
-    uint16_t first = UINT16_MAX;
-    for (const ServiceRecord& record : answer.services) first = std::min(first, record.priority);
     const auto known = Known();
+    uint16_t first = UINT16_MAX;
+    for (const ServiceRecord& record : answer.services) {
+      if (!AddressesOf(TargetOf(record), record, known).empty())
+        first = std::min(first, record.priority);
+    }
     std::vector<shm::ResolvedPeer> peers;
     uint64_t until_ms = answer.until_ms;
     for (const auto& target : targets_) {
@@ -121,8 +125,8 @@ class NameWatch::Name {
                                                                  : AfterFailure());
     }
     for (const ServiceRecord& record : answer.services) {
-      const Target& target = TargetOf(record);
-      for (const SocketAddress& address : AddressesOf(target, record, known)) {
+      if (server_.backup && record.priority != first) continue;
+      for (const SocketAddress& address : AddressesOf(TargetOf(record), record, known)) {
         peers.push_back({.address = address,
                          .target = record.target,
                          .weight = std::max<uint32_t>(record.weight, 1),
