@@ -37,6 +37,7 @@ http {
         location @third { proxy_pass http://127.0.0.1:{good}; proxy_set_header X-Before "$upstream_status $upstream_addr"; }
         location /stream { proxy_pass http://pair; proxy_request_buffering off; }
         location /stream_502 { proxy_pass http://pair; proxy_request_buffering off; proxy_next_upstream http_502; }
+        location /unix { proxy_pass http://unix:{dir}/none.sock; }
         location /tls { proxy_pass https://alone; proxy_connect_timeout 200ms; }
         location /implicit { proxy_pass http://localhost:{good}; }
         location /byname { proxy_pass http://$arg_to; }
@@ -171,6 +172,11 @@ def test_the_log_says_how_far_a_peer_came(limpet):
     limpet.wait_log(r'upstream sent invalid header: "X: a\\x1b\.\.\." while reading response header')
     assert get(limpet.port, "/tls").status == 504
     limpet.wait_log(r"upstream timed out .* while SSL handshaking to upstream")
+
+
+def test_the_log_is_louder_about_what_no_network_does(limpet):
+    assert get(limpet.port, "/unix").status == 502
+    limpet.wait_log(r"\[crit\] .*connect\(\) failed \(2: ")
 
 
 def test_the_log_says_that_a_peer_reset_a_long_body(limpet, monkeypatch):

@@ -17,6 +17,26 @@ bool MayGoWithoutBody(const Request& request) {
   return request.method == proto::Method::kGet || request.method == proto::Method::kHead;
 }
 
+// nginx: what a network does is an error, all else (no such Unix socket, no right to it) is worse.
+LogLevel LevelOf(int errnum) {
+  switch (errnum) {
+    case 0:
+    case EAGAIN:
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENOTCONN:
+    case EPIPE:
+    case ETIMEDOUT:
+      return LogLevel::kError;
+    default:
+      return LogLevel::kCrit;
+  }
+}
+
 // What has come of a request at an upstream, once its last attempt there is over. `peer`: of that
 // attempt, or null. The time is that of all attempts there; of a tunnel it says nothing.
 void CountRequest(Exchange& exchange, const UpstreamRuntime* upstream, const Peer* peer,
@@ -222,7 +242,7 @@ void ProxyExchange::Fail(const Failure& failure, std::string_view what, int errn
   const std::string line = fmt::format("{}{}", what, says_when ? "" : Doing());
   // nginx tells of a timeout after what followed from it, of all else before.
   const bool timed_out = failure.condition == conf::kNextTimeout;
-  if (!timed_out) LogUpstream(LogLevel::kError, line, errnum);
+  if (!timed_out) LogUpstream(LevelOf(errnum), line, errnum);
   exchange_.upstream_trace().last().status = failure.status;
   // A kept connection that was closed before it answered says nothing about the peer: once more,
   // there first of all where the session lives.
