@@ -39,6 +39,17 @@ class Authority:
                       "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.crt")
         return self.path(f"{name}.crt"), self.path(f"{name}.key")
 
+    def revoke(self, *names):
+        """Makes revoked.pem, the list of those that are no good any more, and of no others; returns its path."""
+        with open(self.path("list.cnf"), "w") as config:
+            config.write("[ca]\ndefault_ca = list\n[list]\ndatabase = index.txt\ndefault_md = sha256\ndefault_crl_days = 2\n")
+        open(self.path("index.txt"), "w").close()
+        arguments = ["ca", "-config", "list.cnf", "-cert", f"{self.name}.crt", "-keyfile", f"{self.name}.key"]
+        for name in names:
+            self._openssl(*arguments, "-revoke", f"{name}.crt")
+        self._openssl(*arguments, "-gencrl", "-out", "revoked.pem")
+        return self.path("revoked.pem")
+
     def _openssl(self, *arguments):
         subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True, timeout=60)
 

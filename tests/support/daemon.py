@@ -40,6 +40,13 @@ def begun(pid):
     return (_stat(pid)[19:20] or [None])[0]
 
 
+def cpu_seconds(pid):
+    """What that process has had of a processor."""
+    with open(f"/proc/{pid}/stat") as stat:
+        user, system = stat.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def is_worker(pid):
     """True if a child of a master lives and is no process that only writes its state."""
     try:

@@ -13,7 +13,7 @@ import pytest
 
 from certificates import Authority
 from client import get
-from daemon import Limpet
+from daemon import Limpet, cpu_seconds
 from origin import Reply
 from ports import free_port
 from waiting import PATIENCE, wait_until
@@ -85,13 +85,6 @@ def unread(client):
     return struct.unpack("i", fcntl.ioctl(client, termios.FIONREAD, bytes(4)))[0]
 
 
-def cpu_time(pid):
-    """Of a process, in seconds."""
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def wait_until_full(client):
     """Until it has been sent as much as it takes without reading."""
     seen = []
@@ -114,7 +107,7 @@ def test_a_long_answer_is_heard_to_its_end_without_its_client(origins):
             client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert client.recv(4096)
             wait_until_full(client)
-            before = cpu_time(worker)
+            before = cpu_seconds(worker)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
         def logged():
@@ -123,7 +116,7 @@ def test_a_long_answer_is_heard_to_its_end_without_its_client(origins):
 
         told = wait_until(logged, "the line of the access log", 3)
         assert told[0] == "200" and int(told[1]) > len(LONG)
-        assert cpu_time(worker) - before < 0.5
+        assert cpu_seconds(worker) - before < 0.5
 
 
 EARLY = """

@@ -1,11 +1,10 @@
 """How long a session is kept by its own requests: from the head to the end for the client, and no longer."""
-import os
 import time
 
 import pytest
 
 from client import Connection, get
-from daemon import Limpet
+from daemon import Limpet, cpu_seconds
 from origin import Reply
 from sessions import LoginServer, idle_seconds, two_servers
 from waiting import wait_until
@@ -99,12 +98,6 @@ class Site(Limpet):
 
 def after(moment):
     wait_until(lambda: time.monotonic() > moment, "its time")
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        user, system = stat.read().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def slow_answer(limpet, client, session):

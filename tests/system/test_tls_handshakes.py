@@ -87,3 +87,22 @@ def test_all_ciphers_of_the_client_are_told(certs):
             while more := client.recv(4096):
                 answer += more
         assert answer.endswith(b"ECDHE-ECDSA-AES128-GCM-SHA256:TLS_EMPTY_RENEGOTIATION_INFO_SCSV")
+
+
+def test_a_hello_in_two_packets(certs):
+    """Large ones take two; what the second begins with says nothing."""
+    with start(certs) as limpet:
+        for at in (1, 5, 40, 60, 100):
+            come, go = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = context().wrap_bio(come, go, server_hostname="on.test")
+            with pytest.raises(ssl.SSLWantReadError):
+                tls.do_handshake()
+            said = go.read()
+            with connect(limpet) as client:
+                client.sendall(said[:at])
+                with context().wrap_socket(connect(limpet), server_hostname="on.test") as another:  # its worker has read that
+                    assert another.version() == "TLSv1.3"
+                client.sendall(said[at:])
+                come.write(client.recv(65536))
+                tls.do_handshake()
+                assert tls.version() == "TLSv1.3"

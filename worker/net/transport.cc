@@ -158,6 +158,8 @@ void Transport::LookAgain() {
 }
 
 void Transport::Deliver() {
+  if (writable_ && std::exchange(read_awaits_room_, false)) readable_ = true;
+  if (readable_ && std::exchange(write_awaits_bytes_, false)) writable_ = true;
   if (want_read_ && readable_) {
     if (handler_ != nullptr) handler_->OnReadable();
   } else if (ended_ && !want_read_ && !hangup_told_) {

@@ -131,6 +131,10 @@ class Transport : public Deletable {
 
   bool readable_ = false;
   bool writable_ = false;
+  // TLS has words of its own to say or to hear first: once that direction goes on, this one is
+  // tried again.
+  bool read_awaits_room_ = false;
+  bool write_awaits_bytes_ = false;
   bool no_delay_ = true;
   bool ended_ = false;  // EPOLLRDHUP, EPOLLHUP or EPOLLERR was seen
   bool in_setup_ = false;

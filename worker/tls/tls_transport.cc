@@ -80,7 +80,7 @@ bool TlsTransport::HasUnread() const {
 
 bool TlsTransport::AwaitsBytes() const {
   if (ssl_ == nullptr || readable_) return false;
-  return SSL_want_read(ssl_) || (target_ == nullptr && SSL_get_state(ssl_) == TLS_ST_BEFORE);
+  return SSL_want_read(ssl_) || (target_ == nullptr && !has_begun_);
 }
 
 void TlsTransport::AdvanceSetup() {
@@ -94,13 +94,14 @@ void TlsTransport::AdvanceSetup() {
 }
 
 int TlsTransport::DriveHandshake() {
-  if (target_ == nullptr && SSL_get_state(ssl_) == TLS_ST_BEFORE) {
+  if (target_ == nullptr && !has_begun_) {
     unsigned char first = 0;
     const ssize_t n = ::recv(fd(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && errno == EAGAIN) {
       readable_ = false;
       return EINPROGRESS;
     }
+    has_begun_ = true;  // the rest of a hello may come later, and begins with anything
     never_came_ = n == 0;
     plain_http_ = n == 1 && first != kHandshakeRecord && (first & 0x80) == 0;
     if (plain_http_) return EPROTO;
@@ -201,12 +202,19 @@ Io TlsTransport::Translate(int result, bool reading) {
   const int saved = errno;
   switch (SSL_get_error(ssl_, result)) {
     case SSL_ERROR_WANT_READ:
-      if (reading) readable_ = false;
+      readable_ = false;
+      if (!reading) {
+        writable_ = false;
+        write_awaits_bytes_ = true;
+      }
       NoteSound();
       return Io::kWouldBlock;
     case SSL_ERROR_WANT_WRITE:
       writable_ = false;
-      if (reading) readable_ = false;  // a handshake's own bytes wait for room
+      if (reading) {
+        readable_ = false;
+        read_awaits_room_ = true;
+      }
       return Io::kWouldBlock;
     case SSL_ERROR_ZERO_RETURN:
       NoteEndOf(reading);
@@ -299,7 +307,7 @@ bool TlsTransport::StillIdle() {
   char byte;
   ERR_clear_error();
   const int got = SSL_peek(ssl_, &byte, 1);
-  return got <= 0 && Translate(got, true) == Io::kWouldBlock;
+  return got <= 0 && Translate(got, true) == Io::kWouldBlock && SSL_is_init_finished(ssl_) == 1;
 }
 
 std::string TlsTransport::ErrorText() const {

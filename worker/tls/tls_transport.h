@@ -132,6 +132,7 @@ class TlsTransport final : public Transport {
   CertificateGiver* giver_ = nullptr;
   std::unique_ptr<TlsTarget> target_;  // null: we are the server
   std::string error_;
+  bool has_begun_ = false;  // as the server: a first byte, or the end, has come
   bool plain_http_ = false;
   bool never_came_ = false;  // the client has closed before its first byte
   bool rejects_ = false;     // who was asked for takes no handshakes

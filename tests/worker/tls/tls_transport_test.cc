@@ -216,6 +216,45 @@ TEST_F(TlsTest, CarriesMoreThanTheSocketHolds) {
   EXPECT_EQ(received, big);
 }
 
+// Large ones take more than a packet.
+TEST_F(TlsTest, ReadsAHelloByTheByte) {
+  Open();
+  SSL_set0_wbio(client_.get(), BIO_new(BIO_s_mem()));
+  SSL_connect(client_.get());
+  std::string hello(4096, '\0');
+  const int size = BIO_read(SSL_get_wbio(client_.get()), hello.data(), 4096);
+  ASSERT_GT(size, 0);
+  int sent = 0;
+  Until([&] { return sent == size; },
+        [&] { sent += static_cast<int>(::send(client_fd_.get(), hello.data() + sent, 1, 0)); });
+  SSL_set0_wbio(client_.get(), BIO_new_socket(client_fd_.get(), BIO_NOCLOSE));
+  Until([this] { return ready_ >= 0; }, [this] { SSL_connect(client_.get()); });
+  EXPECT_EQ(ready_, 0) << transport_->ErrorText();
+}
+
+// A client that asks for new keys is told them before what follows is read: that waits for room.
+TEST_F(TlsTest, ReadsOnWhenThereIsRoomForItsOwnWords) {
+  Open();
+  Handshake("one.test");
+  transport_->WantRead(true);
+  const std::string filling(65536, 'x');
+  ssize_t left = 0;
+  for (ssize_t n = 0; n >= 0; n = ::send(transport_->fd(), filling.data(), filling.size(), 0))
+    left += n;
+  ASSERT_EQ(SSL_key_update(client_.get(), SSL_KEY_UPDATE_REQUESTED), 1);
+  ASSERT_EQ(SSL_write(client_.get(), "hello", 5), 5);
+  last_ = Io::kOk;
+  Until([this] { return last_ == Io::kWouldBlock; }, [] {});
+  EXPECT_EQ(got_, "");
+  std::string taken(65536, '\0');
+  Until([this] { return got_ == "hello"; },
+        [&] {
+          const size_t most = std::min(taken.size(), static_cast<size_t>(left));
+          if (most > 0)
+            left -= std::max<ssize_t>(0, ::recv(client_fd_.get(), taken.data(), most, 0));
+        });
+}
+
 TEST(TlsContext, NamesTheFileItCannotRead) {
   conf::TlsSettings settings;
   settings.certificates = {conf::Template::Literal("/nonexistent/cert.pem")};
