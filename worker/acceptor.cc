@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <iterator>
@@ -29,8 +30,8 @@ std::string Describe(std::string_view data) {
 
 }  // namespace
 
-// Waits for the PROXY header of a connection. It is peeked at and then taken to the byte: what
-// follows may be TLS.
+// Waits for the PROXY header of a connection. What comes is peeked at, and taken as far as it
+// belongs to the header: what follows may be TLS.
 class Acceptor::PendingProxy final : public Deletable {
  public:
   PendingProxy(Acceptor& owner, UniqueFd fd, ClientInfo info)
@@ -38,62 +39,58 @@ class Acceptor::PendingProxy final : public Deletable {
         fd_(std::move(fd)),
         info_(std::move(info)),
         active_(owner.runtime_.own_counters.active),
+        connections_(owner.connections_),
         place_(owner.runtime_.loop.places()),
         watch_(owner.runtime_.loop, fd_.get(), Callback::To<&PendingProxy::OnReadable>(this)),
         timer_(owner.runtime_.loop, Callback::To<&PendingProxy::OnTimeout>(this)) {
     ++active_;
+    connections_.Await();
     place_.SetIdle(Callback::To<&PendingProxy::End>(this));
     watch_.Start();
     timer_.Arm(
         static_cast<uint64_t>(info_.listen->default_server->head.client_header_timeout.count()));
   }
-  ~PendingProxy() override { --active_; }
+  ~PendingProxy() override {
+    --active_;
+    connections_.EndWait();
+  }
 
   std::list<std::unique_ptr<PendingProxy>>::iterator at;  // in the owner's
 
  private:
   void OnReadable() {
-    std::string bytes(kMostBytes, '\0');
-    const ssize_t n = ::recv(fd_.get(), bytes.data(), bytes.size(), MSG_PEEK);
+    const size_t taken = header_.size();
+    const ssize_t n = Receive(kMostBytes - taken, MSG_PEEK);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n == 0 && taken > 0) return Refuse(Describe(header_));  // the rest does not come
     if (n <= 0) return End();
-    bytes.resize(static_cast<size_t>(n));
+    header_.append(received_.data(), static_cast<size_t>(n));
     size_t consumed = 0;
     auto proxy_info = std::make_unique<proto::ProxyInfo>();
-    switch (proto::ParseProxyHeader(bytes, proxy_info.get(), &consumed)) {
+    switch (proto::ParseProxyHeader(header_, proxy_info.get(), &consumed)) {
       case proto::ProxyStatus::kIncomplete:
-        return AwaitMoreThan(bytes.size());
+        if (header_.size() == kMostBytes) return Refuse("header is too large");
+        Receive(header_.size() - taken, 0);
+        return;
       case proto::ProxyStatus::kError:
-        return Refuse(Describe(bytes));
+        return Refuse(Describe(header_));
       case proto::ProxyStatus::kComplete:
         break;
     }
-    SetWakeUp(1);
-    if (::recv(fd_.get(), bytes.data(), consumed, 0) != static_cast<ssize_t>(consumed))
-      return End();
+    Receive(consumed - taken, 0);
     info_.proxy_info = std::move(proxy_info);
     UniqueFd fd = std::move(fd_);
     End();
     owner_.Proceed(std::move(fd), std::move(info_));
   }
 
-  // Bytes that are only peeked at stay readable: the kernel is to wake us when there are more.
-  void AwaitMoreThan(size_t seen) {
-    if (seen >= kMostBytes) return Refuse("header is too large");
-    if (seen == seen_) return End();  // woken for nothing new: the client has closed
-    seen_ = seen;
-    SetWakeUp(static_cast<int>(seen + 1));
-  }
-
-  void SetWakeUp(int bytes) {
-    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+  ssize_t Receive(size_t size, int flags) {
+    return ::recv(fd_.get(), received_.data(), size, flags);
   }
 
   void Refuse(const std::string& why) {
     LogConnection(owner_.runtime_, info_, LogLevel::kError, why + " while reading PROXY protocol");
-    std::string unread(kMostBytes, '\0');
-    // What is left unread would make the kernel reset the connection.
-    [[maybe_unused]] const ssize_t n = ::recv(fd_.get(), unread.data(), unread.size(), 0);
+    Receive(kMostBytes, 0);  // what is left unread would make the kernel reset the connection
     End();
   }
 
@@ -111,13 +108,16 @@ class Acceptor::PendingProxy final : public Deletable {
   }
 
   static constexpr size_t kMostBytes = 4096;  // a longer header is refused
+  // Of the call under way: a worker has one thread.
+  static inline std::array<char, kMostBytes> received_;
 
   Acceptor& owner_;
   UniqueFd fd_;
   ClientInfo info_;
   std::atomic<int64_t>& active_;
+  ConnectionSet& connections_;
   Place place_;
-  size_t seen_ = 0;  // bytes of an incomplete header
+  std::string header_;  // as far as it has come
   FdWatch watch_;
   Timer timer_;
 };
@@ -144,10 +144,7 @@ const conf::ListenGroup& Acceptor::GroupAt(const SocketAddress& local) const {
   return found == served_.end() ? group_ : **found;
 }
 
-void Acceptor::Stop() {
-  listener_.Stop();
-  pending_.clear();
-}
+void Acceptor::CloseNow() { pending_.clear(); }
 
 void Acceptor::Forget(PendingProxy* pending) {
   std::unique_ptr<PendingProxy> owned = std::move(*pending->at);

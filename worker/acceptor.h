@@ -22,7 +22,8 @@ class Acceptor final : public ListenerHandler {
   ~Acceptor();
 
   void Start() { listener_.Start(); }
-  void Stop();
+  void Stop() { listener_.Stop(); }  // what has been accepted goes on
+  void CloseNow();                   // what waits for its PROXY header
 
  private:
   class PendingProxy;

@@ -369,7 +369,10 @@ void Worker::OnHangup() {
   reconfigures_ = true;
 }
 
-void Worker::OnShutdownTimeout() { connections_.CloseAll(); }
+void Worker::OnShutdownTimeout() {
+  for (const auto& acceptor : acceptors_) acceptor->CloseNow();
+  connections_.CloseAll();
+}
 
 void Worker::OnTerminate() {
   reconfigures_ = false;

@@ -1,12 +1,14 @@
 """Where a client comes from: realip from headers and PROXY protocol, whom it is believed, and who may come in."""
+import signal
 import socket
 import struct
 
 import pytest
 
-from client import Connection, get
-from daemon import Limpet
+from client import Connection, Stream, get
+from daemon import Limpet, alive, cpu_seconds
 from ports import free_port
+from waiting import PATIENCE, wait_until
 
 CONFIG = """
 events { }
@@ -33,7 +35,9 @@ http {
     }
     server {
         listen {proxied} proxy_protocol;
+        listen unix:{dir}/proxied proxy_protocol;
         set_real_ip_from 127.0.0.1;
+        set_real_ip_from unix:;
         real_ip_header proxy_protocol;
         return 200 "$remote_addr:$remote_port $proxy_protocol_addr:$proxy_protocol_port $proxy_protocol_server_addr:$proxy_protocol_server_port [$proxy_protocol_tlv_alpn]";
     }
@@ -137,25 +141,64 @@ def test_broken_proxy_protocol(limpet, name):
     limpet.wait_log(rf"\[error\] .*\*\d+ {why} while reading PROXY protocol, client: 127.0.0.1, server: [0-9.]+:{port}$")
 
 
-def test_a_proxy_header_in_pieces(limpet):
+class LocalConnection(Connection):
+    """Over a Unix socket."""
+
+    def __init__(self, path):
+        connected = socket.socket(socket.AF_UNIX)
+        connected.settimeout(PATIENCE)
+        connected.connect(path)
+        Stream.__init__(self, connected)
+
+
+def connect(limpet, family):
+    return LocalConnection(limpet.path("proxied")) if family == "Unix" else Connection(limpet.values["proxied"])
+
+
+@pytest.mark.parametrize("name", PROXIED)
+@pytest.mark.parametrize("family", ["TCP", "Unix"])
+def test_a_proxy_header_in_pieces(limpet, family, name):
     """Its worker waits for the rest; it does not turn round and round over what it has seen."""
-    header, text = PROXIED["v2 with a TLV"]
-    with Connection(limpet.values["proxied"]) as connection:
+    header, text = PROXIED[name]
+    with connect(limpet, family) as connection:
         for i, byte in enumerate(header):
             connection.send(bytes([byte]))
             if i == 20:
                 worker = limpet.workers()[0]
-                before = cpu_ticks(worker)
-                connection.socket.settimeout(0.5)
+                before = cpu_seconds(worker)
+                connection.socket.settimeout(0.3)
                 with pytest.raises(TimeoutError):
                     connection.socket.recv(1)
-                connection.socket.settimeout(20)
-                assert cpu_ticks(worker) - before < 20  # of 50 if it were busy
+                connection.socket.settimeout(PATIENCE)
+                assert cpu_seconds(worker) - before < 0.1  # of 0.3 if it were busy
         connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.response().text == text
 
 
-def cpu_ticks(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+@pytest.mark.parametrize("family", ["TCP", "Unix"])
+def test_a_proxy_header_that_ends_early(limpet, family):
+    """Without a reset, and the log says it."""
+    limpet.forgive()
+    with connect(limpet, family) as connection:
+        connection.send(b"PROXY TCP4 192.")
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.stream.read() == b""
+    limpet.wait_log(r'broken header: "PROXY TCP4 192." while reading PROXY protocol')
+
+
+@pytest.mark.parametrize("first", [b"", b"PROXY TCP4 192.0.2.1 "], ids=["nothing", "a part"])
+def test_a_proxy_header_that_comes_during_a_reload(first):
+    """What a worker has accepted it serves, also while it ends."""
+    header, text = PROXIED["v1"]
+    with Limpet(CONFIG, workers=1, proxied=free_port()) as limpet, connect(limpet, "TCP") as connection:
+        connection.send(first)
+        with connect(limpet, "TCP") as later:  # accepted behind it
+            later.send(header + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert later.response().text == text
+        (worker,) = limpet.workers()
+        limpet.kill(signal.SIGHUP)
+        limpet.wait_log("gracefully shutting down")
+        connection.send(header[len(first):] + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.response().text == text
+        assert connection.stream.read() == b""
+        wait_until(lambda: not alive(worker), "the old worker to end")

@@ -177,6 +177,29 @@ def test_an_idle_connection_is_told_and_closed(app):
         limpet.process.wait(20)
 
 
+class Late(Http2):
+    """Connects, and says nothing yet."""
+
+    def send(self, data):
+        self.unsaid = getattr(self, "unsaid", b"") + data
+
+    def speak(self):
+        self.send = super().send
+        self.send(self.unsaid)
+
+
+def test_a_connection_that_begins_late_is_told_and_closed(app):
+    with start(app, workers=1) as limpet, Late(limpet.port) as client:
+        assert get(limpet.port).text == "app"  # accepted behind it
+        (worker,) = limpet.workers()
+        limpet.kill(signal.SIGHUP)
+        limpet.wait_log("gracefully shutting down")
+        client.speak()
+        assert client.get("/").text == "app"
+        assert client.wait_end() == NO_ERROR
+        wait_until(lambda: not alive(worker), "the worker to end")
+
+
 def test_a_stream_that_crosses_the_goaway_is_served_or_may_come_again(waiting):
     """RFC 9113 6.8: a client's request may be on its way while it is told to go."""
     with start(waiting, workers=1) as limpet, Http2(limpet.port) as client:

@@ -82,6 +82,7 @@ void ClientConnection::Speak(std::unique_ptr<ClientSession> session) {
   session_ = std::move(session);
   transport_->set_handler(session_.get());
   session_->Start();
+  if (stopping()) session_->CloseWhenIdle();
 }
 
 void ClientConnection::CloseWhenIdle() {

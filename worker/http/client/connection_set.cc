@@ -31,7 +31,16 @@ std::unique_ptr<ClientConnection> ConnectionSet::Release(ClientConnection& conne
 void ConnectionSet::Remove(ClientConnection* connection) {
   if (!connection->linked()) return;
   runtime_.loop.DeleteLater(Release(*connection));
-  if (draining_ && size_ == 0 && done_) std::exchange(done_, nullptr)();
+  EndDrain();
+}
+
+void ConnectionSet::EndWait() {
+  --awaited_;
+  EndDrain();
+}
+
+void ConnectionSet::EndDrain() {
+  if (draining_ && size_ == 0 && awaited_ == 0 && done_) std::exchange(done_, nullptr)();
 }
 
 // Some of them end, or bring others to their end, while one after the other is told.
@@ -47,7 +56,7 @@ void ConnectionSet::Drain(std::function<void()> done) {
   draining_ = true;
   done_ = std::move(done);
   for (ClientConnection* connection : All()) connection->CloseWhenIdle();
-  if (size_ == 0 && done_) std::exchange(done_, nullptr)();
+  EndDrain();
 }
 
 void ConnectionSet::CloseAll() {

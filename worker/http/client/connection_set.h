@@ -27,6 +27,9 @@ class ConnectionSet {
   // Takes over an accepted connection.
   void Add(std::unique_ptr<Transport> transport, ClientInfo info);
   size_t size() const { return size_; }
+  // One that is accepted, but cannot be added yet: a drain waits for it, too.
+  void Await() { ++awaited_; }
+  void EndWait();
 
   // Graceful stop; `done` is called when the last one has gone, maybe at once.
   void Drain(std::function<void()> done);
@@ -43,10 +46,12 @@ class ConnectionSet {
  private:
   std::vector<ClientConnection*> All() const;
   std::unique_ptr<ClientConnection> Release(ClientConnection& connection);
+  void EndDrain();
 
   Runtime& runtime_;
   ListLink connections_;  // the list's head; the set owns them
   size_t size_ = 0;
+  size_t awaited_ = 0;
   Spares<Exchange> exchanges_;
   Spares<Http1Turn> turns_;
   std::function<void()> done_;
