@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from binaries import Binaries
-from certificates import folder_with
+from certificates import Authority, folder_with
 from daemon import Limpet
 from ports import free_port
 from waiting import wait_until
@@ -102,6 +102,43 @@ def test_sessions_outlive_a_change_of_the_binary(certs, version, tickets):
         both.upgrade()
         both.end_old()
         assert ask(both.limpet, tls, session)[0]
+
+
+REVOKING = """
+events { }
+http {
+    ssl_certificate {certs}/one.test.crt;
+    ssl_certificate_key {certs}/one.test.key;
+    ssl_session_cache shared:SSL:64k;
+    ssl_verify_client optional;
+    ssl_client_certificate {certs}/ca.crt;
+    ssl_crl {certs}/revoked.pem;
+    add_header X-Reused $ssl_session_reused;
+    add_header X-Pid $ssl_client_verify;  # what ask() tells
+    error_page 495 =200 /;
+    server { listen {port} ssl; location / { return 200 ""; } }
+}
+"""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_who_is_revoked_does_not_come_back_by_a_session(tmp_path, version):
+    tmp_path.chmod(0o755)
+    authority = Authority(tmp_path)
+    authority.issue("one.test")
+    authority.issue("client")
+    authority.revoke()
+    tls = context(version)
+    tls.load_cert_chain(tmp_path / "client.crt", tmp_path / "client.key")
+    with Limpet(REVOKING, workers=1, certs=tmp_path) as limpet:
+        assert ask(limpet, tls)[:2] == (False, "SUCCESS")
+        session = ask(limpet, tls)[2]
+        limpet.reload()
+        reused, verdict, session = ask(limpet, tls, session)
+        assert (reused, verdict) == (True, "SUCCESS")
+        authority.revoke("client")
+        limpet.reload()
+        assert ask(limpet, tls, session)[:2] == (False, "FAILED:certificate revoked")
 
 
 @pytest.mark.parametrize("cache", ["none", "off"])

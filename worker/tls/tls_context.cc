@@ -138,10 +138,14 @@ Status TlsContext::ScopeSessions(const conf::TlsSettings& settings, PemFiles& fi
   const auto add = [&](TlsObjectKind kind, const std::string& name) -> Status {
     const auto object = files.Get(kind, name);
     if (!object) return object.error();
+    std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
+    unsigned size = 0;
     for (const X509Ptr& certificate : (*object)->certificates) {
-      std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
-      unsigned size = 0;
       X509_digest(certificate.get(), EVP_sha256(), hash.data(), &size);
+      EVP_DigestUpdate(digest.get(), hash.data(), size);
+    }
+    for (const CrlPtr& list : (*object)->crls) {
+      X509_CRL_digest(list.get(), EVP_sha256(), hash.data(), &size);
       EVP_DigestUpdate(digest.get(), hash.data(), size);
     }
     return {};
@@ -159,6 +163,9 @@ Status TlsContext::ScopeSessions(const conf::TlsSettings& settings, PemFiles& fi
     for (const std::string& file : {settings.client_certificate, settings.trusted_certificate}) {
       if (file.empty()) continue;
       if (Status s = add(TlsObjectKind::kTrusted, file); !s) return s;
+    }
+    if (!settings.crl.empty()) {  // whoever has been revoked has to show a certificate again
+      if (Status s = add(TlsObjectKind::kRevoked, settings.crl); !s) return s;
     }
   }
   std::array<unsigned char, EVP_MAX_MD_SIZE> scope{};
