@@ -5,7 +5,7 @@ import pytest
 
 from client import get
 from daemon import Limpet
-from http2 import ENHANCE_YOUR_CALM, MAX_STREAMS, REFUSED_STREAM, Http2
+from http2 import ENHANCE_YOUR_CALM, MAX_STREAMS, PROTOCOL_ERROR, REFUSED_STREAM, Http2, raw_frame
 from origin import Reply
 from waiting import PATIENCE, wait_until
 
@@ -137,3 +137,50 @@ def test_white_space_around_values_is_no_part_of_them(limpet):
         client.data(stream, b"abc")
         assert client.response(stream).text == "POST 3"
         assert limpet.app.requests[-1].header("x-a") == "1"
+
+
+@pytest.mark.parametrize("path", ["/app", "/straight"])
+def test_trailers_that_do_not_end_their_stream_end_it(limpet, path):
+    """RFC 9113 8.1: the request is malformed. Others go on."""
+    with Http2(limpet.port) as client:
+        stream = client.ask(path, method="POST", end=False)
+        client.data(stream, b"abc", end=False)
+        client.head([("x-sum", "6")], stream=stream, end=False)
+        client.until(lambda: client.streams[stream].over)
+        assert client.streams[stream].reset == PROTOCOL_ERROR
+        assert client.get("/").text == "ok"
+    assert any(line.startswith(f"POST {path} HTTP/2.0|499|") for line in lines(limpet, 2))
+    limpet.wait_log("client sent trailers without an end for stream 1 while processing HTTP/2 connection")
+
+
+def test_a_request_without_a_method_has_no_line(limpet):
+    with Http2(limpet.port) as client:
+        assert client.response(client.head([(":scheme", "http"), (":path", "/"), (":authority", "a")])).status == 400
+    assert lines(limpet, 1)[0].startswith("-|400|")
+
+
+def test_a_field_that_does_not_get_through_is_in_the_log(limpet):
+    with Http2(limpet.port) as client:
+        client.get("/app", headers=[("x-a", "1"), ("x_b", "2"), ("x_c", "3")])
+    assert limpet.app.requests[-1].header("x-a") == "1"
+    assert limpet.app.requests[-1].header("x_b") is None
+    limpet.wait_log(r'\[info\].*client sent invalid header: "x_b" while reading client request headers, client: 127')
+
+
+@pytest.mark.parametrize("frames, why", [
+    (raw_frame(0, stream=1, payload=b"x"), "PROTOCOL_ERROR, DATA: .*"),
+    (raw_frame(1, 5, 1, b"\x80"), "COMPRESSION_ERROR"),
+    (raw_frame(4, payload=b"12345"), "FRAME_SIZE_ERROR.*"),
+])
+def test_an_error_that_ends_the_connection_is_in_the_log(limpet, frames, why):
+    with Http2(limpet.port) as client:
+        client.send(frames)
+        assert client.wait_end() is not None
+    limpet.wait_log(rf"\[info\].*client sent what HTTP/2 does not allow \({why}\) while processing HTTP/2 connection, client: 127")
+
+
+def test_a_frame_that_only_servers_send_is_in_the_log(limpet):
+    with Http2(limpet.port) as client:
+        client.raw(5, 4, 1, b"\0\0\0\2")
+        assert client.wait_end() == PROTOCOL_ERROR
+    limpet.wait_log("client sent frame of type 5 for stream 1 while processing HTTP/2 connection")

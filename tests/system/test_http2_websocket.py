@@ -5,7 +5,7 @@ import pytest
 
 from daemon import Limpet
 from http2 import EXTENDED_CONNECT, Http2
-
+from waiting import wait_until
 from websocket import TEXT, frame
 
 CONFIG = """
@@ -34,6 +34,11 @@ http {
 def app(origins):
     (made,) = origins("app")
     return made
+
+
+def read(path):
+    with open(path) as text:
+        return text.read()
 
 
 def start(app, websocket="on"):
@@ -112,6 +117,7 @@ def test_an_upstream_that_does_not_switch(app):
         had = until_head(client, stream)
         assert had.reset is not None or had.status >= 300
         assert client.get("/x").text == "app"
+        wait_until(lambda: "CONNECT /plain HTTP/2.0 502 " in read(limpet.path("access.log")), "the line of what the client got")
 
 
 def test_refused(app):

@@ -226,9 +226,7 @@ void Http2Connection::Feed(std::string_view bytes) {
   const ssize_t n = nghttp2_session_mem_recv(
       session(), reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   if (n < 0) {
-    LogConnection(runtime_, info_, LogLevel::kInfo,
-                  fmt::format("{} while processing HTTP/2 connection",
-                              nghttp2_strerror(static_cast<int>(n))));
+    LogFault(nghttp2_strerror(static_cast<int>(n)));
     n == NGHTTP2_ERR_FLOODED ? Terminate(NGHTTP2_ENHANCE_YOUR_CALM)
                              : Terminate(NGHTTP2_PROTOCOL_ERROR);
   }

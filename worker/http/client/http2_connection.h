@@ -126,14 +126,17 @@ class Http2Connection final : public ClientSession {
   void OnReset(int32_t id, uint32_t error);
   int OnData(int32_t id, bool is_last, std::string_view bytes);
   void OnFrameSent(const nghttp2_frame& frame);
+  void OnGoawaySent(const nghttp2_goaway& goaway);
   void OnStreamClosed(int32_t id);
   int SendData(int32_t id, std::string_view frame_head, size_t length);
   int Judge(bool calm);
+  [[gnu::cold]] void LogFault(std::string_view what) const;
   bool IsFull() const;
   [[gnu::cold]] void EndByHead(Http2Stream& stream, uint32_t error);
   void FollowServer(std::string_view name, std::string_view value);
   const ServerNames& names() const;
   bool IsReused(const nghttp2_frame_hd& frame);
+  int Cut(int32_t id, uint32_t error);
   proto::Http2HeadRules Rules() const;
   const conf::Server& server() const;
   const conf::ClientSettings& client_settings() const { return server().root->client; }

@@ -35,11 +35,15 @@ void Http2Connection::FollowServer(std::string_view name, std::string_view value
   builder_.UseFieldRules(names().LimitsOf(names().OfHost(value, server())));
 }
 
+void Http2Connection::LogFault(std::string_view what) const {
+  LogConnection(runtime_, info_, LogLevel::kInfo,
+                fmt::format("{} while processing HTTP/2 connection", what));
+}
+
 // False from the guard: the connection ends, and what it has begun with it.
 int Http2Connection::Judge(bool calm) {
   if (!calm && nghttp2_session_want_read(session()) != 0) {
-    LogConnection(runtime_, info_, LogLevel::kInfo,
-                  "client floods the connection while processing HTTP/2 connection");
+    LogFault("client floods the connection");
     Terminate(NGHTTP2_ENHANCE_YOUR_CALM);
   }
   return 0;
@@ -58,7 +62,11 @@ int Http2Connection::OnBeforeSend(const nghttp2_frame& frame) {
 int Http2Connection::OnBeginFrame(const nghttp2_frame_hd& frame) {
   using proto::Chatter;
   const uint64_t now = runtime_.loop.NowMs();
-  if (frame.type == NGHTTP2_PUSH_PROMISE || IsReused(frame)) Terminate(NGHTTP2_PROTOCOL_ERROR);
+  if (frame.type == NGHTTP2_PUSH_PROMISE || IsReused(frame)) {
+    LogFault(
+        fmt::format("client sent frame of type {} for stream {}", frame.type, frame.stream_id));
+    Terminate(NGHTTP2_PROTOCOL_ERROR);
+  }
   if (frame.type == NGHTTP2_DATA) data_left_ = frame.length;
   if (frame.type == NGHTTP2_HEADERS) head_length_ = 0;
   if (frame.type == NGHTTP2_HEADERS || frame.type == NGHTTP2_CONTINUATION)
@@ -83,17 +91,27 @@ bool Http2Connection::IsReused(const nghttp2_frame_hd& frame) {
 
 void Http2Connection::NoteCut(int32_t id) { cut_[next_cut_++ % cut_.size()] = id; }
 
+// The stream ends by what the client does; what comes of it is decoded, and that is all.
+int Http2Connection::Cut(int32_t id, uint32_t error) {
+  nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, id, error);
+  NoteCut(id);
+  return Judge(guard_.NoteProvokedReset(runtime_.loop.NowMs()));
+}
+
 int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
   const int32_t id = frame.hd.stream_id;
   head_of_ = id;
   has_begun_ = true;
   UpdateState();  // at once: who serves a request does not give way to it
   guard_.BeginHead(Rules().limits.max_total * 4);
-  if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+  if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) {  // trailers end the stream (RFC 9113 8.1)
+    if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) return 0;
+    LogFault(fmt::format("client sent trailers without an end for stream {}", id));
+    return Cut(id, NGHTTP2_PROTOCOL_ERROR);
+  }
   if (IsFull()) {
-    nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
-    NoteCut(id);
-    return Judge(guard_.NoteProvokedReset(runtime_.loop.NowMs()));
+    LogFault(fmt::format("concurrent streams exceeded {}", server().http2.max_concurrent_streams));
+    return Cut(id, NGHTTP2_REFUSED_STREAM);
   }
   Http2Stream& stream = *streams_.emplace_back(Http2Stream::Make(*this, id));
   nghttp2_session_set_stream_user_data(session(), id, &stream);
@@ -194,6 +212,12 @@ void Http2Connection::OnRequest(Http2Stream& stream, bool end_stream) {
     return stream.OnGone();
   }
   Prioritize(stream.id(), builder_.head().headers);
+  if (builder_.ignored_fields() > 0) {  // why one did not get through: the first is told
+    LogConnection(
+        runtime_, info_, LogLevel::kInfo,
+        fmt::format("client sent invalid header: \"{}\" while reading client request headers",
+                    builder_.first_ignored_name()));
+  }
   stream.Begin(builder_, head_length_, end_stream);
 }
 
@@ -224,9 +248,20 @@ int Http2Connection::OnData(int32_t id, bool is_last, std::string_view bytes) {
   return 0;
 }
 
+// An error that is not ours is one that nghttp2 has found.
+void Http2Connection::OnGoawaySent(const nghttp2_goaway& goaway) {
+  if (goaway.error_code != NGHTTP2_NO_ERROR && leaving_ != Leaving::kLast) {
+    const std::string_view why(reinterpret_cast<const char*>(goaway.opaque_data),
+                               goaway.opaque_data_len);
+    LogFault(fmt::format("client sent what HTTP/2 does not allow ({}{}{})",
+                         nghttp2_http2_strerror(goaway.error_code), why.empty() ? "" : ", ", why));
+  } else if (leaving_ == Leaving::kTold) {
+    nghttp2_submit_ping(session(), NGHTTP2_FLAG_NONE, nullptr);  // behind the notice
+  }
+}
+
 void Http2Connection::OnFrameSent(const nghttp2_frame& frame) {
-  const bool is_notice = frame.hd.type == NGHTTP2_GOAWAY && leaving_ == Leaving::kTold;
-  if (is_notice) nghttp2_submit_ping(session(), NGHTTP2_FLAG_NONE, nullptr);  // behind it
+  if (frame.hd.type == NGHTTP2_GOAWAY) return OnGoawaySent(frame.goaway);
   if (frame.hd.type == NGHTTP2_DATA) guard_.NoteDataSent();
   if (frame.hd.type != NGHTTP2_DATA && frame.hd.type != NGHTTP2_HEADERS) return;
   Http2Stream* const stream = Find(frame.hd.stream_id);

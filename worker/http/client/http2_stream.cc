@@ -262,6 +262,7 @@ void Http2Stream::SendHead(const ResponseHead& head) {
     exchange_->Log(LogLevel::kError,
                    "the response to a client of HTTP/2 is no answer to its request");
     refused_ = true;
+    exchange_->response().status = 502;  // for the log
     return connection_.ScheduleWork();
   }
   const bool switches = head.status == 101;

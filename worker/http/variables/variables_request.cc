@@ -14,7 +14,7 @@ Value GetUri(Exchange& exchange) {
   return request.head->target.empty() ? TextOrNone(request.uri) : Value::Of(request.uri);
 }
 Value GetRequestUri(Exchange& exchange) { return TextOrNone(exchange.request().unparsed_uri); }
-Value GetRequest(Exchange& exchange) { return Value::Of(exchange.request().head->request_line); }
+Value GetRequest(Exchange& exchange) { return TextOrNone(exchange.request().head->request_line); }
 Value GetServerName(Exchange& exchange) { return Value::Of(exchange.request().server->name); }
 
 Value GetIsArgs(Exchange& exchange) {
