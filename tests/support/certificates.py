@@ -47,7 +47,8 @@ class Authority:
         arguments = ["ca", "-config", "list.cnf", "-cert", f"{self.name}.crt", "-keyfile", f"{self.name}.key"]
         for name in names:
             self._openssl(*arguments, "-revoke", f"{name}.crt")
-        self._openssl(*arguments, "-gencrl", "-out", "revoked.pem")
+        self._openssl(*arguments, "-gencrl", "-out", "list.pem")
+        os.replace(self.path("list.pem"), self.path("revoked.pem"))
         return self.path("revoked.pem")
 
     def _openssl(self, *arguments):

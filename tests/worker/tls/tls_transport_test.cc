@@ -232,22 +232,29 @@ TEST_F(TlsTest, ReadsAHelloByTheByte) {
   EXPECT_EQ(ready_, 0) << transport_->ErrorText();
 }
 
-// A client that asks for new keys is told them before what follows is read: that waits for room.
+// New keys that a client has asked for are told before anything else: until there is room for them
+// nothing is read either.
 TEST_F(TlsTest, ReadsOnWhenThereIsRoomForItsOwnWords) {
   Open();
   Handshake("one.test");
   transport_->WantRead(true);
+  ASSERT_EQ(SSL_key_update(client_.get(), SSL_KEY_UPDATE_REQUESTED), 1);
+  ASSERT_EQ(SSL_write(client_.get(), "new keys", 8), 8);
+  Until([this] { return got_ == "new keys"; }, [] {});
   const std::string filling(65536, 'x');
   ssize_t left = 0;
   for (ssize_t n = 0; n >= 0; n = ::send(transport_->fd(), filling.data(), filling.size(), 0))
     left += n;
-  ASSERT_EQ(SSL_key_update(client_.get(), SSL_KEY_UPDATE_REQUESTED), 1);
-  ASSERT_EQ(SSL_write(client_.get(), "hello", 5), 5);
+  char reply[] = "reply";
+  const iovec piece{reply, 5};
+  size_t written = 0;
+  ASSERT_EQ(transport_->Writev(&piece, 1, false, &written), Io::kWouldBlock);
+  ASSERT_EQ(SSL_write(client_.get(), " hello", 6), 6);
   last_ = Io::kOk;
   Until([this] { return last_ == Io::kWouldBlock; }, [] {});
-  EXPECT_EQ(got_, "");
+  EXPECT_EQ(got_, "new keys");
   std::string taken(65536, '\0');
-  Until([this] { return got_ == "hello"; },
+  Until([this] { return got_ == "new keys hello"; },
         [&] {
           const size_t most = std::min(taken.size(), static_cast<size_t>(left));
           if (most > 0)
