@@ -19,20 +19,21 @@ SubFilter::SubFilter(BlockPool& pool, BodyFilter* next, std::vector<Pair> pairs,
   }
 }
 
-SubFilter::Match SubFilter::Find(std::string_view rest, Pair** found) {
-  Match best = Match::kNo;
+// The first text that fits; with one in front of it that may fit yet, more bytes decide.
+SubFilter::Match SubFilter::Find(std::string_view rest, bool at_end, Pair** found) {
   for (Pair& pair : pairs_) {
     if (pair.done) continue;
     const size_t size = std::min(rest.size(), pair.match.size());
     if (!EqualsIgnoreCase(rest.substr(0, size), std::string_view(pair.match).substr(0, size)))
       continue;
-    if (size == pair.match.size()) {
-      *found = &pair;
-      return Match::kYes;
+    if (size < pair.match.size()) {
+      if (!at_end) return Match::kMaybe;
+      continue;
     }
-    best = Match::kMaybe;
+    *found = &pair;
+    return Match::kYes;
   }
-  return best;
+  return Match::kNo;
 }
 
 // Up to what cannot be decided without more bytes, or until enough has been given on.
@@ -47,9 +48,9 @@ void SubFilter::Scan(bool at_end) {
       continue;
     }
     Pair* pair = nullptr;
-    const Match match = Find(text.substr(at), &pair);
-    if (match == Match::kMaybe && !at_end) break;
-    if (match != Match::kYes) {
+    const Match match = Find(text.substr(at), at_end, &pair);
+    if (match == Match::kMaybe) break;
+    if (match == Match::kNo) {
       ++at;
       continue;
     }

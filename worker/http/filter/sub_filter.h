@@ -26,7 +26,7 @@ class SubFilter final : public ByteFilter {
  private:
   enum class Match : uint8_t { kNo, kYes, kMaybe };  // kMaybe: the text may go on in the next piece
 
-  Match Find(std::string_view rest, Pair** found);
+  Match Find(std::string_view rest, bool at_end, Pair** found);
   size_t Take(std::string_view bytes) override;
   bool Owes() const override { return owes_; }
   bool GiveEnd() override;

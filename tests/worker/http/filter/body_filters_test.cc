@@ -136,6 +136,7 @@ TEST(SubFilter, LongBodiesAndReplacements) {
     text += std::string(5000, 'n') + "match";
     expected += std::string(5000, 'n') + longer;
   }
+    EXPECT_EQ(Replaced(text, {{"aab", "x"}, {"a", "y"}}, false, piece), "x x yx yb yy");
   EXPECT_EQ(Replaced(text, {{"match", longer}}, false, 4093), expected);
 }
 
