@@ -35,6 +35,7 @@ http {
         location /untext/ { gunzip on; charset utf-8; proxy_pass http://127.0.0.1:{origin}; }
         location /untyped/ { gzip on; gzip_types *; gzip_min_length 0; charset utf-8; charset_types *; proxy_pass http://127.0.0.1:{origin}; }
         location /unsub/ { gunzip on; sub_filter plain changed; proxy_pass http://127.0.0.1:{origin}; }
+        location /subbed/ { alias {dir}/www/; sub_filter a 1; }
         location /once/ { proxy_pass http://127.0.0.1:{origin}; sub_filter a 1; sub_filter b 2; gzip on; gzip_min_length 0; }
     }
 }
@@ -208,3 +209,18 @@ def test_what_came_before_a_break_is_passed_on(limpet):
         text += unpack.decompress(rest[:int(size, 16)])
         rest = rest[int(size, 16) + 2:]
     assert text == b"text" * 100 and not unpack.eof
+
+
+@pytest.mark.parametrize("path, headers", [("/any/cut.html", GZIP), ("/subbed/cut.html", []), ("/cut.html", [])])
+def test_a_file_that_is_cut_while_it_is_sent_does_not_look_whole(limpet, path, headers):
+    with open(limpet.path("www/cut.html"), "wb") as file:
+        file.write(os.urandom(16 << 20))  # more than waits in sockets
+    told = len(limpet.log_lines("has been cut"))
+    with Connection(limpet.port) as connection:
+        fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        connection.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
+        assert connection.stream.peek(1)
+        os.truncate(limpet.path("www/cut.html"), 0)
+        with pytest.raises((ConnectionResetError, ValueError)):
+            connection.response()
+    limpet.wait_log("has been cut", told + 1)

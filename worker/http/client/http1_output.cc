@@ -111,6 +111,8 @@ void Http1Connection::DisarmSending() {
 }
 
 void Http1Connection::OnWriteError() {
+  if (transport_.errnum() == EIO && exchange_ != nullptr)
+    exchange_->Log(LogLevel::kError, "a file has been cut while it was sent");
   turn_->out.Clear();
   lost_ = true;
   keep_alive_ = false;

@@ -201,6 +201,11 @@ void ResponseWriter::End() {
   ended_ = true;
   Response& response = exchange_.response();
   const bool has_trailers = response.chunked && !response.hides_body;
+void ResponseWriter::OnBroken(std::string_view why) {
+  exchange_.Log(LogLevel::kError, why);
+  exchange_.stream().LastForClient();
+}
+
   if (has_trailers) {
     AddResponseTrailers(exchange_);
     MakeFit(exchange_, &response.trailers);

@@ -24,6 +24,8 @@ class BodyFilter {
   virtual void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) = 0;
   virtual void Flush() = 0;  // all that came in so far should reach the client soon
   virtual void End() = 0;    // after the last byte; exactly once
+  // Instead of End(): the rest is lost, and the body must not look complete.
+  virtual void OnBroken(std::string_view /*why*/) {}
   virtual bool HasRoom() const { return true; }     // for more bytes in memory
   virtual bool HoldsBack() const { return false; }  // something has not gone on yet
   virtual void Pump() {}  // goes on with what is held back, as far as there is room
@@ -75,6 +77,7 @@ class ResponseWriter final : public BodyFilter {
   void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
   void Flush() override {}  // the exchange's Flush() writes
   void End() override;
+  void OnBroken(std::string_view why) override;
   bool HasRoom() const override;
 
  private:

@@ -48,10 +48,11 @@ void ByteFilter::End() {
   Pump();
 }
 
-void ByteFilter::Break() {
+void ByteFilter::Break(std::string_view why) {
   ended_ = true;
   pieces_.clear();
   first_ = 0;
+  next_->OnBroken(why);
 }
 
 bool ByteFilter::HoldsBack() const {
@@ -88,18 +89,16 @@ bool ByteFilter::Step() {
 
 void ByteFilter::WorkOn(Piece& piece) {
   std::string_view& bytes = piece.slice.bytes;
-  const bool has_bytes = !bytes.empty() || ReadFile(piece);
-  if (has_bytes) {
-    const size_t taken = Take(bytes.substr(0, kStep));
-    if (ended_) return;
-    bytes.remove_prefix(taken);
-  }
+  if (bytes.empty() && !ReadFile(piece)) return Break("a file has been cut while it was sent");
+  const size_t taken = Take(bytes.substr(0, kStep));
+  if (ended_) return;
+  bytes.remove_prefix(taken);
   if (!bytes.empty() || piece.size > 0) return;
   piece = {};
   ++first_;
 }
 
-// False: the file was cut while we read it. What there is ends here.
+// False: the file is shorter than it was.
 bool ByteFilter::ReadFile(Piece& piece) {
   if (!piece.slice.block || !piece.slice.block.unique()) {
     piece.slice.block = pool_.Get(BlockSize::k64K);
@@ -107,10 +106,7 @@ bool ByteFilter::ReadFile(Piece& piece) {
   const BlockRef& block = piece.slice.block;
   const size_t want = std::min<uint64_t>(piece.size, block.capacity());
   const ssize_t n = ::pread(piece.file->get(), block.data(), want, piece.offset);
-  if (n <= 0) {
-    piece.size = 0;
-    return false;
-  }
+  if (n <= 0) return false;
   piece.slice.bytes = {block.data(), static_cast<size_t>(n)};
   piece.offset += n;
   piece.size -= static_cast<uint64_t>(n);

@@ -17,6 +17,7 @@ class ByteFilter : public BodyFilter {
   void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) final;
   void Flush() final;
   void End() final;
+  void OnBroken(std::string_view why) final { next_->OnBroken(why); }
   void Pump() final;
   bool HasRoom() const final { return Idle() && next_->HasRoom(); }
   bool HoldsBack() const final;
@@ -31,7 +32,7 @@ class ByteFilter : public BodyFilter {
   virtual bool Owes() const { return false; }  // more will come of what was taken
   virtual void GiveAll() {}                    // of what was taken: the client waits for it
   virtual bool GiveEnd() = 0;                  // the last bytes; false: again, there are more
-  void Break();  // nothing more comes of it, nor does an end: the body must not look complete
+  void Break(std::string_view why);            // nothing more comes of it, nor does an end
 
   BlockPool& pool_;
   BodyFilter* next_;

@@ -14,8 +14,7 @@ constexpr int kGzipOnly = MAX_WBITS + 16;  // zlib: any window, gzip's own forma
 
 class GunzipFilter final : public ZlibFilter {
  public:
-  GunzipFilter(Exchange& exchange, BodyFilter* next)
-      : ZlibFilter(exchange.runtime().blocks, next), exchange_(exchange) {
+  GunzipFilter(BlockPool& pool, BodyFilter* next) : ZlibFilter(pool, next) {
     inflateInit2(&zlib_, kGzipOnly);
   }
   ~GunzipFilter() override { inflateEnd(&zlib_); }
@@ -57,12 +56,9 @@ class GunzipFilter final : public ZlibFilter {
 
   void Fail(std::string_view why) {
     owes_ = false;
-    exchange_.Log(LogLevel::kError, why);
-    exchange_.stream().LastForClient();
-    Break();
+    Break(why);
   }
 
-  Exchange& exchange_;
   bool at_end_ = false;
   bool owes_ = false;
 };
@@ -87,7 +83,7 @@ bool Unpacks(Exchange& exchange) {
 }
 
 std::unique_ptr<BodyFilter> MakeGunzipFilter(Exchange& exchange, BodyFilter* next) {
-  return std::make_unique<GunzipFilter>(exchange, next);
+  return std::make_unique<GunzipFilter>(exchange.runtime().blocks, next);
 }
 
 }  // namespace limpet::worker

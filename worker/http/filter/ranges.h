@@ -29,6 +29,7 @@ class RangeFilter final : public BodyFilter {
   void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
   void Flush() override { next_->Flush(); }
   void End() override;
+  void OnBroken(std::string_view why) override { next_->OnBroken(why); }
   bool HasRoom() const override { return next_->HasRoom(); }
   bool HoldsBack() const override { return next_->HoldsBack(); }
   void Pump() override { next_->Pump(); }

@@ -28,10 +28,11 @@ class Collector final : public BodyFilter {
   }
   void Flush() override { ++flushes; }
   void End() override { ++ends; }
+  void OnBroken(std::string_view why) override { broken = why; }
   bool HasRoom() const override { return text.size() < room; }
 
   size_t room = SIZE_MAX;
-  std::string text;
+  std::string text, broken;
   int flushes = 0;
   int ends = 0;
 };
@@ -82,6 +83,16 @@ TEST(GzipFilter, RoundTripsBytesAndFiles) {
     EXPECT_EQ(Inflate(end.text), noise + noise + "tail!");
     EXPECT_EQ(end.ends, 1);
   }
+}
+
+TEST(GzipFilter, AFileThatHasBeenCutDoesNotLookWhole) {
+  BlockPool pool;
+  Collector end;
+  GzipFilter gzip(pool, &end, 1, 1000);
+  gzip.WriteFile(FileOf(Noise(500)), 0, 1000);
+  gzip.End();
+  EXPECT_EQ(end.ends, 0);
+  EXPECT_FALSE(end.broken.empty());
 }
 
 TEST(GzipFilter, SmallAndEmptyBodies) {
