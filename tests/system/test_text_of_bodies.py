@@ -167,10 +167,12 @@ def test_unpacking(limpet, size):
         assert kept.body == b"".join(pieces) and kept.header("etag") == '"x"'
 
 
-def test_unpacked_text_has_a_charset(limpet):
-    fields = [("Content-Encoding", "gzip"), ("Content-Type", "text/html")]
+@pytest.mark.parametrize("name", ["gzip", "GZip"])
+def test_unpacked_text_has_a_charset(limpet, name):
+    fields = [("Content-Encoding", name), ("Content-Type", "text/html")]
     limpet.origin.respond = lambda request: Reply(gzip.compress(b"text"), headers=fields)
-    assert get(limpet.port, "/untext/").header("content-type") == "text/html; charset=utf-8"
+    unpacked = get(limpet.port, "/untext/")
+    assert (unpacked.text, unpacked.header("content-type")) == ("text", "text/html; charset=utf-8")
     assert get(limpet.port, "/untext/", GZIP).header("content-type") == "text/html; charset=utf-8"
 
 

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "base/text.h"
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/filter/gzip.h"
 #include "worker/http/filter/zlib_filter.h"
@@ -69,7 +70,8 @@ bool Unpacks(Exchange& exchange) {
   const conf::ResponseSettings& settings = exchange.location().response;
   Response& response = exchange.response();
   if (!settings.gunzip || response.is_upgrade) return false;
-  if (response.headers.Value(proto::HeaderId::kContentEncoding) != "gzip") return false;
+  if (!EqualsIgnoreCase(response.headers.Value(proto::HeaderId::kContentEncoding), "gzip"))
+    return false;
   response.vary_gzip = settings.gzip.vary;
   if (ClientTakesGzip(exchange, settings.gzip, *exchange.request().head, response,
                       exchange.runtime().WallSeconds()))
