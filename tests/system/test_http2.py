@@ -70,6 +70,7 @@ http {
             proxy_pass http://app/trailers;
         }
         location = /measured { add_trailer X-Mine end; return 200 measured; }
+        location = /unchunked { chunked_transfer_encoding off; add_trailer X-Mine end; return 200 measured; }
         location = /measured_nothing { add_trailer X-Mine end; return 200; }
         location /paced { limit_rate 40k; limit_rate_after 1k; }
     }
@@ -389,7 +390,8 @@ def test_trailers(limpet):
     assert ("x-sum", "6") in response.trailers
 
 
-@pytest.mark.parametrize("path, body", [("/measured", b"measured"), ("/measured_nothing", b"")])
+@pytest.mark.parametrize("path, body", [("/measured", b"measured"), ("/unchunked", b"measured"),
+                                        ("/measured_nothing", b"")])
 def test_trailers_leave_the_length(limpet, path, body):
     response = ask_once(limpet.port, path)
     assert (response.body, response.header("content-length")) == (body, str(len(body)))

@@ -128,9 +128,10 @@ void ResponseWriter::DecideFraming() {
   if (response.content_length >= 0 && !response.expects_trailers) return;
   const proto::RequestHead& head = *exchange_.request().head;
   if (exchange_.request().method == proto::Method::kHead) return;  // whatever it is, it ends here
-  if (head.is_http11() && exchange_.location().response.chunked) {
+  const bool has_frames = head.version_major > 1;  // with an end, and room for trailers
+  if (has_frames || (head.is_http11() && exchange_.location().response.chunked)) {
     response.chunked = true;
-    if (head.version_major == 1) response.content_length = -1;  // HTTP/2 may say both
+    if (!has_frames) response.content_length = -1;  // HTTP/2 may say both
   } else if (response.content_length < 0) {
     exchange_.stream().LastForClient();
   }
