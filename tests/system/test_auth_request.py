@@ -30,6 +30,8 @@ http {
         location /local { auth_request /yes; return 404; error_page 404 = @fine; }
         location = /yes { return 204; }
         location @fine { return 200 fine; }
+        location /judged { auth_request /file; try_files /nowhere =418; }
+        location = /file { internal; root {dir}; add_header Set-Cookie $arg_a; }
         location = /nowhere { return 404; }
         location /missing { auth_request /nowhere; proxy_pass http://127.0.0.1:{origin}; }
         location /any { satisfy any; deny all; auth_basic realm; auth_request /auth; proxy_pass http://127.0.0.1:{origin}; }
@@ -46,6 +48,8 @@ def limpet():
         running = Limpet(CONFIG, workers=1, start=False, origin=origin.port)
         with open(running.path("users"), "w") as out:
             out.write("user:{PLAIN}secret\n")
+        with open(running.path("file"), "w") as out:
+            out.write("yes")
         with running:
             running.origin = origin
             running.start()
@@ -108,6 +112,12 @@ def test_places_without_an_upstream(limpet, verdict):
     assert get(limpet.port, "/local").text == "fine"
     assert get(limpet.port, "/missing").status == 500
     limpet.wait_log("auth request unexpected status: 404")
+
+
+@pytest.mark.parametrize("field", [("If-Match", '"x"'), ("If-None-Match", "*"), ("Range", "bytes=9-"),
+                                   ("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT")])
+def test_conditions_are_the_clients_not_the_questions(limpet, field):
+    assert get(limpet.port, "/judged", [field]).status == 418
 
 
 def test_satisfy(limpet, verdict):

@@ -76,23 +76,27 @@ bool ResponseWriter::SendHead() {
     response.status = exchange_.error_status();
     response.status_line = {};
   }
-  if (!ApplyConditions(exchange_)) return false;
+  const bool is_for_client = !exchange_.request().is_subrequest;
+  if (is_for_client && !ApplyConditions(exchange_)) return false;
   DropWhatStatusForbids();  // but what add_header says is meant
-  if (!AddResponseHeaders(exchange_, refused_)) {
-    refused_ = true;
-    exchange_.FinishWithOwnPage(500);
-    return false;
-  }
+  if (is_for_client && !AddFields()) return false;
   response.hides_body =
       !response.is_upgrade && (exchange_.request().method == proto::Method::kHead ||
                                proto::StatusHasNoBody(response.status));
-  if (!MakeBodyFilters(exchange_, this, &chain_)) return false;
+  if (is_for_client && !MakeBodyFilters(exchange_, this, &chain_)) return false;
   if (IsReplacedAfterFailedMatch()) return false;
   DecideFraming();
   exchange_.stream().SetNoDelay(exchange_.location().client.tcp_nodelay);
   exchange_.stream().SendHead(HeadValues());
   head_sent_ = true;
   return true;
+}
+
+bool ResponseWriter::AddFields() {
+  if (AddResponseHeaders(exchange_, refused_)) return true;
+  refused_ = true;
+  exchange_.FinishWithOwnPage(500);
+  return false;
 }
 
 // An answer of that status goes out without the field that failed: what would replace it is no
@@ -197,16 +201,16 @@ bool ResponseWriter::HasRoom() const {
   return exchange_.stream().unsent_memory() < kMost;
 }
 
-void ResponseWriter::End() {
-  if (ended_) return;
-  ended_ = true;
-  Response& response = exchange_.response();
-  const bool has_trailers = response.chunked && !response.hides_body;
 void ResponseWriter::OnBroken(std::string_view why) {
   exchange_.Log(LogLevel::kError, why);
   exchange_.stream().LastForClient();
 }
 
+void ResponseWriter::End() {
+  if (ended_) return;
+  ended_ = true;
+  Response& response = exchange_.response();
+  const bool has_trailers = response.chunked && !response.hides_body;
   if (has_trailers) {
     AddResponseTrailers(exchange_);
     MakeFit(exchange_, &response.trailers);

@@ -82,6 +82,7 @@ class ResponseWriter final : public BodyFilter {
 
  private:
   void DropWhatStatusForbids();
+  bool AddFields();
   bool IsReplacedAfterFailedMatch();
   void DecideFraming();
   ResponseHead HeadValues();
