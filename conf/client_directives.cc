@@ -81,7 +81,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "how long a closing connection waits for more"},
     {"reset_timedout_connection", kHere, kOneArg, kOnce,
      Setting<Flag, &Location::client, &C::reset_timedout_connection>, "off",
-     "end timed out connections with RST"},
+     "end connections that timed out, or by return 444, with RST"},
     {"tcp_nodelay", kHere, kOneArg, kOnce, Setting<Flag, &Location::client, &C::tcp_nodelay>, "on",
      "small pieces are sent at once; off: they wait for what was sent before (Nagle)"},
     {"tcp_nopush", kHere, kOneArg, kInert, Checked<Flag, bool>, "off",

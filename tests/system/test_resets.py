@@ -96,6 +96,27 @@ def wait_until_full(client):
     wait_until(look, "the client to be full")
 
 
+def how_it_ends(limpet, data):
+    with socket.create_connection(("127.0.0.1", limpet.port), PATIENCE) as client:
+        client.sendall(data)
+        try:
+            return client.recv(100)
+        except ConnectionResetError:
+            return "reset"
+
+
+@pytest.mark.parametrize("settings, end", [("reset_timedout_connection on;", "reset"), ("", b"")])
+@pytest.mark.parametrize("ending, data", [
+    ("return 444;", PIPELINED[:len(PIPELINED) // 2]),
+    ("client_body_timeout 100ms;", PART_OF_A_BODY),
+    ("client_body_timeout 100ms; proxy_request_buffering off;", PART_OF_A_BODY),
+], ids=["444", "body", "streamed body"])
+def test_reset_timedout_connection(origins, settings, end, ending, data):
+    origin, = origins("a")
+    with Limpet(CONFIG.format(settings=settings + ending), workers=1, a=origin.port) as limpet:
+        assert how_it_ends(limpet, data) == end
+
+
 def test_a_long_answer_is_heard_to_its_end_without_its_client(origins):
     origin, = origins("a")
     origin.respond = lambda request: Reply(LONG, close=True)

@@ -474,7 +474,7 @@ void Http1Connection::OnTimer() {
   switch (state_) {
     case State::kExchange:
     case State::kAnswered:
-      exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
+      NoteTimeout();
       return exchange_->OnBodyError(408);
     case State::kHead:
       if (info_.listen->default_server->root->client.reset_timedout_connection)

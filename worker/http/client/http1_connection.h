@@ -138,6 +138,7 @@ class Http1Connection final : public ClientSession, public ClientStream {
   void Linger();
   void ReadAndDrop();
   uint64_t SendBudget();
+  void NoteTimeout();
   void OnSendTimeout();
   void Close(bool reset);
   size_t buffered() const { return end_ - begin_; }

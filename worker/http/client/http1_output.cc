@@ -127,10 +127,14 @@ void Http1Connection::OnWritable() {
   if (state_ == State::kExchange && turn_->out.memory() == 0) exchange_->OnOutputDrained();
 }
 
-void Http1Connection::OnSendTimeout() {
+void Http1Connection::NoteTimeout() {
   if (exchange_ != nullptr)
     exchange_->Log(LogLevel::kInfo, fmt::format("client timed out{}", ErrnoText(ETIMEDOUT)));
   if (settings().reset_timedout_connection) transport_.SetReset();
+}
+
+void Http1Connection::OnSendTimeout() {
+  NoteTimeout();
   if (state_ == State::kExchange) exchange_->Abandon(408);
   Close(false);
 }

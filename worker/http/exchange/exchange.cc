@@ -334,7 +334,7 @@ void Exchange::Abandon(int status) {
   LetGo();
   if (response_.status == 0 || !writer_->head_sent()) response_.status = status;
   Enter(Phase::kDone);
-  stream_->Abort(false);
+  stream_->Abort(status == 444 && location().client.reset_timedout_connection);
 }
 
 void Exchange::AbandonAfterFlush() {
