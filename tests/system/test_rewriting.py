@@ -68,6 +68,7 @@ http {
         location /into/ { rewrite ^/into/(.*)$ /inside/$1 last; }
         location /inside/ { internal; client_max_body_size 3; return 200 "inside $uri"; }
         location /into2/ { rewrite ^/into2/(.*)$ /bounded/$1 last; }
+        location /hidden/ { internal; proxy_pass http://127.0.0.1:{origin}; }
         location /bounded/ { client_max_body_size 3; proxy_pass http://127.0.0.1:{origin}; }
         location /empty/ { return 301 $arg_to; }
         location /silent { return 408; }
@@ -242,6 +243,13 @@ def test_a_rewritten_uri_has_the_limits_of_its_location(limpet):
     with Connection(limpet.port) as connection:
         assert connection.request("/into2/x", "POST", body=b"abc").text == "origin"
         assert connection.request("/into2/x", "POST", body=b"abcd").status == 413
+
+
+def test_a_path_without_its_slash_has_the_limits_of_its_location(limpet):
+    with Connection(limpet.port) as connection:
+        assert connection.request("/bounded").header("location") == "/bounded/"
+        assert connection.request("/hidden").status == 404
+        assert connection.request("/bounded", "POST", body=b"abcd").status == 413
 
 
 def test_pages_of_our_own(limpet):

@@ -46,15 +46,14 @@ Step FindLocationStep(Exchange& exchange) {
   const conf::Location& root = *request.server->root;
   const LocationMatch match = FindLocation(root, request.uri, exchange);
   request.location = match.location != nullptr ? match.location : &root;
-  if (match.auto_redirect) {
-    exchange.Redirect(301, RedirectWithSlash(exchange, *match.location));
-    return Step::kDone;
-  }
   if (request.location->internal && !request.internal) {
     exchange.Finish(404);
     return Step::kDone;
   }
-  return exchange.RefusesBody() ? Step::kDone : Step::kNext;
+  if (exchange.RefusesBody()) return Step::kDone;
+  if (!match.auto_redirect) return Step::kNext;
+  exchange.Redirect(301, RedirectWithSlash(exchange, *match.location));
+  return Step::kDone;
 }
 
 bool HasLimitExcept(const conf::Location& location) { return location.limit_except != nullptr; }
