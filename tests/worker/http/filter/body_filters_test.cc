@@ -136,6 +136,7 @@ TEST(SubFilter, FindsTextsInPiecesOfAnySize) {
     EXPECT_EQ(Replaced(text, {{"aab", "x"}}, false, piece), "x x ax ab aa");
     EXPECT_EQ(Replaced(text, {{"aab", "x"}}, true, piece), "x AAB aaab ab aa");
     EXPECT_EQ(Replaced(text, {{"aab", ""}, {"ab", "yy"}}, true, piece), " Ayy aaab ab aa");
+    EXPECT_EQ(Replaced(text, {{"aab", "x"}, {"a", "y"}}, false, piece), "x x yx yb yy");
     EXPECT_EQ(Replaced(text, {{"zzz", "x"}}, false, piece), text);
   }
 }
@@ -147,7 +148,6 @@ TEST(SubFilter, LongBodiesAndReplacements) {
     text += std::string(5000, 'n') + "match";
     expected += std::string(5000, 'n') + longer;
   }
-    EXPECT_EQ(Replaced(text, {{"aab", "x"}, {"a", "y"}}, false, piece), "x x yx yb yy");
   EXPECT_EQ(Replaced(text, {{"match", longer}}, false, 4093), expected);
 }
 
