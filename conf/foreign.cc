@@ -201,7 +201,6 @@ constexpr std::array kTable = std::to_array<Foreign>({
     Other("acme_*", "certificates are not asked for: a client beside limpet does that"),
     Other("post_action", "write mirror instead, or ask for it from what reads the access log"),
     // What people bring from Angie.
-    Other("auto_redirect", "write a location = /NAME with return 301 /NAME/ instead"),
     Other("prometheus_template", "prometheus says all there is: choose where it is scraped"),
     Other("api_config_files", "the API does not show configurations: limpet -T does"),
     Other("client", "limpet asks nothing of its own but health checks: write health_check instead"),

@@ -1,9 +1,11 @@
 // location { } and what decides where a request goes inside a server.
 #include <array>
 
+#include "conf/auto_redirect.h"
 #include "conf/host_port.h"
 #include "conf/loader.h"
 #include "conf/setting.h"
+#include "conf/source_files.h"
 #include "conf/tables.h"
 #include "conf/upstream_server.h"
 #include "proto/http1/message.h"
@@ -200,6 +202,20 @@ Error BadResolverParameter(std::string_view word, std::string_view what) {
   return InvalidArgument(fmt::format("invalid parameter: {}: {}", word, what));
 }
 
+// Those of resolv.conf(5), as they are now: a reload reads them again.
+Status AddNameServersOf(const std::string& file, Resolver* resolver) {
+  const Result<std::string> text = ReadSource(file);
+  if (!text) return text.error();
+  for (std::string_view line : Split(*text, '\n')) {
+    constexpr std::string_view kWord = "nameserver";
+    if (!line.starts_with(kWord)) continue;
+    const std::string_view rest = TrimSpaces(line.substr(kWord.size()));
+    const auto server = SocketAddress::ParseIp(rest.substr(0, rest.find_first_of(" \t#")), 53);
+    if (server) resolver->servers.push_back(*server);
+  }
+  return {};
+}
+
 Status ResolverRow(Block& b, const Directive& d) {
   auto resolver = NewResolver(b);
   if (ResolverOf(b)) resolver->timeout = ResolverOf(b)->timeout;
@@ -214,6 +230,11 @@ Status ResolverRow(Block& b, const Directive& d) {
     } else if (const auto v6 = After(word, "ipv6=")) {
       if (*v6 != "on" && *v6 != "off") return BadResolverParameter(word, "it is on or off");
       resolver->ipv6 = *v6 == "on";
+    } else if (After(word, "status_zone=")) {
+      b.loader.Warn(d, "\"status_zone\" is left out: questions to name servers are not counted");
+    } else if (const auto file = After(word, "conf="); file || word == "conf") {
+      if (Status s = AddNameServersOf(file.value_or("/etc/resolv.conf"), resolver.get()); !s)
+        return s;
     } else {
       const Result<HostPort> written = ParseHostPort(word, 53, false);
       const Result<SocketAddress> address = SocketAddress::Parse(word, 53);
@@ -252,6 +273,16 @@ Status MirrorRow(Block& b, const Directive& d) {
   return Strings{}(b, d, d.args[0], uris.emplace_back());
 }
 
+// Where proxy_pass stands, before or behind it, makes no difference.
+Status AutoRedirect(Block& b, const Directive& d) {
+  const std::string& value = d.args[0];
+  if (value == "default") return {};
+  if (value != "on" && value != "off") return InvalidWord(d, value, "on, off, default");
+  b.First(&kAutoRedirectIsSaid);
+  b.location->auto_redirect = value == "on" && CanRedirectToItself(*b.location);
+  return {};
+}
+
 constexpr std::array kRows = std::to_array<Row>({
     {"location", kServer | kLocation, Takes(1, 2), kBlock | kMany, LocationBlock, "",
      "[= | ^~ | ~ | ~*] URI, or @NAME: settings for a part of the paths"},
@@ -277,7 +308,11 @@ constexpr std::array kRows = std::to_array<Row>({
      Setting<Flag, &Location::redirect, &R::server_name_in_redirect>, "off",
      "our own redirects use the first server_name instead of Host"},
     {"resolver", kHere | kUpstream, AtLeast(1), kOnce, ResolverRow, "",
-     "ADDRESS … [valid=] [ipv4=on|off] [ipv6=on|off]: name servers for names met at run time"},
+     "ADDRESS … | conf[=FILE] [valid=] [ipv4=on|off] [ipv6=on|off]: name servers for names met at "
+     "run time; conf: those of /etc/resolv.conf, or of FILE"},
+    {"auto_redirect", kLocation, kOneArg, kOnce, AutoRedirect, "default",
+     "on | off | default: the location's name without its final slash is redirected to it; "
+     "default: where it has a proxy_pass"},
     {"resolver_timeout", kHere | kUpstream, kOneArg, kOnce, ResolverTimeout, "30s",
      "time allowed to resolve a name"},
 });

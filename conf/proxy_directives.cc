@@ -2,6 +2,7 @@
 // proxy_rewriting_directives.cc.
 #include <array>
 
+#include "conf/auto_redirect.h"
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
@@ -76,10 +77,7 @@ Status Pass(Block& b, const Directive& d) {
     WarnOfSlashes(b, d, pass.uri);
   }
   location.proxy.pass = std::move(pass);
-  const bool in_tree = location.kind == LocationKind::kPrefix ||
-                       location.kind == LocationKind::kPrefixNoRegex ||
-                       location.kind == LocationKind::kExact;
-  if (in_tree && location.name.ends_with('/')) location.auto_redirect = true;
+  if (b.First(&kAutoRedirectIsSaid)) location.auto_redirect = CanRedirectToItself(location);
   return {};
 }
 

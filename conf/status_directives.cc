@@ -57,7 +57,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "on: to be changed, too"},
     {"dashboard", kLocation, Takes(1, 1), kOnce, Dashboard, "",
      "PREFIX: a page that shows what the api with that prefix says"},
-    {"status_zone", kServer | kLocation, kOneArg, kUndone, Accepted, "",
+    {"status_zone", kServer | kLocation, Takes(1, 2), kUndone, Accepted, "",
      "accepted with a warning; requests are counted by upstream only"},
     {"prometheus", kLocation, Takes(0, 1), kOnce, Prometheus, "",
      "the same numbers as metrics for Prometheus"},

@@ -122,7 +122,8 @@ TEST(Errors, Http) {
       {"resolver 127.0.0.1 valid=x;",
        "invalid parameter: valid=x: a time in whole seconds is 30s or 1h30m in t.conf:1"},
       {"resolver 127.0.0.1:99999;",
-       "invalid port in resolver \"127.0.0.1:99999\": resolver takes ADDRESS … [valid=] "
+       "invalid port in resolver \"127.0.0.1:99999\": resolver takes ADDRESS … | conf[=FILE] "
+       "[valid=] "
        "[ipv4=on|off] [ipv6=on|off] in t.conf:1"},
       {"upstream a { server 127.0.0.1; sticky learn create=$arg_a lookup=$arg_a zone=z:1m; } "
        "upstream b { server 127.0.0.2; sticky learn create=$arg_a lookup=$arg_a zone=z:1m; }",

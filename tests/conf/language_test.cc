@@ -2,6 +2,8 @@
 // and does nothing, and what other servers' modules have.
 #include <fmt/core.h>
 
+#include <fstream>
+
 #include "base/text.h"
 #include "conf/directive.h"
 #include "tests/conf/support.h"
@@ -167,6 +169,35 @@ TEST(Inert, IsNoticedLineByLineUnlessOff) {
   }
 }
 
+TEST(AutoRedirect, IsWhatItsDirectiveSaysOrOfProxyPass) {
+  const std::pair<const char*, bool> cases[] = {
+      {"location /a/ { auto_redirect on; }", true},
+      {"location /a/ { auto_redirect default; }", false},
+      {"location /a/ { proxy_pass http://127.0.0.1; }", true},
+      {"location /a/ { proxy_pass http://127.0.0.1; auto_redirect default; }", true},
+      {"location /a/ { proxy_pass http://127.0.0.1; auto_redirect off; }", false},
+      {"location /a/ { auto_redirect off; proxy_pass http://127.0.0.1; }", false},
+      {"location /a { auto_redirect on; }", false},
+      {"location ~ /a/ { auto_redirect on; }", false},
+  };
+  for (const auto& [text, redirects] : cases)
+    EXPECT_EQ(FirstLocation(*MustLoad(InServer(text))).auto_redirect, redirects) << text;
+}
+
+TEST(Resolver, TakesTheNameServersOfAFile) {
+  const std::string file = testing::TempDir() + "limpet-resolv.conf";
+  std::ofstream(file) << "# a comment\nsearch x.test\nnameserver 192.0.2.1\n"
+                         "nameserver\t2001:db8::1 # its own\nnameserver x\n";
+  const auto config =
+      MustLoad(InLocation("resolver conf=" + file + " 192.0.2.9:5353 status_zone=r;"));
+  std::vector<std::string> servers;
+  for (const SocketAddress& server : FirstLocation(*config).resolver->servers)
+    servers.push_back(server.ToString());
+  EXPECT_THAT(servers, ElementsAre("192.0.2.1:53", "[2001:db8::1]:53", "192.0.2.9:5353"));
+  EXPECT_THAT(config->warnings, ElementsAre(HasSubstr("\"status_zone\" is left out")));
+  EXPECT_THAT(LoadError(InHttp("resolver conf=/nowhere/at/all;")), HasSubstr("failed"));
+}
+
 TEST(Foreign, NamesTheAreaOrTheLineToWrite) {
   const std::pair<const char*, const char*> cases[] = {
       {"stream { server { listen 1; } }",
@@ -181,7 +212,6 @@ TEST(Foreign, NamesTheAreaOrTheLineToWrite) {
       {"http { server { location / { content_by_lua_block { if a then ngx.say(\"}\") end } } } }",
        "Lua is left out"},
       {"http { server { location / { post_action /x; } } }", "write mirror instead"},
-      {"http { auto_redirect on; }", "write a location = /NAME with return 301 /NAME/ instead"},
       {"http { prometheus_template all { } }", "prometheus says all there is"},
       {"http { api_config_files on; }", "the API does not show configurations"},
       {"http { client { } }", "write health_check instead"},

@@ -96,7 +96,7 @@ ELSEWHERE = {
 
 CONSTANT = set("""
 absolute_redirect accept_mutex accept_mutex_delay add_header_inherit add_trailer_inherit aio aio_write allow ancient_browser
-ancient_browser_value api auth_delay auth_request autoindex autoindex_exact_size autoindex_format autoindex_localtime break
+ancient_browser_value api auth_delay auth_request auto_redirect autoindex autoindex_exact_size autoindex_format autoindex_localtime break
 charset_types chunked_transfer_encoding client_body_buffer_size client_body_early_read client_body_in_file_only
 client_body_in_single_buffer client_body_temp_path client_body_timeout client_header_buffer_size client_header_timeout
 client_max_body_size compatible connect_timeout connection_pool_size control_socket daemon dashboard database
