@@ -45,6 +45,9 @@ void ForEachField(State& state, Visit visit) {
   visit(state.effective_weight);
   visit(standing.drain_move);  // so far binaries before it
   visit(state.passed);         // and so far these
+  visit(state.down_since_ms);
+  visit(state.selected_ms);
+  for (auto& place : state.codes.places) visit(place);
 }
 
 // Of a signed number as well as of one without a sign, in two's complement.
@@ -86,13 +89,14 @@ void RecallPeerState(std::span<const std::string_view> fields, shm::PeerState& s
     values.push_back(*value);
   }
   size_t i = 0;
+  bool was_told = false;
   ForEachField(state, [&](auto& field) {
+    if (i >= values.size()) return;
     using Number = typename std::remove_reference_t<decltype(field)>::value_type;
-    if (i < values.size()) field = static_cast<Number>(values[i]);
-    ++i;
+    field = static_cast<Number>(values[i++]);
+    was_told |= static_cast<const void*>(&field) == &state.passed;
   });
   state.standing().flags &= kToldFlags;
-  const bool was_told = i <= values.size();  // the last field
   if (was_told ? state.HasPassed() : WasInService(state))
     state.passed = shm::PeerState::kPassedBefore;
 }

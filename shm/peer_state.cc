@@ -82,12 +82,15 @@ void TakeOver(PeerState& state, const PeerState& before) {
   for (auto field : {&PeerState::header_time_ms, &PeerState::response_time_ms,
                      &PeerState::failed_probes, &PeerState::unhealthy, &PeerState::passed})
     copy(state.*field, before.*field);
-  for (auto field : {&PeerState::requests, &PeerState::failed, &PeerState::unavailable,
-                     &PeerState::downtime_ms, &PeerState::probes, &PeerState::sent,
-                     &PeerState::received, &PeerState::passed_checks, &PeerState::down_since_ms})
+  for (auto field :
+       {&PeerState::requests, &PeerState::failed, &PeerState::unavailable, &PeerState::downtime_ms,
+        &PeerState::probes, &PeerState::sent, &PeerState::received, &PeerState::passed_checks,
+        &PeerState::down_since_ms, &PeerState::selected_ms})
     copy(state.*field, before.*field);
   for (size_t i = 0; i < std::size(state.responses); ++i)
     copy(state.responses[i], before.responses[i]);
+  for (size_t i = 0; i < std::size(state.codes.places); ++i)
+    copy(state.codes.places[i], before.codes.places[i]);
 }
 
 // Anonymous shared memory in chunks, handed out as objects and taken back for reuse. Never unmapped

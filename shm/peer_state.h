@@ -26,6 +26,7 @@
 #include "shm/counters.h"  // kMaxWorkerSlots
 #include "shm/peer_book.h"
 #include "shm/peer_standing.h"
+#include "shm/response_codes.h"
 #include "shm/robust_mutex.h"
 
 namespace limpet::shm {
@@ -76,6 +77,8 @@ struct alignas(64) PeerState {
   // Another number for each peer that comes into this place: a result is of the one that was asked.
   // Under the lock.
   std::atomic<uint32_t> occupant{0};
+  std::atomic<uint64_t> selected_ms{0};  // when a request was last given to it; 0: never
+  ResponseCodes codes;
 
   // By another binary, or while the configuration asked for no check.
   static constexpr uint32_t kPassedBefore = 1;
@@ -99,7 +102,7 @@ struct alignas(64) PeerState {
   const PeerStanding& standing() const { return *used_standing.load(std::memory_order_acquire); }
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
-static_assert(sizeof(PeerState) == 192 + 8 * kMaxWorkerSlots + 64);
+static_assert(sizeof(PeerState) == 192 + 8 * kMaxWorkerSlots + 64 + sizeof(ResponseCodes));
 
 // Takes a peer out of service without breaking its sessions: from now on it gets only requests of
 // sessions that are bound to it, and after `until_ms` (0: never) none at all; what it has in

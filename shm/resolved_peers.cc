@@ -64,7 +64,7 @@ size_t ResolvedPeers::BytesFor(uint32_t capacity) {
 
 ResolvedPeers* ResolvedPeers::Format(std::byte* memory, uint32_t capacity) {
   static_assert(sizeof(ResolvedPeers) <= kHeader);
-  static_assert(alignof(Slot) <= kHeader && sizeof(Slot) <= 1600);
+  static_assert(alignof(Slot) <= kHeader && sizeof(Slot) <= 1792);
   auto* peers = new (memory) ResolvedPeers;
   peers->capacity_ = capacity;
   return peers;

@@ -107,6 +107,9 @@ def test_what_get_answers(limpet):
     said = call(limpet, "/explain", query="?upstream=app&cookie=k")
     assert said["sticky_status"] == "hit" and said["decision"] == "server"
     call(limpet, "/http/upstreams")
+    assert call(limpet, "/angie")["address"] == "127.0.0.1"
+    assert isinstance(call(limpet, "/angie", query="?date=epoch")["load_time"], int)
+    assert call(limpet, "/connections")["active"] >= 1
 
 
 def test_what_changes_answer(limpet):

@@ -43,6 +43,9 @@ TEST(PeerFields, EverythingThatIsToldIsRecalled) {
   told.effective_weight = 4;
   told.conns = 77;
   told.passed = 9;
+  told.down_since_ms = 23;
+  told.selected_ms = 24;
+  told.codes.Add(404);
 
   shm::PeerState state;
   Recall(TellPeerState(told), state);
@@ -52,6 +55,7 @@ TEST(PeerFields, EverythingThatIsToldIsRecalled) {
   EXPECT_EQ(state.unhealthy, 15u);
   EXPECT_EQ(state.responses[4], 20u);
   EXPECT_EQ(state.received, 22u);
+  EXPECT_EQ(state.down_since_ms, 23u);
   EXPECT_EQ(state.weight, 5);
   EXPECT_EQ(state.current_weight, -3);
   EXPECT_EQ(state.effective_weight, 4);

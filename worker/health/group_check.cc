@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "worker/upstream/downtime.h"
 
 namespace limpet::worker {
 namespace {
@@ -175,6 +176,7 @@ void GroupCheck::SetUnhealthy(PeerCheck& peer) {
     NoteChange(peer);
   }
   standing.flags.fetch_or(shm::kPeerUnhealthy, kRelaxed);
+  NoteDowntime(peer.state, true, env_.loop.NowMs());
 }
 
 // One that comes back starts slowly if it is configured to, and its old failures are forgotten.
@@ -190,6 +192,7 @@ void GroupCheck::SetHealthy(PeerCheck& peer) {
   standing.fails.store(0, kRelaxed);
   if (peer.slow_starts) standing.started_ms.store(env_.loop.NowMs(), kRelaxed);
   standing.flags.fetch_and(~uint32_t{shm::kPeerUnhealthy}, kRelaxed);
+  NoteDowntime(state, false, env_.loop.NowMs());
 }
 
 uint32_t GroupCheck::MandatoryBits() const {

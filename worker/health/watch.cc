@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "worker/upstream/downtime.h"
 
 namespace limpet::worker {
 namespace {
@@ -62,6 +63,7 @@ void GroupWatch::AdoptResults() {
     } else {
       standing.flags.fetch_and(~uint32_t{shm::kPeerUnhealthy}, kRelaxed);
     }
+    NoteDowntime(*peer.state, IsAway(peer), env_.loop.NowMs());
   }
 }
 

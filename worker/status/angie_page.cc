@@ -1,75 +1,142 @@
-// `http/upstreams…`: what users of Angie's API find below /status/, in its words and its form, as
-// far as limpet counts it. A path goes as deep as the tree does, down to a single value.
-#include <algorithm>
-#include <array>
-#include <optional>
+// `angie…`, `connections…` and `http/upstreams…`: what users of Angie's API find below /status/, in
+// its words and its form, as far as limpet counts it. A path goes as deep as the tree does, down to
+// a single value.
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <ctime>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
 #include "worker/status/json_parts.h"
 #include "worker/status/peer_facts.h"
+#include "worker/upstream/downtime.h"
 
 namespace limpet::worker {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
-// Angie counts each status, limpet each class.
+// Those beyond the codes that are told apart, or of a binary that did not, are xxx.
 Json Responses(const shm::PeerState& state) {
-  constexpr std::array kClasses = {"1xx", "2xx", "3xx", "4xx", "5xx"};
-  Json json = Json::object();
-  for (size_t i = 0; i < kClasses.size(); ++i) {
-    if (const uint64_t count = state.responses[i].load(kRelaxed); count > 0)
-      json[kClasses[i]] = count;
+  std::map<std::string, uint64_t> codes;
+  uint64_t others = 0;
+  for (const auto& count : state.responses) others += count.load(kRelaxed);
+  state.codes.ForEach([&](int code, uint64_t count) {
+    codes[std::to_string(code)] = count;
+    others -= std::min(others, count);
+  });
+  if (others > 0) codes["xxx"] = others;
+  return codes;
+}
+
+// With ?date=epoch seconds.
+Json TimeJson(uint64_t wall_ms, bool is_epoch) {
+  const auto seconds = static_cast<time_t>(wall_ms / 1000);
+  if (is_epoch) return seconds;
+  tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  char text[sizeof "9999-12-31T23:59:59"] = {};
+  ::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+  const uint64_t ms = wall_ms % 1000;
+  return ms == 0 ? fmt::format("{}Z", text) : fmt::format("{}.{:03}Z", text, ms);
+}
+
+class Tree {
+ public:
+  Tree(const StatusSource& source, bool is_epoch) : source_(source), is_epoch_(is_epoch) {}
+
+  Json Process() const {
+    const int64_t loaded = source_.counters.incidents.loaded_s.load(kRelaxed);
+    Json json = {{"version", LIMPET_VERSION}};
+    if (!source_.server_address.empty()) json["address"] = source_.server_address;
+    json["generation"] = source_.generation;
+    json["load_time"] = TimeJson(static_cast<uint64_t>(loaded) * 1000, is_epoch_);
+    return json;
   }
-  return json;
-}
 
-Json Health(const conf::Upstream& upstream, const shm::PeerState& state) {
-  Json json = {{"fails", state.failed.load(kRelaxed)},
-               {"unavailable", state.unavailable.load(kRelaxed)},
-               {"downtime", state.downtime_ms.load(kRelaxed)},
-               {"header_time", state.header_time_ms.load(kRelaxed)},
-               {"response_time", state.response_time_ms.load(kRelaxed)}};
-  if (!upstream.checks.empty()) {
-    json["probes"] = {{"count", state.probes.load(kRelaxed)},
-                      {"fails", state.failed_probes.load(kRelaxed)}};
+  Json Connections() const {
+    const shm::Counters& counters = source_.counters;
+    const uint64_t accepted = counters.Sum(&shm::WorkerCounters::accepted);
+    const uint64_t handled = counters.Sum(&shm::WorkerCounters::handled);
+    const uint64_t active = counters.Sum(&shm::WorkerCounters::active);
+    const uint64_t idle = counters.Sum(&shm::WorkerCounters::waiting);
+    return {{"accepted", accepted},
+            {"dropped", accepted - std::min(accepted, handled)},
+            {"active", active - std::min(active, idle)},
+            {"idle", idle}};
   }
-  return json;
-}
 
-// Angie has no word for a peer whose drain has ended.
-std::string_view StateName(const Peer& peer, uint64_t now_ms) {
-  const std::string_view name = PeerStateName(peer, now_ms);
-  return name == "drained" ? "draining" : name;
-}
-
-Json PeerTree(const StatusSource& source, const conf::Upstream& upstream, const Peer& peer) {
-  const shm::PeerState& state = *peer.state;
-  Json json = {{"server", peer.conf->name},
-               {"backup", peer.backup},
-               {"weight", peer.weight()},
-               {"state", StateName(peer, source.now_ms)},
-               {"selected", {{"current", peer.conns()}, {"total", state.requests.load(kRelaxed)}}}};
-  if (peer.conf->max_conns > 0) json["max_conns"] = peer.conf->max_conns;
-  json["responses"] = Responses(state);
-  json["data"] = {{"sent", state.sent.load(kRelaxed)}, {"received", state.received.load(kRelaxed)}};
-  json["health"] = Health(upstream, state);
-  json["sid"] = peer.server_id;
-  return json;
-}
-
-// Upstreams without `zone` are not shown: each worker has numbers of its own.
-Json Upstreams(const StatusSource& source) {
-  Json all = Json::object();
-  for (UpstreamGroup* group : source.upstreams) {
-    const conf::Upstream& upstream = group->conf();
-    if (upstream.zone.empty()) continue;
-    Json& tree = all[upstream.name] = {{"peers", Json::object()}};
-    for (const Peer& peer : group->peers())
-      tree["peers"][peer.name] = PeerTree(source, upstream, peer);
-    tree["zone"] = upstream.zone;
+  // Upstreams without `zone` are not shown: each worker has numbers of its own.
+  Json Upstreams() const {
+    Json all = Json::object();
+    for (UpstreamGroup* group : source_.upstreams) {
+      const conf::Upstream& upstream = group->conf();
+      if (upstream.zone.empty()) continue;
+      Json& tree = all[upstream.name] = {{"peers", Json::object()}};
+      for (const Peer& peer : group->peers()) tree["peers"][peer.name] = PeerTree(upstream, peer);
+      tree["zone"] = upstream.zone;
+    }
+    return all;
   }
-  return all;
-}
+
+ private:
+  // Of a moment of the monotonic clock.
+  uint64_t WallMsOf(uint64_t ms) const { return WallMs() - Since(source_.now_ms, ms); }
+
+  Json Health(const conf::Upstream& upstream, const Peer& peer) const {
+    const shm::PeerState& state = *peer.state;
+    Json json = {{"fails", state.failed.load(kRelaxed)},
+                 {"unavailable", state.unavailable.load(kRelaxed)},
+                 {"downtime", DowntimeMs(peer, source_.now_ms)}};
+    if (const uint64_t since = AwaySinceMs(peer); since != 0)
+      json["downstart"] = TimeJson(WallMsOf(since), is_epoch_);
+    json["header_time"] = state.header_time_ms.load(kRelaxed);
+    json["response_time"] = state.response_time_ms.load(kRelaxed);
+    if (!upstream.checks.empty()) {
+      json["probes"] = {{"count", state.probes.load(kRelaxed)},
+                        {"fails", state.failed_probes.load(kRelaxed)}};
+    }
+    return json;
+  }
+
+  bool IsRecovering(const Peer& peer) const {
+    const uint64_t started = peer.state->standing().started_ms.load(kRelaxed);
+    return started != 0 &&
+           Since(source_.now_ms, started) < static_cast<uint64_t>(peer.conf->slow_start.count());
+  }
+
+  // Angie has no word for a peer whose drain has ended, and one for a slow start.
+  std::string_view StateName(const Peer& peer) const {
+    const std::string_view name = PeerStateName(peer, source_.now_ms);
+    if (name == "drained") return "draining";
+    return name == "up" && IsRecovering(peer) ? "recovering" : name;
+  }
+
+  Json PeerTree(const conf::Upstream& upstream, const Peer& peer) const {
+    const shm::PeerState& state = *peer.state;
+    Json json = {{"server", peer.conf->name}};
+    if (!peer.conf->service.empty()) json["service"] = peer.conf->service;
+    json["backup"] = peer.backup;
+    json["weight"] = peer.weight();
+    json["state"] = StateName(peer);
+    json["selected"] = {{"current", peer.conns()}, {"total", state.requests.load(kRelaxed)}};
+    if (const uint64_t last = state.selected_ms.load(kRelaxed); last != 0)
+      json["selected"]["last"] = TimeJson(WallMsOf(last) / 1000 * 1000, is_epoch_);
+    if (peer.conf->max_conns > 0) json["max_conns"] = peer.conf->max_conns;
+    json["responses"] = Responses(state);
+    json["data"] = {{"sent", state.sent.load(kRelaxed)},
+                    {"received", state.received.load(kRelaxed)}};
+    json["health"] = Health(upstream, peer);
+    json["sid"] = peer.server_id;
+    return json;
+  }
+
+  const StatusSource& source_;
+  const bool is_epoch_;
+};
 
 // The longest name of a member that `path` begins with: names may hold slashes (unix:/run/app).
 std::optional<std::string> FirstName(const Json& tree, std::string_view path) {
@@ -85,8 +152,15 @@ std::optional<std::string> FirstName(const Json& tree, std::string_view path) {
 
 }  // namespace
 
-StatusReply AngiePage(const StatusSource& source, std::string_view path) {
-  const Json root = {{"upstreams", Upstreams(source)}};
+bool IsOfAngie(std::string_view collection) {
+  return collection == "angie" || collection == "connections" || collection == "http";
+}
+
+StatusReply AngiePage(const StatusSource& source, std::string_view path, std::string_view args) {
+  const Tree all(source, Argument(args, "date") == "epoch");
+  const Json root = {{"angie", all.Process()},
+                     {"connections", all.Connections()},
+                     {"http", {{"upstreams", all.Upstreams()}}}};
   const Json* tree = &root;
   while (!path.empty()) {
     const auto name = FirstName(*tree, path);

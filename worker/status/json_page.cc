@@ -72,7 +72,7 @@ StatusReply ApiPage(const StatusSource& source, std::string_view path, std::stri
   if (collection == "sessions") return Sessions(source, rest, args);
   if (collection == "upstreams") return Upstreams(source, rest, args);
   if (collection == "stores") return StoresPage(source, rest);
-  if (collection == "http") return AngiePage(source, rest);
+  if (IsOfAngie(collection)) return AngiePage(source, path, args);
   if (path == "geoip2") return Geoip2Page(source);
   if (path == "jwt") return JwtPage(source);
   if (path == "alerts") return Alerts(source, args);

@@ -54,7 +54,8 @@ StatusReply StoresPage(const StatusSource& source, std::string_view name);
 StatusReply Geoip2Page(const StatusSource& source);
 // Tokens of jwt_claim; see jwt_page.cc.
 StatusReply JwtPage(const StatusSource& source);
-// Angie's tree of upstreams; see angie_page.cc.
-StatusReply AngiePage(const StatusSource& source, std::string_view path);
+// Angie's tree; see angie_page.cc. Whether a path that begins so is of it, and what is there.
+bool IsOfAngie(std::string_view collection);
+StatusReply AngiePage(const StatusSource& source, std::string_view path, std::string_view args);
 
 }  // namespace limpet::worker

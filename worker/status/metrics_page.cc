@@ -188,11 +188,6 @@ struct PeerMetric {
 };
 
 constexpr std::array kPeerMetrics = std::to_array<PeerMetric>({
-    {"up",
-     [](const StatusSource& s, const Peer& p) -> uint64_t {
-       return PeerStateName(p, s.now_ms) == "up";
-     },
-     false, "1 if the peer takes requests"},
     {"conns", [](const StatusSource&, const Peer& p) -> uint64_t { return p.conns(); }, false,
      "requests at the peer now"},
     {"requests",
@@ -234,6 +229,11 @@ void ForEachSharedPeer(const StatusSource& source, const Visit& visit) {
 }
 
 void AddPeers(const StatusSource& source, MetricsText& page) {
+  page.Begin("limpet_peer_up", false, "1 if the peer takes requests");
+  ForEachSharedPeer(source, [&](UpstreamGroup& group, const Peer& peer) {
+    const PeerCondition now = ConditionNow(group, peer, false, source.now_ms);
+    page.Sample(PeerLabels(group, peer), now == PeerCondition::kReady ? 1 : 0);
+  });
   for (const PeerMetric& metric : kPeerMetrics) {
     page.Begin(fmt::format("limpet_peer_{}", metric.name), metric.grows, metric.help);
     ForEachSharedPeer(source, [&](const UpstreamGroup& group, const Peer& peer) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "worker/upstream/balancer.h"
+#include "worker/upstream/downtime.h"
 
 namespace limpet::worker {
 
@@ -22,9 +23,16 @@ std::string_view PeerStateName(const Peer& peer, uint64_t now_ms) {
   if ((flags & shm::kPeerUnhealthy) != 0) return "unhealthy";
   if (peer.checking()) return "checking";
   if (peer.draining()) return "draining";
-  if (CanTake(peer, now_ms, true)) return "up";
-  const int limit = peer.conf->max_conns;
-  return limit > 0 && peer.conns() >= static_cast<uint32_t>(limit) ? "busy" : "unavailable";
+  if (peer.down() || IsOverMaxFails(peer)) return "unavailable";
+  return CanTake(peer, now_ms, true) ? "up" : "busy";
+}
+
+PeerCondition ConditionNow(UpstreamGroup& group, const Peer& peer, bool bound_session,
+                           uint64_t now_ms) {
+  if (!group.single()) return ConditionOf(peer, now_ms, bound_session);
+  PeerSelection fresh;
+  fresh.set = group.current();
+  return group.Condition(fresh, peer, bound_session, now_ms);
 }
 
 std::optional<uint64_t> DrainLeftMs(const Peer& peer, uint64_t now_ms) {

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "worker/status/peer_facts.h"
 #include "worker/status/store_facts.h"
+#include "worker/upstream/downtime.h"
 
 namespace limpet::worker {
 namespace {
@@ -25,7 +26,11 @@ Severity SeverityOf(shm::FillGrade grade) {
   return grade == shm::FillGrade::kMajor ? Severity::kError : Severity::kWarning;
 }
 
-bool TakesAny(std::string_view state) { return state == "up" || state == "busy"; }
+// One that is unavailable gets a request now and then, in which it may come back.
+bool TakesClients(UpstreamGroup& group, const Peer& peer, uint64_t now_ms) {
+  const PeerCondition condition = ConditionNow(group, peer, false, now_ms);
+  return condition == PeerCondition::kReady || condition == PeerCondition::kFull;
+}
 
 class Finder {
  public:
@@ -56,7 +61,7 @@ class Finder {
     std::vector<Problem> away;
     for (const Peer& peer : group.peers()) {
       const std::string_view state = PeerStateName(peer, source_.now_ms);
-      takes += TakesAny(state) ? 1 : 0;
+      takes += TakesClients(group, peer, source_.now_ms) ? 1 : 0;
       if (state == "unhealthy" || state == "unavailable")
         away.push_back(ServerAway(group, peer, name, state));
     }
@@ -90,9 +95,8 @@ class Finder {
       why =
           facts.failed_in.empty() ? "its checks fail" : "its check fails while " + facts.failed_in;
     } else {
-      const uint64_t failed = peer.state->standing().accessed_ms.load(kRelaxed);
-      const auto ago = static_cast<int64_t>(source_.now_ms - std::min(source_.now_ms, failed));
-      if (failed != 0) since = static_cast<int64_t>(WallMs()) - ago;
+      const uint64_t away = AwaySinceMs(peer);
+      if (away != 0) since = static_cast<int64_t>(WallMs() - Since(source_.now_ms, away));
     }
     return {Severity::kError, "server", peer.name,
             fmt::format("server {} of {} is {}: {}", peer.name, name, state, why), since};

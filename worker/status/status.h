@@ -47,6 +47,7 @@ struct StatusSource {
   std::span<shm::LimitReqTable* const> limit_req{};    // to http.limit_req_zones
   std::span<shm::LimitConnTable* const> limit_conn{};  // to http.limit_conn_zones
   std::span<const CertificateEnd> certificate_ends{};
+  std::string server_address{};  // at which the request came in; "": by the command line
 };
 
 struct StatusReply {

@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "worker/upstream/downtime.h"
 #include "worker/upstream/stand_in.h"
 
 namespace limpet::worker {
@@ -21,8 +22,10 @@ void Increment(std::atomic<T>& field) {
 
 // What status pages say of a peer. Under the group's lock: nobody else writes.
 void CountResult(shm::PeerState& state, const AttemptResult& result) {
-  if (result.status >= 100 && result.status < 600)
+  if (result.status >= 100 && result.status < 600) {
     Increment(state.responses[static_cast<size_t>(result.status / 100 - 1)]);
+    state.codes.Add(result.status);
+  }
   state.sent.store(state.sent.load(kRelaxed) + result.sent, kRelaxed);
   state.received.store(state.received.load(kRelaxed) + result.received, kRelaxed);
 }
@@ -63,6 +66,13 @@ void Average(std::atomic<uint32_t>& average, int64_t value) {
   const double old = average.load(kRelaxed);
   const auto fresh = static_cast<double>(value);
   average.store(static_cast<uint32_t>(old > 0 ? 0.5 + fresh * 0.05 + old * 0.95 : fresh), kRelaxed);
+}
+
+// Under the group's lock.
+void ForgetFailures(shm::PeerState& state, uint64_t now_ms) {
+  shm::PeerStanding& standing = state.standing();
+  standing.fails.store(0, kRelaxed);
+  NoteDowntime(state, (standing.flags.load(kRelaxed) & shm::kPeerUnhealthy) != 0, now_ms);
 }
 
 // The method's own walk through the peers, from its start.
@@ -337,6 +347,7 @@ Peer* UpstreamGroup::Account(PeerSelection& selection, Peer* peer, uint64_t now_
   shm::PeerState& state = *peer->state;
   states_->AddConn(state, slot_);
   Increment(state.requests);
+  state.selected_ms.store(now_ms, kRelaxed);
   selection.current = peer;
   if (selection.set->single()) return peer;
   selection.tried.Set(peer->index);
@@ -404,10 +415,13 @@ bool UpstreamGroup::Done(PeerSelection& selection, Outcome outcome, uint64_t now
     return false;
   }
   if (selection.set->single()) {
-    peer->state->standing().fails.store(0, kRelaxed);
-    if (outcome == Outcome::kFailed) Increment(peer->state->failed);
     selection.tries = 0;
-    return false;
+    if (outcome == Outcome::kFailed) {
+      CountFailure(*peer, now_ms);
+    } else {
+      ForgetFailures(*peer->state, now_ms);
+    }
+    return false;  // it goes on being asked
   }
   if (selection.tries > 0) --selection.tries;
   if (outcome == Outcome::kFailed) return CountFailure(*peer, now_ms);
@@ -419,8 +433,9 @@ void UpstreamGroup::Answered(PeerSelection& selection, uint64_t now_ms, int64_t 
   Peer& peer = *selection.current;
   const bool had_failed = peer.state->standing().fails.load(kRelaxed) != 0;
   const bool averages = AveragesHeadsAtOnce(selection);
-  if (selection.set->single() || (!had_failed && !averages)) return;
+  if (!had_failed && !averages) return;
   const shm::PeerStates::Guard guard(*states_);
+  if (selection.set->single()) return ForgetFailures(*peer.state, now_ms);
   if (had_failed) CountSuccess(peer, now_ms);
   if (!averages) return;
   EndInflight(selection);
@@ -439,8 +454,10 @@ bool UpstreamGroup::CountFailure(Peer& peer, uint64_t now_ms) {
   if (max_fails == 0) return false;
   const int effective = state.effective_weight.load(kRelaxed) - peer.weight() / max_fails;
   state.effective_weight.store(std::max(0, effective), kRelaxed);
+  if (fails < static_cast<uint32_t>(max_fails)) return false;
   if (fails == static_cast<uint32_t>(max_fails)) Increment(state.unavailable);
-  return fails >= static_cast<uint32_t>(max_fails);
+  NoteDowntime(state, true, now_ms);
+  return true;
 }
 
 // Failures are forgotten only by an attempt that began after the last one: answers to older
@@ -448,10 +465,9 @@ bool UpstreamGroup::CountFailure(Peer& peer, uint64_t now_ms) {
 void UpstreamGroup::CountSuccess(Peer& peer, uint64_t now_ms) {
   shm::PeerStanding& standing = peer.state->standing();
   if (standing.accessed_ms.load(kRelaxed) >= standing.checked_ms.load(kRelaxed)) return;
-  const auto max_fails = static_cast<uint32_t>(peer.conf->max_fails);
-  const bool was_out = max_fails > 0 && standing.fails.load(kRelaxed) >= max_fails;
-  if (was_out && peer.conf->slow_start.count() > 0) standing.started_ms.store(now_ms, kRelaxed);
-  standing.fails.store(0, kRelaxed);
+  if (IsOverMaxFails(peer) && peer.conf->slow_start.count() > 0)
+    standing.started_ms.store(now_ms, kRelaxed);
+  ForgetFailures(*peer.state, now_ms);
 }
 
 }  // namespace limpet::worker

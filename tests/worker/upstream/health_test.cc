@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "tests/worker/upstream/group_fixture.h"
+#include "worker/upstream/downtime.h"
 
 namespace limpet::worker {
 namespace {
@@ -20,6 +21,32 @@ TEST(Health, APeerIsOutForFailTimeoutAfterMaxFails) {
   EXPECT_EQ(f.Sequence(2), "22");
   f.now += 1;
   EXPECT_NE(f.Sequence(4).find('1'), std::string::npos);
+}
+
+TEST(Health, APeerIsAwayUntilARequestHasSucceeded) {
+  auto twice = Server(8081);
+  twice.max_fails = 2;
+  Fixture f(Servers({twice, Server(8082)}));
+  const Peer& peer = f.group.peers()[0];
+  f.Fail(0);
+  EXPECT_FALSE(IsAway(peer));
+  f.Fail(0);
+  const uint64_t since = f.now;
+  f.now += 25'000;
+  EXPECT_TRUE(IsAway(peer)) << "fail_timeout alone brings nobody back";
+  EXPECT_EQ(AwaySinceMs(peer), since);
+  EXPECT_EQ(DowntimeMs(peer, f.now), 25'000u);
+  f.Fail(0);
+  EXPECT_EQ(AwaySinceMs(peer), since) << "a chance in vain";
+  f.now += 10'001;
+  f.Sequence(4);
+  EXPECT_FALSE(IsAway(peer));
+  f.now += 1000;
+  EXPECT_EQ(DowntimeMs(peer, f.now), 35'001u);
+  f.Fail(0);
+  f.Fail(0);
+  f.now += 5;
+  EXPECT_EQ(DowntimeMs(peer, f.now), 35'006u);
 }
 
 TEST(Health, GivesOneChancePerFailTimeoutUntilItSucceeds) {
@@ -73,8 +100,12 @@ TEST(Health, ZeroMaxFailsNeverGivesUp) {
 
 TEST(Health, TheOnlyPeerIsNeverGivenUp) {
   Fixture f(Servers({Server(8081)}));
+  const Peer& only = f.group.peers()[0];
   f.Fail(0);
+  EXPECT_TRUE(IsAway(only)) << "that it fails is told";
+  EXPECT_EQ(only.state->unavailable, 1u);
   EXPECT_EQ(f.Sequence(3), "111");
+  EXPECT_FALSE(IsAway(only));
 }
 
 TEST(Health, AFailedPeerComesBackByAndBy) {

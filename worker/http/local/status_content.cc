@@ -25,6 +25,10 @@ bool Reads(const Exchange& exchange) {
   return method == proto::Method::kGet || method == proto::Method::kHead;
 }
 
+std::string LocalAddress(const SocketAddress& local) {
+  return local.is_unix() ? local.ToString() : local.HostString();
+}
+
 StatusSource SourceOf(Exchange& exchange) {
   Runtime& runtime = exchange.runtime();
   StatusSource source{.http = runtime.http,
@@ -41,7 +45,8 @@ StatusSource SourceOf(Exchange& exchange) {
                       .traffic_places = runtime.traffic_places,
                       .limit_req = runtime.limit_req,
                       .limit_conn = runtime.limit_conn,
-                      .certificate_ends = runtime.certificate_ends};
+                      .certificate_ends = runtime.certificate_ends,
+                      .server_address = LocalAddress(exchange.client().local)};
   if (runtime.geo != nullptr) source.geo = runtime.geo->States();
   if (runtime.tokens != nullptr) source.tokens = &runtime.tokens->figures();
   for (const auto& upstream : runtime.upstreams) {

@@ -235,7 +235,8 @@ class Explainer {
     if (sticky_.moved_from == &peer)
       return Say("sticky_policy failback", "the session returns to the server it came from");
     if (was_bound && sticky_.bound->server_id == peer.server_id)
-      return Say("server backup", "the backup with the session's server id stands in");
+      return Say("server " + peer.name, fmt::format("the {} with the session's server id stands in",
+                                                    peer.backup ? "backup" : "other server"));
     if (was_bound && sticky_.temporary) {
       return Say("sticky_policy",
                  fmt::format("{} stands in; the session stays where it is", peer.name));
@@ -245,13 +246,17 @@ class Explainer {
                                  peer.name, method_.reason));
   }
 
+  bool Takes(const Peer& peer, bool bound_session) const {
+    return ConditionNow(upstream_.group, peer, bound_session, now_ms_) == PeerCondition::kReady;
+  }
+
   void AddServers() {
     for (const Peer& peer : upstream_.group.peers()) {
       out_.servers.push_back({.server = peer.name,
                               .id = peer.server_id,
                               .state = std::string(PeerStateName(peer, now_ms_)),
-                              .takes_new = CanTake(peer, now_ms_, false),
-                              .takes_sessions = CanTake(peer, now_ms_, true)});
+                              .takes_new = Takes(peer, false),
+                              .takes_sessions = Takes(peer, true)});
     }
   }
 
