@@ -1,5 +1,6 @@
 #include "worker/http/proxy/peer_choice.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -44,16 +45,18 @@ class Chooser {
     return upstream_.group.Condition(selection_, peer, true, now_ms_);
   }
 
-  // A session belongs to a server id: a backup with the same id may stand in.
+  // A session belongs to a server id: another server with the same id may stand in.
   PeerCondition ConditionOfHome() {
     PeerSet& peers = *selection_.set;
     home_ = peers.Own(sticky_.bound);
     if (home_ == nullptr) return PeerCondition::kDown;  // its name gives it no more
     const PeerCondition condition = Condition(*home_);
-    if (condition == PeerCondition::kReady || home_->backup_twin < 0) return condition;
-    Peer& twin = peers.peers[static_cast<size_t>(home_->backup_twin)];
-    if (Condition(twin) != PeerCondition::kReady) return condition;
-    home_ = &twin;
+    if (condition == PeerCondition::kReady) return condition;
+    const auto twin = std::ranges::find_if(peers.peers, [this](const Peer& peer) {
+      return peer.server_id == home_->server_id && Condition(peer) == PeerCondition::kReady;
+    });
+    if (twin == peers.peers.end()) return condition;
+    home_ = &*twin;
     return PeerCondition::kReady;
   }
 

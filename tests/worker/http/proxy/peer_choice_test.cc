@@ -82,6 +82,22 @@ TEST_F(PeerChoiceTest, LetsAnotherStandIn) {
   End();
 }
 
+TEST_F(PeerChoiceTest, AnotherServerWithTheSessionsIdIsItsOwn) {
+  for (const bool strict : {true, false}) {
+    SCOPED_TRACE(strict);
+    conf_.sticky.strict = strict;
+    conf_.sticky.policy.on_down = strict ? Down::kRebind : Down::kTemporary;
+    for (conf::UpstreamServer& server : conf_.servers) server.route = "shared";
+    Start();
+    Bind();
+    TakeDown(1);
+    EXPECT_EQ(Choose().peer, &peer(0));
+    EXPECT_EQ(sticky_.status, StickyStatus::kHit);
+    EXPECT_FALSE(sticky_.temporary);
+    End();
+  }
+}
+
 TEST_F(PeerChoiceTest, RefusesASessionByPolicy) {
   conf_.sticky.policy.on_down = Down::kFail;
   conf_.sticky.policy.down_code = 503;
