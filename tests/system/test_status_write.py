@@ -106,6 +106,18 @@ def test_a_server_can_be_taken_down_and_put_back(limpet):
     assert "a" in {get(limpet.port, "/").text for _ in range(9)}
 
 
+def test_what_the_configuration_says_no_call_takes_back(servers):
+    a, b, c = servers
+    config = CONFIG.replace("route=two", "route=two drain=1h").replace("route=three", "route=three down")
+    with Limpet(config, a=a.port, b=b.port, c=c.port) as limpet:
+        before = call(limpet, "GET", "upstreams/app/peers/two")["drain_left_ms"]
+        assert "drain" in call(limpet, "PATCH", "upstreams/app/peers/two", {"drain": False}, status=409)["error"]["text"]
+        assert "down" in call(limpet, "PATCH", "upstreams/app/peers/three", {"down": False}, status=409)["error"]["text"]
+        assert call(limpet, "GET", "upstreams/app/peers/two")["drain_left_ms"] <= before
+        assert call(limpet, "PATCH", "upstreams/app/peers/two", {"down": True})["state"] == "down"
+        assert call(limpet, "PATCH", "upstreams/app/peers/two", {"down": False})["state"].startswith("drain")
+
+
 def test_one_session_is_forgotten(limpet):
     login(limpet, "mine"), login(limpet, "other")
     settled(limpet, 2)

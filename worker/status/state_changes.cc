@@ -93,6 +93,20 @@ StatusReply StoreIsBehind() {
   return ApiError(503, "the store takes no changes now, and too many wait for it: ask again later");
 }
 
+// What the configuration says of a server no call takes back; "" if it says nothing against it.
+std::string_view WhyNotBack(const std::vector<Peer*>& peers, const Json& body) {
+  const auto takes_back = [&body](const char* key) {
+    return body.contains(key) && !body[key].get<bool>();
+  };
+  for (const Peer* peer : peers) {
+    if (takes_back("drain") && peer->conf->drain)
+      return "the configuration drains it: take \"drain\" away there, and reload";
+    if (takes_back("down") && peer->conf->down)
+      return "the configuration has it \"down\": take that away there, and reload";
+  }
+  return "";
+}
+
 }  // namespace
 
 StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Json& body) {
@@ -113,6 +127,7 @@ StatusReply PatchPeer(const StatusSource& source, const PeerPath& path, const Js
   const bool drains = body.contains("drain") && body["drain"].get<bool>();
   if (!body.contains("drain") && !body.contains("down"))
     return BadBody("neither \"drain\" nor \"down\" is given");
+  if (const std::string_view why = WhyNotBack(peers, body); !why.empty()) return ApiError(409, why);
   std::optional<conf::DrainTime> deadline;
   if (body.contains("deadline")) {
     deadline = DrainTimeOf(body["deadline"]);

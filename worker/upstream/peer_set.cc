@@ -40,6 +40,7 @@ void AdoptDrain(const conf::UpstreamServer& server, shm::PeerStanding& standing,
     return;
   }
   if (!server.drain || server.drain_timeout.count() == 0) return;
+  if ((flags & shm::kPeerDraining) != 0) return;  // whoever drains it by hand says until when
   shm::SetDrainKeeps(standing, server.drain_keeps);
   uint64_t none = 0;
   standing.drain_until_ms.compare_exchange_strong(

@@ -98,6 +98,18 @@ TEST(Drain, AtRunTimeOutlivesAReload) {
   EXPECT_EQ(f.Sequence(3), "222");
 }
 
+TEST(Drain, AtRunTimeHasItsOwnEnd) {
+  auto servers = Two();
+  servers[0].drain = true;
+  servers[0].drain_timeout = 1h;
+  Fixture f(Servers(servers));
+  shm::PeerStanding& standing = f.group.peers()[0].state->standing();
+  shm::BeginDrain(standing, 0, true);
+  f.group.AdoptDrains();
+  EXPECT_EQ(standing.drain_until_ms, 0u) << "none, as it was asked for";
+  EXPECT_NE(standing.flags & shm::kPeerDrainKeeps, 0u);
+}
+
 TEST(MandatoryChecks, KeepAPeerOutUntilTheyHavePassedOnce) {
   conf::Upstream upstream = Servers(Two());
   upstream.mandatory = true;
