@@ -130,7 +130,7 @@ class Tree {
     json["data"] = {{"sent", state.sent.load(kRelaxed)},
                     {"received", state.received.load(kRelaxed)}};
     json["health"] = Health(upstream, peer);
-    json["sid"] = peer.server_id;
+    json["sid"] = ClientId(peer);
     return json;
   }
 

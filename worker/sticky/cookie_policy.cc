@@ -25,7 +25,7 @@ class CookiePolicy final : public StickyPolicy {
   std::string_view OnChosen(conf::VariableReader& request, StickyState& state,
                             const Peer& peer) override {
     const Peer& home = state.temporary ? *state.bound : peer;
-    return CookieText(conf_, request, VisibleId(sticky_, request, home.server_id));
+    return CookieText(conf_, request, VisibleId(sticky_, request, home));
   }
 
  private:

@@ -17,10 +17,9 @@ std::string_view Name(StickyStatus status) {
   return kNames[static_cast<size_t>(status)];
 }
 
-std::string VisibleId(const conf::Sticky& conf, conf::VariableReader& request,
-                      std::string_view server_id) {
+std::string VisibleId(const conf::Sticky& conf, conf::VariableReader& request, const Peer& peer) {
   const std::string_view secret = conf.secret.Evaluate(request);
-  std::string id(server_id);
+  std::string id = ClientId(peer);
   return secret.empty() ? id : Md5Hex(id.append(secret));
 }
 
@@ -30,8 +29,8 @@ Peer* FindByVisibleId(const conf::Sticky& conf, conf::VariableReader& request, U
   if (secret.empty()) return group.FindByServerId(id);
   std::string salted;
   for (Peer& peer : group.peers()) {
-    salted.assign(peer.server_id).append(secret);
-    if (Md5Hex(salted) == id) return group.FindByServerId(peer.server_id);
+    salted.assign(ClientId(peer)).append(secret);
+    if (Md5Hex(salted) == id) return &peer;
   }
   return nullptr;
 }

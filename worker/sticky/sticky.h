@@ -106,8 +106,7 @@ class StickyPolicy {
 };
 
 // The server's id as clients see it: under sticky_secret its MD5 with the secret, in hex.
-std::string VisibleId(const conf::Sticky& conf, conf::VariableReader& request,
-                      std::string_view server_id);
+std::string VisibleId(const conf::Sticky& conf, conf::VariableReader& request, const Peer& peer);
 // The peer that a client's id names; null: none.
 Peer* FindByVisibleId(const conf::Sticky& conf, conf::VariableReader& request, UpstreamGroup& group,
                       std::string_view id);

@@ -61,6 +61,11 @@ std::string ServerId(const conf::UpstreamServer& server, const std::string& addr
   return Md5Hex(target.empty() ? address : target + "/" + address);
 }
 
+std::string ClientId(const Peer& peer) {
+  const bool is_told_apart = !peer.target.empty() && peer.conf->route.empty();
+  return is_told_apart ? Md5Hex(peer.name) : peer.server_id;
+}
+
 PeerSet::PeerSet(const conf::Upstream& conf, shm::PeerStates& states, AddressIds& ids,
                  const SessionCounts* const* counts)
     : ids_(ids) {
@@ -120,6 +125,7 @@ void PeerSet::Add(const conf::UpstreamServer& server, Peer peer) {
     Peer& first = peers[static_cast<size_t>(known->second)];
     if (!first.backup && first.backup_twin < 0) first.backup_twin = peer.index;
   }
+  by_server_id_.emplace(ClientId(peer), peer.index);
   by_state_.emplace(peer.state, peer.index);
   if (!server.down && !server.drain) ++initial_tries;
   peers.push_back(std::move(peer));

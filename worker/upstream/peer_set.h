@@ -33,11 +33,13 @@ class AddressIds {
   int next_ = 0;
 };
 
-// What cookies and session tables call a peer: `route=`/`sid=`, else the MD5 of its address in hex,
-// as nginx does. One that an SRV record has named is more than its address: another name there is
-// another server.
+// What session tables call a peer: `route=`/`sid=`, else the MD5 of its address in hex, as nginx
+// does. One that an SRV record has named is more than its address: another name there is another
+// server.
 std::string ServerId(const conf::UpstreamServer& server, const std::string& address,
                      const std::string& target = {});
+// What clients are told: as in nginx always the address alone, so that cookies of before hold.
+std::string ClientId(const Peer& peer);
 
 class PeerSet {
  public:
@@ -55,7 +57,7 @@ class PeerSet {
   uint64_t version = 0;  // of the names' peers
 
   bool single() const { return peers.size() == 1; }
-  Peer* FindByServerId(std::string_view server_id);
+  Peer* FindByServerId(std::string_view server_id);  // or by its ClientId; the first
   // The same peer in this set, which may have been made before or after the peer's own; null if it
   // is none of it. Null for null.
   Peer* Own(const Peer* peer);

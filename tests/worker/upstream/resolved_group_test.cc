@@ -5,6 +5,7 @@
 
 #include <csignal>
 
+#include "base/hash.h"
 #include "shm/peer_state.h"
 #include "shm/resolved_peers.h"
 #include "tests/worker/upstream/group_fixture.h"
@@ -189,8 +190,19 @@ TEST(ResolvedGroup, AnotherTargetAtAnAddressIsAnotherServer) {
   n.Give({At(1, 80, "pod-b.test")});
   n.Peers();
   EXPECT_NE(n.group->peers()[0].server_id, before);
-  EXPECT_EQ(n.group->peers()[0].state->failed, 0u);
   EXPECT_EQ(n.group->FindByServerId(before), nullptr);
+  EXPECT_EQ(n.group->peers()[0].state->failed, 0u);
+}
+
+TEST(ResolvedGroup, ClientsKnowServersOfAServiceByTheirAddress) {
+  auto service = Resolved();
+  service.service = "http";
+  Names n({service});
+  n.Give({At(1, 80, "pod-a.test")});
+  n.Peers();
+  Peer& peer = n.group->peers()[0];
+  EXPECT_EQ(ClientId(peer), Md5Hex("10.0.0.1:80"));
+  EXPECT_EQ(n.group->FindByServerId(Md5Hex("10.0.0.1:80")), &peer);
 }
 
 TEST(ResolvedGroup, TwoEqualRecordsAreTwoPeers) {
