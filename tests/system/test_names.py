@@ -1,5 +1,6 @@
 """Servers found by name while limpet runs: `resolve`, `service=`, name servers that fail, peers that come and go."""
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -369,6 +370,18 @@ def test_a_new_pod_at_an_old_address_inherits_no_session(dns, pods):
         dns.add("fresh.test", ["127.0.1.1"])
         wait_until(lambda: peers(limpet)[0]["name"] == "fresh.test", "the new pod")
         assert peers(limpet)[0]["sessions"] == 0
+
+
+def test_the_cookie_of_a_pod_is_the_hash_of_its_address(dns, pods):
+    """As in nginx: who comes from there keeps the clients' servers."""
+    pods(1, 2)
+    service(dns, (0, 1, pods.port, 1), (0, 1, pods.port, 2))
+    with start(dns, pods, "server app.test resolve service=http;", more="sticky cookie srv;") as limpet:
+        wait_peers(limpet, 1, 2)
+        for number in (1, 2):
+            cookie = hashlib.md5(f"127.0.1.{number}:{pods.port}".encode()).hexdigest()
+            answer = get(limpet.port, cookies={"srv": cookie})
+            assert (answer.text, answer.cookie("srv")) == (f"pod{number}", cookie)
 
 
 def test_sessions_of_before_a_restart_wait_for_the_first_answer(dns, pods):
