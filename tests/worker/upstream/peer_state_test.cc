@@ -29,6 +29,19 @@ void InChild(const Body& body) {
   ASSERT_EQ(::waitpid(pid, &status, 0), pid);
 }
 
+TEST(ResponseCodes, TellsSoManyApartAndLeavesTheOthers) {
+  shm::ResponseCodes codes;
+  for (int round = 0; round < 2; ++round) {
+    for (int code = 200; code < 300; ++code) codes.Add(code);
+  }
+  int expected = 200;
+  codes.ForEach([&](int code, uint64_t count) {
+    EXPECT_EQ(code, expected++);
+    EXPECT_EQ(count, 2u);
+  });
+  EXPECT_EQ(expected, 200 + static_cast<int>(shm::ResponseCodes::kPlaces));
+}
+
 TEST(PeerStates, FailuresOfOneWorkerAreSeenByAnother) {
   PeerStateRegistry registry;
   const auto upstream = Servers({Server(8081), Server(8082)});
