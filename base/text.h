@@ -33,6 +33,9 @@ std::optional<uint64_t> ParseDecimal(std::string_view text);
 constexpr std::string_view PluralEnding(uint64_t count) { return count == 1 ? "" : "s"; }
 
 std::string HexLower(const void* data, size_t size);
+std::string HexLower(std::string_view bytes);
+// The bytes of such a text, in either case; nothing if it is none.
+std::optional<std::string> FromHex(std::string_view hex);
 
 // Edit distance for "did you mean"; both texts are short words.
 size_t EditDistance(std::string_view a, std::string_view b);

@@ -18,33 +18,19 @@ constexpr std::string_view kSessions = "sessions";
 constexpr std::string_view kSlots = "slots";
 constexpr std::string_view kCounters = "counters";
 
-std::string Hex(std::string_view text) { return HexLower(text.data(), text.size()); }
-
-std::optional<std::string> Unhex(std::string_view text) {
-  std::string out;
-  if (text.size() % 2 != 0) return std::nullopt;
-  for (size_t i = 0; i < text.size(); i += 2) {
-    const int high = HexValue(text[i]);
-    const int low = HexValue(text[i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    out += static_cast<char>(high << 4 | low);
-  }
-  return out;
-}
-
 }  // namespace
 
 void Bequest::Add(const ZoneLabel& zone, int fd) {
   fmt::format_to(std::back_inserter(lines_), "{}\t{}\t{}\t{}\t{}\t{}\t{}\n", kZone, zone.directive,
-                 Hex(zone.name), zone.size, zone.layout, fd, Hex(zone.key));
+                 HexLower(zone.name), zone.size, zone.layout, fd, HexLower(zone.key));
   descriptors_.push_back(fd);
 }
 
 void Bequest::AddSessions(const std::vector<LeftSessions>& zones) {
   fmt::format_to(std::back_inserter(lines_), "{}\n", kSessions);
   for (const LeftSessions& left : zones) {
-    fmt::format_to(std::back_inserter(lines_), "{}\t{}\t{}\t{}\n", kSessions, Hex(left.zone),
-                   Hex(left.home), Hex(left.snapshot_path));
+    fmt::format_to(std::back_inserter(lines_), "{}\t{}\t{}\t{}\n", kSessions, HexLower(left.zone),
+                   HexLower(left.home), HexLower(left.snapshot_path));
   }
 }
 
@@ -78,9 +64,9 @@ Inheritance::Inheritance(std::string_view notes) {
 void Inheritance::ReadSessions(const Fields& fields) {
   if (!sessions_) sessions_.emplace();
   if (fields.size() < 4) return;
-  const auto zone = Unhex(fields[1]);
-  const auto home = Unhex(fields[2]);
-  const auto snapshot = Unhex(fields[3]);
+  const auto zone = FromHex(fields[1]);
+  const auto home = FromHex(fields[2]);
+  const auto snapshot = FromHex(fields[3]);
   if (zone && home && snapshot) sessions_->push_back({*zone, *home, *snapshot});
 }
 
@@ -116,7 +102,7 @@ void Inheritance::ReadCounters(const Fields& fields) {
 
 Result<shm::Zone> Inheritance::TakeZone(const ZoneLabel& wanted) {
   const auto zone = std::ranges::find_if(zones_, [&](const Left& left) {
-    return left.directive == wanted.directive && left.name == Hex(wanted.name);
+    return left.directive == wanted.directive && left.name == HexLower(wanted.name);
   });
   if (zone == zones_.end()) return InvalidArgument("the old binary has passed on none");
   Left left = std::move(*zone);
@@ -125,7 +111,7 @@ Result<shm::Zone> Inheritance::TakeZone(const ZoneLabel& wanted) {
     return InvalidArgument(
         fmt::format("the old binary's has {} bytes, not {}", left.size, wanted.size));
   }
-  if (left.key != Hex(wanted.key)) return InvalidArgument("the old binary's has another key");
+  if (left.key != HexLower(wanted.key)) return InvalidArgument("the old binary's has another key");
   if (left.layout != wanted.layout)
     return InvalidArgument("the old binary's is laid out otherwise");
   if (!left.fd) return InvalidArgument("its descriptor is no file in memory");

@@ -2,6 +2,7 @@
 
 #include <cassert>
 
+#include "base/text.h"
 #include "shm/shard.h"
 
 namespace limpet::worker {
@@ -28,25 +29,6 @@ constexpr size_t kMd5Size = 16;
 
 bool IsMd5(std::string_view id) {
   return id.size() == 2 * kMd5Size && id.find_first_not_of("0123456789abcdef") == id.npos;
-}
-
-int Digit(char hex) { return hex <= '9' ? hex - '0' : hex - 'a' + 10; }
-
-std::string FromHex(std::string_view hex) {
-  std::string bytes;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2)
-    bytes.push_back(static_cast<char>(Digit(hex[i]) << 4 | Digit(hex[i + 1])));
-  return bytes;
-}
-
-std::string ToHex(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string hex;
-  for (const char byte : bytes) {
-    hex.push_back(kDigits[static_cast<unsigned char>(byte) >> 4]);
-    hex.push_back(kDigits[static_cast<unsigned char>(byte) & 15]);
-  }
-  return hex;
 }
 
 }  // namespace
@@ -87,7 +69,7 @@ std::string Encode(const StoreRecord& record) {
   PutBigEndian(&bytes, record.version.machine, 2);
   const bool is_md5 = IsMd5(record.server);
   bytes.push_back(is_md5 ? kLivesAtMd5 : static_cast<char>(record.kind));
-  bytes.append(is_md5 ? FromHex(record.server) : record.server);
+  bytes.append(is_md5 ? *FromHex(record.server) : record.server);
   return bytes;
 }
 
@@ -99,7 +81,7 @@ std::optional<StoreRecord> DecodeRecord(std::string_view bytes) {
   switch (bytes[kHeadSize - 1]) {
     case kLivesAtMd5:
       if (record.server.size() != kMd5Size) return std::nullopt;
-      record.server = ToHex(record.server);
+      record.server = HexLower(record.server);
       return record;
     case static_cast<char>(StoreRecord::Kind::kLives):
       // One way to say a thing only: what is compared byte by byte is the same then.
