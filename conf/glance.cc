@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file_text.h"
 #include "conf/control_socket.h"
 #include "conf/lexer.h"
 #include "conf/source_files.h"
@@ -31,7 +32,7 @@ class Glancer {
   void File(const std::string& path) {
     if (includes_ == kMostIncludes) return;
     ++includes_;
-    if (const auto text = ReadSource(path)) Text(*text);
+    if (const auto text = ReadFile(path)) Text(*text);
     --includes_;
   }
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <set>
 
+#include "base/file_text.h"
 #include "base/log.h"
 #include "conf/foreign.h"
 #include "conf/lexer.h"
@@ -31,7 +32,7 @@ class Parser {
   explicit Parser(std::string conf_dir) : conf_dir_(std::move(conf_dir)) {}
 
   Status File(const std::string& path, std::vector<Directive>* out, int depth) {
-    Result<std::string> text = ReadSource(path);
+    Result<std::string> text = ReadFile(path);
     if (!text) return text.error();
     if (seen_.insert(path).second) tree_.files.push_back({path, *text});
     return Text(*text, path, out, depth);

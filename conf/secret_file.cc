@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/file_text.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "conf/loader.h"
@@ -22,22 +23,6 @@ constexpr size_t kMinKeySize = 16;
 constexpr std::string_view kKeyPurpose = "limpet store key";
 constexpr std::string_view kSealPurpose = "limpet cookie key";
 constexpr size_t kMaxSealKeys = 2;
-
-Result<std::string> ReadUpTo(int fd, const std::string& path) {
-  std::string bytes(kMaxSize + 1, '\0');
-  size_t size = 0;
-  while (size < bytes.size()) {
-    const ssize_t n = ::read(fd, bytes.data() + size, bytes.size() - size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError(fmt::format("read() \"{}\" failed", path), errno);
-    if (n == 0) break;
-    size += static_cast<size_t>(n);
-  }
-  if (size > kMaxSize)
-    return InvalidArgument(fmt::format("\"{}\" is longer than {}k", path, kMaxSize / 1024));
-  bytes.resize(size);
-  return bytes;
-}
 
 void DropLineEnd(std::string* bytes) {
   for (const char c : {'\n', '\r'}) {
@@ -59,7 +44,7 @@ Result<std::string> Read(Block& b, const Directive& d, const std::string& path) 
     b.loader.Warn(d, fmt::format("everybody may {} \"{}\", which holds a secret",
                                  found.st_mode & S_IROTH ? "read" : "write", path));
   }
-  Result<std::string> bytes = ReadUpTo(fd.get(), path);
+  Result<std::string> bytes = ReadToEnd(fd.get(), path, kMaxSize);
   if (bytes) DropLineEnd(&*bytes);
   return bytes;
 }

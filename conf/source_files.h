@@ -1,14 +1,10 @@
-// The files that a configuration is made of.
+// File names of a configuration that stand for several: include conf.d/*.conf.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "base/result.h"
-
 namespace limpet::conf {
-
-Result<std::string> ReadSource(const std::string& path);
 
 bool HasWildcard(const std::string& path);
 // The files that a pattern names, sorted; none is no error.

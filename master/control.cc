@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/file_text.h"
 #include "base/socket_address.h"
 #include "base/unique_fd.h"
 #include "master/generation.h"
@@ -52,15 +53,7 @@ Result<std::string> Talk(const std::string& path, const std::string& line) {
       static_cast<ssize_t>(line.size())) {
     return ErrnoError(fmt::format("send() to \"{}\" failed", path), errno);
   }
-  std::string reply;
-  for (;;) {
-    char buffer[16384];
-    const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError(fmt::format("read() from \"{}\" failed", path), errno);
-    if (n == 0) return reply;
-    reply.append(buffer, static_cast<size_t>(n));
-  }
+  return ReadToEnd(fd.get(), path);
 }
 
 // Of a terminal: from its top, so that figures change in their places.

@@ -9,11 +9,14 @@
 
 #include <cerrno>
 
+#include "base/file_text.h"
 #include "base/unique_fd.h"
 #include "worker/tls/openssl.h"
 
 namespace limpet::worker {
 namespace {
+
+constexpr size_t kLongest = 64 << 20;  // bundles of authorities have some 200 kilobytes
 
 using NamesPtr = std::unique_ptr<STACK_OF(X509_NAME), void (*)(STACK_OF(X509_NAME)*)>;
 
@@ -34,30 +37,6 @@ int CheckKind(int fd) {
   return S_ISDIR(found.st_mode) ? EISDIR : ENODEV;
 }
 
-// 0 or an errno. *text is wiped where it grows: it may be a key.
-int ReadToEnd(int fd, std::string* text) {
-  constexpr size_t kMost = 64 << 20;  // bundles of authorities have some 200 kilobytes
-  constexpr size_t kFirst = 16384;
-  text->resize(kFirst);
-  size_t used = 0;
-  for (;;) {
-    if (used == kMost) return EFBIG;
-    if (used == text->size()) {
-      std::string larger(used * 2, '\0');
-      larger.replace(0, used, *text);
-      OPENSSL_cleanse(text->data(), used);
-      *text = std::move(larger);
-    }
-    const ssize_t n = ::read(fd, text->data() + used, text->size() - used);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno;
-    if (n == 0) break;
-    used += static_cast<size_t>(n);
-  }
-  text->resize(used);
-  return 0;
-}
-
 }  // namespace
 
 bool IsFile(TlsObjectKind kind, std::string_view name) {
@@ -72,20 +51,15 @@ FileStamp FileStamp::Of(const std::string& path) {
 
 PemFiles::PemFiles(std::shared_ptr<const TlsObjectBook> before) : before_(std::move(before)) {}
 
-PemFiles::~PemFiles() {
-  for (auto& [file, text] : contents_) OPENSSL_cleanse(text.data(), text.size());
-}
-
 Result<std::string_view> PemFiles::Read(const std::string& file) {
-  if (const auto it = contents_.find(file); it != contents_.end())
-    return std::string_view(it->second);
+  if (const auto it = contents_.find(file); it != contents_.end()) return it->second.text();
   const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", file), errno);
-  int errnum = CheckKind(fd.get());
-  std::string text;
-  if (errnum == 0) errnum = ReadToEnd(fd.get(), &text);
-  if (errnum != 0) return ErrnoError(fmt::format("read() \"{}\" failed", file), errnum);
-  return std::string_view(contents_.emplace(file, std::move(text)).first->second);
+  if (const int errnum = CheckKind(fd.get()); errnum != 0)
+    return ErrnoError(fmt::format("read() \"{}\" failed", file), errnum);
+  auto text = ReadToEnd(fd.get(), file, kLongest);
+  if (!text) return text.error();
+  return contents_.try_emplace(file, std::move(*text)).first->second.text();
 }
 
 const TlsObjectPtr* PemFiles::FindUnchanged(TlsObjectKind kind, const std::string& name,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/secret.h"
 #include "conf/tls_certificate.h"
 #include "worker/tls/tls_object.h"
 
@@ -48,7 +49,6 @@ class PemFiles {
  public:
   // What has not changed since `before` is not read again; null: all is.
   explicit PemFiles(std::shared_ptr<const TlsObjectBook> before = nullptr);
-  ~PemFiles();
   PemFiles(const PemFiles&) = delete;
   PemFiles& operator=(const PemFiles&) = delete;
 
@@ -83,7 +83,7 @@ class PemFiles {
                                     const FileStamp& stamp) const;
   Result<TlsPasswords> Passwords(const std::string& file);
 
-  std::map<std::string, std::string> contents_;
+  std::map<std::string, Secret> contents_;  // by file
   std::vector<std::string> warnings_;
   std::shared_ptr<const TlsObjectBook> before_;
   std::shared_ptr<TlsObjectBook> book_ = std::make_shared<TlsObjectBook>();

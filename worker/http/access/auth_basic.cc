@@ -1,14 +1,9 @@
 #include "worker/http/access/auth_basic.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-
+#include "base/file_text.h"
 #include "base/hash.h"
+#include "base/secret.h"
 #include "base/text.h"
-#include "base/unique_fd.h"
 #include "worker/http/exchange/file_path.h"
 
 namespace limpet::worker {
@@ -20,24 +15,9 @@ int Challenge(Exchange& exchange, std::string_view realm) {
   return 401;
 }
 
-// 0, or the errno of what failed. Read anew at each request: users change these files under us.
-int ReadWholeFile(const char* path, std::string* out) {
-  const UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
-  if (!fd) return errno;
-  char part[4096];
-  for (;;) {
-    const ssize_t n = ::read(fd.get(), part, sizeof part);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno;
-    if (n == 0) return 0;
-    out->append(part, static_cast<size_t>(n));
-  }
-}
-
-int FileFailed(Exchange& exchange, const std::string& path, int errnum) {
-  const bool missing = errnum == ENOENT;
-  exchange.Log(missing ? LogLevel::kError : LogLevel::kCrit,
-               fmt::format("open() \"{}\" failed{}", path, ErrnoText(errnum)));
+int FileFailed(Exchange& exchange, const Error& error) {
+  const bool missing = error.code == std::errc::no_such_file_or_directory;
+  exchange.Log(missing ? LogLevel::kError : LogLevel::kCrit, error.message);
   return missing ? 403 : 500;
 }
 
@@ -86,12 +66,11 @@ std::optional<int> CheckBasicAuth(Exchange& exchange) {
   std::string path(exchange.Evaluate(settings.auth_basic_user_file));
   if (IsUnsafePath(exchange, path, settings.auth_basic_user_file.source())) return 403;
   if (!path.starts_with('/')) path.insert(0, exchange.runtime().config.folder());
-  std::string file;
-  if (const int errnum = ReadWholeFile(path.c_str(), &file); errnum != 0) {
-    return FileFailed(exchange, path, errnum);
-  }
+  auto read = ReadFile(path);  // anew for each request: users change these files under us
+  if (!read) return FileFailed(exchange, read.error());
+  const Secret file(std::move(*read));
   const Request& request = exchange.request();
-  const auto stored = FindPassword(file, request.user);
+  const auto stored = FindPassword(file.text(), request.user);
   if (!stored) {
     exchange.Log(LogLevel::kError,
                  fmt::format("user \"{}\" was not found in \"{}\"", request.user, path));
