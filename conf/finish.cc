@@ -246,15 +246,6 @@ void NumberLocations(Http& http) {
 
 }  // namespace
 
-std::vector<Location*> AllLocations(const Http& http) {
-  std::vector<Location*> all;
-  for (const auto& server : http.servers) {
-    all.push_back(server->root.get());
-    for (const auto& location : server->locations) all.push_back(location.get());
-  }
-  return all;
-}
-
 Status GroupListens(Loader& loader, Http& http) {
   std::map<std::string, size_t> by_address;
   std::vector<SaidProtocols> said;
