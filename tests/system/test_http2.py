@@ -453,6 +453,12 @@ def test_the_log_tells_of_each_request(limpet):
     assert log(limpet, "chunks") == f'HTTP/2.0 "GET /app/chunks HTTP/2.0" 200 {length} 3 [h2c]'
 
 
+def test_the_log_tells_of_a_field_that_is_ignored(limpet):
+    with Http2(limpet.port) as client:
+        assert client.get("/said?4", headers=[("a_b", "1"), ("c_d", "2")]).status == 200
+    limpet.wait_log(r'client sent invalid header: "a_b" while reading client request headers, client: 127.0.0.1')
+
+
 def test_a_slow_stream_does_not_hold_the_others(limpet):
     with Http2(limpet.port, reads=False) as client:
         slow = client.ask("/app/long")

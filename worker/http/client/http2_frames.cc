@@ -1,5 +1,7 @@
 // What nghttp2 tells a connection of HTTP/2: frames as they come and as they have been sent. Each
 // is counted against floods before anything is done for it.
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "proto/http2/priority.h"
