@@ -10,10 +10,6 @@ Error Refuse(const Directive& directive, std::string_view why) {
   return InvalidArgument(fmt::format("\"{}\" directive {}", directive.name, why));
 }
 
-Error InvalidValue(std::string_view value) {
-  return InvalidArgument(fmt::format("invalid value \"{}\"", value));
-}
-
 Error InvalidWord(const Directive& directive, std::string_view value, const std::string& allowed) {
   return InvalidArgument(fmt::format(
       "invalid value \"{}\" in \"{}\" directive, it must be {}{}", value, directive.name,

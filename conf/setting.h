@@ -52,9 +52,7 @@ Status Setting(Block& block, const Directive& directive) {
 
 // `"name" directive WHY`, nginx's form for a value that does not parse.
 Error Refuse(const Directive& directive, std::string_view why);
-Error InvalidValue(std::string_view value);
-// The same with what would have been right: `invalid value "x" in "gzip_static" directive: it is
-// one of on, off, always`.
+// `invalid value "x" in "gzip_static" directive, it must be one of off, on, always`
 Error InvalidWord(const Directive& directive, std::string_view value, const std::string& allowed);
 // `"x" directive invalid value "5y": WHAT`
 Error InvalidForm(const Directive& directive, std::string_view value, std::string_view what);

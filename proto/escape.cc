@@ -64,9 +64,9 @@ constexpr CharSet HtmlSet() {
 }
 
 // In the order of EscapeKind.
-constexpr std::array<CharSet, 9> kSets = {UriSet("#%?"), UriSet("#%&+;?"), ComponentSet(),
-                                          UriSet("#%'"), UriSet("'"),      LineSet(),
-                                          HtmlSet(),     JsonSet(),        LogSet()};
+constexpr std::array<CharSet, 8> kSets = {UriSet("#%?"), UriSet("#%&+;?"), ComponentSet(),
+                                          UriSet("'"),   LineSet(),        HtmlSet(),
+                                          JsonSet(),     LogSet()};
 
 const CharSet& SetOf(EscapeKind kind) { return kSets[static_cast<size_t>(kind)]; }
 

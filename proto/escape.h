@@ -12,7 +12,6 @@ enum class EscapeKind : uint8_t {
   kUri,           // a path: space, #, %, ?, and what RFC 3986 forbids
   kArgs,          // a value in a query: also &, +, ;
   kUriComponent,  // all but unreserved characters
-  kHtmlUri,       // a URI that goes into an HTML attribute: also quotes
   kRedirect,  // a whole URI that is already escaped: only what may never stand in one (no %, #, ?)
   kLine,      // a whole URI that becomes part of a head: what would end its place (controls, space,
               // DEL)

@@ -151,14 +151,6 @@ void HeaderList::Set(HeaderId id, std::string_view name, std::string_view value)
   Add(id, name, value);
 }
 
-size_t HeaderList::KeepFirst(HeaderIds ids) {
-  return RemoveIf([left = ids, ids](const Header& h) mutable {
-    const bool repeated = ids.Has(h.id) && !left.Has(h.id);
-    left.Remove(h.id);
-    return repeated;
-  });
-}
-
 bool HeaderList::HasToken(HeaderId id, std::string_view token) const {
   if (!Has(id)) return false;
   return std::any_of(list_.begin(), list_.end(),

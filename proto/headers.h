@@ -54,9 +54,6 @@ class HeaderList {
   size_t RemoveAll(std::string_view name);
   void Set(HeaderId id, std::string_view name, std::string_view value);  // instead of all there are
 
-  // Of each of these ids keeps the first line and drops the others; how many were dropped.
-  size_t KeepFirst(HeaderIds ids);
-
   // Whether a comma-separated list header has this token (any case), over all its lines:
   // Connection, TE, Upgrade.
   bool HasToken(HeaderId id, std::string_view token) const;

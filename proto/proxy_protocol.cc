@@ -1,11 +1,11 @@
 #include "proto/proxy_protocol.h"
 
 #include <arpa/inet.h>
-#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
 
+#include "base/socket_address.h"
 #include "base/text.h"
 
 namespace limpet::proto {
@@ -130,14 +130,6 @@ ProxyStatus ParseProxyHeader(std::string_view data, ProxyInfo* info, size_t* con
   }
   if (!IsPrefixOf(data, kV1Start)) return ProxyStatus::kError;
   return data.size() < kV1Start.size() ? ProxyStatus::kIncomplete : ParseV1(data, info, consumed);
-}
-
-std::string WriteProxyV1(const SocketAddress& source, const SocketAddress& destination) {
-  const bool is_ip = source.family() == AF_INET || source.family() == AF_INET6;
-  if (!is_ip || source.family() != destination.family()) return "PROXY UNKNOWN\r\n";
-  return fmt::format("PROXY {} {} {} {} {}\r\n", source.family() == AF_INET ? "TCP4" : "TCP6",
-                     source.HostString(), destination.HostString(), source.port(),
-                     destination.port());
 }
 
 }  // namespace limpet::proto

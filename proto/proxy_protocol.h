@@ -6,8 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/socket_address.h"
-
 namespace limpet::proto {
 
 // What a PROXY header told. Owns its bytes: it lives as long as the connection.
@@ -24,7 +22,6 @@ struct ProxyInfo {
 enum class ProxyStatus : uint8_t { kIncomplete, kComplete, kError };
 
 inline constexpr size_t kMaxProxyV1 = 107;
-inline constexpr size_t kMaxProxyHeader = 16 + 65535;
 
 // Reads the header at the start of `data`. Incremental: kIncomplete asks for more bytes, with
 // `data` from the start.
@@ -36,8 +33,5 @@ ProxyStatus ParseProxyHeader(std::string_view data, ProxyInfo* info, size_t* con
 std::optional<std::string> FindTlv(const ProxyInfo& info, std::string_view name);
 // Whether NAME is one that can be asked for.
 bool IsTlvName(std::string_view name);
-
-// "PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n"; UNKNOWN for anything but two IP addresses of one family.
-std::string WriteProxyV1(const SocketAddress& source, const SocketAddress& destination);
 
 }  // namespace limpet::proto

@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <string_view>
 
 #include "base/hash.h"
@@ -29,8 +28,6 @@ constexpr uint64_t ExcessAfter(uint64_t excess, int64_t ms, uint64_t rate) {
 
 class LimitReqTable {
  public:
-  static constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
-
   // Formats fresh memory, all zero, or goes on with a table of this layout; before any fork.
   LimitReqTable(std::byte* memory, size_t bytes) : table_(memory, bytes) {}
 

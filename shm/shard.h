@@ -107,7 +107,6 @@ class Shard {
   Slot At(uint32_t index) const;  // empty if there is no session
   uint64_t TagAt(uint32_t index) const { return LoadAcquire(TagOf(index)); }
   uint32_t SlotCount() const { return slot_count_; }
-  uint32_t BucketCount() const { return bucket_count_; }
   std::string Check(uint32_t now) const;
 
  private:

@@ -56,10 +56,8 @@ class RequestParser {
   size_t skipped() const { return scanner_.start(); }
   // After kError and GiveUp: how much of the request, in whole lines, came before the fault.
   size_t good_size() const { return good_end_ > skipped() ? good_end_ - skipped() : 0; }
-  // For timeouts and for clients that leave early: whether anything, and whether the whole request
-  // line, has come.
+  // For timeouts and for clients that leave early: whether anything has come.
   bool started() const { return scanner_.started(); }
-  bool request_line_complete() const { return scanner_.first_line_complete(); }
   // Makes head() tell what is known of a head that will not be completed: for the log.
   void GiveUp(const char* data, size_t size);
   // Header lines that were dropped under ignore_invalid_headers, for the info log.

@@ -74,7 +74,6 @@ void ResponseParser::Reset() {
   head_.connection = {};
   error_ = {};
   consumed_ = 0;
-  no_status_line_ = false;
 }
 
 HeadStatus ResponseParser::Fail(std::string_view reason, std::string_view detail) {
@@ -83,7 +82,6 @@ HeadStatus ResponseParser::Fail(std::string_view reason, std::string_view detail
 }
 
 HeadStatus ResponseParser::FailStatusLine() {
-  no_status_line_ = true;
   return Fail("upstream sent no valid HTTP/1.0 header");
 }
 

@@ -22,9 +22,6 @@ class ResponseParser {
   ResponseHead& head() { return head_; }
   const ResponseHead& head() const { return head_; }
   const HeadError& error() const { return error_; }  // after kError; its status is 502
-  // After kError: the bytes do not begin with a status line. nginx then passes all of them on as an
-  // HTTP/0.9 body with status 200; whether to do so is the caller's choice.
-  bool no_status_line() const { return no_status_line_; }
   size_t consumed() const { return consumed_; }
 
  private:
@@ -36,7 +33,6 @@ class ResponseParser {
   ResponseHead head_;
   HeadError error_;
   size_t consumed_ = 0;
-  bool no_status_line_ = false;
 };
 
 }  // namespace limpet::proto

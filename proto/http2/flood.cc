@@ -20,7 +20,6 @@ constexpr std::array<Allowance, static_cast<size_t>(Chatter::kCount_)> kAllowanc
     {100, 10},    // empty DATA: no honest client needs it
     {100, 10},    // unknown frames: GREASE sends one now and then (RFC 8701)
     {256, 16},    // CONTINUATION: the longest head that nginx's limits allow has less
-    {64, 10},     // table sizes: one after our SETTINGS
 }};
 
 constexpr uint32_t kLeastResets = 100;     // RFC 9113 5.1.2 has this as the least sensible limit

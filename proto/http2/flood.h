@@ -34,7 +34,6 @@ enum class Chatter : uint8_t {
   kEmptyData,     // DATA without payload and without END_STREAM
   kUnknown,       // frames of unknown types
   kContinuation,  // CONTINUATION
-  kTableSize,     // a dynamic table size update of HPACK
   kCount_,
 };
 

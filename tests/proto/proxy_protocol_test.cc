@@ -126,15 +126,5 @@ TEST(ProxyProtocol, FindsTlvs) {
   EXPECT_EQ(FindTlv(info, "authority"), std::nullopt);
 }
 
-TEST(ProxyProtocol, WritesV1) {
-  const auto a = *SocketAddress::ParseIp("192.0.2.1", 1);
-  const auto b = *SocketAddress::ParseIp("192.0.2.2", 2);
-  const auto c = *SocketAddress::ParseIp("::1", 3);
-  EXPECT_EQ(WriteProxyV1(a, b), "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n");
-  EXPECT_EQ(WriteProxyV1(c, c), "PROXY TCP6 ::1 ::1 3 3\r\n");
-  EXPECT_EQ(WriteProxyV1(a, c), "PROXY UNKNOWN\r\n");
-  EXPECT_EQ(WriteProxyV1(SocketAddress::Unix("/x"), b), "PROXY UNKNOWN\r\n");
-}
-
 }  // namespace
 }  // namespace limpet::proto

@@ -53,7 +53,7 @@ TEST(LimitReqTable, PeekChangesNothing) {
   const auto key = table->KeyOf("client");
   EXPECT_EQ(table->Peek(key, kTwoPerSecond, 5000), 0u);
   EXPECT_EQ(table->used(), 0u);
-  table->Account(key, kTwoPerSecond, LimitReqTable::kNoLimit, 5000);
+  table->Account(key, kTwoPerSecond, UINT64_MAX, 5000);
   EXPECT_EQ(table->Peek(key, kTwoPerSecond, 5000), 1000u);
   EXPECT_EQ(table->Peek(key, kTwoPerSecond, 5000), 1000u);
 }

@@ -36,7 +36,6 @@ class NameWatch {
 
   // A worker that ends leaves the duty to another at once.
   void Stop();
-  bool at_work() const { return lease_.held(); }
 
  private:
   class Name;

@@ -5,7 +5,6 @@
 #include <initializer_list>
 
 #include "proto/http1/request_rules.h"
-#include "proto/http1/response_rules.h"
 
 namespace limpet::proto {
 namespace {
@@ -89,21 +88,6 @@ TEST(ResponseFraming, RefusesWhatCouldBeReadInTwoWays) {
     EXPECT_EQ(ResponseFraming(method, Response(200, {{"Transfer-Encoding", "gzip"}})).status, 502);
     EXPECT_EQ(ResponseFraming(method, Response(304, {kFive, kChunked})).status, 502);
   }
-}
-
-TEST(DropRepeatedHeaders, KeepsTheFirst) {
-  ResponseHead head = Response(200, {{"Expires", "foo"},
-                                     {"Set-Cookie", "a"},
-                                     {"expires", "bar"},
-                                     {"Set-Cookie", "b"},
-                                     {"X", "1"},
-                                     {"X", "2"},
-                                     {"Server", "s"}});
-  EXPECT_EQ(DropRepeatedHeaders(&head), 1U);
-  EXPECT_EQ(head.headers.Value(HeaderId::kExpires), "foo");
-  EXPECT_EQ(head.headers.Count(HeaderId::kExpires), 1U);
-  EXPECT_EQ(head.headers.Count(HeaderId::kSetCookie), 2U);
-  EXPECT_EQ(head.headers.size(), 6U);
 }
 
 HeadError Check(const RequestHead& head) { return CheckRequest(head, RequestFraming(head)); }

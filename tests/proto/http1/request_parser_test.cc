@@ -304,7 +304,6 @@ TEST(RequestParser, ByteByByte) {
   Feed feed;
   for (size_t n = 1; n < kTypical.size(); ++n) {
     ASSERT_EQ(feed.Parse(kTypical.substr(0, n)), HeadStatus::kIncomplete) << n;
-    EXPECT_EQ(feed->request_line_complete(), n > kTypical.find('\n')) << n;
   }
   EXPECT_EQ(feed.Parse(kTypical), HeadStatus::kComplete);
 }
