@@ -27,8 +27,8 @@ std::string FormatLogTime(int64_t seconds);       // 22/Nov/2026:10:00:00 +0000,
 std::string FormatIso8601(int64_t seconds);       // 2026-11-22T10:00:00+00:00, local
 std::string FormatLocalDate(int64_t seconds);     // Sunday, 22-Nov-2026 10:00:00 UTC, local
 std::string FormatHttpDate(int64_t seconds);      // Sun, 22 Nov 2026 10:00:00 GMT (RFC 9110 5.6.7)
-std::string FormatCookieDate(
-    int64_t seconds);  // Sun, 22-Nov-26 10:00:00 GMT, year 2038 and later with four digits
+// Sun, 22-Nov-26 10:00:00 GMT; the year has four digits from 2038 on.
+std::string FormatCookieDate(int64_t seconds);
 std::string FormatSyslogTime(int64_t seconds);  // Nov 22 10:00:00, local (RFC 3164)
 
 // Parses any of the three HTTP date formats of RFC 9110 5.6.7; -1 if it is none.

@@ -29,9 +29,9 @@ std::optional<LogLevel> ParseLogLevel(std::string_view name);
 class LogTarget {
  public:
   virtual ~LogTarget() = default;
-  virtual void Write(LogLevel level,
-                     std::string_view message) = 0;  // message: a whole line, without newline
-  virtual Status Reopen() = 0;                       // after a rotation (SIGUSR1)
+  // `message`: a whole line, without its line end.
+  virtual void Write(LogLevel level, std::string_view message) = 0;
+  virtual Status Reopen() = 0;  // after a rotation (SIGUSR1)
 };
 
 class Log {

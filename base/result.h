@@ -12,8 +12,8 @@
 namespace limpet {
 
 struct Error {
-  std::error_code
-      code;  // what kind; a std::errc for our own checks, the errno of a failed call otherwise
+  // What kind; a std::errc for our own checks, the errno of a failed call otherwise.
+  std::error_code code;
   std::string message;  // for people: what was attempted and on what, without a trailing full stop
 };
 

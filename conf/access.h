@@ -20,8 +20,8 @@ namespace limpet::conf {
 struct Cidr {
   SocketAddress network;
   int bits = 0;
-  bool Contains(
-      const SocketAddress& address) const;  // IPv4-mapped IPv6 addresses match IPv4 networks
+  // IPv4-mapped IPv6 addresses match IPv4 networks.
+  bool Contains(const SocketAddress& address) const;
 
   // "10.0.0.0/8", "::1", "unix:"; `*had_host_bits` tells of bits beyond the mask (nginx warns).
   static Result<Cidr> Parse(std::string_view text, bool* had_host_bits);

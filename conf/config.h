@@ -95,8 +95,8 @@ struct Location {
   const Server* server = nullptr;
   LocationTree children;
   RewriteScript rewrite;
-  bool auto_redirect =
-      false;  // a prefix with proxy_pass and a trailing slash: the name without it is redirected
+  // A prefix with proxy_pass and a trailing slash: the name without it is redirected.
+  bool auto_redirect = false;
 
   bool internal = false;
   bool stub_status = false;
@@ -153,10 +153,10 @@ struct Server {
   HeadSettings head;
   TlsSettings tls;
   Http2Settings http2;
-  std::unique_ptr<Location>
-      root;  // the server's own level: its settings, its rewrite script, its locations
-  std::vector<std::unique_ptr<Location>>
-      locations;  // all others, nested and `if` ones included: the owner
+  // The server's own level: its settings, its rewrite script, its locations.
+  std::unique_ptr<Location> root;
+  // All others, nested and `if` ones included: the owner.
+  std::vector<std::unique_ptr<Location>> locations;
   std::string declared_at;
 };
 
@@ -211,8 +211,8 @@ struct Config {
   int64_t worker_rlimit_core = -1;
   Ms state_interval = std::chrono::seconds(60);  // 0: sessions are written at the end only
   std::string working_directory;
-  std::vector<std::vector<int>>
-      worker_cpu_affinity;  // a set of CPUs for each worker; the last one goes on
+  // A set of CPUs for each worker; workers beyond these have the last one.
+  std::vector<std::vector<int>> worker_cpu_affinity;
   bool worker_cpu_affinity_auto = false;
   std::vector<std::string> env;
   bool binds_transparently = false;  // proxy_bind … transparent, anywhere: workers need a power

@@ -38,13 +38,13 @@ struct Listen {
 
 struct ServerName {
   enum class Kind : uint8_t {
-    kExact,
-    kWildcardHead,
-    kWildcardTail,
-    kDotted,
-    kRegex,
-    kNone  // fits no host: its asterisk or dots are misplaced
-  };       // a.b, *.b, a.*, .a.b, ~…
+    kExact,         // a.b
+    kWildcardHead,  // *.b
+    kWildcardTail,  // a.*
+    kDotted,        // .a.b
+    kRegex,         // ~…
+    kNone           // fits no host: its asterisk or dots are misplaced
+  };
   Kind kind = Kind::kExact;
   std::string text;    // lower case; without the asterisk or the leading dot
   std::string source;  // lower case, as written: $server_name if it is the first

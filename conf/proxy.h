@@ -82,8 +82,8 @@ struct CookieFlags {  // proxy_cookie_flags
   Template cookie;
   std::shared_ptr<const Regex> regex;
   std::vector<VariableId> named;
-  std::vector<Template>
-      flags;  // each: secure, nosecure, httponly, nohttponly, samesite=…, nosamesite
+  // Each: secure, nosecure, httponly, nohttponly, samesite=…, nosamesite.
+  std::vector<Template> flags;
 };
 
 struct ProxySettings {
@@ -91,10 +91,10 @@ struct ProxySettings {
   Ms connect_timeout = 60s;
   Ms send_timeout = 60s;
   Ms read_timeout = 60s;
-  int http_version =
-      11;  // 1.1 to upstreams: connections are kept by default (nginx does so since 1.29.7)
-  std::vector<SetHeader>
-      set_headers;  // proxy_set_header of this level or the nearest outer one that has any
+  // 1.1 to upstreams: connections are kept by default (nginx does so since 1.29.7).
+  int http_version = 11;
+  // proxy_set_header of this level or the nearest outer one that has any.
+  std::vector<SetHeader> set_headers;
   std::vector<std::string> hide_headers;
   std::vector<std::string> pass_headers;
   bool pass_request_headers = true;

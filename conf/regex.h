@@ -15,8 +15,8 @@ namespace limpet::conf {
 
 // The groups of the last successful match: offsets into `subject`, which the owner keeps alive.
 struct Captures {
-  static constexpr size_t kMax =
-      20;  // group 0 and up to 19 more; a pattern with more groups does not compile
+  // Group 0 and up to 19 more; a pattern with more groups does not compile.
+  static constexpr size_t kMax = 20;
   std::string_view subject;
   std::array<int32_t, 2 * kMax> offsets{};
   int count = 0;  // groups set, group 0 included; 0: no match yet

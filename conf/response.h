@@ -31,8 +31,8 @@ struct Expires {
 
 struct ErrorPage {
   std::vector<int> codes;
-  int overwrite =
-      -1;        // -1: keep the code; 0: take that of the page (`=`); else the new one (`=200`)
+  // -1: keep the code; 0: take that of the page (`=`); else the new one (`=200`).
+  int overwrite = -1;
   Template uri;  // a path, a URL, or @name
 };
 
@@ -81,8 +81,8 @@ enum GzipProxied : uint32_t {
 // charset: what Content-Type says of text that does not say it itself. Bodies are not converted.
 struct CharsetSettings {
   std::optional<Template> name;  // none: off
-  std::optional<Template>
-      source;  // source_charset: bodies are in it; none: in whatever `name` says
+  // source_charset: bodies are in it; none: in whatever `name` says.
+  std::optional<Template> source;
   std::vector<std::string> types = {
       "text/html",          "text/xml", "text/plain", "text/vnd.wap.wml", "application/javascript",
       "application/rss+xml"};
@@ -123,8 +123,8 @@ struct ResponseSettings {
   Template server_tokens_text;
   bool etag = true;
   bool chunked = true;  // chunked_transfer_encoding
-  bool gunzip =
-      false;  // what an upstream has compressed is unpacked for clients that do not take it
+  // What an upstream has compressed is unpacked for clients that do not take it.
+  bool gunzip = false;
   GzipSettings gzip;
   CharsetSettings charset;
   SubFilterSettings sub_filter;
@@ -134,8 +134,8 @@ struct ResponseSettings {
   // Files
   Template root;  // absolute, or relative to the prefix (made absolute at load if constant)
   std::optional<Template> alias;
-  size_t alias_prefix =
-      0;  // bytes of the URI that alias stands for; SIZE_MAX in a regex location: all
+  // Bytes of the URI that alias stands for; SIZE_MAX in a regex location: all.
+  size_t alias_prefix = 0;
   std::vector<Template> index = {};  // empty: index.html
   std::optional<TryFiles> try_files;
   std::shared_ptr<const MimeTypes> types;

@@ -30,9 +30,8 @@ class Template {
     return parts_.size() == 1 && parts_[0].kind == Part::kVariable;
   }
 
-  VariableId single_variable() const {
-    return parts_[0].number;
-  }  // of one that is_single_variable()
+  // Only if is_single_variable().
+  VariableId single_variable() const { return parts_[0].number; }
 
   // The value. A constant and a single variable are views; anything else is put together in
   // reader.Allocate.

@@ -15,8 +15,8 @@ struct Credentials {
   std::string user;
   uid_t uid = 0;
   gid_t gid = 0;
-  bool net_raw =
-      false;  // may bind to addresses that are not this machine's: proxy_bind … transparent
+  // May bind to addresses that are not this machine's: proxy_bind … transparent.
+  bool net_raw = false;
 };
 
 // Nothing when the master does not run as root: there is nobody else to become. Without a `user`

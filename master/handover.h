@@ -28,9 +28,8 @@ class Handover {
   // From now on the sockets are closed on exec.
   static Handover FromEnvironment();
 
-  const std::vector<int>& sockets() const {
-    return sockets_;
-  }                                                      // left to us; their owner closes them
+  // Left to us; their owner closes them.
+  const std::vector<int>& sockets() const { return sockets_; }
   const std::string& notes() const { return notes_; }    // "" if there are none
   void ForgetNotes() { notes_ = {}; }                    // all have read them
   bool from_master() const { return predecessor_ > 0; }  // we are the new binary of a running one

@@ -37,10 +37,8 @@ using ListenSocketPtr = std::shared_ptr<ListenSocket>;
 
 class Listeners {
  public:
-  enum class OnBusy {
-    kRetry,
-    kFail
-  };  // at start an address may still be held by who ends; a reload never waits
+  // At start an address may still be held by a process that ends; a reload never waits.
+  enum class OnBusy { kRetry, kFail };
 
   // Sockets for config.http->listens. `before`: those of the generation that serves now, empty at
   // start.

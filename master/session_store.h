@@ -50,9 +50,9 @@ class SessionStore {
     return std::min({next_collect_, next_check_, late_.empty() ? UINT64_MAX : next_late_});
   }
 
-  bool Save(
-      const Log& log);  // while it is in use; false: it could not be written, and that was said
-  uint64_t Changes();   // another number whenever there is something new to save
+  // While it is in use; false: it could not be written, and that was said.
+  bool Save(const Log& log);
+  uint64_t Changes();  // another number whenever there is something new to save
   void SaveAndRemove(const Log& log);
   void Remove();  // with what was saved of it
   // Open() has made it for nothing: memory that it has not found is given back, what was saved

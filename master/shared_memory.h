@@ -38,8 +38,8 @@ class SharedMemory {
   struct View {
     std::vector<shm::SessionTable*> sessions;
     std::vector<shm::StoreState*> stores;  // of those zones; null: they have none
-    std::vector<std::unique_ptr<shm::PeerStates>>
-        peer_states;                    // null without `zone` in the upstream
+    // Null without `zone` in the upstream.
+    std::vector<std::unique_ptr<shm::PeerStates>> peer_states;
     std::vector<TrafficPlace> traffic;  // of all upstreams
     std::vector<shm::LimitReqTable*> limit_req;
     std::vector<shm::LimitConnTable*> limit_conn;

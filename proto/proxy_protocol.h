@@ -10,8 +10,8 @@ namespace limpet::proto {
 
 // What a PROXY header told. Owns its bytes: it lives as long as the connection.
 struct ProxyInfo {
-  bool has_addresses =
-      false;           // false for UNKNOWN, LOCAL and families other than IPv4 and IPv6 over TCP
+  // False for UNKNOWN, LOCAL and families other than IPv4 and IPv6 over TCP.
+  bool has_addresses = false;
   std::string source;  // address text as sent (v1) or formatted (v2): $proxy_protocol_addr
   std::string destination;
   uint16_t source_port = 0;

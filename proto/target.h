@@ -22,8 +22,8 @@ struct Target {
   std::string_view scheme;     // absolute form only, as sent
   std::string_view authority;  // absolute and authority form: host with port as sent; a valid host
   std::string_view unparsed;   // path and arguments as sent: $request_uri; "/" for http://host
-  std::string_view
-      uri;  // the normalised, decoded path: $uri. Always begins with '/', but for kAsterisk
+  // The normalised, decoded path: $uri. Always begins with '/', but for kAsterisk.
+  std::string_view uri;
   std::string_view args;  // behind '?', up to '#', never decoded: $args
   bool has_args = false;  // there was a '?', maybe with nothing behind it: $is_args asks for args,
                           // this does not
@@ -47,8 +47,8 @@ bool ParsePath(std::string_view text, bool merge_slashes, std::string* storage, 
 size_t UpwardSegments(std::string_view path);
 
 struct HostAndPort {
-  std::string_view
-      host;  // lower case, without port and without a final dot; an IPv6 literal keeps its brackets
+  // Lower case, without port and without a final dot; an IPv6 literal keeps its brackets.
+  std::string_view host;
   uint16_t port = 0;  // 0 if none was given
 };
 

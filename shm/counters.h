@@ -13,12 +13,12 @@
 
 namespace limpet::shm {
 
-inline constexpr int kMaxWorkerSlots =
-    128;  // slots of worker processes, those of old generations that drain included
+// Slots of worker processes, those of old generations that drain included.
+inline constexpr int kMaxWorkerSlots = 128;
 
 struct alignas(64) WorkerCounters {
-  std::atomic<uint64_t> accepted{
-      0};  // the first three never go down, not even when the worker dies
+  // The first three never go down, not even when the worker dies.
+  std::atomic<uint64_t> accepted{0};
   std::atomic<uint64_t> handled{0};
   std::atomic<uint64_t> requests{0};
   std::atomic<int64_t> active{0};  // gauges: set to 0 by the master when the slot's worker has died

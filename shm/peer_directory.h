@@ -34,9 +34,9 @@ class PeerDirectory {
 
   uint16_t FindOrAdd(std::string_view id);  // revives a retired one; kNoPeer: no free entry
   void Retire(uint16_t peer);
-  uint16_t LongestRetired(
-      uint16_t after) const;  // of those retired later than `after`; kNoPeer: none
-  bool Free(uint16_t peer);   // a retired one without sessions, so that it can be added anew
+  // Of those retired later than `after`; kNoPeer: none.
+  uint16_t LongestRetired(uint16_t after) const;
+  bool Free(uint16_t peer);  // a retired one without sessions, so that it can be added anew
 
  private:
   ZoneHeader* header_ = nullptr;

@@ -19,8 +19,8 @@ struct SessionCounters {
   uint64_t rotated = 0;    // sessions given up because the table was full
   uint64_t refused = 0;    // sessions not learned because the table was full
   uint64_t too_long = 0;   // keys over cookie_max_size (the caller says so)
-  uint64_t over_quota =
-      0;  // sessions not learned: their client has as many as it may (the caller says)
+  // Sessions not learned: their client has as many as it may (the caller says).
+  uint64_t over_quota = 0;
   uint64_t over_rate = 0;  // or has begun them faster than it may (the caller says)
   uint64_t collected = 0;  // sessions removed because their time was over
   uint64_t moved = 0;      // idle sessions that went to another server to make loads even

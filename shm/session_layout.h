@@ -145,8 +145,8 @@ struct ShardHead {
   uint32_t arrangement;  // kArrangement; else another binary made the lists: they are made anew
   uint32_t oldest_tick;  // no session here is older (atomic: collectors glance at it)
   uint32_t unused_too;
-  alignas(64) uint32_t
-      moves;  // grows before a slot is emptied by a move (atomic: lookups that missed compare it)
+  // Grows before a slot is emptied by a move (atomic: lookups that missed compare it).
+  alignas(64) uint32_t moves;
   // How fast new sessions come, by samples of them: this line is seldom written.
   uint32_t pace_samples;  // since pace_tick
   uint32_t pace_tick;

@@ -35,9 +35,9 @@ struct SessionKey {
 };
 
 struct SessionPolicy {
-  std::chrono::milliseconds timeout =
-      std::chrono::minutes(10);  // idle time after which a session is over; 0: never
-  bool norefresh = false;        // the time runs from creation instead
+  // Idle time after which a session is over; 0: never.
+  std::chrono::milliseconds timeout = std::chrono::minutes(10);
+  bool norefresh = false;  // the time runs from creation instead
   bool rotate = true;  // a full table gives up its longest idle session, else it refuses new ones
 };
 
@@ -87,8 +87,8 @@ struct SlotWalk {
 struct SessionRecord {
   uint64_t tag = 0;
   uint32_t last_tick = 0;
-  uint16_t extra =
-      0;  // 15 more bits of fingerprint; the top bit says that it was looked up at least once
+  // 15 more bits of fingerprint; the top bit says that it was looked up at least once.
+  uint16_t extra = 0;
   uint16_t place = 0;  // its peer's index in the table it comes from, and its UseSpan; or kNoPeer
 
   uint16_t peer() const { return place == kNoPeer ? kNoPeer : Value{place}.peer(); }
@@ -172,8 +172,8 @@ class SessionTable {
   void RetireAllBut(std::span<const uint16_t> peers);  // after a load: servers no longer configured
   std::string PeerName(uint16_t peer) const { return peers_.Name(peer); }
   const PeerDirectory& peers() const { return peers_; }
-  uint64_t PeerLive(
-      uint16_t peer) const;  // sessions bound to it, expired but uncollected ones included
+  // Sessions bound to it, expired but uncollected ones included.
+  uint64_t PeerLive(uint16_t peer) const;
 
   // Look at up to `budget` slots of one shard: all sessions of a peer are forgotten, or bound to
   // another, also those that processes with the zone's earlier size have. `changed`: gets those

@@ -75,11 +75,8 @@ class Shard {
   }
 
   // --- Under the lock.
-  enum class Age {
-    kNewest,
-    kOldest
-  };  // of all that are here: what comes from another table comes
-      // newest first
+  // Of all that are here: what comes from another table comes newest first.
+  enum class Age { kNewest, kOldest };
   Placed Insert(const Fingerprint& key, Value value, Age age);
   bool Remove(const Slot& slot);  // false: it was used meanwhile (its value is another)
   bool Rebind(const Slot& slot, Value value);  // the same key, another value; false as above

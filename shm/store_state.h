@@ -76,7 +76,8 @@ class StoreState {
   bool HasNewer(uint64_t tag, const StoreVersion& version) const {
     return NotedTime(tag) > version.time;
   }
-  uint64_t NotedTime(uint64_t tag) const;  // of that version; 0: it is not remembered
+  // Of that version; 0: it is not remembered.
+  uint64_t NotedTime(uint64_t tag) const;
 
   // Leaves changes that were made in the zone (`peer` of the records: where the sessions live now)
   // for the worker that tells the store. False: some were dropped, as there was no room for them;

@@ -71,8 +71,8 @@ class Zone {
   Status Map(boost::interprocess::shared_memory_object object);
   int descriptor() const;
 
-  boost::interprocess::shared_memory_object
-      object_;  // kept: it carries the flock that says who else is here
+  // Kept: it carries the flock that says who else is here.
+  boost::interprocess::shared_memory_object object_;
   UniqueFd fd_;
   boost::interprocess::mapped_region region_;
   bool alone_ = true;

@@ -18,8 +18,8 @@ namespace limpet::proto {
 
 class ChunkedDecoder {
  public:
-  static constexpr size_t kMaxTrailers =
-      8192;  // bytes of the whole trailer section; llhttp itself sets no bound
+  // Bytes of the whole trailer section; llhttp itself sets no bound.
+  static constexpr size_t kMaxTrailers = 8192;
   static constexpr size_t kMaxSizeLine = 4096;  // bytes of one size line with its extensions
 
   enum class Status : uint8_t { kMore, kDone, kError };

@@ -23,14 +23,12 @@ class HeadScanner {
   bool started() const { return started_; }
   size_t start() const { return start_; }  // offset of the first line
   bool first_line_complete() const { return first_line_end_ != 0; }
-  size_t first_line_end() const {
-    return first_line_end_;
-  }  // offset behind its LF; 0 while it is incomplete
+  // The offset behind its LF; 0 while it is incomplete.
+  size_t first_line_end() const { return first_line_end_; }
   size_t line_start() const { return line_start_; }  // of the line that is being read
   size_t end() const { return position_; }           // after Scan was true: offset behind the head
-  size_t longest_line() const {
-    return longest_line_;
-  }  // with its line end; complete lines behind the first only
+  // With its line end; of the complete lines behind the first.
+  size_t longest_line() const { return longest_line_; }
   size_t longest_line_start() const { return longest_line_start_; }
   // Where the lines behind the first end: offsets behind their LF, from first_line_end() on. Of the
   // first few; whoever splits the head looks for the others.

@@ -82,8 +82,8 @@ enum class HeadStatus : uint8_t { kIncomplete, kComplete, kError };
 // `detail` is the offending line (a view into the parsed bytes, maybe shortened), shown quoted
 // after the reason; often empty.
 struct HeadError {
-  int status =
-      0;  // for the client; 0 means no error. 494 is shown to it as 400 (nginx does so too)
+  // For the client; 0 means no error. 494 is shown to it as 400 (nginx does so too).
+  int status = 0;
   std::string_view reason;
   std::string_view detail;
 };

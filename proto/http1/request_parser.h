@@ -20,12 +20,12 @@
 namespace limpet::proto {
 
 struct HeadLimits {
-  size_t max_line =
-      8192;  // one buffer of large_client_header_buffers: longest request line or header line
+  // One buffer of large_client_header_buffers: longest request line or header line.
+  size_t max_line = 8192;
   size_t max_total = 4 * 8192;  // all of them: longest head
   size_t max_headers = 1000;    // nginx's max_headers
-  bool ignore_invalid_headers =
-      true;  // skip lines whose name has unusual characters; false keeps them
+  // Skip lines whose name has unusual characters; false keeps them.
+  bool ignore_invalid_headers = true;
   bool underscores_in_headers = false;  // whether '_' is usual
 
   bool operator==(const HeadLimits&) const = default;
@@ -43,10 +43,8 @@ class RequestParser {
   // the server, whom the head has named.
   HeadStatus ReadFields(const char* data, const HeadLimits& limits);
 
-  RequestHead& head() {
-    return head_;
-  }  // after kComplete; after kError as far as it got (request_line and Host
-     // for whoever logs it)
+  // After kComplete. After kError as far as it got: the request line and Host, for the log.
+  RequestHead& head() { return head_; }
   const RequestHead& head() const { return head_; }
   const HeadError& error() const { return error_; }  // after kError
   // Bytes of the head, with the empty lines before it: what follows is body or the next request.

@@ -39,8 +39,8 @@ class GeoReaders {
 
   const conf::GeoSettings& settings_;
   std::vector<std::unique_ptr<Entry>> entries_;  // to conf::GeoSettings::databases
-  std::vector<std::vector<const char*>>
-      paths_;  // to conf::GeoSettings::fields; each ends with null
+  // Parallel to conf::GeoSettings::fields; each ends with null.
+  std::vector<std::vector<const char*>> paths_;
 };
 
 }  // namespace limpet::worker

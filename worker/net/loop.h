@@ -45,7 +45,8 @@ struct ListLink {
     previous = other.previous;
     previous->next = other.previous = this;
   }
-  void TakeAllOf(ListLink& head);  // of two heads, this one's list being empty
+  // Of two heads, this one's list being empty.
+  void TakeAllOf(ListLink& head);
 };
 
 // A call that runs soon: after the events of this pass, before the loop waits again. Scheduling one

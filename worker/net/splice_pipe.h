@@ -19,8 +19,8 @@ struct SplicePipe {
 
 class SplicePipes {
  public:
-  std::unique_ptr<SplicePipe>
-  Take();  // empty and non-blocking; null if there are no descriptors left
+  // Empty and non-blocking; null if there are no descriptors left.
+  std::unique_ptr<SplicePipe> Take();
   void Return(std::unique_ptr<SplicePipe> pipe);
 
  private:

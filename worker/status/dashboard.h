@@ -9,8 +9,8 @@ namespace limpet::worker {
 
 struct Dashboard {
   std::string html;
-  std::string
-      policy;  // its Content-Security-Policy: only its own script and style, for this answer
+  // Its Content-Security-Policy: only its own script and style, for this answer.
+  std::string policy;
 };
 
 // `api`: the path of the api that the page reads, as configured.

@@ -28,8 +28,8 @@ struct Peer {
   shm::PeerState* state = nullptr;
   const shm::PeerBook::Count* elsewhere = nullptr;  // the other binary's connections; or null
   int index = 0;                                    // in the group: primaries first, then backups
-  int address_id =
-      0;  // equal for peers of the group with equal addresses: kept connections match by it
+  // Equal for peers of the group with equal addresses: kept connections match by it.
+  int address_id = 0;
   bool backup = false;
   bool gone = false;      // its name gives it no more: it ends what it has and takes nothing
   int record_weight = 0;  // of its SRV record; 0: as configured

@@ -74,8 +74,8 @@ struct PeerSelection {
   TriedSet tried;
   Peer* current = nullptr;  // chosen and not yet given to Done
   bool opening = false;     // `current` counts this request as one that may begin a session
-  uint64_t inflight_since_ms =
-      0;                   // since when `current` counts this request's time; 0: it does not
+  // Since when `current` counts this request's time; 0: it does not.
+  uint64_t inflight_since_ms = 0;
   int tries = 0;           // attempts left; 0: no next upstream
   bool on_backup = false;  // the primaries have been given up
   int lookups = 0;         // of hash, ip_hash, random: beyond 20 it is round robin's turn

@@ -153,8 +153,8 @@ class Http1Connection final : public ClientSession, public ClientStream {
   std::unique_ptr<SendTimers> send_timers_;  // null before the client takes less than it is sent
   Deferred process_;
 
-  BlockRef
-      block_;  // unparsed bytes: [begin_, end_); views of the running exchange's head point into it
+  // Unparsed bytes: [begin_, end_); views of the running exchange's head point into it.
+  BlockRef block_;
   size_t begin_ = 0;
   size_t end_ = 0;
   std::unique_ptr<Http1Turn> turn_;  // from the first byte of a head on; null between requests

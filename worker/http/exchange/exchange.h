@@ -72,9 +72,9 @@ class Exchange final : public conf::VariableReader {
   void OnBodyEnd() { body_.OnEnd(); }      // of a tunnel: the client has ended its direction
   void OnBodyError(int status);  // bad chunk (400), too large (413), the client was silent (408)
   void OnOutputDrained();        // what was queued for the client has gone below the low watermark
-  void
-  OnClientGone();  // closed or reset by the client while we were busy; Abort() has not been called
-  void Reset();    // after the end: ready for the next Start
+  // Closed or reset by the client while we were busy; Abort() has not been called.
+  void OnClientGone();
+  void Reset();        // after the end: ready for the next Start
   bool quiet() const;  // nothing is held, and nothing can call back
 
   // --- For the steps and features ---
@@ -172,9 +172,8 @@ class Exchange final : public conf::VariableReader {
 
   // Facts that filters and variables need.
   void set_error_status(int status) { error_status_ = status; }
-  int error_status() const {
-    return error_status_;
-  }  // of the error that led to an error_page; 0: none
+  // Of the error that led to an error_page; 0: none.
+  int error_status() const { return error_status_; }
   bool in_error_page() const { return error_page_active_; }
   uint64_t limit_rate() const { return limit_rate_; }
   void set_limit_rate(uint64_t bytes_per_second) {
@@ -228,8 +227,8 @@ class Exchange final : public conf::VariableReader {
   std::unique_ptr<Subrequest> subrequest_;
   int error_status_ = 0;
   bool uri_cycle_ = false;  // give up error pages: they led here
-  bool error_page_active_ =
-      false;  // an error_page was taken: not again, unless recursive_error_pages
+  // An error_page was taken: not again, unless recursive_error_pages.
+  bool error_page_active_ = false;
   std::vector<std::function<void()>> at_end_;
   uint64_t limit_rate_ = 0;
   bool limit_rate_set_ = false;

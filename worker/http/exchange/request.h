@@ -38,10 +38,10 @@ struct Request {
   std::string_view unparsed_uri;  // as sent: $request_uri
   std::string_view uri;           // decoded and normalised; changed by rewrites
   std::string_view args;
-  bool uri_is_original =
-      true;  // nothing was rewritten: unparsed_uri may go to an upstream as it is
-  bool under_location =
-      true;  // false after `rewrite … break`: the URI is no longer what the location matched
+  // Nothing was rewritten: unparsed_uri may go to an upstream as it is.
+  bool uri_is_original = true;
+  // False after `rewrite … break`: the URI is no longer what the location matched.
+  bool under_location = true;
   bool root_tested = false;      // a file was found below root or alias, for no error page
   bool uri_under_alias = false;  // try_files has found a file below the alias of a regex location
   std::string_view host;         // lower case, without the port; "" if the request named none

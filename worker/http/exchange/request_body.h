@@ -60,9 +60,8 @@ class RequestBody {
   Mode mode() const { return mode_; }
   uint64_t size() const { return size_; }  // bytes so far; the whole size once complete
   bool in_file() const { return file_ != nullptr; }
-  const std::string& file_path() const {
-    return path_;
-  }  // gone from its folder unless client_body_in_file_only
+  // Gone from its folder unless client_body_in_file_only.
+  const std::string& file_path() const { return path_; }
   const std::vector<Slice>& pieces() const { return pieces_; }
 
   // Queues the whole buffered body; may be called again for another peer.

@@ -77,9 +77,8 @@ struct Runtime {
   uint64_t generation = 1;
   int slot = 0;
 
-  uint64_t next_connection_number() {
-    return ++connections_made;
-  }  // $connection, within the worker
+  // $connection, within the worker.
+  uint64_t next_connection_number() { return ++connections_made; }
   uint64_t connections_made = 0;
 
   Spares<proto::ResponseParser> response_parsers;  // who waits for an answer needs none

@@ -11,8 +11,8 @@
 namespace limpet::worker {
 
 struct UpstreamAttempt {
-  std::string_view
-      peer;  // "127.0.0.1:8081", or the group's name if no peer could be had; lives in the group
+  // "127.0.0.1:8081", or the group's name if no peer could be had; lives in the group.
+  std::string_view peer;
   std::string_view sticky;  // of $upstream_sticky_status: NEW, HIT, MISS or ""; static
   int status = 0;           // 0: no response
   int64_t connect_ms = -1;  // -1: did not happen
@@ -21,8 +21,8 @@ struct UpstreamAttempt {
   uint64_t response_length = 0;  // bytes behind the head, chunked framing included
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
-  bool after_redirect =
-      false;  // first attempt of another group, after an internal redirect: ":" instead of ","
+  // First attempt of another group, after an internal redirect: ":" instead of ",".
+  bool after_redirect = false;
 };
 
 class UpstreamTrace {

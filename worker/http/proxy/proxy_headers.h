@@ -16,8 +16,8 @@ namespace limpet::worker {
 struct UpstreamTarget {
   std::string_view host;  // $proxy_host
   std::string_view uri;   // the URL's own URI; "" if it has none
-  bool uri_is_whole =
-      false;  // of a URL with variables: `uri` is not a replacement of the location's prefix
+  // Of a URL with variables: `uri` is not a replacement of the location's prefix.
+  bool uri_is_whole = false;
 };
 
 // How the body that follows the head is framed. Ignored under proxy_set_body, whose body is part of

@@ -35,8 +35,8 @@ struct ProxyPlan {
   explicit ProxyPlan(const conf::Location& location);
 
   const conf::Template* host = nullptr;  // proxy_set_header Host; null: $proxy_host
-  std::vector<const conf::SetHeader*>
-      set_headers;                // but Host, framing, and those that are always empty
+  // Without Host, framing, and those that are always empty.
+  std::vector<const conf::SetHeader*> set_headers;
   HeaderNames overridden;         // of the client's headers: not copied
   bool no_zero_length = false;    // proxy_set_header Content-Length "": not said of an empty body
   HeaderNames hidden;             // of the upstream's headers: not copied

@@ -41,8 +41,8 @@ class UpstreamRuntime {
   RequestQueue queue;                // of requests for which all servers are full
   EndlessExchanges endless;          // those that only the end of a drain ends
   std::unique_ptr<NameWatch> names;  // null: no server is resolved at run time
-  shm::TrafficLine* traffic =
-      nullptr;  // this worker's, of its requests; null: they are not counted
+  // This worker's, of its requests; null: they are not counted.
+  shm::TrafficLine* traffic = nullptr;
 
   // A request has found no server that lives: counted each time, told now and then.
   void OnNoLivePeers(shm::Counters& counters, uint64_t now_ms);

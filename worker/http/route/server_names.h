@@ -31,8 +31,8 @@ class ServerNames {
   struct Match {
     const conf::Server* server = nullptr;
     bool named = true;  // false: nobody has this name, it is the default server
-    const conf::ServerName* regex =
-        nullptr;               // set if a regular expression matched: its groups are in *captures
+    // Set if a regular expression matched: its groups are in *captures.
+    const conf::ServerName* regex = nullptr;
     std::string failure = {};  // why a regular expression gave up: no server may have the request
   };
   // `host`: lower case, without the port.
