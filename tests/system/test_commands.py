@@ -182,7 +182,7 @@ def test_help_names_every_command(limpet):
         assert ask(limpet, name, "--help").startswith(f"usage: limpet {name}")
 
 
-@pytest.mark.parametrize("words, hint", [(["sesions"], 'invalid option: "sesions" (did you mean "sessions"?)'),
+@pytest.mark.parametrize("words, hint", [(["sesions"], 'unknown command "sesions" (did you mean "sessions"?)'),
                                          (["explian", "app"], 'did you mean "explain"?'),
                                          (["servers", "ap"], "no such upstream"),
                                          (["servers", "appp"], 'no such upstream (did you mean "app"?)'),
@@ -190,6 +190,12 @@ def test_help_names_every_command(limpet):
 def test_unknown_words_are_answered_with_near_ones(limpet, words, hint):
     done = limpet.run(*words)
     assert done.returncode == 1 and hint in done.stderr
+
+
+def test_a_question_is_made_of_names_and_values(limpet):
+    for words in (["--cookie", "x"], ["Cookie: a"], ["=a"]):
+        done = limpet.run("explain", "app", *words)
+        assert done.returncode == 1 and f'limpet: "{words[0]}" is no NAME=VALUE\nusage: limpet explain' in done.stderr
 
 
 def test_watching_asks_again_and_again(limpet):

@@ -78,6 +78,11 @@ def test_a_learned_session_leads_to_its_server(limpet):
     assert "brings no session" in text_of(explain(limpet, "upstream=app"))
 
 
+def test_what_nothing_looks_at_is_told(limpet):
+    assert 'nothing here looks at "session", "http_x"' in text_of(explain(limpet, "upstream=app&session=mine&http_x=1"))
+    assert "looks at" not in text_of(explain(limpet, "upstream=app&cookie=mine"))
+
+
 def test_a_session_whose_server_is_down_goes_elsewhere(limpet):
     home = get(limpet.port, "/login?mine").text
     wait_until(lambda: explain(limpet, "upstream=app&cookie=mine")["sticky_status"] == "hit", "the session")

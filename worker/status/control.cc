@@ -60,6 +60,12 @@ Result<std::string> ControlRequest(const ControlWords& command) {
       (command.dry_run && row->body != CommandBody::kRebalance);
   if (words.size() < row->least || words.size() > row->most || is_misplaced)
     return InvalidArgument(UsageOf(*row));
+  if (row->most == SIZE_MAX) {  // the rest are parts of the query
+    for (const std::string& pair : words.subspan(row->least)) {
+      if (const size_t equals = pair.find('='); equals == 0 || equals == pair.npos)
+        return InvalidArgument(fmt::format("\"{}\" is no NAME=VALUE\n{}", pair, UsageOf(*row)));
+    }
+  }
   CommandOptions options{.move = command.move, .dry_run = command.dry_run};
   if (command.deadline) {
     options.deadline = fmt::format("{}ms{}", command.deadline->time.count(),

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <deque>
+#include <set>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "worker/geo/geo_readers.h"
 #include "worker/http/proxy/peer_choice.h"
 #include "worker/http/proxy/upstream_runtime.h"
@@ -23,21 +25,21 @@ class ImaginedRequest final : public conf::VariableReader {
 
   conf::Value Get(conf::VariableId id) override {
     const conf::Variable& variable = http_.variables[id];
-    if (auto given = Argument(args_, variable.name)) return Keep(*std::move(given));
+    if (auto given = Given(variable.name)) return Keep(*std::move(given));
     if (variable.kind == conf::VariableKind::kDerived) {
       const conf::Value value = Derive(variable);
       if (!value.text.empty()) return value;
     }
     if (variable.kind == conf::VariableKind::kBuiltin) return conf::Value::None();
     const bool cookie = variable.kind == conf::VariableKind::kCookie;
-    if (auto given = Argument(args_, cookie ? "cookie" : "route")) return Keep(*std::move(given));
-    if (auto given = Argument(args_, cookie ? "route" : "cookie")) return Keep(*std::move(given));
+    if (auto given = Given(cookie ? "cookie" : "route")) return Keep(*std::move(given));
+    if (auto given = Given(cookie ? "route" : "cookie")) return Keep(*std::move(given));
     return conf::Value::None();
   }
   // geoip2: of the address in `client=`.
   conf::Value LookUp(conf::Lookup where, size_t index) override {
     if (where != conf::Lookup::kGeo || runtime_.geo == nullptr) return conf::Value::None();
-    const auto given = Argument(args_, "client");
+    const auto given = Given("client");
     const auto client = SocketAddress::ParseIp(given.value_or(""), 0);
     return runtime_.geo->Find(index, *this, client ? &*client : nullptr);
   }
@@ -45,6 +47,23 @@ class ImaginedRequest final : public conf::VariableReader {
   void SetNamed(conf::VariableId, conf::Value) override {}
   char* Allocate(size_t size) override { return memory_.emplace_back(size, '\0').data(); }
   const std::string& failure() const { return failure_; }
+
+  // What the question says of the request, by its name; it counts as looked at.
+  std::optional<std::string> Given(std::string_view name) {
+    auto given = Argument(args_, name);
+    if (given) looked_at_.emplace(name);
+    return given;
+  }
+  // The names of what nobody has looked at: `"a", "b"`.
+  std::string Unread() const {
+    std::string names;
+    for (const std::string_view pair : Split(args_, '&')) {
+      const std::string_view name = pair.substr(0, pair.find('='));
+      if (name.empty() || name == "upstream" || looked_at_.contains(name)) continue;
+      names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", name);
+    }
+    return names;
+  }
 
  private:
   void OnMatchFailed(const std::string& why) override { failure_ = why; }
@@ -55,6 +74,7 @@ class ImaginedRequest final : public conf::VariableReader {
   Runtime& runtime_;
   const conf::Http& http_;
   std::string_view args_;
+  std::set<std::string, std::less<>> looked_at_;
   std::deque<std::string> memory_;
   conf::Captures captures_;
   std::string failure_;
@@ -95,7 +115,6 @@ class Explainer {
         upstream_(upstream),
         conf_(upstream.group.conf()),
         method_(conf::RowOf(conf_.method)),
-        args_(args),
         request_(runtime, args),
         now_ms_(MonotonicMs()) {
     selection_.dry = sticky_.dry = true;
@@ -117,6 +136,8 @@ class Explainer {
     const StickyStatus found = sticky_.status;
     const PeerChoice choice = ChoosePeer(upstream_, selection_, sticky_, now_ms_);
     ExplainChoice(choice, was_bound, found);
+    if (const std::string unread = request_.Unread(); !unread.empty())
+      Say("question", fmt::format("nothing here looks at {}", unread));
     AddServers();
     return ExplanationPage(out_);
   }
@@ -128,7 +149,7 @@ class Explainer {
 
   bool ReadKey() {
     if (!upstream_.group.needs_key()) return true;
-    const auto given = Argument(args_, "key");
+    const auto given = request_.Given("key");
     key_ = given ? *given : std::string(conf_.hash_key.Evaluate(request_));
     if (request_.match_failed()) return true;
     if (key_.empty()) problem_ = "the upstream hashes a key: \"key=\" is missing";
@@ -136,7 +157,7 @@ class Explainer {
   }
 
   bool ReadClient() {
-    const auto given = Argument(args_, "client");
+    const auto given = request_.Given("client");
     if (given) {
       const auto address = SocketAddress::ParseIp(*given, 0);
       has_client_ = static_cast<bool>(address);
@@ -264,7 +285,6 @@ class Explainer {
   UpstreamRuntime& upstream_;
   const conf::Upstream& conf_;
   const conf::BalanceRow& method_;
-  std::string_view args_;
   ImaginedRequest request_;
   const uint64_t now_ms_;
   PeerSelection selection_;
