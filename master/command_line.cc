@@ -52,12 +52,13 @@ constexpr PlainOption kPlainOptions[] = {{'?', Order::kHelp},    {'h', Order::kH
 
 constexpr std::string_view kUpgrade = "upgrade";  // a command that sends no question
 
-// ` (did you mean "sessions"?)`, or "".
-std::string NearCommand(std::string_view word) {
+Error UnknownCommand(std::string_view word) {
   conf::NearMiss near(word);
   for (const std::string_view name : worker::CommandNames()) near.Offer(name);
   near.Offer(kUpgrade);
-  return near.Hint();
+  const std::string hint = near.Hint();
+  return InvalidArgument(fmt::format("unknown command \"{}\"{}", word,
+                                     hint.empty() ? ": \"limpet -h\" lists them" : hint));
 }
 
 class Parser {
@@ -75,7 +76,7 @@ class Parser {
         result_.order = Order::kUpgrade;
         continue;
       }
-      if (word == "--help") {
+      if (word == "--help" || word == "help") {
         result_.order = Order::kHelp;
         continue;
       }
@@ -83,9 +84,8 @@ class Parser {
         if (auto status = Socket(); !status) return status.error();
         continue;
       }
-      if (word.size() < 2 || word[0] != '-') {
-        return InvalidArgument(fmt::format("invalid option: \"{}\"{}", word, NearCommand(word)));
-      }
+      if (!word.starts_with('-')) return UnknownCommand(word);
+      if (word == "-") return InvalidArgument("invalid option: \"-\"");
       if (auto status = Letters(word.substr(1)); !status) return status.error();
     }
     return result_;
@@ -107,22 +107,30 @@ class Parser {
       result_.dry_run = true;
       return {};
     }
-    if (word == "--socket") return Socket();
-    if (word == "--move") return Move();
+    const size_t equals = word.find('=');
+    const std::string_view option = word.substr(0, equals);
+    const std::string_view rest = equals == word.npos ? "" : word.substr(equals + 1);
+    if (option == "--socket") return Socket(rest);
+    if (option == "--move") return Move(rest);
+    if (option == "--deadline") return Deadline(rest);
     if (word == "-w" && worker::OnlyReads(result_.words[0])) return Watch();
-    if (word != "--deadline") {
-      result_.words.emplace_back(word);
-      return {};
-    }
-    const auto value = Value({});
-    if (!value) return InvalidArgument("option \"--deadline\" requires a time");
-    result_.deadline = conf::ParseDrainTime(*value);
-    if (!result_.deadline) return InvalidArgument(fmt::format("invalid time \"{}\"", *value));
+    result_.words.emplace_back(word);
     return {};
   }
 
-  Status Move() {
-    const auto value = Value({});
+  Status Deadline(std::string_view rest) {
+    const auto value = Value(rest);
+    if (!value) return InvalidArgument("option \"--deadline\" requires a time");
+    result_.deadline = conf::ParseDrainTime(*value);
+    if (!result_.deadline) {
+      return InvalidArgument(
+          fmt::format("invalid time \"{}\": it is 90s, 30m or 1h30m, or 30m,keep", *value));
+    }
+    return {};
+  }
+
+  Status Move(std::string_view rest) {
+    const auto value = Value(rest);
     if (!value) return InvalidArgument("option \"--move\" requires sessions a second");
     result_.move = conf::ParsePerSecond(*value);
     if (!result_.move)
@@ -130,8 +138,8 @@ class Parser {
     return {};
   }
 
-  Status Socket() {
-    const auto value = Value({});
+  Status Socket(std::string_view rest = {}) {
+    const auto value = Value(rest);
     if (!value) return InvalidArgument("option \"--socket\" requires file name");
     result_.socket = *value;
     return {};

@@ -84,7 +84,10 @@ int AskMaster(const CommandLine& command_line, const Paths& paths) {
   if (socket.empty()) return fail("the configuration says \"control_socket off\"");
   for (;;) {
     const auto reply = Talk(socket, *line);
-    if (!reply) return fail(reply.error().message, kNobodyAnswers);
+    if (!reply) {
+      return fail(reply.error().message + ": is it running? -p, -c and --socket say which limpet",
+                  kNobodyAnswers);
+    }
     const worker::ControlOutput shown = worker::ShowReply(command, *reply);
     if (!shown.good && !command.json) return fail(shown.text);
     if (command_line.watch_s > 0) ClearScreen();

@@ -6,13 +6,19 @@
 namespace limpet::master {
 namespace {
 
+// Without "." in it: messages show the path. ".." stays, as it may lead out of a link.
+std::string Plain(std::string path) {
+  for (size_t at = path.find("/./"); at != path.npos; at = path.find("/./", at)) path.erase(at, 2);
+  return path;
+}
+
 std::string Absolute(const std::string& base, std::string_view path) {
-  return path.starts_with('/') ? std::string(path) : fmt::format("{}{}", base, path);
+  return Plain(path.starts_with('/') ? std::string(path) : fmt::format("{}{}", base, path));
 }
 
 std::string WithSlash(std::string path) {
   if (!path.ends_with('/')) path += '/';
-  return path;
+  return Plain(std::move(path));
 }
 
 std::string DefaultFile(const std::string& prefix) {

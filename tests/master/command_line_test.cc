@@ -49,7 +49,7 @@ TEST(CommandLine, KnowsSignalsByName) {
 TEST(CommandLine, SaysWhatIsWrong) {
   const std::pair<std::vector<const char*>, const char*> rows[] = {
       {{"-x"}, "invalid option: \"x\""},
-      {{"word"}, "invalid option: \"word\""},
+      {{"word"}, "unknown command \"word\": \"limpet -h\" lists them"},
       {{"-"}, "invalid option: \"-\""},
       {{"-c"}, "option \"-c\" requires file name"},
       {{"-p", ""}, "option \"-p\" requires directory name"},
@@ -70,8 +70,21 @@ TEST(CommandLine, WordsAreACommandAndWhatItIsAbout) {
   EXPECT_TRUE(parsed->json && parsed->deadline && parsed->deadline->keeps);
   EXPECT_EQ(Parse({"upgrade"})->order, Order::kUpgrade);
   EXPECT_EQ(Parse({"--help"})->order, Order::kHelp);
+  EXPECT_EQ(Parse({"help"})->order, Order::kHelp);
   EXPECT_TRUE(Parse({"drain", "--help"})->help);
   EXPECT_TRUE(Parse({"rebalance", "app", "--dry-run"})->dry_run);
+}
+
+TEST(CommandLine, AValueMayFollowAnEqualsSign) {
+  const auto parsed =
+      Parse({"drain", "app", "a:80", "--deadline=30m", "--move=5/s", "--socket=/run/a.sock"});
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->deadline->time, std::chrono::minutes(30));
+  EXPECT_EQ(parsed->move, 5);
+  EXPECT_EQ(parsed->socket, "/run/a.sock");
+  EXPECT_EQ(parsed->words.size(), 3u);
+  EXPECT_EQ(Parse({"drain", "app", "a:80", "--deadline=1x"}).error().message,
+            "invalid time \"1x\": it is 90s, 30m or 1h30m, or 30m,keep");
 }
 
 TEST(CommandLine, OnlyWhatReadsIsAskedAgainAndAgain) {
@@ -86,9 +99,9 @@ TEST(CommandLine, OnlyWhatReadsIsAskedAgainAndAgain) {
 
 TEST(CommandLine, AnswersAnUnknownWordWithANearOne) {
   const std::pair<const char*, const char*> rows[] = {
-      {"sesions", "invalid option: \"sesions\" (did you mean \"sessions\"?)"},
-      {"upgrad", "invalid option: \"upgrad\" (did you mean \"upgrade\"?)"},
-      {"fly", "invalid option: \"fly\""}};
+      {"sesions", "unknown command \"sesions\" (did you mean \"sessions\"?)"},
+      {"upgrad", "unknown command \"upgrad\" (did you mean \"upgrade\"?)"},
+      {"fly", "unknown command \"fly\": \"limpet -h\" lists them"}};
   for (const auto& [word, message] : rows) EXPECT_EQ(Parse({word}).error().message, message);
 }
 

@@ -24,6 +24,17 @@ TEST(Paths, AreBeneathAPrefix) {
   EXPECT_EQ(paths.pid, "/home/me/srv/logs/limpet.pid");
 }
 
+TEST(Paths, HaveNoDotsInThem) {
+  CommandLine line;
+  line.prefix = ".";
+  line.file = "./conf/././my.conf";
+  line.error_log = "../e.log";
+  const Paths paths = ResolvePaths(line, "/home/me");
+  EXPECT_EQ(paths.prefix, "/home/me/");
+  EXPECT_EQ(paths.file, "/home/me/conf/my.conf");
+  EXPECT_EQ(paths.error_log, "/home/me/../e.log");
+}
+
 TEST(Paths, OfTheErrorLogMayBeAStream) {
   CommandLine line;
   line.error_log = "stderr";

@@ -110,7 +110,7 @@ def test_versions_and_help():
 
 
 def test_wrong_options():
-    for args, says in ((["-x"], 'invalid option: "x"'), (["word"], 'invalid option: "word"'),
+    for args, says in ((["-x"], 'invalid option: "x"'), (["word"], 'unknown command "word"'),
                        (["-s", "dance"], 'invalid option: "-s dance"'), (["-c"], 'option "-c" requires file name')):
         result = plain(*args)
         assert result.returncode == 1 and says in result.stderr
