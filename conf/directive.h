@@ -108,6 +108,8 @@ std::string_view WhyInert(const Row& row);
 // does not say.
 std::string_view Usage(const Row& row);
 
+// "1 argument", "1 or 2 arguments", "1 or more arguments".
+std::string CountText(const Arity& arity);
 // "main, http, server", as the pages and messages name contexts.
 std::string ContextNames(uint32_t contexts);
 

@@ -62,6 +62,18 @@ std::string ContextNames(uint32_t contexts) {
   return names;
 }
 
+std::string CountText(const Arity& arity) {
+  std::string counts;
+  for (int n = 0; n < 32; ++n) {
+    if ((arity.exact >> n & 1u) != 0)
+      counts += fmt::format("{}{}", counts.empty() ? "" : " or ", n);
+  }
+  if (arity.from != 255)
+    counts += fmt::format("{}{} or more", counts.empty() ? "" : ", ", arity.from);
+  if (counts == "0") return "no arguments";
+  return counts + (counts == "1" ? " argument" : " arguments");
+}
+
 std::string_view Usage(const Row& row) {
   const std::string_view taken = row.doc.substr(0, row.doc.find(": "));
   const bool is_syntax =

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "conf/foreign.h"
 #include "conf/near_miss.h"
 #include "conf/setting.h"
@@ -20,14 +21,43 @@ uint32_t StageOf(const Row& row) {
   return row.traits & kBlock ? kOrdered : 0u;
 }
 
+constexpr std::string_view kWrongCount = "invalid number of arguments";
+
+// ` (did you mean "timeout"?)` for the word that ends a message in quotes, if it is nearly one that
+// the usage names; else "".
+std::string NearWord(std::string_view usage, std::string_view message) {
+  message.remove_suffix(1);
+  std::string_view word = message.substr(message.find('"') + 1);
+  word = word.substr(0, word.find('='));
+  NearMiss near(word);
+  const auto in_word = [](char c) { return c == '_' || (c >= 'a' && c <= 'z'); };
+  for (size_t at = 0; at < usage.size();) {
+    size_t end = at;
+    while (end < usage.size() && in_word(usage[end])) ++end;
+    const std::string_view known = usage.substr(at, end - at);
+    if (known == word) return "";  // its value is wrong
+    if (known.size() > 2) near.Offer(known);
+    at = end + 1;
+  }
+  return near.Hint();
+}
+
 // A message that names what is wrong and nothing else: what is allowed follows.
-std::string WithUsage(const Row& row, std::string message) {
+std::string WithUsage(const Row& row, const Directive& directive, std::string message) {
   const std::string_view usage = Usage(row);
+  const bool counts = message.starts_with(kWrongCount);
+  if (counts && usage.empty() && !row.arity.Allows(directive.args.size()))
+    return fmt::format("{}: {} takes {}", message, row.name, CountText(row.arity));
   const bool only_names = message.ends_with('"') && (message.starts_with("invalid ") ||
                                                      message.starts_with("unknown parameter \""));
-  const bool counts = message.starts_with("invalid number of arguments");
   if (usage.empty() || (!only_names && !counts)) return message;
+  if (std::string hint = only_names ? NearWord(usage, message) : ""; !hint.empty())
+    return message + hint;
   return fmt::format("{}: {} takes {}", message, row.name, usage);
+}
+
+bool IsAscii(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
 }  // namespace
@@ -81,18 +111,23 @@ void Loader::NoteFile(const Directive& directive, const std::string& path) {
 Error Loader::Unknown(const Directive& directive) const {
   if (const Foreign* foreign = FindForeign(directive.name))
     return At(directive, WhyForeign(*foreign, directive));
+  if (!IsAscii(directive.name)) {  // a mark or a blank that no editor shows
+    return At(directive,
+              fmt::format("unknown directive \"{}\": it has a character that is not ASCII",
+                          EscapeForLog(directive.name)));
+  }
   NearMiss near(directive.name);
   for (const auto& [name, row] : rows_) near.Offer(name);
   return At(directive, fmt::format("unknown directive \"{}\"{}", directive.name, near.Hint()));
 }
 
 // All places where the rows of that name belong.
-Error Loader::Misplaced(const Directive& directive) const {
+Error Loader::Misplaced(const Directive& directive, Context here) const {
   uint32_t contexts = 0;
   const auto [begin, end] = rows_.equal_range(directive.name);
   for (auto it = begin; it != end; ++it) contexts |= it->second->contexts;
-  return At(directive, fmt::format("\"{}\" directive is not allowed here: it belongs into {}",
-                                   directive.name, ContextNames(contexts)));
+  return At(directive, fmt::format("\"{}\" directive is not allowed here, in {}: it belongs in {}",
+                                   directive.name, ContextNames(here), ContextNames(contexts)));
 }
 
 // A word that begins a line and is a directive's name: the line before it lacks its `;`.
@@ -105,9 +140,9 @@ std::optional<int> Loader::LineWithoutSemicolon(const Directive& directive) cons
   return std::nullopt;
 }
 
-Error Loader::AtWord(const Directive& directive, std::string_view message) const {
+Error Loader::AtWord(const Row& row, const Directive& directive, std::string message) const {
   const std::optional<int> line = LineWithoutSemicolon(directive);
-  if (!line) return At(directive, message);
+  if (!line) return At(directive, WithUsage(row, directive, std::move(message)));
   return InvalidArgument(
       fmt::format("{}: a \";\" is missing in {}:{}", message, directive.at.file, *line));
 }
@@ -119,20 +154,20 @@ Result<const Row*> Loader::FindRow(const Directive& directive, const Block& bloc
   for (auto it = begin; it != end; ++it) {
     if (it->second->contexts & block.context) row = it->second;
   }
-  if (!row) return Misplaced(directive);
+  if (!row) return Misplaced(directive, block.context);
   const bool is_block = (row->traits & kBlock) != 0;
   if (is_block && !directive.has_block) {
-    return AtWord(directive, fmt::format("directive \"{}\" has no opening \"{{\"{}", directive.name,
-                                         UnquotedHint(directive)));
+    return AtWord(*row, directive,
+                  fmt::format("directive \"{}\" has no opening \"{{\"{}", directive.name,
+                              UnquotedHint(directive)));
   }
   if (!is_block && directive.has_block) {
-    return AtWord(directive,
+    return AtWord(*row, directive,
                   fmt::format("directive \"{}\" is not terminated by \";\"", directive.name));
   }
   if (!row->arity.Allows(directive.args.size())) {
-    return AtWord(directive, WithUsage(*row, fmt::format("invalid number of arguments in \"{}\" "
-                                                         "directive",
-                                                         directive.name)));
+    return AtWord(*row, directive,
+                  fmt::format("{} in \"{}\" directive", kWrongCount, directive.name));
   }
   return row;
 }
@@ -141,7 +176,7 @@ Status Loader::ApplyOne(const Row& row, const Directive& directive, Block& block
   const bool first = (row.traits & kMany) || block.First(&row);
   if (!first) return At(directive, fmt::format("\"{}\" directive is duplicate", directive.name));
   Status s = row.handler(block, directive);
-  if (!s && !(row.traits & kBlock)) return AtWord(directive, WithUsage(row, s.error().message));
+  if (!s && !(row.traits & kBlock)) return AtWord(row, directive, s.error().message);
   if (s) TellOfInert(row, directive);
   return s;
 }

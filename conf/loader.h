@@ -50,9 +50,9 @@ class Loader {
   Status ApplyOne(const Row& row, const Directive& directive, Block& block);
   Result<const Row*> FindRow(const Directive& directive, const Block& block) const;
   Error Unknown(const Directive& directive) const;
-  Error Misplaced(const Directive& directive) const;
+  Error Misplaced(const Directive& directive, Context here) const;
   std::optional<int> LineWithoutSemicolon(const Directive& directive) const;
-  Error AtWord(const Directive& directive, std::string_view message) const;
+  Error AtWord(const Row& row, const Directive& directive, std::string message) const;
   void TellOfInert(const Row& row, const Directive& directive);
 
   LoadOptions options_;

@@ -39,7 +39,8 @@ Status ConstantUrl(Block& b, const Directive& d, ProxyPass* pass) {
   const std::string& url = d.args[0];
   pass->https = StartsWithIgnoreCase(url, "https://");
   if (!pass->https && !StartsWithIgnoreCase(url, "http://"))
-    return InvalidArgument("invalid URL prefix");
+    return InvalidArgument(
+        fmt::format("invalid URL prefix in \"{}\": it begins with http:// or https://", url));
   const uint16_t default_port = pass->https ? 443 : 80;
   const std::string rest = url.substr(pass->https ? 8 : 7);
   const Result<HostPort> address = ParseHostPort(rest, default_port, true);

@@ -50,7 +50,9 @@ Status CheckSameServers(const Upstream& a, const Upstream& b, const std::string&
 
 Status SessionZoneParser::Zone(const std::string& value) {
   const size_t colon = value.find(':');
-  if (colon == std::string::npos) return Refuse(directive_, "zone size is not specified");
+  if (colon == std::string::npos)
+    return Refuse(directive_,
+                  "zone size is not specified: write zone=NAME:SIZE, as zone=sessions:1m");
   zone_.name = value.substr(0, colon);
   if (zone_.name.empty()) return Refuse(directive_, "zone name is not specified");
   const auto size = ParseSizeUnits(value.substr(colon + 1), false);
@@ -199,7 +201,9 @@ Status SessionZoneParser::Conflict(const SessionZone& other) const {
 }
 
 Result<int> SessionZoneParser::Finish(Block& b) {
-  if (zone_.size == 0) return Refuse(directive_, "\"zone\" parameter is not specified");
+  if (zone_.size == 0)
+    return Refuse(directive_,
+                  "\"zone\" parameter is not specified: write zone=NAME:SIZE, as zone=sessions:1m");
   if (zone_.fill.minor > zone_.fill.major || zone_.fill.major > zone_.fill.crit) {
     return Refuse(directive_, "fill limits must rise from minor over major to crit");
   }

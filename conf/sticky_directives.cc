@@ -206,8 +206,14 @@ Status Learn(Block& b, const Directive& d) {
       if (!*known) return UnknownParameter(text);
     }
   }
-  if (learn.lookup.empty()) return Refuse(d, "\"lookup\" parameter is not specified");
-  if (learn.create.empty()) return Refuse(d, "\"create\" parameter is not specified");
+  if (learn.lookup.empty())
+    return Refuse(
+        d,
+        "\"lookup\" parameter is not specified: write lookup=$VARIABLE, as lookup=$cookie_session");
+  if (learn.create.empty())
+    return Refuse(d,
+                  "\"create\" parameter is not specified: write create=$VARIABLE, as "
+                  "create=$upstream_cookie_session");
   if (!zone.quota_key().empty()) {
     if (Status s = KeyVariable(b, d, zone.quota_key(), &learn.quota_key); !s) return s;
   }
@@ -220,7 +226,7 @@ Status Learn(Block& b, const Directive& d) {
 Status Sticky(Block& b, const Directive& d) {
   if (const std::string line = StickyInstead(d); !line.empty())
     return InvalidArgument(
-        fmt::format("\"sticky\" is of another module here, write instead: {}", line));
+        fmt::format("\"sticky\" is another module's here, write instead: {}", line));
   if (d.args[0] == "cookie") return Cookie(b, d);
   if (d.args[0] == "route") return Route(b, d);
   if (d.args[0] == "learn") return Learn(b, d);

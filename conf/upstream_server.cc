@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "conf/loader.h"
+#include "conf/near_miss.h"
 #include "conf/setting.h"
 
 namespace limpet::conf {
@@ -156,7 +157,13 @@ Result<int> FindOrMakeUpstream(Block& b, const Directive& d, const HostPort& add
   if (!is_new) return it->second;
 
   Result<std::vector<SocketAddress>> found = FindAddresses(address);
-  if (!found) return InUpstream(found.error(), address.name());
+  if (!found) {
+    NearMiss near(address.host);
+    for (const auto& [name, index] : blocks) near.Offer(name);
+    Error error = InUpstream(found.error(), address.name());
+    error.message += near.Hint();
+    return error;
+  }
   auto upstream = std::make_unique<Upstream>();
   upstream->name = address.name();
   upstream->index = it->second;

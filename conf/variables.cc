@@ -5,6 +5,8 @@
 #include <array>
 #include <limits>
 
+#include "conf/near_miss.h"
+
 namespace limpet::conf {
 namespace {
 
@@ -242,7 +244,13 @@ Status VariableTable::CheckAllDefined() const {
     return InvalidArgument("too many variables");
   for (const Variable& v : variables_) {
     if (v.kind != VariableKind::kUndefined) continue;
-    return InvalidArgument(fmt::format("unknown \"{}\" variable in {}", v.name, v.first_used_at));
+    NearMiss near(v.name);
+    for (const BuiltinVariable& builtin : kBuiltinVariables) near.Offer(builtin.name);
+    for (const Variable& other : variables_) {
+      if (other.kind != VariableKind::kUndefined) near.Offer(other.name);
+    }
+    return InvalidArgument(
+        fmt::format("unknown \"{}\" variable{} in {}", v.name, near.Hint(), v.first_used_at));
   }
   return {};
 }

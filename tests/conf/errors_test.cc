@@ -35,18 +35,20 @@ TEST(Errors, Rows) {
       {"deamon off;", "unknown directive \"deamon\" (did you mean \"daemon\"?) in t.conf:1"},
       {"qwertyuiop off;", "unknown directive \"qwertyuiop\" in t.conf:1"},
       {"listen 80;",
-       "\"listen\" directive is not allowed here: it belongs into server in t.conf:1"},
+       "\"listen\" directive is not allowed here, in main: it belongs in server in t.conf:1"},
       {"server 127.0.0.1;",
-       "\"server\" directive is not allowed here: it belongs into http, upstream, session_store in "
-       "t.conf:1"},
+       "\"server\" directive is not allowed here, in main: it belongs in http, upstream, "
+       "session_store in t.conf:1"},
       {"daemon off\n\nevents {}",
        "directive \"daemon\" is not terminated by \";\": a \";\" is missing in t.conf:1"},
       {"http {\nroot /a\nindex b;\n}",
        "invalid number of arguments in \"root\" directive: a \";\" is missing in t.conf:2"},
       {"http {\ngzip on\ngzip_vary on;\n}",
        "invalid number of arguments in \"gzip\" directive: a \";\" is missing in t.conf:2"},
-      {"http { root\na\nb; }", "invalid number of arguments in \"root\" directive in t.conf:3"},
-      {"daemon;", "invalid number of arguments in \"daemon\" directive in t.conf:1"},
+      {"http { root\na\nb; }",
+       "invalid number of arguments in \"root\" directive: root takes 1 argument in t.conf:3"},
+      {"daemon;",
+       "invalid number of arguments in \"daemon\" directive: daemon takes 1 argument in t.conf:1"},
       {"daemon maybe;",
        "invalid value \"maybe\" in \"daemon\" directive, it must be \"on\" or \"off\" in t.conf:1"},
       {"daemon off; daemon off;", "\"daemon\" directive is duplicate in t.conf:1"},
@@ -95,13 +97,30 @@ TEST(Errors, Http) {
        "\"keepalive_requests\" directive invalid number \"many\": it is 0 to 2147483647 in "
        "t.conf:1"},
       {"valid_referers none;",
-       "\"valid_referers\" directive is not allowed here: it belongs into server, location in "
+       "\"valid_referers\" directive is not allowed here, in http: it belongs in server, location "
+       "in "
        "t.conf:1"},
       {"server { location /a/ { location /b { } } }",
        "location \"/b\" is outside location \"/a/\" in t.conf:1"},
       {"server { location /a { } location /a { } }", "duplicate location \"/a\" in t.conf:1"},
-      {"server { location / { proxy_pass ftp://x; } }", "invalid URL prefix in t.conf:1"},
+      {"server { location / { proxy_pass 127.0.0.1:80; } }",
+       "invalid URL prefix in \"127.0.0.1:80\": it begins with http:// or https:// in t.conf:1"},
       {"server { location / { return 200 $nope; } }", "unknown \"nope\" variable in t.conf:1"},
+      {"server { location / { return 200 $remote_adr; } }",
+       "unknown \"remote_adr\" variable (did you mean \"remote_addr\"?) in t.conf:1"},
+      {"map $uri $kind { } server { location / { return 200 $kinds; } }",
+       "unknown \"kinds\" variable (did you mean \"kind\"?) in t.conf:1"},
+      {"server { location / { if ($uri) { proxy_set_header A b; } } }",
+       "\"proxy_set_header\" directive is not allowed here, in if in location: it belongs in http, "
+       "server, location in t.conf:1"},
+      {"\xEF\xBB\xBFserver { }",
+       "unknown directive \"\\xEF\\xBB\\xBFserver\": it has a character that is not ASCII in "
+       "t.conf:1"},
+      {"upstream no.app.invalid { server 127.0.0.1; }\n"
+       "server { location / { proxy_pass http://no.ap.invalid; } }",
+       "host not found in upstream \"no.ap.invalid\" (did you mean \"no.app.invalid\"?) in "
+       "t.conf:2"},
+      {"server { listen 80 sl; }", "invalid parameter \"sl\" (did you mean \"ssl\"?) in t.conf:1"},
       {"server { listen 80 default; } server { listen 80 default_server; }",
        "a duplicate default server for 0.0.0.0:80 in t.conf:1"},
       {"server { listen 80; listen 80; }", "a duplicate listen 0.0.0.0:80 in t.conf:1"},

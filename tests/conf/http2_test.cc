@@ -102,11 +102,12 @@ TEST(Http2, RefusesWhatNginxRefuses) {
       {"http2_chunk_size 0;", "the http2 chunk size cannot be zero"},
       {"http2_max_concurrent_streams -1;",
        "\"http2_max_concurrent_streams\" directive invalid number \"-1\": it is 0 to 2147483647"},
-      {"http2_push a b;", "invalid number of arguments in \"http2_push\" directive"},
+      {"http2_push a b;",
+       "invalid number of arguments in \"http2_push\" directive: http2_push takes 1 argument"},
       {"server { location / { http2 on; } }",
-       "\"http2\" directive is not allowed here: it belongs into http, server"},
+       "\"http2\" directive is not allowed here, in location: it belongs in http, server"},
       {"server { http2_recv_buffer_size 1k; }",
-       "\"http2_recv_buffer_size\" directive is not allowed here: it belongs into http"},
+       "\"http2_recv_buffer_size\" directive is not allowed here, in server: it belongs in http"},
   };
   for (const auto& [text, message] : cases) {
     EXPECT_EQ(LoadError(InHttp(text)), std::string(message) + " in t.conf:1") << text;

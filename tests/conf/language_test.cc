@@ -247,7 +247,7 @@ TEST(Foreign, StickyOfOldModulesIsTranslated) {
   for (const auto& [text, line] : cases) {
     EXPECT_EQ(
         LoadError(InUpstream(text)),
-        fmt::format("\"sticky\" is of another module here, write instead: {} in t.conf:1", line));
+        fmt::format("\"sticky\" is another module's here, write instead: {} in t.conf:1", line));
     EXPECT_EQ(LoadError(InUpstream(line)), "loaded") << line;
   }
   EXPECT_THAT(LoadError(InUpstream("sticky cokie a;")), HasSubstr("unknown parameter \"cokie\""));

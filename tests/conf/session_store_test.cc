@@ -216,7 +216,8 @@ TEST_F(SessionStoreTest, RefusesWhatItDoesNotUnderstand) {
       {"user \"a b\";",
        "\"user\" directive invalid value \"a b\": a user's name is not empty and has no blanks in "
        "t.conf:4"},
-      {"user a b;", "invalid number of arguments in \"user\" directive in t.conf:4"},
+      {"user a b;",
+       "invalid number of arguments in \"user\" directive: user takes 1 argument in t.conf:4"},
       {"password_file /nowhere/pw;",
        "open() \"/nowhere/pw\" failed (2: No such file or directory) in t.conf:4"},
       {"password_file \"\";", "\"password_file\" directive has an empty file name in t.conf:4"},
@@ -260,13 +261,14 @@ TEST_F(SessionStoreTest, RefusesWhatItDoesNotUnderstand) {
        "t.conf:4"},
       {"weight 1;", "unknown directive \"weight\" in t.conf:4"},
       {"ip_hash;",
-       "\"ip_hash\" directive is not allowed here: it belongs into upstream in "
+       "\"ip_hash\" directive is not allowed here, in session_store: it belongs in upstream in "
        "t.conf:4"},
   };
   for (const auto& [text, message] : cases) EXPECT_EQ(ErrorOf(text), message) << text;
-  EXPECT_EQ(LoadError(InLocation("max_waiting 1;")),
-            "\"max_waiting\" directive is not allowed here: it belongs into session_store in "
-            "t.conf:1");
+  EXPECT_EQ(
+      LoadError(InLocation("max_waiting 1;")),
+      "\"max_waiting\" directive is not allowed here, in location: it belongs in session_store in "
+      "t.conf:1");
 }
 
 TEST_F(SessionStoreTest, RefusesWhatIsNotWhole) {
@@ -295,8 +297,9 @@ TEST_F(SessionStoreTest, RefusesWhatIsNotWhole) {
        "duplicate session_store \"shared\" in t.conf:7"},
   };
   for (const auto& [text, message] : cases) EXPECT_EQ(LoadError(Http(text)), message) << text;
-  EXPECT_EQ(LoadError(Whole("")),
-            "\"session_store\" directive is not allowed here: it belongs into http in t.conf:1");
+  EXPECT_EQ(
+      LoadError(Whole("")),
+      "\"session_store\" directive is not allowed here, in main: it belongs in http in t.conf:1");
 }
 
 TEST_F(SessionStoreTest, WarnsOfWhatDoesNothing) {

@@ -60,9 +60,9 @@ VERDICTS = [
     ("location", "api;", "no", "yes"),
     ("location", "api write=on;", "no", "yes"),
     # Places and words of errors.
-    ("server", "proxy_pass http://127.0.0.1:1;", "no", "no: it belongs into location"),
+    ("server", "proxy_pass http://127.0.0.1:1;", "no", "no: it belongs in location"),
     ("http", "send_timeout 1q;", "no", 'no: invalid value "1q"'),
-    ("http", "valid_referers none;", "no", "no: it belongs into server, location"),
+    ("http", "valid_referers none;", "no", "no: it belongs in server, location"),
     ("location", "valid_referers none ~x;", "no", "no: without any valid referer"),
     ("location", "valid_referers none server_names ~x;", "yes", "yes"),
 ]
