@@ -4,7 +4,6 @@ import re
 import shutil
 import signal
 import subprocess
-import threading
 
 import pytest
 
@@ -13,6 +12,7 @@ from client import get
 from daemon import Limpet, alive
 from gate import Gate
 from http2 import NO_ERROR, Http2
+from load import Crowd
 from origin import Reply
 from waiting import wait_until
 
@@ -31,23 +31,18 @@ http {
 """
 
 
-class Load:
-    """Clients that ask without end, several requests at a time; what GOAWAY leaves unserved, they ask again elsewhere."""
+class Streams(Crowd):
+    """Clients that ask several requests at a time; what GOAWAY leaves unserved, they ask again elsewhere."""
 
     def __init__(self, port, clients=3, streams=5):
+        super().__init__(clients)
         self.port, self.streams = port, streams
-        self.served, self.again, self.connections, self.failures = 0, 0, 0, []
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=self.run) for _ in range(clients)]
+        self.again, self.connections = 0, 0
 
-    def run(self):
-        while not self.over.is_set():
-            try:
-                with Http2(self.port) as client:
-                    self.connections += 1
-                    self.serve(client)
-            except Exception as error:
-                self.failures.append(repr(error))
+    def come(self, number):
+        with Http2(self.port) as client:
+            self.connections += 1
+            self.serve(client)
 
     def serve(self, client):
         while not (self.over.is_set() or client.goaway or client.closed):
@@ -62,7 +57,7 @@ class Load:
                 had = client.streams[stream]
                 if had.ended:
                     assert had.status == 200
-                    self.served += 1
+                    self.note()
                 else:
                     assert self.is_left(client, stream), f"{stream} of {asked} reset {had.reset}, {client.goaway}"
                     self.again += 1
@@ -70,22 +65,6 @@ class Load:
     @staticmethod
     def is_left(client, stream):
         return client.goaway is not None and stream > client.goaway.last_stream_id
-
-    def more(self, requests=100):
-        wanted = self.served + requests
-        wait_until(lambda: self.served >= wanted or self.failures, f"{requests} requests")
-        assert not self.failures
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
-        assert not self.failures, self.failures[:3]
 
 
 @pytest.fixture
@@ -99,13 +78,13 @@ def start(app, requests=1000, **more):
 
 
 def test_connections_follow_each_other(app):
-    with start(app, requests=7, workers=2) as limpet, Load(limpet.port) as load:
+    with start(app, requests=7, workers=2) as limpet, Streams(limpet.port) as load:
         load.more(300)
         assert load.connections > 30
 
 
 def test_reloads(app):
-    with start(app, workers=2) as limpet, Load(limpet.port) as load:
+    with start(app, workers=2) as limpet, Streams(limpet.port) as load:
         for _ in range(10):
             load.more(20)
             limpet.reload()
@@ -114,7 +93,7 @@ def test_reloads(app):
 
 def test_an_upgrade(app):
     limpet = start(app, workers=2)
-    with Binaries(limpet, workers=2) as pair, Load(limpet.port) as load:
+    with Binaries(limpet, workers=2) as pair, Streams(limpet.port) as load:
         load.more(50)
         pair.upgrade()
         load.more(50)

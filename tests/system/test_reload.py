@@ -1,4 +1,5 @@
 """SIGHUP: a new configuration under traffic, and a wrong one."""
+import itertools
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from client import Connection, get
 from daemon import Limpet
 from gate import Gate
 from http2 import Http2
-from load import Load
+from load import Crowd, Load
 from origin import Reply
 from sessions import opens_sessions
 from waiting import PATIENCE, wait_until
@@ -163,39 +164,21 @@ http {
 """
 
 
-class Visitors:
+class Visitors(Crowd):
     """Each opens a session, comes back at once a few times, and is somebody else then. `moved`: found another server."""
 
     def __init__(self, port):
-        self.port, self.moved, self.came_back = port, [], 0
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=self._come, args=(number,)) for number in range(4)]
+        super().__init__(clients=4)
+        self.port, self.moved, self.sessions = port, [], itertools.count()
 
-    def _come(self, number):
-        count = 0
-        while not self.over.is_set():
-            count += 1
-            session = f"{number}-{count}"
-            first = get(self.port, f"/?{session}").text
-            for _ in range(4):
-                answer = get(self.port, cookies={"s": session})
-                self.came_back += 1
-                if (answer.status, answer.text) != (200, first):
-                    self.moved.append((session, first, answer.status, answer.text))
-
-    def more(self, visits):
-        wanted = self.came_back + visits
-        wait_until(lambda: self.came_back >= wanted, f"{visits} visits")
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
+    def come(self, number):
+        session = f"{number}-{next(self.sessions)}"
+        first = get(self.port, f"/?{session}").text
+        for _ in range(4):
+            answer = get(self.port, cookies={"s": session})
+            self.note()
+            if (answer.status, answer.text) != (200, first):
+                self.moved.append((session, first, answer.status, answer.text))
 
 
 def test_sessions_of_a_new_server_stay_there_while_old_workers_still_end(origins):
