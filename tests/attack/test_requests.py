@@ -120,16 +120,6 @@ TABLE = Table(ROWS, places=lambda row: PLACES if b"PATH" in row.data else ("",),
               files={"static": "0123456789" * 10})
 
 
-@pytest.fixture(scope="module")
-def limpet():
-    return TABLE.under_limpet()
-
-
-@pytest.fixture(scope="module")
-def nginx():
-    return TABLE.under_nginx()
-
-
 @pytest.mark.parametrize("name,place", TABLE.cases)
 def test_outcome(limpet, name, place):
     assert limpet[name, place] == ROWS[name].outcome(place)

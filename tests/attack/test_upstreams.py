@@ -90,16 +90,6 @@ TABLE = Table(ROWS, places=lambda row: ("",) if "at" in row.options else PLACES,
               files={"file": "what is in the file"})
 
 
-@pytest.fixture(scope="module")
-def limpet():
-    return TABLE.under_limpet()
-
-
-@pytest.fixture(scope="module")
-def nginx():
-    return TABLE.under_nginx()
-
-
 @pytest.mark.parametrize("name,place", TABLE.cases)
 def test_outcome(limpet, name, place):
     assert limpet[name, place] == ROWS[name].outcome(place)
