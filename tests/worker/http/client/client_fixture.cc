@@ -7,9 +7,6 @@
 #include <fstream>
 
 #include "tests/worker/http/client/still_clock.h"
-#include "worker/http/log/access_log.h"
-#include "worker/http/proxy/upstream_runtime.h"
-#include "worker/http/route/server_names.h"
 
 namespace limpet::worker {
 namespace {
@@ -37,25 +34,7 @@ std::unique_ptr<const conf::Config> Load(const std::string& text) {
 ClientTest::ClientTest(std::string_view servers)
     : folder_(NewFolder()),
       origin_(std::make_unique<HeldOrigin>(loop_)),
-      config_(Load(Place(servers))),
-      logs_(config_->error_logs.size()),
-      counters_(std::make_unique<shm::Counters>()) {
-  for (Log& log : logs_) log.Add(&log_, LogLevel::kInfo);
-  runtime_.reset(new Runtime{.config = *config_,
-                             .http = *config_->http,
-                             .loop = loop_,
-                             .blocks = blocks_,
-                             .pipes = pipes_,
-                             .logs = logs_,
-                             .counters = *counters_,
-                             .own_counters = counters_->slots[0]});
-  for (const conf::ListenGroup& group : runtime_->http.listens)
-    runtime_->names.push_back(std::make_unique<ServerNames>(group));
-  runtime_->access_logs = std::make_unique<AccessLogs>(runtime_->http, loop_, logs_[0]);
-  for (const auto& upstream : runtime_->http.upstreams) {
-    runtime_->upstreams.push_back(
-        std::make_unique<UpstreamRuntime>(loop_, *upstream, nullptr, 0, StickySessions{}));
-  }
+      runtime_(loop_, Load(Place(servers)), &log_) {
   connections_ = std::make_unique<ConnectionSet>(*runtime_);
 }
 
@@ -136,7 +115,7 @@ void ClientTest::CheckNothingIsLeft() {
   EXPECT_EQ(counts.waiting, 0);
   EXPECT_EQ(counts.reading, 0);
   EXPECT_EQ(counts.writing, 0);
-  EXPECT_EQ(blocks_.in_use(), 0u);
+  EXPECT_EQ(runtime_->blocks.in_use(), 0u);
   for (const auto& upstream : runtime_->upstreams) {
     for (const Peer& peer : upstream->group.peers()) EXPECT_EQ(peer.conns(), 0u);
   }

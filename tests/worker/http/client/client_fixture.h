@@ -10,12 +10,10 @@
 #include <vector>
 
 #include "base/log.h"
-#include "conf/config.h"
-#include "shm/counters.h"
 #include "tests/worker/http/client/held_origin.h"
 #include "tests/worker/http/client/wire.h"
+#include "tests/worker/http/test_runtime.h"
 #include "worker/http/client/connection_set.h"
-#include "worker/http/exchange/runtime.h"
 
 namespace limpet::worker {
 
@@ -45,7 +43,7 @@ class ClientTest : public testing::Test {
   Runtime& runtime() { return *runtime_; }
   Loop& loop() { return loop_; }
   ConnectionSet& connections() { return *connections_; }
-  const shm::WorkerCounters& counters() const { return counters_->slots[0]; }
+  const shm::WorkerCounters& counters() { return runtime_->own_counters; }
   bool drained() const { return drained_; }
   std::string TakeLog() { return std::exchange(log_.text, {}); }  // the error log
   // The client goes; then nothing may be left of anything.
@@ -64,14 +62,9 @@ class ClientTest : public testing::Test {
   std::string folder_;
   Loop loop_;
   std::unique_ptr<HeldOrigin> origin_;
-  std::unique_ptr<const conf::Config> config_;
   TextLog log_;
-  std::vector<Log> logs_;
-  std::unique_ptr<shm::Counters> counters_;
-  BlockPool blocks_;
-  SplicePipes pipes_;
+  TestRuntime runtime_;
   std::vector<std::unique_ptr<Wire>> wires_;
-  std::unique_ptr<Runtime> runtime_;
   std::unique_ptr<ConnectionSet> connections_;
   Deferred wake_{loop_, Callback::To<&ClientTest::OnWake>(this)};
   bool drained_ = false;

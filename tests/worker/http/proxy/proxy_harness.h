@@ -15,17 +15,14 @@
 #include <utility>
 #include <vector>
 
-#include "base/log.h"
 #include "proto/http1/framing.h"
 #include "proto/http1/request_parser.h"
 #include "tests/conf/support.h"
 #include "tests/worker/http/proxy/fake_stream.h"
 #include "tests/worker/http/proxy/fake_transport.h"
+#include "tests/worker/http/test_runtime.h"
 #include "worker/http/exchange/exchange.h"
-#include "worker/http/log/access_log.h"
 #include "worker/http/proxy/proxy_exchange.h"
-#include "worker/http/proxy/upstream_runtime.h"
-#include "worker/http/route/server_names.h"
 
 namespace limpet::worker {
 
@@ -36,28 +33,12 @@ class ProxyHarness {
     Replace("@A@", a_.address, &text);
     Replace("@B@", b_.address, &text);
     Replace("@DNS@", dns_.address, &text);
-    config_ = conf::MustLoad(conf::InHttp(std::move(text)));
-    logs_.resize(config_->error_logs.size());
-    runtime_.reset(new Runtime{.config = *config_,
-                               .http = *config_->http,
-                               .loop = loop_,
-                               .blocks = blocks_,
-                               .pipes = pipes_,
-                               .logs = logs_,
-                               .counters = *counters_,
-                               .own_counters = counters_->slots[0]});
-    for (const conf::ListenGroup& group : config_->http->listens)
-      runtime_->names.push_back(std::make_unique<ServerNames>(group));
-    runtime_->access_logs = std::make_unique<AccessLogs>(*config_->http, loop_, logs_[0]);
-    for (const auto& upstream : config_->http->upstreams) {
-      runtime_->upstreams.push_back(
-          std::make_unique<UpstreamRuntime>(loop_, *upstream, nullptr, 0, StickySessions{}));
-    }
+    runtime_ = std::make_unique<TestRuntime>(loop_, conf::MustLoad(conf::InHttp(std::move(text))));
     stream_ = std::make_unique<FakeStream>();
-    stream_->info.listen = &config_->http->listens[0];
+    stream_->info.listen = &runtime().http.listens[0];
     stream_->info.local = stream_->info.listen->listen.address;
     stream_->info.remote = *SocketAddress::ParseIp("127.0.0.2", 1234);
-    exchange_ = std::make_unique<Exchange>(*runtime_);
+    exchange_ = std::make_unique<Exchange>(runtime());
   }
   ProxyHarness(const ProxyHarness&) = delete;
   ProxyHarness& operator=(const ProxyHarness&) = delete;
@@ -67,18 +48,19 @@ class ProxyHarness {
       exchange_->Abandon(499);
     exchange_->Reset();
     EXPECT_TRUE(exchange_->quiet());
-    for (const auto& upstream : runtime_->upstreams) {
+    for (const auto& upstream : runtime().upstreams) {
       for (const Peer& peer : upstream->group.peers()) EXPECT_EQ(peer.conns(), 0u) << peer.name;
       upstream->pool.CloseAll();
     }
     loop_.RunDead();
-    EXPECT_EQ(blocks_.in_use(), 0u);
+    EXPECT_EQ(runtime().blocks.in_use(), 0u);
   }
 
-  UpstreamRuntime& upstream(size_t i = 0) { return *runtime_->upstreams[i]; }
+  Runtime& runtime() { return **runtime_; }
+  UpstreamRuntime& upstream(size_t i = 0) { return *runtime().upstreams[i]; }
   // Before the first exchange: its peers are in `states`, which outlive this.
   void Share(size_t i, shm::PeerStates& states) {
-    runtime_->upstreams[i] = std::make_unique<UpstreamRuntime>(loop_, *config_->http->upstreams[i],
+    runtime().upstreams[i] = std::make_unique<UpstreamRuntime>(loop_, *runtime().http.upstreams[i],
                                                                &states, 0, StickySessions{});
   }
   // A kept connection to the peer, which the next exchange takes.
@@ -112,7 +94,7 @@ class ProxyHarness {
     }
   }
   Slice Piece(std::string_view text) {
-    Slice piece{.block = blocks_.Get(BlockSize::k16K), .bytes = {}};
+    Slice piece{.block = runtime().blocks.Get(BlockSize::k16K), .bytes = {}};
     std::memcpy(piece.block.data(), text.data(), text.size());
     piece.bytes = {piece.block.data(), text.size()};
     return piece;
@@ -151,12 +133,7 @@ class ProxyHarness {
 
   Loop loop_;
   Silent a_{SOCK_STREAM}, b_{SOCK_STREAM}, dns_{SOCK_DGRAM};
-  std::unique_ptr<const conf::Config> config_;
-  std::vector<Log> logs_;
-  std::unique_ptr<shm::Counters> counters_ = std::make_unique<shm::Counters>();
-  BlockPool blocks_;
-  SplicePipes pipes_;
-  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<TestRuntime> runtime_;
   std::unique_ptr<FakeStream> stream_;
   std::unique_ptr<Exchange> exchange_;
   proto::RequestParser parser_;
