@@ -329,6 +329,16 @@ def test_a_card_on_a_phone_is_not_taller_than_80_pixels(limpet):
     assert shown and max(shown) <= 80
 
 
+def test_the_button_is_in_view_however_wide_the_table(limpet):
+    shown, _ = browser.drive(url(limpet), """
+        await refreshed(2);
+        const hidden = await page.$$eval('.peers tbody button', buttons => buttons.filter(button =>
+            button.getBoundingClientRect().right > button.closest('.scroll').getBoundingClientRect().right + 1).length);
+        return { hidden, wider: await page.$$eval('.peers .scroll', all => all.some(box => box.scrollWidth > box.clientWidth)) };
+    """, viewport={"width": 800, "height": 900})
+    assert shown == {"hidden": 0, "wider": True}
+
+
 def test_a_thousand_servers_do_not_stutter(origin):
     with start(origin, peers=1000) as limpet:
         login(limpet, *(f"s{i}" for i in range(50)))
