@@ -73,19 +73,8 @@ void RangeFilter::Begin(size_t part) {
   if (!parts_[part].before.empty()) next_->Write({}, parts_[part].before);
 }
 
-void RangeFilter::Write(BlockRef block, std::string_view bytes) {
-  const uint64_t from = position_, to = position_ + bytes.size();
-  position_ = to;
-  for (size_t i = 0; i < parts_.size(); ++i) {
-    const uint64_t start = std::max(parts_[i].range.start, from);
-    const uint64_t end = std::min(parts_[i].range.end, to);
-    if (start >= end) continue;
-    Begin(i);
-    next_->Write(block, bytes.substr(start - from, end - start));
-  }
-}
-
-void RangeFilter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) {
+template <class Do>
+void RangeFilter::Advance(uint64_t size, Do write) {
   const uint64_t from = position_, to = position_ + size;
   position_ = to;
   for (size_t i = 0; i < parts_.size(); ++i) {
@@ -93,8 +82,19 @@ void RangeFilter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, 
     const uint64_t end = std::min(parts_[i].range.end, to);
     if (start >= end) continue;
     Begin(i);
-    next_->WriteFile(file, offset + static_cast<off_t>(start - from), end - start);
+    write(start - from, end - start);
   }
+}
+
+void RangeFilter::Write(BlockRef block, std::string_view bytes) {
+  Advance(bytes.size(),
+          [&](uint64_t from, uint64_t size) { next_->Write(block, bytes.substr(from, size)); });
+}
+
+void RangeFilter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t length) {
+  Advance(length, [&](uint64_t from, uint64_t size) {
+    next_->WriteFile(file, offset + static_cast<off_t>(from), size);
+  });
 }
 
 void RangeFilter::End() {

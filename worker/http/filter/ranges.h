@@ -36,6 +36,9 @@ class RangeFilter final : public BodyFilter {
 
  private:
   void Begin(size_t part);
+  // Goes on by `size` bytes; `write(from, size)` for what each part has of them.
+  template <class Do>
+  void Advance(uint64_t size, Do write);
 
   BodyFilter* next_;
   std::vector<Part> parts_;
