@@ -23,11 +23,6 @@ event_base* NewBase() {
 
 }  // namespace
 
-void ListLink::TakeAllOf(ListLink& head) {
-  LinkBefore(*head.next);
-  head.Unlink();
-}
-
 void Deferred::Schedule() {
   if (!scheduled()) LinkBefore(loop_.deferred_);
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "worker/net/callback.h"
+#include "worker/net/list_link.h"
 #include "worker/net/places.h"
 
 namespace limpet::worker {
@@ -28,26 +29,6 @@ class Deletable {
 class Loop;
 class SecondLooks;
 class TimerHeap;
-
-// A link of a circular list; one that points to itself is in no list.
-struct ListLink {
-  ListLink* next = this;
-  ListLink* previous = this;
-
-  bool linked() const { return next != this; }
-  void Unlink() {
-    next->previous = previous;
-    previous->next = next;
-    next = previous = this;
-  }
-  void LinkBefore(ListLink& other) {  // of a list's head: at its end
-    next = &other;
-    previous = other.previous;
-    previous->next = other.previous = this;
-  }
-  // Of two heads, this one's list being empty.
-  void TakeAllOf(ListLink& head);
-};
 
 // A call that runs soon: after the events of this pass, before the loop waits again. Scheduling one
 // that is scheduled does nothing. Destroying it cancels it. No allocation.

@@ -17,7 +17,7 @@ void Places::Limit(size_t most, const Log& log) {
 }
 
 bool Places::MakeRoom() {
-  while (taken_ >= most_ && idle_.next != &idle_) {
+  while (taken_ >= most_ && idle_.linked()) {
     Say();
     auto* longest = static_cast<Place*>(idle_.next);
     longest->SetBusy();
@@ -47,16 +47,7 @@ void Place::Release() {
 void Place::SetIdle(Callback give_way) {
   SetBusy();
   give_way_ = give_way;
-  PlaceLink& head = places_.idle_;
-  next = &head;
-  previous = head.previous;
-  previous->next = head.previous = this;
-}
-
-void Place::SetBusy() {
-  previous->next = next;
-  next->previous = previous;
-  next = previous = this;
+  LinkBefore(places_.idle_);
 }
 
 }  // namespace limpet::worker

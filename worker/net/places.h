@@ -9,14 +9,9 @@
 
 #include "base/log.h"
 #include "worker/net/callback.h"
+#include "worker/net/list_link.h"
 
 namespace limpet::worker {
-
-// A link of a circular list; one that points to itself is in no list.
-struct PlaceLink {
-  PlaceLink* next = this;
-  PlaceLink* previous = this;
-};
 
 class Places {
  public:
@@ -38,14 +33,14 @@ class Places {
   friend class Place;
   void Say();
 
-  PlaceLink idle_;  // the list's head; next: idle longest
+  ListLink idle_;  // the list's head; next: idle longest
   size_t taken_ = 0;
   size_t most_ = std::numeric_limits<size_t>::max();
   const Log* log_ = nullptr;
   uint64_t said_ms_ = 0;  // 0: never
 };
 
-class Place : private PlaceLink {
+class Place : private ListLink {
  public:
   // Takes a place, for which an idle connection may have to give way. What must not be refused
   // goes beyond the limit: who can refuse asks MakeRoom() first.
@@ -59,8 +54,8 @@ class Place : private PlaceLink {
   // Idle from now on. `give_way` releases the place, unless there has come something to do: then it
   // is not asked again before the next SetIdle.
   void SetIdle(Callback give_way);
-  void SetBusy();
-  bool idle() const { return next != this; }
+  void SetBusy() { Unlink(); }
+  bool idle() const { return linked(); }
 
  private:
   friend class Places;
