@@ -35,7 +35,7 @@ struct Incidents {
   static constexpr std::array<const char*, kDeaths> kDeathNames = {"signal", "watchdog", "exit"};
 
   std::array<std::atomic<uint64_t>, kDeaths> worker_deaths{};
-  std::atomic<uint64_t> no_live_upstreams{0};  // requests that found no server that lives
+  std::atomic<uint64_t> no_live_upstreams{0};  // requests that found no live server
   std::atomic<bool> reload_refused{false};     // the last one: an earlier configuration serves
   std::atomic<int64_t> loaded_s{0};            // wall time at which the one that serves was loaded
 };

@@ -1,5 +1,5 @@
 // When to say that something of a fixed size fills up: a session zone, worker_connections, a
-// worker's files. Pure: figures in, the line to log out. All lines have one form
+// worker's files. Pure: takes figures, gives the line to log. All lines have one form
 // (packaging/README.md):
 //   SUBJECT reached|is above|is below LIMIT%: SHARE% full, USED of CAPACITY UNIT…, ESTIMATE
 //

@@ -1,7 +1,7 @@
 // What processes share of a database of addresses (worker/geo): which of its two copies in memory
 // is the current one, and figures. Lies in zeroed memory that the master maps before it forks, and
-// lives as long as a generation uses the copies. Anybody may read; only who holds the other copy
-// for writing changes it, but for `last_check_s`.
+// lives as long as a generation uses the copies. Anybody may read. Only the process that holds
+// the other copy for writing changes it; `last_check_s` anybody may set.
 #pragma once
 
 #include <atomic>

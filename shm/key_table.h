@@ -41,9 +41,9 @@ class KeyTable {
     if (header_->formatted.load(std::memory_order_acquire) == 0) Format();
   }
 
-  // What two binaries must agree in to use one table. A table's own `version` is raised when what
-  // its entries or its root say is said otherwise; kVersion here, when the layout of memory or the
-  // way from a value to its bucket changes. That fields come and go is mostly seen by their sizes.
+  // What two binaries must agree on to use one table. Raise a table's own `version` when the
+  // meaning of its entries or its root changes; kVersion here, when the layout of memory or the way
+  // from a value to its bucket does. Fields that come and go mostly show in the sizes.
   static constexpr uint64_t LayoutOf(uint16_t version) {
     static_assert(sizeof(Entry) <= UINT16_MAX && sizeof(Header) <= UINT16_MAX);
     return uint64_t{kVersion} << 48 | uint64_t{version} << 32 | sizeof(Entry) << 16 |

@@ -55,8 +55,8 @@ struct alignas(64) PeerState {
   std::atomic<uint64_t> sent{0};
   std::atomic<uint64_t> received{0};
   std::atomic<uint32_t> place{0};  // in the PeerBook; 0: none
-  // When all mandatory health checks have passed: 0: never, it is not used; kPassedBefore; else in
-  // the generation of this number less one. Raised only.
+  // When all mandatory health checks have passed. 0: never, the peer is not used; kPassedBefore;
+  // else the number of the generation in which they have, plus 1. Only grows.
   std::atomic<uint32_t> passed{0};
 
   alignas(64) std::atomic<uint32_t> conns_of_slot[kMaxWorkerSlots]{};

@@ -1,9 +1,12 @@
 // How a session zone looks in memory. Fixed widths, indices and offsets only: processes may map it
 // at any address.
 //
-//   ZoneHeader | SessionCounterLine[counter_lines] | PeerEntry[max_peers] | shard blocks, all of
-//   the same size shard block: ShardHead | sessions per peer: u32[max_peers] | QueueLink[lists] |
-//   WheelHead[wheels] | BucketGroup[buckets / 4]
+//   ZoneHeader | SessionCounterLine[counter_lines] | PeerEntry[max_peers] | shard blocks
+//
+// Shard blocks are all of the same size:
+//
+//   ShardHead | sessions per peer: u32[max_peers] | QueueLink[lists] | WheelHead[wheels] |
+//       BucketGroup[buckets / 4]
 //
 // The buckets are the only truth; whatever else a shard block holds can be rebuilt from them.
 #pragma once

@@ -46,8 +46,8 @@ enum class LookupResult : uint8_t { kHit, kMiss, kExpired };
 struct Found {
   LookupResult result = LookupResult::kMiss;
   uint16_t peer = kNoPeer;  // set for kHit only
-  std::chrono::milliseconds idle{
-      0};  // since its last use; since its creation where the policy says norefresh
+  // Since its last use; since its creation where the policy says norefresh.
+  std::chrono::milliseconds idle{0};
 };
 
 enum class LearnResult : uint8_t {

@@ -18,8 +18,8 @@ class StoreWorkers {
   struct Line {
     std::atomic<int32_t> pid;       // 0: nobody's
     std::atomic<uint32_t> waiting;  // changes that wait for the store
-    std::atomic<uint32_t> asking;   // 1: it asks the store; 0: it goes on alone, as its connection
-                                    // is lost or an answer was late
+    // 1: it asks the store; 0: it goes on alone, as its connection is lost or an answer was late.
+    std::atomic<uint32_t> asking;
   };
 
   // The worker's own line. If there is none left, one that nobody forgets.

@@ -47,8 +47,8 @@ class UseSpan {
 
 // What rotation makes of it. A grade's sessions stand in a wheel of their own, and go when they
 // have been idle for its grace longer than those of the lowest: four times what they were in use at
-// least. So who was in use for long outlives who was used twice in a second, and gives way too when
-// it stays away.
+// least. So a session that was in use for long outlives one that was used twice in a second, and
+// gives way, too, when it stays away.
 inline constexpr uint32_t kGrades = 3;
 inline constexpr UseSpan kGradeFrom[kGrades] = {UseSpan(), UseSpan::OfSeconds(16),
                                                 UseSpan::OfSeconds(256)};

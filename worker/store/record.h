@@ -3,9 +3,8 @@
 //   key     8 bytes tag | 2 bytes extra, big-endian: what a zone keeps of the identifier's hash
 //           under the key that all machines share (shm::Fingerprint). So a session that is in the
 //           zone can be written to the store anew, and no identifier can be read there.
-//   record  8 bytes time | 2 bytes machine, big-endian: the version | 1 byte kind | the server's
-//   id,
-//           or of one that is an MD5 (kind 'm') the 16 bytes that it says in hexadecimal
+//   record  8 bytes time | 2 bytes machine, big-endian: the version | 1 byte kind | the server: its
+//           id, or of an id that is an MD5 (kind 'm') the 16 bytes that it says in hexadecimal
 //
 // The first kVersionSize bytes of two records order them, as numbers.
 #pragma once

@@ -50,9 +50,10 @@ struct Request {
   bool body_judged = false;  // its declared length, by the limit of a location
   // An `if` has named where to send the request, and a later one nothing: nobody can have it.
   bool proxy_lost = false;
-  bool internal = false;       // came by an internal redirect
-  bool is_subrequest = false;  // made by us: no log line, no access control
-  int uri_changes = 10;        // internal redirects left before we call it a cycle
+  bool internal = false;  // came by an internal redirect
+  bool is_subrequest =
+      false;             // made by us: no access control, and a log line only under log_subrequest
+  int uri_changes = 10;  // internal redirects left before we call it a cycle
   const conf::Server* server = nullptr;
   const conf::Location* location = nullptr;
   SocketAddress remote;  // the client, after realip

@@ -1,5 +1,5 @@
 // What all exchanges of a worker share. Built once when the worker starts; constant but for the
-// objects it points to.
+// objects it points to. A vector "to X" is parallel to X: its entries belong to those of X.
 #pragma once
 
 #include <algorithm>

@@ -8,8 +8,8 @@
 
 namespace limpet::worker {
 
-inline constexpr std::string_view kLanguageVersion =
-    "1.31.5";  // of nginx's configuration language and behaviour
+// Of nginx's configuration language and behaviour.
+inline constexpr std::string_view kLanguageVersion = "1.31.5";
 
 constexpr std::string_view ServerName(const conf::Config& config, bool with_version) {
   if (config.compatible_nginx) return with_version ? "nginx/1.31.5" : "nginx";

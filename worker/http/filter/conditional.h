@@ -1,6 +1,5 @@
 // Conditional requests (RFC 9110 13), with nginx's order and its three ways to take
-// If-Modified-Since. Pure: the hook is ApplyConditions
-// (hooks.h).
+// If-Modified-Since. Pure; the hook is ApplyConditions (hooks.h).
 #pragma once
 
 #include <cstdint>

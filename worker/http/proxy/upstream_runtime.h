@@ -44,7 +44,7 @@ class UpstreamRuntime {
   // This worker's, of its requests; null: they are not counted.
   shm::TrafficLine* traffic = nullptr;
 
-  // A request has found no server that lives: counted each time, told now and then.
+  // A request has found no live server: counted each time, logged now and then.
   void OnNoLivePeers(shm::Counters& counters, uint64_t now_ms);
   // The queue has changed.
   void TellQueue() {
