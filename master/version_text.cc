@@ -53,7 +53,7 @@ std::string HelpText() {
       "{}Usage: limpet [-?hvVtTq] [-s signal] [-p prefix]\n"
       "              [-e filename] [-c filename] [-g directives] [command]\n\n"
       "Options:\n"
-      "  -?,-h         : this help\n"
+      "  -?,-h,--help  : this help\n"
       "  -v            : show version and exit\n"
       "  -V            : show version and what is built in, then exit\n"
       "  -t            : test the configuration and exit\n"
@@ -65,12 +65,13 @@ std::string HelpText() {
       "  -e filename   : set error log file (default: {})\n"
       "  -c filename   : set configuration file (default: {})\n"
       "  -g directives : set global directives out of configuration file\n\n"
-      "Commands, to the running master process:\n"
+      "Commands, which the running master process answers:\n"
       "{}"
       "  upgrade                   : changes the binary, as -s upgrade does\n"
-      "  --help                    : more about a command, behind it\n"
+      "\nBehind a command:\n"
+      "  --help                    : more about it\n"
       "  --json                    : shows the answer as JSON\n"
-      "  -w seconds                : asks again and again\n"
+      "  -w seconds                : asks again and again, so many seconds apart\n"
       "  --socket path             : of the master process, if not as the configuration says\n",
       VersionText(), kDefaultPrefix, kDefaultErrorLog, kDefaultFile, worker::CommandList());
 }
