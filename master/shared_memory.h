@@ -22,7 +22,7 @@
 #include "master/traffic_places.h"
 #include "shm/counters.h"
 #include "shm/peer_book.h"
-#include "shm/peer_state.h"
+#include "shm/peer_state_registry.h"
 #include "shm/session_quota.h"
 #include "shm/status_memory.h"
 #include "shm/store_state.h"

@@ -17,7 +17,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -186,6 +185,7 @@ class PeerStates {
   void Unlock();
   void Repair();
   void SetConns(PeerState& state, uint32_t conns);
+  void ForgetWorker(int slot);  // it counts nothing any more; under the lock
 
   std::vector<PeerState*> states_;
   std::unique_ptr<PeerState[]> own_;
@@ -201,49 +201,6 @@ class PeerStates {
   bool shared_ = false;
   uint64_t number_ = 0;                            // in the order of Attach
   const std::atomic<uint64_t>* newest_ = nullptr;  // the highest of the group; null: private
-};
-
-// The master's: all shared states of all generations. Memory of a state is reused when no
-// PeerStates names it any more.
-class PeerStateRegistry {
- public:
-  PeerStateRegistry();
-  ~PeerStateRegistry();  // after every PeerStates made from it
-  PeerStateRegistry(const PeerStateRegistry&) = delete;
-  PeerStateRegistry& operator=(const PeerStateRegistry&) = delete;
-
-  // Finds or makes the states of an upstream's peers; `identities` differ from each other. Null if
-  // memory is short.
-  std::unique_ptr<PeerStates> Attach(const std::string& upstream,
-                                     const std::vector<std::string>& identities);
-  // With a place for `capacity` peers that `names` give at run time; see resolved_peers.h.
-  std::unique_ptr<PeerStates> Attach(const std::string& upstream,
-                                     const std::vector<std::string>& identities,
-                                     const std::vector<ServerName>& names, uint32_t capacity);
-
-  // Where both binaries of a limpet count; before the first Attach.
-  void SetBook(PeerBook* book) { book_ = book; }
-  // Before another binary is admitted to the book: it shall find what is in use, and nothing else.
-  void TellUsedPlaces();
-
-  // A worker that used this slot has ended: the connections it counted are none. False: a group is
-  // locked by a process that stands still; to be called again.
-  [[nodiscard]] bool ForgetWorker(int slot);
-
- private:
-  friend class PeerStates;
-  struct Arena;
-  struct Entry;
-  struct Group;
-  void ForgetWorkerIn(Group& group, int slot);
-  void Release(PeerStates& states);
-  void CollectPlaces();
-  std::vector<const std::atomic<uint32_t>*> Places(bool in_use_only) const;
-
-  PeerBook* book_ = nullptr;
-  std::unique_ptr<Arena> arena_;
-  std::map<std::string, std::unique_ptr<Group>> groups_;  // by upstream name
-  uint64_t last_number_ = 0;
 };
 
 }  // namespace limpet::shm

@@ -15,6 +15,7 @@
 #include "master/handover.h"
 #include "master/inheritance.h"
 #include "master/peer_memory.h"
+#include "shm/peer_state_registry.h"
 #include "tests/fuzz/fuzz.h"
 #include "worker/upstream/upstream_group.h"
 #include "worker/worker.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "shm/peer_state.h"
+#include "shm/peer_state_registry.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/shm/table_fixture.h"
 #include "worker/control.h"

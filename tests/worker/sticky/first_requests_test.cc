@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "shm/peer_state_registry.h"
 #include "tests/worker/upstream/group_fixture.h"
 
 namespace limpet::worker {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "shm/peer_state_registry.h"
 #include "tests/worker/upstream/group_fixture.h"
 #include "worker/upstream/downtime.h"
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "shm/peer_state_registry.h"
 #include "shm/zone.h"
 #include "tests/worker/upstream/group_fixture.h"
 

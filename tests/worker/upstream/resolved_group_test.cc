@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "shm/peer_state.h"
+#include "shm/peer_state_registry.h"
 #include "shm/resolved_peers.h"
 #include "tests/worker/upstream/group_fixture.h"
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "shm/peer_state_registry.h"
 #include "tests/worker/http/proxy/proxy_harness.h"
 
 namespace limpet::worker {
