@@ -5,8 +5,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 
 import pytest  # noqa: E402
 
+from dns import NameServer  # noqa: E402
 from gate import Gate  # noqa: E402
 from origin import Origin  # noqa: E402
+from pods import Pods  # noqa: E402
 from redis_server import RedisServer  # noqa: E402
 
 
@@ -31,6 +33,19 @@ def gate():
     made = Gate()
     yield made
     made.opened.set()
+
+
+@pytest.fixture
+def dns():
+    with NameServer() as server:
+        yield server
+
+
+@pytest.fixture
+def pods():
+    made = Pods()
+    yield made
+    made.stop()
 
 
 @pytest.fixture
