@@ -23,10 +23,8 @@ char Lexer::Take() {
   return c;
 }
 
-// A sign that may not follow words: they lack their `;`, and who wrote them looks for it where they
-// stand.
+// A sign that may not follow words: they lack their `;`. The error is where the last of them is.
 Error Lexer::MissingSemicolon(const std::string& what) {
-  if (word_lines_.back() == line_) return InvalidArgument(what);
   error_line_ = word_lines_.back();
   return InvalidArgument(what + ": a \";\" is missing");
 }

@@ -16,7 +16,7 @@ TEST(Errors, Syntax) {
       {"events {", "unexpected end of file, expecting \"}\" in t.conf:1"},
       {"daemon", "unexpected end of file, expecting \";\" or \"}\" in t.conf:1"},
       {"daemon \"off\"x;", "unexpected \"x\" in t.conf:1"},
-      {"daemon off }", "unexpected \"}\" in t.conf:1"},
+      {"daemon off }", "unexpected \"}\": a \";\" is missing in t.conf:1"},
       {"\n\n}", "unexpected \"}\" in t.conf:3"},
       {"daemon\noff\n\n}", "unexpected \"}\": a \";\" is missing in t.conf:2"},
       {"daemon off\n\n",
