@@ -80,7 +80,7 @@ def start(app, requests=1000, **more):
 def test_connections_follow_each_other(app):
     with start(app, requests=7, workers=2) as limpet, Streams(limpet.port) as load:
         load.more(300)
-        assert load.connections > 30
+        assert load.connections >= 30  # each serves two rounds of five streams at most
 
 
 def test_reloads(app):
