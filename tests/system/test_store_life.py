@@ -2,6 +2,7 @@
 import time
 
 from machines import Machines
+from middleman import Middleman
 from redis_client import as_monitored
 from waiting import wait_until
 
@@ -95,3 +96,45 @@ def test_a_redis_that_was_emptied_gets_sessions_back_as_they_are_used(redis):
         b.begin_anew()
         wait_until(lambda: machines.travels(a, b), "the way to be whole")
         assert b.visit_all(homes) == homes
+
+
+def test_what_is_used_while_redis_is_away_lives_on_when_it_is_back(redis):
+    with Middleman(redis.port) as between, \
+            Machines(redis, count=1, timeout="16s", wait="50ms", where=f"server 127.0.0.1:{between.port};") as (a,):
+        key = begin(redis, a, "mine")
+        between.deaf = True
+        between.cut()
+        a.wait_log("is lost")
+        use_for(6, a, ["mine"])
+        used = time.monotonic()
+        between.deaf = False
+        wait_until(lambda: redis("PTTL", key) / 1000 > 18 - (time.monotonic() - used) - 2, "its deadline to be renewed", 12)
+
+
+def test_a_deadline_that_redis_does_not_renew_now_is_renewed_later(redis):
+    with Machines(redis, count=1, timeout="8s") as (a,):
+        key = begin(redis, a, "mine")
+        redis("CONFIG", "SET", "min-replicas-to-write", 1)
+        use_for(2, a, ["mine"])
+        a.wait_log("has refused a command.*NOREPLICAS")
+        used = time.monotonic()
+        redis("CONFIG", "SET", "min-replicas-to-write", 0)
+        wait_until(lambda: redis("PTTL", key) > 7000, "its deadline to be renewed")
+        rest = redis("PTTL", key) / 1000
+        assert rest < 9 - (time.monotonic() - used) + 0.3
+
+
+def test_who_writes_a_session_anew_does_not_shorten_its_life(redis):
+    """Machine a has not used it for long, b has."""
+    with Machines(redis, timeout="16s") as (a, b):
+        key = begin(redis, a, "mine")
+        home = b.visit("mine")
+        use_for(6, b, ["mine"])
+        assert redis("PTTL", key) > 15000
+        a.end()
+        with redis.monitor() as monitor:
+            a.start()
+            wait_until(lambda: monitor.like(b"EVALSHA", as_monitored(key)), "it to be written anew")
+        wait_until(a.all_told, "all to be told")
+        assert redis("PTTL", key) > 12500
+        assert b.visit("mine") == home

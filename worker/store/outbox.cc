@@ -42,6 +42,7 @@ bool Outbox::Insert(StoreChange change, bool in_front) {
     order_.erase(found->second);
     by_key_.erase(found);
   }
+  if (order_.size() >= limit_ && !change.version.IsChange()) return false;
   const auto place = order_.insert(in_front ? order_.begin() : order_.end(), std::move(change));
   by_key_.emplace(place->key, place);
   if (order_.size() <= limit_) return true;

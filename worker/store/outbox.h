@@ -1,5 +1,6 @@
 // Changes of sessions that have not reached the store, in the order they were made, one for each
-// session: the newest. Bounded: when it is full the oldest is given up. Pure; of one worker.
+// session: the newest. Bounded: when it is full the oldest is given up; but not for one that is
+// only written anew, which is not taken then. Pure; of one worker.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +33,7 @@ class Outbox {
 
   // Instead of an older one of the session; an older one than that which waits is forgotten. The
   // ticket of one that goes passes to the one that stays, if that has none. False: the oldest was
-  // given up for it.
+  // given up for it, or it was not taken.
   bool Add(StoreChange change);
   // One that was taken and has not been answered: it goes before all others, unless a newer one of
   // its session waits. Of several the one taken last is put back first. False: it was given up, as

@@ -176,9 +176,10 @@ void StoreClient::SendChange(StoreChange change) {
 }
 
 void StoreClient::Renew(const shm::SessionKey& session, std::string_view server, uint64_t idle_ms) {
-  if (!link_.up() || unanswered_ >= kMaxUnanswered) return;
+  if (!link_.up()) return;  // what is used meanwhile is written anew when it is back
   const StoreKey key = StoreKey::Of(session);
   StoreChange change = ChangeOf(key, zone_.OfferedVersion(key, WallMs() - idle_ms), server);
+  if (!TakesChanges() || unanswered_ >= kMaxUnanswered) return Tell(std::move(change));
   link_.Send(RespCommand({"PEXPIRE", zone_.KeyName(key), std::to_string(change.life_ms)}));
   ++unanswered_;
   in_flight_.push_back({.kind = Kind::kRenew, .key = key, .change = std::move(change)});
@@ -247,8 +248,13 @@ void StoreClient::OnWritten(const Sent& sent) {
   zone_.Take(sent.key, sent.change.record, {.source = StoreZone::Source::kOwn, .age_ms = age});
 }
 
-// A session that the store has lost is written anew.
+// A session that the store has lost is written anew. So is one whose deadline it does not renew
+// now, when it takes changes again.
 void StoreClient::OnRenewReply(Sent& sent, const RespReply& reply) {
+  if (reply.type == RespReply::Type::kError && WillPass(reply.text)) {
+    Complain(reply);
+    return PutOff(std::move(sent.change));
+  }
   if (reply.type != RespReply::Type::kInteger) return Complain(reply);
   if (reply.integer == 0) return Tell(std::move(sent.change));
   figures().renewed.fetch_add(1, kRelaxed);

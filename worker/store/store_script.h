@@ -10,22 +10,28 @@ namespace limpet::worker {
 // keeps, the session's key as the stream names it.
 // Returns 1 if it was written, else the record that is there. Versions are compared byte by byte:
 // Lua's own order of strings depends on the server's locale. A record that says what is there
-// already is no news for other machines.
+// already is no news for other machines. It is never shortened by that, but lengthened, also by one
+// that is not newer: the session has been used here or there.
 inline constexpr std::string_view kPutScript = R"(local have = redis.call('GET', KEYS[1])
-local new = ARGV[1]
+local new, life = ARGV[1], tonumber(ARGV[2])
+local same = have and string.sub(have, 11) == string.sub(new, 11)
+local rest = same and life > 0 and redis.call('PTTL', KEYS[1]) or 0
 if have then
   for i = 1, 10 do
     local a, b = string.byte(new, i) or 0, string.byte(have, i) or 0
     if a > b then break end
-    if a < b or i == 10 then return have end
+    if a < b or i == 10 then
+      if rest > 0 and rest < life then redis.call('PEXPIRE', KEYS[1], life) end
+      return have
+    end
   end
 end
-if ARGV[2] == '0' then
+if life == 0 then
   redis.call('SET', KEYS[1], new)
 else
-  redis.call('SET', KEYS[1], new, 'PX', ARGV[2])
+  redis.call('SET', KEYS[1], new, 'PX', math.max(life, rest))
 end
-if not have or string.sub(have, 11) ~= string.sub(new, 11) then
+if not same then
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'c', ARGV[4] .. new)
 end
 return 1)";

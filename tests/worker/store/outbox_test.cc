@@ -12,7 +12,16 @@ using testing::IsEmpty;
 using testing::Pair;
 
 StoreChange Change(uint64_t tag, uint64_t time, uint64_t ticket = 0) {
-  return {.key = {tag, 0}, .version = {time, 1}, .record = "r", .ticket = ticket};
+  return {.key = {tag, 0},
+          .version = {time, 1 | shm::StoreVersion::kChange},
+          .record = "r",
+          .ticket = ticket};
+}
+
+StoreChange Offer(uint64_t tag, uint64_t time) {
+  StoreChange change = Change(tag, time);
+  change.version.machine = 1;
+  return change;
 }
 
 // What waits, oldest first: the session and the time of its change.
@@ -79,6 +88,16 @@ TEST(Outbox, GivesUpTheOldestWhenItIsFull) {
   EXPECT_FALSE(outbox.Add(Change(3, 12)));
   EXPECT_TRUE(outbox.Add(Change(2, 13)));  // no more than before
   EXPECT_THAT(Empty(&outbox), ElementsAre(Pair(3, 12), Pair(2, 13)));
+}
+
+TEST(Outbox, GivesUpNothingForWhatIsOnlyWrittenAnew) {
+  Outbox outbox(2);
+  outbox.Add(Change(1, 10));
+  EXPECT_TRUE(outbox.Add(Offer(2, 9)));
+  EXPECT_FALSE(outbox.Add(Offer(3, 12)));
+  EXPECT_FALSE(outbox.PutBack(Offer(4, 12)));
+  EXPECT_TRUE(outbox.Add(Offer(2, 10)));  // no more than before
+  EXPECT_THAT(Empty(&outbox), ElementsAre(Pair(1, 10), Pair(2, 10)));
 }
 
 TEST(Outbox, PutsBackBeforeAllOthers) {
