@@ -61,7 +61,7 @@ bool IsOfServer(std::string_view error) {
 }
 
 bool WillPass(std::string_view error) {
-  return BeginsWithOneOf(CauseOf(error), {"OOM ", "MISCONF ", "NOREPLICAS "});
+  return BeginsWithOneOf(CauseOf(error), {"OOM ", "MISCONF ", "NOREPLICAS ", "ASK "});
 }
 
 StoreLink::StoreLink(const Env& env, Options options, User& user)
@@ -248,17 +248,31 @@ void StoreLink::Write(std::string_view command) {
   flush_.Schedule();
 }
 
+// Where that fails the loop tries again, and finds it lost.
+void StoreLink::Push() {
+  if (!WriteOut()) flush_.Schedule();
+}
+
 void StoreLink::Flush() {
+  if (!WriteOut()) Lose(fmt::format("sending failed{}", transport_->ErrorText()));
+}
+
+// False: the connection is of no use any more.
+bool StoreLink::WriteOut() {
   while (transport_ != nullptr && sent_ < out_.size()) {
     iovec piece{out_.data() + sent_, out_.size() - sent_};
     size_t n = 0;
     const Io io = transport_->Writev(&piece, 1, false, &n);
-    if (io == Io::kWouldBlock) return transport_->WantWrite(true);
-    if (io != Io::kOk) return Lose(fmt::format("sending failed{}", transport_->ErrorText()));
+    if (io == Io::kWouldBlock) {
+      transport_->WantWrite(true);
+      return true;
+    }
+    if (io != Io::kOk) return false;
     sent_ += n;
   }
   out_.clear();
   sent_ = 0;
+  return true;
 }
 
 void StoreLink::OnWritable() { Flush(); }

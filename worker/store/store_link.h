@@ -79,7 +79,7 @@ constexpr std::array kLinkRows = [] {
 // Whether an error says that this server, now, is not the one to ask.
 bool IsOfServer(std::string_view error);
 // Whether it says that this server takes the same command later: it is out of memory, cannot save,
-// or has too few replicas.
+// has too few replicas, or hands the zone's slot over to another (of a Redis Cluster).
 bool WillPass(std::string_view error);
 
 class StoreLink final : public TransportHandler {
@@ -115,7 +115,7 @@ class StoreLink final : public TransportHandler {
   void Stop();  // without a word to the user
   bool up() const { return state_ == LinkState::kUp; }
   void Send(std::string_view command);  // while up; leaves with the others of this pass
-  void Push() { Flush(); }              // at once: before what the caller sends to others
+  void Push();                          // at once: before what the caller sends to others
   // What the server said cannot be: it is left, and OnDown comes.
   void Break(std::string why) { Lose(std::move(why)); }
   // The same for an error that it said. One that says where the zone's keys are (MOVED, of a Redis
@@ -146,6 +146,7 @@ class StoreLink final : public TransportHandler {
   void Dispatch(RespReply& reply);
   void Write(std::string_view command);
   void Flush();
+  bool WriteOut();
   void Lose(std::string why);
   void Disconnect();
   const conf::SessionStore::Server& server() const;

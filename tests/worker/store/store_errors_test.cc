@@ -29,7 +29,8 @@ TEST(StoreErrors, OfTheServerAlsoWithinAScript) {
 }
 
 TEST(StoreErrors, OfTheMomentPass) {
-  for (const char* passing : {kNoMemory, kCannotSave, kAlone}) {
+  constexpr const char* kHandsOver = "ASK 3999 127.0.0.1:6381";
+  for (const char* passing : {kNoMemory, kCannotSave, kAlone, kHandsOver}) {
     EXPECT_TRUE(WillPass(passing)) << passing;
     EXPECT_TRUE(WillPass(FromScript(passing))) << passing;
   }
