@@ -185,6 +185,17 @@ def test_a_redis_that_is_empty_takes_nobodys_session(redis):
             each_sticks(machine, homes)
 
 
+def test_a_redis_that_is_emptied_gets_all_sessions_again(redis):
+    """Its connections stay, and nobody uses a session."""
+    machines = Machines(redis)
+    with machines as (a, b):
+        homes = known_to_both(machines)
+        redis("FLUSHALL")
+        wait_until(lambda: len(redis.sessions()) >= len(homes), "all to be written anew")
+        wait_until(lambda: a.all_told() and b.all_told(), "all to be told")
+        each_sticks(machines.add(), homes)
+
+
 def cut_off_machine(machines, between, count):
     """One more machine whose own way to Redis breaks once it knows so many sessions; and those."""
     cut_off = machines.add(where=f"server 127.0.0.1:{between.port};")

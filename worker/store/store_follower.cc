@@ -24,6 +24,7 @@ constexpr size_t kMostChanges = 512;       // of one answer: some 100 microsecon
 constexpr uint32_t kSlotsPerPiece = 8192;  // some tens of microseconds
 constexpr uint64_t kPieceEveryMs = 10;
 constexpr uint64_t kAgainMs = 5'000;
+constexpr uint64_t kVerifyEveryMs = 1'000;
 constexpr uint64_t kRelayEveryMs = 20;
 constexpr size_t kMostRelayed = 1024;  // at once
 // What a server has taken so shortly before it was lost, another that takes its place may lack.
@@ -158,6 +159,7 @@ void StoreFollower::OnLast(const RespReply& reply) {
     if (lost_ms_ != 0) BeginOffers(lost_ms_ - std::min(lost_ms_, kUnsafeMs));
     lost_ms_ = 0;
   }
+  verify_at_ms_ = BootMs() + kVerifyEveryMs;
   AskForChanges();
 }
 
@@ -195,8 +197,10 @@ void StoreFollower::OnChanges(const RespReply& reply) {
     BeginOffers(0);
     lost_ms_ = 0;
   }
-  // Who is that far behind may have been overtaken by the stream's end, without a word.
-  if (count == kMostChanges && !asked_behind_.empty()) return AskIfThere(asked_behind_);
+  // Who is that far behind may have been overtaken by the stream's end, and the stream may have
+  // been emptied (FLUSHALL): both without a word.
+  const bool is_due = count == kMostChanges || BootMs() >= verify_at_ms_;
+  if (is_due && !asked_behind_.empty()) return AskIfThere(asked_behind_);
   AskForChanges();
 }
 

@@ -70,11 +70,12 @@ class StoreFollower final : public StoreLink::User {
   shm::Lease lease_;
   StoreLink link_;
   Asked asked_ = Asked::kNothing;
-  std::string asked_behind_;  // an id, with kChanges; "": all were asked for
-  uint64_t asked_ms_ = 0;     // BootMs, with kChanges
-  bool offers_due_ = false;   // when all changes that there are have been read
-  uint64_t lost_ms_ = 0;      // BootMs: since when changes may have been missed; 0: they are heard
-  bool unreadable_ = false;   // the changes that come next cannot be read: they are passed over
+  std::string asked_behind_;   // an id, with kChanges; "": all were asked for
+  uint64_t asked_ms_ = 0;      // BootMs, with kChanges
+  uint64_t verify_at_ms_ = 0;  // BootMs: when to look whether the last change is still there
+  bool offers_due_ = false;    // when all changes that there are have been read
+  uint64_t lost_ms_ = 0;       // BootMs: since when changes may have been missed; 0: they are heard
+  bool unreadable_ = false;    // the changes that come next cannot be read: they are passed over
   uint64_t readable_from_ = 0;    // milliseconds of the stream's ids
   shm::SlotWalk walk_;            // through the sessions that are offered
   uint32_t offers_since_ = 0;     // ticks
