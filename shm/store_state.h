@@ -21,7 +21,7 @@ namespace limpet::shm {
 
 // Orders the changes of a session over all machines: a hybrid logical clock (Kulkarni et al.,
 // "Logical Physical Clocks", 2014). Always: a change made after another one was seen is newer,
-// whatever the machines' clocks say.
+// whatever the machines' clocks say, as long as they are not kMostAheadMs apart.
 struct StoreVersion {
   uint64_t time = 0;     // wall milliseconds << 16 | count within the millisecond
   uint16_t machine = 0;  // its number, with kChange
@@ -36,10 +36,15 @@ struct StoreVersion {
   constexpr auto operator<=>(const StoreVersion&) const = default;
 };
 
-// The clock's next time after `last`, where the wall says `wall_ms`. Pure.
+// A clock that far ahead is wrong: no machine follows it.
+inline constexpr uint64_t kMostAheadMs = 24 * 60 * 60 * 1000;
+
+// The clock's next time after `last`, where the wall says `wall_ms`; one that was wrong, and has
+// been set right, begins anew. Pure.
 constexpr uint64_t NextStoreTime(uint64_t last, uint64_t wall_ms) {
   const uint64_t wall = wall_ms << StoreVersion::kCountBits;
-  return wall > last ? wall : last + 1;
+  const bool was_wrong = last > (wall_ms + kMostAheadMs) << StoreVersion::kCountBits;
+  return wall > last || was_wrong ? wall : last + 1;
 }
 
 // All only grow but the gauges.

@@ -35,6 +35,13 @@ TEST(NextStoreTime, IsTheWallsUnlessThatStandsOrGoesBack) {
   EXPECT_EQ(NextStoreTime((5u << 16) | 0xFFFF, 5), 6u << 16);  // 65,536 in one millisecond
 }
 
+TEST(NextStoreTime, BeginsAnewAfterAClockThatNobodyBelieves) {
+  constexpr uint64_t kWall = 10 * kMostAheadMs;
+  const uint64_t ahead = (kWall + kMostAheadMs) << 16;
+  EXPECT_EQ(NextStoreTime(ahead, kWall), ahead + 1);
+  EXPECT_EQ(NextStoreTime(ahead + 1, kWall), kWall << 16);
+}
+
 TEST_F(StoreStateTest, GivesEachChangeALaterTime) {
   const StoreVersion first = state_.Next(kNow), second = state_.Next(kNow);
   EXPECT_EQ(first.wall_ms(), kNow);

@@ -57,10 +57,9 @@ constexpr bool Wins(const shm::StoreVersion& candidate, const shm::StoreVersion&
   return candidate > present;
 }
 
-// A clock that far ahead is wrong, and no machine follows it: such a record is invalid.
-constexpr uint64_t kMostAheadMs = 24 * 60 * 60 * 1000;
+// A record of a clock that was wrong is invalid.
 constexpr bool Credible(const shm::StoreVersion& version, uint64_t wall_ms) {
-  return version.wall_ms() <= wall_ms + kMostAheadMs;
+  return version.wall_ms() <= wall_ms + shm::kMostAheadMs;
 }
 
 }  // namespace limpet::worker
