@@ -21,8 +21,12 @@ constexpr std::chrono::milliseconds kPatience{2000};  // at the end, when nothin
 
 // The object's name tells apart the limpets of a machine (by pid file, which only one can hold) and
 // their zones.
+std::string PrefixOf(const std::string& home) {
+  return fmt::format("limpet-{}-", Md5Hex(home).substr(0, 16));
+}
+
 std::string ObjectName(const std::string& home, const std::string& zone) {
-  return fmt::format("limpet-{}-{}", Md5Hex(home).substr(0, 16), Md5Hex(zone).substr(0, 16));
+  return PrefixOf(home) + Md5Hex(zone).substr(0, 16);
 }
 
 std::string SnapshotPath(const conf::Config& config, const std::string& zone) {
@@ -32,10 +36,16 @@ std::string SnapshotPath(const conf::Config& config, const std::string& zone) {
                      config.state_path.ends_with('/') ? "" : "/", file);
 }
 
+// The present one first.
+std::vector<SipKey> StoreKeysOf(const conf::Config& config, const conf::SessionZone& zone) {
+  if (zone.store < 0) return {};
+  return config.http->session_stores[static_cast<size_t>(zone.store)].keys;
+}
+
 // All machines that share a store find its sessions by the same hashes.
 std::optional<SipKey> SecretOf(const conf::Config& config, const conf::SessionZone& zone) {
-  if (zone.store < 0) return std::nullopt;
-  return config.http->session_stores[static_cast<size_t>(zone.store)].keys.front();
+  const std::vector<SipKey> keys = StoreKeysOf(config, zone);
+  return keys.empty() ? std::nullopt : std::optional(keys.front());
 }
 
 shm::SessionZone::Options OptionsFor(const std::string& home, const conf::Config& config,
@@ -91,6 +101,7 @@ Result<std::unique_ptr<SessionStore>> SessionStore::Open(const std::string& home
   opened->table().SetFillLimits(LimitsOf(zone));
   std::unique_ptr<SessionStore> store(
       new SessionStore(home, std::move(*opened), std::move(options), zone));
+  store->store_keys_ = StoreKeysOf(config, zone);
   store->KeepEarlier(now);
   return store;
 }
@@ -129,15 +140,26 @@ void SessionStore::KeepDisplaced(const SipKey& secret, uint64_t now_ms, const Lo
       "session zone \"{}\": its memory was another's or had no name any more; {} sessions of "
       "the one before are brought over",
       name_, table->Live());
-  const bool rekeyed = table->secret() != secret;
-  late_.Add(std::move(*own), *table, rekeyed ? now_ms : 0, rekeyed);
+  const KeyKind kind = KindOf(*table, secret);
+  late_.Add(std::move(*own), *table, kind == KeyKind::kSame ? 0 : now_ms, kind);
 }
 
-// The table that the sessions have just come from: its users go on with it until they end.
+SessionStore::KeyKind SessionStore::KindOf(const shm::SessionTable& earlier,
+                                           const SipKey& secret) const {
+  if (earlier.secret() == secret) return KeyKind::kSame;
+  const bool shared = std::ranges::find(store_keys_, earlier.secret()) != store_keys_.end();
+  return shared ? KeyKind::kEarlierOfStore : KeyKind::kOther;
+}
+
+// The table that the sessions have just come from, whose users go on with it until they end; and
+// the one that keeps those under an earlier key.
 void SessionStore::KeepEarlier(uint64_t moved_ms) {
-  if (auto zone = zone_.TakeEarlier()) {
-    if (const auto earlier = shm::SessionTable::Attach(zone->data(), zone->size()))
-      late_.Add(std::move(*zone), *earlier, moved_ms, earlier->secret() != table()->secret());
+  while (auto zone = zone_.TakeEarlier()) {
+    const auto earlier = shm::SessionTable::Attach(zone->data(), zone->size());
+    if (!earlier) continue;
+    const KeyKind kind = KindOf(*earlier, table()->secret());
+    const std::string name = kind == KeyKind::kSame ? "" : zone_.EarlierName();
+    if (!late_.HasNamed(name)) late_.Add(std::move(*zone), *earlier, moved_ms, kind, name);
   }
   table()->set_late(late_.empty() ? nullptr : &late_);
 }
@@ -159,6 +181,7 @@ Status SessionStore::Prepare(const conf::Config& config, const conf::SessionZone
 Status SessionStore::Reconfigure(const conf::Config& config, const conf::SessionZone& zone, Why why,
                                  const Log& log) {
   auto options = OptionsFor(home_, config, zone);
+  store_keys_ = StoreKeysOf(config, zone);
   if (NeedsOther(options)) {
     if (auto status = OpenOther(options, why, log); !status) return status;
   }
@@ -295,6 +318,7 @@ bool SessionStore::Save(const Log& log) {
 void SessionStore::SaveAndRemove(const Log& log) {
   const shm::LockPatience patience(kPatience);
   (void)Written([this] { return zone_.SaveAndRemove(options_.snapshot_path); }, log);
+  late_.RemoveNames();
 }
 
 template <class Write>
@@ -303,7 +327,9 @@ bool SessionStore::Written(Write write, const Log& log) {
   Status status = InvalidArgument("a process stands still inside the zone");
   (void)shm::IfFree([&] {
     late_.BringAll(table(), BootMs());
+    const Status earlier = zone_.IsReplaced() ? Status() : late_.SaveRekeyed(EarlierPath());
     status = write();
+    if (status) status = earlier;
   });
   if (!status) {
     LIMPET_LOG(log, LogLevel::kWarn, "{}: sessions stay in shared memory only",
@@ -323,30 +349,42 @@ uint64_t SessionStore::Changes() {
 void SessionStore::Remove() {
   zone_.Remove();
   ::unlink(options_.snapshot_path.c_str());
+  ::unlink(EarlierPath().c_str());
 }
 
 void SessionStore::GiveBack() {
   using Origin = shm::SessionZone::Origin;
   const Origin origin = zone_.origin();
-  if (origin == Origin::kFresh || origin == Origin::kLoaded) zone_.RemoveIfAlone();
+  if (origin != Origin::kFresh && origin != Origin::kLoaded) return;
+  late_.RemoveNames();
+  zone_.RemoveIfAlone();
 }
 
 void SessionStore::MoveHome(const std::string& home, const Log& log) {
   if (home == home_) return;
   const std::string name = ObjectName(home, name_);
+  const std::string earlier = zone_.EarlierName();
   if (auto status = zone_.Rename(name); !status) {
     LIMPET_LOG(log, LogLevel::kWarn, "{}: session zone \"{}\" keeps its name",
                status.error().message, name_);
     return;
   }
+  late_.Rename(earlier, zone_.EarlierName());
   home_ = home;
   options_.name = name;
+}
+
+std::vector<std::string> SessionStore::ObjectsOf(const std::string& home) {
+  std::vector<std::string> names = shm::Zone::OwnNames(PrefixOf(home));
+  std::erase_if(names, [](const std::string& name) { return shm::SessionZone::IsSetAside(name); });
+  return names;
 }
 
 bool SessionStore::RemoveLeft(const std::string& home, const std::string& zone,
                               const std::string& snapshot_path) {
   if (!shm::SessionZone::RemoveUnused(ObjectName(home, zone))) return false;
   ::unlink(snapshot_path.c_str());
+  ::unlink(shm::SessionZone::EarlierName(snapshot_path).c_str());
   return true;
 }
 

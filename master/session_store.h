@@ -62,6 +62,12 @@ class SessionStore {
   const std::string& home() const { return home_; }
   void MoveHome(const std::string& home, const Log& log);  // another pid file is held from now on
   const std::string& snapshot_path() const { return options_.snapshot_path; }
+  std::string EarlierPath() const { return shm::SessionZone::EarlierName(options_.snapshot_path); }
+  bool HasObject(const std::string& name) const {  // of shared memory
+    return name == zone_.name() || name == zone_.EarlierName();
+  }
+  // The shared memory of all limpets that have had this home; without what was set aside.
+  static std::vector<std::string> ObjectsOf(const std::string& home);
   // Of a zone that another limpet has left. False: somebody uses it still.
   static bool RemoveLeft(const std::string& home, const std::string& zone,
                          const std::string& snapshot_path);
@@ -75,6 +81,8 @@ class SessionStore {
                const conf::SessionZone& conf);
   bool NeedsOther(const shm::SessionZone::Options& options) const;
   Status OpenOther(shm::SessionZone::Options options, Why why, const Log& log);
+  using KeyKind = shm::LateSessions::Key;
+  KeyKind KindOf(const shm::SessionTable& earlier, const SipKey& secret) const;
   void KeepDisplaced(const SipKey& secret, uint64_t now_ms, const Log& log);
   void KeepEarlier(uint64_t moved_ms);
   void HearEarlier(uint64_t now_ms);
@@ -91,7 +99,8 @@ class SessionStore {
   shm::SessionZone zone_;
   std::optional<shm::SessionZone::Reserved> reserved_;
   uint64_t moves_ = 0;
-  shm::LateSessions late_;  // of the zone's earlier sizes
+  std::vector<SipKey> store_keys_;  // of the configuration that was asked for last
+  shm::LateSessions late_;          // of the zone's earlier sizes
   shm::SessionZone::Options options_;
   std::string name_;
   shm::FillLevel fill_;

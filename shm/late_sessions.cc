@@ -1,6 +1,12 @@
 #include "shm/late_sessions.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <utility>
+
+#include "shm/snapshot.h"
 
 namespace limpet::shm {
 namespace {
@@ -15,12 +21,21 @@ uint16_t PeerIn(const SessionTable& to, const SessionTable& from, uint16_t peer)
 
 }  // namespace
 
-void LateSessions::Add(Zone zone, const SessionTable& table, uint64_t moved_ms, bool rekeyed) {
+void LateSessions::Add(Zone zone, const SessionTable& table, uint64_t moved_ms, Key key,
+                       std::string name) {
   Earlier earlier{std::move(zone), table, moved_ms == 0 ? 0 : TickOf(moved_ms), {}};
-  earlier.rekeyed = rekeyed;
+  earlier.rekeyed = key != Key::kSame;
+  earlier.shared = key == Key::kEarlierOfStore;
+  earlier.name = std::move(name);
   earlier.moved_ms = moved_ms;
-  earlier.walk.more = !rekeyed;
+  earlier.walk.more = !earlier.rekeyed;
   earlier_.insert(earlier_.begin(), std::move(earlier));
+}
+
+bool LateSessions::HasNamed(const std::string& name) const {
+  return !name.empty() && std::ranges::any_of(earlier_, [&name](const Earlier& one) {
+    return one.name == name && one.zone.IsNamed(name);
+  });
 }
 
 bool LateSessions::Fetch(const SessionKey& key, SessionTable* to, uint64_t now_ms) const {
@@ -57,8 +72,8 @@ Found LateSessions::FindByIdentifier(std::string_view id, const SessionTable& to
   for (const Earlier& from : earlier_) {
     if (!from.rekeyed || from.table.Superseded()) continue;
     const auto session = from.table.ReadRecord(from.table.KeyOf(id));
-    const uint16_t peer = session ? PeerIn(to, from.table, session->peer()) : kNoPeer;
-    if (peer != kNoPeer) return to.Judge(session->last_tick, peer, now_ms);
+    if (!session) continue;
+    return to.Judge(session->last_tick, PeerIn(to, from.table, session->peer()), now_ms);
   }
   return {};
 }
@@ -74,7 +89,8 @@ void LateSessions::ForgetByIdentifier(std::string_view id, uint64_t now_ms) cons
 // A server that moved sessions go to may be unknown to processes of the old configuration: what
 // they have stays theirs.
 bool LateSessions::WalkPeer(uint16_t peer, uint16_t target, SessionTable* to, uint32_t budget,
-                            uint64_t now_ms, PeerWalk* walk) const {
+                            uint64_t now_ms, PeerWalk* walk,
+                            std::vector<SessionRecord>* told) const {
   while (walk->earlier < earlier_.size()) {
     const Earlier& from = earlier_[walk->earlier];
     SessionTable table = from.table;
@@ -86,7 +102,10 @@ bool LateSessions::WalkPeer(uint16_t peer, uint16_t target, SessionTable* to, ui
     } else if (target == kNoPeer) {
       table.ForgetPeer(there, budget, now_ms, &piece, &changed);
     } else {
-      const uint16_t target_there = table.peers().Find(to->PeerName(target));
+      const std::string name = to->PeerName(target);
+      const uint16_t target_there = from.rekeyed && !table.of_earlier_layout()
+                                        ? table.PeerIndex(name)
+                                        : table.peers().Find(name);
       table.MovePeer(there, target_there, budget, now_ms, &piece, &changed);
     }
     for (const SessionRecord& news : changed) {
@@ -94,6 +113,10 @@ bool LateSessions::WalkPeer(uint16_t peer, uint16_t target, SessionTable* to, ui
       (void)to->Adopt(news, peer, from.moved_tick, now_ms);
     }
     if (from.rekeyed) walk->changed += piece.changed;
+    if (from.shared && told != nullptr) {
+      for (const SessionRecord& gone : changed)
+        told->push_back({.tag = gone.tag, .extra = gone.extra, .place = target});
+    }
     walk->shard = piece.more ? piece.shard : 0;
     walk->bucket = piece.more ? piece.bucket : 0;
     if (piece.more) return true;
@@ -111,10 +134,33 @@ bool LateSessions::DropRekeyed(uint64_t now_ms) {
   for (size_t i = 0; i < earlier_.size(); ++i) {
     if (!is_over(earlier_[i])) continue;
     earlier_[i].table.Supersede();
+    if (!earlier_[i].name.empty()) earlier_[i].zone.RemoveIfAlone(earlier_[i].name);
     earlier_.erase(earlier_.begin() + static_cast<std::ptrdiff_t>(i));
     return true;
   }
   return false;
+}
+
+Status LateSessions::SaveRekeyed(const std::string& path) const {
+  for (const Earlier& from : earlier_) {
+    if (!from.rekeyed || from.table.Superseded()) continue;
+    SessionTable table = from.table;
+    return Save(table, path);
+  }
+  const bool gone = ::unlink(path.c_str()) == 0 || errno == ENOENT;
+  return gone ? Status() : ErrnoError("unlink() \"" + path + "\" failed", errno);
+}
+
+void LateSessions::Rename(const std::string& from, const std::string& to) {
+  for (Earlier& one : earlier_) {
+    if (one.name == from) one.name = to;
+  }
+}
+
+void LateSessions::RemoveNames() {
+  for (Earlier& one : earlier_) {
+    if (!one.name.empty()) one.zone.RemoveIfAlone(one.name);
+  }
 }
 
 bool LateSessions::Bring(const Earlier& from, const SessionRecord& news, SessionTable* to,

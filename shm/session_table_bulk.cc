@@ -148,7 +148,8 @@ void SessionTable::RetireAllBut(std::span<const uint16_t> peers) {
 
 void SessionTable::ForgetPeer(uint16_t peer, uint32_t budget, uint64_t now_ms, PeerWalk* walk,
                               std::vector<SessionRecord>* changed) {
-  if (late_ != nullptr && late_->WalkPeer(peer, kNoPeer, this, budget, now_ms, walk)) return;
+  if (late_ != nullptr && late_->WalkPeer(peer, kNoPeer, this, budget, now_ms, walk, changed))
+    return;
   Walk(walk, budget, now_ms, peer, kNoPeer, changed);
 }
 
@@ -158,7 +159,7 @@ void SessionTable::MovePeer(uint16_t from, uint16_t to, uint32_t budget, uint64_
     walk->more = false;
     return;
   }
-  if (late_ != nullptr && late_->WalkPeer(from, to, this, budget, now_ms, walk)) return;
+  if (late_ != nullptr && late_->WalkPeer(from, to, this, budget, now_ms, walk, changed)) return;
   Walk(walk, budget, now_ms, from, to, changed);
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <string_view>
 
 #include "base/hash.h"
 
@@ -41,12 +42,22 @@ Place FindPlace(const std::string& name) {
   return place;
 }
 
+constexpr std::string_view kAside = ".bad";
+
 // "" if it could not be kept.
 std::string SetAside(const std::string& name) {
-  std::string aside = name + ".bad";
+  std::string aside = name + std::string(kAside);
   if (Zone::Rename(name, aside)) return aside;
   Zone::Remove(name);
   return "";
+}
+
+// The zone `from` takes the place of `to`, which stands beside it from then on.
+Status MoveBeside(const std::string& from, const std::string& to) {
+  const std::string beside = SessionZone::EarlierName(to);
+  if (Status renamed = Zone::Rename(from, beside); !renamed) return renamed;
+  if (Zone::Exchange(beside, to)) return {};
+  return Zone::Rename(beside, to);  // a kernel without it: the earlier one lives as its processes
 }
 
 bool HasOtherKey(const SessionZone::Options& options, const SessionTable& table) {
@@ -101,6 +112,30 @@ Result<SessionZone> SessionZone::OpenAt(const Options& options, Result<Zone> ope
              fmt::format("shared memory \"{}\" was found, checked and repaired: {} sessions kept",
                          options.name, kept));
   }
+  zone.FindEarlier(now_ms);
+  return zone;
+}
+
+std::string SessionZone::EarlierName(const std::string& name) { return name + ".earlier"; }
+
+// Under the zone's earlier key, as another process has left them or works with them.
+void SessionZone::FindEarlier(uint64_t now_ms) {
+  const std::string name = EarlierName();
+  Result<Zone> found = Zone::Open(name);
+  if (!found) return;
+  Result<SessionTable> table = SessionTable::Attach(found->data(), found->size());
+  if (!table || table->Superseded() || table->secret() == table_.secret())
+    return found->RemoveIfAlone(name);
+  if (found->alone() && !table->of_earlier_layout()) table->RepairAll(true, now_ms);
+  Say(LogLevel::kNotice,
+      fmt::format("{} sessions of \"{}\" are found under their earlier key", table->Live(), name_));
+  earlier_.push_back(*std::move(found));
+}
+
+std::optional<Zone> SessionZone::TakeEarlier() {
+  if (earlier_.empty()) return std::nullopt;
+  Zone zone = std::move(earlier_.back());
+  earlier_.pop_back();
   return zone;
 }
 
@@ -132,23 +167,43 @@ Result<SessionZone> SessionZone::Fresh(const Options& options, uint64_t now_ms) 
     moved.name = name;
     return MoveOver(moved, std::move(zone.zone_), zone.table_, now_ms);
   }
+  if (!options.snapshot_path.empty()) zone.LoadEarlier(options);
   return zone;
 }
 
+void SessionZone::LoadEarlier(const Options& options) {
+  const std::string path = EarlierName(options.snapshot_path);
+  if (!IsThere(path)) return;
+  const std::string name = EarlierName();
+  Zone::Remove(name);
+  Result<Zone> created = Zone::Create(name, options.bytes);
+  if (!created) return Say(LogLevel::kWarn, created.error().message);
+  SessionTable table = SessionTable::Format(created->data(), created->size());
+  table.SetPolicy(options.policy);
+  if (!LoadInto(&table, path) || table.secret() == table_.secret()) return Zone::Remove(name);
+  earlier_.push_back(*std::move(created));
+}
+
 void SessionZone::LoadSnapshot(const std::string& path) {
-  const Result<Moved> loaded = Load(path, &table_);
+  const auto loaded = LoadInto(&table_, path);
+  if (!loaded) return;
+  origin_ = Origin::kLoaded;
+  kept_ = loaded->moved;
+}
+
+std::optional<Moved> SessionZone::LoadInto(SessionTable* table, const std::string& path) {
+  const Result<Moved> loaded = Load(path, table);
   if (!loaded) {
     const std::string aside = path + ".bad";
     const bool moved = std::rename(path.c_str(), aside.c_str()) == 0;
     const std::string how = moved ? fmt::format("set aside as \"{}\"", aside) : "left where it is";
     Say(LogLevel::kWarn,
         fmt::format("session snapshot \"{}\" was {}: {}", path, how, loaded.error().message));
-    return;
+    return std::nullopt;
   }
-  origin_ = Origin::kLoaded;
-  kept_ = loaded->moved;
   Say(loaded->moved < loaded->of ? LogLevel::kWarn : LogLevel::kNotice,
       fmt::format("{} of {} sessions loaded from \"{}\"", loaded->moved, loaded->of, path));
+  return *loaded;
 }
 
 void SessionZone::Reserved::GiveBack() {
@@ -182,11 +237,13 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, Zone old_zone,
                                             rekeyed ? *options.secret : RandomSipKey());
   const Moved moved = rekeyed ? Moved{} : Migrate(old, &table, now_ms);
   table.SetPolicy(options.policy);
-  if (Status renamed = Zone::Rename(reserved->name_, options.name); !renamed)
-    return renamed.error();
+  const Status renamed = rekeyed ? MoveBeside(reserved->name_, options.name)
+                                 : Zone::Rename(reserved->name_, options.name);
+  if (!renamed) return renamed.error();
   SessionZone zone(options.name, std::move(created), table);
   reserved->zone_.reset();
-  zone.earlier_ = std::move(old_zone);
+  if (!rekeyed) zone.FindEarlier(now_ms);
+  zone.earlier_.push_back(std::move(old_zone));
   if (rekeyed) {
     zone.origin_ = Origin::kRekeyed;
     zone.kept_ = old.Live();
@@ -201,12 +258,21 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, Zone old_zone,
   return zone;
 }
 
-bool SessionZone::RemoveUnused(const std::string& name) {
-  const Place place = FindPlace(name);
-  if (place.zone && !place.zone->alone()) return false;
-  if (place.zone) Zone::Remove(place.name);
-  return true;
+void SessionZone::Remove() {
+  Zone::Remove(name_);
+  Zone::Remove(EarlierName());
 }
+
+bool SessionZone::RemoveUnused(const std::string& name) {
+  Place place = FindPlace(name);
+  if (!place.zone) return true;
+  const std::string beside = EarlierName(place.name);
+  if (auto earlier = Zone::Open(beside)) earlier->RemoveIfAlone(beside);
+  place.zone->RemoveIfAlone(place.name);
+  return !place.zone->IsNamed(place.name);
+}
+
+bool SessionZone::IsSetAside(const std::string& name) { return name.ends_with(kAside); }
 
 Status SessionZone::Rename(const std::string& name) {
   if (name == name_) return {};
@@ -217,12 +283,13 @@ Status SessionZone::Rename(const std::string& name) {
     if (!there->alone()) return InvalidArgument("shared memory \"" + name + "\" is in use");
   }
   if (Status renamed = Zone::Rename(name_, name); !renamed) return renamed;
+  if (Zone::IsTaken(EarlierName())) (void)Zone::Rename(EarlierName(), EarlierName(name));
   name_ = name;
   return {};
 }
 
 Status SessionZone::Save(const std::string& snapshot_path) {
-  if (!IsInPlace() && Zone::IsTaken(name_)) return {};  // what a newer one has is newer
+  if (IsReplaced()) return {};
   return shm::Save(table_, snapshot_path);
 }
 

@@ -69,20 +69,30 @@ class SessionZone {
   uint64_t kept() const { return kept_; }  // sessions that were found, moved or loaded
   const std::vector<Line>& lines() const { return lines_; }  // what happened, for the master to log
 
-  // Where the sessions of kMigrated came from, and those of kRekeyed are: others may still be using
-  // it. Once.
-  std::optional<Zone> TakeEarlier() { return std::exchange(earlier_, std::nullopt); }
+  // Where the sessions of kMigrated came from, and those under the zone's earlier key are: others
+  // may still be using it. Each once; then none.
+  std::optional<Zone> TakeEarlier();
+
+  // The memory that keeps sessions under an earlier key has a name of its own beside the zone's, so
+  // that they outlive whoever has changed the key.
+  std::string EarlierName() const { return EarlierName(name_); }
+  static std::string EarlierName(const std::string& name);
 
   // False: another limpet has moved the zone (to another size, say), or somebody has removed it.
   bool IsInPlace() const { return zone_.IsNamed(name_); }
+  // Another one stands there, and what that has is newer.
+  bool IsReplaced() const { return !IsInPlace() && Zone::IsTaken(name_); }
   // The same memory for whoever takes what is in it; see Zone::OpenAgain.
   Result<Zone> OpenAgain() const { return zone_.OpenAgain(); }
 
-  void Remove() { Zone::Remove(name_); }
+  void Remove();
   // Unless another process works with it, or it is another one by now.
   void RemoveIfAlone() { zone_.RemoveIfAlone(name_); }
   // The zone of that name, wherever it is, that nobody uses any more. False: somebody does.
   static bool RemoveUnused(const std::string& name);
+  // Whether that is memory that did not fit, and was kept for people to look at.
+  static bool IsSetAside(const std::string& name);
+  const std::string& name() const { return name_; }  // of the object
   // Under another name from now on. Nothing but what nobody uses is replaced there.
   Status Rename(const std::string& name);
   // While it is in use; nothing if another zone has taken its name. May throw LockBusy.
@@ -101,12 +111,15 @@ class SessionZone {
   static Result<SessionZone> MoveOver(const Options& options, Zone old_zone, SessionTable& old,
                                       uint64_t now_ms);
   void LoadSnapshot(const std::string& path);
+  std::optional<Moved> LoadInto(SessionTable* table, const std::string& path);
+  void LoadEarlier(const Options& options);
+  void FindEarlier(uint64_t now_ms);
   void Say(LogLevel level, std::string text) { lines_.push_back({level, std::move(text)}); }
 
   std::string name_;
   Zone zone_;
   SessionTable table_;
-  std::optional<Zone> earlier_;
+  std::vector<Zone> earlier_;
   Origin origin_ = Origin::kFresh;
   uint64_t kept_ = 0;
   std::vector<Line> lines_;

@@ -200,4 +200,11 @@ Status Zone::Rename(const std::string& from, const std::string& to) {
   return Failed("rename()", from, errno);
 }
 
+Status Zone::Exchange(const std::string& one, const std::string& other) {
+  const std::string paths[] = {kFolder + one, kFolder + other};
+  if (::renameat2(AT_FDCWD, paths[0].c_str(), AT_FDCWD, paths[1].c_str(), RENAME_EXCHANGE) == 0)
+    return {};
+  return Failed("renameat2()", one, errno);
+}
+
 }  // namespace limpet::shm

@@ -40,8 +40,9 @@ class Zone {
   // Memory without a name or a descriptor, shared with the children only.
   static Result<Zone> Anonymous(size_t bytes);
 
-  static void Remove(const std::string& name);                           // mappings stay valid
-  static Status Rename(const std::string& from, const std::string& to);  // replaces `to`
+  static void Remove(const std::string& name);                               // mappings stay valid
+  static Status Rename(const std::string& from, const std::string& to);      // replaces `to`
+  static Status Exchange(const std::string& one, const std::string& other);  // at one moment
 
   std::byte* data() const { return static_cast<std::byte*>(region_.get_address()); }
   size_t size() const { return region_.get_size(); }

@@ -35,11 +35,26 @@ class LateSessionsTest : public testing::Test {
   // The zone gets another size; the old one is still used.
   void Resize(size_t bytes = 512 * 1024) {
     options_.bytes = bytes;
+    Change(LateSessions::Key::kSame);
+  }
+  void Rekey(LateSessions::Key key) {
+    options_.secret = RandomSipKey();
+    Change(key);
+  }
+  void Change(LateSessions::Key key) {
     new_.emplace(Open());
     Zone earlier = *new_->TakeEarlier();
     const SessionTable table = *SessionTable::Attach(earlier.data(), earlier.size());
-    late_.Add(std::move(earlier), table, now_);
+    late_.Add(std::move(earlier), table, now_, key);
     new_->table().set_late(&late_);
+  }
+  std::vector<SessionRecord> ForgetServer(const char* name) {
+    const uint16_t peer = new_->table().PeerIndex(name);
+    std::vector<SessionRecord> told;
+    PeerWalk walk;
+    while (walk.more) new_->table().ForgetPeer(peer, 64, now_, &walk, &told);
+    EXPECT_EQ(walk.changed, 1u);
+    return told;
   }
   uint16_t Peer(SessionZone& zone, const char* name) { return zone.table().peers().Find(name); }
   void Learn(SessionZone& zone, const std::string& id, const char* peer) {
@@ -208,6 +223,47 @@ TEST_F(LateSessionsTest, WhatMovesToAnotherServerStaysThere) {
   Walk();
   EXPECT_EQ(WhereHere("moved"), "b");
   EXPECT_EQ(WhereHere("late"), "b");
+}
+
+// The store has them under that key, too, and hears of it.
+TEST_F(LateSessionsTest, WhatIsForgottenUnderAnEarlierKeyOfAStoreIsTold) {
+  Learn(*old_, "gone", "a");
+  Learn(*old_, "other", "b");
+  const auto before = old_->table().ReadRecord(old_->table().KeyOf("gone"));
+  Rekey(LateSessions::Key::kEarlierOfStore);
+  const std::vector<SessionRecord> told = ForgetServer("a");
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].tag, before->tag);
+  EXPECT_EQ(told[0].extra & 0x7FFF, before->extra & 0x7FFF);
+  EXPECT_EQ(told[0].peer(), kNoPeer);
+  EXPECT_EQ(new_->table().FindFormer("gone", now_).result, LookupResult::kMiss);
+}
+
+TEST_F(LateSessionsTest, WhatNoStoreKnowsIsNotTold) {
+  Learn(*old_, "gone", "a");
+  Rekey(LateSessions::Key::kOther);
+  EXPECT_EQ(ForgetServer("a").size(), 0u);
+}
+
+TEST_F(LateSessionsTest, WhatMovesUnderAnEarlierKeyMayGoToAServerThatIsNewSince) {
+  Learn(*old_, "moved", "a");
+  Rekey(LateSessions::Key::kEarlierOfStore);
+  new_->table().PeerIndex("a");
+  const uint16_t fresh = new_->table().PeerIndex("fresh");
+  PeerWalk walk;
+  std::vector<SessionRecord> told;
+  while (walk.more) new_->table().MovePeer(Peer(*new_, "a"), fresh, 64, now_, &walk, &told);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].peer(), fresh);
+  EXPECT_EQ(new_->table().FindFormer("moved", now_).peer, fresh);
+}
+
+TEST_F(LateSessionsTest, UnderAnEarlierKeyASessionOutlivesItsServer) {
+  Learn(*old_, "left", "a");
+  Rekey(LateSessions::Key::kOther);
+  const Found found = new_->table().FindFormer("left", now_);
+  EXPECT_EQ(found.result, LookupResult::kHit);
+  EXPECT_EQ(found.peer, kNoPeer);
 }
 
 TEST_F(LateSessionsTest, ThroughTwoSizesAtOnce) {

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "shm/late_sessions.h"
+
 namespace limpet::shm {
 namespace {
 
@@ -294,6 +296,96 @@ TEST_F(SessionZoneTest, AZoneIsOursAloneByMode) {
   ASSERT_EQ(::stat(("/dev/shm/" + options_.name).c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
   EXPECT_EQ(static_cast<size_t>(status.st_size), options_.bytes);
+}
+
+class RekeyedZoneTest : public SessionZoneTest {
+ protected:
+  ~RekeyedZoneTest() override {
+    std::filesystem::remove(SessionZone::EarlierName(options_.snapshot_path));
+  }
+  // Five sessions under the zone's first key, one under the present one.
+  SessionZone Rekeyed() {
+    {
+      SessionZone zone = Open();
+      Learn(zone, 0, 5);
+    }
+    options_.secret = RandomSipKey();
+    SessionZone zone = Open();
+    EXPECT_EQ(zone.origin(), Origin::kRekeyed);
+    Learn(zone, 5, 6);
+    return zone;
+  }
+  // As the master keeps it.
+  void Keep(SessionZone& zone) {
+    while (auto earlier = zone.TakeEarlier()) {
+      const SessionTable table = *SessionTable::Attach(earlier->data(), earlier->size());
+      late_.Add(std::move(*earlier), table, now_, LateSessions::Key::kOther, zone.EarlierName());
+    }
+    zone.table().set_late(&late_);
+  }
+  LookupResult Former(SessionZone& zone, uint64_t n) {
+    return zone.table().FindFormer(std::to_string(n), now_).result;
+  }
+  void ExpectAll(SessionZone& zone) {
+    Keep(zone);
+    EXPECT_TRUE(Has(zone, 5));
+    for (uint64_t n = 0; n < 5; ++n) EXPECT_EQ(Former(zone, n), LookupResult::kHit);
+    EXPECT_EQ(Former(zone, 5), LookupResult::kMiss);
+  }
+
+  LateSessions late_;
+};
+
+TEST_F(RekeyedZoneTest, SessionsUnderTheEarlierKeyAreFoundByTheNextProcess) {
+  { SessionZone zone = Rekeyed(); }
+  SessionZone zone = Open();
+  ExpectAll(zone);
+}
+
+TEST_F(RekeyedZoneTest, InAnotherSizeToo) {
+  { SessionZone zone = Rekeyed(); }
+  options_.bytes *= 2;
+  SessionZone zone = Open();
+  EXPECT_EQ(zone.origin(), Origin::kMigrated);
+  ExpectAll(zone);
+}
+
+TEST_F(RekeyedZoneTest, TheyOutliveACleanStop) {
+  const std::string path = SessionZone::EarlierName(options_.snapshot_path);
+  {
+    SessionZone zone = Rekeyed();
+    Keep(zone);
+    ASSERT_TRUE(late_.SaveRekeyed(path));
+    ASSERT_TRUE(zone.SaveAndRemove(options_.snapshot_path));
+    late_.RemoveNames();
+    EXPECT_TRUE(Zone::OwnNames(options_.name).empty());
+  }
+  late_ = {};
+  SessionZone zone = Open();
+  ExpectAll(zone);
+}
+
+TEST_F(RekeyedZoneTest, TheyGoWithTheZone) {
+  SessionZone zone = Rekeyed();
+  const std::string other = options_.name + "-other";
+  ASSERT_TRUE(zone.Rename(other));
+  EXPECT_EQ(Zone::OwnNames(options_.name + ".").size(), 0u);
+  EXPECT_TRUE(Zone::IsTaken(SessionZone::EarlierName(other)));
+  zone.Remove();
+  EXPECT_TRUE(Zone::OwnNames(options_.name).empty());
+}
+
+TEST_F(RekeyedZoneTest, OnceAllAreOverTheyAreGone) {
+  options_.policy.timeout = std::chrono::seconds(60);
+  SessionZone zone = Rekeyed();
+  Keep(zone);
+  now_ += 61'000;
+  while (late_.Step(&zone.table(), now_)) {
+  }
+  EXPECT_TRUE(late_.empty());
+  EXPECT_FALSE(Zone::IsTaken(zone.EarlierName()));
+  EXPECT_TRUE(late_.SaveRekeyed(SessionZone::EarlierName(options_.snapshot_path))) << "no file";
+  EXPECT_FALSE(std::filesystem::exists(SessionZone::EarlierName(options_.snapshot_path)));
 }
 
 }  // namespace

@@ -9,8 +9,9 @@ import shutil
 import tempfile
 import time
 
+from binaries import ManyMasters
 from client import get
-from daemon import Limpet, fill_in
+from daemon import fill_in
 from origin import Origin, Reply
 from waiting import wait_until
 
@@ -56,7 +57,7 @@ def write_secret(path, data=None):
     return path
 
 
-class Machine(Limpet):
+class Machine(ManyMasters):
     """One of them. What it is asked goes over a connection of its own each time, so that any worker may take it."""
 
     def write(self, config=CONFIG, name="limpet.conf"):

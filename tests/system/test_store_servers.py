@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from machines import Machines, write_secret
+from machines import STORE, Machines, write_secret
 from waiting import wait_until
 
 CLOCK_LIBRARY = os.environ.get("OTHER_CLOCK_LIBRARY", "")
@@ -130,6 +130,66 @@ def test_what_ends_while_the_key_changes_has_ended(redis):
         stay = {session: home for session, home in homes.items() if session not in ended}
         for machine in (a, b, new):
             assert machine.visit_all(stay) == stay
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed", "upgraded"])
+def test_sessions_from_before_there_was_a_store_outlive_its_first_processes(redis, how):
+    """They are not used before, so Redis does not have them."""
+    machines = Machines(redis, count=0, ready=False)
+    with machines:
+        a = machines.add(stores="", sticky="")
+        homes = {f"s{i}": a.login(f"s{i}") for i in range(20)}
+        a.change(stores=STORE, sticky="store=shared")
+        wait_until(a.all_ask, "all workers to ask Redis")
+        if how == "upgraded":
+            a.change_binary()
+        else:
+            a.end() if how == "stopped" else a.kill_all()
+            a.start()
+        wait_until(a.all_ask, "all workers to ask Redis")
+        assert {a.sticky(session) for session in homes} == {"hit"}
+        assert a.visit_all(homes) == homes
+        assert machines.add().visit_all(homes) == homes, "from Redis"
+
+
+@pytest.mark.parametrize("key", ["one", "two"])
+def test_sessions_of_a_server_that_has_gone_stay_where_they_are_served_from_then_on(redis, key):
+    """Also where the key changes by the same reload."""
+    machines = Machines(redis)
+    with machines as both:
+        write_secret(f"{machines.keys}/two.key")
+        homes = machines.spread(30)
+        for machine in both:
+            assert machine.visit_all(homes) == homes
+        for machine in both:
+            machine.change(servers=machines.server("a") + machines.server("b"),
+                           key_file=f"key_file {{keys}}/{key}.key" + (" {keys}/one.key;" if key == "two" else ";"))
+        machines.wait_ready()
+        a, b = both
+        for session, home in homes.items():
+            served = {a.visit(session) for _ in range(4)}
+            assert len(served) == 1 and (served == {home} or home == "c")
+            homes[session] = served.pop()
+        wait_until(lambda: b.visit_all(homes) == homes, "the moves")
+
+
+def test_what_the_api_forgets_of_a_server_while_the_key_changes_has_ended(redis):
+    machines = Machines(redis)
+    with machines as (a, b):
+        write_secret(f"{machines.keys}/two.key")
+        homes = machines.spread(30)
+        for machine in (a, b):
+            assert machine.visit_all(homes) == homes
+        for machine in (a, b):
+            machine.change(key_file="key_file {keys}/two.key {keys}/one.key;")
+        machines.wait_ready()
+        gone = [session for session, home in homes.items() if home == "a"]
+        a.visit(gone[0])  # brought under the new key
+        for machine in (a, b):
+            machine.call("DELETE", f"sessions/sessions?server={machine.address_of('a')}")
+        wait_until(lambda: a.all_told() and b.all_told(), "the ends to be told")
+        for machine in (a, b, machines.add(key_file="key_file {keys}/two.key {keys}/one.key;")):
+            assert {machine.sticky(session) for session in gone} == {"miss"}
 
 
 # Zones

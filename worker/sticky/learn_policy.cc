@@ -161,18 +161,29 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     return {};
   }
 
-  // One that was learned under an earlier key of the zone is brought under the present one.
-  shm::Found FindFormer(const StickyState& state, const shm::Found& here) {
+  // One that was learned under an earlier key of the zone is brought under the present one. Where
+  // its server has gone, that is where it is served.
+  shm::Found FindFormer(StickyState& state, const shm::Found& here) {
     if (shared_.HasHeardOf(state.key)) return here;
     const shm::Found former = sessions_.FindFormer(state.id, BootMs());
     if (former.result != shm::LookupResult::kHit) return here;
     const Peer* const peer = PeerOf(former.peer);
+    state.only_former = peer == nullptr;
     if (state.dry || peer == nullptr) return former;
     const auto idle = static_cast<uint64_t>(former.idle.count());
     const uint64_t now = BootMs();
     sessions_.LearnUsed(state.key, former.peer, now - std::min(now, idle), now);
     shared_.Offer(state.key, *peer, idle);
     return former;
+  }
+
+  // As old as it is: with norefresh it ends when it would have ended.
+  void BringFormer(StickyState& state, const Peer& keeper) {
+    const uint64_t now = BootMs();
+    const auto result = sessions_.LearnUsed(state.key, keeper.session_index,
+                                            now - std::min(now, state.idle_ms), now);
+    shared_.Tell(state.key, keeper, result, state.wait);
+    state.only_former = false;
   }
 
   bool Fits(std::string_view id, bool dry = false) const {
@@ -227,6 +238,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     const uint16_t index = keeper.session_index;
     if (index == shm::kNoPeer || keeper.gone) return;
     const bool moves = MayMove(state);
+    if (same && moves && state.only_former) BringFormer(state, keeper);
     const bool alive = state.has_learned && shared_.Touch(sessions_, key, &keeper);
     if (!alive && created.empty()) return;  // one that is over is not opened again by its requests
     if (same && moves) KeepHome(state, keeper);

@@ -139,8 +139,10 @@ void StoreClient::OnRecord(const Sent& sent, int64_t rest_ms) {
   const uint64_t life = zone_.LifeMs();
   const auto rest = static_cast<uint64_t>(std::max<int64_t>(rest_ms, 0));
   const uint64_t age = AsksForAge() && rest > 0 && life > rest ? life - rest : 0;
-  const StoreZone::Heard heard{
-      .source = StoreZone::Source::kAnswer, .age_ms = age, .known_ms = sent.known_ms};
+  const StoreZone::Heard heard{.source = StoreZone::Source::kAnswer,
+                               .age_ms = age,
+                               .known_ms = sent.known_ms,
+                               .of_former = sent.of_former};
   const bool lives = sent.found && zone_.Take(sent.key, sent.record, heard);
   if (sent.is_check) return sent.found ? void() : Offer(sent.key);
   if (lives) {

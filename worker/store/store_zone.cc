@@ -77,9 +77,10 @@ bool StoreZone::Take(const StoreKey& key, std::string_view bytes, const Heard& h
   if (heard.source == Source::kStream) NoteLag(record->version);
   const bool lives = record->kind == StoreRecord::Kind::kLives;
   const bool is_found = found.result == shm::LookupResult::kHit;
-  // Where its server has gone it is as good as unknown, but for its end and for a move elsewhere.
+  // Where its server has gone it waits for another: as good as unknown, but for its end and for a
+  // move elsewhere.
   const bool is_here = is_found && sessions().peers().Active(found.peer);
-  const Presence here = is_here && lives && found.peer == peer         ? Presence::kSame
+  const Presence here = is_found && lives && found.peer == peer        ? Presence::kSame
                         : is_here || (is_found && !(lives && is_ours)) ? Presence::kOther
                                                                        : Presence::kNone;
   const bool has_lived_here_since = lives && is_here && IsBefore(record->version, heard.known_ms);
@@ -95,11 +96,12 @@ bool StoreZone::Take(const StoreKey& key, std::string_view bytes, const Heard& h
                 .norefresh = env_.zone.norefresh});
   // What changes nothing is noted, too: an older answer may come after it, on another connection.
   // But nothing that is older than what the zone has, which may not be noted any more.
-  if (apply != Apply::kIgnore || (!is_repeated && !has_lived_here_since))
+  const bool teaches_nothing = heard.of_former && lives && !is_ours;
+  if (apply != Apply::kIgnore || (!is_repeated && !has_lived_here_since && !teaches_nothing))
     state().Note(key.tag, record->version);
   switch (apply) {
     case Apply::kIgnore:
-      return here == Presence::kSame;
+      return here == Presence::kSame && is_ours;
     case Apply::kForget:
       sessions().Forget(session, now);
       break;

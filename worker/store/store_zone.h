@@ -63,7 +63,8 @@ class StoreZone {
     // Of kAnswer and kOwn: since the session began, where the zone's timeout runs from there. All
     // others are as old as their versions.
     uint64_t age_ms = 0;
-    uint64_t known_ms = 0;  // of the session as it is here: see KnownUntil()
+    uint64_t known_ms = 0;   // of the session as it is here: see KnownUntil()
+    bool of_former = false;  // it is what the store has under an earlier key
   };
   // A record that the store has for a session: into the zone, if it is newer than what is known
   // here. One from the stream that is older than the timeout teaches no session. True: the session

@@ -136,5 +136,23 @@ TEST_F(NoRefresh, AMoveKeepsTheDeadline) {
   EXPECT_GE(Idle(), 19'900u);
 }
 
+TEST_F(StoreZoneTest, OneWhoseServerHasGoneStaysUntilItIsServedElsewhere) {
+  Learn(a_, 5000);
+  t_.table.RetirePeer(a_);
+  EXPECT_FALSE(Take(10'000, "a", {.source = Source::kAnswer})) << "there is no server to go to";
+  EXPECT_EQ(Server(), "a");
+  EXPECT_FALSE(Take(9000, "", {.source = Source::kStream}));
+  EXPECT_EQ(Server(), "");
+}
+
+TEST_F(StoreZoneTest, OneThatOnlyAnEarlierKeyKnowsAtAServerThatHasGoneIsNoNews) {
+  const shm::SessionKey key = t_.Key(1);
+  t_.table.RetirePeer(a_);
+  Take(10'000, "a", {.source = Source::kAnswer, .of_former = true});
+  EXPECT_FALSE(zone_.HasHeardOf(key));
+  Take(9000, "", {.source = Source::kAnswer, .of_former = true});
+  EXPECT_TRUE(zone_.HasHeardOf(key)) << "it has ended";
+}
+
 }  // namespace
 }  // namespace limpet::worker
