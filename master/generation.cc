@@ -104,6 +104,7 @@ Result<std::shared_ptr<Generation>> Generation::Open(const Inputs& inputs) {
   auto listeners = Listeners::Open(config, *inputs.before, inputs.on_busy, *inputs.log);
   if (!listeners) return listeners.error();
   made->listeners_ = std::move(*listeners);
+  if (auto status = inputs.pid_file->CheckFree(config.pid_path); !status) return status.error();
   // Last, as this is what the serving generation would notice.
   if (auto status = made->AttachZones(*inputs.shared); !status) return status.error();
   if (auto status = worker::ShareTlsSessions(*made->tls_, made->zones_.tls_sessions); !status) {

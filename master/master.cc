@@ -100,6 +100,7 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
   auto opened = Generation::Open({.config = config,
                                   .paths = &start_.paths,
                                   .shared = shared_.get(),
+                                  .pid_file = &pid_file_,
                                   .before = &inherited,
                                   .on_busy = Listeners::OnBusy::kRetry,
                                   .log = &start_.early.file()});
@@ -134,6 +135,7 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
     LIMPET_LOG(log(), LogLevel::kNotice, "using {} inherited sockets", handover_.sockets().size());
   }
   if (auto status = pid_file_.Write(config->pid_path); !status) return status;
+  if (!handover_.from_master()) shared_->RemoveUnowned(config->pid_path, log());
   if (terminal) (void)!::write(terminal.get(), "", 1);
   return {};
 }
@@ -248,6 +250,7 @@ Status Master::OpenGeneration(std::shared_ptr<const conf::Config> config) {
   auto opened = Generation::Open({.config = std::move(config),
                                   .paths = &start_.paths,
                                   .shared = shared_.get(),
+                                  .pid_file = &pid_file_,
                                   .before = &generation_->listeners(),
                                   .on_busy = Listeners::OnBusy::kFail,
                                   .log = &log(),

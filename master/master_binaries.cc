@@ -96,6 +96,7 @@ void Master::OnOtherDeath(pid_t pid) {
   OpenControl();  // the new binary had put its own socket there
   reclaims_ = true;
   Settle();
+  shared_->RemoveUnowned(generation_->config().pid_path, log());
   keeper_->Write();  // what is kept is the new binary's still
   if (state_ != State::kResting) return;
   state_ = State::kServing;
@@ -129,7 +130,7 @@ void Master::OnPredecessorGone() {
   reclaims_ |= shared_->IsDisplaced();  // it had its workers come back, with the zones
   Settle();
   shared_->MoveHome(generation_->config().pid_path, log());
-  shared_->RemoveLeft();
+  shared_->RemoveUnowned(generation_->config().pid_path, log());
   generation_->listeners().AdoptFiles();
   LIMPET_LOG(log(), LogLevel::kNotice, "the old binary has ended, this one goes on alone");
   service_manager_.BeSilent(false);

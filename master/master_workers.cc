@@ -106,7 +106,7 @@ void Master::LookAtWorkers(uint64_t now) {
                      static_cast<uint64_t>(generation_->config().worker_watchdog.count()), now);
   alerts_.Check(*shared_->counters(), *shared_->pulses(), now, log());
   shared_->SampleTraffic(now);
-  if (!handover_.predecessor_lives()) shared_->RemoveLeft();
+  if (!handover_.predecessor_lives()) shared_->RemoveLeft(log());
 }
 
 // 0: the worker has not begun to serve.

@@ -34,6 +34,20 @@ bool Lock(int fd, short type = F_WRLCK) {
   return ::fcntl(fd, F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN);
 }
 
+bool IsLocked(int fd) {
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  return ::fcntl(fd, F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
+}
+
+Error IsHeld(const std::string& path) {
+  const auto holder = ReadPidFile(path);
+  return Error{
+      std::make_error_code(std::errc::device_or_resource_busy),
+      fmt::format("pid file \"{}\" is held by process {}, which runs", path, holder ? *holder : 0)};
+}
+
 // A new file beside `path`, locked and written.
 Result<UniqueFd> WriteBeside(const std::string& path, const std::string& beside) {
   ::unlink(beside.c_str());
@@ -66,6 +80,12 @@ Place MoveInto(const std::string& beside, const std::string& path) {
 
 }  // namespace
 
+Status PidFile::CheckFree(const std::string& path) const {
+  if (path == path_) return {};
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  return fd && IsLocked(fd.get()) ? Status(IsHeld(path)) : Status();
+}
+
 Status PidFile::Write(const std::string& path) {
   if (path == path_) return {};
   const std::string beside = fmt::format("{}.{}", path, ::getpid());
@@ -81,10 +101,7 @@ Status PidFile::Write(const std::string& path) {
     ::unlink(beside.c_str());
     if (place != Place::kTaken)
       return ErrnoError(fmt::format("rename() to \"{}\" failed", path), error);
-    const auto holder = ReadPidFile(path);
-    return Error{std::make_error_code(std::errc::device_or_resource_busy),
-                 fmt::format("pid file \"{}\" is held by process {}, which runs", path,
-                             holder ? *holder : 0)};
+    return IsHeld(path);
   }
   Remove();
   fd_ = std::move(*fd);

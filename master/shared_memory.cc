@@ -396,11 +396,29 @@ bool SharedMemory::IsLeft(const std::string& zone) const {
          std::ranges::find(*left_sessions_, zone, &LeftSessions::zone) != left_sessions_->end();
 }
 
-void SharedMemory::RemoveLeft() {
-  if (!left_sessions_) return;
-  std::erase_if(*left_sessions_, [this](const LeftSessions& left) {
-    return sessions_.contains(left.zone) ||
-           SessionStore::RemoveLeft(left.home, left.zone, left.snapshot_path);
+void SharedMemory::RemoveUnowned(const std::string& pid_path, const Log& log) {
+  unowned_ = SessionStore::ObjectsOf(pid_path);
+  std::erase_if(unowned_, [this](const std::string& name) {
+    return std::ranges::any_of(sessions_, [&name](const auto& entry) {
+      return entry.second && entry.second->HasObject(name);
+    });
+  });
+  RemoveLeft(log);
+}
+
+// Nothing says when the last user of a file has gone: it is looked at with the workers.
+void SharedMemory::RemoveLeft(const Log& log) {
+  if (left_sessions_) {
+    std::erase_if(*left_sessions_, [this](const LeftSessions& left) {
+      return sessions_.contains(left.zone) ||
+             SessionStore::RemoveLeft(left.home, left.zone, left.snapshot_path);
+    });
+  }
+  std::erase_if(unowned_, [&log](const std::string& name) {
+    if (!shm::SessionZone::RemoveUnused(name)) return false;
+    LIMPET_LOG(log, LogLevel::kNotice, "shared memory \"{}\", which nobody used, was removed",
+               name);
+    return true;
   });
 }
 

@@ -86,9 +86,11 @@ class SharedMemory {
   // Another master goes on with the same memory: nothing is removed, but session zones that the old
   // binary does not have if it is that one (`back`). What is in them is saved.
   void Leave(bool back, const Log& log);
-  // Session zones that the old binary has had and this one has not, once it has gone. Where
-  // somebody still uses one: later.
-  void RemoveLeft();
+  // Session zones that the old binary has had and this one has not, once it has gone; and once
+  // this is the one limpet that holds the pid file, what others have left that held it and were
+  // killed. Where somebody still uses one: later, by RemoveLeft.
+  void RemoveUnowned(const std::string& pid_path, const Log& log);
+  void RemoveLeft(const Log& log);
   // From now on this limpet holds another pid file: its session zones are found by that.
   void MoveHome(const std::string& pid_path, const Log& log);
 
@@ -139,6 +141,7 @@ class SharedMemory {
   std::map<std::string, std::unique_ptr<SessionStore>> sessions_;  // by zone name
   std::vector<std::string> new_sessions_;  // of a configuration that does not serve yet
   std::optional<std::vector<LeftSessions>> left_sessions_;  // see Inheritance
+  std::vector<std::string> unowned_;                        // names of shared memory objects
   uint64_t moves_served_ = 0;
   LimitZones limits_;
   KeptZones<shm::StoreMemory> stores_{"session_store"};        // by the names of session zones

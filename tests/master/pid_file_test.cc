@@ -50,6 +50,26 @@ bool AnotherProcessTakes(const std::string& path) {
   return status == 0;
 }
 
+bool AnotherProcessSeesItFree(const std::string& path) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(PidFile().CheckFree(path) ? 0 : 1);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return status == 0;
+}
+
+TEST(PidFile, IsSeenToBeFreeUntilSomebodyHoldsIt) {
+  const std::string path = Path("seen");
+  EXPECT_TRUE(AnotherProcessSeesItFree(path));
+  PidFile file;
+  ASSERT_TRUE(file.Write(path));
+  EXPECT_FALSE(AnotherProcessSeesItFree(path));
+  EXPECT_FALSE(AnotherProcessSeesItFree(path)) << "looking takes nothing";
+  EXPECT_TRUE(file.CheckFree(path)) << "by whoever holds it";
+  file.Unlock();
+  EXPECT_TRUE(AnotherProcessSeesItFree(path));
+}
+
 TEST(PidFile, BelongsToOneProcess) {
   const std::string path = Path("held");
   {

@@ -1,4 +1,5 @@
 """Session zones as a whole: capacity, levels, counters, sharing, lifetimes."""
+import glob
 import os
 import re
 import shutil
@@ -160,3 +161,40 @@ def test_no_request_fails_while_masses_expire():
         assert "requests in" in output
         assert "Non-2xx" not in output and "Socket errors" not in output, output
         assert limpet.zone()["created"] == count
+
+
+# What is left in shared memory
+
+def test_a_zone_that_nobody_has_any_more_is_removed_at_the_next_start():
+    """All were killed, and the next configuration has no such zone."""
+    with SessionLimpet() as limpet:
+        sessions = limpet.learn([f"s{i}" for i in range(10)])
+        names = [limpet.zone_path("clients"), limpet.zone_path("clients") + ".bad"]
+        open(names[1], "w").close()
+        os.chmod(names[1], 0o600)
+        limpet.kill_all()
+        limpet.write("events { }")
+        limpet.start()
+        wait_until(lambda: not os.path.exists(names[0]), "the zone to be gone")
+        limpet.wait_log("shared memory .*, which nobody used, was removed")
+        assert os.path.exists(names[1]), "what was set aside is for people to look at"
+        assert sessions
+
+
+def test_a_start_that_is_refused_leaves_the_zones_of_the_one_that_runs_alone():
+    """Another configuration by mistake, at the same pid file."""
+    with SessionLimpet(more="timeout=1h") as limpet:
+        sessions = limpet.learn([f"s{i}" for i in range(40)])
+        before = set(glob.glob(limpet._memory("*")))
+        with open(limpet.path("limpet.conf")) as file:
+            config = file.read()
+        other = config.replace("timeout=1h", "timeout=1s").replace("zone=clients:1m", "zone=clients:2m")
+        other = re.sub(r"server \{ listen 127.*", "", other).replace(f"listen {limpet.port};", f"listen {free_port()};")
+        limpet.write(other, "other.conf")
+        command = limpet.command()
+        command[command.index("limpet.conf")] = "other.conf"
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        assert refused.returncode == 1 and "is held by process" in refused.stderr
+        assert limpet.zone()["timeout_ms"] == 3600_000
+        assert set(glob.glob(limpet._memory("*"))) == before and not limpet.log_lines("has another size")
+        assert limpet.visit(sessions) == sessions

@@ -137,3 +137,18 @@ def test_memory_whose_name_was_removed_is_kept(trial):
     trial.end(trial.old)
     trial.limpet.start()
     trial.check_sessions()
+
+
+def test_a_zone_that_only_a_killed_binary_had_is_removed(trial):
+    limpet = trial.limpet
+    limpet.write(SESSIONS.replace("upstream app {", """upstream other {
+            server 127.0.0.1:{a};
+            sticky learn create=$upstream_cookie_o lookup=$cookie_o zone=two:1m;
+        }
+        upstream app {"""))
+    trial.upgrade()
+    assert os.path.exists(limpet.zone_path("two"))
+    trial.crash(trial.new)
+    wait_until(lambda: not os.path.exists(limpet.zone_path("two")), "its zone to be gone")
+    assert os.path.exists(limpet.zone_path("one"))
+    trial.check_sessions()
