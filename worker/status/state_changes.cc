@@ -189,18 +189,16 @@ StatusReply PatchZone(const StatusSource& source, const ZoneRef& zone, const Jso
 }
 
 StatusReply ForgetSession(const StatusSource& source, const ZoneRef& zone, std::string_view key) {
-  std::vector<shm::SessionRecord> ends;
+  // First the store, also where other machines have it and this one does not: should we die behind
+  // that, the store's change ends it here.
   if (zone.shared != nullptr) {
-    ends = EndsInStore(source, zone, key);
+    const std::vector<shm::SessionRecord> ends = EndsInStore(source, zone, key);
     if (zone.shared->relay.Room() < ends.size()) return StoreIsBehind();
+    if (!zone.shared->Relay(ends, zone.table->peers(), WallMs())) return StoreIsBehind();
   }
   const bool was_here = zone.table->Forget(zone.table->KeyOf(key), BootMs());
   zone.table->ForgetFormer(key, BootMs());
-  if (zone.shared != nullptr) {  // also where other machines have it, and this one does not
-    if (!zone.shared->Relay(ends, zone.table->peers(), WallMs())) return StoreIsBehind();
-  } else if (!was_here) {
-    return NotFound("no such session");
-  }
+  if (zone.shared == nullptr && !was_here) return NotFound("no such session");
   return Good({{"forgotten", 1}});
 }
 
