@@ -317,8 +317,8 @@ bool SessionStore::Save(const Log& log) {
 
 void SessionStore::SaveAndRemove(const Log& log) {
   const shm::LockPatience patience(kPatience);
-  (void)Written([this] { return zone_.SaveAndRemove(options_.snapshot_path); }, log);
-  late_.RemoveNames();
+  if (Written([this] { return zone_.SaveAndRemove(options_.snapshot_path); }, log))
+    late_.RemoveNames();
 }
 
 template <class Write>

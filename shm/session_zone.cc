@@ -167,7 +167,8 @@ Result<SessionZone> SessionZone::Fresh(const Options& options, uint64_t now_ms) 
     moved.name = name;
     return MoveOver(moved, std::move(zone.zone_), zone.table_, now_ms);
   }
-  if (!options.snapshot_path.empty()) zone.LoadEarlier(options);
+  zone.FindEarlier(now_ms);  // it could not be written when the rest was
+  if (zone.earlier_.empty() && !options.snapshot_path.empty()) zone.LoadEarlier(options);
   return zone;
 }
 

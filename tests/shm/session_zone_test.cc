@@ -365,6 +365,16 @@ TEST_F(RekeyedZoneTest, TheyOutliveACleanStop) {
   ExpectAll(zone);
 }
 
+TEST_F(RekeyedZoneTest, TheyStayInMemoryWhereTheyCannotBeWritten) {
+  {
+    SessionZone zone = Rekeyed();
+    ASSERT_TRUE(zone.SaveAndRemove(options_.snapshot_path));
+  }
+  SessionZone zone = Open();
+  EXPECT_EQ(zone.origin(), Origin::kLoaded);
+  ExpectAll(zone);
+}
+
 TEST_F(RekeyedZoneTest, TheyGoWithTheZone) {
   SessionZone zone = Rekeyed();
   const std::string other = options_.name + "-other";
