@@ -327,7 +327,8 @@ bool SessionStore::Written(Write write, const Log& log) {
   Status status = InvalidArgument("a process stands still inside the zone");
   (void)shm::IfFree([&] {
     late_.BringAll(table(), BootMs());
-    const Status earlier = zone_.IsReplaced() ? Status() : late_.SaveRekeyed(EarlierPath());
+    const Status earlier =
+        zone_.IsReplaced() ? Status() : late_.SaveRekeyed(EarlierPath(), BootMs());
     status = write();
     if (status) status = earlier;
   });

@@ -141,10 +141,11 @@ bool LateSessions::DropRekeyed(uint64_t now_ms) {
   return false;
 }
 
-Status LateSessions::SaveRekeyed(const std::string& path) const {
+Status LateSessions::SaveRekeyed(const std::string& path, uint64_t now_ms) const {
   for (const Earlier& from : earlier_) {
     if (!from.rekeyed || from.table.Superseded()) continue;
     SessionTable table = from.table;
+    if (table.Export(now_ms).empty()) break;  // all are over
     return Save(table, path);
   }
   const bool gone = ::unlink(path.c_str()) == 0 || errno == ENOENT;

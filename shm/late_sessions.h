@@ -57,7 +57,7 @@ class LateSessions {
   void BringAll(SessionTable* to,
                 uint64_t now_ms);  // all that they have heard so far
   // Under the key before the present one, as shm::Save; no file, if there are none.
-  Status SaveRekeyed(const std::string& path) const;
+  Status SaveRekeyed(const std::string& path, uint64_t now_ms) const;
   void Rename(const std::string& from, const std::string& to);  // a zone has got another name
   void RemoveNames();                                           // of what nobody else uses
 

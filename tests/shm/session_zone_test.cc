@@ -355,7 +355,7 @@ TEST_F(RekeyedZoneTest, TheyOutliveACleanStop) {
   {
     SessionZone zone = Rekeyed();
     Keep(zone);
-    ASSERT_TRUE(late_.SaveRekeyed(path));
+    ASSERT_TRUE(late_.SaveRekeyed(path, now_));
     ASSERT_TRUE(zone.SaveAndRemove(options_.snapshot_path));
     late_.RemoveNames();
     EXPECT_TRUE(Zone::OwnNames(options_.name).empty());
@@ -389,13 +389,16 @@ TEST_F(RekeyedZoneTest, OnceAllAreOverTheyAreGone) {
   options_.policy.timeout = std::chrono::seconds(60);
   SessionZone zone = Rekeyed();
   Keep(zone);
+  const std::string path = SessionZone::EarlierName(options_.snapshot_path);
+  EXPECT_TRUE(late_.SaveRekeyed(path, now_));
+  EXPECT_TRUE(std::filesystem::exists(path));
   now_ += 61'000;
+  EXPECT_TRUE(late_.SaveRekeyed(path, now_));
+  EXPECT_FALSE(std::filesystem::exists(path));
   while (late_.Step(&zone.table(), now_)) {
   }
   EXPECT_TRUE(late_.empty());
   EXPECT_FALSE(Zone::IsTaken(zone.EarlierName()));
-  EXPECT_TRUE(late_.SaveRekeyed(SessionZone::EarlierName(options_.snapshot_path))) << "no file";
-  EXPECT_FALSE(std::filesystem::exists(SessionZone::EarlierName(options_.snapshot_path)));
 }
 
 }  // namespace
