@@ -319,7 +319,10 @@ class RekeyedZoneTest : public SessionZoneTest {
   void Keep(SessionZone& zone) {
     while (auto earlier = zone.TakeEarlier()) {
       const SessionTable table = *SessionTable::Attach(earlier->data(), earlier->size());
-      late_.Add(std::move(*earlier), table, now_, LateSessions::Key::kOther, zone.EarlierName());
+      const bool same = table.secret() == zone.table().secret();
+      late_.Add(std::move(*earlier), table, now_,
+                same ? LateSessions::Key::kSame : LateSessions::Key::kOther,
+                same ? "" : zone.EarlierName());
     }
     zone.table().set_late(&late_);
   }
