@@ -186,6 +186,7 @@ struct Http {
   std::vector<TlsSessionZone> tls_session_zones;
   std::vector<LogFormat> log_formats;          // 0 is `combined`
   std::vector<std::string> access_log_files;   // absolute paths
+  std::vector<std::string> charsets;           // that the configuration names, in any case
   size_t http2_recv_buffer_size = 256 * 1024;  // a worker's, for what it reads of HTTP/2
   VariableTable variables;
   size_t locations = 0;  // how many there are in all servers, their roots included

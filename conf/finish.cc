@@ -240,6 +240,19 @@ Status CheckCharsets(const Http& http) {
   return {};
 }
 
+// Of those X-Accel-Charset may choose.
+void CollectCharsets(Http& http) {
+  for (const Location* location : AllLocations(http)) {
+    const CharsetSettings& charset = location->response.charset;
+    for (const std::optional<Template>* name : {&charset.name, &charset.source}) {
+      if (!*name || !(*name)->is_constant()) continue;
+      const std::string text((*name)->constant());
+      if (std::ranges::find(http.charsets, text) == http.charsets.end())
+        http.charsets.push_back(text);
+    }
+  }
+}
+
 void NumberLocations(Http& http) {
   for (Location* location : AllLocations(http)) location->index = http.locations++;
 }
@@ -273,6 +286,7 @@ Status GroupListens(Loader& loader, Http& http) {
 }
 
 Status FinishHttp(Loader& loader, Http& http) {
+  CollectCharsets(http);
   NumberLocations(http);
   if (Status s = http.variables.CheckAllDefined(); !s) return s;
   if (Status s = GroupListens(loader, http); !s) return s;

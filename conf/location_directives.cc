@@ -1,6 +1,7 @@
 // location { } and what decides where a request goes inside a server.
 #include <array>
 
+#include "base/file_text.h"
 #include "conf/auto_redirect.h"
 #include "conf/host_port.h"
 #include "conf/loader.h"
@@ -204,7 +205,7 @@ Error BadResolverParameter(std::string_view word, std::string_view what) {
 
 // Those of resolv.conf(5), as they are now: a reload reads them again.
 Status AddNameServersOf(const std::string& file, Resolver* resolver) {
-  const Result<std::string> text = ReadSource(file);
+  const Result<std::string> text = ReadFile(file);
   if (!text) return text.error();
   for (std::string_view line : Split(*text, '\n')) {
     constexpr std::string_view kWord = "nameserver";

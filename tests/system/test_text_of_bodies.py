@@ -32,6 +32,7 @@ http {
         location /un/ { gunzip on; gzip_vary on; proxy_pass http://127.0.0.1:{origin}; }
         location /packed/ { gzip on; gzip_min_length 0; proxy_pass http://127.0.0.1:{origin}; }
         location /ignored/ { charset utf-8; proxy_ignore_headers X-Accel-Charset; proxy_pass http://127.0.0.1:{origin}; }
+        location /russian/ { charset KOI8-R; }
         location /untext/ { gunzip on; charset utf-8; proxy_pass http://127.0.0.1:{origin}; }
         location /untyped/ { gzip on; gzip_types *; gzip_min_length 0; charset utf-8; charset_types *; proxy_pass http://127.0.0.1:{origin}; }
         location /unsub/ { gunzip on; sub_filter plain changed; proxy_pass http://127.0.0.1:{origin}; }
@@ -122,6 +123,9 @@ def test_an_upstream_names_the_charset(limpet):
         assert response.header("content-type") == shown and response.header("x-accel-charset") is None
     limpet.origin.respond = lambda request: Reply(b"x", headers=[("Content-Type", "text/html"), ("X-Accel-Charset", "koi8-r")])
     assert get(limpet.port, "/ignored/").header("content-type") == "text/html; charset=utf-8"
+    limpet.origin.respond = lambda request: Reply(b"x", headers=[("Content-Type", "text/css"), ("X-Accel-Charset", "Klingon")])
+    assert get(limpet.port, "/up/").header("content-type") == "text/css"
+    limpet.wait_log(r'unknown charset "Klingon" to override')
 
 
 TEXT = b"<a href='HTTP://inner/x'>needle NEEDLE needl</a> http://inner/ http://inne nnneedle"

@@ -6,6 +6,7 @@
 
 #include "base/bits.h"
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "base/text.h"
 #include "worker/http/exchange/file_path.h"
 #include "worker/http/exchange/hooks.h"
@@ -128,6 +129,8 @@ bool Exchange::RefusesBody() {
   Finish(413);
   return true;
 }
+
+void Exchange::FetchProxy() const { Prefetch(proxy_.get(), sizeof(ProxyExchange)); }
 
 void Exchange::StartProxy() {
   if (proxy_ == nullptr) proxy_ = std::make_unique<ProxyExchange>(*this);

@@ -196,6 +196,7 @@ class Exchange final : public conf::VariableReader {
   void Enter(Phase next);
   void Run(size_t step);
   bool Prepare(const proto::RequestHead& head);
+  void FetchProxy() const;
   const conf::Server* FirstServer() const;
   void FindServer(const proto::Target& target);
   bool ChooseServer();

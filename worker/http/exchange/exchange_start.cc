@@ -1,13 +1,11 @@
 // How an exchange begins: a request's head, one that is refused, a request of our own, a TLS
 // handshake that wants variables.
-#include "base/prefetch.h"
 #include "conf/named_groups.h"
 #include "proto/http1/request_rules.h"
 #include "proto/target.h"
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/hooks.h"
 #include "worker/http/exchange/steps.h"
-#include "worker/http/proxy/proxy_exchange.h"
 #include "worker/http/route/server_names.h"
 #include "worker/tls/tls_transport.h"
 
@@ -41,7 +39,7 @@ std::string WithRepeatedLine(const proto::HeadError& error, const proto::HeaderL
 
 void Exchange::Start(ClientStream& stream, const proto::RequestHead& head,
                      const proto::Framing& framing, size_t head_length) {
-  Prefetch(proxy_.get(), sizeof(ProxyExchange));  // most requests come to it
+  FetchProxy();  // most requests come to it
   stream_ = &stream;
   request_.framing = framing;
   request_.head_length = head_length;
