@@ -68,6 +68,7 @@ void StoreFollower::Stop() {
   again_timer_.Disarm();
   link_.Stop();
   passed_ = 0;  // another worker passes it again
+  verify_.clear();
   lease_.Release();
 }
 
@@ -80,7 +81,8 @@ void StoreFollower::OnLeaseTimer() {
 }
 
 void StoreFollower::OnUp() {
-  if (!unreadable_) return HasLast() ? AskIfThere(LastId()) : OnGap();
+  if (!unreadable_ && HasLast()) return AskIfThere(verify_.empty() ? LastId() : verify_);
+  if (!unreadable_) return OnGap();
   asked_ = Asked::kTime;
   link_.Send(RespCommand({"TIME"}));
 }
@@ -95,6 +97,13 @@ void StoreFollower::OnDown() {
 
 bool StoreFollower::HasLast() const { return zone_.state().last_ms.load(kRelaxed) != 0; }
 
+// Where a gap has been passed over, the id is a time, and no change's.
+bool StoreFollower::HasRead() const {
+  const shm::StoreState& state = zone_.state();
+  return HasLast() &&
+         (state.last_count.load(kRelaxed) != 0 || state.last_ms.load(kRelaxed) != readable_from_);
+}
+
 std::string StoreFollower::LastId() const {
   return fmt::format("{}-{}", zone_.state().last_ms.load(kRelaxed),
                      zone_.state().last_count.load(kRelaxed));
@@ -107,7 +116,7 @@ void StoreFollower::AskIfThere(std::string_view id) {
 
 void StoreFollower::AskForChanges() {
   asked_ = Asked::kChanges;
-  asked_behind_ = HasLast() && !offers_due_ ? LastId() : "";
+  if (verify_.empty() && HasRead() && !offers_due_) verify_ = LastId();
   asked_ms_ = BootMs();
   // After a gap an answer comes even without changes: it is waited for.
   const auto block = std::to_string(offers_due_ ? 1 : kBlock.count());
@@ -159,6 +168,7 @@ void StoreFollower::OnLast(const RespReply& reply) {
     if (lost_ms_ != 0) BeginOffers(lost_ms_ - std::min(lost_ms_, kUnsafeMs));
     lost_ms_ = 0;
   }
+  verify_.clear();
   verify_at_ms_ = BootMs() + kVerifyEveryMs;
   AskForChanges();
 }
@@ -175,6 +185,7 @@ void StoreFollower::OnGap() {
   state.last_count.store(0, kRelaxed);
   state.unsure_before_ms.store(lost_ms_, kRelaxed);
   state.all_due.store(1, kRelaxed);
+  verify_.clear();
   offers_due_ = true;
   AskForChanges();
 }
@@ -200,7 +211,7 @@ void StoreFollower::OnChanges(const RespReply& reply) {
   // Who is that far behind may have been overtaken by the stream's end, and the stream may have
   // been emptied (FLUSHALL): both without a word.
   const bool is_due = count == kMostChanges || BootMs() >= verify_at_ms_;
-  if (is_due && !asked_behind_.empty()) return AskIfThere(asked_behind_);
+  if (is_due && !verify_.empty()) return AskIfThere(verify_);
   AskForChanges();
 }
 

@@ -64,15 +64,16 @@ class StoreFollower final : public StoreLink::User {
   void OfferPiece();
   std::string LastId() const;
   bool HasLast() const;
+  bool HasRead() const;
 
   StoreZone& zone_;
   StoreClient& client_;
   shm::Lease lease_;
   StoreLink link_;
   Asked asked_ = Asked::kNothing;
-  std::string asked_behind_;   // an id, with kChanges; "": all were asked for
-  uint64_t asked_ms_ = 0;      // BootMs, with kChanges
-  uint64_t verify_at_ms_ = 0;  // BootMs: when to look whether the last change is still there
+  std::string verify_;     // the first change that was read behind since one was last seen there
+  uint64_t asked_ms_ = 0;  // BootMs, with kChanges
+  uint64_t verify_at_ms_ = 0;  // BootMs: when to look whether it is there
   bool offers_due_ = false;    // when all changes that there are have been read
   uint64_t lost_ms_ = 0;       // BootMs: since when changes may have been missed; 0: they are heard
   bool unreadable_ = false;    // the changes that come next cannot be read: they are passed over
