@@ -4,14 +4,17 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace limpet {
 
 constexpr size_t kCacheLine = 64;
 
-inline void Prefetch(const void* bytes, size_t size) {
-  const char* const first = static_cast<const char*>(bytes);
-  for (size_t at = 0; at < size; at += kCacheLine) __builtin_prefetch(first + at);
+inline void Prefetch(const void* bytes, size_t size) {  // null: nothing happens
+  if (bytes == nullptr) return;
+  const auto first = reinterpret_cast<uintptr_t>(bytes);
+  for (size_t at = 0; at < size; at += kCacheLine)
+    __builtin_prefetch(reinterpret_cast<const void*>(first + at));
 }
 
 template <class T>

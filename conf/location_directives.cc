@@ -234,8 +234,9 @@ Status ResolverRow(Block& b, const Directive& d) {
     } else if (After(word, "status_zone=")) {
       b.loader.Warn(d, "\"status_zone\" is left out: questions to name servers are not counted");
     } else if (const auto file = After(word, "conf="); file || word == "conf") {
-      if (Status s = AddNameServersOf(file.value_or("/etc/resolv.conf"), resolver.get()); !s)
-        return s;
+      const std::string path = b.loader.FromConfDir(file.value_or("/etc/resolv.conf"));
+      b.loader.NoteFile(d, path);
+      if (Status s = AddNameServersOf(path, resolver.get()); !s) return s;
     } else {
       const Result<HostPort> written = ParseHostPort(word, 53, false);
       const Result<SocketAddress> address = SocketAddress::Parse(word, 53);

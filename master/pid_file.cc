@@ -81,7 +81,8 @@ Place MoveInto(const std::string& beside, const std::string& path) {
 }  // namespace
 
 Status PidFile::CheckFree(const std::string& path) const {
-  if (path == path_) return {};
+  // Our own by another name: to close it would unlock it.
+  if (path == path_ || (fd_ && SameFile(fd_.get(), path))) return {};
   const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   return fd && IsLocked(fd.get()) ? Status(IsHeld(path)) : Status();
 }

@@ -64,6 +64,17 @@ bool HasOtherKey(const SessionZone::Options& options, const SessionTable& table)
   return options.secret && *options.secret != table.secret();
 }
 
+// The key has been taken back while nobody used the zone: what stands beside it, under that key, is
+// the zone again.
+bool TakeBack(const SessionZone::Options& options) {
+  const std::string beside = SessionZone::EarlierName(options.name);
+  const Result<Zone> earlier = Zone::Open(beside);
+  if (!earlier || !earlier->alone()) return false;
+  const Result<SessionTable> table = SessionTable::Attach(earlier->data(), earlier->size());
+  const bool is_it = table && !table->Superseded() && !HasOtherKey(options, *table);
+  return is_it && Zone::Exchange(beside, options.name);
+}
+
 bool IsThere(const std::string& path) {
   struct stat found {};
   return ::lstat(path.c_str(), &found) == 0;
@@ -98,6 +109,8 @@ Result<SessionZone> SessionZone::OpenAt(const Options& options, Result<Zone> ope
     }
     return fresh;
   }
+  if (HasOtherKey(options, *table) && opened->alone() && TakeBack(options))
+    return OpenAt(options, Zone::Open(options.name), now_ms);
   if (opened->size() != options.bytes || HasOtherKey(options, *table) || table->of_earlier_layout())
     return MoveOver(options, *std::move(opened), *table, now_ms);
 
@@ -266,7 +279,7 @@ void SessionZone::Remove() {
 
 bool SessionZone::RemoveUnused(const std::string& name) {
   Place place = FindPlace(name);
-  if (!place.zone) return true;
+  if (!place.zone) return IsNone(place.zone.error());
   const std::string beside = EarlierName(place.name);
   if (auto earlier = Zone::Open(beside)) earlier->RemoveIfAlone(beside);
   place.zone->RemoveIfAlone(place.name);

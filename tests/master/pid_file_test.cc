@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -66,6 +67,9 @@ TEST(PidFile, IsSeenToBeFreeUntilSomebodyHoldsIt) {
   EXPECT_FALSE(AnotherProcessSeesItFree(path));
   EXPECT_FALSE(AnotherProcessSeesItFree(path)) << "looking takes nothing";
   EXPECT_TRUE(file.CheckFree(path)) << "by whoever holds it";
+  EXPECT_TRUE(file.CheckFree(std::filesystem::path(path).parent_path() / "." /
+                             std::filesystem::path(path).filename()));
+  EXPECT_FALSE(AnotherProcessSeesItFree(path)) << "after a look by another name";
   file.Unlock();
   EXPECT_TRUE(AnotherProcessSeesItFree(path));
 }

@@ -307,6 +307,7 @@ class RekeyedZoneTest : public SessionZoneTest {
   SessionZone Rekeyed() {
     {
       SessionZone zone = Open();
+      first_ = zone.table().secret();
       Learn(zone, 0, 5);
     }
     options_.secret = RandomSipKey();
@@ -337,10 +338,30 @@ class RekeyedZoneTest : public SessionZoneTest {
   }
 
   LateSessions late_;
+  SipKey first_{};
 };
 
 TEST_F(RekeyedZoneTest, SessionsUnderTheEarlierKeyAreFoundByTheNextProcess) {
   { SessionZone zone = Rekeyed(); }
+  SessionZone zone = Open();
+  ExpectAll(zone);
+}
+
+TEST_F(RekeyedZoneTest, AKeyThatIsTakenBackFindsItsSessionsAgain) {
+  const SipKey later = [this] {
+    SessionZone zone = Rekeyed();
+    return zone.table().secret();
+  }();
+  {
+    options_.secret = first_;
+    SessionZone zone = Open();
+    EXPECT_EQ(zone.origin(), Origin::kReattached);
+    for (uint64_t n = 0; n < 5; ++n) EXPECT_TRUE(Has(zone, n));
+    Keep(zone);
+    EXPECT_EQ(Former(zone, 5), LookupResult::kHit);
+  }
+  late_ = {};
+  options_.secret = later;  // and once more the other way
   SessionZone zone = Open();
   ExpectAll(zone);
 }

@@ -171,6 +171,23 @@ def test_the_cookie_of_a_pod_is_the_hash_of_its_address(dns, pods):
             assert (answer.text, answer.cookie("srv")) == (f"pod{number}", cookie)
 
 
+def md5(text):
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["{address}", "pod{number}.test/{address}"])
+def test_a_cookie_with_a_secret_is_known_also_as_earlier_versions_gave_it(dns, pods, name):
+    pods(1, 2)
+    service(dns, (0, 1, pods.port, 1), (0, 1, pods.port, 2))
+    more = 'sticky cookie srv; sticky_secret "salt";'
+    with start(dns, pods, "server app.test resolve service=http;", more=more) as limpet:
+        wait_peers(limpet, 1, 2)
+        for number in (1, 2):
+            known = name.format(number=number, address=f"127.0.1.{number}:{pods.port}")
+            answers = {get(limpet.port, cookies={"srv": md5(md5(known) + "salt")}).text for _ in range(4)}
+            assert answers == {f"pod{number}"}
+
+
 def test_sessions_of_before_a_restart_wait_for_the_first_answer(dns, pods):
     """However often the master sweeps the table meanwhile: no server is gone before its name was asked for."""
     for pod in pods(1, 2):

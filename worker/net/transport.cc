@@ -125,9 +125,9 @@ void Transport::LookAhead() const {
   if (after == nullptr) return;
   if (const Transport* const second = Of(after)) Prefetch(second->handler_, kHandlerBytes);
   // To ask whose the third one is would be to wait for it: most often it lies within a transport.
-  const char* const third = reinterpret_cast<const char*>(after->evcb_active_next.tqe_next);
-  const auto offset = reinterpret_cast<const char*>(&event_) - reinterpret_cast<const char*>(this);
-  if (third != nullptr) Prefetch(third - offset, sizeof(Transport));
+  const auto third = reinterpret_cast<uintptr_t>(after->evcb_active_next.tqe_next);
+  const auto offset = reinterpret_cast<uintptr_t>(&event_) - reinterpret_cast<uintptr_t>(this);
+  if (third != 0) Prefetch(reinterpret_cast<const void*>(third - offset), sizeof(Transport));
 }
 
 void Transport::OnSocketEvent(short what) {

@@ -5,15 +5,16 @@
 namespace limpet::worker {
 namespace {
 
-constexpr uint32_t kSlotsAtOnce = 512;  // under one lock: a few microseconds
-constexpr int kPasses = 2;              // sessions that were moved behind our back are met again
+constexpr uint32_t kSlotsAtOnce = 512;             // under one lock: a few microseconds
+constexpr size_t kMostChanged = 4 * kSlotsAtOnce;  // tables of earlier keys may end meanwhile
+constexpr int kPasses = 2;  // sessions that were moved behind our back are met again
 
 }  // namespace
 
 bool SessionSweep::Step(std::chrono::microseconds time) {
   const auto end = std::chrono::steady_clock::now() + time;
   do {
-    stuck_ = shared_ != nullptr && shared_->relay.Room() < kSlotsAtOnce;
+    stuck_ = shared_ != nullptr && shared_->relay.Room() < kMostChanged;
     if (stuck_) return true;
     const uint32_t shard = walk_.shard;
     Work();

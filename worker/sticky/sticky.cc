@@ -27,10 +27,12 @@ Peer* FindByVisibleId(const conf::Sticky& conf, conf::VariableReader& request, U
                       std::string_view id) {
   const std::string_view secret = conf.secret.Evaluate(request);
   if (secret.empty()) return group.FindByServerId(id);
-  std::string salted;
+  const auto is_it = [id, secret](std::string known) { return Md5Hex(known.append(secret)) == id; };
   for (Peer& peer : group.peers()) {
-    salted.assign(ClientId(peer)).append(secret);
-    if (Md5Hex(salted) == id) return &peer;
+    if (is_it(ClientId(peer))) return &peer;
+  }
+  for (Peer& peer : group.peers()) {  // as cookies of earlier versions have it
+    if (is_it(peer.server_id)) return &peer;
   }
   return nullptr;
 }

@@ -138,13 +138,15 @@ void StoreClient::HandOverAll() {
   while (auto change = outbox_.Take()) changes.push_back(*std::move(change));
   std::stable_partition(changes.begin(), changes.end(),
                         [](const StoreChange& change) { return change.IsEnd(); });
-  const auto kept = std::ranges::count_if(
-      changes, [this](const StoreChange& change) { return !HandOver(change); });
+  const auto kept = std::ranges::count_if(changes, [this](const StoreChange& change) {
+    return change.version.IsChange() && !HandOver(change);
+  });
   gauges_.waiting.store(static_cast<uint32_t>(kept), kRelaxed);
 }
 
 void StoreClient::Tell(StoreChange change) {
-  if (!outbox_.Add(std::move(change))) figures().dropped.fetch_add(1, kRelaxed);
+  const bool counts = change.version.IsChange();  // a renewal comes again
+  if (!outbox_.Add(std::move(change)) && counts) figures().dropped.fetch_add(1, kRelaxed);
   Pump();
 }
 

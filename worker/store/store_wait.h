@@ -39,8 +39,9 @@ class StoreWaiters {
   // `count`: in which they are counted, with those of other answers; outlives them all.
   explicit StoreWaiters(size_t* count) : count_(count) {}
 
-  // A wait that is not waiting.
+  // It waits for this alone from now on.
   void Join(StoreWait* wait) {
+    wait->Cancel();
     wait->count_ = count_;
     wait->link_.LinkBefore(waiting_);
     ++*count_;

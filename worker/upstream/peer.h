@@ -23,7 +23,8 @@ struct Peer {
   std::string server{};     // as written in `server`, or the name an SRV record gives: `hash
                             // consistent` places points by it
   std::string target{};     // that name; "" without SRV record
-  std::string server_id{};  // what cookies and session tables hold; see ServerId
+  std::string server_id{};  // what session tables hold, and cookies but of servers of a service
+                            // (ClientId); see ServerId
   const conf::UpstreamServer* conf = nullptr;
   shm::PeerState* state = nullptr;
   const shm::PeerBook::Count* elsewhere = nullptr;  // the other binary's connections; or null

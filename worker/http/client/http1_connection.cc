@@ -472,13 +472,13 @@ void Http1Connection::BeginHead() {
 
 void Http1Connection::OnTimer() {
   switch (state_) {
+    case State::kAnswered:  // the answer goes on, and has a timeout of its own
+      break;
     case State::kExchange:
-    case State::kAnswered:
       NoteTimeout();
       return exchange_->OnBodyError(408);
     case State::kHead:
-      if (info_.listen->default_server->root->client.reset_timedout_connection)
-        transport_.SetReset();
+      if (settings().reset_timedout_connection) transport_.SetReset();
       return GiveUpHead({408, "client timed out (110: Connection timed out)", {}}, true);
     case State::kKept:
       return Enter(State::kIdle);

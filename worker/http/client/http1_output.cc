@@ -14,7 +14,7 @@ void Http1Connection::Fetch() const {
   Prefetch(*this);
   Prefetch(connection_);
   Prefetch(transport_);
-  Prefetch(turn_.get(), turn_ != nullptr ? sizeof(Http1Turn) : 0);
+  Prefetch(turn_.get(), sizeof(Http1Turn));
 }
 
 void Http1Connection::BeginResponse() {

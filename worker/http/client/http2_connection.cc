@@ -274,6 +274,9 @@ void Http2Connection::Write() {
         more = false;
         break;
       case FlushResult::kError:
+        if (connection_.transport().errnum() == EIO)
+          LogConnection(runtime_, info_, LogLevel::kError,
+                        "a file has been cut while it was sent over HTTP/2");
         return Close();
     }
   }
@@ -358,10 +361,11 @@ void Http2Connection::LeaveIfSpent() {
 }
 
 // GOAWAY in two steps (RFC 9113 6.8): a notice, and when the client has it, as it answers the PING
-// behind it, the last stream. So requests that were on their way are served. nginx has one step.
+// behind it, the last stream. So requests that were on their way are served. nginx has one step,
+// for who has sent a request.
 void Http2Connection::Leave() {
   if (leaving_ != Leaving::kNo || session_ == nullptr) return;
-  if (runtime_.config.compatible_nginx) return LeaveNow();
+  if (runtime_.config.compatible_nginx && has_begun_) return LeaveNow();
   leaving_ = Leaving::kTold;
   told_until_ms_ = runtime_.loop.NowMs() + kToldMs;
   nghttp2_submit_shutdown_notice(session());

@@ -30,6 +30,7 @@ LogLevel LevelOf(int errnum) {
     case ENETUNREACH:
     case ENOTCONN:
     case EPIPE:
+    case EPROTO:  // of TLS
     case ETIMEDOUT:
       return LogLevel::kError;
     default:

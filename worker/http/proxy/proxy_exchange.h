@@ -4,8 +4,8 @@
 //
 // Two halves run side by side, each from head to body to done: the request towards the peer and the
 // response from it. An early response leaves the request half behind. A tunnel ends when one side
-// has ended its direction and the other has been given all of it; a reset ends it at once. A peer
-// is told of the client's end, and has a while to end, too.
+// has ended its direction and the other has been given all of it; a reset of the peer's ends it at
+// once. A peer is told of the client's end, and has a while to end, too.
 //
 // Where it is, is a row of proxy_states.h, and Enter the one door: no timer is armed and no reading
 // of the peer changed but by Enter, and by Watch and UpdateReading for the row that is entered.
@@ -103,6 +103,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnReady(int errnum) override;
   void OnReadable() override;
   void OnWritable() override;
+  void OnPlaceNeeded() override;
   void Fetch() const override;
   // RequestBodySink
   void OnBodyReady() override;

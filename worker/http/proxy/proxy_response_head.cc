@@ -33,13 +33,11 @@ std::string Quoted(const proto::HeadError& error) {
   return fmt::format("{}: \"{}\"", error.reason, line);
 }
 
-constexpr size_t kStreamBytes = 640;  // of the client's, whose class we do not know
-
 }  // namespace
 
 // The client's side is fetched while the system reads, and while the head is parsed.
 void ProxyExchange::ReadHead() {
-  Prefetch(&exchange_.stream(), kStreamBytes);
+  Prefetch(exchange_.stream());
   AnswerSize& answers = upstream_->answers;
   const std::span<char> room = response_.RoomForHead(exchange_.runtime().blocks,
                                                      location_->proxy.buffer_size, answers.block());

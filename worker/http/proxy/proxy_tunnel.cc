@@ -48,10 +48,16 @@ void ProxyExchange::EndTunnel() {
 }
 
 // The client has ended, and all of it has been sent. A connection that is closed while its peer
-// still sends is reset, and what the peer has not read by then is lost (RFC 9112 9.6).
+// still sends is reset, and what the peer has not read by then is lost (RFC 9112 9.6). Its place is
+// there for others meanwhile.
 void ProxyExchange::LingerForPeer() {
   attempt_.transport()->ShutdownWrite();
   Enter(ProxyState::kLingering);
+  attempt_.transport()->SetIdle(true);
+}
+
+void ProxyExchange::OnPlaceNeeded() {
+  if (RowOf(state_).drops_peer()) EndTunnel();
 }
 
 void ProxyExchange::DropInput() {
