@@ -62,7 +62,7 @@ class Origin:
         return len(self.requests)
 
     def start(self):
-        self._listener = socket.create_server((self.address, self.port), backlog=128)
+        self._listener = socket.create_server((self.address, self.port), backlog=1024)
         if self.send_buffer:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.send_buffer)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
