@@ -113,6 +113,10 @@ class Machine(ManyMasters):
         assert response.status == 200, response
         return self.names[json.loads(response.text)["servers"][0]]
 
+    def idle_of(self, session):
+        """Milliseconds since its last use, as far as this machine's zone knows."""
+        return self.call("GET", f"sessions/{self.zone}/{session}")["idle_ms"]
+
     def active(self):
         return self.call("GET", f"sessions/{self.zone}")["active"]
 

@@ -62,6 +62,8 @@ def test_a_redis_that_is_back_with_older_data_undoes_no_move(redis):
     """Nor where that is so long ago that no machine has a note of it."""
     with (machines := Machines(redis)) as (a, b):
         homes = machines.spread(60)
+        # The last use is known to a tenth of a second: it is to be later than what Redis will have.
+        wait_until(lambda: all(a.idle_of(session) > 200 for session in homes), "them to be older than that")
         for machine in (a, b):
             assert machine.visit_all(homes) == homes
         redis("SAVE")
