@@ -158,9 +158,10 @@ bool IsOfAngie(std::string_view collection) {
 
 StatusReply AngiePage(const StatusSource& source, std::string_view path, std::string_view args) {
   const Tree all(source, Argument(args, "date") == "epoch");
-  const Json root = {{"angie", all.Process()},
-                     {"connections", all.Connections()},
-                     {"http", {{"upstreams", all.Upstreams()}}}};
+  Json root = Json::object();  // of it, what is asked for
+  if (path.starts_with("angie")) root["angie"] = all.Process();
+  if (path.starts_with("connections")) root["connections"] = all.Connections();
+  if (path.starts_with("http")) root["http"] = {{"upstreams", all.Upstreams()}};
   const Json* tree = &root;
   while (!path.empty()) {
     const auto name = FirstName(*tree, path);

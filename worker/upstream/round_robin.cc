@@ -1,6 +1,7 @@
 // Smooth weighted round robin, and what all methods share with it.
 #include <algorithm>
 
+#include "worker/upstream/downtime.h"
 #include "worker/upstream/methods.h"
 
 namespace limpet::worker {
@@ -17,8 +18,7 @@ inline bool IsUnremarkable(const Peer& peer) {
 }
 
 bool FailedTooOften(const Peer& peer, uint64_t now_ms) {
-  const auto max_fails = static_cast<uint32_t>(peer.conf->max_fails);
-  if (max_fails == 0 || peer.state->standing().fails.load(kRelaxed) < max_fails) return false;
+  if (!IsOverMaxFails(peer)) return false;
   return Since(now_ms, peer.state->standing().checked_ms.load(kRelaxed)) <=
          static_cast<uint64_t>(peer.conf->fail_timeout.count());
 }

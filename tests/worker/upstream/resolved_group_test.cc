@@ -26,6 +26,13 @@ conf::UpstreamServer Resolved(const std::string& host = "web.test", int port = 8
   return server;
 }
 
+// Whose records name targets and ports.
+conf::UpstreamServer Service() {
+  conf::UpstreamServer server = Resolved();
+  server.service = "http";
+  return server;
+}
+
 ResolvedPeer At(int last, int port = 80, const std::string& target = "") {
   return {.address =
               *SocketAddress::ParseIp(fmt::format("10.0.0.{}", last), static_cast<uint16_t>(port)),
@@ -181,9 +188,7 @@ TEST(ResolvedGroup, WhoeverTakesThePresentPeersTellsOfThem) {
 }
 
 TEST(ResolvedGroup, AnotherTargetAtAnAddressIsAnotherServer) {
-  auto service = Resolved();
-  service.service = "http";
-  Names n({service});
+  Names n({Service()});
   n.Give({At(1, 80, "pod-a.test")});
   n.Peers();
   const std::string before = n.group->peers()[0].server_id;
@@ -196,9 +201,7 @@ TEST(ResolvedGroup, AnotherTargetAtAnAddressIsAnotherServer) {
 }
 
 TEST(ResolvedGroup, ClientsKnowServersOfAServiceByTheirAddress) {
-  auto service = Resolved();
-  service.service = "http";
-  Names n({service});
+  Names n({Service()});
   n.Give({At(1, 80, "pod-a.test")});
   n.Peers();
   Peer& peer = n.group->peers()[0];
@@ -207,9 +210,7 @@ TEST(ResolvedGroup, ClientsKnowServersOfAServiceByTheirAddress) {
 }
 
 TEST(ResolvedGroup, TwoEqualRecordsAreTwoPeers) {
-  auto service = Resolved();
-  service.service = "http";
-  Names n({service});
+  Names n({Service()});
   n.Give({At(1, 80, "a.test"), At(1, 80, "a.test")});
   EXPECT_EQ(n.Peers(), "10.0.0.1:80 10.0.0.1:80 ");
   n.group->peers()[0].state->failed = 7;
@@ -223,9 +224,7 @@ TEST(ResolvedGroup, TwoEqualRecordsAreTwoPeers) {
 }
 
 TEST(ResolvedGroup, ANewWeightKeepsTheState) {
-  auto service = Resolved();
-  service.service = "http";
-  Names n({service});
+  Names n({Service()});
   auto peer = At(1, 80, "a.test");
   peer.weight = 2;
   n.Give({peer});

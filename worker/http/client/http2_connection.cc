@@ -329,24 +329,15 @@ void Http2Connection::OnSendTimeout() {
 
 // --- Ends ---
 
-void Http2Connection::Remove(Http2Stream& stream) {
-  if (session_ != nullptr) nghttp2_session_set_stream_user_data(session(), stream.id(), nullptr);
-  if (found_ == &stream) found_ = nullptr;
-  stream.End();
-}
-
-// The next one is fetched while one ends.
 void Http2Connection::RemoveOver() {
   if (!std::exchange(any_over_, false)) return;
   const auto is_over = [](const auto& stream) { return stream->over(); };
-  Http2Stream* before = nullptr;
   for (const auto& stream : streams_) {
     if (!stream->over()) continue;
-    stream->PrefetchEnd();
-    if (before != nullptr) Remove(*before);
-    before = stream.get();
+    if (session_ != nullptr) nghttp2_session_set_stream_user_data(session(), stream->id(), nullptr);
+    if (found_ == stream.get()) found_ = nullptr;
+    stream->End();
   }
-  if (before != nullptr) Remove(*before);
   std::erase_if(streams_, is_over);
   LeaveIfSpent();
 }

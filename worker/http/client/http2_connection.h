@@ -100,7 +100,6 @@ class Http2Connection final : public ClientSession {
   void Write();
   bool Fill();
   void TellStreams();
-  void Remove(Http2Stream& stream);
   void RemoveOver();
   void CloseIfDone();
   void LeaveIfSpent();

@@ -68,7 +68,6 @@ class Http2Stream final : public ClientStream {
   bool over() const { return over_; }
   bool gone() const { return output_ == Output::kGone; }  // nobody takes what it sends
   void Abandon(int status);
-  void PrefetchEnd() const { Prefetch(exchange_.get(), sizeof(Exchange)); }
   void End();  // of the exchange, after over()
 
   // ClientStream

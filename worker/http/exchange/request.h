@@ -51,8 +51,8 @@ struct Request {
   // An `if` has named where to send the request, and a later one nothing: nobody can have it.
   bool proxy_lost = false;
   bool internal = false;  // came by an internal redirect
-  bool is_subrequest =
-      false;             // made by us: no access control, and a log line only under log_subrequest
+  // Made by us: no access control, and a log line only under log_subrequest.
+  bool is_subrequest = false;
   int uri_changes = 10;  // internal redirects left before we call it a cycle
   const conf::Server* server = nullptr;
   const conf::Location* location = nullptr;
