@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace limpet::worker {
@@ -31,10 +32,17 @@ void Listener::Pause(uint64_t ms) {
 }
 
 void Listener::OnReadable() {
-  for (int i = 0; i < kAcceptsPerWakeup && watch_.started(); ++i) {
+  for (int i = 0; i < per_wakeup_ && watch_.started(); ++i) {
     if (!handler_.MayAccept(*this)) return Pause(kStandBackMs);
-    if (!AcceptOne()) return;
+    if (!AcceptOne()) {
+      per_wakeup_ = std::max(i, 1);
+      full_wakeups_ = 0;
+      return;
+    }
   }
+  if (++full_wakeups_ < kPatience) return;
+  full_wakeups_ = 0;
+  per_wakeup_ = std::min(per_wakeup_ * 2, kMostPerWakeup);
 }
 
 bool Listener::AcceptOne() {

@@ -1,8 +1,9 @@
 // Accepts connections on a listening socket that the master opened and every worker shares.
 //
 // Level-triggered, and only a few connections are taken per wake-up: what is left wakes another
-// worker (or this one again), which keeps workers even. Out of descriptors, it pauses for 500 ms
-// instead of spinning.
+// worker (or this one again), which keeps workers even. Most often one waits, and to look for a
+// second one would be a call for nothing; where there are always more, more are taken. Out of
+// descriptors, it pauses for 500 ms instead of spinning.
 #pragma once
 
 #include "base/log.h"
@@ -44,7 +45,8 @@ class Listener {
   bool AcceptOne();
   void OnAcceptError(int errnum);
 
-  static constexpr int kAcceptsPerWakeup = 8;
+  static constexpr int kMostPerWakeup = 8;
+  static constexpr int kPatience = 8;  // so many wake-ups in a row had enough for more to be taken
   static constexpr uint64_t kStandBackMs = 2;
 
   int fd_;
@@ -53,6 +55,8 @@ class Listener {
   const Log& log_;
   FdWatch watch_;
   Timer resume_;
+  int per_wakeup_ = 1;
+  int full_wakeups_ = 0;
 };
 
 }  // namespace limpet::worker

@@ -16,7 +16,7 @@ class ListenerTest : public testing::Test, public ListenerHandler {
     EXPECT_EQ(::bind(fd_.get(), address_.get(), address_.size()), 0);
     socklen_t size = address_.capacity();
     EXPECT_EQ(::getsockname(fd_.get(), address_.get(), &size), 0);
-    EXPECT_EQ(::listen(fd_.get(), 64), 0);
+    EXPECT_EQ(::listen(fd_.get(), 128), 0);
   }
   void OnAccepted(Listener&, UniqueFd fd, const SocketAddress& client) override {
     accepted_.push_back(std::move(fd));
@@ -40,14 +40,27 @@ class ListenerTest : public testing::Test, public ListenerHandler {
   std::vector<std::string> clients_;
 };
 
-TEST_F(ListenerTest, TakesAFewPerWakeUpAndAllInTheEnd) {
+TEST_F(ListenerTest, TakesOnePerWakeUpMoreWhereMoreWaitAndAllInTheEnd) {
   Listener listener(loop_, fd_.get(), address_, *this, log_);
   listener.Start();
-  Connect(20);
-  loop_.RunOnce();
-  EXPECT_EQ(accepted_.size(), 8u);
-  wanted_ = 20;
+  Connect(60);
+  std::vector<size_t> taken;
+  for (int i = 0; i < 24; ++i) {
+    const size_t before = accepted_.size();
+    loop_.RunOnce();
+    taken.push_back(accepted_.size() - before);
+  }
+  std::vector<size_t> expected(8, 1);
+  expected.insert(expected.end(), 8, 2);
+  expected.insert(expected.end(), 8, 4);
+  EXPECT_EQ(taken, expected);
+  wanted_ = 60;
   loop_.Run();
+  Connect(1);  // the next wake-up looks for eight, and finds that one is usual again
+  loop_.RunOnce();
+  Connect(2);
+  loop_.RunOnce();
+  EXPECT_EQ(accepted_.size(), 62u);
   SocketAddress mine;
   socklen_t size = mine.capacity();
   ASSERT_EQ(::getsockname(ours_[0].get(), mine.get(), &size), 0);
