@@ -40,27 +40,34 @@ char* OutputQueue::Reserve(size_t size) {
   return tail_.data() + tail_used_;
 }
 
-void OutputQueue::Commit(size_t size) {
-  if (size == 0) return;
-  if (CanExtendLast(size)) {
-    segments_.back().size += size;
-  } else {
-    Segment& segment = Push();
-    segment.data = tail_.data() + tail_used_;
-    segment.size = size;
-    segment.block = tail_;
-  }
+// A segment that begins where the tail has room: it is extended at once.
+void OutputQueue::PushTail() {
+  Segment& segment = Push();
+  segment.data = tail_.data() + tail_used_;
+  segment.block = tail_;
+}
+
+void OutputQueue::ExtendLast(size_t size) {
+  segments_.back().size += size;
   tail_used_ += size;
   size_ += size;
 }
 
+void OutputQueue::Commit(size_t size) {
+  if (size == 0) return;
+  if (!CanExtendLast(size)) PushTail();
+  ExtendLast(size);
+}
+
 void OutputQueue::Append(std::string_view bytes) {
   while (!bytes.empty()) {
-    const bool room = tail_ && tail_used_ < tail_.capacity();
-    char* to = Reserve(room ? 1 : std::min<size_t>(bytes.size(), 64));
+    if (!CanExtendLast(1)) {
+      Reserve(1);
+      PushTail();
+    }
     const size_t n = std::min(bytes.size(), tail_.capacity() - tail_used_);
-    std::memcpy(to, bytes.data(), n);
-    Commit(n);
+    std::memcpy(tail_.data() + tail_used_, bytes.data(), n);
+    ExtendLast(n);
     bytes.remove_prefix(n);
   }
 }

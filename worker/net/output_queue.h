@@ -71,6 +71,8 @@ class OutputQueue {
   Segment& Push();
   static Io SendFrom(Transport& transport, const Segment& segment, uint64_t most, size_t* n);
   bool CanExtendLast(size_t size) const;
+  void PushTail();
+  void ExtendLast(size_t size);
   Io WritePieces(Transport& transport, bool more, uint64_t budget, size_t* n);
   void Consume(uint64_t n);
 
