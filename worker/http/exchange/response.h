@@ -12,12 +12,10 @@
 
 namespace limpet::worker {
 
-struct Response {
+struct ResponseValues {
   int status = 0;
   std::string_view status_line;  // "200 Fine": an upstream's own; empty: built from status
-  proto::HeaderList headers;
-  proto::HeaderList trailers;
-  int64_t content_length = -1;  // -1: not known before the end
+  int64_t content_length = -1;   // -1: not known before the end
   std::string_view content_type;
   std::string_view server;  // replaces our own Server field; of an upstream with proxy_pass_header
   std::string_view date;
@@ -35,15 +33,16 @@ struct Response {
   bool vary_gzip = false;
   bool has_own_fields = false;  // add_header and expires are in it
   bool from_upstream = false;
+};
+
+struct Response : ResponseValues {
+  proto::HeaderList headers;
+  proto::HeaderList trailers;
 
   void Reset() {
-    proto::HeaderList kept_headers = std::move(headers);
-    proto::HeaderList kept_trailers = std::move(trailers);
-    *this = Response{};
-    kept_headers.Clear();
-    kept_trailers.Clear();
-    headers = std::move(kept_headers);  // their capacity is worth keeping
-    trailers = std::move(kept_trailers);
+    static_cast<ResponseValues&>(*this) = {};
+    headers.Clear();  // their capacity is worth keeping
+    trailers.Clear();
   }
 };
 
