@@ -5,21 +5,32 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace limpet {
 
 constexpr size_t kCacheLine = 64;
 
-inline void Prefetch(const void* bytes, size_t size) {  // null: nothing happens
-  if (bytes == nullptr) return;
-  const auto first = reinterpret_cast<uintptr_t>(bytes);
-  for (size_t at = 0; at < size; at += kCacheLine)
-    __builtin_prefetch(reinterpret_cast<const void*>(first + at));
+namespace internal {
+
+template <size_t... kLine>
+void PrefetchLines(uintptr_t first, std::index_sequence<kLine...>) {
+  (__builtin_prefetch(reinterpret_cast<const void*>(first + kLine * kCacheLine)), ...);
+}
+
+}  // namespace internal
+
+// `kSize` bytes from there on, one instruction for each line; null: nothing happens.
+template <size_t kSize>
+void Prefetch(const void* bytes) {
+  constexpr size_t kLines = (kSize + kCacheLine - 1) / kCacheLine;
+  if (bytes != nullptr)
+    internal::PrefetchLines(reinterpret_cast<uintptr_t>(bytes), std::make_index_sequence<kLines>());
 }
 
 template <class T>
-void Prefetch(const T& object) {
-  Prefetch(&object, sizeof(T));
+void Prefetch(const T* object) {
+  Prefetch<sizeof(T)>(static_cast<const void*>(object));
 }
 
 }  // namespace limpet

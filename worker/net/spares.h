@@ -21,7 +21,7 @@ class Spares {
     if (kept_.empty()) return std::make_unique<T>(std::forward<Args>(args)...);
     std::unique_ptr<T> taken = std::move(kept_.back());
     kept_.pop_back();
-    if (!kept_.empty()) Prefetch(*kept_.back());  // for whoever comes next
+    if (!kept_.empty()) Prefetch(kept_.back().get());  // for whoever comes next
     least_ = std::min(least_, kept_.size());
     return taken;
   }

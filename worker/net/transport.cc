@@ -123,11 +123,11 @@ void Transport::LookAhead() const {
   if (first != nullptr && first->handler_ != nullptr) first->handler_->Fetch();
   const event_callback* const after = next->evcb_active_next.tqe_next;
   if (after == nullptr) return;
-  if (const Transport* const second = Of(after)) Prefetch(second->handler_, kHandlerBytes);
+  if (const Transport* const second = Of(after)) Prefetch<kHandlerBytes>(second->handler_);
   // To ask whose the third one is would be to wait for it: most often it lies within a transport.
   const auto third = reinterpret_cast<uintptr_t>(after->evcb_active_next.tqe_next);
   const auto offset = reinterpret_cast<uintptr_t>(&event_) - reinterpret_cast<uintptr_t>(this);
-  if (third != 0) Prefetch(reinterpret_cast<const void*>(third - offset), sizeof(Transport));
+  if (third != 0) Prefetch(reinterpret_cast<const Transport*>(third - offset));
 }
 
 void Transport::OnSocketEvent(short what) {

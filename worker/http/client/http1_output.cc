@@ -11,10 +11,10 @@
 namespace limpet::worker {
 
 void Http1Connection::Fetch() const {
-  Prefetch(*this);
-  Prefetch(connection_);
-  Prefetch(transport_);
-  Prefetch(turn_.get(), sizeof(Http1Turn));
+  Prefetch(this);
+  Prefetch(&connection_);
+  Prefetch(&transport_);
+  Prefetch(turn_.get());
 }
 
 void Http1Connection::BeginResponse() {

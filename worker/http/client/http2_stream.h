@@ -96,7 +96,7 @@ class Http2Stream final : public ClientStream {
   const TlsTransport* tls() const override;
   bool TcpInfo(tcp_info* out) const override;
   void StartTunnel() override;
-  void Fetch() const override { Prefetch(*this); }
+  void Fetch() const override { Prefetch(this); }
 
  private:
   // What of the request's body is to come for the exchange.

@@ -130,7 +130,7 @@ bool Exchange::RefusesBody() {
   return true;
 }
 
-void Exchange::FetchProxy() const { Prefetch(proxy_.get(), sizeof(ProxyExchange)); }
+void Exchange::FetchProxy() const { Prefetch(proxy_.get()); }
 
 void Exchange::StartProxy() {
   if (proxy_ == nullptr) proxy_ = std::make_unique<ProxyExchange>(*this);

@@ -149,8 +149,8 @@ bool ProxyExchange::FailsMatch() {
 void ProxyExchange::OnWritable() { FlushRequest(); }
 
 void ProxyExchange::Fetch() const {
-  Prefetch(*this);
-  Prefetch(exchange_);
+  Prefetch(this);
+  Prefetch(&exchange_);
 }
 
 void ProxyExchange::OnReadable() {

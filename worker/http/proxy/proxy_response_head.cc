@@ -37,7 +37,7 @@ std::string Quoted(const proto::HeadError& error) {
 
 // The client's side is fetched while the system reads, and while the head is parsed.
 void ProxyExchange::ReadHead() {
-  Prefetch(exchange_.stream());
+  Prefetch(&exchange_.stream());
   AnswerSize& answers = upstream_->answers;
   const std::span<char> room = response_.RoomForHead(exchange_.runtime().blocks,
                                                      location_->proxy.buffer_size, answers.block());
