@@ -22,7 +22,7 @@ std::string ToLower(std::string_view text) {
   return out;
 }
 
-std::string_view TrimSpaces(std::string_view text) {
+std::string_view TrimSomeSpaces(std::string_view text) {
   const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
   while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_space(text.back())) text.remove_suffix(1);

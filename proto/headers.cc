@@ -11,12 +11,12 @@
 namespace limpet::proto {
 namespace {
 
-// A value may have any byte but these (RFC 9110 5.5); each element of the result is not 0 if it is
-// one of them. Of a vector or of a byte.
-template <class T>
-constexpr auto Controls(T bytes) {
+// Kinds of bytes, of a vector or of a byte: each element of the result is not 0 if it is of them.
+// A value may have any byte but these (RFC 9110 5.5).
+constexpr auto kControls = [](auto bytes) {
   return ((bytes < ' ') & (bytes != '\t')) | (bytes == 0x7F);
-}
+};
+constexpr auto kInvisibles = [](auto bytes) { return (bytes <= ' ') | (bytes == 0x7F); };
 
 using Bytes16 = uint8_t __attribute__((vector_size(16)));
 using Bytes8 = uint8_t __attribute__((vector_size(8)));
@@ -30,15 +30,24 @@ Vector Load(const char* bytes) {
 }
 
 // Of not less than one vector: all of them, and the last one of all, which may overlap.
-template <class Vector>
-bool HasControl(std::string_view text) {
+template <class Vector, class Kind>
+bool HasAny(std::string_view text, Kind kind) {
   const char* const last = text.data() + text.size() - sizeof(Vector);
-  auto found = Controls(Load<Vector>(last));
+  auto found = kind(Load<Vector>(last));
   for (const char* at = text.data(); at < last; at += sizeof(Vector))
-    found |= Controls(Load<Vector>(at));
+    found |= kind(Load<Vector>(at));
   std::array<char, sizeof(Vector)> flat;
   std::memcpy(flat.data(), &found, sizeof found);
   return flat != std::array<char, sizeof(Vector)>{};
+}
+
+template <class Kind>
+bool HasNone(std::string_view text, Kind kind) {
+  if (text.size() >= sizeof(Bytes16)) return !HasAny<Bytes16>(text, kind);
+  if (text.size() >= sizeof(Bytes8)) return !HasAny<Bytes8>(text, kind);
+  if (text.size() >= sizeof(Bytes4)) return !HasAny<Bytes4>(text, kind);
+  return std::none_of(text.begin(), text.end(),
+                      [kind](char c) { return kind(static_cast<uint8_t>(c)); });
 }
 
 }  // namespace
@@ -53,13 +62,8 @@ bool ListHasToken(std::string_view list, std::string_view token) {
 }
 
 // Each request comes here with each of its fields.
-bool IsFieldValue(std::string_view text) {
-  if (text.size() >= sizeof(Bytes16)) return !HasControl<Bytes16>(text);
-  if (text.size() >= sizeof(Bytes8)) return !HasControl<Bytes8>(text);
-  if (text.size() >= sizeof(Bytes4)) return !HasControl<Bytes4>(text);
-  return std::none_of(text.begin(), text.end(),
-                      [](char c) { return Controls(static_cast<uint8_t>(c)); });
-}
+bool IsFieldValue(std::string_view text) { return HasNone(text, kControls); }
+bool IsVisible(std::string_view text) { return HasNone(text, kInvisibles); }
 
 std::optional<std::string> UnfoldFieldValue(std::string_view text) {
   std::string line(text);
@@ -98,7 +102,11 @@ const Header* HeaderList::Find(HeaderId id) const {
 
 const Header* HeaderList::Find(std::string_view name) const {
   const HeaderId id = LookupHeader(name);
-  if (id != HeaderId::kOther) return Find(id);
+  return id != HeaderId::kOther ? Find(id) : FindOther(name);
+}
+
+const Header* HeaderList::FindOther(std::string_view name) const {
+  if (!Has(HeaderId::kOther)) return nullptr;
   for (const Header& header : list_) {
     if (header.id == HeaderId::kOther && EqualsIgnoreCase(header.name, name)) return &header;
   }

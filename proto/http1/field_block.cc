@@ -113,8 +113,7 @@ unsigned Classify(std::string_view name) {
 // Most values have one space before them, and nothing behind.
 std::string_view ValueOf(std::string_view rest) {
   rest.remove_prefix(1);
-  if (rest.size() > 1 && rest[0] == ' ' && rest[1] > ' ' && rest.back() > ' ')
-    return rest.substr(1);
+  if (rest.starts_with(' ')) rest.remove_prefix(1);
   return TrimSpaces(rest);
 }
 

@@ -43,6 +43,10 @@ unsigned Classify(std::string_view name) {
 // RFC 9113 8.2.1, and no other control either: a strict upstream would refuse the whole request.
 bool IsValue(std::string_view value) { return IsFieldValue(value); }
 
+bool IsPseudoValue(std::string_view value) {
+  return IsValue(value) && TrimSpaces(value).size() == value.size();
+}
+
 bool IsMethod(std::string_view text) {
   for (const char c : text) {
     if ((c < 'A' || c > 'Z') && c != '_' && c != '-') return false;
@@ -55,15 +59,6 @@ bool IsScheme(std::string_view text) {
     const char c = AsciiLower(text[i]);
     if (c >= 'a' && c <= 'z') continue;
     if (i == 0 || (!IsDigit(c) && c != '+' && c != '-' && c != '.')) return false;
-  }
-  return true;
-}
-
-// No blank and no control, as in a request line. What it means is for ParseTarget.
-bool HasTargetChars(std::string_view text) {
-  for (const char byte : text) {
-    const auto c = static_cast<unsigned char>(byte);
-    if (c <= 0x20 || c == 0x7F) return false;
   }
   return true;
 }
@@ -94,11 +89,14 @@ constexpr std::string_view kInvalidValue = "client sent header with invalid valu
 void RequestHeadBuilder::Begin(const Http2HeadRules& rules, std::pmr::memory_resource* memory) {
   rules_ = rules;
   memory_ = memory;
+  piece_ = {};
   HeaderList headers = std::move(head_.headers);  // with its memory
   headers.Clear();
   headers.Reserve(4);
-  head_ = {.version_major = 2, .version_minor = 0, .protocol = "HTTP/2.0"};
-  head_.headers = std::move(headers);
+  head_ = {.version_major = 2,
+           .version_minor = 0,
+           .protocol = "HTTP/2.0",
+           .headers = std::move(headers)};
   framing_ = {};
   error_ = {};
   fault_ = HeadFault::kNone;
@@ -126,9 +124,24 @@ void RequestHeadBuilder::Refuse(std::string_view reason, std::string_view detail
   Fail(HeadFault::kAnswer, kBadRequest, reason, detail);
 }
 
+// Small texts share a piece of memory; less than half of one is left over.
+char* RequestHeadBuilder::Take(size_t size) {
+  constexpr size_t kPiece = 128;
+  const auto allocate = [this](size_t bytes) {
+    return static_cast<char*>(memory_->allocate(bytes, 1));
+  };
+  if (size > piece_.size()) {
+    if (size >= kPiece / 2) return allocate(size);
+    piece_ = {allocate(kPiece), kPiece};
+  }
+  char* const taken = piece_.data();
+  piece_ = piece_.subspan(size);
+  return taken;
+}
+
 std::string_view RequestHeadBuilder::Keep(std::string_view text) {
   if (text.empty()) return {};
-  auto* const kept = static_cast<char*>(memory_->allocate(text.size(), 1));
+  char* const kept = Take(text.size());
   std::memcpy(kept, text.data(), text.size());
   return {kept, text.size()};
 }
@@ -137,7 +150,7 @@ std::string_view RequestHeadBuilder::Join(std::span<const std::string_view> part
                                           std::string_view separator) {
   size_t size = separator.size() * (parts.size() - 1);
   for (const std::string_view part : parts) size += part.size();
-  auto* const joined = static_cast<char*>(memory_->allocate(size, 1));
+  char* const joined = Take(size);
   char* at = joined;
   const auto append = [&at](std::string_view text) {
     if (!text.empty()) std::memcpy(at, text.data(), text.size());
@@ -186,27 +199,29 @@ void RequestHeadBuilder::SetOnce(std::string_view* field, std::string_view name,
 
 void RequestHeadBuilder::AddPseudo(std::string_view name, std::string_view value) {
   if (in_regular_) return Refuse("client sent out of order pseudo-headers", name);
-  if (!IsValue(value) || TrimSpaces(value).size() != value.size())
-    return Refuse(kInvalidValue, name);
-  if (name == ":path") {
-    if (!HasTargetChars(value)) return Refuse("client sent invalid :path header", value);
+  if (Is(name, ":path")) {  // what it means is for ParseTarget
+    if (!IsVisible(value)) return Refuse("client sent invalid :path header", value);
     return SetOnce(&path_, name, value);
   }
-  if (name == ":method") {
+  if (Is(name, ":method")) {
     if (!IsMethod(value)) return Refuse("client sent invalid method", value);
     return SetOnce(&method_, name, value);
   }
-  if (name == ":scheme") {
+  if (Is(name, ":scheme")) {
     if (!IsScheme(value)) return Refuse("client sent invalid :scheme header", value);
     return SetOnce(&scheme_, name, value);
   }
-  if (name == ":authority") {
+  if (Is(name, ":authority")) {
     if (has_authority_) return Refuse("client sent duplicate pseudo-header", name);
+    if (!IsPseudoValue(value)) return Refuse(kInvalidValue, name);
     has_authority_ = true;
     authority_ = Keep(value);
     return;
   }
-  if (name == ":protocol" && rules_.websocket) return SetOnce(&protocol_, name, value);
+  if (Is(name, ":protocol") && rules_.websocket) {
+    if (!IsPseudoValue(value)) return Refuse(kInvalidValue, name);
+    return SetOnce(&protocol_, name, value);
+  }
   Refuse("client sent unknown pseudo-header", name);
 }
 

@@ -7,7 +7,7 @@
 //
 // Whoever decodes the block must not judge it as well (nghttp2: no_http_messaging), since a
 // malformed request is answered here, as nginx does, and not reset. What is beyond a limit is
-// counted and never stored: `memory` takes at most twice `limits.max_total`, and some bytes.
+// counted and never stored: `memory` takes at most four times `limits.max_total`, and some bytes.
 #pragma once
 
 #include <cstddef>
@@ -38,6 +38,9 @@ struct Http2HeadRules {
 class RequestHeadBuilder {
  public:
   RequestHeadBuilder() = default;
+  // `lists`: memory for the list of fields, which goes with the head.
+  explicit RequestHeadBuilder(std::pmr::memory_resource* lists)
+      : head_{.headers = HeaderList(lists)} {}
 
   // `memory` keeps the bytes of the head: the views are good until it releases them.
   void Begin(const Http2HeadRules& rules, std::pmr::memory_resource* memory);
@@ -84,11 +87,13 @@ class RequestHeadBuilder {
   void JoinCookie();
   void ComposeRequestLine();
   void BecomeUpgrade();
+  char* Take(size_t size);
   std::string_view Keep(std::string_view text);
   std::string_view Join(std::span<const std::string_view> parts, std::string_view separator);
 
   Http2HeadRules rules_;
   std::pmr::memory_resource* memory_ = nullptr;
+  std::span<char> piece_;  // of it, what is left of the last one
   RequestHead head_;
   Framing framing_;
   HeadError error_;

@@ -102,6 +102,7 @@ TEST(FieldValue, EndsAtNoByte) {
         changed[at] = static_cast<char>(c);
         const bool is_control = (c < ' ' && c != '\t') || c == 0x7F;
         ASSERT_NE(IsFieldValue(changed), is_control) << c << " at " << at << " of " << size;
+        ASSERT_EQ(IsVisible(changed), c > ' ' && c != 0x7F) << c << " at " << at << " of " << size;
       }
       changed[at] = 'a';
     }

@@ -127,7 +127,8 @@ Http2Connection::Http2Connection(ClientConnection& connection, Slice unread)
       unread_(std::move(unread)),
       send_timer_(runtime_.loop, Callback::To<&Http2Connection::OnSendTimeout>(this)),
       work_(runtime_.loop, Callback::To<&Http2Connection::Work>(this)),
-      out_(runtime_.blocks) {}
+      out_(runtime_.blocks),
+      builder_(&runtime_.blocks.small()) {}
 
 Http2Connection::~Http2Connection() = default;
 

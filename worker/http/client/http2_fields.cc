@@ -4,9 +4,9 @@
 #include <charconv>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <memory_resource>
 #include <string>
-#include <vector>
 
 #include "base/hash.h"
 #include "base/text.h"
@@ -20,10 +20,13 @@ using proto::HeaderId;
 // Fields of a head on their way to nghttp2, which copies them before this goes.
 class Fields {
  public:
-  Fields() { list_.reserve(kUsual); }
+  // `most`: of them.
+  explicit Fields(size_t most)
+      : many_(most > few_.size() ? std::make_unique_for_overwrite<nghttp2_nv[]>(most) : nullptr),
+        list_(many_ != nullptr ? many_.get() : few_.data()) {}
 
   void Add(std::string_view name, std::string_view value) {
-    list_.push_back({Bytes(name), Bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
+    list_[size_++] = {Bytes(name), Bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
   }
   void AddUnlessEmpty(std::string_view name, std::string_view value) {
     if (!value.empty()) Add(name, value);
@@ -43,8 +46,8 @@ class Fields {
     for (const proto::Header& field : fields) AddField(field);
   }
 
-  const nghttp2_nv* data() const { return list_.data(); }
-  size_t size() const { return list_.size(); }
+  const nghttp2_nv* data() const { return list_; }
+  size_t size() const { return size_; }
 
  private:
   static uint8_t* Bytes(std::string_view text) {
@@ -55,10 +58,10 @@ class Fields {
            id == HeaderId::kProxyConnection || proto::IsOfTheHop(id);
   }
 
-  static constexpr size_t kUsual = 32;
-  std::array<std::byte, kUsual * sizeof(nghttp2_nv)> first_memory_;
-  std::pmr::monotonic_buffer_resource memory_{first_memory_.data(), first_memory_.size()};
-  std::pmr::vector<nghttp2_nv> list_{&memory_};
+  std::array<nghttp2_nv, 32> few_;
+  std::unique_ptr<nghttp2_nv[]> many_;
+  nghttp2_nv* const list_;
+  size_t size_ = 0;
   std::array<char, 8> status_;
   std::array<char, 24> length_;
 };
@@ -72,7 +75,8 @@ ssize_t ReadBody(nghttp2_session*, int32_t, uint8_t*, size_t length, uint32_t* f
 
 void SubmitHead(nghttp2_session* session, Http2Stream& stream, const ResponseHead& head,
                 bool has_body) {
-  Fields fields;
+  constexpr size_t kOwn = 9;  // those that are not in `head.fields`
+  Fields fields(kOwn + head.fields->size());
   fields.AddStatus(head.status == 101 ? 200 : head.status);  // RFC 8441 5
   fields.AddUnlessEmpty("server", head.server);
   fields.AddUnlessEmpty("date", head.date);
@@ -96,7 +100,7 @@ void SubmitHead(nghttp2_session* session, Http2Stream& stream, const ResponseHea
 
 void SubmitInterim(nghttp2_session* session, int32_t id, int status,
                    const proto::HeaderList& interim) {
-  Fields fields;
+  Fields fields(1 + interim.size());
   fields.AddStatus(status);
   fields.AddAll(interim);
   nghttp2_submit_headers(session, NGHTTP2_FLAG_NONE, id, nullptr, fields.data(), fields.size(),
@@ -104,7 +108,7 @@ void SubmitInterim(nghttp2_session* session, int32_t id, int status,
 }
 
 void SubmitTrailers(nghttp2_session* session, int32_t id, const proto::HeaderList& trailers) {
-  Fields fields;
+  Fields fields(trailers.size());
   fields.AddAll(trailers);
   nghttp2_submit_trailer(session, id, fields.data(), fields.size());
 }

@@ -105,7 +105,8 @@ int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
   head_of_ = id;
   has_begun_ = true;
   UpdateState();  // at once: who serves a request does not give way to it
-  guard_.BeginHead(Rules().limits.max_total * 4);
+  const proto::Http2HeadRules rules = Rules();
+  guard_.BeginHead(rules.limits.max_total * 4);
   if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) {  // trailers end the stream (RFC 9113 8.1)
     if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) return 0;
     LogFault(fmt::format("client sent trailers without an end for stream {}", id));
@@ -118,7 +119,7 @@ int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
   Http2Stream& stream = *streams_.emplace_back(Http2Stream::Make(*this, id));
   nghttp2_session_set_stream_user_data(session(), id, &stream);
   guard_.NoteRequest();
-  builder_.Begin(Rules(), stream.memory());
+  builder_.Begin(rules, stream.memory());
   return 0;
 }
 
@@ -225,7 +226,7 @@ void Http2Connection::OnRequest(Http2Stream& stream, bool end_stream) {
 
 // RFC 9218: how urgent the client says that the response is, and whether parts of it are of use.
 void Http2Connection::Prioritize(int32_t id, const proto::HeaderList& headers) {
-  const proto::Header* const priority = headers.Find("priority");
+  const proto::Header* const priority = headers.FindOther("priority");
   if (priority == nullptr) return;
   const proto::StreamPriority said = proto::ParsePriority(priority->value);
   const nghttp2_extpri extpri{.urgency = static_cast<uint32_t>(said.urgency),

@@ -26,6 +26,7 @@ Http2Stream::Http2Stream(Http2Connection& connection, int32_t id)
     : connection_(connection),
       id_(id),
       memory_(first_memory_.data(), first_memory_.size(), &connection.runtime().blocks.small()),
+      head_{.headers = proto::HeaderList(&connection.runtime().blocks.small())},
       body_out_(connection.runtime().blocks) {}
 
 Http2Stream::~Http2Stream() = default;
@@ -44,7 +45,7 @@ void FreeHttp2Stream::operator()(Http2Stream* stream) const {
 
 void Http2Stream::TakeHead(proto::RequestHeadBuilder& builder, size_t head_length) {
   ClientConnection& connection = connection_.connection();
-  std::swap(head_, builder.head());
+  head_ = std::move(builder.head());
   ++connection.info().requests;
   connection_.runtime().own_counters.requests.fetch_add(1, std::memory_order_relaxed);
   exchange_ = connection.set().TakeExchange();
