@@ -20,7 +20,7 @@ bool Matches(const conf::AccessRule& rule, const SocketAddress& address) {
 std::optional<int> CheckAddress(Exchange& exchange) {
   const conf::AccessSettings& settings = exchange.location().access;
   for (const conf::AccessRule& rule : settings.rules) {
-    if (!Matches(rule, exchange.request().remote)) continue;
+    if (!Matches(rule, *exchange.request().remote)) continue;
     if (rule.allow) return 0;
     if (!settings.satisfy_any) exchange.Log(LogLevel::kError, "access forbidden by rule");
     return 403;

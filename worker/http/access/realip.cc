@@ -105,14 +105,13 @@ std::optional<SocketAddress> FromProxyProtocol(const ClientInfo& client,
 Step RealIpStep(Exchange& exchange) {
   const conf::RealIp& settings = exchange.location().access.real_ip;
   Request& request = exchange.request();
-  if (request.remote_replaced) return Step::kNext;
+  if (request.remote != &exchange.client().remote) return Step::kNext;
   const auto address = settings.source == conf::RealIp::Source::kProxyProtocol
                            ? FromProxyProtocol(exchange.client(), settings)
                            : FromFields(exchange, settings);
   if (!address) return Step::kNext;
-  request.remote = *address;
-  request.remote_host = address->HostString();
-  request.remote_replaced = true;
+  request.remote = exchange.arena().New(*address);
+  request.remote_host = exchange.arena().Copy(address->HostString());
   return Step::kNext;
 }
 

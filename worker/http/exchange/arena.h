@@ -5,7 +5,9 @@
 #include <array>
 #include <cstring>
 #include <memory_resource>
+#include <new>
 #include <string_view>
+#include <type_traits>
 
 namespace limpet::worker {
 
@@ -32,6 +34,13 @@ class Arena {
       at += view.size();
     }
     return {out, size};
+  }
+
+  // A copy, which is gone with the rest.
+  template <class T>
+  const T* New(const T& value) {
+    static_assert(std::is_trivially_destructible_v<T>);
+    return new (resource_.allocate(sizeof(T), alignof(T))) T(value);
   }
 
   void Reset() { resource_.release(); }

@@ -396,7 +396,7 @@ const limpet::Log& Exchange::error_log() const {
 void Exchange::Log(LogLevel level, std::string_view message) const {
   if (!LogEnabled(level)) return;
   std::string line(message);
-  line += fmt::format(", client: {}, server: {}", request_.remote.HostString(),
+  line += fmt::format(", client: {}, server: {}", request_.remote_host,
                       request_.server != nullptr ? request_.server->name : std::string());
   if (request_.head != nullptr && !request_.head->request_line.empty()) {
     line += fmt::format(", request: \"{}\"", request_.head->request_line);

@@ -197,6 +197,7 @@ class Exchange final : public conf::VariableReader {
   void Run(size_t step);
   bool Prepare(const proto::RequestHead& head);
   void FetchProxy() const;
+  void UseAddressOfClient();
   const conf::Server* FirstServer() const;
   void FindServer(const proto::Target& target);
   bool ChooseServer();

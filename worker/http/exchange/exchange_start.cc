@@ -64,7 +64,7 @@ void Exchange::StartRefused(ClientStream& stream, const proto::RequestHead& head
     request_.args = target.args;
   }
   request_.started_ms = runtime_.loop.NowMs();
-  request_.remote = client().remote;
+  UseAddressOfClient();
   stream.LastForClient();
   Enter(Phase::kRouting);
   FindServer(target);
@@ -74,6 +74,11 @@ void Exchange::StartRefused(ClientStream& stream, const proto::RequestHead& head
                            : fmt::format("{}: \"{}\" while reading client request {}", error.reason,
                                          error.detail, part));
   silent ? Abandon(error.status) : Finish(error.status);
+}
+
+void Exchange::UseAddressOfClient() {
+  request_.remote = &client().remote;
+  request_.remote_host = client().remote_host;
 }
 
 const conf::Server* Exchange::FirstServer() const {
@@ -99,7 +104,7 @@ void Exchange::BeginHandshake(ClientStream& stream, const conf::Server& server) 
   request_.server = &server;
   request_.location = server.root.get();
   request_.started_ms = runtime_.loop.NowMs();
-  request_.remote = client().remote;
+  UseAddressOfClient();
   Enter(Phase::kRouting);
 }
 
@@ -147,7 +152,7 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   request_.method_name = head.method_name;
   request_.unparsed_uri = head.target;
   request_.started_ms = runtime_.loop.NowMs();
-  request_.remote = client().remote;
+  UseAddressOfClient();
   request_.server = FirstServer();
   request_.location = request_.server->root.get();
   request_.uri_changes = kMaxUriChanges + 1;

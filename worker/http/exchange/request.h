@@ -31,6 +31,8 @@ struct ClientInfo {
   const conf::Server* tls_server = nullptr;  // chosen by SNI
 };
 
+inline const SocketAddress kNoAddress;
+
 struct Request {
   const proto::RequestHead* head = nullptr;
   proto::Method method = proto::Method::kGet;  // error_page and X-Accel-Redirect turn it into GET
@@ -56,10 +58,10 @@ struct Request {
   int uri_changes = 10;  // internal redirects left before we call it a cycle
   const conf::Server* server = nullptr;
   const conf::Location* location = nullptr;
-  SocketAddress remote;  // the client, after realip
-  std::string remote_host;
-  bool remote_replaced = false;
-  std::string_view user;  // auth_basic: $remote_user
+  // The client's, after realip: of its connection, or in the exchange's arena.
+  const SocketAddress* remote = &kNoAddress;
+  std::string_view remote_host;  // as text
+  std::string_view user;         // auth_basic: $remote_user
   bool user_parsed = false;
   std::string_view password;
   uint64_t started_ms = 0;  // CLOCK_MONOTONIC

@@ -126,8 +126,7 @@ void ProxyExchange::FailWithoutBody() {
 // anew when it is here.
 void ProxyExchange::FindSessionEarly() {
   if (upstream_->sticky == nullptr) return;
-  upstream_->group.Begin(selection_, {},
-                         &exchange_.request().remote);  // keeps the peers that are looked at
+  upstream_->group.Begin(selection_, {}, exchange_.request().remote);  // keeps its peers
   VariableCache& variables = exchange_.variables();
   const size_t known = variables.count();
   session_.Find(upstream_->sticky.get());

@@ -15,7 +15,7 @@ void ProxyExchange::FirstPeer() {
   if (!target.uri.empty() && exchange_.IsUnsafe(path, written)) return Answer(404);
   std::string_view key;
   if (group.needs_key()) key = exchange_.Evaluate(group.conf().hash_key);
-  group.Begin(selection_, key, &exchange_.request().remote);
+  group.Begin(selection_, key, exchange_.request().remote);
   selection_.LimitTries(location_->proxy.next_upstream_tries);
   session_.Find(upstream_->sticky.get());
   if (FailsMatch()) return;

@@ -48,7 +48,7 @@ void UpstreamResponse::EndAttempt() {
 
 void UpstreamResponse::BeginOther() {
   if (head_block_) earlier_heads_.push_back(std::move(head_block_));
-  ResetHead();
+  if (parser_ != nullptr || block_) ResetHead();  // there has been one
 }
 
 void UpstreamResponse::Reset() {

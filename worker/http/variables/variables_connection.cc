@@ -11,12 +11,6 @@ Value PortOf(Exchange& exchange, uint16_t port) {
   return port != 0 ? Formatted(exchange, "{}", port) : Value::Of("");
 }
 
-// What realip found, else the address of the connection.
-const std::string& RemoteHost(Exchange& exchange) {
-  const Request& request = exchange.request();
-  return request.remote_replaced ? request.remote_host : exchange.client().remote_host;
-}
-
 const proto::ProxyInfo* ProxyInfoOf(Exchange& exchange) {
   const ClientInfo& client = exchange.client();
   return client.proxy_info.get();
@@ -25,15 +19,15 @@ const proto::ProxyInfo* ProxyInfoOf(Exchange& exchange) {
 }  // namespace
 
 Value GetBinaryRemoteAddr(Exchange& exchange) {
-  const SocketAddress& remote = exchange.request().remote;
+  const SocketAddress& remote = *exchange.request().remote;
   // nginx's: limits by this key hold for such clients, too.
   return Value::Of(remote.is_unix() ? std::string_view("unix:") : remote.ip_bytes());
 }
 
-Value GetRemoteAddr(Exchange& exchange) { return Value::Of(RemoteHost(exchange)); }
+Value GetRemoteAddr(Exchange& exchange) { return Value::Of(exchange.request().remote_host); }
 
 Value GetRemotePort(Exchange& exchange) {
-  return PortOf(exchange, exchange.request().remote.port());
+  return PortOf(exchange, exchange.request().remote->port());
 }
 
 Value GetRealipRemoteAddr(Exchange& exchange) { return Value::Of(exchange.client().remote_host); }
@@ -69,9 +63,10 @@ Value GetPipe(Exchange& exchange) { return Value::Of(exchange.request().pipeline
 
 Value GetProxyAddXForwardedFor(Exchange& exchange) {
   const proto::HeaderList& fields = exchange.request().headers();
-  if (!fields.Has(proto::HeaderId::kXForwardedFor)) return Value::Of(RemoteHost(exchange));
+  if (!fields.Has(proto::HeaderId::kXForwardedFor))
+    return Value::Of(exchange.request().remote_host);
   const Value before = JoinFields(exchange, fields, "x_forwarded_for", ", ");
-  return Value::Of(exchange.arena().Concat(before.text, ", ", RemoteHost(exchange)));
+  return Value::Of(exchange.arena().Concat(before.text, ", ", exchange.request().remote_host));
 }
 
 Value GetProxyProtocolAddr(Exchange& exchange) {

@@ -15,9 +15,9 @@ conf::Value FindGeo(Exchange& exchange, size_t field) {
   if (readers == nullptr) return conf::Value::None();
   const conf::RealIp& proxies = exchange.runtime().http.geo.proxies;
   if (proxies.from.empty() || request.head == nullptr || !readers->TakesClient(field))
-    return readers->Find(field, exchange, &request.remote);
-  const auto told = ForwardedFor(request.headers(), proxies, request.remote);
-  return readers->Find(field, exchange, told ? &*told : &request.remote);
+    return readers->Find(field, exchange, request.remote);
+  const auto told = ForwardedFor(request.headers(), proxies, *request.remote);
+  return readers->Find(field, exchange, told ? &*told : request.remote);
 }
 
 // A required one that is not there is answered by 401, as long as there is no other answer yet.
