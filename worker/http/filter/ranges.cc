@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -84,6 +85,8 @@ void RangeFilter::Advance(uint64_t size, Do write) {
     Begin(i);
     write(start - from, end - start);
   }
+  const auto is_past = [this](const Part& part) { return part.range.end <= position_; };
+  if (std::ranges::all_of(parts_, is_past)) End();
 }
 
 void RangeFilter::Write(BlockRef block, std::string_view bytes) {
@@ -98,6 +101,7 @@ void RangeFilter::WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, 
 }
 
 void RangeFilter::End() {
+  if (std::exchange(ended_, true)) return;
   if (!after_.empty()) next_->Write({}, after_);
   next_->End();
 }

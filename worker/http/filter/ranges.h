@@ -15,7 +15,7 @@ namespace limpet::worker {
 
 // Lets the wanted ranges of a body through, with a text before each and one at the end. Ranges must
 // lie in `length`; what comes in pieces (an upstream's body) can be cut only if they ascend and do
-// not overlap.
+// not overlap. The body ends with the last wanted byte: the rest may take its time, or fail.
 class RangeFilter final : public BodyFilter {
  public:
   struct Part {
@@ -45,6 +45,7 @@ class RangeFilter final : public BodyFilter {
   std::string_view after_;
   uint64_t position_ = 0;  // of the whole body
   size_t begun_ = 0;       // parts whose `before` has gone out
+  bool ended_ = false;
 };
 
 // Whether If-Range (if there is one) lets Range count.

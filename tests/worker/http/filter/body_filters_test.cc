@@ -269,6 +269,19 @@ TEST(RangeFilter, CutsOnePartWhateverThePieces) {
   }
 }
 
+TEST(RangeFilter, EndsWithTheLastWantedByte) {
+  Collector end;
+  RangeFilter filter(&end, {{{0, 2}, "<a>"}, {{3, 4}, "<b>"}}, "</>");
+  filter.Write({}, "012");
+  EXPECT_EQ(end.ends, 0);
+  filter.Write({}, "345");
+  EXPECT_EQ(end.ends, 1);
+  filter.Write({}, "6789");
+  filter.End();
+  EXPECT_EQ(end.text, "<a>01<b>3</>");
+  EXPECT_EQ(end.ends, 1);
+}
+
 TEST(RangeFilter, CutsSeveralPartsOfAFileInTheOrderAsked) {
   Collector end;
   RangeFilter filter(&end, {{{7, 10}, "<a>"}, {{0, 2}, "<b>"}}, "</>");
