@@ -155,6 +155,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void RefuseRequest(std::string_view unfit);
   void FlushRequest();
   void ReadHead();
+  size_t MostWithHead(size_t room) const;
   void ParseHead();
   size_t ReadInto(std::span<char> room);  // 0: nothing now, or the attempt has ended
   [[gnu::cold]] void OnReadError(int errnum);
@@ -185,6 +186,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool MaySplice() const;
   bool SpliceBody();
   BlockSize BlockForBody() const;
+  uint64_t BodyReceived() const;  // bytes; only they count against proxy_limit_rate
   void OnExcess();
   void ReturnPipe();
   void OnBodyBytes(std::string_view bytes);

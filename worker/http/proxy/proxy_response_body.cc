@@ -72,7 +72,7 @@ void ProxyExchange::ReadBody() {
   if (pace_.paused()) return;
   if (SpliceBody()) return;
   const std::span<char> room = response_.RoomForBody(exchange_.runtime().blocks, BlockForBody());
-  const size_t budget = std::min<uint64_t>(room.size(), pace_.Budget(response_.received()));
+  const size_t budget = std::min<uint64_t>(room.size(), pace_.Budget(BodyReceived()));
   const size_t n = budget > 0 ? ReadInto(room.first(budget)) : 0;
   if (n == 0) return response_.ReleaseUnlessUsed();
   if (state_ == ProxyState::kTalking) exchange_.upstream_trace().last().response_length += n;
@@ -87,6 +87,10 @@ BlockSize ProxyExchange::BlockForBody() const {
       response_.kind() == proto::BodyKind::kLength && response_.remaining() < 16000;
   const bool stays_in_memory = pace_.client_is_slow() && !CanSpool();
   return is_short || stays_in_memory ? BlockSize::k16K : BlockSize::k64K;
+}
+
+uint64_t ProxyExchange::BodyReceived() const {
+  return exchange_.upstream_trace().last().response_length;
 }
 
 // To the client. Without buffering it is not to wait for more: neither here nor in a filter.

@@ -41,12 +41,19 @@ void ProxyExchange::ReadHead() {
   AnswerSize& answers = upstream_->answers;
   const std::span<char> room = response_.RoomForHead(exchange_.runtime().blocks,
                                                      location_->proxy.buffer_size, answers.block());
-  const size_t n = ReadInto(room);
+  const size_t n = ReadInto(room.first(MostWithHead(room.size())));
   if (n == 0) return response_.ReleaseUnlessHead();
   exchange_.stream().Fetch();
   response_.Took(n);
   answers.Note(response_.received(), n == room.size());
   ParseHead();
+}
+
+// The rate is not known before the head: what comes with it is as much as a head may be.
+size_t ProxyExchange::MostWithHead(size_t room) const {
+  const conf::ProxySettings& proxy = location_->proxy;
+  const bool is_limited = proxy.buffering && !proxy.limit_rate.empty();
+  return is_limited ? std::min(room, proxy.buffer_size) : room;
 }
 
 // proxy_read_timeout is that of the whole head: a piece of it moves no deadline.
@@ -259,6 +266,7 @@ void ProxyExchange::StartBody() {
       break;
   }
   if (response_.kind() == proto::BodyKind::kTunnel) return StartTunnel();
+  KeepIfEmpty();  // a filter may answer instead
   if (!exchange_.writer().SendHead()) return;
   EnterSession();
   response_.BeginBody();

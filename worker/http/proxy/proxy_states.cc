@@ -85,8 +85,7 @@ void ProxyExchange::Watch() {
 // A slow client and proxy_limit_rate hold the peer back.
 void ProxyExchange::UpdateReading() {
   if (!RowOf(state_).reads_peer() || response_.half() != Half::kBody) return;
-  pace_.Look({.full = ClientIsFull(), .blocked = exchange_.stream().blocked()},
-             response_.received());
+  pace_.Look({.full = ClientIsFull(), .blocked = exchange_.stream().blocked()}, BodyReceived());
   attempt_.transport()->WantRead(!pace_.paused());
   Watch();
 }

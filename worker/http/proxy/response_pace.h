@@ -17,7 +17,7 @@ class ResponsePace {
   void Begin(uint64_t bytes_a_second);  // of a body; 0: without limit
   void End();
 
-  // What may be read now, given the bytes that have been.
+  // What may be read now, given the bytes of the body that have been.
   uint64_t Budget(uint64_t received) const;
 
   struct Client {
