@@ -28,6 +28,9 @@ http {
         location /default/ { proxy_pass http://127.0.0.1:{origin}/base/; }
         location /off/ { proxy_pass http://127.0.0.1:{origin}/; proxy_redirect off; proxy_ignore_headers X-Accel-Redirect; }
         location /files/ { internal; alias {dir}/files/; }
+        location /paged/ { internal; alias {dir}/none/; error_page 404 /files/a.html; }
+        location /refused/ { internal; return 403; }
+        location /moved/ { internal; return 302 /x; }
         location @named { return 200 "named $uri"; }
         location /server/ { proxy_pass http://127.0.0.1:{origin}/; proxy_pass_header Server; }
     }
@@ -103,6 +106,18 @@ def test_cookies_beside_x_accel_redirect(limpet):
     for said, seen in COOKIES.items():
         answer(limpet, ("X-Accel-Redirect", "/files/a.html"), ("Set-Cookie", said), ("Set-Cookie", "last=1; HttpOnly"))
         assert get(limpet.port).all("set-cookie") == [seen, "last=1; HttpOnly"]
+
+
+@pytest.mark.parametrize("target, status", [("/files/a.html", 200), ("/files/none", 404), ("/paged/none", 404),
+                                            ("/refused/", 403), ("/moved/", 302)])
+def test_what_comes_along_with_x_accel_redirect_is_for_whoever_answers(limpet, target, status):
+    along = [("Cache-Control", "private"), ("Cache-Control", "max-age=5"), ("Expires", "Thu, 01 Jan 2037 00:00:00 GMT"),
+             ("Content-Disposition", "attachment"), ("Set-Cookie", "s=1")]
+    answer(limpet, ("X-Accel-Redirect", target), ("X-Other", "o"), *along)
+    response = get(limpet.port)
+    names = {name for name, _ in along}
+    assert response.status == status and response.header("x-other") is None
+    assert sorted(field for field in response.headers if field[0] in names) == sorted(along)
 
 
 @pytest.mark.parametrize("target", ["/../files/a.html", "/files/..", "/files/.%2e", "/files/%2e%2e/", "/files/../files/a.html",

@@ -97,6 +97,14 @@ bool IsOfWholeHead(const proto::Header& header) {
 
 enum class Keep : uint8_t { kError, kHead };
 
+// Fields that are there before any head is made (of X-Accel-Redirect, of access control) are for
+// whoever answers in the end.
+bool IsKept(const Response& response, const proto::Header& header, int status, Keep keep) {
+  const bool came_before = response.status == 0;
+  if (keep == Keep::kError) return came_before || IsOfError(header, status);
+  return came_before || response.has_own_fields ? IsOfWholeHead(header) : IsOfError(header, status);
+}
+
 // Forgets the response that was being made, but for what is kept and for where to go. It is copied:
 // it may be of a peer's head, and another peer is asked for the page.
 void StartOver(Exchange& exchange, int status, Keep keep) {
@@ -105,7 +113,7 @@ void StartOver(Exchange& exchange, int status, Keep keep) {
   const bool vary_gzip = keeps_head && response.vary_gzip;
   std::vector<proto::Header> kept;
   for (const proto::Header& header : response.headers) {
-    if (keeps_head ? IsOfWholeHead(header) : IsOfError(header, status)) kept.push_back(header);
+    if (IsKept(response, header, status, keep)) kept.push_back(header);
   }
   Arena& arena = exchange.arena();
   const std::string_view location = response.location;

@@ -247,6 +247,7 @@ Step RunReturn(Exchange& exchange, const conf::Return& reply) {
     if (exchange.error_status() == 0)
       exchange.response().status = reply.status;  // the text may name $status
     const std::string_view text = exchange.arena().Copy(exchange.Evaluate(reply.text));
+    exchange.response().status = 0;  // its head is not begun
     if (is_redirect) {
       exchange.Redirect(reply.status, text);
     } else {
