@@ -10,6 +10,7 @@ import pytest
 from client import Connection, get
 from daemon import Limpet
 from origin import Origin, Reply
+from ports import free_port
 from waiting import wait_until
 
 LEARN = """
@@ -251,6 +252,41 @@ def test_keepalive_min_timeout_of_a_connection_to_a_worker_that_ends():
         answer = safe.request("/safe")
         assert (answer.text, answer.header("Connection")) == ("safe", "close")
         assert closed(safe)
+
+
+PASSED = """
+events { }
+http {
+    server {
+        listen {port};
+        location /kept { return 200 kept; }
+        location /page { keepalive_timeout 0; error_page 404 /kept; return 404; }
+        location /named { keepalive_timeout 0; error_page 404 @kept; return 404; }
+        location /rewritten { keepalive_timeout 0; rewrite ^ /kept last; }
+        location /tried { keepalive_timeout 0; try_files /none /kept; }
+        location @kept { return 200 kept; }
+    }
+    server {
+        listen {other};
+        keepalive_timeout 0;
+        location /kept { keepalive_timeout 1h; return 200 kept; }
+        location /page { keepalive_timeout 1h; error_page 404 /kept; return 404; }
+    }
+}
+"""
+
+
+def test_keepalive_timeout_of_locations_that_are_passed_through():
+    def says(port, path):
+        with Connection(port) as client:
+            return client.request(path).header("Connection")
+
+    with Limpet(PASSED, other=free_port()) as limpet:
+        for path in ("/page", "/named", "/rewritten", "/tried"):
+            assert (path, says(limpet.port, path)) == (path, "close")
+        assert says(limpet.port, "/kept") == "keep-alive"
+        assert says(limpet.values["other"], "/kept") == "keep-alive"
+        assert says(limpet.values["other"], "/page") == "close"  # by way of the server's own
 
 
 def test_keepalive_timeout_holds_whatever_is_safe():

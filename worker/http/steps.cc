@@ -9,6 +9,7 @@
 #include "worker/http/access/limit_req.h"
 #include "worker/http/access/realip.h"
 #include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/hooks.h"
 #include "worker/http/exchange/mirror.h"
 #include "worker/http/local/content.h"
 #include "worker/http/local/try_files.h"
@@ -45,7 +46,7 @@ Step FindLocationStep(Exchange& exchange) {
   request.proxy_lost = false;
   const conf::Location& root = *request.server->root;
   const LocationMatch match = FindLocation(root, request.uri, exchange);
-  request.location = match.location != nullptr ? match.location : &root;
+  UseLocation(exchange, match.location != nullptr ? *match.location : root);
   if (request.location->internal && !request.internal) {
     exchange.Finish(404);
     return Step::kDone;

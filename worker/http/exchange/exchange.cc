@@ -211,7 +211,7 @@ void Exchange::InternalRedirect(std::string_view uri, std::string_view args,
   request_.under_location = true;
   request_.uri_under_alias = false;
   request_.internal = true;
-  request_.location = request_.server->root.get();
+  UseLocation(*this, *request_.server->root);
   Restart(FirstStep());
 }
 
@@ -232,7 +232,7 @@ void Exchange::GoToNamed(std::string_view name) {
   }
   request_.internal = true;
   request_.proxy_lost = false;
-  request_.location = it->second;
+  UseLocation(*this, *it->second);
   // It is chosen for another location's sake, whose limit counts; but maybe there was none.
   if (!request_.body_judged && RefusesBody()) return;
   Restart(AfterLocateStep());

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "conf/config.h"
 #include "proto/http1/message.h"
 #include "worker/http/exchange/response_writer.h"
 
@@ -20,6 +21,11 @@ struct Refusal {
   std::string why;
 };
 Refusal CheckClientCertificate(Exchange& exchange);  // access/client_certificate.cc
+
+// --- Whenever a location is found ---
+// The request is in it from now on (route/locations.cc). One without keepalive_timeout ends the
+// connection, whichever other one answers in the end.
+void UseLocation(Exchange& exchange, const conf::Location& location);
 
 // --- Error pages (route/error_page.cc) ---
 // Goes where error_page says. False if the location has none for this status, or one has been taken

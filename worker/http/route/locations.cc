@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "conf/named_groups.h"
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/hooks.h"
 
 namespace limpet::worker {
 namespace {
@@ -74,6 +76,11 @@ LocationMatch FindLocation(const conf::Location& outer, std::string_view uri,
     return found;
   }
   return found;
+}
+
+void UseLocation(Exchange& exchange, const conf::Location& location) {
+  exchange.request().location = &location;
+  if (location.client.keepalive_timeout.count() == 0) exchange.stream().LastForClient();
 }
 
 }  // namespace limpet::worker
