@@ -18,12 +18,13 @@ Http2Stream* Http2Connection::Find(int32_t id) {
   return found_;
 }
 
-// As in nginx a string has the size of a large buffer, all together that of all of them.
+// As in nginx a string has the size of a large buffer, all together that of all of them. Of a
+// string it counts bytes as they were sent: Huffman's code has at least five bits for each of ours.
 proto::Http2HeadRules Http2Connection::Rules() const {
   const conf::HeadSettings& head = server().head;
   proto::HeadLimits limits = names().LimitsOf(server());
-  limits.max_line = head.large_buffers_size;
-  limits.max_total = limits.max_line * static_cast<size_t>(head.large_buffers_count);
+  limits.max_line = head.large_buffers_size * 8 / 5;
+  limits.max_total = head.large_buffers_size * static_cast<size_t>(head.large_buffers_count);
   return {.limits = limits, .websocket = server().http2.websocket};
 }
 
