@@ -7,6 +7,7 @@ import pytest
 
 from client import Connection, get
 from daemon import Limpet
+from http2 import Http2
 from origin import Origin, Reply
 
 CONFIG = """
@@ -15,6 +16,7 @@ http {
     types { text/html html; text/plain txt; application/javascript js; image/png png; }
     server {
         listen {port};
+        http2 on;
         root {dir}/www;
         location / { gzip on; gzip_vary on; gzip_types text/plain; gzip_disable "old browser" msie6; }
         location /any/ { alias {dir}/www/; gzip on; gzip_types *; gzip_min_length 0; gzip_proxied any; }
@@ -217,10 +219,14 @@ def test_what_came_before_a_break_is_passed_on(limpet):
     assert text == b"text" * 100 and not unpack.eof
 
 
-@pytest.mark.parametrize("path, headers", [("/any/cut.html", GZIP), ("/subbed/cut.html", []), ("/cut.html", [])])
-def test_a_file_that_is_cut_while_it_is_sent_does_not_look_whole(limpet, path, headers):
+def make_long_file(limpet):
     with open(limpet.path("www/cut.html"), "wb") as file:
         file.write(os.urandom(16 << 20))  # more than waits in sockets
+
+
+@pytest.mark.parametrize("path, headers", [("/any/cut.html", GZIP), ("/subbed/cut.html", []), ("/cut.html", [])])
+def test_a_file_that_is_cut_while_it_is_sent_does_not_look_whole(limpet, path, headers):
+    make_long_file(limpet)
     told = len(limpet.log_lines("has been cut"))
     with Connection(limpet.port) as connection:
         fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
@@ -230,3 +236,16 @@ def test_a_file_that_is_cut_while_it_is_sent_does_not_look_whole(limpet, path, h
         with pytest.raises((ConnectionResetError, ValueError)):
             connection.response()
     limpet.wait_log("has been cut", told + 1)
+
+
+def test_a_file_that_is_cut_while_it_is_sent_over_http2(limpet):
+    make_long_file(limpet)
+    with Http2(limpet.port, reads=False) as client:
+        stream = client.ask("/cut.html")
+        client.until(lambda: client.streams[stream].body)
+        os.truncate(limpet.path("www/cut.html"), 0)
+        for of in (0, stream):
+            client.open_window(of, 16 << 20)
+        client.wait_end()
+        assert not client.streams[stream].ended
+    limpet.wait_log("a file has been cut while it was sent over HTTP/2, client: 127")

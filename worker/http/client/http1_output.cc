@@ -6,6 +6,7 @@
 #include "worker/http/client/connection_set.h"
 #include "worker/http/client/http1_connection.h"
 #include "worker/http/client/http1_writer.h"
+#include "worker/http/exchange/file_cut.h"
 #include "worker/http/filter/limit_rate.h"
 
 namespace limpet::worker {
@@ -112,7 +113,7 @@ void Http1Connection::DisarmSending() {
 
 void Http1Connection::OnWriteError() {
   if (transport_.errnum() == EIO && exchange_ != nullptr)
-    exchange_->Log(LogLevel::kError, "a file has been cut while it was sent");
+    exchange_->Log(LogLevel::kError, kFileCut);
   turn_->out.Clear();
   lost_ = true;
   keep_alive_ = false;

@@ -10,6 +10,7 @@
 #include "worker/http/client/connection_set.h"
 #include "worker/http/client/http2_callbacks.h"
 #include "worker/http/client/http2_memory.h"
+#include "worker/http/exchange/file_cut.h"
 #include "worker/http/log/connection_log.h"
 
 namespace limpet::worker {
@@ -276,8 +277,7 @@ void Http2Connection::Write() {
         break;
       case FlushResult::kError:
         if (connection_.transport().errnum() == EIO)
-          LogConnection(runtime_, info_, LogLevel::kError,
-                        "a file has been cut while it was sent over HTTP/2");
+          LogConnection(runtime_, info_, LogLevel::kError, fmt::format("{} over HTTP/2", kFileCut));
         return Close();
     }
   }

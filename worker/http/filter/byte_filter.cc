@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/http/exchange/file_cut.h"
+
 namespace limpet::worker {
 namespace {
 
@@ -89,7 +91,7 @@ bool ByteFilter::Step() {
 
 void ByteFilter::WorkOn(Piece& piece) {
   std::string_view& bytes = piece.slice.bytes;
-  if (bytes.empty() && !ReadFile(piece)) return Break("a file has been cut while it was sent");
+  if (bytes.empty() && !ReadFile(piece)) return Break(kFileCut);
   const size_t taken = Take(bytes.substr(0, kStep));
   if (ended_) return;
   bytes.remove_prefix(taken);
