@@ -110,10 +110,14 @@ void AccessLogs::WriteToVariablePath(Exchange& exchange, const conf::AccessLog& 
   if (path.empty() || path.back() == '/') return;
   if (IsUnsafePath(exchange, path, log.path.source())) return;
   if (path.front() != '/') path.insert(0, exchange.runtime().config.prefix);
-  const int errnum = variable_files_.Write(path, line_, cache, exchange.runtime().loop.NowMs());
-  if (errnum != 0) {
+  const uint64_t now = exchange.runtime().loop.NowMs();
+  const LogFileCache::Failure failure = variable_files_.Write(path, line_, cache, now);
+  if (failure.open != 0) {
     exchange.Log(LogLevel::kCrit, fmt::format("open() \"{}\" failed{} while logging request", path,
-                                              ErrnoText(errnum)));
+                                              ErrnoText(failure.open)));
+  } else if (failure.write != 0 && variable_complaints_.Wants(now)) {
+    exchange.Log(LogLevel::kAlert, fmt::format("write() to \"{}\" failed{} while logging request",
+                                               path, ErrnoText(failure.write)));
   }
 }
 

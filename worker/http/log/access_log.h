@@ -43,6 +43,7 @@ class AccessLogs {
   const Log& main_log_;
   std::vector<std::unique_ptr<LogFile>> files_;  // to Http::access_log_files
   LogFileCache variable_files_;
+  WriteComplaints variable_complaints_;
   LogFiles syslog_files_;
   std::map<std::string, LogTarget*> syslog_;  // by everything that a SyslogSpec says
   std::unordered_map<const conf::AccessLog*, LogTarget*> syslog_of_;

@@ -12,7 +12,7 @@
 namespace limpet::worker {
 namespace {
 
-constexpr uint64_t kComplaintInterval = 60'000;  // a full disk must not fill the error log as well
+constexpr uint64_t kComplaintInterval = 60'000;
 
 }  // namespace
 
@@ -41,6 +41,12 @@ std::string GzipMember(std::string_view bytes, int level) {
   out.resize(result == Z_STREAM_END ? stream.total_out : 0);
   ::deflateEnd(&stream);
   return out;
+}
+
+bool WriteComplaints::Wants(uint64_t now_ms) {
+  if (last_ms_ != 0 && now_ms - last_ms_ < kComplaintInterval) return false;
+  last_ms_ = now_ms;
+  return true;
 }
 
 LogFile::LogFile(std::string path, Loop& loop, const Log& main_log)
@@ -90,9 +96,7 @@ void LogFile::WriteOut(std::string_view bytes) {
   if (!fd_) return;
   const int errnum = WriteLogBytes(fd_.get(), bytes);
   if (errnum == 0) return;
-  const uint64_t now = loop_.NowMs();
-  if (complained_ms_ != 0 && now - complained_ms_ < kComplaintInterval) return;
-  complained_ms_ = now;
+  if (!complaints_.Wants(loop_.NowMs())) return;
   LIMPET_LOG(main_log_, LogLevel::kAlert, "write() to \"{}\" failed{}", path_, ErrnoText(errnum));
 }
 

@@ -14,6 +14,15 @@
 
 namespace limpet::worker {
 
+// A full disk must not fill the error log as well: it is told of once a minute.
+class WriteComplaints {
+ public:
+  bool Wants(uint64_t now_ms);
+
+ private:
+  uint64_t last_ms_ = 0;
+};
+
 class LogFile {
  public:
   struct Buffering {
@@ -48,7 +57,7 @@ class LogFile {
   std::string buffer_;
   Timer timer_;
   Loop& loop_;
-  uint64_t complained_ms_ = 0;
+  WriteComplaints complaints_;
 };
 
 // Writes all of `bytes`; 0 or an errno. Appends of one call stay together.

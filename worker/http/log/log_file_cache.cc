@@ -10,19 +10,17 @@
 
 namespace limpet::worker {
 
-int LogFileCache::Write(const std::string& path, std::string_view line,
-                        const conf::OpenLogFileCache& settings, uint64_t now_ms) {
+LogFileCache::Failure LogFileCache::Write(const std::string& path, std::string_view line,
+                                          const conf::OpenLogFileCache& settings, uint64_t now_ms) {
   if (settings.max > 0) {
-    if (Entry* entry = Find(path, settings, now_ms); entry != nullptr && entry->fd) {
-      WriteLogBytes(entry->fd.get(), line);
-      return 0;
-    }
+    if (Entry* entry = Find(path, settings, now_ms); entry != nullptr && entry->fd)
+      return {.write = WriteLogBytes(entry->fd.get(), line)};
   }
   Result<UniqueFd> fd = OpenThroughOwnLinks(path, O_WRONLY | O_APPEND | O_CREAT, 0644);
-  if (!fd) return fd.error().code.value();
-  WriteLogBytes(fd->get(), line);
+  if (!fd) return {.open = fd.error().code.value()};
+  const int errnum = WriteLogBytes(fd->get(), line);
   if (settings.max > 0) Remember(path, std::move(*fd), settings, now_ms);
-  return 0;
+  return {.write = errnum};
 }
 
 void LogFileCache::Clear() {

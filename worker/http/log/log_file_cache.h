@@ -19,9 +19,13 @@ namespace limpet::worker {
 
 class LogFileCache {
  public:
-  // Appends `line` to the file. 0 or the errno of open.
-  int Write(const std::string& path, std::string_view line, const conf::OpenLogFileCache& settings,
-            uint64_t now_ms);
+  struct Failure {
+    int open = 0, write = 0;  // the errno of each; 0: none
+  };
+
+  // Appends `line` to the file.
+  Failure Write(const std::string& path, std::string_view line,
+                const conf::OpenLogFileCache& settings, uint64_t now_ms);
   void Clear();
 
  private:

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -137,7 +138,8 @@ TEST_F(LogFileTest, OpenAgainFollowsARotation) {
 
 class LogFileCacheTest : public LogFileTest {
  protected:
-  int Write(const char* name, const conf::OpenLogFileCache& settings, uint64_t now = 1000) {
+  LogFileCache::Failure Write(const char* name, const conf::OpenLogFileCache& settings,
+                              uint64_t now = 1000) {
     return cache_.Write(Path(name), "x", settings, now);
   }
   // With its folder gone, only a descriptor that is held can be written to.
@@ -154,9 +156,25 @@ class LogFileCacheTest : public LogFileTest {
 
 TEST_F(LogFileCacheTest, IsOffByDefault) {
   const conf::OpenLogFileCache off;
-  EXPECT_EQ(Write("a", off), 0);
-  EXPECT_EQ(Write("a", off), 0);
+  EXPECT_EQ(Write("a", off).open, 0);
+  EXPECT_EQ(Write("a", off).open, 0);
   EXPECT_EQ(LinesAfterMove("a", off), 2u);
+}
+
+TEST_F(LogFileCacheTest, TellsOfAFullDisk) {
+  fs::create_symlink("/dev/full", Path("a"));
+  const conf::OpenLogFileCache settings{.max = 3};
+  EXPECT_EQ(Write("a", {}).write, ENOSPC);
+  EXPECT_EQ(Write("a", settings).write, ENOSPC);
+  EXPECT_EQ(Write("a", settings).write, ENOSPC) << "the file is held";
+}
+
+TEST(WriteComplaints, AreMadeOnceAMinute) {
+  WriteComplaints complaints;
+  EXPECT_TRUE(complaints.Wants(1000));
+  EXPECT_FALSE(complaints.Wants(1001));
+  EXPECT_FALSE(complaints.Wants(60'999));
+  EXPECT_TRUE(complaints.Wants(61'000));
 }
 
 TEST_F(LogFileCacheTest, KeepsWhatIsUsedOftenEnough) {
