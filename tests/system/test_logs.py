@@ -354,3 +354,51 @@ def test_a_folder_that_workers_may_not_enter():
         limpet.reload()
         get(limpet.port, "/two")
         assert lines(limpet, "closed/access.log", 2) == ["/one", "/two"]
+
+
+EARLY = """
+events { }
+http {
+    log_format early '$uri|$request_completion|$sent_http_x_a|$sent_http_content_type|$body_bytes_sent';
+    server {
+        listen {port};
+        access_log {dir}/early.log early;
+        add_header X-A one;
+        location / { return 200 ok; }
+        location /asked { add_header X-B "$request_completion$sent_http_x_a" always; add_header X-A two; return 200 ok; }
+        location /before { set $was "$sent_http_content_type"; return 200 ok; }
+    }
+}
+"""
+
+
+def test_what_is_asked_for_before_the_end_stays_as_it_was():
+    with Limpet(EARLY, workers=1) as limpet:
+        for path in ("/", "/asked", "/before"):
+            assert get(limpet.port, path).status == 200
+        assert lines(limpet, "early.log", 3) == ["/|OK|one|text/plain|2", "/asked||-|text/plain|2", "/before|OK|one|-|2"]
+
+
+FULL = """
+events { }
+http {
+    log_format short '$uri';
+    server {
+        listen {port};
+        root {dir};
+        access_log {dir}/$host.log short;
+        location / { return 200 ok; }
+        location /held { open_log_file_cache max=2; return 200 ok; }
+    }
+}
+"""
+
+
+def test_a_full_disk_beneath_a_log_with_variables_is_told_of():
+    with Limpet(FULL, workers=1) as limpet:
+        os.symlink("/dev/full", limpet.path("full.log"))
+        for path in ("/", "/held", "/held"):
+            assert get(limpet.port, path, host="full").status == 200
+        (line,) = limpet.wait_log("write\\(\\) to .*full.log. failed .28: No space left on device. while logging request")
+        assert "[alert]" in line
+        limpet.forgive()

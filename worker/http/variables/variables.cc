@@ -77,7 +77,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {Builtin::kRequest, GetRequest, kNo},
     {Builtin::kRequestBody, GetRequestBody, kNo},
     {Builtin::kRequestBodyFile, GetRequestBodyFile, kNo},
-    {Builtin::kRequestCompletion, GetRequestCompletion, kNo},
+    {Builtin::kRequestCompletion, GetRequestCompletion, kYes},
     {Builtin::kRequestFilename, GetRequestFilename, kNo},
     {Builtin::kRequestId, GetRequestId, kYes},
     {Builtin::kRequestLength, GetRequestLength, kNo},
@@ -221,9 +221,11 @@ bool IsCacheable(const conf::Variable& variable) {
     case VariableKind::kRequestHeader:
     case VariableKind::kCookie:
     case VariableKind::kProxyProtocolTlv:
+    case VariableKind::kSentHeader:  // nginx, too, goes by what the first to ask has found
+    case VariableKind::kSentTrailer:
       return true;
     default:
-      return false;  // arguments change with rewrites, the response is not there yet
+      return false;  // arguments change with rewrites, peers with each attempt
   }
 }
 
