@@ -379,6 +379,36 @@ def test_what_is_asked_for_before_the_end_stays_as_it_was():
         assert lines(limpet, "early.log", 3) == ["/|OK|one|text/plain|2", "/asked||-|text/plain|2", "/before|OK|one|-|2"]
 
 
+TUNNEL = """
+events { }
+http {
+    log_format complete '$status $request_completion';
+    server {
+        listen {port};
+        access_log {dir}/tunnel.log complete;
+        location / {
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
+            proxy_pass http://127.0.0.1:{origin};
+        }
+    }
+}
+"""
+
+
+def test_a_tunnel_that_has_ended_is_complete(origins):
+    (origin,) = origins("origin")
+    with Limpet(TUNNEL, workers=1, origin=origin.port) as limpet, Connection(limpet.port) as client:
+        client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        assert client.response().status == 101
+        client.send("word")
+        assert client.stream.read(4) == b"word"
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.stream.read() == b""
+        assert lines(limpet, "tunnel.log", 1) == ["101 OK"]
+
+
 FULL = """
 events { }
 http {

@@ -44,6 +44,7 @@ void ProxyExchange::StartTunnel() {
 void ProxyExchange::EndTunnel() {
   End(Outcome::kOk);
   exchange_.stream().LastForClient();
+  exchange_.writer().EndBody();
   exchange_.Complete();
 }
 
