@@ -125,9 +125,17 @@ def test_an_upstream_names_the_charset(limpet):
         assert response.header("content-type") == shown and response.header("x-accel-charset") is None
     limpet.origin.respond = lambda request: Reply(b"x", headers=[("Content-Type", "text/html"), ("X-Accel-Charset", "koi8-r")])
     assert get(limpet.port, "/ignored/").header("content-type") == "text/html; charset=utf-8"
-    limpet.origin.respond = lambda request: Reply(b"x", headers=[("Content-Type", "text/css"), ("X-Accel-Charset", "Klingon")])
-    assert get(limpet.port, "/up/").header("content-type") == "text/css"
+    for said in ("text/css", "text/html"):  # `charset` would name one for this
+        limpet.origin.respond = lambda request: Reply(b"x", headers=[("Content-Type", said), ("X-Accel-Charset", "Klingon")])
+        assert get(limpet.port, "/up/").header("content-type") == said
     limpet.wait_log(r'unknown charset "Klingon" to override')
+
+
+@pytest.mark.parametrize("target, status", [("/charset/a.html", 200), ("/charset/none", 404), ("/any/none", 404)])
+def test_an_upstream_names_the_charset_of_what_is_sent_in_its_place(limpet, target, status):
+    limpet.origin.respond = lambda request: Reply(headers=[("X-Accel-Redirect", target), ("X-Accel-Charset", "koi8-r")])
+    response = get(limpet.port, "/up/")
+    assert (response.status, response.header("content-type").partition("; ")[2]) == (status, "charset=koi8-r")
 
 
 TEXT = b"<a href='HTTP://inner/x'>needle NEEDLE needl</a> http://inner/ http://inne nnneedle"

@@ -375,6 +375,7 @@ void Exchange::Reset() {
   limit_rate_ = 0;
   limit_rate_set_ = false;
   limit_rate_after.reset();
+  accel_charset = {};
   limit_req_status = limit_conn_status = {};
   Enter(Phase::kIdle);
   stream_ = nullptr;

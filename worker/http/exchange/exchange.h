@@ -182,6 +182,7 @@ class Exchange final : public conf::VariableReader {
   }
   bool limit_rate_set() const { return limit_rate_set_; }
   std::optional<uint64_t> limit_rate_after;  // once it has been asked for
+  std::string_view accel_charset;  // an upstream's X-Accel-Charset: of whatever is answered
   Subrequest* subrequest() { return subrequest_.get(); }
   void set_subrequest(std::unique_ptr<Subrequest> subrequest);  // replaces the one before
   std::string_view limit_req_status, limit_conn_status;         // for their variables

@@ -163,7 +163,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void RefuseTunnel();
   bool TryOtherPeerForStatus();
   void KeepIfEmpty();
-  bool HandleAccelHeaders();
+  void HeedAccelHeaders();
+  bool FollowsAccelRedirect();
   void FollowAccelRedirect(std::string_view value);
   void KeepDeclaredLength();
   bool Intercept();

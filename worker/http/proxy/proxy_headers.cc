@@ -151,23 +151,6 @@ void CopyField(Exchange& exchange, int status, const Header& header) {
                        header.fit && value.data() == header.value.data());
 }
 
-// X-Accel-Charset: the peer says in which encoding its text is, whatever `charset` would say: one
-// that the configuration names. As there, a type with parameters of its own stays.
-void AddAccelCharset(Exchange& exchange, const proto::HeaderList& headers) {
-  if ((exchange.location().proxy.ignore_headers & conf::kIgnoreXAccelCharset) != 0) return;
-  const Header* charset = headers.Find(HeaderId::kXAccelCharset);
-  std::string_view& type = exchange.response().content_type;
-  if (charset == nullptr || charset->value.empty() || type.empty()) return;
-  if (type.find(';') != std::string_view::npos) return;
-  const auto is_it = [charset](std::string_view known) {
-    return EqualsIgnoreCase(known, charset->value);
-  };
-  if (std::ranges::none_of(exchange.runtime().http.charsets, is_it))
-    return exchange.Log(LogLevel::kError,
-                        fmt::format("unknown charset \"{}\" to override", charset->value));
-  type = exchange.arena().Concat(type, "; charset=", charset->value);
-}
-
 }  // namespace
 
 std::string_view UpstreamUri(const Request& request, const UpstreamTarget& target, Arena& arena) {
@@ -251,7 +234,6 @@ void FilterUpstreamHead(Exchange& exchange, const proto::ResponseHead& head) {
     }
     if (!plan.hidden.Has(header)) CopyField(exchange, head.status, header);
   }
-  AddAccelCharset(exchange, head.headers);
 }
 
 void FilterUpstreamTrailers(Exchange& exchange, const proto::HeaderList& trailers) {

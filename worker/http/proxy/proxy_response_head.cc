@@ -96,9 +96,10 @@ void ProxyExchange::OnHead() {
   if (TryOtherPeerForStatus()) return;
   upstream_->group.Answered(selection_, exchange_.runtime().loop.NowMs(), attempt.header_ms);
   response_.Use();
+  HeedAccelHeaders();
   if (Intercept()) return;
   session_.OnResponseHead(*attempt_.peer());
-  if (HandleAccelHeaders() || AwaitsConfirmation()) return;
+  if (FollowsAccelRedirect() || AwaitsConfirmation()) return;
   StartBody();
 }
 
@@ -134,7 +135,8 @@ void ProxyExchange::KeepIfEmpty() {
   attempt_.KeepIf(request_.all_sent() && response_.allows_next());
 }
 
-bool ProxyExchange::HandleAccelHeaders() {
+// What the peer says of how its answer is sent holds for whoever answers in its place, too.
+void ProxyExchange::HeedAccelHeaders() {
   using proto::HeaderId;
   const proto::HeaderList& headers = response_.head().headers;
   const uint32_t ignored = location_->proxy.ignore_headers;
@@ -147,8 +149,16 @@ bool ProxyExchange::HandleAccelHeaders() {
     if (EqualsIgnoreCase(flag->value, "no")) buffering_ = false;
     if (EqualsIgnoreCase(flag->value, "yes")) buffering_ = true;
   }
-  const auto* redirect = headers.Find(HeaderId::kXAccelRedirect);
-  if (redirect == nullptr || (ignored & conf::kIgnoreXAccelRedirect) != 0) return false;
+  if (const auto* charset = headers.Find(HeaderId::kXAccelCharset);
+      charset && !(ignored & conf::kIgnoreXAccelCharset)) {
+    exchange_.accel_charset = exchange_.arena().Copy(charset->value);
+  }
+}
+
+bool ProxyExchange::FollowsAccelRedirect() {
+  const auto* redirect = response_.head().headers.Find(proto::HeaderId::kXAccelRedirect);
+  const bool ignored = (location_->proxy.ignore_headers & conf::kIgnoreXAccelRedirect) != 0;
+  if (redirect == nullptr || ignored) return false;
   FollowAccelRedirect(redirect->value);
   return true;
 }
