@@ -46,11 +46,12 @@ Step FindLocationStep(Exchange& exchange) {
   request.proxy_lost = false;
   const conf::Location& root = *request.server->root;
   const LocationMatch match = FindLocation(root, request.uri, exchange);
-  UseLocation(exchange, match.location != nullptr ? *match.location : root);
+  request.location = match.location != nullptr ? match.location : &root;
   if (request.location->internal && !request.internal) {
     exchange.Finish(404);
     return Step::kDone;
   }
+  UseLocation(exchange, *request.location);
   if (exchange.RefusesBody()) return Step::kDone;
   if (!match.auto_redirect) return Step::kNext;
   exchange.Redirect(301, RedirectWithSlash(exchange, *match.location));
