@@ -47,7 +47,8 @@ struct LimitReqZone {
   std::string name;
   size_t size = 0;
   Template key;
-  uint64_t rate = 0;  // requests a second, in thousandths
+  uint64_t rate = 0;     // requests a second, in thousandths
+  int status_zone = -1;  // index into Http::status_zones
 };
 
 struct LimitReq {
@@ -67,6 +68,7 @@ struct LimitConnZone {
   std::string name;
   size_t size = 0;
   Template key;
+  int status_zone = -1;  // index into Http::status_zones
 };
 
 struct LimitConn {

@@ -24,6 +24,7 @@
 #include "conf/response.h"
 #include "conf/rewrite.h"
 #include "conf/session_store.h"
+#include "conf/status_zone.h"
 #include "conf/syntax.h"
 #include "conf/upstream.h"
 #include "conf/variables.h"
@@ -64,6 +65,8 @@ struct ClientSettings {
 };
 
 struct RedirectSettings {
+  // Whether a location `/x/` redirects `/x` to itself.
+  enum class OwnSlash : uint8_t { kOff, kOn, kIfProxied } own_slash = OwnSlash::kIfProxied;
   bool absolute = true;
   bool port_in_redirect = true;
   bool server_name_in_redirect = false;
@@ -95,8 +98,7 @@ struct Location {
   const Server* server = nullptr;
   LocationTree children;
   RewriteScript rewrite;
-  // A prefix with proxy_pass and a trailing slash: the name without it is redirected.
-  bool auto_redirect = false;
+  bool auto_redirect = false;  // its name without the final slash is redirected
 
   bool internal = false;
   bool stub_status = false;
@@ -119,6 +121,7 @@ struct Location {
   ResponseSettings response;
   LogSettings log;
   std::shared_ptr<const Resolver> resolver;
+  StatusZoneUse status_zone;  // of the location; a server has its own
   Mirror mirror;
   size_t http2_chunk_size = 8192;  // the longest DATA frame of a response
 };
@@ -153,6 +156,7 @@ struct Server {
   HeadSettings head;
   TlsSettings tls;
   Http2Settings http2;
+  StatusZoneUse status_zone;
   // The server's own level: its settings, its rewrite script, its locations.
   std::unique_ptr<Location> root;
   // All others, nested and `if` ones included: the owner.
@@ -184,6 +188,7 @@ struct Http {
   std::vector<LimitReqZone> limit_req_zones;
   std::vector<LimitConnZone> limit_conn_zones;
   std::vector<TlsSessionZone> tls_session_zones;
+  std::vector<StatusZone> status_zones;
   std::vector<LogFormat> log_formats;          // 0 is `combined`
   std::vector<std::string> access_log_files;   // absolute paths
   std::vector<std::string> charsets;           // that the configuration names, in any case

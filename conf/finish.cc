@@ -10,6 +10,7 @@
 #include "conf/named_stores.h"
 #include "conf/rebalance.h"
 #include "conf/session_zone.h"
+#include "conf/status_zones.h"
 #include "conf/taken_names.h"
 
 namespace limpet::conf {
@@ -257,6 +258,21 @@ void NumberLocations(Http& http) {
   for (Location* location : AllLocations(http)) location->index = http.locations++;
 }
 
+bool RedirectsToItself(const Location& location) {
+  const bool in_tree = location.kind == LocationKind::kPrefix ||
+                       location.kind == LocationKind::kPrefixNoRegex ||
+                       location.kind == LocationKind::kExact;
+  using OwnSlash = RedirectSettings::OwnSlash;
+  const OwnSlash said = location.redirect.own_slash;
+  return in_tree && location.name.ends_with('/') &&
+         (said == OwnSlash::kOn || (said == OwnSlash::kIfProxied && location.proxy.pass.set));
+}
+
+void FindOwnRedirects(Http& http) {
+  for (Location* location : AllLocations(http))
+    location->auto_redirect = RedirectsToItself(*location);
+}
+
 }  // namespace
 
 Status GroupListens(Loader& loader, Http& http) {
@@ -288,6 +304,7 @@ Status GroupListens(Loader& loader, Http& http) {
 Status FinishHttp(Loader& loader, Http& http) {
   CollectCharsets(http);
   NumberLocations(http);
+  FindOwnRedirects(http);
   if (Status s = http.variables.CheckAllDefined(); !s) return s;
   if (Status s = GroupListens(loader, http); !s) return s;
   if (Status s = CheckNames(loader.config(), http); !s) return s;
@@ -295,6 +312,7 @@ Status FinishHttp(Loader& loader, Http& http) {
   if (Status s = CheckRebalance(http); !s) return s;
   if (Status s = CheckStores(loader, http); !s) return s;
   if (Status s = FinishTls(http); !s) return s;
+  if (Status s = FinishStatusZones(http); !s) return s;
   if (Status s = CheckAllReferers(http); !s) return s;
   if (Status s = CheckCharsets(http); !s) return s;
   for (const ListenGroup& group : http.listens) WarnAboutNames(loader.config(), group);

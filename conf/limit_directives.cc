@@ -4,6 +4,7 @@
 
 #include "conf/loader.h"
 #include "conf/setting.h"
+#include "conf/status_zones.h"
 #include "conf/tables.h"
 #include "conf/zone_use.h"
 
@@ -56,6 +57,9 @@ Status AddZone(Block& b, const Directive& d, Zones* zones, typename Zones::value
   if (Status s = CheckZoneUse(*b.http, zone.name, kReq ? ZoneUse::kLimitReq : ZoneUse::kLimitConn);
       !s)
     return s;
+  const auto kind = kReq ? StatusZoneKind::kLimitReq : StatusZoneKind::kLimitConn;
+  zone.status_zone = StatusZoneOf(*b.http, kind, zone.name, Where(d));
+  b.http->status_zones[static_cast<size_t>(zone.status_zone)].values = 0;
   zones->push_back(std::move(zone));
   return {};
 }

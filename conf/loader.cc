@@ -226,6 +226,7 @@ std::unique_ptr<Location> Inherit(const Location& outer, LocationKind kind) {
   location->response = outer.response;
   location->log = outer.log;
   location->resolver = outer.resolver;
+  location->status_zone = outer.status_zone;
   location->mirror = outer.mirror;
   location->http2_chunk_size = outer.http2_chunk_size;
   location->rewrite_log = outer.rewrite_log;

@@ -2,11 +2,11 @@
 #include <array>
 
 #include "base/file_text.h"
-#include "conf/auto_redirect.h"
 #include "conf/host_port.h"
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/source_files.h"
+#include "conf/status_zones.h"
 #include "conf/tables.h"
 #include "conf/upstream_server.h"
 #include "proto/http1/message.h"
@@ -34,25 +34,38 @@ bool Modifier(std::string_view text, Written* out) {
   return true;
 }
 
-// The modifier may be a word of its own or stand right before the name.
-Result<Written> ReadName(const Directive& d) {
+// The modifier stands right before the name.
+Written ReadJoined(std::string_view text) {
   Written out;
-  if (d.args.size() == 2) {
-    if (!Modifier(d.args[0], &out)) {
-      return InvalidArgument(fmt::format("invalid location modifier \"{}\"", d.args[0]));
-    }
-    out.name = d.args[1];
-    return out;
-  }
-  out.name = d.args[0];
+  out.name = text;
   for (const std::string_view modifier : {"=", "^~", "~*", "~"}) {
-    if (!out.name.starts_with(modifier)) continue;
+    if (!text.starts_with(modifier)) continue;
     Modifier(modifier, &out);
     out.name.erase(0, modifier.size());
     return out;
   }
   if (out.name.starts_with('@')) out.kind = LocationKind::kNamed;
   return out;
+}
+
+// One name, whose modifier may be a word of its own; or several, as in Angie.
+Result<std::vector<Written>> ReadNames(const Directive& d) {
+  Written first;
+  if (d.args.size() == 2 && Modifier(d.args[0], &first)) {
+    first.name = d.args[1];
+    return std::vector{std::move(first)};
+  }
+  std::vector<Written> all;
+  for (const std::string& word : d.args) {
+    all.push_back(ReadJoined(word));
+    if (d.args.size() == 1) break;
+    const std::string& name = all.back().name;
+    const bool is_name =
+        name.starts_with('/') || name.starts_with('@') || name.size() < word.size();
+    if (name.find_first_not_of("=~^*") == name.npos || !is_name)
+      return InvalidArgument(fmt::format("invalid location modifier \"{}\"", word));
+  }
+  return all;
 }
 
 Status CheckNesting(const Location& outer, const Location& inner) {
@@ -95,14 +108,12 @@ Status AddTo(LocationTree& tree, Location* location) {
   return {};
 }
 
-Status LocationBlock(Block& outer, const Directive& d) {
-  Result<Written> written = ReadName(d);
-  if (!written) return At(d, written.error().message);
-  auto owned = Inherit(*outer.location, written->kind);
+Status AddLocation(Block& outer, const Directive& d, Written written) {
+  auto owned = Inherit(*outer.location, written.kind);
   Location* const location = owned.get();
-  location->name = std::move(written->name);
+  location->name = std::move(written.name);
   if (location->kind == LocationKind::kRegex) {
-    auto regex = CompileRegex(outer, d, location->name, written->ignore_case, &location->named);
+    auto regex = CompileRegex(outer, d, location->name, written.ignore_case, &location->named);
     if (!regex) return At(d, regex.error().message);
     location->regex = std::move(*regex);
   }
@@ -117,6 +128,16 @@ Status LocationBlock(Block& outer, const Directive& d) {
               .location = location,
               .script = &location->rewrite};
   return outer.loader.Apply(d.block, block);
+}
+
+// Under several names it is as many locations.
+Status LocationBlock(Block& outer, const Directive& d) {
+  auto names = ReadNames(d);
+  if (!names) return At(d, names.error().message);
+  for (Written& written : *names) {
+    if (Status s = AddLocation(outer, d, std::move(written)); !s) return s;
+  }
+  return {};
 }
 
 Status LimitExcept(Block& outer, const Directive& d) {
@@ -231,8 +252,10 @@ Status ResolverRow(Block& b, const Directive& d) {
     } else if (const auto v6 = After(word, "ipv6=")) {
       if (*v6 != "on" && *v6 != "off") return BadResolverParameter(word, "it is on or off");
       resolver->ipv6 = *v6 == "on";
-    } else if (After(word, "status_zone=")) {
-      b.loader.Warn(d, "\"status_zone\" is left out: questions to name servers are not counted");
+    } else if (const auto zone = After(word, "status_zone=")) {
+      if (zone->empty()) return BadResolverParameter(word, "a zone has a name");
+      resolver->status_zone = StatusZoneOf(*b.http, StatusZoneKind::kResolver, *zone, Where(d));
+      b.http->status_zones[static_cast<size_t>(resolver->status_zone)].values = 0;
     } else if (const auto file = After(word, "conf="); file || word == "conf") {
       const std::string path = b.loader.FromConfDir(file.value_or("/etc/resolv.conf"));
       b.loader.NoteFile(d, path);
@@ -261,6 +284,12 @@ Status ResolverTimeout(Block& b, const Directive& d) {
   return {};
 }
 
+constexpr std::array kAutoRedirects = std::to_array<Choice<RedirectSettings::OwnSlash>>({
+    {"on", RedirectSettings::OwnSlash::kOn},
+    {"off", RedirectSettings::OwnSlash::kOff},
+    {"default", RedirectSettings::OwnSlash::kIfProxied},
+});
+
 constexpr uint32_t kHere = kHttpServerLocation;
 constexpr uint32_t kHereOrIf = kHttpServerLocation | kLocationIf;
 using R = RedirectSettings;
@@ -275,19 +304,10 @@ Status MirrorRow(Block& b, const Directive& d) {
   return Strings{}(b, d, d.args[0], uris.emplace_back());
 }
 
-// Where proxy_pass stands, before or behind it, makes no difference.
-Status AutoRedirect(Block& b, const Directive& d) {
-  const std::string& value = d.args[0];
-  if (value == "default") return {};
-  if (value != "on" && value != "off") return InvalidWord(d, value, "on, off, default");
-  b.First(&kAutoRedirectIsSaid);
-  b.location->auto_redirect = value == "on" && CanRedirectToItself(*b.location);
-  return {};
-}
-
 constexpr std::array kRows = std::to_array<Row>({
-    {"location", kServer | kLocation, Takes(1, 2), kBlock | kMany, LocationBlock, "",
-     "[= | ^~ | ~ | ~*] URI, or @NAME: settings for a part of the paths"},
+    {"location", kServer | kLocation, AtLeast(1), kBlock | kMany, LocationBlock, "",
+     "[= | ^~ | ~ | ~*] URI, or @NAME: settings for a part of the paths; or several of them, each "
+     "with its modifier before it: =/a =/b"},
     {"limit_except", kLocation, AtLeast(1), kBlock, LimitExcept, "",
      "settings for all methods but the named ones"},
     {"internal", kLocation, kNoArgs, kOnce, Internal, "",
@@ -310,9 +330,11 @@ constexpr std::array kRows = std::to_array<Row>({
      Setting<Flag, &Location::redirect, &R::server_name_in_redirect>, "off",
      "our own redirects use the first server_name instead of Host"},
     {"resolver", kHere | kUpstream, AtLeast(1), kOnce, ResolverRow, "",
-     "ADDRESS … | conf[=FILE] [valid=] [ipv4=on|off] [ipv6=on|off]: name servers for names met at "
-     "run time; conf: those of /etc/resolv.conf, or of FILE"},
-    {"auto_redirect", kLocation, kOneArg, kOnce, AutoRedirect, "default",
+     "ADDRESS … | conf[=FILE] [valid=] [ipv4=on|off] [ipv6=on|off] [status_zone=NAME]: name "
+     "servers for names met at "
+     "run time; conf: those of /etc/resolv.conf, or of FILE; status_zone: questions are counted"},
+    {"auto_redirect", kHere, kOneArg, kOnce,
+     Setting<OneOf<kAutoRedirects>, &Location::redirect, &R::own_slash>, "default",
      "on | off | default: the location's name without its final slash is redirected to it; "
      "default: where it has a proxy_pass"},
     {"resolver_timeout", kHere | kUpstream, kOneArg, kOnce, ResolverTimeout, "30s",

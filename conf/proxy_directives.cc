@@ -2,7 +2,6 @@
 // proxy_rewriting_directives.cc.
 #include <array>
 
-#include "conf/auto_redirect.h"
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
@@ -78,7 +77,6 @@ Status Pass(Block& b, const Directive& d) {
     WarnOfSlashes(b, d, pass.uri);
   }
   location.proxy.pass = std::move(pass);
-  if (b.First(&kAutoRedirectIsSaid)) location.auto_redirect = CanRedirectToItself(location);
   return {};
 }
 

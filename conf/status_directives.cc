@@ -2,6 +2,7 @@
 #include <array>
 
 #include "conf/setting.h"
+#include "conf/status_zones.h"
 #include "conf/tables.h"
 
 namespace limpet::conf {
@@ -48,6 +49,50 @@ Status Prometheus(Block& b, const Directive& d) {
   return {};
 }
 
+// NAME or NAME:COUNT, of zone=.
+Status ReadCount(const std::string& text, std::string* name, std::optional<uint32_t>* values) {
+  const size_t colon = text.find(':');
+  *name = text.substr(0, colon);
+  values->reset();
+  if (colon == std::string::npos) return {};
+  const auto count = ParseDecimal(std::string_view(text).substr(colon + 1));
+  if (!count || *count < 1 || *count > StatusZone::kMaxValues) {
+    return InvalidArgument(fmt::format("invalid count of values in \"zone={}\": it is 1 to {}",
+                                       text, StatusZone::kMaxValues));
+  }
+  *values = static_cast<uint32_t>(*count);
+  return {};
+}
+
+Status StatusZoneRow(Block& b, const Directive& d) {
+  const bool of_server = b.context == kServer;
+  StatusZoneUse& use = of_server ? b.server->status_zone : b.location->status_zone;
+  use = {};
+  std::string name = d.args[0];
+  std::optional<uint32_t> values = 0;
+  if (d.args.size() == 2) {
+    const auto text = After(d.args[1], "zone=");
+    if (!text) return InvalidParameter(d.args[1]);
+    if (Status s = ReadCount(*text, &name, &values); !s) return s;
+    if (Status s = Strings{}(b, d, d.args[0], use.key); !s) return s;
+  } else if (!of_server && name == "off") {
+    return {};
+  }
+  if (name.empty() || name.size() > StatusZone::kMaxName) {
+    return InvalidArgument(
+        fmt::format("invalid zone name \"{}\": it has 1 to {} bytes", name, StatusZone::kMaxName));
+  }
+  const auto kind = of_server ? StatusZoneKind::kServer : StatusZoneKind::kLocation;
+  use.zone = StatusZoneOf(*b.http, kind, name, Where(d));
+  StatusZone& zone = b.http->status_zones[static_cast<size_t>(use.zone)];
+  if (zone.values && values && *zone.values != *values) {
+    return InvalidArgument(fmt::format("status zone \"{}\" has another count of values, by {}",
+                                       name, zone.declared_at));
+  }
+  if (values) zone.values = values;
+  return {};
+}
+
 constexpr std::array kRows = std::to_array<Row>({
     {"stub_status", kServer | kLocation, Takes(0, 1), kMany, StubStatus, "",
      "numbers of connections and requests"},
@@ -57,8 +102,11 @@ constexpr std::array kRows = std::to_array<Row>({
      "on: to be changed, too"},
     {"dashboard", kLocation, Takes(1, 1), kOnce, Dashboard, "",
      "PREFIX: a page that shows what the api with that prefix says"},
-    {"status_zone", kServer | kLocation, Takes(1, 2), kUndone, Accepted, "",
-     "accepted with a warning; requests are counted by upstream only"},
+    {"status_zone", kServer | kLocation | kLocationIf, Takes(1, 2), kOnce, StatusZoneRow, "",
+     "NAME, or KEY zone=NAME[:COUNT]: requests of the server, or those that end in the location, "
+     "are "
+     "counted under that name, or under the value of KEY (so many of them); off: not those of this "
+     "location"},
     {"prometheus", kLocation, Takes(0, 1), kOnce, Prometheus, "",
      "the same numbers as metrics for Prometheus"},
 });

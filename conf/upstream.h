@@ -26,6 +26,7 @@ struct Resolver {
   bool ipv4 = true;
   bool ipv6 = true;
   Ms timeout = 30s;
+  int status_zone = -1;  // index into Http::status_zones; -1: questions are not counted
 };
 
 struct UpstreamServer {

@@ -146,6 +146,7 @@ worker::Environment Generation::EnvironmentFor(int number, int slot) {
   environment.status = status_;
   for (const TrafficPlace& place : zones_.traffic)
     environment.traffic_places.push_back(place->index);
+  for (const auto& zone : zones_.status_zones) environment.status_zones.push_back(zone.get());
   environment.set_title = SetProcessTitle;
   environment.tls = tls_.get();
   environment.geo = geo_.get();

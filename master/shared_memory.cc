@@ -181,6 +181,11 @@ uint64_t SharedMemory::Moves() const {
 }
 
 Status SharedMemory::AttachPeers(const conf::Http& http, View* view) {
+  for (const conf::StatusZone& wanted : http.status_zones) {
+    auto zone = status_zones_.Find(wanted);
+    if (!zone) return zone.error();
+    view->status_zones.push_back(std::move(*zone));
+  }
   for (const auto& upstream : http.upstreams) view->traffic.push_back(traffic_.Find(*upstream));
   for (const auto& upstream : http.upstreams) {
     view->peer_states.push_back(
@@ -343,6 +348,7 @@ bool SharedMemory::ForgetWorker(int slot) {
   }
   shm::Clear(figures_->pulses.slots[static_cast<size_t>(slot)]);
   traffic_.ForgetWorker(slot);
+  status_zones_.ForgetWorker(slot);
   stores_.ForEach([pid](shm::StoreMemory& memory) {
     shm::StoreFigures& figures = memory.state()->figures;
     figures.dropped.fetch_add(figures.workers.Forget(pid), std::memory_order_relaxed);

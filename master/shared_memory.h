@@ -19,6 +19,7 @@
 #include "master/kept_zones.h"
 #include "master/limit_zones.h"
 #include "master/session_store.h"
+#include "master/status_zones.h"
 #include "master/traffic_places.h"
 #include "shm/counters.h"
 #include "shm/peer_book.h"
@@ -41,6 +42,7 @@ class SharedMemory {
     // Null without `zone` in the upstream.
     std::vector<std::unique_ptr<shm::PeerStates>> peer_states;
     std::vector<TrafficPlace> traffic;  // of all upstreams
+    std::vector<std::shared_ptr<shm::StatusZone>> status_zones;
     std::vector<shm::LimitReqTable*> limit_req;
     std::vector<shm::LimitConnTable*> limit_conn;
     std::vector<shm::TlsSessionTable*> tls_sessions;
@@ -135,6 +137,7 @@ class SharedMemory {
   Figures* figures_;
   shm::Zone status_zone_;
   TrafficPlaces traffic_;
+  StatusZones status_zones_;
   KeptZones<shm::PeerBook> books_{"upstream zone"};  // one, once an upstream has a zone
   shm::PeerBook* book_ = nullptr;
   shm::PeerStateRegistry peer_states_;

@@ -80,6 +80,7 @@ std::string Answer(const Environment& environment, std::string_view line) {
                       .pulses = environment.pulses,
                       .status = environment.status,
                       .traffic_places = environment.traffic_places,
+                      .status_zones = environment.status_zones,
                       .limit_req = environment.limit_req,
                       .limit_conn = environment.limit_conn,
                       .certificate_ends = CertificateEndsOf(environment)};

@@ -106,6 +106,7 @@ Worker::Worker(const Environment& environment)
                .pulses = environment.pulses,
                .status = environment.status,
                .traffic_places = environment.traffic_places,
+               .zones = {HttpOf(environment), environment.status_zones, environment.slot},
                .certificate_ends = environment.tls->certificates,
                .generation = environment.generation,
                .slot = environment.slot},

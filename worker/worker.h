@@ -19,6 +19,7 @@
 namespace limpet::shm {
 class LimitReqTable;
 class LimitConnTable;
+class StatusZone;
 class StoreState;
 class TlsSessionTable;
 struct StatusMemory;
@@ -51,8 +52,9 @@ struct Environment {
   std::vector<shm::LimitConnTable*> limit_conn;  // to http->limit_conn_zones
   shm::Counters* counters = nullptr;
   shm::WorkerPulses* pulses = nullptr;
-  shm::StatusMemory* status = nullptr;   // null: nothing is counted there
-  std::vector<uint32_t> traffic_places;  // in its traffic, to http->upstreams
+  shm::StatusMemory* status = nullptr;         // null: nothing is counted there
+  std::vector<uint32_t> traffic_places;        // in its traffic, to http->upstreams
+  std::vector<shm::StatusZone*> status_zones;  // to http->status_zones
   void (*set_title)(std::string_view title) = [](std::string_view) {};  // what ps shows
   const TlsStore* tls = nullptr;
   const GeoStore* geo = nullptr;                 // null: there are no databases of addresses

@@ -135,7 +135,7 @@ TEST(Undone, IsWarnedOfLineByLine) {
       "load_module a.so;\nthread_pool a threads=1;\nevents {}\nhttp {\nproxy_cache_path c "
       "keys_zone=k:1m;\nproxy_cache k;\nproxy_store on;\nproxy_cache_valid 1m;\nslice 1m;\n"
       "fastcgi_temp_path a;\nmap $upstream_cache_status$upstream_cache_age $x { default 1; }\n"
-      "server { status_zone a; proxy_cache off; slice 0; } }");
+      "server { proxy_cache off; slice 0; } }");
   const auto left_out = [](const char* name, const char* why, int line) {
     return fmt::format("[warn] \"{}\" is left out: {} in t.conf:{}", name, why, line);
   };
@@ -148,8 +148,7 @@ TEST(Undone, IsWarnedOfLineByLine) {
           left_out("proxy_cache", "responses are not kept", 6),
           left_out("proxy_store", "responses are not kept", 7),
           left_out("slice", "responses are not kept, so there is nothing to keep in slices", 9),
-          left_out("fastcgi_temp_path", "limpet proxies HTTP only", 10),
-          left_out("status_zone", "requests are counted by upstream only", 12)));
+          left_out("fastcgi_temp_path", "limpet proxies HTTP only", 10)));
   EXPECT_THAT(config->notices, ElementsAre("\"proxy_cache_valid\" has no effect: responses are not "
                                            "kept in t.conf:8"));
 }
@@ -182,19 +181,38 @@ TEST(AutoRedirect, IsWhatItsDirectiveSaysOrOfProxyPass) {
   };
   for (const auto& [text, redirects] : cases)
     EXPECT_EQ(FirstLocation(*MustLoad(InServer(text))).auto_redirect, redirects) << text;
+  EXPECT_TRUE(
+      FirstLocation(*MustLoad(InServer("auto_redirect on; location /a/ { }"))).auto_redirect)
+      << "it is inherited";
+  EXPECT_FALSE(FirstLocation(
+                   *MustLoad(InServer("auto_redirect on; location /a/ { auto_redirect default; }")))
+                   .auto_redirect);
+}
+
+TEST(Location, MayHaveSeveralNames) {
+  const auto config = MustLoad(InServer("location =/a /b ~*\\.c$ { internal; }"));
+  const LocationTree& tree = config->http->servers[0]->root->children;
+  ASSERT_TRUE(tree.exact.contains("/a") && tree.prefixes.contains("/b"));
+  ASSERT_EQ(tree.regexes.size(), 1u);
+  for (const Location* location : {tree.exact.at("/a"), tree.prefixes.at("/b"), tree.regexes[0]})
+    EXPECT_TRUE(location->internal) << location->name;
+  EXPECT_THAT(LoadError(InServer("location /a /a { }")), HasSubstr("duplicate location \"/a\""));
+  for (const char* wrong : {"~^ /a", "/a = /b", "a /b", "/a b", "= /a /b"}) {
+    EXPECT_THAT(LoadError(InServer(fmt::format("location {} {{ }}", wrong))),
+                HasSubstr("invalid location modifier"))
+        << wrong;
+  }
 }
 
 TEST(Resolver, TakesTheNameServersOfAFile) {
   const std::string file = testing::TempDir() + "limpet-resolv.conf";
   std::ofstream(file) << "# a comment\nsearch x.test\nnameserver 192.0.2.1\n"
                          "nameserver\t2001:db8::1 # its own\nnameserver x\n";
-  const auto config =
-      MustLoad(InLocation("resolver conf=" + file + " 192.0.2.9:5353 status_zone=r;"));
+  const auto config = MustLoad(InLocation("resolver conf=" + file + " 192.0.2.9:5353;"));
   std::vector<std::string> servers;
   for (const SocketAddress& server : FirstLocation(*config).resolver->servers)
     servers.push_back(server.ToString());
   EXPECT_THAT(servers, ElementsAre("192.0.2.1:53", "[2001:db8::1]:53", "192.0.2.9:5353"));
-  EXPECT_THAT(config->warnings, ElementsAre(HasSubstr("\"status_zone\" is left out")));
   EXPECT_THAT(LoadError(InHttp("resolver conf=/nowhere/at/all;")), HasSubstr("failed"));
 }
 

@@ -23,6 +23,7 @@ http {
     jwt_claim $user $http_authorization sub key_file={dir}/key;
     limit_req_zone $binary_remote_addr zone=requests:1m rate=1000r/s;
     limit_conn_zone $binary_remote_addr zone=connections:1m;
+    resolver 127.0.0.1 status_zone=names;
     upstream app {
         zone app 256k;
         server 127.0.0.1:{port} route=a max_conns=100;
@@ -35,9 +36,10 @@ http {
     upstream alone { server 127.0.0.1:{port}; sticky learn create=$arg_s lookup=$arg_s zone=whole:64k norefresh; }
     server {
         listen {port};
+        status_zone main;
         location /app { proxy_pass http://app/; health_check interval=1s; }
         location /alone { proxy_pass http://alone/; }
-        location / { return 200; }
+        location / { status_zone root; return 200; }
         location /status/ { api /status/ write=on; }
         location /locked/ { api /locked/; }
     }
@@ -110,6 +112,11 @@ def test_what_get_answers(limpet):
     assert call(limpet, "/angie")["address"] == "127.0.0.1"
     assert isinstance(call(limpet, "/angie", query="?date=epoch")["load_time"], int)
     assert call(limpet, "/connections")["active"] >= 1
+    assert "ssl" not in call(limpet, "/http/server_zones")["main"]
+    assert call(limpet, "/http/location_zones")["root"]["requests"]["discarded"] == 0
+    assert call(limpet, "/http/limit_reqs")["requests"]["passed"] == 0
+    assert call(limpet, "/http/limit_conns")["connections"]["passed"] == 0
+    assert call(limpet, "/resolvers")["names"]["queries"]["name"] == 0
 
 
 def test_what_changes_answer(limpet):

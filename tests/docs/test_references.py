@@ -99,6 +99,9 @@ http {
     session_store shared { server 127.0.0.1:{closed}; key_file {dir}/key; connect_timeout 1s; }
     geoip2 {addresses} { $country country iso_code; }
     jwt_claim $user $http_authorization sub key_file={dir}/key;
+    limit_req_zone $binary_remote_addr zone=requests:1m rate=1000r/s;
+    limit_conn_zone $binary_remote_addr zone=connections:1m;
+    resolver 127.0.0.1 status_zone=names;
     upstream app {
         zone app 256k;
         server 127.0.0.1:{port};
@@ -107,12 +110,14 @@ http {
     }
     server {
         listen {port};
-        location /app { proxy_pass http://app/; }
+        status_zone main;
+        location /app { status_zone app; proxy_pass http://app/; }
         location / { return 200; }
         location /metrics { prometheus; }
     }
     server {
         listen {tls} ssl;
+        status_zone main;
         server_name on.test;
         ssl_certificate {dir}/on.test.crt;
         ssl_certificate_key {dir}/on.test.key;

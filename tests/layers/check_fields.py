@@ -10,7 +10,7 @@ import sys
 
 # The headers of the constant Config. All others in conf/ are of its making.
 HEADERS = ["access", "browsers", "config", "geoip2", "health_check", "jwt", "listen", "logging", "proxy", "response", "rewrite",
-           "session_store", "upstream", "upstream_tls"]
+           "session_store", "status_zone", "upstream", "upstream_tls"]
 READERS = ["worker", "master", "shm", "base"]
 
 # Fields that nobody outside needs, with the reason. One that somebody reads may not stand here.
@@ -26,6 +26,8 @@ OF_CONF = {
     "ServerName.declared_at": "for errors of the load",
     "SessionStore.declared_at": "for errors of the load",
     "SetHeader.declared_at": "for errors of the load",
+    "StatusZone.declared_at": "for errors of the load",
+    "StatusZone.kMaxValues": "checked at load",
     "Upstream.declared_at": "for errors of the load",
     "Upstream.kMaxChecks": "checked at load",
     "UpstreamServer.resolve": "is_resolved() is asked",

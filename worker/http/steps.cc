@@ -13,6 +13,7 @@
 #include "worker/http/exchange/mirror.h"
 #include "worker/http/local/content.h"
 #include "worker/http/local/try_files.h"
+#include "worker/http/log/zone_requests.h"
 #include "worker/http/route/locations.h"
 #include "worker/http/route/rewrite.h"
 
@@ -115,7 +116,12 @@ Step ContentStepRun(Exchange& exchange) {
   return StaticContent(exchange);
 }
 
+bool HasServerZone(const conf::Location& location) {
+  return IsRoot(location) && location.server->status_zone.zone >= 0;
+}
+
 constexpr std::array kSteps = {
+    StepRow{"status_zone", BeginInZoneStep, HasServerZone},
     StepRow{"realip", RealIpStep, HasRealIp},
     StepRow{"server rewrite", ServerRewriteStep, HasServerRewrite},
     StepRow{"find location", FindLocationStep, nullptr},
@@ -134,8 +140,8 @@ constexpr std::array kSteps = {
     StepRow{"content", ContentStepRun, nullptr},
 };
 static_assert(kSteps.size() <= 32 && kSteps.back().is_of == nullptr);
-constexpr size_t kServerRewrite = 1;
-constexpr size_t kLocate = 2;
+constexpr size_t kServerRewrite = 2;
+constexpr size_t kLocate = 3;
 static_assert(kSteps[kServerRewrite].name == "server rewrite" &&
               kSteps[kLocate].name == "find location");
 

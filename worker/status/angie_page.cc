@@ -1,6 +1,6 @@
-// `angie…`, `connections…` and `http/upstreams…`: what users of Angie's API find below /status/, in
-// its words and its form, as far as limpet counts it. A path goes as deep as the tree does, down to
-// a single value.
+// `angie…`, `connections…`, `resolvers…` and `http…`: what users of Angie's API find below
+// /status/, in its words and its form, as far as limpet counts it. A path goes as deep as the tree
+// does, down to a single value.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "worker/status/json_parts.h"
 #include "worker/status/peer_facts.h"
+#include "worker/status/zone_facts.h"
 #include "worker/upstream/downtime.h"
 
 namespace limpet::worker {
@@ -69,6 +70,30 @@ class Tree {
             {"idle", idle}};
   }
 
+  Json Resolvers() const { return ZonesTree(source_, conf::StatusZoneKind::kResolver); }
+
+  // What `path` may lie in.
+  Json Http(std::string_view path) const {
+    using Kind = conf::StatusZoneKind;
+    constexpr std::pair<std::string_view, Kind> kZones[] = {
+        {"server_zones", Kind::kServer},
+        {"location_zones", Kind::kLocation},
+        {"limit_conns", Kind::kLimitConn},
+        {"limit_reqs", Kind::kLimitReq},
+    };
+    path.remove_prefix(std::min(path.size(), std::string_view("http/").size()));
+    const auto is_wanted = [path](std::string_view name) {
+      return path.empty() || path.substr(0, path.find('/')) == name;
+    };
+    Json tree = Json::object();
+    for (const auto& [name, kind] : kZones) {
+      if (is_wanted(name)) tree[name] = ZonesTree(source_, kind);
+    }
+    if (is_wanted("upstreams")) tree["upstreams"] = Upstreams();
+    return tree;
+  }
+
+ private:
   // Upstreams without `zone` are not shown: each worker has numbers of its own.
   Json Upstreams() const {
     Json all = Json::object();
@@ -82,7 +107,6 @@ class Tree {
     return all;
   }
 
- private:
   // Of a moment of the monotonic clock.
   uint64_t WallMsOf(uint64_t ms) const { return WallMs() - Since(source_.now_ms, ms); }
 
@@ -153,7 +177,8 @@ std::optional<std::string> FirstName(const Json& tree, std::string_view path) {
 }  // namespace
 
 bool IsOfAngie(std::string_view collection) {
-  return collection == "angie" || collection == "connections" || collection == "http";
+  return collection == "angie" || collection == "connections" || collection == "resolvers" ||
+         collection == "http";
 }
 
 StatusReply AngiePage(const StatusSource& source, std::string_view path, std::string_view args) {
@@ -161,7 +186,8 @@ StatusReply AngiePage(const StatusSource& source, std::string_view path, std::st
   Json root = Json::object();  // of it, what is asked for
   if (path.starts_with("angie")) root["angie"] = all.Process();
   if (path.starts_with("connections")) root["connections"] = all.Connections();
-  if (path.starts_with("http")) root["http"] = {{"upstreams", all.Upstreams()}};
+  if (path.starts_with("resolvers")) root["resolvers"] = all.Resolvers();
+  if (path.starts_with("http")) root["http"] = all.Http(path);
   const Json* tree = &root;
   while (!path.empty()) {
     const auto name = FirstName(*tree, path);

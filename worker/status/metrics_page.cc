@@ -10,6 +10,7 @@
 #include "worker/status/peer_facts.h"
 #include "worker/status/status.h"
 #include "worker/status/store_facts.h"
+#include "worker/status/zone_facts.h"
 
 namespace limpet::worker {
 namespace {
@@ -286,6 +287,7 @@ std::string MetricsPage(const StatusSource& source) {
   AddStores(source, page);
   AddGeo(source, page);
   AddTokens(source, page);
+  AddStatusZones(source, page);
   AddTraffic(source, page);
   AddPeers(source, page);
   AddBoundSessions(source, page);

@@ -24,6 +24,7 @@
 namespace limpet::shm {
 class LimitConnTable;
 class LimitReqTable;
+class StatusZone;
 }  // namespace limpet::shm
 
 namespace limpet::worker {
@@ -44,6 +45,7 @@ struct StatusSource {
   const shm::WorkerPulses* pulses = nullptr;           // null: not known
   shm::StatusMemory* status = nullptr;                 // the same
   std::span<const uint32_t> traffic_places{};          // in its traffic, to http.upstreams
+  std::span<shm::StatusZone* const> status_zones{};    // to http.status_zones
   std::span<shm::LimitReqTable* const> limit_req{};    // to http.limit_req_zones
   std::span<shm::LimitConnTable* const> limit_conn{};  // to http.limit_conn_zones
   std::span<const CertificateEnd> certificate_ends{};

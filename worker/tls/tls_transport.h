@@ -94,6 +94,9 @@ class TlsTransport final : public Transport {
   // Of a server's handshake that has failed: what of it, as a line of the log says it.
   std::string HandshakeError() const;
 
+  // As the server: the client has sent something.
+  bool has_begun() const { return has_begun_ && !never_came_; }
+
   // The client spoke plain HTTP to a TLS port (nginx answers 497/400): bytes are still unread on
   // fd().
   bool plain_http() const { return plain_http_; }

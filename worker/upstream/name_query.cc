@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "shm/status_zone.h"
 
 namespace limpet::worker {
 namespace {
@@ -72,6 +73,8 @@ void NameQuery::Send(Question& question, int type) {
     error_ = std::max(error_, message ? ResolveError::kServer : ResolveError::kNotFound);
     return OneAnswered();
   }
+  using Word = shm::ResolverCount;
+  resolver_.Count(type == ns_t_a ? Word::kA : type == ns_t_aaaa ? Word::kAaaa : Word::kSrv);
   ares_send(resolver_.channel_, reinterpret_cast<const unsigned char*>(message->data()),
             static_cast<int>(message->size()), &NameQuery::OnReply, &question);
 }

@@ -21,6 +21,7 @@ class NameQuery {
   NameQuery(Resolver& resolver, std::string key);
 
   void Ask();  // ends by Resolver::OnQueryEnd, perhaps before it returns
+  Resolver& resolver() { return resolver_; }
   const std::string& key() const { return key_; }
   uint32_t ttl() const { return ttl_; }
   std::shared_ptr<ResolveAnswer> MakeAnswer() const;

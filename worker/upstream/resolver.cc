@@ -7,6 +7,7 @@
 #include <iterator>
 #include <utility>
 
+#include "shm/status_zone.h"
 #include "worker/upstream/name_query.h"
 
 namespace limpet::worker {
@@ -111,20 +112,28 @@ bool Lookup::StartService(Resolver& resolver, std::string_view name) {
 
 bool Lookup::StartKey(Resolver& resolver, std::string key) {
   Cancel();
+  const bool is_service = key.starts_with(NameQuery::kServiceKey);
+  resolver.Count(is_service ? shm::ResolverCount::kServices : shm::ResolverCount::kNames);
   answer_ = resolver.FindKept(key);
+  if (answer_ != nullptr) resolver.CountAnswer(answer_->error);
   if (answer_ != nullptr) return true;
+  started_ms_ = resolver.loop_.NowMs();
   query_ = &resolver.FindOrStart(std::move(key));
   query_->waiting.push_back(this);
   return false;
 }
 
 void Lookup::Cancel() {
-  if (NameQuery* query = std::exchange(query_, nullptr)) std::erase(query->waiting, this);
+  NameQuery* const query = std::exchange(query_, nullptr);
+  if (query == nullptr) return;
+  std::erase(query->waiting, this);
+  query->resolver().CountLeft(started_ms_);
 }
 
-Resolver::Resolver(Loop& loop, const conf::Resolver& conf)
+Resolver::Resolver(Loop& loop, const conf::Resolver& conf, shm::ZoneLine* counts)
     : loop_(loop),
       conf_(conf),
+      counts_(counts),
       deliver_(loop, Callback::To<&Resolver::Deliver>(this)),
       timer_(loop, Callback::To<&Resolver::OnTimer>(this)) {
   const auto on_socket = [](void* self, ares_socket_t fd, int readable, int writable) {
@@ -177,7 +186,9 @@ void Resolver::Deliver() {
     Keep(query.key(), answer);
     while (!query.waiting.empty()) {  // those behind may be cancelled by the first
       Lookup& lookup = *query.waiting.front();
-      lookup.Cancel();
+      query.waiting.erase(query.waiting.begin());
+      lookup.query_ = nullptr;
+      CountAnswer(answer->error);
       lookup.answer_ = answer;
       lookup.callback_();
     }
@@ -223,6 +234,37 @@ void Resolver::WatchSocket(int fd, bool readable, bool writable) {
 void Resolver::Process(int read_fd, int write_fd) {
   ares_process_fd(channel_, read_fd, write_fd);
   ArmTimer();
+}
+
+void Resolver::Count(size_t word) {
+  if (counts_ != nullptr) counts_->Add(word);
+}
+
+void Resolver::CountAnswer(ResolveError error) {
+  using Word = shm::ResolverCount;
+  switch (error) {
+    case ResolveError::kNone:
+      return Count(Word::kSuccess);
+    case ResolveError::kFormat:
+      return Count(Word::kFormatError);
+    case ResolveError::kServer:
+      return Count(Word::kServerFailure);
+    case ResolveError::kNotFound:
+      return Count(Word::kNotFound);
+    case ResolveError::kUnimplemented:
+      return Count(Word::kUnimplemented);
+    case ResolveError::kRefused:
+      return Count(Word::kRefused);
+    case ResolveError::kTimeout:
+      return Count(Word::kTimedOut);
+  }
+}
+
+// How long to wait is the business of who asks: those that have waited for resolver_timeout leave
+// because of it.
+void Resolver::CountLeft(uint64_t started_ms) {
+  const bool timed_out = loop_.NowMs() - started_ms >= Ms(conf_.timeout);
+  Count(timed_out ? shm::ResolverCount::kTimedOut : shm::ResolverCount::kOther);
 }
 
 void Resolver::OnTimer() { Process(ARES_SOCKET_BAD, ARES_SOCKET_BAD); }

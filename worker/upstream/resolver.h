@@ -21,6 +21,9 @@
 #include "worker/upstream/dns_message.h"
 
 struct ares_channeldata;
+namespace limpet::shm {
+struct ZoneLine;
+}
 
 namespace limpet::worker {
 
@@ -67,12 +70,14 @@ class Lookup {
   bool StartKey(Resolver& resolver, std::string key);
   Callback callback_;
   NameQuery* query_ = nullptr;
+  uint64_t started_ms_ = 0;  // while it waits
   std::shared_ptr<const ResolveAnswer> answer_;
 };
 
 class Resolver {
  public:
-  Resolver(Loop& loop, const conf::Resolver& conf);
+  // `counts`: of its status zone; null: nothing is counted. Outlives the resolver.
+  Resolver(Loop& loop, const conf::Resolver& conf, shm::ZoneLine* counts = nullptr);
   ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
@@ -101,9 +106,13 @@ class Resolver {
   void Process(int read_fd, int write_fd);
   void OnTimer();
   void ArmTimer();
+  void Count(size_t word);
+  void CountAnswer(ResolveError error);
+  void CountLeft(uint64_t started_ms);  // somebody waits no longer
 
   Loop& loop_;
   const conf::Resolver& conf_;
+  shm::ZoneLine* counts_;
   ares_channeldata* channel_ = nullptr;  // null: c-ares has no memory, every query fails
   std::unordered_map<int, std::unique_ptr<Socket>> sockets_;
   ByName<std::unique_ptr<NameQuery>> queries_;  // by key: a service is "SRV NAME"

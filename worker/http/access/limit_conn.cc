@@ -11,6 +11,8 @@ constexpr size_t kMaxKey = 255;  // nginx's
 
 using Verdict = shm::LimitConnTable::Verdict;
 
+using Count = shm::LimitCount;
+
 struct Counted {
   shm::LimitConnTable* table;
   Digest128 key;
@@ -30,8 +32,14 @@ std::optional<std::string_view> KeyOf(Exchange& exchange, const conf::LimitConnZ
   return std::nullopt;
 }
 
+void CountIn(Exchange& exchange, const conf::LimitConnZone& zone, size_t count) {
+  exchange.runtime().zones.Own(zone.status_zone).Add(count);
+}
+
 Step Reject(Exchange& exchange, const conf::LimitConnSettings& settings, Verdict verdict,
-            std::string_view zone) {
+            const conf::LimitConnZone& limited) {
+  const std::string_view zone = limited.name;
+  CountIn(exchange, limited, verdict == Verdict::kTableFull ? Count::kExhausted : Count::kRejected);
   if (verdict == Verdict::kTableFull) {
     exchange.Log(LogLevel::kError, fmt::format("no room left in limit_conn_zone \"{}\"", zone));
   } else if (exchange.LogEnabled(settings.log_level)) {
@@ -53,10 +61,13 @@ Step LimitConnStep(Exchange& exchange) {
   Runtime& runtime = exchange.runtime();
   const int slot = runtime.slot;
   std::vector<Counted> taken;
+  std::vector<std::pair<const conf::LimitConnZone*, size_t>>
+      verdicts;  // of a request that may go on
   for (const conf::LimitConn& limit : settings.limits) {
     const auto zone_index = static_cast<size_t>(limit.zone);
     const conf::LimitConnZone& zone = runtime.http.limit_conn_zones[zone_index];
     const auto key = KeyOf(exchange, zone);
+    verdicts.push_back({&zone, key ? Count::kPassed : Count::kSkipped});
     if (!key) continue;
     exchange.limit_conn_status = "PASSED";
     shm::LimitConnTable* const table = runtime.limit_conn[zone_index];
@@ -64,10 +75,11 @@ Step LimitConnStep(Exchange& exchange) {
     const Verdict verdict = table->Take(place.key, limit.connections, slot);
     if (verdict != Verdict::kTaken) {
       GiveBack(taken, slot);  // who is refused by one zone does not count in the others
-      return Reject(exchange, settings, verdict, zone.name);
+      return Reject(exchange, settings, verdict, zone);
     }
     taken.push_back(place);
   }
+  for (const auto& [zone, count] : verdicts) CountIn(exchange, *zone, count);
   if (!taken.empty()) {
     exchange.AtEnd([places = std::move(taken), slot] { GiveBack(places, slot); });
   }

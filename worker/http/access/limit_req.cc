@@ -39,8 +39,16 @@ std::string_view DryRunText(const conf::LimitReqSettings& settings) {
   return settings.dry_run ? ", dry run" : "";
 }
 
+using Count = shm::LimitCount;
+
+void CountIn(Exchange& exchange, const conf::LimitReqZone& zone, size_t count) {
+  exchange.runtime().zones.Own(zone.status_zone).Add(count);
+}
+
 Step Reject(Exchange& exchange, const conf::LimitReqSettings& settings, uint64_t excess,
-            std::string_view zone) {
+            const conf::LimitReqZone& limited) {
+  const std::string_view zone = limited.name;
+  CountIn(exchange, limited, Count::kRejected);
   if (exchange.LogEnabled(settings.log_level)) {
     exchange.Log(settings.log_level,
                  fmt::format("limiting requests{}, excess: {}.{:03} by zone \"{}\"",
@@ -83,7 +91,7 @@ Step LimitReqStep(Exchange& exchange) {
     if (!charge) continue;
     const uint64_t excess = charge->table->Peek(charge->key, charge->zone->rate, now);
     if (excess > Thousandths(limit.burst)) {
-      return Reject(exchange, settings, excess, charge->zone->name);
+      return Reject(exchange, settings, excess, *charge->zone);
     }
   }
 
@@ -91,13 +99,17 @@ Step LimitReqStep(Exchange& exchange) {
   std::string_view its_zone;
   for (const conf::LimitReq& limit : settings.limits) {
     const auto charge = ChargeOf(exchange, limit);
-    if (!charge) continue;
+    if (!charge) {
+      CountIn(exchange, ZoneOf(exchange, limit), Count::kSkipped);
+      continue;
+    }
     exchange.limit_req_status = "PASSED";
     const uint64_t burst = Thousandths(limit.burst);
     const uint64_t excess = charge->table->Account(charge->key, charge->zone->rate, burst, now);
     // Another worker may have been faster between the two.
-    if (excess > burst) return Reject(exchange, settings, excess, charge->zone->name);
+    if (excess > burst) return Reject(exchange, settings, excess, *charge->zone);
     const uint64_t delay = DelayMs(excess, limit.delay, charge->zone->rate);
+    CountIn(exchange, *charge->zone, delay == 0 ? Count::kPassed : Count::kDelayed);
     if (delay <= longest) continue;
     longest = delay;
     its_excess = excess;

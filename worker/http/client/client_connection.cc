@@ -10,6 +10,7 @@
 #include "worker/http/exchange/file_path.h"
 #include "worker/http/exchange/null_stream.h"
 #include "worker/http/log/connection_log.h"
+#include "worker/http/log/zone_requests.h"
 #include "worker/http/route/server_names.h"
 #include "worker/net/plain_transport.h"
 
@@ -62,9 +63,11 @@ void ClientConnection::OnReady(int errnum) {
     const std::string why =
         tls() != nullptr ? tls()->HandshakeError() : "client failed" + transport_->ErrorText();
     LogConnection(runtime_, info_, LogLevel::kInfo, why + " while SSL handshaking");
+    CountHandshake(errnum);
     return EndHandshake();
   }
   if (info_.ssl) NoteTlsServer();
+  if (info_.ssl) CountHandshake(0);
   const bool speaks_http2 = info_.ssl && tls()->alpn() == "h2";
   if (speaks_http2) {
     Speak(std::make_unique<Http2Connection>(*this, Slice{}));
@@ -96,6 +99,7 @@ void ClientConnection::OnTimer() {
   if (session_ != nullptr) return session_->OnTimer();
   LogConnection(runtime_, info_, LogLevel::kInfo,
                 fmt::format("client timed out{} while SSL handshaking", ErrnoText(ETIMEDOUT)));
+  CountHandshake(ETIMEDOUT);
   EndHandshake();
 }
 
@@ -175,6 +179,26 @@ void ClientConnection::NoteTlsServer() {
   const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
   const ServerNames::Match match = runtime_.names[index]->FindForTls(tls()->server_name());
   if (match.named) info_.tls_server = match.server;
+}
+
+void ClientConnection::CountHandshake(int errnum) {
+  using Count = shm::RequestCount;
+  if (!runtime_.zones.any_requests() || tls() == nullptr || !tls()->has_begun()) return;
+  NoteTlsServer();
+  const conf::Server& server =
+      info_.tls_server != nullptr ? *info_.tls_server : *info_.listen->default_server;
+  if (server.status_zone.zone < 0) return;
+  HandshakeStream stream(*this);
+  std::unique_ptr<Exchange> exchange = set_.TakeExchange();
+  exchange->BeginHandshake(stream, server);
+  if (shm::ZoneLine* const line = ZoneLineOf(*exchange, server.status_zone)) {
+    line->Add(errnum == 0           ? Count::kHandshaked
+              : errnum == ETIMEDOUT ? Count::kTimedOut
+                                    : Count::kFailed);
+    if (errnum == 0 && tls()->session_reused()) line->Add(Count::kReused);
+  }
+  exchange->EndHandshake();
+  set_.ReturnExchange(std::move(exchange));
 }
 
 // Plain HTTP on a TLS port: its request is read, to be answered with 497.

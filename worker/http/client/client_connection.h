@@ -76,6 +76,7 @@ class ClientConnection final : public TransportHandler,
   void Speak(std::unique_ptr<ClientSession> session);
   void EndHandshake();
   void NoteTlsServer();
+  void CountHandshake(int errnum);  // how it has ended, in the status zone of the server
   bool ContinueInPlain();
   void OnTimer();
 

@@ -352,9 +352,10 @@ void Exchange::Reset() {
   if (phase_ == Phase::kIdle) return;
   if (proxy_ != nullptr) proxy_->Stop();
   LetGo();
-  if (stream_ != nullptr && request_.location != nullptr &&
-      (!request_.is_subrequest || location().log.log_subrequest))
-    WriteAccessLog(*this);
+  if (stream_ != nullptr && request_.location != nullptr) {
+    if (!request_.is_subrequest || location().log.log_subrequest) WriteAccessLog(*this);
+    CountInZones(*this);
+  }
   for (auto it = at_end_.rbegin(); it != at_end_.rend(); ++it) (*it)();
   at_end_.clear();
   if (proxy_ != nullptr) proxy_->Reset();

@@ -55,5 +55,6 @@ bool MakeBodyFilters(Exchange& exchange, BodyFilter* last, BodyChain* chain);
 // take trailers (filter/add_headers.cc).
 void AddResponseTrailers(Exchange& exchange);
 void WriteAccessLog(Exchange& exchange);  // log/access_log.cc
+void CountInZones(Exchange& exchange);    // log/zone_requests.cc
 
 }  // namespace limpet::worker

@@ -13,6 +13,10 @@
 #include "proto/http1/message.h"
 #include "proto/proxy_protocol.h"
 
+namespace limpet::shm {
+struct ZoneLine;
+}
+
 namespace limpet::worker {
 
 // What is known of a client connection; lives as long as it does.
@@ -70,7 +74,8 @@ struct Request {
   uint64_t body_received = 0;
   bool pipelined = false;  // was in the buffer when its predecessor ended: $pipe
   int access_status = 0;   // what access control will answer; 0: nothing, the request may go on
-  bool access_granted = false;  // no more checks
+  bool access_granted = false;           // no more checks
+  shm::ZoneLine* server_zone = nullptr;  // where it counts as being processed; null: nowhere
 
   const proto::HeaderList& headers() const { return head->headers; }
 };

@@ -15,6 +15,7 @@
 #include "proto/http1/response_parser.h"
 #include "shm/counters.h"
 #include "worker/http/exchange/steps.h"
+#include "worker/http/exchange/zone_counts.h"
 #include "worker/http/proxy/proxy_plan.h"
 #include "worker/http/proxy/url_groups.h"
 #include "worker/net/buffer.h"
@@ -65,8 +66,9 @@ struct Runtime {
   std::vector<shm::LimitReqTable*> limit_req;               // to Http::limit_req_zones
   std::vector<shm::LimitConnTable*> limit_conn;             // to Http::limit_conn_zones
   const shm::WorkerPulses* pulses = nullptr;                // all workers'; null: not known
-  shm::StatusMemory* status = nullptr;               // all workers'; null: nothing is counted
-  std::vector<uint32_t> traffic_places;              // in its traffic, to Http::upstreams
+  shm::StatusMemory* status = nullptr;   // all workers'; null: nothing is counted
+  std::vector<uint32_t> traffic_places;  // in its traffic, to Http::upstreams
+  ZoneCounts zones{};
   std::span<const CertificateEnd> certificate_ends;  // of servers
   GeoReaders* geo = nullptr;                         // of Http::geo; null: there are none
   TokenReader* tokens = nullptr;                     // of Http::tokens; null: there are none

@@ -43,6 +43,7 @@ StatusSource SourceOf(Exchange& exchange) {
                       .pulses = runtime.pulses,
                       .status = runtime.status,
                       .traffic_places = runtime.traffic_places,
+                      .status_zones = runtime.zones.zones(),
                       .limit_req = runtime.limit_req,
                       .limit_conn = runtime.limit_conn,
                       .certificate_ends = runtime.certificate_ends,

@@ -115,7 +115,10 @@ Resolver* FindResolver(Runtime& runtime, const conf::Resolver* conf) {
   if (conf == nullptr || conf->servers.empty())
     return nullptr;  // resolver_timeout alone makes none
   auto& resolver = runtime.resolvers[conf];
-  if (resolver == nullptr) resolver = std::make_unique<Resolver>(runtime.loop, *conf);
+  if (resolver != nullptr) return resolver.get();
+  shm::ZoneLine* const counts =
+      conf->status_zone < 0 ? nullptr : &runtime.zones.Own(conf->status_zone);
+  resolver = std::make_unique<Resolver>(runtime.loop, *conf, counts);
   return resolver.get();
 }
 

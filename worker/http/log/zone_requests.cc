@@ -1,0 +1,70 @@
+#include "worker/http/log/zone_requests.h"
+
+#include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/hooks.h"
+
+namespace limpet::worker {
+namespace {
+
+using Count = shm::RequestCount;
+
+void CountEnd(Exchange& exchange, shm::ZoneLine& line) {
+  const Request& request = exchange.request();
+  const int status = exchange.response().status;
+  line.Add(Count::kReceived, request.head_length + request.body_received);
+  const uint64_t sent = exchange.stream().bytes_sent();
+  if (status == 0 || sent == 0) return line.Add(Count::kDiscarded);
+  line.Add(Count::kSent, sent);
+  line.Add(Count::kAnswered);
+  if (status >= 100 && status <= 599) line.codes.Add(status);
+}
+
+// One that was refused before it was processed counts, too.
+void EndInServer(Exchange& exchange) {
+  const Request& request = exchange.request();
+  shm::ZoneLine* line = request.server_zone;
+  if (line != nullptr) {
+    line->Leave();
+  } else if (request.server != nullptr && request.server->status_zone.zone >= 0) {
+    line = ZoneLineOf(exchange, request.server->status_zone);
+    if (line != nullptr) line->Add(Count::kRequests);
+  }
+  if (line != nullptr) CountEnd(exchange, *line);
+}
+
+}  // namespace
+
+shm::ZoneLine* ZoneLineOf(Exchange& exchange, const conf::StatusZoneUse& use) {
+  ZoneCounts& zones = exchange.runtime().zones;
+  if (!use.key) return &zones.Own(use.zone);
+  const std::string_view value = exchange.Evaluate(*use.key);
+  if (value.empty()) return nullptr;
+  if (value.size() <= shm::StatusZone::kMaxName) return &zones.Of(use.zone, value);
+  exchange.Log(LogLevel::kWarn,
+               fmt::format("the value of the \"{}\" key is more than {} bytes: \"{}\"",
+                           use.key->source(), shm::StatusZone::kMaxName, value));
+  return nullptr;
+}
+
+Step BeginInZoneStep(Exchange& exchange) {
+  Request& request = exchange.request();
+  shm::ZoneLine* const line = ZoneLineOf(exchange, request.server->status_zone);
+  request.server_zone = line;
+  if (line == nullptr) return Step::kNext;
+  line->Add(Count::kRequests);
+  line->Add(Count::kProcessing);
+  return Step::kNext;
+}
+
+void CountInZones(Exchange& exchange) {
+  if (!exchange.runtime().zones.any_requests() || exchange.request().is_subrequest) return;
+  EndInServer(exchange);
+  const conf::StatusZoneUse& use = exchange.location().status_zone;
+  if (use.zone < 0) return;
+  shm::ZoneLine* const line = ZoneLineOf(exchange, use);
+  if (line == nullptr) return;
+  line->Add(Count::kRequests);
+  CountEnd(exchange, *line);
+}
+
+}  // namespace limpet::worker
