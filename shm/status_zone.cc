@@ -5,6 +5,12 @@
 
 namespace limpet::shm {
 
+ZoneSums& ZoneSums::operator+=(const ZoneSums& other) {
+  for (size_t i = 0; i < counts.size(); ++i) counts[i] += other.counts[i];
+  for (const auto& [code, count] : other.codes) codes[code] += count;
+  return *this;
+}
+
 size_t StatusZone::LinesAt(uint32_t values) {
   const size_t before = sizeof(Header) + values * sizeof(Name);
   return (before + alignof(ZoneLine) - 1) / alignof(ZoneLine) * alignof(ZoneLine);

@@ -76,6 +76,8 @@ static_assert(sizeof(ZoneLine) == 320);
 struct ZoneSums {
   std::array<uint64_t, ZoneLine::kWords> counts{};
   std::map<int, uint64_t> codes;
+
+  ZoneSums& operator+=(const ZoneSums& other);
 };
 
 class StatusZone {

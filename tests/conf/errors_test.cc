@@ -143,7 +143,7 @@ TEST(Errors, Http) {
       {"resolver 127.0.0.1:99999;",
        "invalid port in resolver \"127.0.0.1:99999\": resolver takes ADDRESS … | conf[=FILE] "
        "[valid=] "
-       "[ipv4=on|off] [ipv6=on|off] in t.conf:1"},
+       "[ipv4=on|off] [ipv6=on|off] [status_zone=NAME] in t.conf:1"},
       {"upstream a { server 127.0.0.1; sticky learn create=$arg_a lookup=$arg_a zone=z:1m; } "
        "upstream b { server 127.0.0.2; sticky learn create=$arg_a lookup=$arg_a zone=z:1m; }",
        "sticky zone \"z\" is shared by upstreams \"a\" and \"b\" with different servers: "

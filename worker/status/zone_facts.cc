@@ -1,6 +1,7 @@
 #include "worker/status/zone_facts.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "worker/status/zone_fields.h"
@@ -9,6 +10,11 @@ namespace limpet::worker {
 namespace {
 
 using conf::StatusZoneKind;
+
+// Clients may send any bytes as a value. One that is no UTF-8 would make a scrape unreadable.
+std::string Readable(const std::string& name) {
+  return Json::parse(Json(name).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
 
 void AddCodes(const ZoneFacts& zone, Json* tree) {
   Json& codes = (*tree)[kResponses] = Json::object();
@@ -67,12 +73,20 @@ std::vector<std::pair<std::string, uint64_t>> ZoneFacts::Codes() const {
 
 std::vector<ZoneFacts> ZonesOf(const StatusSource& source, StatusZoneKind kind) {
   std::vector<ZoneFacts> all;
+  std::unordered_map<std::string, size_t> places;
+  const auto add = [&](const std::string& name, bool tls, const shm::ZoneSums& sums) {
+    const auto [place, is_new] = places.emplace(Readable(name), all.size());
+    if (is_new) all.push_back({place->first, false, {}});
+    ZoneFacts& facts = all[place->second];
+    facts.tls |= tls;
+    facts.sums += sums;
+  };
   const auto& zones = source.http.status_zones;
   for (size_t i = 0; i < zones.size() && i < source.status_zones.size(); ++i) {
     if (zones[i].kind != kind) continue;
-    all.push_back({zones[i].name, zones[i].tls, source.status_zones[i]->Sum()});
-    for (auto& [name, sums] : source.status_zones[i]->SumValues())
-      all.push_back({name, zones[i].tls, std::move(sums)});
+    add(zones[i].name, zones[i].tls, source.status_zones[i]->Sum());
+    for (const auto& [name, sums] : source.status_zones[i]->SumValues())
+      add(name, zones[i].tls, sums);
   }
   return all;
 }

@@ -20,7 +20,8 @@ struct ZoneFacts {
   // By code; those that are not told apart are "xxx".
   std::vector<std::pair<std::string, uint64_t>> Codes() const;
 };
-// All of a kind: each zone under its own name, and behind it the values that have been met.
+// All of a kind: each zone under its own name, and behind it the values that have been met. What
+// has one name is one.
 std::vector<ZoneFacts> ZonesOf(const StatusSource& source, conf::StatusZoneKind kind);
 
 Json ZonesTree(const StatusSource& source, conf::StatusZoneKind kind);

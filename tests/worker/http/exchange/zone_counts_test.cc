@@ -13,9 +13,13 @@ class ZoneCountsTest : public testing::Test {
  protected:
   static constexpr uint32_t kValues = 2;
 
-  ZoneCountsTest() { http_.status_zones.push_back({.name = "names", .values = kValues}); }
+  static conf::Http MakeConf() {
+    conf::Http made;
+    made.status_zones.push_back({.name = "names", .values = kValues});
+    return made;
+  }
 
-  conf::Http http_;
+  conf::Http http_ = MakeConf();
   shm::Zone memory_ = std::move(*shm::Zone::Anonymous(shm::StatusZone::BytesFor(kValues)));
   shm::StatusZone zone_{memory_.data(), kValues};
   ZoneCounts one_{http_, {&zone_}, 0}, other_{http_, {&zone_}, 1};
