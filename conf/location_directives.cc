@@ -1,4 +1,5 @@
 // location { } and what decides where a request goes inside a server.
+#include <algorithm>
 #include <array>
 
 #include "base/file_text.h"
@@ -130,13 +131,29 @@ Status AddLocation(Block& outer, const Directive& d, Written written) {
   return outer.loader.Apply(d.block, block);
 }
 
-// Under several names it is as many locations.
+// From the lines behind `end`, those that stand between `begin` and `end` already.
+void DropRepeated(std::vector<std::string>* lines, size_t begin, size_t end) {
+  const auto first = lines->begin() + static_cast<ptrdiff_t>(begin);
+  const auto last = lines->begin() + static_cast<ptrdiff_t>(end);
+  const auto is_there = [&](const std::string& line) {
+    return std::find(first, last, line) != last;
+  };
+  lines->erase(std::remove_if(last, lines->end(), is_there), lines->end());
+}
+
+// Under several names it is as many locations, and one block to whoever is warned of it.
 Status LocationBlock(Block& outer, const Directive& d) {
   auto names = ReadNames(d);
   if (!names) return At(d, names.error().message);
-  for (Written& written : *names) {
-    if (Status s = AddLocation(outer, d, std::move(written)); !s) return s;
+  auto &warnings = outer.config.warnings, &notices = outer.config.notices;
+  const size_t warned_before = warnings.size(), noticed_before = notices.size();
+  if (Status s = AddLocation(outer, d, std::move(names->front())); !s) return s;
+  const size_t warned = warnings.size(), noticed = notices.size();
+  for (size_t i = 1; i < names->size(); ++i) {
+    if (Status s = AddLocation(outer, d, std::move((*names)[i])); !s) return s;
   }
+  DropRepeated(&warnings, warned_before, warned);
+  DropRepeated(&notices, noticed_before, noticed);
   return {};
 }
 

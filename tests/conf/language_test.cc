@@ -196,6 +196,7 @@ TEST(Location, MayHaveSeveralNames) {
   ASSERT_EQ(tree.regexes.size(), 1u);
   for (const Location* location : {tree.exact.at("/a"), tree.prefixes.at("/b"), tree.regexes[0]})
     EXPECT_TRUE(location->internal) << location->name;
+  EXPECT_EQ(MustLoad(InServer("location /a /b { proxy_cache k; }"))->warnings.size(), 1u);
   EXPECT_THAT(LoadError(InServer("location /a /a { }")), HasSubstr("duplicate location \"/a\""));
   for (const char* wrong : {"~^ /a", "/a = /b", "a /b", "/a b", "= /a /b"}) {
     EXPECT_THAT(LoadError(InServer(fmt::format("location {} {{ }}", wrong))),
