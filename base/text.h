@@ -22,17 +22,20 @@ constexpr int HexValue(char c) {  // -1 if c is no hexadecimal digit
 bool EqualsIgnoreCase(std::string_view a, std::string_view b);
 bool StartsWithIgnoreCase(std::string_view text, std::string_view prefix);
 std::string ToLower(std::string_view text);
+
 // Whether a text is this literal: compared in place, as its length is known.
 template <size_t kSize>
 constexpr bool Is(std::string_view text, const char (&literal)[kSize]) {
   return text.size() == kSize - 1 && __builtin_memcmp(text.data(), literal, kSize - 1) == 0;
 }
+
 std::string_view TrimSomeSpaces(std::string_view text);
 // Without spaces and tabs at both ends. Most texts have none.
 inline std::string_view TrimSpaces(std::string_view text) {
   const bool is_trimmed = !text.empty() && text.front() > ' ' && text.back() > ' ';
   return is_trimmed ? text : TrimSomeSpaces(text);
 }
+
 std::vector<std::string_view> Split(std::string_view text, char separator);  // keeps empty parts
 
 // The whole text as a decimal number; nothing if it is empty, has another character or does not

@@ -348,8 +348,8 @@ constexpr std::array kRows = std::to_array<Row>({
      "our own redirects use the first server_name instead of Host"},
     {"resolver", kHere | kUpstream, AtLeast(1), kOnce, ResolverRow, "",
      "ADDRESS … | conf[=FILE] [valid=] [ipv4=on|off] [ipv6=on|off] [status_zone=NAME]: name "
-     "servers for names met at "
-     "run time; conf: those of /etc/resolv.conf, or of FILE; status_zone: questions are counted"},
+     "servers for names met at run time; conf: those of /etc/resolv.conf, or of FILE; status_zone: "
+     "questions are counted"},
     {"auto_redirect", kHere, kOneArg, kOnce,
      Setting<OneOf<kAutoRedirects>, &Location::redirect, &R::own_slash>, "default",
      "on | off | default: the location's name without its final slash is redirected to it; "

@@ -90,6 +90,7 @@ Status StatusZoneRow(Block& b, const Directive& d) {
                                        name, zone.declared_at));
   }
   if (values) zone.values = values;
+  zone.has_key |= use.key.has_value();
   return {};
 }
 
@@ -104,9 +105,8 @@ constexpr std::array kRows = std::to_array<Row>({
      "PREFIX: a page that shows what the api with that prefix says"},
     {"status_zone", kServer | kLocation | kLocationIf, Takes(1, 2), kOnce, StatusZoneRow, "",
      "NAME, or KEY zone=NAME[:COUNT]: requests of the server, or those that end in the location, "
-     "are "
-     "counted under that name, or under the value of KEY (so many of them); off: not those of this "
-     "location"},
+     "are counted under that name, or under the value of KEY (so many of them); off: not those of "
+     "this location"},
     {"prometheus", kLocation, Takes(0, 1), kOnce, Prometheus, "",
      "the same numbers as metrics for Prometheus"},
 });

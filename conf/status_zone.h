@@ -22,6 +22,7 @@ struct StatusZone {
   // How many values of a key are counted apart, each under its own name; those beyond count under
   // the zone's. Nothing: no directive has said it.
   std::optional<uint32_t> values{};
+  bool has_key = false;       // a directive counts by the values of one
   bool tls = false;           // of a server that speaks it
   std::string declared_at{};  // "FILE:LINE", where it was named first
 };

@@ -23,7 +23,7 @@ Status FinishStatusZones(Http& http) {
     zone.tls |= std::ranges::any_of(server->listens, &Listen::ssl);
   }
   for (const StatusZone& zone : http.status_zones) {
-    if (zone.values) continue;
+    if (zone.values && (*zone.values > 0 || !zone.has_key)) continue;
     return InvalidArgument(fmt::format(
         "nothing says how many values the status zone \"{}\" has: write zone={}:COUNT in {}",
         zone.name, zone.name, zone.declared_at));

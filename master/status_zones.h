@@ -1,11 +1,12 @@
 // The memory of status zones: see shm/status_zone.h. It is a zone's for as long as a generation has
-// it with as many values, so that counts go on over reloads. Owned by the master.
+// it with as many values, so that counts go on over reloads; a reload with another count that fails
+// takes nothing from those that serve. Owned by the master.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
+#include <tuple>
 
 #include "base/result.h"
 #include "conf/status_zone.h"
@@ -20,11 +21,8 @@ class StatusZones {
   void ForgetWorker(int slot);  // nothing is under way in it any more
 
  private:
-  struct Kept {
-    uint32_t values = 0;
-    std::weak_ptr<shm::StatusZone> zone;
-  };
-  std::map<std::pair<conf::StatusZoneKind, std::string>, Kept> kept_;
+  using Key = std::tuple<conf::StatusZoneKind, std::string, uint32_t>;  // how many values
+  std::map<Key, std::weak_ptr<shm::StatusZone>> kept_;
 };
 
 }  // namespace limpet::master

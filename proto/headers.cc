@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -106,6 +107,7 @@ const Header* HeaderList::Find(std::string_view name) const {
 }
 
 const Header* HeaderList::FindOther(std::string_view name) const {
+  assert(LookupHeader(name) == HeaderId::kOther);
   if (!Has(HeaderId::kOther)) return nullptr;
   for (const Header& header : list_) {
     if (header.id == HeaderId::kOther && EqualsIgnoreCase(header.name, name)) return &header;

@@ -174,8 +174,8 @@ HeadFault RequestHeadBuilder::Add(std::string_view name, std::string_view value)
   return fault_;
 }
 
-// nginx's limits and what they cost: one string has the size of a large buffer, all together that
-// of all of them.
+// nginx's limits and what they cost: one string is at most `max_line`, all together are at most
+// `max_total`.
 bool RequestHeadBuilder::Count(std::string_view name, std::string_view value) {
   size_ += name.size() + value.size();
   if (name.empty()) {

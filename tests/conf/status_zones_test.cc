@@ -74,6 +74,8 @@ TEST(StatusZones, ErrorsSayWhatIsWrong) {
     EXPECT_THAT(LoadError(InServer(text)), HasSubstr(error)) << text;
   EXPECT_THAT(LoadError(InHttp("server { status_zone a; }\nserver { status_zone $uri zone=a:5; }")),
               HasSubstr("status zone \"a\" has another count of values, by t.conf:1"));
+  EXPECT_THAT(LoadError(InHttp("server { status_zone a; }\nserver { status_zone $uri zone=a; }")),
+              HasSubstr("nothing says how many values the status zone \"a\" has"));
 }
 
 }  // namespace

@@ -51,6 +51,14 @@ http {
         client_header_timeout 1s;
         location / { return 200; }
     }
+    map $remote_addr $whose { 10.0.0.1 inside; default outside; }
+    server {
+        listen {balanced};
+        set_real_ip_from 127.0.0.1;
+        real_ip_header X-Client;
+        status_zone $whose zone=whose:2;
+        return 200 $whose;
+    }
     server {
         listen {api};
         location /status/ { api /status/; }
@@ -82,7 +90,8 @@ def certs(tmp_path_factory):
 def limpet(certs):
     holding = Holding()
     with Origin("o", respond=holding) as origin, NameServer() as dns:
-        with Limpet(CONFIG, origin=origin.port, dns=dns.port, tls=free_port(), api=free_port(), certs=certs) as running:
+        with Limpet(CONFIG, origin=origin.port, dns=dns.port, tls=free_port(), api=free_port(),
+                    balanced=free_port(), certs=certs) as running:
             running.holding, running.dns, running.tls = holding, dns, running.values["tls"]
             yield running
             holding.free.set()
@@ -107,6 +116,12 @@ def until(limpet, path, wanted):
         wait_until(equals, f"{path} to be {wanted}")
     except AssertionError as late:
         raise AssertionError(f"{late}, and not {seen}") from None
+
+
+def test_a_key_is_that_of_the_client_and_decides_nothing_else(limpet):
+    for client, whose in (("10.0.0.1", "inside"), ("10.0.0.2", "outside")):
+        assert get(limpet.values["balanced"], headers=[("X-Client", client)]).text == whose
+        until(limpet, f"http/server_zones/{whose}/requests/total", 1)
 
 
 def test_requests_of_a_server(limpet):
@@ -290,7 +305,7 @@ def test_questions_to_name_servers(limpet):
 
 def test_the_tree_shows_what_it_is_asked_for(limpet):
     assert list(ask(limpet, "http")) == ["server_zones", "location_zones", "limit_conns", "limit_reqs", "upstreams"]
-    assert set(ask(limpet, "", prefix="/zones/")) == {"main", "tls"}
+    assert set(ask(limpet, "", prefix="/zones/")) == {"main", "tls", "whose"}
     assert ask(limpet, "main/requests/total", prefix="/zones/") == 0
     for path in ("http/server_zones/none", "http/none", "resolvers/none", "http/server_zones/main/ssl"):
         assert get(limpet.values["api"], "/status/" + path).status == 404

@@ -121,8 +121,8 @@ bool HasServerZone(const conf::Location& location) {
 }
 
 constexpr std::array kSteps = {
+    StepRow{"realip", RealIpStep, HasRealIp},  // first: keys of all kinds are of the real client
     StepRow{"status_zone", BeginInZoneStep, HasServerZone},
-    StepRow{"realip", RealIpStep, HasRealIp},
     StepRow{"server rewrite", ServerRewriteStep, HasServerRewrite},
     StepRow{"find location", FindLocationStep, nullptr},
     StepRow{"limit_except", LimitExceptStep, HasLimitExcept},

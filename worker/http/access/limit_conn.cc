@@ -52,6 +52,21 @@ Step Reject(Exchange& exchange, const conf::LimitConnSettings& settings, Verdict
   return Step::kDone;
 }
 
+// Of a request that may go on: `taken` are the limits that have a key, in their order.
+void CountPassed(Exchange& exchange, const conf::LimitConnSettings& settings,
+                 const std::vector<Counted>& taken) {
+  const Runtime& runtime = exchange.runtime();
+  auto place = taken.begin();
+  for (const conf::LimitConn& limit : settings.limits) {
+    const auto zone = static_cast<size_t>(limit.zone);
+    const bool has_key = place != taken.end() && place->table == runtime.limit_conn[zone];
+    if (has_key) ++place;
+    if (!has_key && exchange.request().internal) continue;  // it is counted once
+    CountIn(exchange, runtime.http.limit_conn_zones[zone],
+            has_key ? Count::kPassed : Count::kSkipped);
+  }
+}
+
 }  // namespace
 
 Step LimitConnStep(Exchange& exchange) {
@@ -61,13 +76,10 @@ Step LimitConnStep(Exchange& exchange) {
   Runtime& runtime = exchange.runtime();
   const int slot = runtime.slot;
   std::vector<Counted> taken;
-  std::vector<std::pair<const conf::LimitConnZone*, size_t>>
-      verdicts;  // of a request that may go on
   for (const conf::LimitConn& limit : settings.limits) {
     const auto zone_index = static_cast<size_t>(limit.zone);
     const conf::LimitConnZone& zone = runtime.http.limit_conn_zones[zone_index];
     const auto key = KeyOf(exchange, zone);
-    verdicts.push_back({&zone, key ? Count::kPassed : Count::kSkipped});
     if (!key) continue;
     exchange.limit_conn_status = "PASSED";
     shm::LimitConnTable* const table = runtime.limit_conn[zone_index];
@@ -79,7 +91,7 @@ Step LimitConnStep(Exchange& exchange) {
     }
     taken.push_back(place);
   }
-  for (const auto& [zone, count] : verdicts) CountIn(exchange, *zone, count);
+  CountPassed(exchange, settings, taken);
   if (!taken.empty()) {
     exchange.AtEnd([places = std::move(taken), slot] { GiveBack(places, slot); });
   }

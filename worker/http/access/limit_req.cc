@@ -100,7 +100,8 @@ Step LimitReqStep(Exchange& exchange) {
   for (const conf::LimitReq& limit : settings.limits) {
     const auto charge = ChargeOf(exchange, limit);
     if (!charge) {
-      CountIn(exchange, ZoneOf(exchange, limit), Count::kSkipped);
+      if (!exchange.request().internal)  // once for a request
+        CountIn(exchange, ZoneOf(exchange, limit), Count::kSkipped);
       continue;
     }
     exchange.limit_req_status = "PASSED";

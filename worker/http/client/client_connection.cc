@@ -63,6 +63,7 @@ void ClientConnection::OnReady(int errnum) {
     const std::string why =
         tls() != nullptr ? tls()->HandshakeError() : "client failed" + transport_->ErrorText();
     LogConnection(runtime_, info_, LogLevel::kInfo, why + " while SSL handshaking");
+    if (tls() != nullptr) NoteTlsServer();
     CountHandshake(errnum);
     return EndHandshake();
   }
@@ -184,7 +185,6 @@ void ClientConnection::NoteTlsServer() {
 void ClientConnection::CountHandshake(int errnum) {
   using Count = shm::RequestCount;
   if (!runtime_.zones.any_requests() || tls() == nullptr || !tls()->has_begun()) return;
-  NoteTlsServer();
   const conf::Server& server =
       info_.tls_server != nullptr ? *info_.tls_server : *info_.listen->default_server;
   if (server.status_zone.zone < 0) return;

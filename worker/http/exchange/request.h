@@ -75,6 +75,7 @@ struct Request {
   bool pipelined = false;  // was in the buffer when its predecessor ended: $pipe
   int access_status = 0;   // what access control will answer; 0: nothing, the request may go on
   bool access_granted = false;           // no more checks
+  bool zone_asked = false;               // for the next, which the key may not tell
   shm::ZoneLine* server_zone = nullptr;  // where it counts as being processed; null: nowhere
 
   const proto::HeaderList& headers() const { return head->headers; }

@@ -22,14 +22,11 @@ void CountEnd(Exchange& exchange, shm::ZoneLine& line) {
 // One that was refused before it was processed counts, too.
 void EndInServer(Exchange& exchange) {
   const Request& request = exchange.request();
-  shm::ZoneLine* line = request.server_zone;
-  if (line != nullptr) {
-    line->Leave();
-  } else if (request.server != nullptr && request.server->status_zone.zone >= 0) {
-    line = ZoneLineOf(exchange, request.server->status_zone);
-    if (line != nullptr) line->Add(Count::kRequests);
-  }
-  if (line != nullptr) CountEnd(exchange, *line);
+  const bool is_of_zone = request.server != nullptr && request.server->status_zone.zone >= 0;
+  if (!request.zone_asked && is_of_zone) BeginInZoneStep(exchange);
+  if (request.server_zone == nullptr) return;
+  request.server_zone->Leave();
+  CountEnd(exchange, *request.server_zone);
 }
 
 }  // namespace
@@ -49,6 +46,7 @@ shm::ZoneLine* ZoneLineOf(Exchange& exchange, const conf::StatusZoneUse& use) {
 Step BeginInZoneStep(Exchange& exchange) {
   Request& request = exchange.request();
   shm::ZoneLine* const line = ZoneLineOf(exchange, request.server->status_zone);
+  request.zone_asked = true;
   request.server_zone = line;
   if (line == nullptr) return Step::kNext;
   line->Add(Count::kRequests);
