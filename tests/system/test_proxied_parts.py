@@ -5,10 +5,12 @@ from client import Connection, get
 from daemon import Limpet
 from http2 import Http2
 from origin import Reply
+from waiting import wait_until
 
 CONFIG = """
 events { }
 http {
+    log_format complete '$status $request_completion';
     upstream app { server 127.0.0.1:{origin}; keepalive 4; }
     server {
         listen {port};
@@ -16,6 +18,7 @@ http {
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_force_ranges on;
+        access_log {dir}/complete.log complete;
         location / { proxy_pass http://app; }
         location /straight/ { proxy_buffering off; proxy_pass http://app; }
         location /slow/ { proxy_limit_rate 1k; proxy_pass http://app; }
@@ -44,6 +47,7 @@ def limpet(origins, gate):
     (origin,) = origins("origin", respond=respond)
     with Limpet(CONFIG, workers=1, origin=origin.port) as made:
         made.origin, made.went_on = origin, went_on
+        made.accesses = lambda: open(made.path("complete.log")).read()
         yield made
 
 
@@ -52,7 +56,16 @@ def test_a_part_ends_with_its_last_byte(limpet, path):
     with Http2(limpet.port) as client:
         part = client.get(path, headers=[("range", "bytes=2-5")])
         assert (part.status, part.text, part.header("content-range")) == (206, "2345", "bytes 2-5/20")
-        assert not limpet.went_on
+    wait_until(lambda: "206 OK\n" in limpet.accesses(), "the end")
+    assert not limpet.went_on and not limpet.log_lines("prematurely")
+
+
+def test_a_client_that_leaves_with_its_part_has_had_all(limpet):
+    with Connection(limpet.port) as client:
+        client.send("GET /straight/ HTTP/1.1\r\nHost: x\r\nRange: bytes=2-5\r\n\r\n")
+        assert client.response().text == "2345"
+    wait_until(lambda: "206 OK\n" in limpet.accesses(), "the end")
+    assert not limpet.went_on and not limpet.log_lines("prematurely")
 
 
 @pytest.mark.parametrize("method, path", [("GET", "/empty"), ("HEAD", "/long")])
