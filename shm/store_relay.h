@@ -38,6 +38,7 @@ class StoreRelay {
   size_t Peek(std::span<RelayedChange> room) const;
   void Drop(size_t count);
   size_t Room() const;
+  bool HasRoomForWorkers() const { return Room() > kReserve; }
 
  private:
   mutable RobustMutex mutex_;

@@ -17,6 +17,7 @@ StoreVersion StoreState::Next(uint64_t wall_ms) {
   do {
     next = NextStoreTime(last, wall_ms);
   } while (!clock_.compare_exchange_weak(last, next, std::memory_order_relaxed));
+  if (next < last) all_due.store(1, std::memory_order_relaxed);
   return {next, machine()};
 }
 
@@ -29,7 +30,7 @@ void StoreState::Observe(const StoreVersion& seen) {
 
 // One at a time, or an older version could come after a newer one. Whoever has died meanwhile is
 // not waited for.
-void StoreState::Note(uint64_t tag, const StoreVersion& version) {
+void StoreState::Note(uint64_t tag, const StoreVersion& version, uint64_t wall_ms) {
   constexpr int kMostLooks = 32'000;  // some 50 milliseconds
   NoteLine& line = notes_[tag % kNotes];
   uint64_t mixed = line.mixed.load(std::memory_order_acquire);
@@ -38,7 +39,7 @@ void StoreState::Note(uint64_t tag, const StoreVersion& version) {
     if (mixed == kBeingWritten) {
       if (look % 64 == 63) std::this_thread::sleep_for(std::chrono::microseconds(100));
       mixed = line.mixed.load(std::memory_order_acquire);
-    } else if ((mixed ^ time) == tag && time >= version.time) {
+    } else if ((mixed ^ time) == tag && time >= version.time && IsCredible(time, wall_ms)) {
       return;
     } else if (line.mixed.compare_exchange_weak(mixed, kBeingWritten, std::memory_order_acquire)) {
       break;
@@ -48,10 +49,11 @@ void StoreState::Note(uint64_t tag, const StoreVersion& version) {
   line.mixed.store(tag ^ version.time, std::memory_order_release);
 }
 
-uint64_t StoreState::NotedTime(uint64_t tag) const {
+uint64_t StoreState::NotedTime(uint64_t tag, uint64_t wall_ms) const {
   const NoteLine& line = notes_[tag % kNotes];
   const uint64_t time = line.time.load(std::memory_order_relaxed);
-  return (line.mixed.load(std::memory_order_relaxed) ^ time) == tag ? time : 0;
+  const bool is_it = (line.mixed.load(std::memory_order_relaxed) ^ time) == tag;
+  return is_it && IsCredible(time, wall_ms) ? time : 0;
 }
 
 }  // namespace limpet::shm

@@ -39,8 +39,15 @@ struct StoreVersion {
 // A clock that far ahead is wrong: no machine follows it.
 inline constexpr uint64_t kMostAheadMs = 24 * 60 * 60 * 1000;
 
+// Of a StoreVersion, where the wall says `wall_ms`. Pure.
+constexpr bool IsCredible(uint64_t time, uint64_t wall_ms) {
+  return time >> StoreVersion::kCountBits <= wall_ms + kMostAheadMs;
+}
+
 // The clock's next time after `last`, where the wall says `wall_ms`; one that was wrong, and has
-// been set right, begins anew. Pure.
+// been set right, begins anew. So does one that was right and is set back by more than a day: no
+// machine can tell the two apart by itself. While it stands behind, its changes give way to
+// others'; with a time to come they would be believed by nobody. Pure.
 constexpr uint64_t NextStoreTime(uint64_t last, uint64_t wall_ms) {
   const uint64_t wall = wall_ms << StoreVersion::kCountBits;
   const bool was_wrong = last > (wall_ms + kMostAheadMs) << StoreVersion::kCountBits;
@@ -72,17 +79,19 @@ class StoreState {
   void Init(uint16_t machine);
   bool IsInitialised() const { return machine_.load(std::memory_order_relaxed) != 0; }
 
-  StoreVersion Next(uint64_t wall_ms);     // of a change that is made now
+  // Of a change that is made now. Where the clock begins anew, all sessions are due to be written
+  // anew: nobody believes what was told by it before.
+  StoreVersion Next(uint64_t wall_ms);
   void Observe(const StoreVersion& seen);  // by another machine: later ones of ours are newer
 
   // The newest version of a session that this machine has made or applied, as far as it remembers:
-  // a few thousand, the last of those that share a place.
-  void Note(uint64_t tag, const StoreVersion& version);
-  bool HasNewer(uint64_t tag, const StoreVersion& version) const {
-    return NotedTime(tag) > version.time;
+  // a few thousand, the last of those that share a place. One that is not credible is none.
+  void Note(uint64_t tag, const StoreVersion& version, uint64_t wall_ms);
+  bool HasNewer(uint64_t tag, const StoreVersion& version, uint64_t wall_ms) const {
+    return NotedTime(tag, wall_ms) > version.time;
   }
   // Of that version; 0: it is not remembered.
-  uint64_t NotedTime(uint64_t tag) const;
+  uint64_t NotedTime(uint64_t tag, uint64_t wall_ms) const;
 
   // Leaves changes that were made in the zone (`peer` of the records: where the sessions live now)
   // for the worker that tells the store. False: some were dropped, as there was no room for them;

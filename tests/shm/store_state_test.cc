@@ -65,20 +65,38 @@ TEST_F(StoreStateTest, GivesLaterTimesThanThoseItHasSeen) {
 }
 
 TEST_F(StoreStateTest, KnowsWhatIsNewerOfASession) {
-  EXPECT_FALSE(state_.HasNewer(5, {0, 0}));
-  state_.Note(5, {100, kMachine});
-  EXPECT_TRUE(state_.HasNewer(5, {99, 0xFFFF}));
-  EXPECT_FALSE(state_.HasNewer(5, {100, 0}));
-  EXPECT_FALSE(state_.HasNewer(5, {101, 0}));
-  EXPECT_FALSE(state_.HasNewer(6, {0, 0}));
+  EXPECT_FALSE(state_.HasNewer(5, {0, 0}, kNow));
+  state_.Note(5, {100, kMachine}, kNow);
+  EXPECT_TRUE(state_.HasNewer(5, {99, 0xFFFF}, kNow));
+  EXPECT_FALSE(state_.HasNewer(5, {100, 0}, kNow));
+  EXPECT_FALSE(state_.HasNewer(5, {101, 0}, kNow));
+  EXPECT_FALSE(state_.HasNewer(6, {0, 0}, kNow));
 }
 
 TEST_F(StoreStateTest, DoesNotForgetANewerNoteForAnOlderOne) {
-  state_.Note(5, {100, kMachine});
-  state_.Note(5, {50, kMachine});
-  EXPECT_TRUE(state_.HasNewer(5, {99, 0}));
-  state_.Note(5, {150, kMachine});
-  EXPECT_TRUE(state_.HasNewer(5, {149, 0}));
+  state_.Note(5, {100, kMachine}, kNow);
+  state_.Note(5, {50, kMachine}, kNow);
+  EXPECT_TRUE(state_.HasNewer(5, {99, 0}, kNow));
+  state_.Note(5, {150, kMachine}, kNow);
+  EXPECT_TRUE(state_.HasNewer(5, {149, 0}, kNow));
+}
+
+// What a clock that was days ahead has noted would shut out all changes for days.
+TEST_F(StoreStateTest, ForgetsWhatAWrongClockHasNoted) {
+  constexpr uint64_t kAhead = kNow + 3 * kMostAheadMs;
+  state_.Note(5, {kAhead << 16, kMachine}, kAhead);
+  EXPECT_EQ(state_.NotedTime(5, kAhead), kAhead << 16);
+  EXPECT_EQ(state_.NotedTime(5, kNow), 0u);
+  EXPECT_FALSE(state_.HasNewer(5, {1, 0}, kNow));
+  state_.Note(5, {kNow << 16, kMachine}, kNow);
+  EXPECT_EQ(state_.NotedTime(5, kNow), kNow << 16);
+}
+
+TEST_F(StoreStateTest, AllIsDueOnceAWrongClockHasBeenSetRight) {
+  (void)state_.Next(kNow + 3 * kMostAheadMs);
+  EXPECT_EQ(state_.all_due, 0u);
+  EXPECT_EQ(state_.Next(kNow).wall_ms(), kNow);
+  EXPECT_EQ(state_.all_due, 1u);
 }
 
 // Two workers note changes of one session at once: the newest of all stays.
@@ -90,22 +108,22 @@ TEST_F(StoreStateTest, DoesNotForgetANewerNoteForAnOlderOneOfAnotherWorker) {
       ++ready;
       while (ready < 2) {
       }
-      state_.Note(5, {time, kMachine});
+      state_.Note(5, {time, kMachine}, kNow);
     };
     std::thread other(note, old);
     note(newest);
     other.join();
-    ASSERT_EQ(state_.NotedTime(5), newest) << "round " << round;
+    ASSERT_EQ(state_.NotedTime(5, kNow), newest) << "round " << round;
   }
 }
 
 TEST_F(StoreStateTest, RemembersTheLastOfThoseThatShareAPlace) {
   constexpr uint64_t kPlaces = 8192;
-  for (uint64_t tag = 1; tag <= kPlaces; ++tag) state_.Note(tag, {tag + 1, kMachine});
-  for (uint64_t tag = 1; tag <= kPlaces; ++tag) EXPECT_TRUE(state_.HasNewer(tag, {tag, 0}));
-  state_.Note(5 + kPlaces, {50, kMachine});
-  EXPECT_FALSE(state_.HasNewer(5, {0, 0}));
-  EXPECT_TRUE(state_.HasNewer(5 + kPlaces, {49, 0}));
+  for (uint64_t tag = 1; tag <= kPlaces; ++tag) state_.Note(tag, {tag + 1, kMachine}, kNow);
+  for (uint64_t tag = 1; tag <= kPlaces; ++tag) EXPECT_TRUE(state_.HasNewer(tag, {tag, 0}, kNow));
+  state_.Note(5 + kPlaces, {50, kMachine}, kNow);
+  EXPECT_FALSE(state_.HasNewer(5, {0, 0}, kNow));
+  EXPECT_TRUE(state_.HasNewer(5 + kPlaces, {49, 0}, kNow));
 }
 
 TEST_F(StoreStateTest, LetsOneFollowTheChanges) {
@@ -164,18 +182,29 @@ TEST_F(StoreStateTest, SaysThatThereIsNoRoomForAChange) {
   EXPECT_EQ(state_.figures.dropped, 1u);
 }
 
+TEST_F(StoreStateTest, WorkersLeaveTheApiAQuarterOfTheRoom) {
+  std::vector<RelayedChange> most(StoreRelay::kPlaces - StoreRelay::kReserve - 1);
+  EXPECT_EQ(state_.relay.Push(most), most.size());
+  EXPECT_TRUE(state_.relay.HasRoomForWorkers());
+  EXPECT_EQ(state_.relay.Push(std::span(most).first(1)), 1u);
+  EXPECT_FALSE(state_.relay.HasRoomForWorkers());
+  EXPECT_EQ(state_.relay.Room(), StoreRelay::kReserve);
+  EXPECT_EQ(state_.relay.Push(most), StoreRelay::kReserve);
+  EXPECT_EQ(state_.relay.Room(), 0u);
+}
+
 // Two sessions in one place, noted at once: what is read of one is never of the other.
 TEST_F(StoreStateTest, MixesNoNotesOfTwoWorkers) {
   constexpr uint64_t kOne = 3, kOther = 3 + 8192;
   constexpr uint64_t kEarly = 1000, kLate = 1'000'000;
   std::vector<std::thread> workers;
   workers.emplace_back([&] {
-    for (int i = 0; i < 20'000; ++i) state_.Note(kOne, {kEarly, kMachine});
+    for (int i = 0; i < 20'000; ++i) state_.Note(kOne, {kEarly, kMachine}, kNow);
   });
   workers.emplace_back([&] {
-    for (int i = 0; i < 20'000; ++i) state_.Note(kOther, {kLate, kMachine});
+    for (int i = 0; i < 20'000; ++i) state_.Note(kOther, {kLate, kMachine}, kNow);
   });
-  for (int i = 0; i < 20'000; ++i) EXPECT_FALSE(state_.HasNewer(kOne, {kEarly, 0}));
+  for (int i = 0; i < 20'000; ++i) EXPECT_FALSE(state_.HasNewer(kOne, {kEarly, 0}, kNow));
   for (std::thread& worker : workers) worker.join();
 }
 

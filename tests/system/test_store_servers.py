@@ -238,3 +238,34 @@ def test_clocks_that_are_apart(redis, monkeypatch, ahead):
                 wait_until(lambda: other.server_of(gone) is None, "it to be forgotten")
                 homes[gone] = other.login(gone)
                 wait_until(lambda: machine.server_of(gone) == homes[gone], "its new begin")
+
+
+@pytest.mark.skipif(not os.path.exists(CLOCK_LIBRARY), reason="without the library that sets a clock")
+class TestAClockThatWasDaysAhead:
+    @pytest.fixture
+    def three(self, redis, monkeypatch):
+        """Two that are right, one that is not, and sessions that this one has told Redis of."""
+        machines = Machines(redis)
+        with machines as (a, b):
+            monkeypatch.setenv("LD_PRELOAD", CLOCK_LIBRARY)
+            monkeypatch.setenv("OTHER_CLOCK", str(3 * 24 * 3600))
+            wrong = machines.add()
+            monkeypatch.undo()
+            wait_until(wrong.all_ask, "all workers to ask Redis")
+            self.homes = {f"s{i}": wrong.login(f"s{i}") for i in range(12)}
+            wait_until(wrong.all_told, "them to be in Redis")
+            yield a, b, wrong
+
+    def test_its_records_give_way(self, three):
+        a, b, _ = three
+        homes = {session: a.login(session) for session in self.homes}
+        assert {b.sticky(session) for session in homes} == {"hit"}
+        assert b.visit_all(homes) == homes
+
+    def test_its_sessions_are_told_anew_when_it_is_right_again(self, three):
+        a, b, wrong = three
+        wrong.end()
+        wrong.start()
+        for machine in (a, b):
+            wait_until(lambda: machine.visit_all(self.homes) == self.homes, "all to be found")
+        assert wrong.visit_all(self.homes) == self.homes

@@ -59,7 +59,7 @@ constexpr bool Wins(const shm::StoreVersion& candidate, const shm::StoreVersion&
 
 // A record of a clock that was wrong is invalid.
 constexpr bool Credible(const shm::StoreVersion& version, uint64_t wall_ms) {
-  return version.wall_ms() <= wall_ms + shm::kMostAheadMs;
+  return shm::IsCredible(version.time, wall_ms);
 }
 
 }  // namespace limpet::worker

@@ -37,8 +37,9 @@ StoreChange StoreClient::ChangeOf(const StoreKey& key, const shm::StoreVersion& 
 }
 
 StoreChange StoreClient::NewChange(const StoreKey& key, std::string_view server) const {
-  const shm::StoreVersion version = zone_.state().Next(WallMs());
-  zone_.state().Note(key.tag, version);
+  const uint64_t wall_ms = WallMs();
+  const shm::StoreVersion version = zone_.state().Next(wall_ms);
+  zone_.state().Note(key.tag, version, wall_ms);
   return ChangeOf(key, version, server);
 }
 
@@ -112,7 +113,7 @@ bool StoreClient::HandOver(const StoreChange& change) {
     if (peer == shm::kNoPeer || peers.Name(peer) != record->server) return false;
     server = record->server;
   }
-  if (!change.version.IsChange() || relay.Room() <= shm::StoreRelay::kReserve) return false;
+  if (!change.version.IsChange() || !relay.HasRoomForWorkers()) return false;
   const shm::RelayedChange left{.tag = change.key.tag,
                                 .time = change.version.time,
                                 .extra = change.key.extra,

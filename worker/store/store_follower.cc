@@ -201,6 +201,9 @@ void StoreFollower::OnChanges(const RespReply& reply) {
       ++count;
     }
   }
+  shm::StoreState& state = zone_.state();
+  (void)state.Next(WallMs());  // a clock that has been set right shows, also where nothing changes
+  if (state.all_due.load(kRelaxed) != 0 && !offers_due_ && !offer_timer_.armed()) BeginOffers(0);
   // All that there is has been read: ends of sessions, too, that must not be undone. What was
   // missed is older than this answer: where another machine has changed a session, the store says
   // so to what is offered from now on.
@@ -263,7 +266,8 @@ void StoreFollower::BeginOffers(uint64_t used_since_ms) {
   const bool again = offer_timer_.armed();  // it was lost before all were offered
   const uint32_t since = all || used_since_ms == 0 ? 0 : shm::TickOf(used_since_ms);
   const uint64_t away = BootMs() - std::min(BootMs(), lost_ms_);
-  const uint64_t as_of = all ? zone_.UnsureBeforeWallMs() : WallMs() - away;
+  const uint64_t unsure = zone_.UnsureBeforeWallMs();
+  const uint64_t as_of = all && unsure != 0 ? unsure : WallMs() - away;
   walk_ = {.more = zone_.sessions().Live() != 0};
   offers_since_ = again ? std::min(offers_since_, since) : since;
   offers_as_of_ms_ = again ? std::min(offers_as_of_ms_, as_of) : as_of;

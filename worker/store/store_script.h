@@ -3,6 +3,8 @@
 
 #include <string_view>
 
+#include "shm/store_state.h"
+
 namespace limpet::worker {
 
 // KEYS: the session's record, the zone's stream of changes.
@@ -11,9 +13,21 @@ namespace limpet::worker {
 // Returns 1 if it was written, else the record that is there. Versions are compared byte by byte:
 // Lua's own order of strings depends on the server's locale. A record that says what is there
 // already is no news for other machines. It is never shortened by that, but lengthened, also by one
-// that is not newer: the session has been used here or there.
+// that is not newer: the session has been used here or there. A record that is more than a day
+// ahead of both the writer and the server is of a clock that was wrong: no machine believes it, and
+// it gives way.
+static_assert(shm::kMostAheadMs == 86'400'000);
 inline constexpr std::string_view kPutScript = R"(local have = redis.call('GET', KEYS[1])
 local new, life = ARGV[1], tonumber(ARGV[2])
+local function made(record)
+  local ms = 0
+  for i = 1, 6 do ms = ms * 256 + (string.byte(record, i) or 0) end
+  return ms
+end
+if have and made(have) > made(new) + 86400000
+   and made(have) > redis.call('TIME')[1] * 1000 + 86400000 then
+  have = false
+end
 local same = have and string.sub(have, 11) == string.sub(new, 11)
 local rest = same and life > 0 and redis.call('PTTL', KEYS[1]) or 0
 if have then

@@ -61,8 +61,9 @@ bool StoreZone::IsOver(uint64_t age_ms) const {
 }
 
 bool StoreZone::Take(const StoreKey& key, std::string_view bytes, const Heard& heard) {
+  const uint64_t wall_ms = WallMs();
   const auto record = DecodeRecord(bytes);
-  if (!record || !Credible(record->version, WallMs())) {
+  if (!record || !Credible(record->version, wall_ms)) {
     figures().invalid.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
@@ -86,19 +87,20 @@ bool StoreZone::Take(const StoreKey& key, std::string_view bytes, const Heard& h
   const bool has_lived_here_since = lives && is_here && IsBefore(record->version, heard.known_ms);
   const uint64_t age = AgeOf(record->version, heard);
   const Apply apply = Judge(
-      *record, {.has_newer = has_lived_here_since || state().HasNewer(key.tag, record->version),
-                .here = here,
-                .is_echo = (is_stream || heard.source == Source::kOwn) &&
-                           record->version.IsOf(state().machine()),
-                .knows_server = is_ours,
-                .is_repeated = is_repeated,
-                .is_over = is_stream && IsOver(age),
-                .norefresh = env_.zone.norefresh});
+      *record,
+      {.has_newer = has_lived_here_since || state().HasNewer(key.tag, record->version, wall_ms),
+       .here = here,
+       .is_echo =
+           (is_stream || heard.source == Source::kOwn) && record->version.IsOf(state().machine()),
+       .knows_server = is_ours,
+       .is_repeated = is_repeated,
+       .is_over = is_stream && IsOver(age),
+       .norefresh = env_.zone.norefresh});
   // What changes nothing is noted, too: an older answer may come after it, on another connection.
   // But nothing that is older than what the zone has, which may not be noted any more.
   const bool teaches_nothing = heard.of_former && lives && !is_ours;
   if (apply != Apply::kIgnore || (!is_repeated && !has_lived_here_since && !teaches_nothing))
-    state().Note(key.tag, record->version);
+    state().Note(key.tag, record->version, wall_ms);
   switch (apply) {
     case Apply::kIgnore:
       return here == Presence::kSame && is_ours;

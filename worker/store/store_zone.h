@@ -48,7 +48,7 @@ class StoreZone {
   }
 
   bool HasHeardOf(const shm::SessionKey& key) const {
-    return state().NotedTime(StoreKey::Of(key).tag) != 0;
+    return state().NotedTime(StoreKey::Of(key).tag, WallMs()) != 0;
   }
 
   enum class Source : uint8_t {
@@ -80,7 +80,7 @@ class StoreZone {
 
   // Of a session that is written anew; see OfferedAs().
   shm::StoreVersion OfferedVersion(const StoreKey& key, uint64_t known_at_wall_ms) const {
-    return OfferedAs(state().NotedTime(key.tag), known_at_wall_ms, state().machine());
+    return OfferedAs(state().NotedTime(key.tag, WallMs()), known_at_wall_ms, state().machine());
   }
   const Env& env() const { return env_; }
   const conf::SessionStore& conf() const { return env_.link.conf; }

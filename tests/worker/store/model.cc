@@ -122,7 +122,7 @@ void Machine::Use(int worker, uint64_t tag) {
 
 void Machine::LoseNote(uint64_t tag) {
   constexpr uint64_t kNotes = 8192;
-  state_->Note(tag + kNotes, {1, state_->machine()});
+  state_->Note(tag + kNotes, {1, state_->machine()}, Wall());
 }
 
 uint64_t Machine::LastUse(uint64_t tag) const {
@@ -136,7 +136,7 @@ uint64_t Machine::UnsureBefore() const {
 
 void Machine::Change(int worker, uint64_t tag, Kind kind, const std::string& server) {
   const shm::StoreVersion version = state_->Next(Wall());
-  state_->Note(tag, version);
+  state_->Note(tag, version, Wall());
   Tell(worker, {.key = {tag, 0},
                 .version = version,
                 .record = Encode(StoreRecord{version, kind, std::string(server)})});
@@ -144,7 +144,8 @@ void Machine::Change(int worker, uint64_t tag, Kind kind, const std::string& ser
 
 void Machine::Offer(int worker, uint64_t tag, const std::string& server,
                     uint64_t known_at_wall_ms) {
-  const auto version = OfferedAs(state_->NotedTime(tag), known_at_wall_ms, state_->machine());
+  const auto version =
+      OfferedAs(state_->NotedTime(tag, Wall()), known_at_wall_ms, state_->machine());
   const StoreRecord record{version, Kind::kLives, server};
   Tell(worker, {.key = {tag, 0}, .version = version, .record = Encode(record)});
 }
@@ -233,12 +234,12 @@ void Machine::Take(uint64_t tag, const std::string& bytes, const Heard& heard) {
                                                                           : Presence::kOther;
   const bool has_lived_here_since =
       lives && found != zone.end() && IsBefore(record->version, heard.known_ms);
-  const Apply apply =
-      Judge(*record, {.has_newer = has_lived_here_since || state_->HasNewer(tag, record->version),
-                      .here = here,
-                      .is_echo = heard.is_stream && record->version.IsOf(state_->machine()),
-                      .knows_server = servers.contains(std::string(record->server)),
-                      .is_repeated = heard.is_repeated});
+  const Apply apply = Judge(
+      *record, {.has_newer = has_lived_here_since || state_->HasNewer(tag, record->version, Wall()),
+                .here = here,
+                .is_echo = heard.is_stream && record->version.IsOf(state_->machine()),
+                .knows_server = servers.contains(std::string(record->server)),
+                .is_repeated = heard.is_repeated});
   if (apply == Apply::kForget) zone.erase(tag);
   if (apply == Apply::kLearn) {
     const uint64_t age = Wall() - std::min(Wall(), record->version.wall_ms()) + 1;
@@ -247,7 +248,7 @@ void Machine::Take(uint64_t tag, const std::string& bytes, const Heard& heard) {
                  found != zone.end() ? std::max(used_ms, found->second.used_ms) : used_ms};
   }
   if (apply != Apply::kIgnore || (!heard.is_repeated && !has_lived_here_since))
-    state_->Note(tag, record->version);
+    state_->Note(tag, record->version, Wall());
 }
 
 // StoreFollower
