@@ -111,10 +111,11 @@ class NameWatch::Name {
   void UseTargets() {
     const ResolveAnswer& answer = main_.answer();
     const auto known = Known();
+    std::vector<std::vector<SocketAddress>> addresses;  // of each record
     uint16_t first = UINT16_MAX;
     for (const ServiceRecord& record : answer.services) {
-      if (!AddressesOf(TargetOf(record), record, known).empty())
-        first = std::min(first, record.priority);
+      addresses.push_back(AddressesOf(TargetOf(record), record, known));
+      if (!addresses.back().empty()) first = std::min(first, record.priority);
     }
     std::vector<shm::ResolvedPeer> peers;
     uint64_t until_ms = answer.until_ms;
@@ -124,9 +125,10 @@ class NameWatch::Name {
       until_ms = std::min(until_ms, error == ResolveError::kNone ? target->lookup.answer().until_ms
                                                                  : AfterFailure());
     }
-    for (const ServiceRecord& record : answer.services) {
+    for (size_t i = 0; i < answer.services.size(); ++i) {
+      const ServiceRecord& record = answer.services[i];
       if (server_.backup && record.priority != first) continue;
-      for (const SocketAddress& address : AddressesOf(TargetOf(record), record, known)) {
+      for (const SocketAddress& address : addresses[i]) {
         peers.push_back({.address = address,
                          .target = record.target,
                          .weight = std::max<uint32_t>(record.weight, 1),
