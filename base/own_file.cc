@@ -150,6 +150,11 @@ std::string NameBeside(const std::string& path) {
   return fmt::format("{}.{:08x}", path, random);
 }
 
+Status ExchangeFiles(const std::string& one, const std::string& other) {
+  if (::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0) return {};
+  return Failed("renameat2()", one, errno);
+}
+
 Status ReplaceFile(const std::string& path, std::string_view bytes) {
   return ReplaceFile(path, std::span(&bytes, 1));
 }

@@ -27,6 +27,10 @@ Result<UniqueFd> OpenOwnFile(const std::string& path);
 Status ReplaceFile(const std::string& path, std::span<const std::string_view> pieces);
 Status ReplaceFile(const std::string& path, std::string_view bytes);
 
+// Each file has the other's name from then on, at one moment. Fails where one is missing, or the
+// file system cannot do it.
+Status ExchangeFiles(const std::string& one, const std::string& other);
+
 // A name beside `path` that nobody can know before.
 std::string NameBeside(const std::string& path);
 

@@ -145,8 +145,12 @@ Status LateSessions::SaveRekeyed(const std::string& path, uint64_t now_ms) const
   for (const Earlier& from : earlier_) {
     if (!from.rekeyed || from.table.Superseded()) continue;
     SessionTable table = from.table;
-    if (table.Export(now_ms).empty()) break;  // all are over
-    return Save(table, path);
+    SnapshotTime now = SnapshotTime::Now();
+    now.boot_ms = now_ms;
+    const Result<bool> saved = SaveUnlessEmpty(table, path, now);
+    if (!saved) return saved.error();
+    if (*saved) return {};
+    break;  // all are over
   }
   const bool gone = ::unlink(path.c_str()) == 0 || errno == ENOENT;
   return gone ? Status() : ErrnoError("unlink() \"" + path + "\" failed", errno);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/hash.h"
+#include "base/own_file.h"
 
 namespace limpet::shm {
 
@@ -73,6 +74,23 @@ bool TakeBack(const SessionZone::Options& options) {
   const Result<SessionTable> table = SessionTable::Attach(earlier->data(), earlier->size());
   const bool is_it = table && !table->Superseded() && !HasOtherKey(options, *table);
   return is_it && Zone::Exchange(beside, options.name);
+}
+
+// What is read where there is no memory; "": nothing.
+struct Snapshots {
+  std::string present, earlier;
+};
+
+// Where the key has been taken back since they were written, the earlier one is the zone's again.
+Snapshots SnapshotsFor(const SessionZone::Options& options) {
+  const std::string& path = options.snapshot_path;
+  if (path.empty()) return {};
+  Snapshots found{path, SessionZone::EarlierName(path)};
+  const bool is_taken_back = options.secret && KeyOfSnapshot(found.earlier) == options.secret &&
+                             KeyOfSnapshot(found.present) != options.secret;
+  if (is_taken_back && !ExchangeFiles(found.present, found.earlier))
+    std::swap(found.present, found.earlier);
+  return found;
 }
 
 bool IsThere(const std::string& path) {
@@ -142,13 +160,14 @@ void SessionZone::FindEarlier(uint64_t now_ms) {
   if (found->alone() && !table->of_earlier_layout()) table->RepairAll(true, now_ms);
   Say(LogLevel::kNotice,
       fmt::format("{} sessions of \"{}\" are found under their earlier key", table->Live(), name_));
-  earlier_.push_back(*std::move(found));
+  earlier_ = Earlier::kFound;
+  earlier_zones_.push_back(*std::move(found));
 }
 
 std::optional<Zone> SessionZone::TakeEarlier() {
-  if (earlier_.empty()) return std::nullopt;
-  Zone zone = std::move(earlier_.back());
-  earlier_.pop_back();
+  if (earlier_zones_.empty()) return std::nullopt;
+  Zone zone = std::move(earlier_zones_.back());
+  earlier_zones_.pop_back();
   return zone;
 }
 
@@ -172,30 +191,35 @@ Result<SessionZone> SessionZone::Fresh(const Options& options, uint64_t now_ms) 
                                           "instead",
                                           options.name, name));
   }
-  if (!options.snapshot_path.empty() && IsThere(options.snapshot_path)) {
-    zone.LoadSnapshot(options.snapshot_path);
-  }
+  const Snapshots snapshots = SnapshotsFor(options);
+  if (IsThere(snapshots.present)) zone.LoadSnapshot(snapshots.present);
   if (HasOtherKey(options, zone.table_)) {
     Options moved = options;
     moved.name = name;
+    if (TakeBack(moved)) return OpenAt(moved, Zone::Open(name), now_ms);
     return MoveOver(moved, std::move(zone.zone_), zone.table_, now_ms);
   }
   zone.FindEarlier(now_ms);  // it could not be written when the rest was
-  if (zone.earlier_.empty() && !options.snapshot_path.empty()) zone.LoadEarlier(options);
+  if (zone.earlier_ == Earlier::kNone && IsThere(snapshots.earlier))
+    zone.LoadEarlier(options, snapshots.earlier);
   return zone;
 }
 
-void SessionZone::LoadEarlier(const Options& options) {
-  const std::string path = EarlierName(options.snapshot_path);
-  if (!IsThere(path)) return;
+void SessionZone::LoadEarlier(const Options& options, const std::string& path) {
   const std::string name = EarlierName();
   Zone::Remove(name);
   Result<Zone> created = Zone::Create(name, options.bytes);
-  if (!created) return Say(LogLevel::kWarn, created.error().message);
+  if (!created) {
+    earlier_ = Earlier::kUnread;
+    Say(LogLevel::kWarn, fmt::format("session snapshot \"{}\" is left for the next start: {}", path,
+                                     created.error().message));
+    return;
+  }
   SessionTable table = SessionTable::Format(created->data(), created->size());
   table.SetPolicy(options.policy);
   if (!LoadInto(&table, path) || table.secret() == table_.secret()) return Zone::Remove(name);
-  earlier_.push_back(*std::move(created));
+  earlier_ = Earlier::kLoaded;
+  earlier_zones_.push_back(*std::move(created));
 }
 
 void SessionZone::LoadSnapshot(const std::string& path) {
@@ -257,7 +281,7 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, Zone old_zone,
   SessionZone zone(options.name, std::move(created), table);
   reserved->zone_.reset();
   if (!rekeyed) zone.FindEarlier(now_ms);
-  zone.earlier_.push_back(std::move(old_zone));
+  zone.earlier_zones_.push_back(std::move(old_zone));
   if (rekeyed) {
     zone.origin_ = Origin::kRekeyed;
     zone.kept_ = old.Live();

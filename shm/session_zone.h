@@ -53,6 +53,12 @@ class SessionZone {
     std::string text;
   };
   enum class Origin { kFresh, kReattached, kMigrated, kRekeyed, kLoaded };
+  enum class Earlier {  // the sessions under the zone's earlier key
+    kNone,
+    kFound,   // in memory
+    kLoaded,  // from their snapshot
+    kUnread   // they are in their snapshot still: there was no memory for them
+  };
 
   // Finds the object of that name and checks it, moves its sessions over if the size is another, or
   // makes a new one and reads the snapshot. What does not fit is set aside, with a warning among
@@ -66,6 +72,7 @@ class SessionZone {
   SessionTable& table() { return table_; }
   const SessionTable& table() const { return table_; }
   Origin origin() const { return origin_; }
+  Earlier earlier() const { return earlier_; }
   uint64_t kept() const { return kept_; }  // sessions that were found, moved or loaded
   const std::vector<Line>& lines() const { return lines_; }  // what happened, for the master to log
 
@@ -112,14 +119,15 @@ class SessionZone {
                                       uint64_t now_ms);
   void LoadSnapshot(const std::string& path);
   std::optional<Moved> LoadInto(SessionTable* table, const std::string& path);
-  void LoadEarlier(const Options& options);
+  void LoadEarlier(const Options& options, const std::string& path);
   void FindEarlier(uint64_t now_ms);
   void Say(LogLevel level, std::string text) { lines_.push_back({level, std::move(text)}); }
 
   std::string name_;
   Zone zone_;
   SessionTable table_;
-  std::vector<Zone> earlier_;
+  std::vector<Zone> earlier_zones_;
+  Earlier earlier_ = Earlier::kNone;
   Origin origin_ = Origin::kFresh;
   uint64_t kept_ = 0;
   std::vector<Line> lines_;

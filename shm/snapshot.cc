@@ -164,6 +164,7 @@ class Snapshot {
     header_.header_crc = HeaderCrc(header_);
   }
 
+  bool empty() const { return sessions_.empty(); }
   std::array<std::string_view, 3> Pieces() const { return {BytesOf(header_), peers_, Sessions()}; }
 
  private:
@@ -190,6 +191,26 @@ Result<std::string> ReadFrom(const UniqueFd& fd, const std::string& path, size_t
   }
   bytes.resize(have);
   return bytes;
+}
+
+struct OpenSnapshot {
+  UniqueFd fd;
+  size_t size;
+  FileHeader header;
+};
+
+// A damaged file may be of any size: there is memory for what a header announces, and for no more.
+Result<OpenSnapshot> OpenFile(const std::string& path) {
+  Result<UniqueFd> fd = OpenOwnFile(path);
+  if (!fd) return fd.error();
+  struct stat status {};
+  if (::fstat(fd->get(), &status) != 0) return ErrnoError("fstat() \"" + path + "\" failed", errno);
+  const auto size = static_cast<size_t>(status.st_size);
+  const auto start = ReadFrom(*fd, path, std::min(size, sizeof(FileHeader)));
+  if (!start) return start.error();
+  const Result<FileHeader> header = ReadHeader(*start, size);
+  if (!header) return header.error();
+  return OpenSnapshot{std::move(*fd), size, *header};
 }
 
 }  // namespace
@@ -233,17 +254,23 @@ Status Save(SessionTable& table, const std::string& path, const SnapshotTime& no
   return ReplaceFile(path, snapshot.Pieces());
 }
 
-// A damaged file may be of any size: there is memory for what a header announces, and for no more.
+Result<bool> SaveUnlessEmpty(SessionTable& table, const std::string& path,
+                             const SnapshotTime& now) {
+  const Snapshot snapshot(table, now);
+  if (snapshot.empty()) return false;
+  if (Status saved = ReplaceFile(path, snapshot.Pieces()); !saved) return saved.error();
+  return true;
+}
+
+std::optional<SipKey> KeyOfSnapshot(const std::string& path) {
+  const Result<OpenSnapshot> opened = OpenFile(path);
+  return opened ? std::optional(opened->header.key) : std::nullopt;
+}
+
 Result<Moved> Load(const std::string& path, SessionTable* table, const SnapshotTime& now) {
-  const Result<UniqueFd> fd = OpenOwnFile(path);
-  if (!fd) return fd.error();
-  struct stat status {};
-  if (::fstat(fd->get(), &status) != 0) return ErrnoError("fstat() \"" + path + "\" failed", errno);
-  const auto size = static_cast<size_t>(status.st_size);
-  const auto start = ReadFrom(*fd, path, std::min(size, sizeof(FileHeader)));
-  if (!start) return start.error();
-  if (const auto header = ReadHeader(*start, size); !header) return header.error();
-  const auto bytes = ReadFrom(*fd, path, size);
+  const Result<OpenSnapshot> opened = OpenFile(path);
+  if (!opened) return opened.error();
+  const auto bytes = ReadFrom(opened->fd, path, opened->size);
   if (!bytes) return bytes.error();
   return Decode(*bytes, table, now);
 }

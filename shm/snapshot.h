@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,11 @@ Result<Moved> Decode(std::string_view bytes, SessionTable* table, const Snapshot
 
 Status Save(SessionTable& table, const std::string& path,
             const SnapshotTime& now = SnapshotTime::Now());
+// The same, unless there is no session: false, and no file.
+Result<bool> SaveUnlessEmpty(SessionTable& table, const std::string& path,
+                             const SnapshotTime& now = SnapshotTime::Now());
+// What its sessions' identifiers are hashed with; nothing: there is no snapshot, or none of ours.
+std::optional<SipKey> KeyOfSnapshot(const std::string& path);
 Result<Moved> Load(const std::string& path, SessionTable* table,
                    const SnapshotTime& now = SnapshotTime::Now());
 

@@ -15,6 +15,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/own_file.h"
+
 namespace limpet::shm {
 namespace {
 
@@ -201,10 +203,7 @@ Status Zone::Rename(const std::string& from, const std::string& to) {
 }
 
 Status Zone::Exchange(const std::string& one, const std::string& other) {
-  const std::string paths[] = {kFolder + one, kFolder + other};
-  if (::renameat2(AT_FDCWD, paths[0].c_str(), AT_FDCWD, paths[1].c_str(), RENAME_EXCHANGE) == 0)
-    return {};
-  return Failed("renameat2()", one, errno);
+  return ExchangeFiles(kFolder + one, kFolder + other);
 }
 
 }  // namespace limpet::shm

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -327,6 +328,14 @@ class RekeyedZoneTest : public SessionZoneTest {
     }
     zone.table().set_late(&late_);
   }
+  // A clean one, of a zone whose earlier sessions are kept.
+  void Stop(SessionZone zone) {
+    if (late_.empty()) Keep(zone);
+    ASSERT_TRUE(late_.SaveRekeyed(SessionZone::EarlierName(options_.snapshot_path), now_));
+    ASSERT_TRUE(zone.SaveAndRemove(options_.snapshot_path));
+    late_.RemoveNames();
+    late_ = {};
+  }
   LookupResult Former(SessionZone& zone, uint64_t n) {
     return zone.table().FindFormer(std::to_string(n), now_).result;
   }
@@ -387,6 +396,66 @@ TEST_F(RekeyedZoneTest, TheyOutliveACleanStop) {
   late_ = {};
   SessionZone zone = Open();
   ExpectAll(zone);
+}
+
+TEST_F(RekeyedZoneTest, AKeyThatIsTakenBackAfterACleanStopFindsThemAgain) {
+  for (int way = 0; way < 2; ++way) {  // there and back
+    if (way == 0) Stop(Rekeyed());
+    const SipKey later = std::exchange(*options_.secret, first_);
+    {
+      SessionZone zone = Open();
+      EXPECT_EQ(zone.origin(), Origin::kLoaded);
+      for (uint64_t n = 0; n < 5; ++n) EXPECT_TRUE(Has(zone, n));
+      Keep(zone);
+      EXPECT_EQ(Former(zone, 5), LookupResult::kHit);
+      Stop(std::move(zone));
+    }
+    options_.secret = later;
+    SessionZone zone = Open();
+    ExpectAll(zone);
+    Stop(std::move(zone));
+  }
+}
+
+// Its snapshot could not be written, the zone's could.
+TEST_F(RekeyedZoneTest, AKeyThatIsTakenBackFindsThemInMemoryOnly) {
+  {
+    SessionZone zone = Rekeyed();
+    ASSERT_TRUE(zone.SaveAndRemove(options_.snapshot_path));
+  }
+  options_.secret = first_;
+  SessionZone zone = Open();
+  for (uint64_t n = 0; n < 5; ++n) EXPECT_TRUE(Has(zone, n));
+  Keep(zone);
+  EXPECT_EQ(Former(zone, 5), LookupResult::kHit);
+}
+
+TEST_F(RekeyedZoneTest, TheyWaitInTheirSnapshotForMemory) {
+  Stop(Rekeyed());
+  const std::string in_the_way = "/dev/shm/" + SessionZone::EarlierName(options_.name);
+  ASSERT_EQ(::mkdir(in_the_way.c_str(), 0700), 0);
+  {
+    SessionZone zone = Open();
+    EXPECT_EQ(zone.earlier(), SessionZone::Earlier::kUnread);
+    EXPECT_TRUE(Has(zone, 5));
+    ASSERT_TRUE(zone.SaveAndRemove(options_.snapshot_path));
+  }
+  std::filesystem::remove(in_the_way);
+  SessionZone zone = Open();
+  ExpectAll(zone);
+}
+
+TEST_F(RekeyedZoneTest, WhatNobodyUsesIsRemovedWithThem) {
+  std::optional<SessionZone> zone = Rekeyed();
+  Keep(*zone);
+  EXPECT_FALSE(SessionZone::RemoveUnused(options_.name));
+  EXPECT_TRUE(zone->IsInPlace());
+  EXPECT_TRUE(Zone::IsTaken(zone->EarlierName()));
+  zone.reset();
+  late_ = {};
+  EXPECT_TRUE(SessionZone::RemoveUnused(options_.name));
+  EXPECT_TRUE(Zone::OwnNames(options_.name).empty());
+  EXPECT_TRUE(SessionZone::RemoveUnused(options_.name)) << "there is none";
 }
 
 TEST_F(RekeyedZoneTest, TheyStayInMemoryWhereTheyCannotBeWritten) {
