@@ -9,6 +9,8 @@ namespace limpet::master {
 namespace {
 
 constexpr std::chrono::milliseconds kLockPatience{500};  // with workers that are only slow
+// Of a process that begins, which keeps nobody waiting: the old binary may end meanwhile.
+constexpr std::chrono::milliseconds kPatienceToBegin{5000};
 
 // Lines may come with nginx's level in front.
 std::string WithoutLevel(std::string text) {
@@ -104,7 +106,9 @@ Result<std::shared_ptr<Generation>> Generation::Open(const Inputs& inputs) {
   auto listeners = Listeners::Open(config, *inputs.before, inputs.on_busy, *inputs.log);
   if (!listeners) return listeners.error();
   made->listeners_ = std::move(*listeners);
-  if (auto status = inputs.pid_file->CheckFree(config.pid_path); !status) return status.error();
+  const PidFile* const pid_file = inputs.pid_file;
+  const Status free = pid_file != nullptr ? pid_file->CheckFree(config.pid_path) : Status();
+  if (!free) return free.error();
   // Last, as this is what the serving generation would notice.
   if (auto status = made->AttachZones(*inputs.shared); !status) return status.error();
   if (auto status = worker::ShareTlsSessions(*made->tls_, made->zones_.tls_sessions); !status) {
@@ -116,7 +120,7 @@ Result<std::shared_ptr<Generation>> Generation::Open(const Inputs& inputs) {
 Status Generation::AttachZones(SharedMemory& shared) {
   Status status = Error{std::make_error_code(std::errc::device_or_resource_busy),
                         "a process stands still while it holds a lock of shared memory"};
-  const shm::LockPatience patience(kLockPatience);
+  const shm::LockPatience patience(number_ == 1 ? kPatienceToBegin : kLockPatience);
   (void)shm::IfFree([&] {
     auto zones = shared.Attach(*config_, log());
     status = zones ? Status() : Status(zones.error());

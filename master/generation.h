@@ -37,7 +37,7 @@ class Generation {
     std::shared_ptr<const conf::Config> config;
     const Paths* paths;
     SharedMemory* shared;
-    const PidFile* pid_file;  // whose place must be free: it says whose the zones are
+    const PidFile* pid_file;  // whose place must be free: it says whose the zones are; may be null
     const Listeners* before;  // sockets that may be taken over
     Listeners::OnBusy on_busy = Listeners::OnBusy::kRetry;
     const Log* log;       // for what happens before this generation's own log is open

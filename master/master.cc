@@ -135,7 +135,10 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
     LIMPET_LOG(log(), LogLevel::kNotice, "using {} inherited sockets", handover_.sockets().size());
   }
   if (auto status = pid_file_.Write(config->pid_path); !status) return status;
-  if (!handover_.from_master()) shared_->RemoveUnowned(config->pid_path, log());
+  if (!handover_.from_master()) {
+    shared_->ClaimSnapshots(log());
+    shared_->RemoveUnowned(config->pid_path, log());
+  }
   if (terminal) (void)!::write(terminal.get(), "", 1);
   return {};
 }
@@ -247,10 +250,11 @@ bool Master::OpenNext() {
 
 Status Master::OpenGeneration(std::shared_ptr<const conf::Config> config) {
   if (handover_.sibling_lives()) generation_->listeners().LeaveFiles();
+  const bool own_place = !handover_.successor_lives();  // else it is the new binary's
   auto opened = Generation::Open({.config = std::move(config),
                                   .paths = &start_.paths,
                                   .shared = shared_.get(),
-                                  .pid_file = &pid_file_,
+                                  .pid_file = own_place ? &pid_file_ : nullptr,
                                   .before = &generation_->listeners(),
                                   .on_busy = Listeners::OnBusy::kFail,
                                   .log = &log(),
@@ -267,7 +271,8 @@ Status Master::OpenGeneration(std::shared_ptr<const conf::Config> config) {
   const std::shared_ptr<Generation> before = std::exchange(generation_, std::move(*opened));
   former_zones_.emplace(before->number(), before->TakeZones());
   HideMemory(generation_->config());
-  if (auto status = pid_file_.Write(generation_->config().pid_path); !status) {
+  const Status status = own_place ? pid_file_.Write(generation_->config().pid_path) : Status();
+  if (!status) {
     LIMPET_LOG(log(), LogLevel::kEmerg, "{}", status.error().message);
   } else if (!handover_.sibling_lives()) {
     shared_->MoveHome(generation_->config().pid_path, log());
@@ -330,6 +335,13 @@ void Master::End(State state, int signal) {
 void Master::GiveUpPlace() {
   generation_->listeners().Close();
   pid_file_.Unlock();
+  ReleaseClaims();
+}
+
+// Until the next write: whoever takes our place has them then.
+void Master::ReleaseClaims() {
+  shared_->ReleaseClaims();
+  keeper_->ReleaseClaim();
 }
 
 // Workers are looked at first: what stands still there may keep the rest from its work.
@@ -355,6 +367,7 @@ void Master::Tick() {
     if (!ends() && generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
     keeper_->Tick(now);
   }
+  if (ends() || !IsNewest()) ReleaseClaims();
   service_manager_.Tick(now);
   control_.Serve(now);
   if (succeeding_ && !handover_.predecessor_lives()) OnPredecessorGone();

@@ -6,19 +6,13 @@
 namespace limpet::master {
 namespace {
 
-// Without "." in it: messages show the path. ".." stays, as it may lead out of a link.
-std::string Plain(std::string path) {
-  for (size_t at = path.find("/./"); at != path.npos; at = path.find("/./", at)) path.erase(at, 2);
-  return path;
-}
-
 std::string Absolute(const std::string& base, std::string_view path) {
-  return Plain(path.starts_with('/') ? std::string(path) : fmt::format("{}{}", base, path));
+  return PlainPath(path.starts_with('/') ? std::string(path) : fmt::format("{}{}", base, path));
 }
 
 std::string WithSlash(std::string path) {
   if (!path.ends_with('/')) path += '/';
-  return Plain(std::move(path));
+  return PlainPath(std::move(path));
 }
 
 std::string DefaultFile(const std::string& prefix) {
@@ -35,6 +29,12 @@ std::string ErrorLog(const CommandLine& command_line, const Paths& paths, bool o
 }
 
 }  // namespace
+
+std::string PlainPath(std::string path) {
+  for (size_t at = path.find("/./"); at != path.npos; at = path.find("/./", at)) path.erase(at, 2);
+  for (size_t at = path.find("//"); at != path.npos; at = path.find("//", at)) path.erase(at, 1);
+  return path;
+}
 
 Paths ResolvePaths(const CommandLine& command_line, const std::string& working_directory) {
   const bool own_prefix = !command_line.prefix.empty();

@@ -25,6 +25,9 @@ struct Paths {
   std::string state;      // absolute, ends in /; used where the configuration names none
 };
 
+// Without "." and empty names in it, which say nothing. ".." stays, as it may lead out of a link.
+std::string PlainPath(std::string path);
+
 // Looks at the file system only to choose between the two default configuration files.
 Paths ResolvePaths(const CommandLine& command_line, const std::string& working_directory);
 

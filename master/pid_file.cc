@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "master/file_lock.h"
 
 namespace limpet::master {
 
@@ -18,28 +19,6 @@ namespace {
 constexpr int kTries = 10;  // others may come and go between two looks
 
 enum class Place : uint8_t { kTaken, kFree, kChanged };
-
-bool SameFile(int fd, const std::string& path) {
-  struct stat open_one {};
-  struct stat there {};
-  return ::fstat(fd, &open_one) == 0 && ::lstat(path.c_str(), &there) == 0 &&
-         open_one.st_dev == there.st_dev && open_one.st_ino == there.st_ino;
-}
-
-// False if another process holds it. A file system without locks says nothing: then nobody does.
-bool Lock(int fd, short type = F_WRLCK) {
-  struct flock whole {};
-  whole.l_type = type;
-  whole.l_whence = SEEK_SET;
-  return ::fcntl(fd, F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN);
-}
-
-bool IsLocked(int fd) {
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  return ::fcntl(fd, F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
-}
 
 Error IsHeld(const std::string& path) {
   const auto holder = ReadPidFile(path);
@@ -53,7 +32,7 @@ Result<UniqueFd> WriteBeside(const std::string& path, const std::string& beside)
   ::unlink(beside.c_str());
   UniqueFd fd(::open(beside.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!fd) return ErrnoError(fmt::format("open() \"{}\" failed", path), errno);
-  Lock(fd.get());
+  LockFile(fd.get());
   const std::string text = fmt::format("{}\n", ::getpid());
   if (::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size())) return fd;
   const int error = errno;
@@ -73,8 +52,8 @@ Place MoveInto(const std::string& beside, const std::string& path) {
   }
   const UniqueFd old(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!old && errno == ENOENT) return Place::kChanged;
-  if (old && !Lock(old.get())) return Place::kTaken;
-  if (old && !SameFile(old.get(), path)) return Place::kChanged;
+  if (old && !LockFile(old.get())) return Place::kTaken;
+  if (old && !IsFileAt(old.get(), path)) return Place::kChanged;
   return std::rename(beside.c_str(), path.c_str()) == 0 ? Place::kFree : Place::kChanged;
 }
 
@@ -82,9 +61,9 @@ Place MoveInto(const std::string& beside, const std::string& path) {
 
 Status PidFile::CheckFree(const std::string& path) const {
   // Our own by another name: to close it would unlock it.
-  if (path == path_ || (fd_ && SameFile(fd_.get(), path))) return {};
+  if (path == path_ || (fd_ && IsFileAt(fd_.get(), path))) return {};
   const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  return fd && IsLocked(fd.get()) ? Status(IsHeld(path)) : Status();
+  return fd && LockHolder(fd.get()) ? Status(IsHeld(path)) : Status();
 }
 
 Status PidFile::Write(const std::string& path) {
@@ -121,15 +100,15 @@ Status PidFile::Rename(const std::string& path) {
 }
 
 void PidFile::Unlock() {
-  if (fd_ && owner_ == ::getpid()) Lock(fd_.get(), F_UNLCK);
+  if (fd_ && owner_ == ::getpid()) UnlockFile(fd_.get());
 }
 
 bool PidFile::IsTaken() const {
-  return !path_.empty() && !SameFile(fd_.get(), path_) && ::access(path_.c_str(), F_OK) == 0;
+  return !path_.empty() && !IsFileAt(fd_.get(), path_) && ::access(path_.c_str(), F_OK) == 0;
 }
 
 void PidFile::Remove() {
-  if (!path_.empty() && owner_ == ::getpid() && SameFile(fd_.get(), path_)) ::unlink(path_.c_str());
+  if (!path_.empty() && owner_ == ::getpid() && IsFileAt(fd_.get(), path_)) ::unlink(path_.c_str());
   path_.clear();
   fd_.Reset();
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/own_file.h"
+#include "master/paths.h"
 
 namespace limpet::master {
 namespace {
@@ -21,12 +22,17 @@ constexpr std::chrono::milliseconds kPatience{2000};  // at the end, when nothin
 
 // The object's name tells apart the limpets of a machine (by pid file, which only one can hold) and
 // their zones.
-std::string PrefixOf(const std::string& home) {
-  return fmt::format("limpet-{}-", Md5Hex(home).substr(0, 16));
+std::string LimpetName(const std::string& home) {
+  return fmt::format("limpet-{}", Md5Hex(home).substr(0, 16));
 }
 
+std::string PrefixOf(const std::string& home) { return LimpetName(PlainPath(home)) + "-"; }
+
+// However the path is written: but an earlier version has named it as it was.
 std::string ObjectName(const std::string& home, const std::string& zone) {
-  return PrefixOf(home) + Md5Hex(zone).substr(0, 16);
+  const std::string tail = "-" + Md5Hex(zone).substr(0, 16);
+  const std::string as_written = LimpetName(home) + tail;
+  return shm::Zone::IsTaken(as_written) ? as_written : LimpetName(PlainPath(home)) + tail;
 }
 
 std::string SnapshotPath(const conf::Config& config, const std::string& zone) {
@@ -154,6 +160,7 @@ SessionStore::KeyKind SessionStore::KindOf(const shm::SessionTable& earlier,
 // The table that the sessions have just come from, whose users go on with it until they end; and
 // the one that keeps those under an earlier key.
 void SessionStore::KeepEarlier(uint64_t moved_ms) {
+  earlier_unread_ |= zone_.earlier() == shm::SessionZone::Earlier::kUnread;
   while (auto zone = zone_.TakeEarlier()) {
     const auto earlier = shm::SessionTable::Attach(zone->data(), zone->size());
     if (!earlier) continue;
@@ -311,24 +318,34 @@ void SessionStore::CheckQuota(uint64_t now_ms, const shm::SessionCounters& count
   next_quota_ = now_ms + kLineEveryMs;
 }
 
+void SessionStore::ClaimSnapshot(const Log& log) {
+  MakeFolderOf(options_.snapshot_path);
+  may_write_ = claim_.Hold(options_.snapshot_path + ".lock",
+                           fmt::format("session snapshot \"{}\"", options_.snapshot_path),
+                           "give each a state_path of its own", log);
+}
+
 bool SessionStore::Save(const Log& log) {
   return Written([this] { return zone_.Save(options_.snapshot_path); }, log);
 }
 
 void SessionStore::SaveAndRemove(const Log& log) {
   const shm::LockPatience patience(kPatience);
+  ClaimSnapshot(log);
   if (Written([this] { return zone_.SaveAndRemove(options_.snapshot_path); }, log))
     late_.RemoveNames();
 }
 
 template <class Write>
 bool SessionStore::Written(Write write, const Log& log) {
+  if (!may_write_) return false;
   MakeFolderOf(options_.snapshot_path);
   Status status = InvalidArgument("a process stands still inside the zone");
   (void)shm::IfFree([&] {
     late_.BringAll(table(), BootMs());
+    const bool is_unread = earlier_unread_ && !late_.HasNamed(zone_.EarlierName());
     const Status earlier =
-        zone_.IsReplaced() ? Status() : late_.SaveRekeyed(EarlierPath(), BootMs());
+        zone_.IsReplaced() || is_unread ? Status() : late_.SaveRekeyed(EarlierPath(), BootMs());
     status = write();
     if (status) status = earlier;
   });
@@ -349,6 +366,7 @@ uint64_t SessionStore::Changes() {
 
 void SessionStore::Remove() {
   zone_.Remove();
+  if (!may_write_) return;
   ::unlink(options_.snapshot_path.c_str());
   ::unlink(EarlierPath().c_str());
 }
@@ -357,7 +375,7 @@ void SessionStore::GiveBack() {
   using Origin = shm::SessionZone::Origin;
   const Origin origin = zone_.origin();
   if (origin != Origin::kFresh && origin != Origin::kLoaded) return;
-  late_.RemoveNames();
+  if (zone_.earlier() != shm::SessionZone::Earlier::kFound) late_.RemoveNames();
   zone_.RemoveIfAlone();
 }
 
@@ -379,6 +397,10 @@ std::vector<std::string> SessionStore::ObjectsOf(const std::string& home) {
   std::vector<std::string> names = shm::Zone::OwnNames(PrefixOf(home));
   std::erase_if(names, [](const std::string& name) { return shm::SessionZone::IsSetAside(name); });
   return names;
+}
+
+std::string SessionStore::LockOf(const std::string& home) {
+  return "/dev/shm/" + LimpetName(PlainPath(home)) + ".lock";
 }
 
 bool SessionStore::RemoveLeft(const std::string& home, const std::string& zone,

@@ -35,6 +35,12 @@ TEST(Paths, HaveNoDotsInThem) {
   EXPECT_EQ(paths.error_log, "/home/me/../e.log");
 }
 
+TEST(Paths, ArePlain) {
+  EXPECT_EQ(PlainPath("/run/./././x.pid"), "/run/x.pid");
+  EXPECT_EQ(PlainPath("//run///x.pid"), "/run/x.pid");
+  EXPECT_EQ(PlainPath("/run/../x.pid"), "/run/../x.pid");
+}
+
 TEST(Paths, OfTheErrorLogMayBeAStream) {
   CommandLine line;
   line.error_log = "stderr";

@@ -118,7 +118,7 @@ class Binaries:
 class SessionBinaries(Binaries):
     """A limpet that has learned sessions, and what becomes of it over a change of binary."""
 
-    def __init__(self, origins):
+    def __init__(self, origins, config=SESSIONS):
         self.count = 0
 
         def respond(request, name):  # whoever comes without a session is given one that names its server
@@ -129,7 +129,7 @@ class SessionBinaries(Binaries):
 
         (a,) = origins("a", respond=lambda request: respond(request, "a"))
         (b,) = origins("b", respond=lambda request: respond(request, "b"))
-        super().__init__(Limpet(SESSIONS, workers=2, a=a.port, b=b.port), workers=2)
+        super().__init__(Limpet(config, workers=2, a=a.port, b=b.port), workers=2)
         self.sessions = []
         self.learn(40)
 

@@ -5,8 +5,15 @@ import signal
 import pytest
 
 from binaries import SESSIONS, SessionBinaries, children, read_pid
-from client import get
+from client import Connection, get
 from waiting import wait_until
+
+STOP_LIBRARY = os.environ.get("STOP_IN_LOCK_LIBRARY", "")
+
+
+def is_stopped(pid):
+    with open(f"/proc/{pid}/stat") as text:
+        return text.read().rpartition(")")[2].split()[0] == "T"
 
 
 @pytest.fixture
@@ -84,6 +91,36 @@ def test_workers_that_come_back_beside_it_have_its_sessions(trial):
     trial.check_sessions()
     leave(trial, "told to end")
     check_kept(trial)
+
+
+@pytest.mark.skipif(not os.path.exists(STOP_LIBRARY), reason="without the library that stops a worker")
+def test_workers_that_come_back_while_its_zone_is_held_are_replaced(monkeypatch, tmp_path, origins):
+    """The old binary cannot look at the zone at once. Its pid file's place is the new one's meanwhile."""
+    trigger = tmp_path / "stop"
+    monkeypatch.setenv("LD_PRELOAD", STOP_LIBRARY)
+    monkeypatch.setenv("STOP_IN_LOCK", str(trigger))
+    root = "user root;" if os.geteuid() == 0 else ""  # the trigger is ours
+    config = f"worker_watchdog off; {root}" + SESSIONS
+    for plain, other in (("zone app 64k;", ""), ("zone=one:1m", "zone=one:1m quota=$arg_who:99"),
+                         ("location / {", "location /pid { return 200 $pid; } location / {")):
+        config = config.replace(plain, other)
+    with SessionBinaries(origins, config) as trial:
+        trial.rest()
+        os.unlink(trial.limpet.zone_path("one"))  # the new one makes another
+        trial.upgrade()
+        begun = set()
+        wait_until(lambda: begun.add(get(trial.limpet.port, "/pid").text) or len(begun) == 2, "both new workers to serve")
+        trigger.touch()
+        client = Connection(trial.limpet.port)
+        client.send("GET /?who=me HTTP/1.1\r\nHost: x\r\n\r\n")  # a session begins
+        (stopped,) = wait_until(lambda: [pid for pid in children(trial.new) if is_stopped(pid)], "a worker to stop")
+        wake(trial)
+        beside = trial.old_workers()
+        os.kill(stopped, signal.SIGCONT)
+        client.close()
+        trial.limpet.wait_log("workers are replaced: the session zones are others now")
+        wait_until(lambda: len(trial.old_workers()) == 2 and not set(beside) & set(trial.old_workers()), "other workers")
+        assert not trial.limpet.log_lines("is held by process")
 
 
 def test_it_stays_after_all(trial):
