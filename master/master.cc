@@ -399,6 +399,7 @@ uint64_t Master::NextDeadline() const {
 }
 
 void Master::Finish() {
+  if (supervisor_) supervisor_->Reap();  // the new binary may have ended, too
   const bool goes_on = handover_.sibling_lives() || !IsNewest();
   if (goes_on) {  // they go on with the same sockets and the same zones
     generation_->listeners().LeaveFiles();

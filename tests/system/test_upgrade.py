@@ -112,6 +112,18 @@ def test_the_zone_is_saved_by_the_last_one_only(pair):
     pair.check_sessions()
 
 
+@pytest.mark.parametrize("turn", range(6))  # either may end first, or both in one moment
+def test_both_told_to_end_at_once_leave_a_snapshot(pair, turn):
+    pair.upgrade()
+    for pid in (pair.new, pair.old):
+        os.kill(pid, signal.SIGTERM)
+    for pid in (pair.old, pair.new):
+        pair.wait_end(pid)
+    pair.limpet.remove_zones()  # as a container that ends
+    pair.limpet.start()
+    pair.check_sessions()
+
+
 def test_what_is_known_of_servers_goes_along(pair):
     """A server that was drained, and one that has failed, are that for the new binary, too."""
     def states():
