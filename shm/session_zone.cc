@@ -251,13 +251,8 @@ void SessionZone::Reserved::GiveBack() {
 }
 
 Result<SessionZone::Reserved> SessionZone::ReserveBeside(const std::string& name, size_t bytes) {
-  std::string temporary = name + ".new";
-  Zone::Remove(temporary);
+  std::string temporary = OtherName(name + ".new");  // another binary may do the same just now
   Result<Zone> created = Zone::Create(temporary, bytes);
-  if (!created && created.error().code == std::errc::file_exists) {
-    temporary = OtherName(temporary);
-    created = Zone::Create(temporary, bytes);
-  }
   if (!created) return created.error();
   return Reserved(std::move(temporary), *std::move(created));
 }

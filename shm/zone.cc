@@ -11,8 +11,10 @@
 #include <boost/interprocess/anonymous_shared_memory.hpp>
 #include <boost/interprocess/exceptions.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "base/own_file.h"
@@ -30,10 +32,14 @@ Error Failed(const char* call, const std::string& name, int errnum) {
 }
 
 // Everybody who has the object open holds it shared, through the descriptor that workers inherit;
-// so whoever gets it exclusively knows that all others are gone.
+// so whoever gets it exclusively knows that all others are gone. It is held exclusively for an
+// instant only, also by who removes the name; but for longer, where a process is killed in that
+// instant, by those that have inherited its descriptor.
 bool TakeFlock(int fd) {
+  constexpr int kLooks = 500;  // one a millisecond
   const bool alone = ::flock(fd, LOCK_EX | LOCK_NB) == 0;
-  ::flock(fd, LOCK_SH);  // held exclusively for an instant only, also by who removes the name
+  for (int i = 0; i < kLooks && ::flock(fd, LOCK_SH | LOCK_NB) != 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   return alone;
 }
 

@@ -246,6 +246,13 @@ TEST_F(SessionZoneTest, OfAnotherUserIsLeftToThem) {
   EXPECT_EQ(zone.lines().size(), 1u);
 }
 
+TEST_F(SessionZoneTest, TwoMayMoveItAtOnce) {
+  const SessionZone zone = Open();
+  const auto one = zone.Reserve(options_.bytes), other = zone.Reserve(options_.bytes);
+  ASSERT_TRUE(one && other);
+  EXPECT_EQ(Zone::OwnNames(options_.name + ".new").size(), 2u);
+}
+
 TEST_F(SessionZoneTest, MovesWhereTheNameOnTheWayIsTaken) {
   {
     SessionZone zone = Open();

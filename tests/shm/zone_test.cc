@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -50,6 +51,18 @@ TEST(NamedZone, IsOpenedAgainWhenItHasNoNameAnyMore) {
   EXPECT_FALSE(again->alone());
   zone.reset();
   EXPECT_TRUE(again->Alone());
+}
+
+// As a process leaves it that is killed in the instant in which it looks who else is there.
+TEST(NamedZone, IsOpenedAlsoWhereItIsHeldExclusivelyForGood) {
+  const std::string name = "limpet-zone-" + std::to_string(::getpid());
+  { ASSERT_TRUE(Zone::Create(name, 4096)); }
+  const UniqueFd kin(::open(("/dev/shm/" + name).c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(::flock(kin.get(), LOCK_EX | LOCK_NB), 0);
+  const auto zone = Zone::Open(name);
+  Zone::Remove(name);
+  ASSERT_TRUE(zone) << zone.error().message;
+  EXPECT_FALSE(zone->alone());
 }
 
 TEST(NamelessZone, RefusesADescriptorOfAnythingElse) {
