@@ -129,6 +129,9 @@ def test_an_upstream_names_the_charset(limpet):
         limpet.origin.respond = lambda request: Reply(b"x", headers=[("Content-Type", said), ("X-Accel-Charset", "Klingon")])
         assert get(limpet.port, "/up/").header("content-type") == said
     limpet.wait_log(r'unknown charset "Klingon" to override')
+    headers = [("Content-Type", "text/html"), ("Location", "/a"), ("X-Accel-Charset", "koi8-r")]
+    limpet.origin.respond = lambda request: Reply(b"x", "302 Found", headers)
+    assert get(limpet.port, "/up/").header("content-type") == "text/html"  # nobody reads that text
 
 
 @pytest.mark.parametrize("target, status", [("/charset/a.html", 200), ("/charset/none", 404), ("/any/none", 404)])

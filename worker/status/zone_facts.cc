@@ -16,12 +16,12 @@ std::string Readable(const std::string& name) {
   return Json::parse(Json(name).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
-void AddCodes(const ZoneFacts& zone, Json* tree) {
+void AddCodes(const StatusZoneFacts& zone, Json* tree) {
   Json& codes = (*tree)[kResponses] = Json::object();
   for (const auto& [code, count] : zone.Codes()) codes[code] = count;
 }
 
-Json TreeOf(const ZoneFacts& zone, StatusZoneKind kind) {
+Json TreeOf(const StatusZoneFacts& zone, StatusZoneKind kind) {
   Json tree = Json::object();
   for (const ZoneField& field : kZoneFields) {
     if (field.kind != kind || (field.group == "ssl" && !zone.tls)) continue;
@@ -33,8 +33,8 @@ Json TreeOf(const ZoneFacts& zone, StatusZoneKind kind) {
   return tree;
 }
 
-void AddMetrics(const std::vector<ZoneFacts>& zones, StatusZoneKind kind, MetricsText& page) {
-  const auto labels = [](const ZoneFacts& zone, std::string_view more) {
+void AddMetrics(const std::vector<StatusZoneFacts>& zones, StatusZoneKind kind, MetricsText& page) {
+  const auto labels = [](const StatusZoneFacts& zone, std::string_view more) {
     return fmt::format("{{zone=\"{}\"{}}}", Label(zone.name), more);
   };
   for (const ZoneField& field : kZoneFields) {
@@ -43,7 +43,7 @@ void AddMetrics(const std::vector<ZoneFacts>& zones, StatusZoneKind kind, Metric
       const bool grows = field.word != shm::RequestCount::kProcessing;
       page.Begin(fmt::format("limpet_{}", field.metric), grows, field.help);
     }
-    for (const ZoneFacts& zone : zones) {
+    for (const StatusZoneFacts& zone : zones) {
       if (field.group == "ssl" && !zone.tls) continue;
       page.Sample(labels(zone, field.labels), zone.sums.counts[field.word]);
     }
@@ -52,7 +52,7 @@ void AddMetrics(const std::vector<ZoneFacts>& zones, StatusZoneKind kind, Metric
   const bool of_server = kind == StatusZoneKind::kServer;
   page.Begin(of_server ? "limpet_server_zone_responses" : "limpet_location_zone_responses", true,
              of_server ? "answers by servers of the zone" : "answers by locations of the zone");
-  for (const ZoneFacts& zone : zones) {
+  for (const StatusZoneFacts& zone : zones) {
     for (const auto& [code, count] : zone.Codes())
       page.Sample(labels(zone, fmt::format(",code=\"{}\"", code)), count);
   }
@@ -60,7 +60,7 @@ void AddMetrics(const std::vector<ZoneFacts>& zones, StatusZoneKind kind, Metric
 
 }  // namespace
 
-std::vector<std::pair<std::string, uint64_t>> ZoneFacts::Codes() const {
+std::vector<std::pair<std::string, uint64_t>> StatusZoneFacts::Codes() const {
   std::vector<std::pair<std::string, uint64_t>> codes;
   uint64_t others = sums.counts[shm::RequestCount::kAnswered];
   for (const auto& [code, count] : sums.codes) {
@@ -71,13 +71,13 @@ std::vector<std::pair<std::string, uint64_t>> ZoneFacts::Codes() const {
   return codes;
 }
 
-std::vector<ZoneFacts> ZonesOf(const StatusSource& source, StatusZoneKind kind) {
-  std::vector<ZoneFacts> all;
+std::vector<StatusZoneFacts> ZonesOf(const StatusSource& source, StatusZoneKind kind) {
+  std::vector<StatusZoneFacts> all;
   std::unordered_map<std::string, size_t> places;
   const auto add = [&](const std::string& name, bool tls, const shm::ZoneSums& sums) {
     const auto [place, is_new] = places.emplace(Readable(name), all.size());
     if (is_new) all.push_back({place->first, false, {}});
-    ZoneFacts& facts = all[place->second];
+    StatusZoneFacts& facts = all[place->second];
     facts.tls |= tls;
     facts.sums += sums;
   };
@@ -93,7 +93,7 @@ std::vector<ZoneFacts> ZonesOf(const StatusSource& source, StatusZoneKind kind) 
 
 Json ZonesTree(const StatusSource& source, StatusZoneKind kind) {
   Json all = Json::object();
-  for (const ZoneFacts& zone : ZonesOf(source, kind)) all[zone.name] = TreeOf(zone, kind);
+  for (const StatusZoneFacts& zone : ZonesOf(source, kind)) all[zone.name] = TreeOf(zone, kind);
   return all;
 }
 
@@ -101,7 +101,7 @@ void AddStatusZones(const StatusSource& source, MetricsText& page) {
   for (const StatusZoneKind kind :
        {StatusZoneKind::kServer, StatusZoneKind::kLocation, StatusZoneKind::kLimitReq,
         StatusZoneKind::kLimitConn, StatusZoneKind::kResolver}) {
-    const std::vector<ZoneFacts> zones = ZonesOf(source, kind);
+    const std::vector<StatusZoneFacts> zones = ZonesOf(source, kind);
     if (!zones.empty()) AddMetrics(zones, kind, page);
   }
 }

@@ -12,7 +12,7 @@
 namespace limpet::worker {
 
 // One name of a zone.
-struct ZoneFacts {
+struct StatusZoneFacts {
   std::string name;
   bool tls = false;
   shm::ZoneSums sums;
@@ -22,7 +22,7 @@ struct ZoneFacts {
 };
 // All of a kind: each zone under its own name, and behind it the values that have been met. What
 // has one name is one.
-std::vector<ZoneFacts> ZonesOf(const StatusSource& source, conf::StatusZoneKind kind);
+std::vector<StatusZoneFacts> ZonesOf(const StatusSource& source, conf::StatusZoneKind kind);
 
 Json ZonesTree(const StatusSource& source, conf::StatusZoneKind kind);
 void AddStatusZones(const StatusSource& source, MetricsText& page);

@@ -178,7 +178,7 @@ void Exchange::OnClientGone() {
   const bool waits = phase_ == Phase::kProxying || phase_ == Phase::kDelayed;
   if (!waits && ending_ == Ending::kNone) return;
   if (writer_->ended()) {  // it has its part of an answer, of which the rest is of no use
-    proxy_->Stop();
+    if (proxy_ != nullptr) proxy_->Stop();
     return Complete();
   }
   Log(LogLevel::kInfo, "client prematurely closed connection");

@@ -46,9 +46,9 @@ void AddCharset(Exchange& exchange) {
   const Response& response = exchange.response();
   if (response.content_type.find(';') != std::string_view::npos) return;
   if (response.content_type.empty()) return;
+  if (response.status == 301 || response.status == 302) return;
   if (!exchange.accel_charset.empty()) return AddAccelCharset(exchange);
   if (!settings.name) return;
-  if (response.status == 301 || response.status == 302) return;
   if (!IsOneOfTypes(settings.types, settings.any_type, response.content_type)) return;
   const std::string_view name = exchange.arena().Copy(exchange.Evaluate(*settings.name));
   if (name.empty() || name == "off" || !IsIn(exchange, settings, name)) return;
