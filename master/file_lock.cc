@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cerrno>
 
 namespace limpet::master {
@@ -28,10 +27,9 @@ void UnlockFile(int fd) {
   (void)::fcntl(fd, F_SETLK, &lock);
 }
 
-std::optional<pid_t> LockHolder(int fd) {
+bool IsLockedByOther(int fd) {
   struct flock lock = Whole(F_WRLCK);
-  if (::fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) return std::nullopt;
-  return std::max<pid_t>(lock.l_pid, 0);
+  return ::fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 bool IsFileAt(int fd, const std::string& path) {

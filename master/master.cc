@@ -135,10 +135,7 @@ Status Master::Open(std::shared_ptr<const conf::Config> config) {
     LIMPET_LOG(log(), LogLevel::kNotice, "using {} inherited sockets", handover_.sockets().size());
   }
   if (auto status = pid_file_.Write(config->pid_path); !status) return status;
-  if (!handover_.from_master()) {
-    shared_->ClaimSnapshots(log());
-    shared_->RemoveUnowned(config->pid_path, log());
-  }
+  if (!handover_.from_master()) shared_->RemoveUnowned(config->pid_path, log());
   if (terminal) (void)!::write(terminal.get(), "", 1);
   return {};
 }
@@ -335,13 +332,6 @@ void Master::End(State state, int signal) {
 void Master::GiveUpPlace() {
   generation_->listeners().Close();
   pid_file_.Unlock();
-  ReleaseClaims();
-}
-
-// Until the next write: whoever takes our place has them then.
-void Master::ReleaseClaims() {
-  shared_->ReleaseClaims();
-  keeper_->ReleaseClaim();
 }
 
 // Workers are looked at first: what stands still there may keep the rest from its work.
@@ -367,7 +357,6 @@ void Master::Tick() {
     if (!ends() && generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
     keeper_->Tick(now);
   }
-  if (ends() || !IsNewest()) ReleaseClaims();
   service_manager_.Tick(now);
   control_.Serve(now);
   if (succeeding_ && !handover_.predecessor_lives()) OnPredecessorGone();

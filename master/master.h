@@ -60,7 +60,6 @@ class Master {
   void Rest();
   void End(State state, int signal);
   void GiveUpPlace();
-  void ReleaseClaims();
   bool ends() const { return state_ == State::kQuitting || state_ == State::kStopping; }
   bool IsNewest() const;
   void StartWorkers();

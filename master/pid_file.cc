@@ -63,7 +63,7 @@ Status PidFile::CheckFree(const std::string& path) const {
   // Our own by another name: to close it would unlock it.
   if (path == path_ || (fd_ && IsFileAt(fd_.get(), path))) return {};
   const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  return fd && LockHolder(fd.get()) ? Status(IsHeld(path)) : Status();
+  return fd && IsLockedByOther(fd.get()) ? Status(IsHeld(path)) : Status();
 }
 
 Status PidFile::Write(const std::string& path) {

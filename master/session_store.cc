@@ -318,27 +318,18 @@ void SessionStore::CheckQuota(uint64_t now_ms, const shm::SessionCounters& count
   next_quota_ = now_ms + kLineEveryMs;
 }
 
-void SessionStore::ClaimSnapshot(const Log& log) {
-  MakeFolderOf(options_.snapshot_path);
-  may_write_ = claim_.Hold(options_.snapshot_path + ".lock",
-                           fmt::format("session snapshot \"{}\"", options_.snapshot_path),
-                           "give each a state_path of its own", log);
-}
-
 bool SessionStore::Save(const Log& log) {
   return Written([this] { return zone_.Save(options_.snapshot_path); }, log);
 }
 
 void SessionStore::SaveAndRemove(const Log& log) {
   const shm::LockPatience patience(kPatience);
-  ClaimSnapshot(log);
   if (Written([this] { return zone_.SaveAndRemove(options_.snapshot_path); }, log))
     late_.RemoveNames();
 }
 
 template <class Write>
 bool SessionStore::Written(Write write, const Log& log) {
-  if (!may_write_) return false;
   MakeFolderOf(options_.snapshot_path);
   Status status = InvalidArgument("a process stands still inside the zone");
   (void)shm::IfFree([&] {
@@ -366,7 +357,6 @@ uint64_t SessionStore::Changes() {
 
 void SessionStore::Remove() {
   zone_.Remove();
-  if (!may_write_) return;
   ::unlink(options_.snapshot_path.c_str());
   ::unlink(EarlierPath().c_str());
 }
@@ -397,10 +387,6 @@ std::vector<std::string> SessionStore::ObjectsOf(const std::string& home) {
   std::vector<std::string> names = shm::Zone::OwnNames(PrefixOf(home));
   std::erase_if(names, [](const std::string& name) { return shm::SessionZone::IsSetAside(name); });
   return names;
-}
-
-std::string SessionStore::LockOf(const std::string& home) {
-  return "/dev/shm/" + LimpetName(PlainPath(home)) + ".lock";
 }
 
 bool SessionStore::RemoveLeft(const std::string& home, const std::string& zone,

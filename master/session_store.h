@@ -10,7 +10,6 @@
 
 #include "base/log.h"
 #include "conf/config.h"
-#include "master/claim.h"
 #include "shm/counters.h"
 #include "shm/fill_level.h"
 #include "shm/late_sessions.h"
@@ -51,10 +50,6 @@ class SessionStore {
     return std::min({next_collect_, next_check_, late_.empty() ? UINT64_MAX : next_late_});
   }
 
-  // Of its snapshot: before it is written, by whose master or a child of that. Where another limpet
-  // writes it, sessions stay in shared memory.
-  void ClaimSnapshot(const Log& log);
-  void ReleaseSnapshot() { claim_.Release(); }
   // While it is in use; false: it could not be written, and that was said.
   bool Save(const Log& log);
   uint64_t Changes();  // another number whenever there is something new to save
@@ -73,7 +68,6 @@ class SessionStore {
   }
   // The shared memory of all limpets that have had this home; without what was set aside.
   static std::vector<std::string> ObjectsOf(const std::string& home);
-  static std::string LockOf(const std::string& home);  // a file: see Claim
   // Of a zone that another limpet has left. False: somebody uses it still.
   static bool RemoveLeft(const std::string& home, const std::string& zone,
                          const std::string& snapshot_path);
@@ -105,8 +99,6 @@ class SessionStore {
   shm::SessionZone zone_;
   std::optional<shm::SessionZone::Reserved> reserved_;
   uint64_t moves_ = 0;
-  Claim claim_;
-  bool may_write_ = true;
   bool earlier_unread_ = false;     // see shm::SessionZone::Earlier
   std::vector<SipKey> store_keys_;  // of the configuration that was asked for last
   shm::LateSessions late_;          // of the zone's earlier sizes

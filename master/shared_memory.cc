@@ -358,29 +358,6 @@ bool SharedMemory::ForgetWorker(int slot) {
   return limits_.ForgetWorker(slot) && peers;
 }
 
-void SharedMemory::ClaimSnapshots(const Log& log) {
-  for (auto& [name, store] : sessions_) {
-    if (store) store->ClaimSnapshot(log);
-  }
-}
-
-void SharedMemory::ReleaseClaims() {
-  home_claim_.Release();
-  for (auto& [name, store] : sessions_) {
-    if (store) store->ReleaseSnapshot();
-  }
-}
-
-// Limpets in containers may see one /dev/shm, and each its own file at the same path.
-bool SharedMemory::ClaimHome(const std::string& pid_path, const Log& log) {
-  if (sessions_.empty() && SessionStore::ObjectsOf(pid_path).empty()) return true;
-  return home_claim_.Hold(
-      SessionStore::LockOf(pid_path), fmt::format("shared memory of pid file \"{}\"", pid_path),
-      "both have the same session zones; give each a pid file of another name, or "
-      "a /dev/shm of its own",
-      log);
-}
-
 bool SharedMemory::Save(const Log& log) {
   bool saved = true;
   for (auto& [name, store] : sessions_) {
@@ -412,7 +389,6 @@ void SharedMemory::Leave(bool back, const Log& log) {
     if (!IsLeft(name)) {
       store->SaveAndRemove(log);
     } else {
-      store->ClaimSnapshot(log);
       (void)store->Save(log);  // the old one may have been told to end, too, and leave it to us
     }
   }
@@ -432,8 +408,6 @@ bool SharedMemory::IsLeft(const std::string& zone) const {
 }
 
 void SharedMemory::RemoveUnowned(const std::string& pid_path, const Log& log) {
-  unowned_.clear();
-  if (!ClaimHome(pid_path, log)) return;
   unowned_ = SessionStore::ObjectsOf(pid_path);
   std::erase_if(unowned_, [this](const std::string& name) {
     return std::ranges::any_of(sessions_, [&name](const auto& entry) {
@@ -460,7 +434,6 @@ void SharedMemory::RemoveLeft(const Log& log) {
 }
 
 void SharedMemory::MoveHome(const std::string& pid_path, const Log& log) {
-  (void)ClaimHome(pid_path, log);
   for (auto& [name, store] : sessions_) {
     if (store) store->MoveHome(pid_path, log);
   }

@@ -82,9 +82,6 @@ class SharedMemory {
   // Its gauges and connections are none. False: a lock is kept; to be called again before the slot
   // is used.
   [[nodiscard]] bool ForgetWorker(int slot);
-  // Of what is kept of sessions, by this limpet and no other: before it is written.
-  void ClaimSnapshots(const Log& log);
-  void ReleaseClaims();                // another goes on in our place
   bool Save(const Log& log);           // of sessions, while they are in use; false: not all
   uint64_t SessionChanges();           // another number whenever there is something new to save
   void SaveAndRemove(const Log& log);  // a clean stop, after the last worker
@@ -118,7 +115,6 @@ class SharedMemory {
 
  private:
   void SetServers(const conf::Config& config, const View& view);
-  bool ClaimHome(const std::string& pid_path, const Log& log);
   using Quotas = std::vector<shm::SessionQuota*>;  // of session zones; null: unbounded
   Result<Quotas> FindQuotas(const conf::Http& http, Inheritance* inherited, const Log& log);
   Status MoveSessions(const conf::Config& config, const Quotas& quotas, SessionStore::Why why,
@@ -148,8 +144,7 @@ class SharedMemory {
   std::map<std::string, std::unique_ptr<SessionStore>> sessions_;  // by zone name
   std::vector<std::string> new_sessions_;  // of a configuration that does not serve yet
   std::optional<std::vector<LeftSessions>> left_sessions_;  // see Inheritance
-  Claim home_claim_;
-  std::vector<std::string> unowned_;  // names of shared memory objects
+  std::vector<std::string> unowned_;                        // names of shared memory objects
   uint64_t moves_served_ = 0;
   LimitZones limits_;
   KeptZones<shm::StoreMemory> stores_{"session_store"};        // by the names of session zones

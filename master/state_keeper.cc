@@ -1,6 +1,5 @@
 #include "master/state_keeper.h"
 
-#include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,8 +69,6 @@ void StateKeeper::Tick(uint64_t now_ms) {
   }
   if (!due_ || writer_.busy() || retry_at_ms_) return;
   due_ = false;
-  hooks_.shared().ClaimSnapshots(log());
-  ClaimServers();
   changes_ = hooks_.shared().SessionChanges();
   if (!writer_.Start(now_ms)) retry_at_ms_ = now_ms + kRetryMs;
 }
@@ -98,7 +95,6 @@ void StateKeeper::CheckServers(uint64_t now_ms) {
   const bool free =
       shm::IfFree([&] { now = ReadServerStates(generation.config(), generation.zones()); });
   if (!free) return;
-  if (!servers_.empty()) ClaimServers();
   now.insert(now.end(), waiting_.begin(), waiting_.end());
   if (now == servers_) return;
   servers_ = std::move(now);
@@ -112,16 +108,8 @@ bool StateKeeper::WriteAll() {
   return WriteServers() && sessions;
 }
 
-void StateKeeper::ClaimServers() {
-  const std::string path = ServerStatesPath(hooks_.generation().config());
-  servers_ours_ =
-      claim_.Hold(path + ".lock", fmt::format("the file of servers' states \"{}\"", path),
-                  "give each a state_path of its own", log());
-}
-
 // Where there is nothing to say, no file is made for that.
 bool StateKeeper::WriteServers() const {
-  if (!servers_ours_) return servers_.empty();
   const std::string path = ServerStatesPath(hooks_.generation().config());
   if (servers_.empty() && (::unlink(path.c_str()) == 0 || errno == ENOENT)) return true;
   MakeFolderOf(path);
@@ -145,7 +133,6 @@ void StateKeeper::Finish(bool ours) {
   if (!ours) return;
   look_at_ms_ = 0;
   CheckServers(MonotonicMs());
-  ClaimServers();
   (void)WriteServers();
 }
 

@@ -9,7 +9,6 @@
 #include <memory>
 #include <optional>
 
-#include "master/claim.h"
 #include "master/generation.h"
 #include "master/server_states.h"
 #include "master/shared_memory.h"
@@ -35,23 +34,19 @@ class StateKeeper {
 
   bool IsWriter(pid_t child) const { return writer_.Is(child); }
   bool Forget(pid_t dead, int status);  // true if it was the child that writes
-  void ReleaseClaim() { claim_.Release(); }
-  void Finish(bool ours);  // the last word, after the last worker; ours: nobody else's
+  void Finish(bool ours);               // the last word, after the last worker; ours: nobody else's
 
  private:
   const Log& log() const { return hooks_.generation().log(); }
   bool WriteAll();
-  void ClaimServers();
   bool WriteServers() const;
   void FollowNames(uint64_t now_ms);
   void CheckServers(uint64_t now_ms);
 
   Hooks hooks_;
   StateWriter writer_;
-  ServerStates servers_;  // as they are, or will be when names have been answered
-  ServerStates waiting_;  // for those names
-  Claim claim_;           // of their file
-  bool servers_ours_ = true;
+  ServerStates servers_;                 // as they are, or will be when names have been answered
+  ServerStates waiting_;                 // for those names
   bool due_ = false;                     // there is something to write
   std::optional<uint64_t> retry_at_ms_;  // what could not be written is tried again
   uint64_t changes_ = 0;                 // of sessions, when they were written last

@@ -201,7 +201,7 @@ class Limpet:
 
     def remove_zones(self):
         """Shared memory that a killed master has left, as it should."""
-        for path in glob.glob(self._memory("*")) + glob.glob(f"/dev/shm/limpet-{hash_of(self.path('limpet.pid'))}.lock"):
+        for path in glob.glob(self._memory("*")):
             os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
 
     def zone_path(self, name):
