@@ -160,7 +160,8 @@ SessionStore::KeyKind SessionStore::KindOf(const shm::SessionTable& earlier,
 // The table that the sessions have just come from, whose users go on with it until they end; and
 // the one that keeps those under an earlier key.
 void SessionStore::KeepEarlier(uint64_t moved_ms) {
-  earlier_unread_ |= zone_.earlier() == shm::SessionZone::Earlier::kUnread;
+  using Earlier = shm::SessionZone::Earlier;
+  if (zone_.earlier() != Earlier::kNone) earlier_unread_ = zone_.earlier() == Earlier::kUnread;
   while (auto zone = zone_.TakeEarlier()) {
     const auto earlier = shm::SessionTable::Attach(zone->data(), zone->size());
     if (!earlier) continue;
@@ -334,17 +335,31 @@ bool SessionStore::Written(Write write, const Log& log) {
   Status status = InvalidArgument("a process stands still inside the zone");
   (void)shm::IfFree([&] {
     late_.BringAll(table(), BootMs());
-    const bool is_unread = earlier_unread_ && !late_.HasNamed(zone_.EarlierName());
-    const Status earlier =
-        zone_.IsReplaced() || is_unread ? Status() : late_.SaveRekeyed(EarlierPath(), BootMs());
-    status = write();
-    if (status) status = earlier;
+    status = WriteWithEarlier(std::move(write));
   });
   if (!status) {
     LIMPET_LOG(log, LogLevel::kWarn, "{}: sessions stay in shared memory only",
                status.error().message);
   }
   return bool{status};
+}
+
+// What may be the only copy of the present sessions is written over last: the key has been taken
+// back since the files were written.
+template <class Write>
+Status SessionStore::WriteWithEarlier(Write write) {
+  const auto write_earlier = [this] {
+    const bool is_unread = earlier_unread_ && !late_.HasNamed(zone_.EarlierName());
+    if (zone_.IsReplaced() || is_unread) return Status();
+    return late_.SaveRekeyed(EarlierPath(), BootMs());
+  };
+  if (shm::KeyOfSnapshot(EarlierPath()) == table()->secret()) {
+    Status status = write();
+    return status ? write_earlier() : status;
+  }
+  const Status earlier = write_earlier();
+  Status status = write();
+  return status ? earlier : status;
 }
 
 // Whatever is said of sessions is counted.
@@ -363,10 +378,9 @@ void SessionStore::Remove() {
 
 void SessionStore::GiveBack() {
   using Origin = shm::SessionZone::Origin;
+  if (zone_.earlier() == shm::SessionZone::Earlier::kLoaded) late_.RemoveNames();
   const Origin origin = zone_.origin();
-  if (origin != Origin::kFresh && origin != Origin::kLoaded) return;
-  if (zone_.earlier() != shm::SessionZone::Earlier::kFound) late_.RemoveNames();
-  zone_.RemoveIfAlone();
+  if (origin == Origin::kFresh || origin == Origin::kLoaded) zone_.RemoveIfAlone();
 }
 
 void SessionStore::MoveHome(const std::string& home, const Log& log) {

@@ -88,6 +88,8 @@ class SessionStore {
   void HearEarlier(uint64_t now_ms);
   template <class Write>
   bool Written(Write write, const Log& log);
+  template <class Write>
+  Status WriteWithEarlier(Write write);
   bool CollectOrSweep();  // true: there is more
   void CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared);
   void CheckTooLong(uint64_t now_ms, uint64_t too_long, const Log& log, shm::Counters& shared);

@@ -65,15 +65,13 @@ bool HasOtherKey(const SessionZone::Options& options, const SessionTable& table)
   return options.secret && *options.secret != table.secret();
 }
 
-// The key has been taken back while nobody used the zone: what stands beside it, under that key, is
-// the zone again.
-bool TakeBack(const SessionZone::Options& options) {
-  const std::string beside = SessionZone::EarlierName(options.name);
-  const Result<Zone> earlier = Zone::Open(beside);
-  if (!earlier || !earlier->alone()) return false;
-  const Result<SessionTable> table = SessionTable::Attach(earlier->data(), earlier->size());
-  const bool is_it = table && !table->Superseded() && !HasOtherKey(options, *table);
-  return is_it && Zone::Exchange(beside, options.name);
+bool IsThere(const std::string& path) {
+  struct stat found {};
+  return ::lstat(path.c_str(), &found) == 0;
+}
+
+bool ExchangeOrMove(const std::string& to, const std::string& from) {
+  return IsThere(to) ? bool{ExchangeFiles(to, from)} : std::rename(from.c_str(), to.c_str()) == 0;
 }
 
 // What is read where there is no memory; "": nothing.
@@ -88,14 +86,27 @@ Snapshots SnapshotsFor(const SessionZone::Options& options) {
   Snapshots found{path, SessionZone::EarlierName(path)};
   const bool is_taken_back = options.secret && KeyOfSnapshot(found.earlier) == options.secret &&
                              KeyOfSnapshot(found.present) != options.secret;
-  if (is_taken_back && !ExchangeFiles(found.present, found.earlier))
+  if (is_taken_back && !ExchangeOrMove(found.present, found.earlier))
     std::swap(found.present, found.earlier);
   return found;
 }
 
-bool IsThere(const std::string& path) {
-  struct stat found {};
-  return ::lstat(path.c_str(), &found) == 0;
+// The key has been taken back while nobody used the zone: what stands beside it, under that key, is
+// the zone again.
+bool TakeBack(const SessionZone::Options& options) {
+  const std::string beside = SessionZone::EarlierName(options.name);
+  const Result<Zone> earlier = Zone::Open(beside);
+  if (!earlier || !earlier->alone()) return false;
+  const Result<SessionTable> table = SessionTable::Attach(earlier->data(), earlier->size());
+  const bool is_it = table && !table->Superseded() && !HasOtherKey(options, *table);
+  if (!is_it || !Zone::Exchange(beside, options.name)) return false;
+  (void)SnapshotsFor(options);  // the files follow
+  return true;
+}
+
+std::string EarlierSnapshot(const SessionZone::Options& options) {
+  const std::string& path = options.snapshot_path;
+  return path.empty() ? "" : SessionZone::EarlierName(path);
 }
 
 }  // namespace
@@ -143,14 +154,20 @@ Result<SessionZone> SessionZone::OpenAt(const Options& options, Result<Zone> ope
              fmt::format("shared memory \"{}\" was found, checked and repaired: {} sessions kept",
                          options.name, kept));
   }
-  zone.FindEarlier(now_ms);
+  zone.FindEarlier(options, EarlierSnapshot(options), now_ms);
   return zone;
 }
 
 std::string SessionZone::EarlierName(const std::string& name) { return name + ".earlier"; }
 
+void SessionZone::FindEarlier(const Options& options, const std::string& snapshot,
+                              uint64_t now_ms) {
+  FindEarlierInMemory(now_ms);
+  if (earlier_ == Earlier::kNone && IsThere(snapshot)) LoadEarlier(options, snapshot);
+}
+
 // Under the zone's earlier key, as another process has left them or works with them.
-void SessionZone::FindEarlier(uint64_t now_ms) {
+void SessionZone::FindEarlierInMemory(uint64_t now_ms) {
   const std::string name = EarlierName();
   Result<Zone> found = Zone::Open(name);
   if (!found) return;
@@ -199,9 +216,7 @@ Result<SessionZone> SessionZone::Fresh(const Options& options, uint64_t now_ms) 
     if (TakeBack(moved)) return OpenAt(moved, Zone::Open(name), now_ms);
     return MoveOver(moved, std::move(zone.zone_), zone.table_, now_ms);
   }
-  zone.FindEarlier(now_ms);  // it could not be written when the rest was
-  if (zone.earlier_ == Earlier::kNone && IsThere(snapshots.earlier))
-    zone.LoadEarlier(options, snapshots.earlier);
+  zone.FindEarlier(options, snapshots.earlier, now_ms);
   return zone;
 }
 
@@ -217,7 +232,8 @@ void SessionZone::LoadEarlier(const Options& options, const std::string& path) {
   }
   SessionTable table = SessionTable::Format(created->data(), created->size());
   table.SetPolicy(options.policy);
-  if (!LoadInto(&table, path) || table.secret() == table_.secret()) return Zone::Remove(name);
+  const auto loaded = LoadInto(&table, path);
+  if (!loaded || loaded->moved == 0 || table.secret() == table_.secret()) return Zone::Remove(name);
   earlier_ = Earlier::kLoaded;
   earlier_zones_.push_back(*std::move(created));
 }
@@ -275,7 +291,7 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, Zone old_zone,
   if (!renamed) return renamed.error();
   SessionZone zone(options.name, std::move(created), table);
   reserved->zone_.reset();
-  if (!rekeyed) zone.FindEarlier(now_ms);
+  if (!rekeyed) zone.FindEarlier(options, EarlierSnapshot(options), now_ms);
   zone.earlier_zones_.push_back(std::move(old_zone));
   if (rekeyed) {
     zone.origin_ = Origin::kRekeyed;

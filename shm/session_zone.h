@@ -120,7 +120,9 @@ class SessionZone {
   void LoadSnapshot(const std::string& path);
   std::optional<Moved> LoadInto(SessionTable* table, const std::string& path);
   void LoadEarlier(const Options& options, const std::string& path);
-  void FindEarlier(uint64_t now_ms);
+  // In memory, or in that snapshot.
+  void FindEarlier(const Options& options, const std::string& snapshot, uint64_t now_ms);
+  void FindEarlierInMemory(uint64_t now_ms);
   void Say(LogLevel level, std::string text) { lines_.push_back({level, std::move(text)}); }
 
   std::string name_;

@@ -50,6 +50,11 @@ class RekeyedZoneTest : public SessionZoneTest {
     late_.RemoveNames();
     late_ = {};
   }
+  void Write(SessionZone& zone) {
+    if (late_.empty()) Keep(zone);
+    ASSERT_TRUE(late_.SaveRekeyed(SessionZone::EarlierName(options_.snapshot_path), now_));
+    ASSERT_TRUE(zone.Save(options_.snapshot_path));
+  }
   LookupResult Former(SessionZone& zone, uint64_t n) {
     return zone.table().FindFormer(std::to_string(n), now_).result;
   }
@@ -131,6 +136,30 @@ TEST_F(RekeyedZoneTest, AKeyThatIsTakenBackAfterACleanStopFindsThemAgain) {
   }
 }
 
+TEST_F(RekeyedZoneTest, TheSnapshotsOfAKeyThatIsTakenBackChangePlaces) {
+  const SipKey later = [this] {
+    SessionZone zone = Rekeyed();
+    Write(zone);
+    return zone.table().secret();
+  }();
+  late_ = {};
+  options_.secret = first_;
+  SessionZone zone = Open();
+  EXPECT_EQ(zone.origin(), Origin::kReattached);
+  EXPECT_EQ(KeyOfSnapshot(options_.snapshot_path), first_);
+  EXPECT_EQ(KeyOfSnapshot(SessionZone::EarlierName(options_.snapshot_path)), later);
+}
+
+TEST_F(RekeyedZoneTest, TheOnlySnapshotIsTheZonesIfTheKeyIsTakenBack) {
+  Stop(Rekeyed());
+  std::filesystem::remove(options_.snapshot_path);
+  options_.secret = first_;
+  SessionZone zone = Open();
+  EXPECT_EQ(zone.origin(), Origin::kLoaded);
+  for (uint64_t n = 0; n < 5; ++n) EXPECT_TRUE(Has(zone, n));
+  EXPECT_EQ(KeyOfSnapshot(options_.snapshot_path), first_);
+}
+
 // Its snapshot could not be written, the zone's could.
 TEST_F(RekeyedZoneTest, AKeyThatIsTakenBackFindsThemInMemoryOnly) {
   {
@@ -157,6 +186,25 @@ TEST_F(RekeyedZoneTest, TheyWaitInTheirSnapshotForMemory) {
   std::filesystem::remove(in_the_way);
   SessionZone zone = Open();
   ExpectAll(zone);
+}
+
+TEST_F(RekeyedZoneTest, TheyWaitOverAKillAndAnotherSizeToo) {
+  Stop(Rekeyed());
+  const std::string in_the_way = "/dev/shm/" + SessionZone::EarlierName(options_.name);
+  for (const size_t size : {options_.bytes, 2 * options_.bytes}) {
+    ASSERT_EQ(::mkdir(in_the_way.c_str(), 0700), 0);
+    {
+      SessionZone zone = Open();
+      EXPECT_EQ(zone.earlier(), SessionZone::Earlier::kUnread);
+    }
+    std::filesystem::remove(in_the_way);
+    options_.bytes = size;
+    SessionZone zone = Open();
+    EXPECT_EQ(zone.earlier(), SessionZone::Earlier::kLoaded);
+    ExpectAll(zone);
+    late_.RemoveNames();
+    late_ = {};
+  }
 }
 
 TEST_F(RekeyedZoneTest, WhatNobodyUsesIsRemovedWithThem) {
