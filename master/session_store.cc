@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -224,6 +225,7 @@ void SessionStore::Tick(uint64_t now_ms, const Log& log, shm::Counters& shared) 
   }
   if (!late_.empty() && now_ms >= next_late_) HearEarlier(now_ms);
   if (now_ms >= next_check_) {
+    CheckHold(log);
     CheckFill(now_ms, log, shared);
     next_check_ = now_ms + kCheckPeriodMs;
   }
@@ -243,6 +245,19 @@ bool SessionStore::CollectOrSweep() {
   }
   sweeping_ = sweep_.Step(table(), BootMs());
   return sweeping_;
+}
+
+// A new binary that finds nobody here would repair what workers are at.
+void SessionStore::CheckHold(const Log& log) {
+  const bool late_held = late_.Hold();
+  if (zone_.Hold() && late_held) {
+    told_unheld_ = false;
+  } else if (!std::exchange(told_unheld_, true)) {
+    LIMPET_LOG(log, LogLevel::kError,
+               "session zone \"{}\": processes that a killed limpet has left keep its memory "
+               "locked; end them before the binary is changed",
+               name_);
+  }
 }
 
 void SessionStore::CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared) {

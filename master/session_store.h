@@ -91,6 +91,7 @@ class SessionStore {
   template <class Write>
   Status WriteWithEarlier(Write write);
   bool CollectOrSweep();  // true: there is more
+  void CheckHold(const Log& log);
   void CheckFill(uint64_t now_ms, const Log& log, shm::Counters& shared);
   void CheckTooLong(uint64_t now_ms, uint64_t too_long, const Log& log, shm::Counters& shared);
   void CheckPlaces(uint64_t now_ms, const Log& log, shm::Counters& shared);
@@ -101,7 +102,8 @@ class SessionStore {
   shm::SessionZone zone_;
   std::optional<shm::SessionZone::Reserved> reserved_;
   uint64_t moves_ = 0;
-  bool earlier_unread_ = false;     // see shm::SessionZone::Earlier
+  bool earlier_unread_ = false;  // see shm::SessionZone::Earlier
+  bool told_unheld_ = false;
   std::vector<SipKey> store_keys_;  // of the configuration that was asked for last
   shm::LateSessions late_;          // of the zone's earlier sizes
   shm::SessionZone::Options options_;

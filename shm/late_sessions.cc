@@ -168,6 +168,12 @@ void LateSessions::RemoveNames() {
   }
 }
 
+bool LateSessions::Hold() const {
+  bool held = true;
+  for (const Earlier& one : earlier_) held &= one.zone.Hold();
+  return held;
+}
+
 bool LateSessions::Bring(const Earlier& from, const SessionRecord& news, SessionTable* to,
                          uint64_t now_ms) {
   if (news.last_tick < from.moved_tick) return false;

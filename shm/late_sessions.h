@@ -60,6 +60,7 @@ class LateSessions {
   Status SaveRekeyed(const std::string& path, uint64_t now_ms) const;
   void Rename(const std::string& from, const std::string& to);  // a zone has got another name
   void RemoveNames();                                           // of what nobody else uses
+  bool Hold() const;                                            // all of them: see Zone::Hold
 
  private:
   struct Earlier {

@@ -85,6 +85,7 @@ class SessionZone {
   std::string EarlierName() const { return EarlierName(name_); }
   static std::string EarlierName(const std::string& name);
 
+  bool Hold() const { return zone_.Hold(); }  // see Zone
   // False: another limpet has moved the zone (to another size, say), or somebody has removed it.
   bool IsInPlace() const { return zone_.IsNamed(name_); }
   // Another one stands there, and what that has is newer.

@@ -31,15 +31,20 @@ Error Failed(const char* call, const std::string& name, int errnum) {
   return ErrnoError(std::string(call) + " \"" + name + "\" failed", errnum);
 }
 
+bool Share(int fd) { return ::flock(fd, LOCK_SH | LOCK_NB) == 0; }
+
 // Everybody who has the object open holds it shared, through the descriptor that workers inherit;
 // so whoever gets it exclusively knows that all others are gone. It is held exclusively for an
 // instant only, also by who removes the name; but for longer, where a process is killed in that
 // instant, by those that have inherited its descriptor.
-bool TakeFlock(int fd) {
+bool TakeFlock(int fd, bool* held) {
   constexpr int kLooks = 500;  // one a millisecond
   const bool alone = ::flock(fd, LOCK_EX | LOCK_NB) == 0;
-  for (int i = 0; i < kLooks && ::flock(fd, LOCK_SH | LOCK_NB) != 0; ++i)
+  *held = Share(fd);
+  for (int i = 0; i < kLooks && !*held; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    *held = Share(fd);
+  }
   return alone;
 }
 
@@ -78,12 +83,12 @@ Result<Zone> Zone::Create(const std::string& name, size_t bytes) {
     bip::shared_memory_object object(bip::create_only, name.c_str(), bip::read_write,
                                      bip::permissions(kMode));
     const int fd = object.get_mapping_handle().handle;
+    zone.alone_ = TakeFlock(fd, &zone.held_);  // before it has a size: nobody opens it until then
     const int error = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
     if (error != 0) {
       Remove(name);
       return Failed("posix_fallocate()", name, error);
     }
-    zone.alone_ = TakeFlock(fd);
     if (Status mapped = zone.Map(std::move(object)); !mapped) {
       Remove(name);
       return mapped.error();
@@ -103,7 +108,7 @@ Result<Zone> Zone::Open(const std::string& name) {
     if (::fstat(fd, &status) != 0) return Failed("fstat()", name, errno);
     if (!IsOurs(status)) return NotOurs(name);
     if (status.st_size == 0) return InvalidArgument("shared memory \"" + name + "\" is empty");
-    zone.alone_ = TakeFlock(fd);
+    zone.alone_ = TakeFlock(fd, &zone.held_);
     if (Status mapped = zone.Map(std::move(object)); !mapped) return mapped.error();
     if (!zone.IsNamed(name)) return Failed("shm_open()", name, ENOENT);  // removed in this instant
   } catch (const bip::interprocess_exception& e) {
@@ -116,15 +121,24 @@ Result<Zone> Zone::Open(const std::string& name) {
 
 int Zone::descriptor() const { return fd_ ? fd_.get() : object_.get_mapping_handle().handle; }
 
-bool Zone::Alone() const { return TakeFlock(descriptor()); }
+bool Zone::Alone() const { return Hold() && TakeFlock(descriptor(), &held_); }
+
+bool Zone::Hold() const {
+  if (!held_) held_ = Share(descriptor());
+  return held_;
+}
 
 Result<Zone> Zone::OpenAgain() const {
   const std::string path = fmt::format("/proc/self/fd/{}", descriptor());
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (!fd) return Failed("open()", path, errno);
-  const bool alone = TakeFlock(fd.get());
+  bool held = false;
+  const bool alone = TakeFlock(fd.get(), &held);
   Result<Zone> again = FromDescriptor(std::move(fd), size());
-  if (again) again->alone_ = alone;
+  if (again) {
+    again->alone_ = alone;
+    again->held_ = held;
+  }
   return again;
 }
 
@@ -197,7 +211,7 @@ bool Zone::IsTaken(const std::string& name) {
 void Zone::RemoveIfAlone(const std::string& name) {
   const int fd = descriptor();
   if (::flock(fd, LOCK_EX | LOCK_NB) == 0 && IsNamed(name)) Remove(name);
-  ::flock(fd, LOCK_SH | LOCK_NB);
+  held_ = Share(fd);
 }
 
 void Zone::Remove(const std::string& name) { bip::shared_memory_object::remove(name.c_str()); }

@@ -66,6 +66,9 @@ class Zone {
   bool alone() const { return alone_; }
   // The same now. Who has inherited it from this process does not count.
   bool Alone() const;
+  // Whether others see that it is in use here. False where kin of a killed process have locked it
+  // for themselves; the next call tries again.
+  bool Hold() const;
 
  private:
   Zone() = default;
@@ -77,6 +80,7 @@ class Zone {
   UniqueFd fd_;
   boost::interprocess::mapped_region region_;
   bool alone_ = true;
+  mutable bool held_ = true;
 };
 
 }  // namespace limpet::shm

@@ -57,12 +57,18 @@ TEST(NamedZone, IsOpenedAgainWhenItHasNoNameAnyMore) {
 TEST(NamedZone, IsOpenedAlsoWhereItIsHeldExclusivelyForGood) {
   const std::string name = "limpet-zone-" + std::to_string(::getpid());
   { ASSERT_TRUE(Zone::Create(name, 4096)); }
-  const UniqueFd kin(::open(("/dev/shm/" + name).c_str(), O_RDWR | O_CLOEXEC));
+  UniqueFd kin(::open(("/dev/shm/" + name).c_str(), O_RDWR | O_CLOEXEC));
   ASSERT_EQ(::flock(kin.get(), LOCK_EX | LOCK_NB), 0);
-  const auto zone = Zone::Open(name);
-  Zone::Remove(name);
+  auto zone = Zone::Open(name);
   ASSERT_TRUE(zone) << zone.error().message;
   EXPECT_FALSE(zone->alone());
+  EXPECT_FALSE(zone->Hold());
+  kin.Reset();
+  EXPECT_TRUE(zone->Hold());
+  const auto next = Zone::Open(name);
+  Zone::Remove(name);
+  ASSERT_TRUE(next) << next.error().message;
+  EXPECT_FALSE(next->alone());
 }
 
 TEST(NamelessZone, RefusesADescriptorOfAnythingElse) {
