@@ -396,7 +396,7 @@ void Master::Finish() {
   }
   generation_->listeners().Close();
   control_.Close();
-  keeper_->Finish(!goes_on);
+  keeper_->Finish(IsNewest());  // also beside the old one: it may end, too
   shared_->SaveAndRemove(log());
   pid_file_.Remove();
   LIMPET_LOG(log(), LogLevel::kNotice, "exit");

@@ -338,6 +338,11 @@ bool SessionStore::Save(const Log& log) {
   return Written([this] { return zone_.Save(options_.snapshot_path); }, log);
 }
 
+void SessionStore::SaveAtEnd(const Log& log) {
+  const shm::LockPatience patience(kPatience);
+  (void)Save(log);
+}
+
 void SessionStore::SaveAndRemove(const Log& log) {
   const shm::LockPatience patience(kPatience);
   if (Written([this] { return zone_.SaveAndRemove(options_.snapshot_path); }, log))

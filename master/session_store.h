@@ -52,7 +52,8 @@ class SessionStore {
 
   // While it is in use; false: it could not be written, and that was said.
   bool Save(const Log& log);
-  uint64_t Changes();  // another number whenever there is something new to save
+  uint64_t Changes();              // another number whenever there is something new to save
+  void SaveAtEnd(const Log& log);  // waits for locks, as does the next; others go on with it
   void SaveAndRemove(const Log& log);
   void Remove();  // with what was saved of it
   // Open() has made it for nothing: memory that it has not found is given back, what was saved

@@ -389,7 +389,7 @@ void SharedMemory::Leave(bool back, const Log& log) {
     if (!IsLeft(name)) {
       store->SaveAndRemove(log);
     } else {
-      (void)store->Save(log);  // the old one may have been told to end, too, and leave it to us
+      store->SaveAtEnd(log);  // the old one may have been told to end, too, and leave it to us
     }
   }
 }

@@ -124,6 +124,25 @@ def test_both_told_to_end_at_once_leave_a_snapshot(pair, turn):
     pair.check_sessions()
 
 
+def test_a_drain_that_only_the_new_one_knows_outlives_both(pair):
+    """The old one lives still when the new one ends, and comes to no last word."""
+    server = f"127.0.0.1:{pair.limpet.values['a']}"
+    pair.upgrade()
+    in_the_way = pair.limpet.path("state/servers")
+    os.makedirs(in_the_way + "/full")
+    assert pair.limpet.run("drain", "app", server).returncode == 0
+    pair.limpet.wait_log("the states of servers are not kept")
+    for path in (in_the_way + "/full", in_the_way):
+        os.rmdir(path)
+    os.kill(pair.old, signal.SIGSTOP)
+    try:
+        pair.end(pair.new, signal.SIGTERM)
+        with open(in_the_way) as kept:
+            assert server in kept.read()
+    finally:
+        os.kill(pair.old, signal.SIGCONT)
+
+
 def test_what_is_known_of_servers_goes_along(pair):
     """A server that was drained, and one that has failed, are that for the new binary, too."""
     def states():
