@@ -267,7 +267,10 @@ void SessionZone::Reserved::GiveBack() {
 }
 
 Result<SessionZone::Reserved> SessionZone::ReserveBeside(const std::string& name, size_t bytes) {
-  std::string temporary = OtherName(name + ".new");  // another binary may do the same just now
+  const std::string beside = name + ".new";
+  for (const std::string& left : Zone::OwnNames(beside + "~"))  // by one that was killed meanwhile
+    if (auto zone = Zone::Open(left)) zone->RemoveIfAlone(left);
+  std::string temporary = OtherName(beside);  // another binary may do the same just now
   Result<Zone> created = Zone::Create(temporary, bytes);
   if (!created) return created.error();
   return Reserved(std::move(temporary), *std::move(created));

@@ -216,6 +216,15 @@ TEST_F(SessionZoneTest, TwoMayMoveItAtOnce) {
   EXPECT_EQ(Zone::OwnNames(options_.name + ".new").size(), 2u);
 }
 
+TEST_F(SessionZoneTest, MemoryOfAMoveThatWasKilledIsGivenBackByTheNext) {
+  const SessionZone zone = Open();
+  const std::string left = options_.name + ".new~0123456789abcdef";
+  { ASSERT_TRUE(Zone::Create(left, 4096)); }
+  EXPECT_TRUE(Zone::IsTaken(left));
+  EXPECT_TRUE(zone.Reserve(options_.bytes));
+  EXPECT_FALSE(Zone::IsTaken(left));
+}
+
 TEST_F(SessionZoneTest, MovesWhereTheNameOnTheWayIsTaken) {
   {
     SessionZone zone = Open();
