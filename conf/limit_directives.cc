@@ -59,7 +59,6 @@ Status AddZone(Block& b, const Directive& d, Zones* zones, typename Zones::value
     return s;
   const auto kind = kReq ? StatusZoneKind::kLimitReq : StatusZoneKind::kLimitConn;
   zone.status_zone = StatusZoneOf(*b.http, kind, zone.name, Where(d));
-  b.http->status_zones[static_cast<size_t>(zone.status_zone)].values = 0;
   zones->push_back(std::move(zone));
   return {};
 }

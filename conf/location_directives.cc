@@ -272,7 +272,6 @@ Status ResolverRow(Block& b, const Directive& d) {
     } else if (const auto zone = After(word, "status_zone=")) {
       if (zone->empty()) return BadResolverParameter(word, "a zone has a name");
       resolver->status_zone = StatusZoneOf(*b.http, StatusZoneKind::kResolver, *zone, Where(d));
-      b.http->status_zones[static_cast<size_t>(resolver->status_zone)].values = 0;
     } else if (const auto file = After(word, "conf="); file || word == "conf") {
       const std::string path = b.loader.FromConfDir(file.value_or("/etc/resolv.conf"));
       b.loader.NoteFile(d, path);

@@ -12,7 +12,12 @@ int StatusZoneOf(Http& http, StatusZoneKind kind, std::string_view name, std::st
   const auto known = std::ranges::find_if(
       zones, [&](const StatusZone& zone) { return zone.kind == kind && zone.name == name; });
   if (known != zones.end()) return static_cast<int>(known - zones.begin());
-  zones.push_back({.kind = kind, .name = std::string(name), .declared_at = std::move(declared_at)});
+  StatusZone& added = zones.emplace_back();
+  added.kind = kind;
+  added.name = name;
+  added.declared_at = std::move(declared_at);
+  const bool may_have_key = kind == StatusZoneKind::kServer || kind == StatusZoneKind::kLocation;
+  if (!may_have_key) added.values = 0;
   return static_cast<int>(zones.size()) - 1;
 }
 

@@ -15,15 +15,15 @@
 namespace limpet::worker {
 namespace {
 
-struct StatusZoneFacts {
+struct ZoneFacts {
   std::string labels;
   uint64_t capacity = 0, active = 0;
   double oldest_s = 0;
   shm::SessionCounters counters;
 };
 
-std::vector<StatusZoneFacts> ReadZones(const StatusSource& source) {
-  std::vector<StatusZoneFacts> zones;
+std::vector<ZoneFacts> ReadZones(const StatusSource& source) {
+  std::vector<ZoneFacts> zones;
   for (size_t i = 0; i < source.sessions.size() && i < source.http.session_zones.size(); ++i) {
     const shm::SessionTable* table = source.sessions[i];
     if (table == nullptr) continue;
@@ -35,17 +35,17 @@ std::vector<StatusZoneFacts> ReadZones(const StatusSource& source) {
 }
 
 void AddZones(const StatusSource& source, MetricsText& page) {
-  const std::vector<StatusZoneFacts> zones = ReadZones(source);
+  const std::vector<ZoneFacts> zones = ReadZones(source);
   if (zones.empty()) return;
   page.Begin("limpet_sessions_capacity", false, "sessions that the zone holds at most");
-  for (const StatusZoneFacts& zone : zones) page.Sample(zone.labels, zone.capacity);
+  for (const ZoneFacts& zone : zones) page.Sample(zone.labels, zone.capacity);
   page.Begin("limpet_sessions_active", false, "sessions in the zone");
-  for (const StatusZoneFacts& zone : zones) page.Sample(zone.labels, zone.active);
+  for (const ZoneFacts& zone : zones) page.Sample(zone.labels, zone.active);
   page.Begin("limpet_sessions_oldest_age_seconds", false, "age of the oldest session at most");
-  for (const StatusZoneFacts& zone : zones) page.Sample(zone.labels, zone.oldest_s);
+  for (const ZoneFacts& zone : zones) page.Sample(zone.labels, zone.oldest_s);
   for (const SessionField& field : kSessionFields) {
     page.Begin(fmt::format("limpet_sessions_{}", field.name), true, field.help);
-    for (const StatusZoneFacts& zone : zones) page.Sample(zone.labels, zone.counters.*field.value);
+    for (const ZoneFacts& zone : zones) page.Sample(zone.labels, zone.counters.*field.value);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "shm/limit_conn_table.h"
 #include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/zone_key.h"
 
 namespace limpet::worker {
 namespace {
@@ -10,7 +11,6 @@ namespace {
 constexpr size_t kMaxKey = 255;  // nginx's
 
 using Verdict = shm::LimitConnTable::Verdict;
-
 using Count = shm::LimitCount;
 
 struct Counted {
@@ -22,24 +22,11 @@ void GiveBack(const std::vector<Counted>& places, int slot) {
   for (const Counted& place : places) place.table->Release(place.key, slot);
 }
 
-std::optional<std::string_view> KeyOf(Exchange& exchange, const conf::LimitConnZone& zone) {
-  const std::string_view key = exchange.Evaluate(zone.key);
-  if (key.empty()) return std::nullopt;
-  if (key.size() <= kMaxKey) return key;
-  exchange.Log(LogLevel::kError,
-               fmt::format("the value of the \"{}\" key is more than {} bytes: \"{}\"",
-                           zone.key.source(), kMaxKey, key));
-  return std::nullopt;
-}
-
-void CountIn(Exchange& exchange, const conf::LimitConnZone& zone, size_t count) {
-  exchange.runtime().zones.Own(zone.status_zone).Add(count);
-}
-
 Step Reject(Exchange& exchange, const conf::LimitConnSettings& settings, Verdict verdict,
             const conf::LimitConnZone& limited) {
   const std::string_view zone = limited.name;
-  CountIn(exchange, limited, verdict == Verdict::kTableFull ? Count::kExhausted : Count::kRejected);
+  exchange.runtime().zones.Count(
+      limited.status_zone, verdict == Verdict::kTableFull ? Count::kExhausted : Count::kRejected);
   if (verdict == Verdict::kTableFull) {
     exchange.Log(LogLevel::kError, fmt::format("no room left in limit_conn_zone \"{}\"", zone));
   } else if (exchange.LogEnabled(settings.log_level)) {
@@ -55,15 +42,15 @@ Step Reject(Exchange& exchange, const conf::LimitConnSettings& settings, Verdict
 // Of a request that may go on: `taken` are the limits that have a key, in their order.
 void CountPassed(Exchange& exchange, const conf::LimitConnSettings& settings,
                  const std::vector<Counted>& taken) {
-  const Runtime& runtime = exchange.runtime();
+  Runtime& runtime = exchange.runtime();
   auto place = taken.begin();
   for (const conf::LimitConn& limit : settings.limits) {
     const auto zone = static_cast<size_t>(limit.zone);
     const bool has_key = place != taken.end() && place->table == runtime.limit_conn[zone];
     if (has_key) ++place;
     if (!has_key && exchange.request().internal) continue;  // it is counted once
-    CountIn(exchange, runtime.http.limit_conn_zones[zone],
-            has_key ? Count::kPassed : Count::kSkipped);
+    runtime.zones.Count(runtime.http.limit_conn_zones[zone].status_zone,
+                        has_key ? Count::kPassed : Count::kSkipped);
   }
 }
 
@@ -79,7 +66,7 @@ Step LimitConnStep(Exchange& exchange) {
   for (const conf::LimitConn& limit : settings.limits) {
     const auto zone_index = static_cast<size_t>(limit.zone);
     const conf::LimitConnZone& zone = runtime.http.limit_conn_zones[zone_index];
-    const auto key = KeyOf(exchange, zone);
+    const auto key = KeyOf(exchange, zone.key, kMaxKey, LogLevel::kError);
     if (!key) continue;
     exchange.limit_conn_status = "PASSED";
     shm::LimitConnTable* const table = runtime.limit_conn[zone_index];

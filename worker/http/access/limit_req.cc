@@ -4,6 +4,7 @@
 
 #include "shm/limit_req_table.h"
 #include "worker/http/exchange/exchange.h"
+#include "worker/http/exchange/zone_key.h"
 
 namespace limpet::worker {
 namespace {
@@ -23,16 +24,10 @@ const conf::LimitReqZone& ZoneOf(Exchange& exchange, const conf::LimitReq& limit
 
 std::optional<Charge> ChargeOf(Exchange& exchange, const conf::LimitReq& limit) {
   const conf::LimitReqZone& zone = ZoneOf(exchange, limit);
-  const std::string_view key = exchange.Evaluate(zone.key);
-  if (key.empty()) return std::nullopt;
-  if (key.size() > kMaxKey) {
-    exchange.Log(LogLevel::kError,
-                 fmt::format("the value of the \"{}\" key is more than {} bytes: \"{}\"",
-                             zone.key.source(), kMaxKey, key));
-    return std::nullopt;
-  }
+  const auto key = KeyOf(exchange, zone.key, kMaxKey, LogLevel::kError);
+  if (!key) return std::nullopt;
   shm::LimitReqTable* const table = exchange.runtime().limit_req[static_cast<size_t>(limit.zone)];
-  return Charge{&limit, &zone, table, table->KeyOf(key)};
+  return Charge{&limit, &zone, table, table->KeyOf(*key)};
 }
 
 std::string_view DryRunText(const conf::LimitReqSettings& settings) {
@@ -41,14 +36,10 @@ std::string_view DryRunText(const conf::LimitReqSettings& settings) {
 
 using Count = shm::LimitCount;
 
-void CountIn(Exchange& exchange, const conf::LimitReqZone& zone, size_t count) {
-  exchange.runtime().zones.Own(zone.status_zone).Add(count);
-}
-
 Step Reject(Exchange& exchange, const conf::LimitReqSettings& settings, uint64_t excess,
             const conf::LimitReqZone& limited) {
   const std::string_view zone = limited.name;
-  CountIn(exchange, limited, Count::kRejected);
+  exchange.runtime().zones.Count(limited.status_zone, Count::kRejected);
   if (exchange.LogEnabled(settings.log_level)) {
     exchange.Log(settings.log_level,
                  fmt::format("limiting requests{}, excess: {}.{:03} by zone \"{}\"",
@@ -95,13 +86,14 @@ Step LimitReqStep(Exchange& exchange) {
     }
   }
 
+  ZoneCounts& zones = exchange.runtime().zones;
   uint64_t longest = 0, its_excess = 0;
   std::string_view its_zone;
   for (const conf::LimitReq& limit : settings.limits) {
     const auto charge = ChargeOf(exchange, limit);
     if (!charge) {
       if (!exchange.request().internal)  // once for a request
-        CountIn(exchange, ZoneOf(exchange, limit), Count::kSkipped);
+        zones.Count(ZoneOf(exchange, limit).status_zone, Count::kSkipped);
       continue;
     }
     exchange.limit_req_status = "PASSED";
@@ -110,7 +102,7 @@ Step LimitReqStep(Exchange& exchange) {
     // Another worker may have been faster between the two.
     if (excess > burst) return Reject(exchange, settings, excess, *charge->zone);
     const uint64_t delay = DelayMs(excess, limit.delay, charge->zone->rate);
-    CountIn(exchange, *charge->zone, delay == 0 ? Count::kPassed : Count::kDelayed);
+    zones.Count(charge->zone->status_zone, delay == 0 ? Count::kPassed : Count::kDelayed);
     if (delay <= longest) continue;
     longest = delay;
     its_excess = excess;

@@ -63,12 +63,13 @@ void ClientConnection::OnReady(int errnum) {
     const std::string why =
         tls() != nullptr ? tls()->HandshakeError() : "client failed" + transport_->ErrorText();
     LogConnection(runtime_, info_, LogLevel::kInfo, why + " while SSL handshaking");
-    if (tls() != nullptr) NoteTlsServer();
     CountHandshake(errnum);
     return EndHandshake();
   }
-  if (info_.ssl) NoteTlsServer();
-  if (info_.ssl) CountHandshake(0);
+  if (info_.ssl) {
+    NoteTlsServer();
+    CountHandshake(0);
+  }
   const bool speaks_http2 = info_.ssl && tls()->alpn() == "h2";
   if (speaks_http2) {
     Speak(std::make_unique<Http2Connection>(*this, Slice{}));
@@ -185,6 +186,7 @@ void ClientConnection::NoteTlsServer() {
 void ClientConnection::CountHandshake(int errnum) {
   using Count = shm::RequestCount;
   if (!runtime_.zones.any_requests() || tls() == nullptr || !tls()->has_begun()) return;
+  if (errnum != 0) NoteTlsServer();  // as far as the client has said it
   const conf::Server& server =
       info_.tls_server != nullptr ? *info_.tls_server : *info_.listen->default_server;
   if (server.status_zone.zone < 0) return;

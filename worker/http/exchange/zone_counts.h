@@ -23,6 +23,7 @@ class ZoneCounts {
   shm::ZoneLine& Own(int zone);
   // Of a value of 1 to kMaxName bytes; that of the zone itself where there is room for no more.
   shm::ZoneLine& Of(int zone, std::string_view value);
+  void Count(int zone, size_t word) { Own(zone).Add(word); }
   bool any_requests() const { return any_requests_; }  // of servers or locations
 
   const std::vector<shm::StatusZone*>& zones() const { return zones_; }

@@ -2,9 +2,12 @@
 
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/hooks.h"
+#include "worker/http/exchange/zone_key.h"
 
 namespace limpet::worker {
 namespace {
+
+static_assert(conf::StatusZone::kMaxName == shm::StatusZone::kMaxName);
 
 using Count = shm::RequestCount;
 
@@ -34,13 +37,8 @@ void EndInServer(Exchange& exchange) {
 shm::ZoneLine* ZoneLineOf(Exchange& exchange, const conf::StatusZoneUse& use) {
   ZoneCounts& zones = exchange.runtime().zones;
   if (!use.key) return &zones.Own(use.zone);
-  const std::string_view value = exchange.Evaluate(*use.key);
-  if (value.empty()) return nullptr;
-  if (value.size() <= shm::StatusZone::kMaxName) return &zones.Of(use.zone, value);
-  exchange.Log(LogLevel::kWarn,
-               fmt::format("the value of the \"{}\" key is more than {} bytes: \"{}\"",
-                           use.key->source(), shm::StatusZone::kMaxName, value));
-  return nullptr;
+  const auto value = KeyOf(exchange, *use.key, shm::StatusZone::kMaxName, LogLevel::kWarn);
+  return value ? &zones.Of(use.zone, *value) : nullptr;
 }
 
 Step BeginInZoneStep(Exchange& exchange) {

@@ -1,4 +1,5 @@
-// Requests and TLS handshakes in the status zones of their server and location.
+// Requests in the status zones of their server and location, and the line in which a connection
+// counts its TLS handshake.
 #pragma once
 
 #include "worker/http/exchange/step.h"
