@@ -38,7 +38,7 @@ int TlsTransport::AdvanceConnect() {
 int TlsTransport::StartAsClient() {
   ERR_clear_error();
   ssl_ = SSL_new(context_->get());
-  if (ssl_ == nullptr || SSL_set_fd(ssl_, fd()) != 1) {
+  if (ssl_ == nullptr || !wire_.Attach(ssl_, fd())) {
     error_ = TakeErrors();
     return ENOMEM;
   }

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "worker/tls/openssl.h"
 
@@ -15,6 +16,7 @@ namespace limpet::worker {
 namespace {
 
 constexpr size_t kMaxRecord = 16384;
+constexpr size_t kMostInBatch = 5 * kMaxRecord;  // of plain bytes: a block, and heads
 constexpr unsigned char kHandshakeRecord = 0x16;
 
 // Where pieces are joined into one record; OpenSSL accepts that a repeated write comes from
@@ -24,6 +26,49 @@ std::array<char, kMaxRecord>& Scratch() {
   static std::array<char, kMaxRecord> buffer;
   return buffer;
 }
+
+// Bytes to write, record by record.
+class Pieces {
+ public:
+  Pieces(const iovec* pieces, int count) : next_(pieces), end_(pieces + count) {}
+
+  // Not back.
+  void SkipTo(size_t at) {
+    size_t n = at - std::exchange(at_, at);
+    while (n > 0 && n >= next_->iov_len - used_) {
+      n -= next_->iov_len - used_;
+      used_ = 0;
+      ++next_;
+    }
+    used_ += n;
+  }
+
+  // At most so many, in place where the first piece has as many or is the last one. Nothing: that
+  // was all.
+  std::string_view Next(size_t most) const {
+    if (next_ == end_) return {};
+    const std::string_view first = View(*next_).substr(used_);
+    if (first.size() >= most || next_ + 1 == end_) return first.substr(0, most);
+    std::memcpy(Scratch().data(), first.data(), first.size());
+    size_t size = first.size();
+    for (const iovec* piece = next_ + 1; piece != end_ && size < most; ++piece) {
+      const std::string_view part = View(*piece).substr(0, most - size);
+      std::memcpy(Scratch().data() + size, part.data(), part.size());
+      size += part.size();
+    }
+    return {Scratch().data(), size};
+  }
+
+ private:
+  static std::string_view View(const iovec& piece) {
+    return {static_cast<const char*>(piece.iov_base), piece.iov_len};
+  }
+
+  const iovec* next_;
+  const iovec* end_;
+  size_t used_ = 0;  // of the first
+  size_t at_ = 0;
+};
 
 // The name in a client's hello (RFC 6066 3): list length, type 0, name length, name. "" if there is
 // none or it is malformed, which OpenSSL finds out soon after.
@@ -61,7 +106,7 @@ TlsTransport::~TlsTransport() { SSL_free(ssl_); }
 
 int TlsTransport::Start() {
   ssl_ = SSL_new(context_->get());
-  if (ssl_ == nullptr || SSL_set_fd(ssl_, fd()) != 1) {
+  if (ssl_ == nullptr || !wire_.Attach(ssl_, fd())) {
     error_ = TakeErrors();
     return ENOMEM;
   }
@@ -244,10 +289,10 @@ Io TlsTransport::Read(char* data, size_t size, size_t* n) {
   return Io::kOk;
 }
 
-Io TlsTransport::WriteRecord(const char* data, size_t size, size_t* n) {
-  if (is_early()) return WriteEarly(data, size, n);
+Io TlsTransport::WriteRecord(std::string_view bytes, size_t* n) {
+  if (is_early()) return WriteEarly(bytes.data(), bytes.size(), n);
   ERR_clear_error();
-  const int sent = SSL_write(ssl_, data, static_cast<int>(size));
+  const int sent = SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size()));
   if (sent <= 0) {
     const Io io = Translate(sent, false);
     return io == Io::kEof ? Fail(EPIPE) : io;
@@ -257,29 +302,75 @@ Io TlsTransport::WriteRecord(const char* data, size_t size, size_t* n) {
   return Io::kOk;
 }
 
+size_t TlsTransport::RecordSize() const { return std::min(context_->record_size(), kMaxRecord); }
+
+// After a batch, or what was left of one: how many bytes of whole records have left, or why none.
+Io TlsTransport::NoteSent(int errnum, size_t* n) {
+  *n = wire_.TakeWritten();
+  if (*n > 0) return Io::kOk;
+  if (errnum == EAGAIN) {
+    writable_ = false;
+    return Io::kWouldBlock;
+  }
+  broken_ = true;
+  NoteEndOf(false);
+  return Fail(errnum);
+}
+
+// `next` gives what a record may hold of what follows the bytes that have been taken; nothing: that
+// was all. What has been gathered and not sent counts as not taken, so the same bytes come again.
+template <class Next>
+Io TlsTransport::WriteBatch(Next next, size_t* n) {
+  if (broken_) return Fail(EPIPE);
+  const int rest = wire_.has_unsent() ? wire_.SendRest() : 0;
+  if (*n = wire_.TakeWritten(); *n > 0) return Io::kOk;
+  if (rest != 0) return NoteSent(rest, n);
+  std::string_view bytes;
+  if (is_early() || !wire_.can_gather()) {
+    const Io io = next(0, &bytes);
+    return io == Io::kOk ? WriteRecord(bytes, n) : io;
+  }
+  const size_t most = client_is_slow_ ? 1 : kMostInBatch;
+  wire_.BeginBatch();
+  Io io = Io::kOk;
+  size_t taken = 0;
+  while (taken < most) {
+    size_t written = 0;
+    io = next(taken, &bytes);
+    if (io == Io::kOk && !bytes.empty()) io = WriteRecord(bytes, &written);
+    if (written == 0) break;
+    wire_.EndRecord(written);
+    taken += written;
+  }
+  const int errnum = wire_.EndBatch();
+  client_is_slow_ = errnum == EAGAIN;  // it gains nothing by batches, and what is left takes memory
+  if (taken == 0 && (errnum == 0 || errnum == EAGAIN)) return io;
+  return NoteSent(errnum, n);  // what has ended the batch before its time comes again
+}
+
 Io TlsTransport::Writev(const iovec* pieces, int count, bool /*more*/, size_t* n) {
-  const size_t most = std::min(context_->record_size(), kMaxRecord);
-  if (count == 1) {
-    // Never more than the joined form below would hold: a repeated write must not be shorter than
-    // the first one.
-    return WriteRecord(static_cast<const char*>(pieces->iov_base),
-                       std::min<size_t>(pieces->iov_len, most), n);
-  }
-  size_t used = 0;
-  for (int i = 0; i < count && used < most; ++i) {
-    const size_t part = std::min(pieces[i].iov_len, most - used);
-    std::memcpy(Scratch().data() + used, pieces[i].iov_base, part);
-    used += part;
-  }
-  return WriteRecord(Scratch().data(), used, n);
+  Pieces left(pieces, count);
+  return WriteBatch(
+      [&left, most = RecordSize()](size_t taken, std::string_view* bytes) {
+        left.SkipTo(taken);
+        *bytes = left.Next(most);
+        return Io::kOk;
+      },
+      n);
 }
 
 Io TlsTransport::SendFile(int file, off_t offset, size_t size, size_t* n) {
-  const size_t most = std::min({size, context_->record_size(), kMaxRecord});
-  const ssize_t got = ::pread(file, Scratch().data(), most, offset);
-  if (got < 0) return Fail(errno);
-  if (got == 0) return Fail(EIO);  // the file has become shorter than its announced length
-  return WriteRecord(Scratch().data(), static_cast<size_t>(got), n);
+  return WriteBatch(
+      [&, most = RecordSize()](size_t taken, std::string_view* bytes) {
+        const size_t part = std::min(most, size - taken);
+        const off_t from = offset + static_cast<off_t>(taken);
+        const ssize_t got = ::pread(file, Scratch().data(), part, from);
+        if (got < 0) return Fail(errno);
+        if (got == 0 && part > 0) return Fail(EIO);  // it has become shorter than was announced
+        *bytes = {Scratch().data(), static_cast<size_t>(got)};
+        return Io::kOk;
+      },
+      n);
 }
 
 void TlsTransport::ShutdownWrite() {

@@ -11,6 +11,7 @@
 #include "worker/tls/peer_certificate.h"
 #include "worker/tls/session_memory.h"
 #include "worker/tls/tls_context.h"
+#include "worker/tls/tls_wire.h"
 
 namespace limpet::worker {
 
@@ -122,12 +123,17 @@ class TlsTransport final : public Transport {
   int HandshakeEnd(Io io);
   Io Translate(int result, bool reading);
   void NoteEndOf(bool reading);
-  Io WriteRecord(const char* data, size_t size, size_t* n);
+  Io WriteRecord(std::string_view bytes, size_t* n);
+  template <class Next>
+  Io WriteBatch(Next next, size_t* n);
+  Io NoteSent(int errnum, size_t* n);
+  size_t RecordSize() const;
   Io PullEarly(void* data, size_t size, size_t* n);
   Io StartEarly();
   Io ReadEarly(char* data, size_t size, size_t* n);
   Io WriteEarly(const char* data, size_t size, size_t* n);
 
+  TlsWire wire_;
   ssl_st* ssl_ = nullptr;
   const TlsContext* context_;
   const TlsContext* first_context_;
@@ -152,6 +158,7 @@ class TlsTransport final : public Transport {
   bool early_write_blocked_ = false;
   bool read_owed_ = false;        // a reader was turned away meanwhile
   bool bad_certificate_ = false;  // error_ says why
+  bool client_is_slow_ = false;   // it has not taken the last batch at once
   bool broken_ = false;           // after a fatal error OpenSSL must not send close_notify
 };
 

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <vector>
 
 #include "tests/worker/tls/certificate_files.h"
 #include "worker/tls/openssl.h"
@@ -216,6 +217,77 @@ TEST_F(TlsTest, CarriesMoreThanTheSocketHolds) {
   EXPECT_EQ(received, big);
 }
 
+// An output queue has many small pieces, HTTP/2 above all.
+TEST_F(TlsTest, WritesManyRecordsAtOnce) {
+  Open();
+  Handshake("one.test");
+  std::string body;
+  for (int i = 0; i < 60'000; ++i) body += static_cast<char>(i * 7919 >> 8);
+  std::vector<iovec> pieces;
+  for (size_t at = 0, size = 0; at < body.size(); at += size) {
+    size = std::min(pieces.size() % 2 == 0 ? size_t{9} : size_t{7991}, body.size() - at);
+    pieces.push_back({body.data() + at, size});
+  }
+  size_t n = 0;
+  ASSERT_EQ(transport_->Writev(pieces.data(), static_cast<int>(pieces.size()), false, &n), Io::kOk);
+  EXPECT_EQ(n, body.size());
+  std::string received;
+  std::vector<int> records;
+  char data[16384];
+  for (int got = 0; (got = SSL_read(client_.get(), data, sizeof data)) > 0;) {
+    records.push_back(got);
+    received.append(data, static_cast<size_t>(got));
+  }
+  EXPECT_EQ(received, body);
+  EXPECT_EQ(records, (std::vector<int>{16384, 16384, 16384, 60'000 - 3 * 16384}));
+}
+
+// Bytes count as written when their record has left as a whole: that is as many as the other side
+// can have. The others come again, and none of them twice.
+TEST_F(TlsTest, ABatchThatIsCutOffGoesOnWhereItWas) {
+  Open();
+  Handshake("one.test");
+  std::string all(2'000'000, '\0');
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<char>(i * 7919 >> 8);
+  size_t sent = 0;
+  std::string received;
+  char data[16384];
+  while (sent < all.size()) {
+    const iovec piece{all.data() + sent, std::min<size_t>(70'000, all.size() - sent)};
+    size_t n = 0;
+    if (transport_->Writev(&piece, 1, false, &n) == Io::kOk) {
+      sent += n;
+      continue;
+    }
+    const size_t had = received.size();
+    for (int got = 0; (got = SSL_read(client_.get(), data, sizeof data)) > 0;)
+      received.append(data, static_cast<size_t>(got));
+    ASSERT_GT(received.size(), had);
+    ASSERT_EQ(received.size(), sent);
+  }
+  for (int got = 0; (got = SSL_read(client_.get(), data, sizeof data)) > 0;)
+    received.append(data, static_cast<size_t>(got));
+  EXPECT_EQ(received, all);
+}
+
+// A client's end meanwhile is told as one, and the alert does not come between records.
+TEST_F(TlsTest, ClosesWhileABatchIsUnsent) {
+  Open();
+  Handshake("one.test");
+  std::string block(70'000, 'x');
+  const iovec piece{block.data(), block.size()};
+  size_t n = 0;
+  while (transport_->Writev(&piece, 1, false, &n) == Io::kOk) {
+  }
+  transport_->Close();
+  char data[16384];
+  int got = 0;
+  while ((got = SSL_read(client_.get(), data, sizeof data)) > 0) {
+  }
+  EXPECT_NE(SSL_get_error(client_.get(), got), SSL_ERROR_ZERO_RETURN);  // it is cut off, not ended
+  EXPECT_EQ(TakeErrors().find("bad record mac"), std::string::npos);
+}
+
 // Large ones take more than a packet.
 TEST_F(TlsTest, ReadsAHelloByTheByte) {
   Open();
@@ -232,34 +304,38 @@ TEST_F(TlsTest, ReadsAHelloByTheByte) {
   EXPECT_EQ(ready_, 0) << transport_->ErrorText();
 }
 
-// New keys that a client has asked for are told before anything else: until there is room for them
-// nothing is read either.
-TEST_F(TlsTest, ReadsOnWhenThereIsRoomForItsOwnWords) {
+// New keys that a client has asked for are told before anything else. They wait for room together
+// with what is written, and nobody who reads waits for them.
+TEST_F(TlsTest, ReadsOnWhileItsOwnWordsWaitForRoom) {
   Open();
   Handshake("one.test");
   transport_->WantRead(true);
   ASSERT_EQ(SSL_key_update(client_.get(), SSL_KEY_UPDATE_REQUESTED), 1);
   ASSERT_EQ(SSL_write(client_.get(), "new keys", 8), 8);
   Until([this] { return got_ == "new keys"; }, [] {});
+  char data[16] = "";
+  ASSERT_EQ(SSL_read(client_.get(), data, sizeof data), -1);  // but it has read its tickets
   const std::string filling(65536, 'x');
-  ssize_t left = 0;
+  size_t left = 0;
   for (ssize_t n = 0; n >= 0; n = ::send(transport_->fd(), filling.data(), filling.size(), 0))
-    left += n;
+    left += static_cast<size_t>(n);
   char reply[] = "reply";
   const iovec piece{reply, 5};
   size_t written = 0;
   ASSERT_EQ(transport_->Writev(&piece, 1, false, &written), Io::kWouldBlock);
   ASSERT_EQ(SSL_write(client_.get(), " hello", 6), 6);
-  last_ = Io::kOk;
-  Until([this] { return last_ == Io::kWouldBlock; }, [] {});
-  EXPECT_EQ(got_, "new keys");
+  Until([this] { return got_ == "new keys hello"; }, [] {});
+
   std::string taken(65536, '\0');
-  Until([this] { return got_ == "new keys hello"; },
-        [&] {
-          const size_t most = std::min(taken.size(), static_cast<size_t>(left));
-          if (most > 0)
-            left -= std::max<ssize_t>(0, ::recv(client_fd_.get(), taken.data(), most, 0));
-        });
+  while (left > 0) {
+    const ssize_t n = ::recv(client_fd_.get(), taken.data(), std::min(taken.size(), left), 0);
+    ASSERT_GT(n, 0);
+    left -= static_cast<size_t>(n);
+  }
+  ASSERT_EQ(transport_->Writev(&piece, 1, false, &written), Io::kOk);
+  EXPECT_EQ(written, 5u);
+  EXPECT_EQ(SSL_read(client_.get(), data, sizeof data), 5);
+  EXPECT_EQ(std::string_view(data), "reply");
 }
 
 TEST(TlsContext, NamesTheFileItCannotRead) {
