@@ -123,7 +123,7 @@ struct Location {
   std::shared_ptr<const Resolver> resolver;
   StatusZoneUse status_zone;  // of the location; a server has its own
   Mirror mirror;
-  size_t http2_chunk_size = 8192;  // the longest DATA frame of a response
+  size_t http2_chunk_size = 0;  // the longest DATA frame of a response; 0: the usual
 };
 
 // Limits on request heads: they apply before a server is chosen by name, so they come from a

@@ -94,7 +94,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "64k", "how much of a request body may come before it is asked for"},
     {"http2_chunk_size", kHttpServerLocation, kOneArg, kOnce,
      Setting<ChunkSize, &Location::http2_chunk_size>, "8k",
-     "the longest piece of a response body in a frame"},
+     "the longest piece of a response body in a frame; if not set, up to 16k of what is in memory"},
     {"http2_recv_buffer_size", kHttp, kOneArg, kOnce,
      Setting<RecvBufferSize, &conf::Http::http2_recv_buffer_size>, "256k",
      "memory for what a worker reads of a connection at once"},

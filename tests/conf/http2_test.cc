@@ -35,7 +35,7 @@ TEST(Http2, HasNginxsDefaults) {
   EXPECT_FALSE(http2.websocket);
   EXPECT_EQ(http2.max_concurrent_streams, 128u);
   EXPECT_EQ(http2.body_preread_size, 65536u);
-  EXPECT_EQ(FirstLocation(*config).http2_chunk_size, 8192u);
+  EXPECT_EQ(FirstLocation(*config).http2_chunk_size, 0u);  // of files 8k
   EXPECT_EQ(config->http->http2_recv_buffer_size, 256u * 1024);
 }
 

@@ -42,6 +42,7 @@ http {
         location /waits { proxy_pass http://127.0.0.1:{gate}; }
         location /body { proxy_pass http://127.0.0.1:{origin}; }
         location /upload { proxy_request_buffering off; proxy_pass http://127.0.0.1:{deaf}; }
+        location /fast { proxy_pass http://127.0.0.1:{fast}; }
         location /plain { proxy_pass http://127.0.0.1:{origin}; proxy_max_temp_file_size 0; }
         location /unbuffered { proxy_pass http://127.0.0.1:{origin}; proxy_buffering off; }
         location /gunzip { gunzip on; proxy_pass http://127.0.0.1:{origin}; }
@@ -106,10 +107,11 @@ def limpet(tmp_path_factory):
     gate = Gate()
     event = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nevent\n\r\n"
     with Origin("gate", respond=gate) as waits, Origin("origin", respond=answer, send_buffer=64 * KIB) as origin, \
+            Origin("fast", respond=lambda request: Reply(NOISE)) as fast, \
             Events("events", respond=lambda request: Reply(raw=event)) as events, \
             socket.create_server(("127.0.0.1", 0), backlog=1000) as deaf, \
             Limpet(CONFIG, workers=1, log_level="notice", proxied=free_port(), tls=free_port(), certs=certs, gate=waits.port,
-                   origin=origin.port, events=events.port, deaf=deaf.getsockname()[1], long="b" * 1000) as limpet:
+                   origin=origin.port, fast=fast.port, events=events.port, deaf=deaf.getsockname()[1], long="b" * 1000) as limpet:
         with open(limpet.path("file"), "wb") as file:
             file.write(NOISE * 4)
         limpet.origin = origin
@@ -253,6 +255,14 @@ def wrapped(limpet, count):
     return [context.wrap_socket(connect(limpet.values["tls"])) for _ in range(count)]
 
 
+def tls_stalled(limpet, count):
+    clients = wrapped(limpet, count)
+    for client in clients:
+        client.sendall(f"GET /fast HTTP/1.1\r\n{HEAD}\r\n".encode())
+        assert client.recv(16).startswith(b"HTTP/1.1 200")
+    return clients
+
+
 def tls_handshake(limpet, count):
     clients = [connect(limpet.values["tls"]) for _ in range(count)]
     for client in clients:
@@ -306,6 +316,7 @@ COSTS = [  # connections, KiB for each: as worker/http/README.md says
     (stalled("/body"), 100, 96),
     (stalled("/plain"), 100, 96),
     (stalled("/unbuffered"), 100, 96),
+    (tls_stalled, 50, 400),
     (stalled("/gunzip"), 100, 192),
     (stalled("/gzip", GZIP), 50, 480),
     (stalled("/file", GZIP), 50, 480),
@@ -316,7 +327,7 @@ COSTS = [  # connections, KiB for each: as worker/http/README.md says
     (tunnel, 200, 24),
     (event_stream, 200, 16),
 ]
-NAMES = ["silent", "kept", "half a head", "body", "chunked body", "upload", "proxied", "streams", "spooled", "plain", "unbuffered", "gunzip", "gzip", "file",
+NAMES = ["silent", "kept", "half a head", "body", "chunked body", "upload", "proxied", "streams", "spooled", "plain", "unbuffered", "tls", "gunzip", "gzip", "file",
          "sub", "tls handshake", "tls kept", "proxy header", "tunnel", "event stream"]
 
 

@@ -108,7 +108,6 @@ void OutputQueue::AppendFile(std::shared_ptr<const UniqueFd> file, off_t offset,
 
 void OutputQueue::AppendPipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size) {
   size_ += size;
-  in_files_ += size;
   if (first_ < segments_.size() && segments_.back().file == read_end) {
     segments_.back().size += size;
     return;
@@ -137,10 +136,13 @@ void OutputQueue::MoveTo(OutputQueue& to, uint64_t size) {
   }
 }
 
-Io OutputQueue::SendFrom(Transport& transport, const Segment& segment, uint64_t most, size_t* n) {
+Io OutputQueue::SendFrom(Transport& transport, bool more, uint64_t most, size_t* n) {
+  const Segment& segment = segments_[first_];
   constexpr uint64_t kMost = 1u << 30;  // sendfile's own limit is near 2 GiB
   const auto size = static_cast<size_t>(std::min({segment.size, kMost, most}));
-  if (segment.offset == kPipe) return transport.SpliceFrom(segment.file->get(), size, n);
+  if (segment.offset == kPipe) {
+    return transport.SpliceFrom(segment.file->get(), size, more || size < size_, n);
+  }
   return transport.SendFile(segment.file->get(), segment.offset, size, n);
 }
 
@@ -164,11 +166,11 @@ FlushResult OutputQueue::Flush(Transport& transport, bool more, uint64_t budget)
     size_t n = 0;
     const Segment& front = segments_[first_];
     const Io io = front.data != nullptr ? WritePieces(transport, more, budget, &n)
-                                        : SendFrom(transport, front, budget, &n);
+                                        : SendFrom(transport, more, budget, &n);
     if (io == Io::kWouldBlock) return FlushResult::kBlocked;
     if (io != Io::kOk) return FlushResult::kError;
     Consume(n);
-    budget -= n;
+    budget -= std::min<uint64_t>(budget, n);  // the rest of an earlier, larger one may be in it
   }
   return FlushResult::kDrained;
 }
@@ -189,6 +191,7 @@ Io OutputQueue::WritePieces(Transport& transport, bool more, uint64_t budget, si
 }
 
 void OutputQueue::Consume(uint64_t n) {
+  assert(n <= size_);
   sent_ += n;
   if (n == size_) return Drop();  // an idle connection holds no block
   size_ -= n;
@@ -197,7 +200,7 @@ void OutputQueue::Consume(uint64_t n) {
     const uint64_t part = std::min(n, front.size);
     n -= part;
     front.size -= part;
-    if (front.data == nullptr) in_files_ -= part;
+    if (front.data == nullptr && front.offset != kPipe) in_files_ -= part;
     if (front.size > 0) {
       if (front.data != nullptr) front.data += part;
       if (front.offset != kPipe) front.offset += static_cast<off_t>(part);

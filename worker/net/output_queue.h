@@ -44,7 +44,7 @@ class OutputQueue {
 
   uint64_t size() const { return size_; }  // bytes not sent yet, files included
   bool empty() const { return size_ == 0; }
-  uint64_t memory() const { return size_ - in_files_; }  // of them, those held in memory
+  uint64_t memory() const { return size_ - in_files_; }  // of them, those in memory or in pipes
   uint64_t sent() const { return sent_; }                // bytes ever sent through this queue
   void Clear() {                                         // drops everything unsent
     if (!segments_.empty() || tail_) Drop();  // most often: who ends clears what has been sent
@@ -69,7 +69,7 @@ class OutputQueue {
 
   void Drop();
   Segment& Push();
-  static Io SendFrom(Transport& transport, const Segment& segment, uint64_t most, size_t* n);
+  Io SendFrom(Transport& transport, bool more, uint64_t most, size_t* n);
   bool CanExtendLast(size_t size) const;
   void PushTail();
   void ExtendLast(size_t size);

@@ -164,10 +164,11 @@ Io PlainTransport::SpliceTo(int pipe, size_t size, size_t* n) {
   return moved == 0 ? Io::kEof : Fail(errno);
 }
 
-Io PlainTransport::SpliceFrom(int pipe, size_t size, size_t* n) {
+Io PlainTransport::SpliceFrom(int pipe, size_t size, bool more, size_t* n) {
+  const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (more ? SPLICE_F_MORE : 0);
   ssize_t moved;
   do {
-    moved = ::splice(pipe, nullptr, fd(), nullptr, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    moved = ::splice(pipe, nullptr, fd(), nullptr, size, flags);
   } while (moved < 0 && errno == EINTR);
   if (moved > 0) {
     *n = static_cast<size_t>(moved);

@@ -46,7 +46,7 @@ class PlainTransport final : public Transport {
   Io SendFile(int file, off_t offset, size_t size, size_t* n) override;
   bool can_splice() const override { return true; }
   Io SpliceTo(int pipe, size_t size, size_t* n) override;
-  Io SpliceFrom(int pipe, size_t size, size_t* n) override;
+  Io SpliceFrom(int pipe, size_t size, bool more, size_t* n) override;
   bool StillIdle() override;
 
  private:

@@ -91,7 +91,9 @@ class Transport : public Deletable {
   // were there to be read.
   virtual bool can_splice() const { return false; }
   virtual Io SpliceTo(int /*pipe*/, size_t /*size*/, size_t* /*n*/) { return Fail(EOPNOTSUPP); }
-  virtual Io SpliceFrom(int /*pipe*/, size_t /*size*/, size_t* /*n*/) { return Fail(EOPNOTSUPP); }
+  virtual Io SpliceFrom(int /*pipe*/, size_t /*size*/, bool /*more*/, size_t* /*n*/) {
+    return Fail(EOPNOTSUPP);
+  }
   // Ends our direction, the other stays open (TLS: close_notify, then the TCP direction).
   virtual void ShutdownWrite();
   // Whether a kept, idle connection is still without bytes, end and error.

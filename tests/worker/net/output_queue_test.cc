@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <string>
 
+#include "worker/net/splice_pipe.h"
+
 namespace limpet::worker {
 namespace {
 
@@ -27,6 +29,14 @@ class FakeTransport final : public Transport {
   Io SendFile(int file, off_t offset, size_t size, size_t* n) override {
     std::string all(size, '\0');
     all.resize(static_cast<size_t>(::pread(file, all.data(), size, offset)));
+    return Take(all, n);
+  }
+  bool can_splice() const override { return true; }
+  Io SpliceFrom(int pipe, size_t size, bool more, size_t* n) override {
+    last_more = more;
+    std::string all(std::min({step, budget, size}), '\0');
+    if (all.empty()) return Io::kWouldBlock;
+    all.resize(static_cast<size_t>(::read(pipe, all.data(), all.size())));
     return Take(all, n);
   }
   bool StillIdle() override { return true; }
@@ -75,6 +85,32 @@ TEST_F(OutputQueueTest, KeepsTheOrderOfAllKindsUnderShortWrites) {
   EXPECT_EQ(transport_.got, "head static loc234567 tail");
   EXPECT_EQ(queue_.sent(), 26u);
   EXPECT_EQ(shared.use_count(), 1);
+}
+
+TEST_F(OutputQueueTest, WhatIsInAPipeIsInMemoryAndKeepsItsPlace) {
+  SplicePipes pipes;
+  const std::unique_ptr<SplicePipe> pipe = pipes.Take();
+  ASSERT_EQ(::write(pipe->write_end.get(), "0123456789", 10), 10);
+  queue_.Append("a ");
+  queue_.AppendPipe(pipe->read_end, 4);
+  queue_.Append(" b ");
+  queue_.AppendPipe(pipe->read_end, 6);
+  EXPECT_EQ(queue_.memory(), 15u);
+  OutputQueue framed(pool_);
+  queue_.MoveTo(framed, 8);
+  EXPECT_EQ(framed.memory(), 8u);
+  EXPECT_EQ(queue_.memory(), 7u);
+
+  transport_.budget = 4;
+  EXPECT_EQ(framed.Flush(transport_), FlushResult::kBlocked);
+  EXPECT_TRUE(transport_.last_more);  // " b" follows
+  EXPECT_EQ(framed.memory(), 4u);
+  transport_.budget = SIZE_MAX;
+  EXPECT_EQ(framed.Flush(transport_), FlushResult::kDrained);
+  EXPECT_EQ(queue_.Flush(transport_), FlushResult::kDrained);
+  EXPECT_FALSE(transport_.last_more);
+  EXPECT_EQ(transport_.got, "a 0123 b 456789");
+  EXPECT_EQ(pipe->read_end.use_count(), 1);
 }
 
 TEST_F(OutputQueueTest, GoesOnWhereItWasBlocked) {

@@ -46,10 +46,12 @@ class Http2Connection final : public ClientSession {
   nghttp2_session* session() { return session_.get(); }  // null once the connection is closed
   void ScheduleWork() { work_.Schedule(); }
   bool blocked() const { return blocked_; }                    // the socket takes no more now
+  uint64_t sent() const { return out_.sent(); }                // bytes that it has taken, ever
   bool client_has_ended() const { return client_has_ended_; }  // the connection, without a reset
   size_t preread_size() const { return server().http2.body_preread_size; }
   // The stream has bytes to send, or its end.
   void ResumeData(Http2Stream& stream);
+  bool can_splice() const { return connection_.transport().can_splice(); }
   void SetNoDelay(bool on) { connection_.transport().SetNoDelay(on); }
   // Nothing of a stream is left to be done (Http2Stream::over): it goes, from the loop.
   void NoteOver();

@@ -79,8 +79,10 @@ class Http2Stream final : public ClientStream {
   void SendHead(const ResponseHead& head) override;
   void Write(BlockRef block, std::string_view bytes) override;
   void WriteFile(std::shared_ptr<const UniqueFd> file, off_t offset, uint64_t size) override;
+  bool can_splice() const override;
+  void WritePipe(std::shared_ptr<const UniqueFd> read_end, uint64_t size) override;
   void WriteEnd(const proto::HeaderList& trailers) override;
-  bool has_unsent() const override { return !body_out_.empty(); }
+  bool has_unsent() const override { return !body_out_.empty() || PipeIsOnItsWay(); }
   uint64_t unsent_memory() const override { return body_out_.memory(); }
   bool blocked() const override;
   void SetNoDelay(bool on) override;
@@ -111,7 +113,16 @@ class Http2Stream final : public ClientStream {
     kGone,    // nobody takes it
   };
   friend struct FreeHttp2Stream;
-  struct Timers;
+  struct Timers {
+    Timers(Loop& loop, Http2Stream* stream)
+        : body(loop, Callback::To<&Http2Stream::OnBodyTimeout>(stream)),
+          send(loop, Callback::To<&Http2Stream::OnSendTimeout>(stream)),
+          rate(loop, Callback::To<&Http2Stream::OnRateTimer>(stream)) {}
+
+    Timer body;
+    Timer send;
+    Timer rate;
+  };
 
   void TakeHead(proto::RequestHeadBuilder& builder, size_t head_length);
   void Hand(Slice data);
@@ -119,6 +130,7 @@ class Http2Stream final : public ClientStream {
   [[gnu::cold]] void RefuseLength(std::string_view why);
   [[gnu::cold]] void RefuseBody(int status);
   void EndInput();
+  bool PipeIsOnItsWay() const;
   bool HasLastWords() const;
   Timers& TimersToArm();
   void UpdateBodyTimer();
@@ -132,6 +144,7 @@ class Http2Stream final : public ClientStream {
   void Reset(uint32_t error);
   void SubmitReset(uint32_t error);
   uint64_t SendBudget();
+  uint64_t ChunkSize() const;
   void OnBodyTimeout();
   void OnSendTimeout();
   void OnRateTimer();
@@ -164,6 +177,7 @@ class Http2Stream final : public ClientStream {
   OutputQueue body_out_;
   const proto::HeaderList* trailers_ = nullptr;
   bool deferred_ = false;  // nghttp2 waits to hear of more
+  bool is_piped_ = false;  // some of it has come through a pipe
   bool moved_ = false;     // some has been framed, or has nowhere to go, since OnWritten
   bool sent_all_ = false;  // to the END_STREAM
   bool refused_ = false;   // its head is none that this client may have
@@ -171,6 +185,7 @@ class Http2Stream final : public ClientStream {
   bool finished_ = false;  // the exchange has nothing more to say
   bool over_ = false;
   uint32_t abort_error_ = NGHTTP2_INTERNAL_ERROR;  // PROTOCOL_ERROR: the client was too slow
+  uint64_t framed_to_ = 0;  // where its last frame ends in what the connection sends; if piped
   uint64_t bytes_sent_ = 0;
   uint64_t head_bytes_ = 0;
 

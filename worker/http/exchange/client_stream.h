@@ -45,10 +45,10 @@ class ClientStream {
   virtual void WritePipe(std::shared_ptr<const UniqueFd> /*read_end*/, uint64_t /*size*/) {}
   virtual void WriteEnd(const proto::HeaderList& trailers) = 0;  // after the last byte
   virtual bool has_unsent() const = 0;                           // something is queued
-  virtual uint64_t unsent_memory() const = 0;  // bytes queued, but those in files and pipes
-  virtual bool blocked() const = 0;            // the client takes no more now
-  virtual void SetNoDelay(bool /*on*/) {}      // TCP_NODELAY, for what is queued from now on
-  virtual void Flush() = 0;                    // write now what can be written
+  virtual uint64_t unsent_memory() const = 0;                    // bytes queued, but those in files
+  virtual bool blocked() const = 0;                              // the client takes no more now
+  virtual void SetNoDelay(bool /*on*/) {}  // TCP_NODELAY, for what is queued from now on
+  virtual void Flush() = 0;                // write now what can be written
 
   // --- The end ---
   virtual void LastForClient() = 0;  // the connection cannot be kept after this response

@@ -119,6 +119,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnTimer();
   uint64_t QueueTimeLeft() const;
   bool ClientIsFull() const;
+  bool ClientIsBehind() const;
 
   const conf::ProxyPass& pass() const { return location_->proxy.pass; }
   void UseGroup(std::shared_ptr<UrlGroup> group);
@@ -187,6 +188,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   bool MaySplice() const;
   bool SpliceBody();
   BlockSize BlockForBody() const;
+  bool BothAreFast() const;
   uint64_t BodyReceived() const;  // bytes; only they count against proxy_limit_rate
   void OnExcess();
   void ReturnPipe();

@@ -16,6 +16,9 @@ namespace {
 // reason.
 constexpr size_t kMostInMemory = 64 * 1024;
 constexpr size_t kLeastInMemory = 16 * 1024;
+constexpr uint64_t kWorthALargeBlock = 128 * 1024;
+// For a client that may have the rest in a file: a large block is not to keep that file away.
+constexpr size_t kMostAhead = Bytes(BlockSize::k256K) + kMostInMemory;
 
 size_t HighWater(const conf::ProxySettings& proxy) {
   const size_t buffers = proxy.buffers_size * static_cast<size_t>(proxy.buffers_count);
@@ -37,8 +40,7 @@ bool ProxyExchange::SpliceBody() {
   if (pipe_ == nullptr || stream.has_unsent() || !stream.can_splice()) return false;
   size_t n = 0;
   switch (attempt_.transport()->SpliceTo(
-      pipe_->write_end.get(), std::min<uint64_t>(response_.remaining(), SplicePipe::kCapacity),
-      &n)) {
+      pipe_->write_end.get(), std::min<uint64_t>(response_.remaining(), kMostInMemory), &n)) {
     case Io::kOk:
       break;
     case Io::kWouldBlock:
@@ -83,10 +85,18 @@ void ProxyExchange::ReadBody() {
 }
 
 BlockSize ProxyExchange::BlockForBody() const {
-  const bool is_short =
-      response_.kind() == proto::BodyKind::kLength && response_.remaining() < 16000;
+  const uint64_t left =
+      response_.kind() == proto::BodyKind::kLength ? response_.remaining() : UINT64_MAX;
   const bool stays_in_memory = pace_.client_is_slow() && !CanSpool();
-  return is_short || stays_in_memory ? BlockSize::k16K : BlockSize::k64K;
+  if (left < 16000 || stays_in_memory) return BlockSize::k16K;
+  return left >= kWorthALargeBlock && BothAreFast() ? BlockSize::k256K : BlockSize::k64K;
+}
+
+// Every read has its acknowledgement, whose way through the network layers costs more than the
+// read.
+bool ProxyExchange::BothAreFast() const {
+  return response_.comes_fast() && !pace_.client_was_slow() && !pace_.limited() && CanSpool() &&
+         !exchange_.writer().is_filtered() && exchange_.stream().unsent_memory() == 0;
 }
 
 uint64_t ProxyExchange::BodyReceived() const {
@@ -167,9 +177,15 @@ bool ProxyExchange::Spool(std::string_view bytes) {
 // As much of the response waits for the client as may.
 bool ProxyExchange::ClientIsFull() const {
   const bool spools = CanSpool();
-  const size_t most = spools ? 4 * kMostInMemory : HighWater(location_->proxy);
+  const size_t most = spools ? kMostAhead : HighWater(location_->proxy);
   if (exchange_.stream().unsent_memory() >= most) return true;
   return exchange_.writer().BodyHoldsBack() && !(spools && exchange_.stream().blocked());
+}
+
+// A pipe is filled again when it is empty.
+bool ProxyExchange::ClientIsBehind() const {
+  const ClientStream& stream = exchange_.stream();
+  return stream.blocked() || (pipe_ != nullptr && stream.has_unsent());
 }
 
 bool ProxyExchange::MaySpool() const { return buffering_ && !cannot_spool_; }

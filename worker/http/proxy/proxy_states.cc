@@ -85,13 +85,13 @@ void ProxyExchange::Watch() {
 // A slow client and proxy_limit_rate hold the peer back.
 void ProxyExchange::UpdateReading() {
   if (!RowOf(state_).reads_peer() || response_.half() != Half::kBody) return;
-  pace_.Look({.full = ClientIsFull(), .blocked = exchange_.stream().blocked()}, BodyReceived());
+  pace_.Look({.full = ClientIsFull(), .blocked = ClientIsBehind()}, BodyReceived());
   attempt_.transport()->WantRead(!pace_.paused());
   Watch();
 }
 
 void ProxyExchange::OnClientStaysBlocked() {
-  pace_.OnPatienceOver(exchange_.stream().blocked());
+  pace_.OnPatienceOver(ClientIsBehind());
   UpdateReading();
 }
 

@@ -24,7 +24,7 @@ void ResponsePace::End() {
   patience_.Disarm();
   rate_ = 0;
   client_ = Pace::kKeepsUp;
-  paused_ = false;
+  client_was_slow_ = paused_ = false;
 }
 
 uint64_t ResponsePace::Budget(uint64_t received) const {
@@ -52,6 +52,7 @@ void ResponsePace::OnClientDrained() {
 
 void ResponsePace::OnPatienceOver(bool client_is_blocked) {
   client_ = client_is_blocked ? Pace::kSlow : Pace::kKeepsUp;
+  client_was_slow_ |= client_is_blocked;
 }
 
 }  // namespace limpet::worker

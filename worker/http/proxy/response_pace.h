@@ -33,6 +33,7 @@ class ResponsePace {
   bool limited() const { return rate_ > 0; }
   // It has taken nothing for longer than it is waited for: its bytes go to a file.
   bool client_is_slow() const { return client_ == Pace::kSlow; }
+  bool client_was_slow() const { return client_was_slow_; }  // or is, in this response
 
  private:
   enum class Pace : uint8_t { kKeepsUp, kBehind, kSlow };
@@ -43,6 +44,7 @@ class ResponsePace {
   uint64_t rate_ = 0;
   uint64_t began_ms_ = 0;
   Pace client_ = Pace::kKeepsUp;
+  bool client_was_slow_ = false;
   bool paused_ = false;
 };
 

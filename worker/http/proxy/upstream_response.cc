@@ -103,6 +103,7 @@ std::string_view UpstreamResponse::Took(size_t n) {
   const std::string_view bytes(block_.data() + filled_, n);
   filled_ += n;
   received_ += n;
+  comes_fast_ = filled_ == block_.capacity();
   return bytes;
 }
 

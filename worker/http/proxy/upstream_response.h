@@ -60,6 +60,7 @@ class UpstreamResponse {
   void ReleaseUnlessHead();
   void ReleaseUnlessUsed();  // the same, of the body
   const BlockRef& block() const { return block_; }
+  bool comes_fast() const { return comes_fast_; }  // the last read has filled its block
 
   // After kInterim head() is that one; again for the next. All of them together may be as long as
   // a head.
@@ -101,6 +102,7 @@ class UpstreamResponse {
   proto::Framing framing_;
   BlockRef block_;  // being read into
   size_t filled_ = 0;
+  bool comes_fast_ = false;
   size_t head_start_ = 0;  // behind interim heads
   size_t interim_ = 0;     // bytes of them
   BlockRef head_block_;    // holds the head's bytes while the exchange lives
