@@ -255,14 +255,6 @@ def wrapped(limpet, count):
     return [context.wrap_socket(connect(limpet.values["tls"])) for _ in range(count)]
 
 
-def tls_stalled(limpet, count):
-    clients = wrapped(limpet, count)
-    for client in clients:
-        client.sendall(f"GET /fast HTTP/1.1\r\n{HEAD}\r\n".encode())
-        assert client.recv(16).startswith(b"HTTP/1.1 200")
-    return clients
-
-
 def tls_handshake(limpet, count):
     clients = [connect(limpet.values["tls"]) for _ in range(count)]
     for client in clients:
@@ -270,11 +262,24 @@ def tls_handshake(limpet, count):
     return clients
 
 
-def tls_kept(limpet, count):
+def tls_asked(limpet, count, path):
     clients = wrapped(limpet, count)
     for client in clients:
-        client.sendall(f"GET /ok HTTP/1.1\r\n{HEAD}\r\n".encode())
+        client.sendall(f"GET {path} HTTP/1.1\r\n{HEAD}\r\n".encode())
+    return clients
+
+
+def tls_kept(limpet, count):
+    clients = tls_asked(limpet, count, "/ok")
+    for client in clients:
         assert client.recv(1000).endswith(b"ok")
+    return clients
+
+
+def tls_stalled(limpet, count):
+    clients = tls_asked(limpet, count, "/fast")
+    for client in clients:
+        assert client.recv(16).startswith(b"HTTP/1.1 200")
     return clients
 
 

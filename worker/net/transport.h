@@ -83,12 +83,13 @@ class Transport : public Deletable {
   // At most `size` bytes; a short read means that nothing more is there yet (TLS: may be).
   virtual Io Read(char* data, size_t size, size_t* n) = 0;
   // `more`: further bytes follow at once (a file, most often), so that no small packet goes out
-  // alone.
+  // alone. After kWouldBlock the same bytes are to come again, these or more: TLS may have
+  // encrypted them.
   virtual Io Writev(const iovec* pieces, int count, bool more, size_t* n) = 0;
   virtual Io SendFile(int file, off_t offset, size_t size, size_t* n) = 0;
   // From the connection into a pipe, and from a pipe into the connection, without copying
   // (splice(2)). Plain connections only. The pipe must be empty: a full one looks as if nothing
-  // were there to be read.
+  // were there to be read. `more` as above.
   virtual bool can_splice() const { return false; }
   virtual Io SpliceTo(int /*pipe*/, size_t /*size*/, size_t* /*n*/) { return Fail(EOPNOTSUPP); }
   virtual Io SpliceFrom(int /*pipe*/, size_t /*size*/, bool /*more*/, size_t* /*n*/) {

@@ -16,7 +16,7 @@ namespace limpet::worker {
 namespace {
 
 constexpr size_t kMaxRecord = 16384;
-constexpr size_t kMostInBatch = 5 * kMaxRecord;  // of plain bytes: a block, and heads
+constexpr size_t kMostInBatch = 5 * kMaxRecord;  // of plain bytes: 64 KB, and heads
 constexpr unsigned char kHandshakeRecord = 0x16;
 
 // Where pieces are joined into one record; OpenSSL accepts that a repeated write comes from
@@ -298,39 +298,45 @@ Io TlsTransport::WriteRecord(std::string_view bytes, size_t* n) {
     return io == Io::kEof ? Fail(EPIPE) : io;
   }
   *n = static_cast<size_t>(sent);
-  NoteSound();
   return Io::kOk;
 }
 
 size_t TlsTransport::RecordSize() const { return std::min(context_->record_size(), kMaxRecord); }
 
 // After a batch, or what was left of one: how many bytes of whole records have left, or why none.
+// What had to follow them is lost with an error, which is told when they have been counted.
 Io TlsTransport::NoteSent(int errnum, size_t* n) {
-  *n = wire_.TakeWritten();
-  if (*n > 0) return Io::kOk;
-  if (errnum == EAGAIN) {
-    writable_ = false;
-    return Io::kWouldBlock;
+  const bool fails = errnum != 0 && errnum != EAGAIN;
+  if (fails) {
+    broken_ = true;
+    NoteEndOf(false);
+    Fail(errnum);
   }
-  broken_ = true;
-  NoteEndOf(false);
-  return Fail(errnum);
+  *n = wire_.TakeWritten();
+  if (*n > 0) {
+    NoteSound();
+    return Io::kOk;
+  }
+  if (fails) return Io::kError;
+  writable_ = false;
+  return Io::kWouldBlock;
 }
 
 // `next` gives what a record may hold of what follows the bytes that have been taken; nothing: that
 // was all. What has been gathered and not sent counts as not taken, so the same bytes come again.
 template <class Next>
 Io TlsTransport::WriteBatch(Next next, size_t* n) {
-  if (broken_) return Fail(EPIPE);
+  if (broken_) return Fail(errnum() != 0 ? errnum() : EPIPE);
   const int rest = wire_.has_unsent() ? wire_.SendRest() : 0;
-  if (*n = wire_.TakeWritten(); *n > 0) return Io::kOk;
-  if (rest != 0) return NoteSent(rest, n);
+  if (rest != 0 || wire_.has_written()) return NoteSent(rest, n);
   std::string_view bytes;
   if (is_early() || !wire_.can_gather()) {
-    const Io io = next(0, &bytes);
-    return io == Io::kOk ? WriteRecord(bytes, n) : io;
+    Io io = next(0, &bytes);
+    if (io == Io::kOk) io = WriteRecord(bytes, n);
+    if (io == Io::kOk) NoteSound();
+    return io;
   }
-  const size_t most = client_is_slow_ ? 1 : kMostInBatch;
+  const size_t most = other_is_slow_ ? 1 : kMostInBatch;
   wire_.BeginBatch();
   Io io = Io::kOk;
   size_t taken = 0;
@@ -343,7 +349,7 @@ Io TlsTransport::WriteBatch(Next next, size_t* n) {
     taken += written;
   }
   const int errnum = wire_.EndBatch();
-  client_is_slow_ = errnum == EAGAIN;  // it gains nothing by batches, and what is left takes memory
+  other_is_slow_ = errnum == EAGAIN;  // it gains nothing by batches, and what is left takes memory
   if (taken == 0 && (errnum == 0 || errnum == EAGAIN)) return io;
   return NoteSent(errnum, n);  // what has ended the batch before its time comes again
 }

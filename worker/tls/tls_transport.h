@@ -158,7 +158,7 @@ class TlsTransport final : public Transport {
   bool early_write_blocked_ = false;
   bool read_owed_ = false;        // a reader was turned away meanwhile
   bool bad_certificate_ = false;  // error_ says why
-  bool client_is_slow_ = false;   // it has not taken the last batch at once
+  bool other_is_slow_ = false;    // it has not taken the last batch at once
   bool broken_ = false;           // after a fatal error OpenSSL must not send close_notify
 };
 

@@ -56,34 +56,30 @@ void TlsWire::EndRecord(size_t plain) {
 
 int TlsWire::EndBatch() {
   gathers_ = false;
-  const std::string& bytes = Gathered().bytes;
-  std::string_view left = bytes;
+  const Batch& batch = Gathered();
+  std::string_view left = batch.bytes;
   const int errnum = Send(&left);
-  records_ = Gathered().records;
-  KeepRest(errnum == EAGAIN ? left : std::string_view(), bytes.size() - left.size());
+  NoteSent(batch.records, batch.bytes.size() - left.size(), errnum == EAGAIN ? left : "");
   return errnum;
 }
 
 int TlsWire::SendRest() {
   std::string_view left = unsent_;
   const int errnum = Send(&left);
-  KeepRest(errnum == EAGAIN ? left : std::string_view(), unsent_.size() - left.size());
+  NoteSent(records_, unsent_.size() - left.size(), errnum == EAGAIN ? left : "");
   return errnum;
 }
 
-// `bytes` may be the end of unsent_.
-void TlsWire::KeepRest(std::string_view bytes, size_t sent) {
-  size_t whole = 0;
-  for (; whole < records_.size() && records_[whole].end <= sent; ++whole)
-    written_ += records_[whole].plain;
-  if (bytes.empty()) {  // neither keeps its memory
-    std::exchange(unsent_, {});
-    std::exchange(records_, {});
-    return;
-  }
-  records_.erase(records_.begin(), records_.begin() + static_cast<ptrdiff_t>(whole));
-  for (Record& record : records_) record.end -= sent;
-  unsent_ = std::string(bytes);
+// `records` and `rest` may be our own. Nothing is allocated unless something is left, and without a
+// rest neither keeps its memory.
+void TlsWire::NoteSent(const std::vector<Record>& records, size_t sent, std::string_view rest) {
+  auto next = records.begin();
+  for (; next != records.end() && next->end <= sent; ++next) written_ += next->plain;
+  std::vector<Record> kept;
+  if (!rest.empty()) kept.assign(next, records.end());
+  for (Record& record : kept) record.end -= sent;
+  unsent_ = std::string(rest);
+  records_ = std::move(kept);
 }
 
 int TlsWire::Send(std::string_view* bytes) const {

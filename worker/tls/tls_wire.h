@@ -35,7 +35,8 @@ class TlsWire {
   int EndBatch();
   int SendRest();
   bool has_unsent() const { return !unsent_.empty(); }
-  // Bytes whose records have left as a whole since the last call.
+  // Bytes whose records have left as a whole since TakeWritten.
+  bool has_written() const { return written_ > 0; }
   size_t TakeWritten() { return std::exchange(written_, 0); }
 
  private:
@@ -57,7 +58,7 @@ class TlsWire {
   int Write(const char* data, int size);
   int Read(char* data, int size);
   int Send(std::string_view* bytes) const;  // what is left stays in `bytes`
-  void KeepRest(std::string_view bytes, size_t sent);
+  void NoteSent(const std::vector<Record>& records, size_t sent, std::string_view rest);
 
   int fd_ = -1;
   bool gathers_ = false;

@@ -82,6 +82,16 @@ class TlsTest : public testing::Test, public TransportHandler, public SniSelecto
     Until([this] { return ready_ >= 0; }, [this] { SSL_connect(client_.get()); });
     SSL_connect(client_.get());
   }
+  // What has come for the client goes behind `bytes`; the lengths of its records.
+  std::vector<int> ReadRecords(std::string* bytes) {
+    std::vector<int> records;
+    char data[16384];
+    for (int got = 0; (got = SSL_read(client_.get(), data, sizeof data)) > 0;) {
+      records.push_back(got);
+      bytes->append(data, static_cast<size_t>(got));
+    }
+    return records;
+  }
   std::string ServerName() {
     const X509Ptr cert(SSL_get1_peer_certificate(client_.get()));
     char text[64] = "";
@@ -197,7 +207,6 @@ TEST_F(TlsTest, CarriesMoreThanTheSocketHolds) {
   for (size_t i = 0; i < big.size(); ++i) big[i] = static_cast<char>(i * 7919 >> 8);
   size_t sent = 0;
   std::string received;
-  char data[16384];
   Until([&] { return received.size() == big.size(); },
         [&] {
           size_t n = 0;
@@ -209,10 +218,7 @@ TEST_F(TlsTest, CarriesMoreThanTheSocketHolds) {
             sent += n;
             break;
           }
-          int got;
-          while ((got = SSL_read(client_.get(), data, sizeof data)) > 0) {
-            received.append(data, static_cast<size_t>(got));
-          }
+          ReadRecords(&received);
         });
   EXPECT_EQ(received, big);
 }
@@ -232,14 +238,8 @@ TEST_F(TlsTest, WritesManyRecordsAtOnce) {
   ASSERT_EQ(transport_->Writev(pieces.data(), static_cast<int>(pieces.size()), false, &n), Io::kOk);
   EXPECT_EQ(n, body.size());
   std::string received;
-  std::vector<int> records;
-  char data[16384];
-  for (int got = 0; (got = SSL_read(client_.get(), data, sizeof data)) > 0;) {
-    records.push_back(got);
-    received.append(data, static_cast<size_t>(got));
-  }
+  EXPECT_EQ(ReadRecords(&received), (std::vector<int>{16384, 16384, 16384, 60'000 - 3 * 16384}));
   EXPECT_EQ(received, body);
-  EXPECT_EQ(records, (std::vector<int>{16384, 16384, 16384, 60'000 - 3 * 16384}));
 }
 
 // Bytes count as written when their record has left as a whole: that is as many as the other side
@@ -251,7 +251,6 @@ TEST_F(TlsTest, ABatchThatIsCutOffGoesOnWhereItWas) {
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<char>(i * 7919 >> 8);
   size_t sent = 0;
   std::string received;
-  char data[16384];
   while (sent < all.size()) {
     const iovec piece{all.data() + sent, std::min<size_t>(70'000, all.size() - sent)};
     size_t n = 0;
@@ -260,14 +259,31 @@ TEST_F(TlsTest, ABatchThatIsCutOffGoesOnWhereItWas) {
       continue;
     }
     const size_t had = received.size();
-    for (int got = 0; (got = SSL_read(client_.get(), data, sizeof data)) > 0;)
-      received.append(data, static_cast<size_t>(got));
+    ReadRecords(&received);
     ASSERT_GT(received.size(), had);
     ASSERT_EQ(received.size(), sent);
   }
-  for (int got = 0; (got = SSL_read(client_.get(), data, sizeof data)) > 0;)
-    received.append(data, static_cast<size_t>(got));
+  ReadRecords(&received);
   EXPECT_EQ(received, all);
+}
+
+// An error is told when what left before it has been counted, and nothing is written behind it.
+TEST_F(TlsTest, WritesNothingBehindAnError) {
+  Open();
+  Handshake("one.test");
+  std::string block(70'000, 'x');
+  const iovec piece{block.data(), block.size()};
+  size_t n = 0;
+  while (transport_->Writev(&piece, 1, false, &n) == Io::kOk) {
+  }
+  client_fd_.Reset();
+  Io io = Io::kOk;
+  for (int i = 0; i < 2 && io == Io::kOk; ++i) io = transport_->Writev(&piece, 1, false, &n);
+  EXPECT_EQ(io, Io::kError);
+  const int why = transport_->errnum();
+  EXPECT_TRUE(why == EPIPE || why == ECONNRESET) << why;
+  EXPECT_EQ(transport_->Writev(&piece, 1, false, &n), Io::kError);
+  EXPECT_EQ(transport_->errnum(), why);
 }
 
 // A client's end meanwhile is told as one, and the alert does not come between records.
@@ -280,11 +296,9 @@ TEST_F(TlsTest, ClosesWhileABatchIsUnsent) {
   while (transport_->Writev(&piece, 1, false, &n) == Io::kOk) {
   }
   transport_->Close();
-  char data[16384];
-  int got = 0;
-  while ((got = SSL_read(client_.get(), data, sizeof data)) > 0) {
-  }
-  EXPECT_NE(SSL_get_error(client_.get(), got), SSL_ERROR_ZERO_RETURN);  // it is cut off, not ended
+  std::string received;
+  ReadRecords(&received);
+  EXPECT_EQ(SSL_get_shutdown(client_.get()) & SSL_RECEIVED_SHUTDOWN, 0);  // cut off, not ended
   EXPECT_EQ(TakeErrors().find("bad record mac"), std::string::npos);
 }
 

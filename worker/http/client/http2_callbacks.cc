@@ -72,7 +72,6 @@ const nghttp2_session_callbacks* Http2Callbacks::Table() {
     nghttp2_session_callbacks_set_send_data_callback(
         made, [](Session*, Frame* frame, const uint8_t* frame_head, size_t length,
                  nghttp2_data_source*, void* user) noexcept {
-          constexpr size_t kFrameHead = 9;
           return Self(user).SendData(frame->hd.stream_id, Text(frame_head, kFrameHead), length);
         });
     return made;

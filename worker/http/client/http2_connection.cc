@@ -204,7 +204,6 @@ void Http2Connection::OnReadable() {
 // A client begins with its preface and SETTINGS. nginx takes clients without the latter, and so do
 // we: nghttp2 gets empty ones, which are not acknowledged.
 void Http2Connection::Open(std::string_view bytes) {
-  constexpr size_t kFrameHead = 9;
   constexpr size_t kOpening = kPreface.size() + kFrameHead;
   const size_t taken = std::min(bytes.size(), kOpening - opening_.size());
   opening_.append(bytes.substr(0, taken));

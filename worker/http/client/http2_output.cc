@@ -87,11 +87,11 @@ uint64_t Http2Stream::SendBudget() {
 // Of files as in nginx. Longer ones are cheaper: a frame of what is in a pipe costs two system
 // calls whatever its length, and with its head it may fill a record of TLS.
 uint64_t Http2Stream::ChunkSize() const {
-  constexpr uint64_t kUsual = 8 * 1024, kLong = 16 * 1024, kHead = 9;
+  constexpr uint64_t kUsual = 8 * 1024, kLong = 16 * 1024;
   const uint64_t set = exchange_->location().http2_chunk_size;
   if (set > 0) return set;
   if (is_piped_) return kLong;
-  return body_out_.memory() > kUsual ? kLong - kHead : kUsual;
+  return body_out_.memory() > kUsual ? kLong - kFrameHead : kUsual;
 }
 
 ssize_t Http2Stream::ReadData(size_t length, uint32_t* flags) {
@@ -125,7 +125,6 @@ void Http2Stream::MoveData(size_t length, OutputQueue* out) {
 }
 
 void Http2Stream::OnFrameSent(const nghttp2_frame& frame) {
-  constexpr size_t kFrameHead = 9;
   bytes_sent_ += frame.hd.length + kFrameHead;
   // As in nginx a body's bytes are what DATA carries.
   head_bytes_ += kFrameHead + (frame.hd.type == NGHTTP2_DATA ? 0 : frame.hd.length);

@@ -25,6 +25,8 @@
 
 namespace limpet::worker {
 
+constexpr size_t kFrameHead = 9;  // bytes in front of what a frame carries (RFC 9113 4.1)
+
 class Http2Connection;
 class Http2Stream;
 
