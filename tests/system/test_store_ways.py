@@ -117,7 +117,8 @@ def test_a_failover_is_followed():
             wait_until(lambda: sentinels.servers[1].sessions() == master.sessions(), "the replica to have them")
             after = sentinels.fail_over()
             homes |= {f"meanwhile{i}": both[i % 2].login(f"meanwhile{i}") for i in range(40)}
-            wait_until(lambda: travels_at_once(machines), "all workers to be there")
+            wait_until(lambda: all(machine.all_told() for machine in both), "all workers to be there")
+            wait_until(lambda: travels_at_once(machines), "sessions to travel at once")
             shares(machines, "after")
             for machine in both:
                 assert machine.visit_all(homes) == homes
