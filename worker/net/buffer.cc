@@ -15,6 +15,7 @@ void BlockPool::Trim() {
     list.count = 0;
   }
   small_.Trim();
+  sparse_.Trim();
   most_ = in_use_;
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "worker/net/small_memory.h"
+#include "worker/net/sparse_memory.h"
 
 namespace limpet::worker {
 
@@ -73,8 +74,10 @@ class BlockPool {
   size_t most_in_use() const { return most_; }  // since Trim
   void Trim();                                  // frees what is kept for reuse
 
-  // For what is smaller than a block; Trim() frees what it keeps, too.
+  // For what is smaller than a block, and for what is large and mostly empty; Trim() frees what
+  // they keep, too.
   SmallMemory& small() { return small_; }
+  SparseMemory& sparse() { return sparse_; }
 
  private:
   friend class BlockRef;
@@ -90,6 +93,7 @@ class BlockPool {
   size_t in_use_ = 0;
   size_t most_ = 0;
   SmallMemory small_;
+  SparseMemory sparse_;
 };
 
 }  // namespace limpet::worker

@@ -140,7 +140,7 @@ void Http2Connection::Start() {
   Enter(State::kIdle);
   guard_.Begin(server().http2.max_concurrent_streams, runtime_.loop.NowMs());
   nghttp2_session* session = nullptr;
-  nghttp2_mem memory = Http2Memory(runtime_.blocks.small());
+  nghttp2_mem memory = Http2Memory(runtime_.blocks);
   nghttp2_session_server_new3(&session, Http2Callbacks::Table(), this, options.value, &memory);
   session_.reset(session);
   if (session == nullptr || !SubmitSettings()) return Close();

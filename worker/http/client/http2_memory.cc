@@ -16,16 +16,24 @@ struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) Piece {
   char* bytes() { return reinterpret_cast<char*>(this + 1); }
 };
 
+constexpr bool IsSparse(size_t size) {
+  return size > SparseMemory::kPiece / 2 && size <= SparseMemory::kPiece;
+}
+
 void* Allocate(size_t size, void* memory) noexcept {
   if (size > std::numeric_limits<size_t>::max() / 2) return nullptr;
   const size_t whole = size + sizeof(Piece);
-  return (new (static_cast<SmallMemory*>(memory)->Take(whole)) Piece{whole})->bytes();
+  BlockPool& pool = *static_cast<BlockPool*>(memory);
+  void* const taken = IsSparse(whole) ? pool.sparse().Take() : pool.small().Take(whole);
+  return (new (taken) Piece{whole})->bytes();
 }
 
 void Free(void* bytes, void* memory) noexcept {
   if (bytes == nullptr) return;
   Piece* const piece = Piece::Of(bytes);
-  static_cast<SmallMemory*>(memory)->Give(piece, piece->size);
+  BlockPool& pool = *static_cast<BlockPool*>(memory);
+  if (IsSparse(piece->size)) return pool.sparse().Give(piece);
+  pool.small().Give(piece, piece->size);
 }
 
 void* AllocateZeroed(size_t count, size_t size, void* memory) noexcept {
@@ -46,7 +54,7 @@ void* Reallocate(void* bytes, size_t size, void* memory) noexcept {
 
 }  // namespace
 
-nghttp2_mem Http2Memory(SmallMemory& memory) {
+nghttp2_mem Http2Memory(BlockPool& memory) {
   return {&memory, Allocate, Free, AllocateZeroed, Reallocate};
 }
 

@@ -18,7 +18,7 @@ class Http2MemoryTest : public ::testing::Test {
   }
   void Free(char* bytes) { mem_.free(bytes, mem_.mem_user_data); }
 
-  SmallMemory memory_;
+  BlockPool memory_;
   nghttp2_mem mem_ = Http2Memory(memory_);
 };
 
