@@ -11,10 +11,14 @@
 
 namespace limpet::proto {
 
-// Whole tokens up to `burst`, some more each second; begins full.
+// Whole tokens: time gives some each second, up to `burst`, and what is earned comes beside them,
+// up to `most` in all. Begins with `burst`.
 class TokenBucket {
  public:
-  void Begin(uint32_t burst, uint32_t per_second, uint64_t now_ms);
+  void Begin(uint32_t burst, uint32_t per_second, uint64_t now_ms) {
+    Begin(burst, per_second, burst, now_ms);
+  }
+  void Begin(uint32_t burst, uint32_t per_second, uint32_t most, uint64_t now_ms);
   bool Take(uint64_t now_ms);  // false: none is left
   void Earn(uint32_t tokens);
   uint32_t tokens() const { return static_cast<uint32_t>(millis_ / 1000); }
@@ -24,6 +28,7 @@ class TokenBucket {
   uint64_t last_ms_ = 0;
   uint32_t burst_ = 0;
   uint32_t per_second_ = 0;
+  uint32_t most_ = 0;
 };
 
 enum class Chatter : uint8_t {
@@ -53,7 +58,8 @@ class FloodGuard {
 
   void NoteRequest();   // a stream has begun: it earns PRIORITY, WINDOW_UPDATE
   void NoteAnswered();  // a stream was answered to its end: it pays for a reset
-  void NoteDataSent();  // a DATA frame of ours: it earns WINDOW_UPDATE
+  // A DATA frame of ours with so many bytes: it earns the WINDOW_UPDATE frames that give them back.
+  void NoteDataSent(size_t size);
 
   bool is_calm() const { return calm_; }
 

@@ -36,7 +36,7 @@ FUZZ_TARGET(http2_flood, input) {
       ++answered;
       guard.NoteAnswered();
     } else {
-      b % 2 == 0 ? guard.NoteRequest() : guard.NoteDataSent();
+      b % 2 == 0 ? guard.NoteRequest() : guard.NoteDataSent(b);
     }
     FUZZ_CHECK(calm == guard.is_calm(), "a verdict is forgotten");
     FUZZ_CHECK(was_calm || !calm, "a flood is forgiven");

@@ -94,10 +94,29 @@ TEST(FloodGuard, DownloadsEarnTheirWindowUpdates) {
   FloodGuard guard = Guard();
   guard.NoteRequest();
   for (int i = 0; i < 1'000'000; ++i) {
-    guard.NoteDataSent();
+    guard.NoteDataSent(16384);
     ASSERT_TRUE(guard.Note(Chatter::kWindowUpdate, kBegin));
     ASSERT_TRUE(guard.Note(Chatter::kWindowUpdate, kBegin));
   }
+}
+
+// As Go's client does whose reader takes a buffer at a time.
+TEST(FloodGuard, DownloadsMayBeGivenBackPieceByPiece) {
+  for (const int piece : {1024, 4096}) {
+    FloodGuard guard = Guard();
+    for (int frame = 0; frame < 100'000; ++frame) {
+      guard.NoteDataSent(16384);
+      for (int i = 0; i < 2 * 16384 / piece; ++i)
+        ASSERT_TRUE(guard.Note(Chatter::kWindowUpdate, kBegin)) << piece;
+    }
+  }
+}
+
+TEST(FloodGuard, WhatFillsLargeWindowsMayBeGivenBackLater) {
+  FloodGuard guard = Guard();
+  for (int frame = 0; frame < 10'000; ++frame) guard.NoteDataSent(16384);
+  for (int i = 0; i < 2 * 10'000 * 4; ++i)
+    ASSERT_TRUE(guard.Note(Chatter::kWindowUpdate, kBegin + static_cast<uint64_t>(i)));
 }
 
 TEST(FloodGuard, RequestsEarnTheirPriorities) {

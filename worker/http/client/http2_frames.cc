@@ -266,7 +266,7 @@ void Http2Connection::OnGoawaySent(const nghttp2_goaway& goaway) {
 
 void Http2Connection::OnFrameSent(const nghttp2_frame& frame) {
   if (frame.hd.type == NGHTTP2_GOAWAY) return OnGoawaySent(frame.goaway);
-  if (frame.hd.type == NGHTTP2_DATA) guard_.NoteDataSent();
+  if (frame.hd.type == NGHTTP2_DATA) guard_.NoteDataSent(frame.hd.length);
   if (frame.hd.type != NGHTTP2_DATA && frame.hd.type != NGHTTP2_HEADERS) return;
   Http2Stream* const stream = Find(frame.hd.stream_id);
   if (stream == nullptr) return;
