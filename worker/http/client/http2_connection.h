@@ -125,6 +125,7 @@ class Http2Connection final : public ClientSession {
   void OnRequest(Http2Stream& stream, bool end_stream);
   void Prioritize(int32_t id, const proto::HeaderList& headers);
   void OnReset(int32_t id, uint32_t error);
+  void OnWindow(int32_t id);
   int OnData(int32_t id, bool is_last, std::string_view bytes);
   void OnFrameSent(const nghttp2_frame& frame);
   void OnGoawaySent(const nghttp2_goaway& goaway);

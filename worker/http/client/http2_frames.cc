@@ -181,6 +181,7 @@ int Http2Connection::OnFrame(const nghttp2_frame& frame) {
       if (leaving_ == Leaving::kTold) LeaveNow();
       return 0;
     case NGHTTP2_WINDOW_UPDATE:
+      OnWindow(frame.hd.stream_id);
       return Judge(guard_.Note(Chatter::kWindowUpdate, now));
     case NGHTTP2_RST_STREAM:
       OnReset(frame.hd.stream_id, frame.rst_stream.error_code);
@@ -240,6 +241,14 @@ void Http2Connection::OnReset(int32_t id, uint32_t error) {
   const bool answered = stream == nullptr || stream->answered();
   if (!answered) stream->NoteReset(error);
   if (!answered) Judge(guard_.NoteReset(runtime_.loop.NowMs()));
+}
+
+void Http2Connection::OnWindow(int32_t id) {
+  if (id == 0) {
+    for (const auto& stream : streams_) stream->OnWindow();
+  } else if (Http2Stream* const stream = Find(id)) {
+    stream->OnWindow();
+  }
 }
 
 int Http2Connection::OnData(int32_t id, bool is_last, std::string_view bytes) {

@@ -1,6 +1,8 @@
 // The response's way to the client on a stream of HTTP/2: frame by frame, as nghttp2 asks for them.
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <utility>
 
 #include "base/text.h"
 #include "worker/http/client/http2_connection.h"
@@ -9,6 +11,12 @@
 #include "worker/http/filter/limit_rate.h"
 
 namespace limpet::worker {
+namespace {
+
+constexpr std::chrono::milliseconds kRateLook{100};
+constexpr std::chrono::milliseconds kWindowPatience{20};
+
+}  // namespace
 
 void Http2Stream::SendContinue() {
   if (!std::exchange(expects_continue_, false) || input_ended_ || body_received_ > 0) return;
@@ -94,6 +102,44 @@ uint64_t Http2Stream::ChunkSize() const {
   return body_out_.memory() > kUsual ? kLong - kFrameHead : kUsual;
 }
 
+int64_t Http2Stream::Window() const {
+  nghttp2_session* const session = connection_.session();
+  return std::min(nghttp2_session_get_stream_remote_window_size(session, id_),
+                  nghttp2_session_get_remote_window_size(session));
+}
+
+// Half of a usual one, but of a window that is never large no more than half (RFC 9293 3.8.6.2.1).
+uint64_t Http2Stream::LeastFrame() const {
+  const uint64_t whole = nghttp2_session_get_remote_settings(connection_.session(),
+                                                             NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+  return std::min(whole, ChunkSize()) / 2;
+}
+
+// A client that gives each frame back by itself gets frames as short as the ones before: a window
+// that is cut into crumbs stays so. Hence none is left behind a frame, and where there is one, it
+// waits a moment to grow: 0.
+uint64_t Http2Stream::FrameSize(size_t length, uint64_t budget) const {
+  const uint64_t wanted = std::min({ChunkSize(), body_out_.size(), budget});
+  const uint64_t n = std::min<uint64_t>(wanted, length);
+  if (n == body_out_.size()) return n;
+  const uint64_t least = LeastFrame();
+  if (n < wanted && n < least) return is_impatient_ ? n : 0;
+  const auto window = static_cast<uint64_t>(std::max<int64_t>(Window(), 0));
+  const bool leaves_crumb = n < window && window < n + least;
+  return leaves_crumb && window >= 2 * least ? window - least : n;
+}
+
+ssize_t Http2Stream::DeferFor(std::chrono::milliseconds time) {
+  Timer& timer = TimersToArm().rate;
+  if (!timer.armed()) timer.Arm(time);
+  deferred_ = true;
+  return NGHTTP2_ERR_DEFERRED;
+}
+
+void Http2Stream::OnWindow() {
+  if (std::exchange(awaits_window_, false)) Flush();
+}
+
 ssize_t Http2Stream::ReadData(size_t length, uint32_t* flags) {
   if (body_out_.empty() && output_ == Output::kBroken) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   if (body_out_.empty() && output_ == Output::kBody) {
@@ -101,12 +147,10 @@ ssize_t Http2Stream::ReadData(size_t length, uint32_t* flags) {
     return NGHTTP2_ERR_DEFERRED;
   }
   const uint64_t budget = body_out_.empty() ? UINT64_MAX : SendBudget();
-  if (budget == 0) {
-    TimersToArm().rate.Arm(100);
-    deferred_ = true;
-    return NGHTTP2_ERR_DEFERRED;
-  }
-  const uint64_t n = std::min<uint64_t>({length, ChunkSize(), body_out_.size(), budget});
+  if (budget == 0) return DeferFor(kRateLook);
+  const uint64_t n = FrameSize(length, budget);
+  awaits_window_ = n == 0 && !body_out_.empty();
+  if (awaits_window_) return DeferFor(kWindowPatience);
   if (n > 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   if (n < body_out_.size() || output_ != Output::kEnd) return static_cast<ssize_t>(n);
   *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -121,6 +165,7 @@ void Http2Stream::MoveData(size_t length, OutputQueue* out) {
   body_out_.MoveTo(*out, length);
   if (is_piped_) framed_to_ = out->sent() + out->size();
   moved_ = true;
+  is_impatient_ = false;
   DisarmSending();
 }
 
@@ -142,9 +187,27 @@ void Http2Stream::OnWritten() {
   if (output_ == Output::kHead || output_ == Output::kSent) return;
   blocked_ = !body_out_.empty();
   if (blocked_) WatchSending();
+  if (EndAwaitsWindow()) EndWithoutWindow();
   if (!moved_ || finished_ || body_out_.memory() > 0 || PipeIsOnItsWay()) return;
   moved_ = false;
   exchange_->OnOutputDrained();
+}
+
+bool Http2Stream::EndAwaitsWindow() const {
+  const bool is_at_end = output_ == Output::kEnd || output_ == Output::kBroken;
+  return is_at_end && body_out_.empty() && !connection_.blocked() && !HasWindow();
+}
+
+// The end has no bytes, but nghttp2 has no frame of the body without a window. What is not of the
+// body needs none: trailers, be there some or not, or a reset. A tunnel has no trailers (RFC 9113
+// 8.5).
+void Http2Stream::EndWithoutWindow() {
+  if (output_ == Output::kBroken) return Reset(NGHTTP2_INTERNAL_ERROR);
+  if (is_tunnel_) return WatchSending();
+  if (std::exchange(end_is_told_, true)) return;
+  const proto::HeaderList none;
+  SubmitTrailers(connection_.session(), id_, trailers_ != nullptr ? *trailers_ : none);
+  connection_.ScheduleWork();
 }
 
 // A client that gives no window has send_timeout for it. One that gives one is waited for as long
@@ -155,17 +218,12 @@ void Http2Stream::WatchSending() {
   timers.send.Arm(exchange_->location().client.send_timeout);
 }
 
-bool Http2Stream::HasWindow() {
-  nghttp2_session* const session = connection_.session();
-  return nghttp2_session_get_stream_remote_window_size(session, id_) > 0 &&
-         nghttp2_session_get_remote_window_size(session) > 0;
-}
-
 // What waits for the socket is not there to be filled up.
 bool Http2Stream::blocked() const { return blocked_ || (connection_.blocked() && has_unsent()); }
 
 void Http2Stream::OnRateTimer() {
-  if (output_ != Output::kGone) connection_.ResumeData(*this);
+  is_impatient_ = std::exchange(awaits_window_, false);
+  Flush();
 }
 
 void Http2Stream::OnSendTimeout() {

@@ -270,7 +270,7 @@ void Http2Stream::SubmitReset(uint32_t error) {
 
 void Http2Stream::NoteReset(uint32_t error) {
   is_reset_ = true;
-  if (exchange_ == nullptr || finished_) return;
+  if (exchange_ == nullptr) return;
   if (error == NGHTTP2_CANCEL) {
     exchange_->Log(LogLevel::kInfo, fmt::format("client canceled stream {}", id_));
   } else if (error == NGHTTP2_INTERNAL_ERROR) {

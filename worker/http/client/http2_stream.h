@@ -8,6 +8,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <memory_resource>
@@ -61,6 +62,7 @@ class Http2Stream final : public ClientStream {
   // For nghttp2: how many bytes of the body go into the next frame.
   ssize_t ReadData(size_t length, uint32_t* flags);
   void MoveData(size_t length, OutputQueue* out);
+  void OnWindow();  // of the client's, the stream's or the connection's, that has grown
   // After what could be written: whether the client is behind, has taken all there was, or is gone.
   void OnWritten();
   bool TakeDeferred() { return std::exchange(deferred_, false); }
@@ -141,7 +143,13 @@ class Http2Stream final : public ClientStream {
   void OpenWindow();
   void CheckOver();
   void WatchSending();
-  bool HasWindow();
+  int64_t Window() const;  // of the client's
+  bool HasWindow() const { return Window() > 0; }
+  uint64_t LeastFrame() const;
+  uint64_t FrameSize(size_t length, uint64_t budget) const;
+  ssize_t DeferFor(std::chrono::milliseconds time);
+  bool EndAwaitsWindow() const;
+  void EndWithoutWindow();
   bool RefusesHead(const ResponseHead& head) const;
   void Reset(uint32_t error);
   void SubmitReset(uint32_t error);
@@ -178,11 +186,14 @@ class Http2Stream final : public ClientStream {
   Output output_ = Output::kHead;
   OutputQueue body_out_;
   const proto::HeaderList* trailers_ = nullptr;
-  bool deferred_ = false;  // nghttp2 waits to hear of more
-  bool is_piped_ = false;  // some of it has come through a pipe
-  bool moved_ = false;     // some has been framed, or has nowhere to go, since OnWritten
-  bool sent_all_ = false;  // to the END_STREAM
-  bool refused_ = false;   // its head is none that this client may have
+  bool deferred_ = false;       // nghttp2 waits to hear of more
+  bool awaits_window_ = false;  // for a moment
+  bool is_impatient_ = false;   // has waited for long enough
+  bool end_is_told_ = false;    // to nghttp2, beside the body
+  bool is_piped_ = false;       // some of it has come through a pipe
+  bool moved_ = false;          // some has been framed, or has nowhere to go, since OnWritten
+  bool sent_all_ = false;       // to the END_STREAM
+  bool refused_ = false;        // its head is none that this client may have
   bool blocked_ = false;
   bool finished_ = false;  // the exchange has nothing more to say
   bool over_ = false;
