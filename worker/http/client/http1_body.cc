@@ -196,13 +196,17 @@ size_t Http1Connection::DropBody(std::string_view bytes) {
   return turn_->decoder->consumed();
 }
 
-void Http1Connection::Linger() {
+// To close while something is unread is to reset the connection: the client loses what it has not
+// read yet of the response. With TLS that may be words of TLS alone, as a change of keys.
+bool Http1Connection::MustLinger() const {
   using Lingering = conf::ClientSettings::Lingering;
-  const bool unread = body_ != Body::kDone || buffered() > 0;
-  if (last_settings_->lingering_close == Lingering::kOff ||
-      (!unread && last_settings_->lingering_close == Lingering::kOn)) {
-    return Close(false);
-  }
+  if (last_settings_->lingering_close != Lingering::kOn)
+    return last_settings_->lingering_close == Lingering::kAlways;
+  return body_ != Body::kDone || buffered() > 0 || transport_.HasUnread();
+}
+
+void Http1Connection::Linger() {
+  if (!MustLinger()) return Close(false);
   Enter(State::kLinger);
   begin_ = end_ = 0;
   linger_until_ms_ = runtime_.loop.NowMs() + Ms(last_settings_->lingering_time);

@@ -135,6 +135,7 @@ class Http1Connection final : public ClientSession, public ClientStream {
   void NextRequest();
   void Drain();
   size_t DropBody(std::string_view bytes);
+  bool MustLinger() const;
   void Linger();
   void ReadAndDrop();
   uint64_t SendBudget();
