@@ -267,8 +267,9 @@ Result<std::unique_ptr<TlsContext>> TlsContext::ForUpstream(const conf::TlsClien
 }
 
 Status TlsContext::ConfigureClient(const conf::TlsClientSettings& settings, PemFiles& files) {
+  // A server may renegotiate: some ask for a certificate only where a path needs one.
   SSL_CTX_set_options(context_, DisabledProtocols(settings.protocols) | SSL_OP_NO_COMPRESSION |
-                                    SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+                                    SSL_OP_IGNORE_UNEXPECTED_EOF);
   SetModes(context_);
   if (Status status = UseCiphers(context_, settings.ciphers); !status) return status;
   SetCacheMode(context_, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
