@@ -112,8 +112,8 @@ def test_client_certificates(limpet, certs, server, certificate, status, verify)
 def test_the_error_page_says_what_is_missing(limpet, certs):
     assert "No required SSL certificate was sent" in ask(limpet, context(certs), "on.test")[0]
     assert "The SSL certificate error" in ask(limpet, context(certs, "unknown.test"), "on.test")[0]
-    limpet.wait_log(r"client sent no required SSL certificate")
-    limpet.wait_log(r"client SSL certificate verify error: \(\d+:")
+    limpet.wait_log(r"client sent no required SSL certificate while reading client request headers, client: 127")
+    limpet.wait_log(r"client SSL certificate verify error: \(\d+:.*\) while reading client request headers, client: 127")
 
 
 def test_a_verifying_server_is_not_reached_by_another_servers_name(limpet, certs):

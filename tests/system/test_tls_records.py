@@ -33,6 +33,22 @@ def until_read(client, what):
         got += data
 
 
+@pytest.mark.parametrize("alpn, sent, doing", [
+    ("http/1.1", b"", "waiting for request"),
+    ("http/1.1", b"GET / HT", "reading client request line"),
+    ("http/1.1", b"POST / HTTP/1.1\r\nHost: on.test\r\nContent-Length: 10\r\n\r\nhello", ""),
+    ("h2", PREFACE + raw_frame(4), "processing HTTP/2 connection"),
+], ids=["idle", "head", "body", "http2"])
+def test_what_is_no_record_is_told(tmp_path_factory, alpn, sent, doing):
+    with Limpet(CONFIG, workers=1, app=1, certs=folder_with(tmp_path_factory, "on.test")) as limpet, \
+            TlsRecords(limpet.port, (alpn,)) as client:
+        if sent:
+            client.send(APPLICATION_DATA, sent)
+        client.socket.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+        line, = limpet.wait_log(r"SSL_read\(\) failed \(SSL: error:.*bad record mac\)")
+        assert "[info]" in line and (f"mac) while {doing}, client: " if doing else "mac), client: ") in line
+
+
 def test_a_message_in_two_records_is_waited_for(tmp_path_factory):
     """Until it is whole nothing can be sent either: the answer waits, and its worker does not turn round and round."""
     gate = Gate()

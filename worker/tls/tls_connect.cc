@@ -103,7 +103,8 @@ std::string TlsTransport::SetupError(int errnum) const {
   if (ssl_ == nullptr) return "connect() failed" + ErrnoText(errnum);
   if (bad_certificate_) return fmt::format("{}{}", error_, kWhile);
   if (!error_.empty()) return fmt::format("SSL_do_handshake() failed (SSL: {}){}", error_, kWhile);
-  return fmt::format("peer closed connection in SSL handshake{}{}", ErrnoText(errnum), kWhile);
+  return fmt::format("peer closed connection in SSL handshake{}{}",
+                     cut_off_ ? "" : ErrnoText(errnum), kWhile);
 }
 
 }  // namespace limpet::worker

@@ -168,7 +168,8 @@ int TlsTransport::DriveHandshake() {
 
 int TlsTransport::HandshakeEnd(Io io) {
   if (io == Io::kWouldBlock) return EINPROGRESS;
-  if (io == Io::kEof) return ECONNRESET;
+  cut_off_ = io == Io::kEof;
+  if (cut_off_) return ECONNRESET;
   return errnum() != 0 ? errnum() : EPROTO;
 }
 
@@ -177,8 +178,7 @@ std::string TlsTransport::HandshakeError() const {
   if (never_came_) return "client closed connection";
   if (rejects_) return "handshake rejected";
   if (!error_.empty()) return "SSL_do_handshake() failed" + ErrorText();
-  const std::string how = errnum() != 0 ? ErrorText() : "";
-  return "peer closed connection in SSL handshake" + how;
+  return "peer closed connection in SSL handshake" + (cut_off_ ? "" : ErrorText());
 }
 
 // Before OpenSSL looks at tickets, because their keys are the chosen server's.

@@ -145,6 +145,7 @@ class TlsTransport final : public Transport {
   bool plain_http_ = false;
   bool never_came_ = false;  // the client has closed before its first byte
   bool rejects_ = false;     // who was asked for takes no handshakes
+  bool cut_off_ = false;     // the other side has ended the connection within the handshake
   bool offers_http2_ = false;
   enum class Early : uint8_t {
     kNone,

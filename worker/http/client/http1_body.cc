@@ -2,6 +2,7 @@
 // their end and dropped.
 #include <algorithm>
 
+#include "worker/http/client/client_closed.h"
 #include "worker/http/client/connection_set.h"
 #include "worker/http/client/http1_connection.h"
 
@@ -66,7 +67,7 @@ void Http1Connection::ReadBody() {
     case Io::kError:
       if (state_ == State::kAnswered) return Close(false);  // nobody reads the rest
       if (IsTunnel()) return exchange_->OnClientGone();
-      exchange_->Log(LogLevel::kInfo, "client prematurely closed connection");
+      exchange_->Log(LogLevel::kInfo, ClosedEarly(transport_));
       return exchange_->Abandon(400);
   }
   body_comes_fast_ = n == room.size();

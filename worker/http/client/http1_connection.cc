@@ -7,6 +7,7 @@
 
 #include "base/bits.h"
 #include "base/text.h"
+#include "worker/http/client/client_closed.h"
 #include "worker/http/client/connection_set.h"
 #include "worker/http/client/http2_connection.h"
 #include "worker/http/exchange/response_writer.h"
@@ -37,26 +38,6 @@ bool KeepAliveDisabled(const conf::ClientSettings& conf, const Request& request)
 
 std::string_view UnparsedHead(const BlockRef& block, size_t begin, size_t end) {
   return block ? std::string_view(block.data() + begin, end - begin) : std::string_view();
-}
-
-// What a connection without a whole head was doing, for error lines.
-std::string_view WhileReading(std::string_view head) {
-  if (head.empty()) return " while waiting for request";
-  return head.find('\n') == std::string_view::npos ? " while reading client request line"
-                                                   : " while reading client request headers";
-}
-
-// The client has closed between two requests or within a head.
-void LogClosed(const Runtime& runtime, const ClientInfo& info, std::string_view head) {
-  if (head.empty() && info.requests > 0) {
-    const Log& log = ConnectionLog(runtime, info);
-    if (!log.Enabled(LogLevel::kInfo)) return;
-    return log.Write(LogLevel::kInfo, info.number,
-                     fmt::format("client {} closed keepalive connection", info.remote_host));
-  }
-  LogConnection(runtime, info, LogLevel::kInfo,
-                fmt::format("client {}closed connection{}", head.empty() ? "" : "prematurely ",
-                            WhileReading(head)));
 }
 
 }  // namespace
@@ -254,9 +235,8 @@ void Http1Connection::ReadHead() {
       return;
     case Io::kEof:
     case Io::kError:
-      if (state_ == State::kHead)
-        return GiveUpHead({400, "client prematurely closed connection", {}}, true);
-      LogClosed(runtime_, info_, UnparsedHead(block_, begin_, end_));
+      if (state_ == State::kHead) return GiveUpHead({400, ClosedEarly(transport_), {}}, true);
+      LogClosed(runtime_, info_, transport_, UnparsedHead(block_, begin_, end_));
       return Close(false);
   }
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/bits.h"
+#include "worker/http/client/client_closed.h"
 #include "worker/http/client/connection_set.h"
 #include "worker/http/client/http2_callbacks.h"
 #include "worker/http/client/http2_memory.h"
@@ -193,6 +194,7 @@ void Http2Connection::OnReadable() {
       client_has_ended_ = true;
       return Close();
     case Io::kError:
+      LogBrokenHttp2(runtime_, info_, connection_.transport());
       return Close();
   }
   feeding_ = input_.Took(n);

@@ -193,9 +193,9 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   request_.host_port = host.port;
   if (listen.servers.size() > 1 || !listen.default_server->names.empty()) {
     if (!ChooseServer())
-      return refuse(
-          421,
-          "client attempted to request the server name different from the one that was negotiated");
+      return refuse(421,
+                    "client attempted to request the server name different from the one that was "
+                    "negotiated while reading client request headers");
   }
 
   if (const proto::HeadError error = proto::CheckRequest(head, request_.framing); error.status != 0)
@@ -203,7 +203,10 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
                                             WithRepeatedLine(error, head.headers)));
   if (client().http2 && !listen.SpeaksHttp2(*request_.server))
     return refuse(421, "client speaks HTTP/2 to a server that does not");
-  if (client().plain_on_tls) return refuse(497, "client sent plain HTTP request to HTTPS port");
+  if (client().plain_on_tls)
+    return refuse(497,
+                  "client sent plain HTTP request to HTTPS port while reading client request "
+                  "headers");
   if (const Refusal refusal = CheckClientCertificate(*this); refusal.status != 0)
     return refuse(refusal.status, refusal.why);
   return true;

@@ -8,6 +8,7 @@
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/response_writer.h"
 #include "worker/http/proxy/upstream_runtime.h"
+#include "worker/net/failure_text.h"
 
 namespace limpet::worker {
 namespace {
@@ -172,15 +173,16 @@ size_t ProxyExchange::ReadInto(std::span<char> room) {
       OnPeerEof();
       break;
     case Io::kError:
-      OnReadError(transport.errnum());
+      OnReadError();
       break;
   }
   return 0;
 }
 
-void ProxyExchange::OnReadError(int errnum) {
-  if (response_.half() == Half::kHead) return Fail(kConnectionFailed, "recv() failed", errnum);
-  LogUpstream(LogLevel::kError, "recv() failed while reading upstream", errnum);
+void ProxyExchange::OnReadError() {
+  const std::string what = ReadFailure(*attempt_.transport());
+  if (response_.half() == Half::kHead) return Fail(kConnectionFailed, what, 0);
+  LogUpstream(LogLevel::kError, what + " while reading upstream", 0);
   BreakResponse();
 }
 

@@ -159,7 +159,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   size_t MostWithHead(size_t room) const;
   void ParseHead();
   size_t ReadInto(std::span<char> room);  // 0: nothing now, or the attempt has ended
-  [[gnu::cold]] void OnReadError(int errnum);
+  [[gnu::cold]] void OnReadError();
   void OnHead();
   void RefuseTunnel();
   bool TryOtherPeerForStatus();

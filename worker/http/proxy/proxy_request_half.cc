@@ -6,6 +6,7 @@
 #include "worker/http/proxy/proxy_exchange.h"
 #include "worker/http/proxy/proxy_headers.h"
 #include "worker/http/proxy/upstream_runtime.h"
+#include "worker/net/failure_text.h"
 
 namespace limpet::worker {
 
@@ -116,7 +117,7 @@ void ProxyExchange::FlushRequest() {
       if (request_.streams_body()) exchange_.body().Pause(true);
       break;
     case Sent::kFailed:
-      return Fail(kConnectionFailed, "writev() failed", transport.errnum());
+      return Fail(kConnectionFailed, WriteFailure(transport), 0);
   }
   Watch();
 }

@@ -49,7 +49,7 @@ bool ProxyExchange::SpliceBody() {
       OnPeerEof();
       return true;
     case Io::kError:
-      OnReadError(attempt_.transport()->errnum());
+      OnReadError();
       return true;
   }
   UpstreamAttempt& attempt = exchange_.upstream_trace().last();
