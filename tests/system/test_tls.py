@@ -27,8 +27,17 @@ http {
 
     server { listen {port} ssl; server_name plain.test; return 200 plain; }
     server { listen {port} ssl; server_name on.test; ssl_verify_client on; return 200 on; }
+    server { listen {port} ssl; server_name as-on.test; ssl_verify_client on; return 200 as-on; }
+    server { listen {port} ssl; server_name deep.test; ssl_verify_client on; ssl_verify_depth 2; return 200 deep; }
     server { listen {port} ssl; server_name optional.test; ssl_verify_client optional; return 200 optional; }
     server { listen {port} ssl; server_name noca.test; ssl_verify_client optional_no_ca; return 200 noca; }
+    server {
+        listen {port} ssl;
+        server_name half.test;
+        ssl_verify_client optional_no_ca;
+        ssl_client_certificate {certs}/branch.crt;
+        return 200 half;
+    }
     server {
         listen {upstream} ssl;
         server_name on.test;
@@ -139,6 +148,17 @@ def test_a_session_of_one_server_does_not_open_another(limpet, certs):
     _, session = ask(limpet, tls, "plain.test")
     answer, _ = ask(limpet, tls, "on.test", session=session)
     assert answer.startswith("HTTP/1.1 400 ")
+
+
+def test_a_resumed_connection_is_to_whom_its_hello_asks_for(limpet, certs):
+    """TLS 1.2: two servers ask the same of clients, and a session of one is shown to the other."""
+    tls = context(certs, "known.test")
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2
+    _, session = ask(limpet, tls, "on.test")
+    answer, _ = ask(limpet, tls, "as-on.test", session=session)
+    assert answer.startswith("HTTP/1.1 200 ") and "X-Reused: r\r\n" in answer
+    answer, _ = ask(limpet, tls, "deep.test", session=session)
+    assert answer.startswith("HTTP/1.1 200 ") and "X-Reused: .\r\n" in answer, "it looks at certificates in another way"
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])

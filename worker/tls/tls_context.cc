@@ -160,6 +160,7 @@ Status TlsContext::ScopeSessions(const conf::TlsSettings& settings, PemFiles& fi
   if (settings.verify_client != conf::TlsSettings::VerifyClient::kOff) {
     const auto mode = static_cast<unsigned char>(settings.verify_client);
     EVP_DigestUpdate(digest.get(), &mode, sizeof mode);
+    EVP_DigestUpdate(digest.get(), &settings.verify_depth, sizeof settings.verify_depth);
     for (const std::string& file : {settings.client_certificate, settings.trusted_certificate}) {
       if (file.empty()) continue;
       if (Status s = add(TlsObjectKind::kTrusted, file); !s) return s;

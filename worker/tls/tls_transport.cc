@@ -190,6 +190,7 @@ int TlsTransport::OnClientHello(SSL* ssl, int* alert, void*) noexcept {
 }
 
 bool TlsTransport::Choose(std::string_view name) {
+  asked_name_ = name;
   const TlsChoice choice = selector_ != nullptr ? selector_->ChooseTls(name) : TlsChoice{context_};
   offers_http2_ = choice.offers_http2;
   const TlsContext* const chosen = choice.context;

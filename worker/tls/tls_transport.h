@@ -92,6 +92,10 @@ class TlsTransport final : public Transport {
   }
   CertificateVerdict client_verdict() const { return VerdictOnPeer(ssl_); }
 
+  // As the server: the name in the client's hello, "" without one. Where a session is resumed
+  // server_name() may be that of the session.
+  std::string_view asked_name() const { return asked_name_; }
+
   // Of a server's handshake that has failed: what of it, as a line of the log says it.
   std::string HandshakeError() const;
 
@@ -141,6 +145,7 @@ class TlsTransport final : public Transport {
   CertificateGiver* giver_ = nullptr;
   std::unique_ptr<TlsTarget> target_;  // null: we are the server
   std::string error_;
+  std::string asked_name_;
   bool has_begun_ = false;  // as the server: a first byte, or the end, has come
   bool plain_http_ = false;
   bool never_came_ = false;  // the client has closed before its first byte

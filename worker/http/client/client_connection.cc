@@ -179,7 +179,7 @@ bool ClientConnection::GiveCertificates(TlsTransport& transport, const TlsContex
 
 void ClientConnection::NoteTlsServer() {
   const auto index = static_cast<size_t>(info_.listen - runtime_.http.listens.data());
-  const ServerNames::Match match = runtime_.names[index]->FindForTls(tls()->server_name());
+  const ServerNames::Match match = runtime_.names[index]->FindForTls(tls()->asked_name());
   if (match.named) info_.tls_server = match.server;
 }
 

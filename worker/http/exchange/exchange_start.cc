@@ -20,7 +20,7 @@ bool WasNegotiated(const ClientStream& stream, std::string_view host) {
   if (stream.client().tls_server == nullptr) return true;
   std::string storage;
   proto::HostAndPort asked;
-  return proto::ValidateHost(stream.tls()->server_name(), &storage, &asked) && asked.host == host;
+  return proto::ValidateHost(stream.tls()->asked_name(), &storage, &asked) && asked.host == host;
 }
 
 // The reason and, if the error names a header that is there twice, both of its lines.
