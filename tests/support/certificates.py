@@ -29,15 +29,22 @@ class Authority:
     def certificate(self):
         return self.path(f"{self.name}.crt")
 
-    def issue(self, name):
+    def issue(self, name, extension="subjectAltName=DNS:{name}"):
         """Makes NAME.crt and NAME.key, with the name as subject and as DNS name; returns both paths."""
         with open(self.path(f"{name}.ext"), "w") as extensions:
-            extensions.write(f"subjectAltName=DNS:{name}\n")
+            extensions.write(extension.format(name=name) + "\n")
         self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
                       "-keyout", f"{name}.key", "-out", f"{name}.csr")
         self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{self.name}.crt", "-CAkey", f"{self.name}.key",
                       "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.crt")
         return self.path(f"{name}.crt"), self.path(f"{name}.key")
+
+    def delegate(self, name):
+        """An authority that this one vouches for."""
+        self.issue(name, "basicConstraints=CA:TRUE")
+        made = object.__new__(Authority)
+        made.folder, made.name = self.folder, name
+        return made
 
     def revoke(self, *names):
         """Makes revoked.pem, the list of those that are no good any more, and of no others; returns its path."""

@@ -65,6 +65,7 @@ def certs(tmp_path_factory):
     authority.issue("on.test")
     authority.issue("known.test")
     stranger.issue("unknown.test")
+    authority.delegate("branch").issue("branch.test")
     with open(folder / "tickets.key", "wb") as keys:
         keys.write(os.urandom(80))
     return folder
@@ -107,6 +108,7 @@ def ask(limpet, tls, sni, host=None, session=None):
     ("optional.test", "unknown.test", 400, None),
     ("noca.test", "unknown.test", 200, "FAILED:unable to verify the first certificate"),
     ("noca.test", None, 200, "NONE"),
+    ("half.test", "branch.test", 400, None),  # the issuer is known, but not the issuer's
 ])
 def test_client_certificates(limpet, certs, server, certificate, status, verify):
     answer, _ = ask(limpet, context(certs, certificate), server)

@@ -92,8 +92,8 @@ CertificateVerdict VerdictOnPeer(const SSL* ssl) {
   verdict.sound = result == X509_V_OK;
   verdict.unknown_issuer = result == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
                            result == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
-                           result == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
                            result == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+                           result == X509_V_ERR_CERT_UNTRUSTED ||
                            result == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
   verdict.text = fmt::format("({}:{})", result, X509_verify_cert_error_string(result));
   return verdict;
