@@ -48,6 +48,7 @@ http {
         proxy_ssl_certificate_cache max=10 valid=0;
         location / { proxy_pass https://app; }
         location /none { proxy_ssl_certificate $arg_nobody; proxy_pass https://app; }
+        location /key { proxy_ssl_certificate_key {certs}/$arg_key.key; proxy_pass https://app; }
     }
     upstream app { server 127.0.0.1:{text}; keepalive 4; }
 }
@@ -132,6 +133,14 @@ def test_each_request_has_its_own_certificate_for_the_upstream(certs):
         assert get(front, "/?who=nobody.test").status == 500
         limpet.wait_log(r'\[error\].*cannot load certificate ".*/nobody.test.crt".* while connecting to upstream')
         assert get(front, "/none").status == 400, "no certificate is shown"
+
+
+def test_a_kept_connection_is_for_who_has_the_key_too(certs):
+    with start(certs) as limpet:
+        front = limpet.values["front"]
+        assert get(front, "/key?who=one.test&key=one.test").text == "upstream saw CN=one.test"
+        assert get(front, "/key?who=one.test&key=two.test").status == 500
+        assert get(front, "/key?who=one.test&key=one.test").text == "upstream saw CN=one.test"
 
 
 def test_a_server_without_a_certificate_has_the_default_servers(certs):

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/hash.h"
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/file_path.h"
 #include "worker/http/exchange/runtime.h"
@@ -13,6 +14,12 @@ namespace {
 std::string_view WithoutPort(std::string_view host) {
   const size_t bracket = host.starts_with('[') ? host.find(']') : 0;
   return host.substr(0, host.find(':', bracket == std::string_view::npos ? 0 : bracket));
+}
+
+// The key may be the key itself (data:): only a digest of it is kept.
+std::string IdentityOf(std::string_view certificate, std::string_view key) {
+  const auto digest = Sha256(fmt::format("{}:{}{}", certificate.size(), certificate, key));
+  return {digest.begin(), digest.end()};
 }
 
 }  // namespace
@@ -27,12 +34,13 @@ TlsTarget MakeTlsTarget(Exchange& exchange, std::string_view proxy_host, const P
   target.name = WithoutPort(proxy.ssl_name ? exchange.Evaluate(*proxy.ssl_name) : proxy_host);
   target.send_name = proxy.ssl_server_name;
   target.scope =
-      fmt::format("{} {}{} {}", peer.name, runtime.upstream_tls->NumberOf(*target.context),
-                  target.send_name ? "n" : "", target.name);
+      fmt::format("{} {}{} {}:{}", peer.name, runtime.upstream_tls->NumberOf(*target.context),
+                  target.send_name ? "n" : "", target.name.size(), target.name);
   if (proxy.ssl_session_reuse) target.sessions = &runtime.upstream_sessions;
   if (proxy.ssl_certificate_varies()) {
-    // What has been said to be one client's is no other's.
-    target.scope.append(" ").append(exchange.Evaluate(proxy.ssl_certificate));
+    // What has been said to be one client's is no other's, and it takes both to say it.
+    target.scope += IdentityOf(exchange.Evaluate(proxy.ssl_certificate),
+                               exchange.Evaluate(proxy.ssl_certificate_key));
   }
   return target;
 }
