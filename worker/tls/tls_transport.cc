@@ -290,6 +290,24 @@ Io TlsTransport::Read(char* data, size_t size, size_t* n) {
   return Io::kOk;
 }
 
+Io TlsTransport::ReadRaw(char* data, size_t size, size_t* n) {
+  broken_ = true;
+  ssize_t got = 0;
+  do {
+    got = ::recv(fd(), data, size, 0);
+  } while (got < 0 && errno == EINTR);
+  if (got > 0) {
+    *n = static_cast<size_t>(got);
+    return Io::kOk;
+  }
+  if (got < 0 && errno == EAGAIN) {
+    readable_ = false;
+    return Io::kWouldBlock;
+  }
+  NoteEnd();
+  return got == 0 ? Io::kEof : Fail(errno);
+}
+
 Io TlsTransport::WriteRecord(std::string_view bytes, size_t* n) {
   if (is_early()) return WriteEarly(bytes.data(), bytes.size(), n);
   ERR_clear_error();

@@ -62,6 +62,8 @@ class TlsTransport final : public Transport {
 
   int Start() override;  // EPROTO if the handshake failed at once
   Io Read(char* data, size_t size, size_t* n) override;
+  // The bytes as they have come, after which there is no Read any more.
+  Io ReadRaw(char* data, size_t size, size_t* n);
   Io Writev(const iovec* pieces, int count, bool more, size_t* n) override;
   Io SendFile(int file, off_t offset, size_t size, size_t* n) override;
   void ShutdownWrite() override;
@@ -165,7 +167,7 @@ class TlsTransport final : public Transport {
   bool read_owed_ = false;        // a reader was turned away meanwhile
   bool bad_certificate_ = false;  // error_ says why
   bool other_is_slow_ = false;    // it has not taken the last batch at once
-  bool broken_ = false;           // after a fatal error OpenSSL must not send close_notify
+  bool broken_ = false;           // OpenSSL is asked for nothing any more, a close_notify included
 };
 
 }  // namespace limpet::worker

@@ -147,6 +147,11 @@ const TlsTransport* ClientConnection::tls() const {
   return transport_->is_tls() ? static_cast<const TlsTransport*>(transport_.get()) : nullptr;
 }
 
+Io ClientConnection::ReadUnseen(char* data, size_t size, size_t* n) {
+  if (!transport_->is_tls()) return transport_->Read(data, size, n);
+  return static_cast<TlsTransport&>(*transport_).ReadRaw(data, size, n);
+}
+
 bool ClientConnection::GiveCertificates(TlsTransport& transport, const TlsContext& context) {
   NoteTlsServer();
   const conf::TlsSettings& tls = *context.varying();

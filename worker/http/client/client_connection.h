@@ -46,6 +46,9 @@ class ClientConnection final : public TransportHandler,
   ConnectionSet& set() { return set_; }
   Runtime& runtime() { return runtime_; }
   Transport& transport() { return *transport_; }
+  // After our end: reads what the client still sends, which nobody looks at. OpenSSL would have to
+  // answer some of it (a change of keys), and cannot any more.
+  Io ReadUnseen(char* data, size_t size, size_t* n);
   ClientInfo& info() { return info_; }
   const ClientInfo& info() const { return info_; }
   const TlsTransport* tls() const;   // null on a plain connection

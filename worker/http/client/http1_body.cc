@@ -217,7 +217,9 @@ void Http1Connection::Linger() {
 void Http1Connection::ReadAndDrop() {
   BlockRef block = runtime_.blocks.Get(BlockSize::k16K);
   size_t n = 0;
-  const Io io = transport_.Read(block.data(), block.capacity(), &n);
+  const Io io = state_ == State::kLinger
+                    ? connection_.ReadUnseen(block.data(), block.capacity(), &n)
+                    : transport_.Read(block.data(), block.capacity(), &n);
   if (io == Io::kWouldBlock) return;
   if (io != Io::kOk || runtime_.loop.NowMs() > linger_until_ms_) return Close(false);
   ArmDeadline();

@@ -403,7 +403,7 @@ void Http2Connection::Linger() {
 void Http2Connection::ReadAndDrop() {
   BlockRef block = runtime_.blocks.Get(BlockSize::k16K);
   size_t n = 0;
-  const Io io = connection_.transport().Read(block.data(), block.capacity(), &n);
+  const Io io = connection_.ReadUnseen(block.data(), block.capacity(), &n);
   if (io == Io::kWouldBlock) return;
   if (io != Io::kOk || runtime_.loop.NowMs() > linger_until_ms_) Close();
 }
