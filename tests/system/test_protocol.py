@@ -118,10 +118,11 @@ def test_a_websocket_ends_when_the_upstream_ends_it(limpet):
         assert websocket.read_frame(connection.stream) is None
 
 
-def test_a_switch_that_nobody_has_asked_for_is_a_head_and_the_end(limpet):
+@pytest.mark.parametrize("path, upgrade", [("/socket", ""), ("/", "Upgrade: x\r\n")], ids=["client", "configuration"])
+def test_a_switch_that_nobody_has_asked_for_is_a_head_and_the_end(limpet, path, upgrade):
     limpet.origin.respond = lambda request: Reply(raw=b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\nsecret")
     with Connection(limpet.port) as connection:
-        connection.send("GET /socket HTTP/1.1\r\nHost: x\r\n\r\nGET /local HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade}\r\nGET /local HTTP/1.1\r\nHost: x\r\n\r\n")
         head, _, rest = connection.stream.read().partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 ") and b"Connection: close" in head and rest == b""
     limpet.wait_log("switched protocols without being asked")

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "proto/escape.h"
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/head_composer.h"
@@ -197,6 +198,14 @@ std::string_view WriteUpstreamRequest(conf::VariableReader& reader, const Reques
   }
   if (!own_body.empty()) out->Append(own_body);
   return {};
+}
+
+bool AsksToUpgrade(Exchange& exchange) {
+  if (!exchange.request().headers().Has(HeaderId::kUpgrade)) return false;
+  const auto& set = exchange.runtime().proxy_plans.For(exchange.location()).set_headers;
+  return std::any_of(set.begin(), set.end(), [&](const conf::SetHeader* header) {
+    return EqualsIgnoreCase(header->name, "Upgrade") && !exchange.Evaluate(header->value).empty();
+  });
 }
 
 proto::Method UpstreamMethod(Exchange& exchange) {

@@ -38,6 +38,9 @@ std::string_view UpstreamUri(const Request& request, const UpstreamTarget& targe
                                                     std::string_view uri, const UpstreamBody& body,
                                                     OutputQueue* out);
 
+// Whether the client asks for another protocol, and the request towards the peer says so.
+bool AsksToUpgrade(Exchange& exchange);
+
 // The method the upstream is asked with, as far as it matters to the body of its response.
 proto::Method UpstreamMethod(Exchange& exchange);
 

@@ -89,10 +89,7 @@ void ProxyExchange::OnHead() {
     return Fail(kBadResponse,
                 fmt::format("{} while reading response header from upstream", framing.reason), 0);
   }
-  if (framing.kind == proto::BodyKind::kTunnel &&
-      !exchange_.request().headers().Has(proto::HeaderId::kUpgrade)) {
-    RefuseTunnel();
-  }
+  if (framing.kind == proto::BodyKind::kTunnel && !AsksToUpgrade(exchange_)) RefuseTunnel();
   if (TryOtherPeerForStatus()) return;
   upstream_->group.Answered(selection_, exchange_.runtime().loop.NowMs(), attempt.header_ms);
   response_.Use();
