@@ -46,7 +46,7 @@ void SetConnectOptions(int fd, int family, const ConnectOptions& options) {
 
 std::unique_ptr<PlainTransport> PlainTransport::Adopt(Loop& loop, UniqueFd fd) {
   std::unique_ptr<PlainTransport> transport(new PlainTransport(loop, std::move(fd)));
-  transport->Register(true);
+  transport->RegisterLater();
   return transport;
 }
 
@@ -183,7 +183,7 @@ Io PlainTransport::SpliceFrom(int pipe, size_t size, bool more, size_t* n) {
 
 bool PlainTransport::StillIdle() {
   if (ended_ || closed()) return false;
-  if (!readable_) return true;
+  if (!readable_ && !registers_later_) return true;
   char byte;
   const ssize_t n = ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   readable_ = !(n < 0 && errno == EAGAIN);

@@ -42,10 +42,23 @@ void Transport::Register(bool connected) {
                EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, &Transport::OnEvent, this);
   event_add(&event_, nullptr);
   registered_ = true;
+  registers_later_ = false;
+  second_look_.CallOff();
+}
+
+void Transport::RegisterLater() {
+  readable_ = writable_ = registers_later_ = true;
+  second_look_.SetDue();
+}
+
+void Transport::RegisterIfWaiting() {
+  const bool waits = (want_read_ && !readable_) || (want_write_ && !writable_);
+  if (registers_later_ && waits) Register(writable_);
 }
 
 void Transport::Close() {
   if (std::exchange(registered_, false)) event_del(&event_);
+  registers_later_ = false;
   handler_ = nullptr;
   redeliver_.Cancel();
   second_look_.CallOff();
@@ -85,11 +98,13 @@ std::string Transport::ErrorText() const { return ErrnoText(errnum_); }
 
 void Transport::WantRead(bool wanted) {
   want_read_ = wanted;
+  RegisterIfWaiting();
   if (HasUndelivered()) redeliver_.Schedule();
 }
 
 void Transport::WantWrite(bool wanted) {
   want_write_ = wanted;
+  RegisterIfWaiting();
   if (HasUndelivered()) redeliver_.Schedule();
 }
 
@@ -153,6 +168,7 @@ void Transport::Look() {
 }
 
 void Transport::LookAgain() {
+  if (registers_later_) return Register(writable_);
   Look();
   if (ended_) in_setup_ ? AdvanceSetup() : Deliver();
 }
@@ -170,6 +186,7 @@ void Transport::Deliver() {
     want_write_ = false;
     handler_->OnWritable();
   }
+  RegisterIfWaiting();
   if (handler_ != nullptr && HasUndelivered()) redeliver_.Schedule();
 }
 

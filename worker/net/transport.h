@@ -5,6 +5,11 @@
 // lost: what became ready while unwanted is delivered, from the loop and never from within the
 // caller's frames, when it is wanted.
 //
+// An accepted connection is read before it is registered: most clients have sent their request by
+// then. It is registered when it has to wait for something, or 50 to 100 ms later, so that the end
+// of the client is heard while its request is served. One that is answered and closed before that
+// never is, which saves two system calls.
+//
 // Life: an owner holds it in a unique_ptr and ends it with Transport::Discard, from any callback.
 // After Close or Discard no callback comes. Destroying one directly is allowed only outside its
 // callbacks.
@@ -116,6 +121,7 @@ class Transport : public Deletable {
 
   // Registers the descriptor. `connected`: bytes may be written before the first event.
   void Register(bool connected);
+  void RegisterLater();  // of one that is connected, and may have bytes to be read
   // Called on events until setup is finished: a connection in progress, a handshake.
   virtual void AdvanceSetup() {}
   void FinishSetup(int errnum);  // to OnReady, and events go to the handler from now on
@@ -125,7 +131,9 @@ class Transport : public Deletable {
     ended_ = hangup_told_ = true;
   }
   // A call on the socket went well: no reset waits behind what has come so far.
-  void NoteSound() { second_look_.CallOff(); }
+  void NoteSound() {
+    if (!registers_later_) second_look_.CallOff();
+  }
   Io Fail(int errnum) {
     errnum_ = errnum;
     return Io::kError;
@@ -141,6 +149,7 @@ class Transport : public Deletable {
   bool no_delay_ = true;
   bool ended_ = false;  // EPOLLRDHUP, EPOLLHUP or EPOLLERR was seen
   bool in_setup_ = false;
+  bool registers_later_ = false;  // no event comes yet
 
  private:
   static void OnEvent(evutil_socket_t, short what, void* self) noexcept;
@@ -152,13 +161,14 @@ class Transport : public Deletable {
   void LookAgain();
   void GiveWay();
   bool HasUndelivered() const;
+  void RegisterIfWaiting();
 
   Loop& loop_;
   UniqueFd fd_;
   Place place_;
   TransportHandler* handler_ = nullptr;
   Deferred redeliver_;
-  SecondLook second_look_;
+  SecondLook second_look_;  // due as long as it registers later: it is registered then
   event event_;
   int errnum_ = 0;
   bool registered_ = false;

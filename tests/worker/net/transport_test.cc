@@ -106,8 +106,9 @@ TEST_F(TransportTest, DeliversAgainUntilEverythingIsRead) {
 // A handler and what happens to it, in the words of all of them.
 struct Named final : TransportHandler {
   void OnReadable() override {
-    *said += "read " + name + ' ';
-    transport->WantRead(false);
+    char bytes[8];
+    size_t n = 0;
+    if (transport->Read(bytes, sizeof bytes, &n) == Io::kOk) *said += "read " + name + ' ';
   }
   void OnWritable() override {}
   void Fetch() const override { *said += "fetch " + name + ' '; }
@@ -252,6 +253,70 @@ TEST_F(TransportTest, StillIdleMeansNoBytesAndNoEnd) {
   Send("x");
   Passes(1);
   EXPECT_FALSE(owner_.transport->StillIdle());
+}
+
+// How many descriptors the loop listens to.
+int Registered(Loop& loop) {
+  return event_base_get_num_events(loop.base(), EVENT_BASE_COUNT_ADDED);
+}
+
+TEST_F(TransportTest, WhatIsReadAnsweredAndClosedIsNeverRegistered) {
+  const int before = Registered(loop_);
+  owner_.on_readable = [this] {
+    owner_.ReadSome(100);
+    owner_.transport->WantRead(false);
+  };
+  Send("abc");
+  owner_.transport->WantRead(true);
+  Passes(3);
+  EXPECT_EQ(owner_.text, "abc");
+  EXPECT_EQ(Registered(loop_), before);
+  owner_.transport->Close();
+  EXPECT_EQ(Registered(loop_), before);
+}
+
+TEST_F(TransportTest, WhatWaitsForBytesIsRegisteredAtOnce) {
+  const int before = Registered(loop_);
+  owner_.on_readable = [this] {
+    owner_.ReadSome(100);
+    if (owner_.text == "abcdef") loop_.Stop();
+  };
+  Send("abc");
+  owner_.transport->WantRead(true);
+  Passes(1);
+  EXPECT_EQ(owner_.text, "abc");
+  EXPECT_EQ(Registered(loop_), before + 1);
+  Send("def");
+  loop_.Run();
+}
+
+TEST_F(TransportTest, WhatWaitsForRoomIsRegisteredAtOnce) {
+  char bytes[65536] = {};
+  const iovec piece{bytes, sizeof bytes};
+  size_t n = 0;
+  while (owner_.transport->Writev(&piece, 1, false, &n) == Io::kOk) {
+  }
+  owner_.transport->WantWrite(true);
+  Passes(2);
+  EXPECT_EQ(owner_.writables, 0);
+  while (::recv(other_.get(), bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
+  }
+  loop_.Run();
+  EXPECT_EQ(owner_.writables, 1);
+}
+
+// The client goes while its request is served: before the descriptor is registered, or after that.
+TEST_F(TransportTest, TheEndIsHeardWhereNothingIsAwaited) {
+  owner_.on_readable = [this] {
+    owner_.ReadSome(100);
+    owner_.transport->WantRead(false);
+  };
+  Send("abc");
+  owner_.transport->WantRead(true);
+  Passes(1);
+  other_.Reset();
+  loop_.Run();
+  EXPECT_EQ(owner_.hangups, 1);
 }
 
 class TcpTest : public testing::Test {
