@@ -17,9 +17,9 @@ class SparseMemory {
   SparseMemory& operator=(const SparseMemory&) = delete;
   ~SparseMemory();
 
-  void* Take();           // kPiece bytes; throws std::bad_alloc
+  void* Take();  // kPiece bytes; throws std::bad_alloc
   void Give(void* piece);
-  void Trim();            // what is given back costs nothing any more
+  void Trim();  // what is given back costs nothing any more
 
  private:
   static constexpr size_t kPieces = 51;  // of a slab; in 1 MB
