@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "worker/net/callback.h"
+#include "worker/net/first_reads.h"
 #include "worker/net/list_link.h"
 #include "worker/net/places.h"
 
@@ -161,6 +162,7 @@ class Loop {
   // Of the connections whose events it delivers.
   Places& places() { return places_; }
   SecondLooks& second_looks() { return *second_looks_; }
+  FirstReads& first_reads() { return first_reads_; }
 
   event_base* base() { return base_; }  // for worker/net only
 
@@ -172,6 +174,7 @@ class Loop {
 
   event_base* base_;
   Places places_;
+  FirstReads first_reads_;
   std::unique_ptr<TimerHeap> timers_;
   std::unique_ptr<SecondLooks> second_looks_;
   ListLink deferred_;  // the list's head

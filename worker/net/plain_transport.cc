@@ -46,7 +46,7 @@ void SetConnectOptions(int fd, int family, const ConnectOptions& options) {
 
 std::unique_ptr<PlainTransport> PlainTransport::Adopt(Loop& loop, UniqueFd fd) {
   std::unique_ptr<PlainTransport> transport(new PlainTransport(loop, std::move(fd)));
-  transport->RegisterLater();
+  transport->RegisterAccepted();
   return transport;
 }
 

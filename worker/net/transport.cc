@@ -42,13 +42,19 @@ void Transport::Register(bool connected) {
                EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, &Transport::OnEvent, this);
   event_add(&event_, nullptr);
   registered_ = true;
-  registers_later_ = false;
-  second_look_.CallOff();
+  EndFirstRead(false);
 }
 
-void Transport::RegisterLater() {
+void Transport::RegisterAccepted() {
+  if (!loop_.first_reads().ComeFirst()) return Register(true);
   readable_ = writable_ = registers_later_ = true;
   second_look_.SetDue();
+}
+
+void Transport::EndFirstRead(bool has_saved) {
+  if (!std::exchange(registers_later_, false)) return;
+  second_look_.CallOff();
+  loop_.first_reads().Note(has_saved);
 }
 
 void Transport::RegisterIfWaiting() {
@@ -58,7 +64,7 @@ void Transport::RegisterIfWaiting() {
 
 void Transport::Close() {
   if (std::exchange(registered_, false)) event_del(&event_);
-  registers_later_ = false;
+  EndFirstRead(true);
   handler_ = nullptr;
   redeliver_.Cancel();
   second_look_.CallOff();

@@ -5,10 +5,10 @@
 // lost: what became ready while unwanted is delivered, from the loop and never from within the
 // caller's frames, when it is wanted.
 //
-// An accepted connection is read before it is registered: most clients have sent their request by
-// then. It is registered when it has to wait for something, or 50 to 100 ms later, so that the end
-// of the client is heard while its request is served. One that is answered and closed before that
-// never is, which saves two system calls.
+// An accepted connection may be read before it is registered (first_reads.h). It is registered when
+// it has to wait for something, or 50 to 100 ms later, so that the end of the client is heard while
+// its request is served. One that is answered and closed before that never is, which saves two
+// system calls and an event.
 //
 // Life: an owner holds it in a unique_ptr and ends it with Transport::Discard, from any callback.
 // After Close or Discard no callback comes. Destroying one directly is allowed only outside its
@@ -121,7 +121,7 @@ class Transport : public Deletable {
 
   // Registers the descriptor. `connected`: bytes may be written before the first event.
   void Register(bool connected);
-  void RegisterLater();  // of one that is connected, and may have bytes to be read
+  void RegisterAccepted();  // now, or later
   // Called on events until setup is finished: a connection in progress, a handshake.
   virtual void AdvanceSetup() {}
   void FinishSetup(int errnum);  // to OnReady, and events go to the handler from now on
@@ -162,6 +162,7 @@ class Transport : public Deletable {
   void GiveWay();
   bool HasUndelivered() const;
   void RegisterIfWaiting();
+  void EndFirstRead(bool has_saved);
 
   Loop& loop_;
   UniqueFd fd_;

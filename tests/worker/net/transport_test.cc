@@ -305,6 +305,25 @@ TEST_F(TransportTest, WhatWaitsForRoomIsRegisteredAtOnce) {
   EXPECT_EQ(owner_.writables, 1);
 }
 
+TEST_F(TransportTest, WhereFirstReadsSaveNothingConnectionsAreRegisteredFirst) {
+  const int before = Registered(loop_);
+  int registered = 0;
+  for (int i = 0; i < 100; ++i) {
+    int fds[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    const UniqueFd client(fds[1]);
+    Owner owner(loop_);
+    owner.transport = PlainTransport::Adopt(loop_, UniqueFd(fds[0]));
+    registered += Registered(loop_) - before;
+    owner.transport->set_handler(&owner);
+    owner.on_readable = [&owner] { owner.ReadSome(100); };
+    owner.transport->WantRead(true);
+    Passes(1);
+  }
+  EXPECT_GT(registered, 80);
+  EXPECT_LT(registered, 100);
+}
+
 // The client goes while its request is served: before the descriptor is registered, or after that.
 TEST_F(TransportTest, TheEndIsHeardWhereNothingIsAwaited) {
   owner_.on_readable = [this] {
