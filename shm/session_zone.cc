@@ -188,54 +188,71 @@ std::optional<Zone> SessionZone::TakeEarlier() {
   return zone;
 }
 
+// Under another name until the snapshot has been read: who finds it reads none.
 Result<SessionZone> SessionZone::Fresh(const Options& options, uint64_t now_ms) {
-  std::string name = options.name;
-  if (options.reserved != nullptr)
-    options.reserved->GiveBack();  // it is under its own name at once
-  Result<Zone> created = Zone::Create(name, options.bytes);
-  const bool taken = !created && created.error().code == std::errc::file_exists;
-  if (taken) {
-    name = OtherName(name);
-    created = Zone::Create(name, options.bytes);
-  }
-  if (!created) return created.error();
-  SessionTable table = SessionTable::Format(created->data(), created->size(),
+  if (options.reserved != nullptr) options.reserved->GiveBack();
+  Result<Reserved> reserved = ReserveBeside(options.name, options.bytes);
+  if (!reserved) return reserved.error();
+  SessionTable table = SessionTable::Format(reserved->zone_->data(), reserved->zone_->size(),
                                             options.secret.value_or(RandomSipKey()));
   table.SetPolicy(options.policy);
-  SessionZone zone(name, *std::move(created), table);
-  if (taken) {
-    zone.Say(LogLevel::kWarn, fmt::format("shared memory \"{}\" is not ours alone: \"{}\" is used "
-                                          "instead",
-                                          options.name, name));
-  }
   const Snapshots snapshots = SnapshotsFor(options);
+  SessionZone zone(reserved->name_, std::move(*reserved->zone_), table);
+  reserved->zone_.reset();
   if (IsThere(snapshots.present)) zone.LoadSnapshot(snapshots.present);
+  if (Result<Zone> another = Zone::Open(options.name); another) {  // made meanwhile
+    Zone::Remove(zone.name_);
+    return OpenAt(options, std::move(another), now_ms);
+  }
+  if (Status named = zone.TakeName(options.name); !named) {
+    Zone::Remove(zone.name_);
+    return named.error();
+  }
   if (HasOtherKey(options, zone.table_)) {
     Options moved = options;
-    moved.name = name;
-    if (TakeBack(moved)) return OpenAt(moved, Zone::Open(name), now_ms);
+    moved.name = zone.name_;
+    if (TakeBack(moved)) return OpenAt(moved, Zone::Open(moved.name), now_ms);
     return MoveOver(moved, std::move(zone.zone_), zone.table_, now_ms);
   }
   zone.FindEarlier(options, snapshots.earlier, now_ms);
   return zone;
 }
 
-void SessionZone::LoadEarlier(const Options& options, const std::string& path) {
-  const std::string name = EarlierName();
-  Zone::Remove(name);
-  Result<Zone> created = Zone::Create(name, options.bytes);
-  if (!created) {
-    earlier_ = Earlier::kUnread;
-    Say(LogLevel::kWarn, fmt::format("session snapshot \"{}\" is left for the next start: {}", path,
-                                     created.error().message));
-    return;
+// That name, or one like it where somebody else has it.
+Status SessionZone::TakeName(const std::string& name) {
+  std::string taken = name;
+  Status named = Zone::RenameNew(name_, taken);
+  const bool is_foreign = !named && named.error().code == std::errc::file_exists;
+  if (is_foreign) {
+    taken = OtherName(name);
+    named = Zone::RenameNew(name_, taken);
+    Say(LogLevel::kWarn,
+        fmt::format("shared memory \"{}\" is not ours alone: \"{}\" is used instead", name, taken));
   }
-  SessionTable table = SessionTable::Format(created->data(), created->size());
+  if (named) name_ = taken;
+  return named;
+}
+
+void SessionZone::LoadEarlier(const Options& options, const std::string& path) {
+  const Status status = TryLoadEarlier(options, path);
+  if (status) return;
+  earlier_ = Earlier::kUnread;
+  Say(LogLevel::kWarn, fmt::format("session snapshot \"{}\" is left for the next start: {}", path,
+                                   status.error().message));
+}
+
+Status SessionZone::TryLoadEarlier(const Options& options, const std::string& path) {
+  Result<Reserved> reserved = ReserveBeside(EarlierName(), options.bytes);
+  if (!reserved) return reserved.error();
+  SessionTable table = SessionTable::Format(reserved->zone_->data(), reserved->zone_->size());
   table.SetPolicy(options.policy);
   const auto loaded = LoadInto(&table, path);
-  if (!loaded || loaded->moved == 0 || table.secret() == table_.secret()) return Zone::Remove(name);
+  if (!loaded || loaded->moved == 0 || table.secret() == table_.secret()) return {};
+  if (Status named = Zone::Rename(reserved->name_, EarlierName()); !named) return named;
   earlier_ = Earlier::kLoaded;
-  earlier_zones_.push_back(*std::move(created));
+  earlier_zones_.push_back(std::move(*reserved->zone_));
+  reserved->zone_.reset();
+  return {};
 }
 
 void SessionZone::LoadSnapshot(const std::string& path) {

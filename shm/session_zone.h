@@ -116,11 +116,13 @@ class SessionZone {
   static Result<SessionZone> OpenAt(const Options& options, Result<Zone> opened, uint64_t now_ms);
   static Result<Reserved> ReserveBeside(const std::string& name, size_t bytes);
   static Result<SessionZone> Fresh(const Options& options, uint64_t now_ms);
+  Status TakeName(const std::string& name);
   static Result<SessionZone> MoveOver(const Options& options, Zone old_zone, SessionTable& old,
                                       uint64_t now_ms);
   void LoadSnapshot(const std::string& path);
   std::optional<Moved> LoadInto(SessionTable* table, const std::string& path);
   void LoadEarlier(const Options& options, const std::string& path);
+  Status TryLoadEarlier(const Options& options, const std::string& path);
   // In memory, or in that snapshot.
   void FindEarlier(const Options& options, const std::string& snapshot, uint64_t now_ms);
   void FindEarlierInMemory(uint64_t now_ms);

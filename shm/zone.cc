@@ -222,6 +222,12 @@ Status Zone::Rename(const std::string& from, const std::string& to) {
   return Failed("rename()", from, errno);
 }
 
+Status Zone::RenameNew(const std::string& from, const std::string& to) {
+  const std::string one = kFolder + from, other = kFolder + to;
+  if (::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_NOREPLACE) == 0) return {};
+  return Failed("renameat2()", from, errno);
+}
+
 Status Zone::Exchange(const std::string& one, const std::string& other) {
   return ExchangeFiles(kFolder + one, kFolder + other);
 }

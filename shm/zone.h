@@ -42,6 +42,7 @@ class Zone {
 
   static void Remove(const std::string& name);                               // mappings stay valid
   static Status Rename(const std::string& from, const std::string& to);      // replaces `to`
+  static Status RenameNew(const std::string& from, const std::string& to);   // or file_exists
   static Status Exchange(const std::string& one, const std::string& other);  // at one moment
 
   std::byte* data() const { return static_cast<std::byte*>(region_.get_address()); }

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -125,6 +126,39 @@ TEST_F(SessionZoneTest, IsSavedWhileItIsInUse) {
   SessionZone next = Open();
   EXPECT_EQ(next.origin(), Origin::kLoaded);
   EXPECT_EQ(next.kept(), 100u);
+}
+
+// Whenever it is killed while it starts: the next start has all of the snapshot.
+TEST_F(SessionZoneTest, AStartThatIsKilledLosesNothing) {
+  constexpr uint64_t kSessions = 20'000;
+  options_.bytes = 4 * 1024 * 1024;
+  {
+    SessionZone zone = Open();
+    Learn(zone, 0, kSessions);
+    ASSERT_TRUE(zone.SaveAndRemove(options_.snapshot_path));
+  }
+  for (int round = 0; round < 20; ++round) {
+    const pid_t killed = ::fork();
+    if (killed == 0) {
+      (void)SessionZone::OpenOrCreate(options_, now_);
+      ::_exit(0);
+    }
+    while (Zone::OwnNames(options_.name).empty()) {
+    }
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(250 * round);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    ::kill(killed, SIGKILL);
+    ASSERT_EQ(::waitpid(killed, nullptr, 0), killed);
+    SessionZone zone = Open();
+    EXPECT_EQ(zone.table().Live(), kSessions) << "round " << round;
+    EXPECT_TRUE(Has(zone, 0) && Has(zone, kSessions - 1));
+    zone.Remove();
+    for (const std::string& left : Zone::OwnNames(options_.name)) {
+      EXPECT_FALSE(Zone::Open(left)) << left << " is more than an empty name";
+      Zone::Remove(left);
+    }
+  }
 }
 
 TEST_F(SessionZoneTest, ADamagedFileIsSetAside) {
