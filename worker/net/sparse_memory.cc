@@ -32,7 +32,8 @@ void SparseMemory::Give(void* piece) {
 void SparseMemory::AddSlab() {
   slabs_.reserve(slabs_.size() + 1);
   free_.reserve(slabs_.capacity() * kPieces);  // Give() needs no memory
-  void* const slab = ::mmap(nullptr, kSlab, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const slab =
+      ::mmap(nullptr, kSlab, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (slab == MAP_FAILED) throw std::bad_alloc();
   ::madvise(slab, kSlab, MADV_NOHUGEPAGE);  // a huge page would be touched as a whole
   slabs_.push_back(static_cast<char*>(slab));
