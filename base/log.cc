@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log_path.h"
-#include "base/socket_address.h"
+#include "base/syslog.h"
 #include "base/unique_fd.h"
 
 namespace limpet {
@@ -62,37 +62,14 @@ void GiveTo(uint32_t uid, int fd) {
 
 class SyslogTarget final : public LogTarget {
  public:
-  SyslogTarget(SyslogSpec spec, SocketAddress server) : spec_(std::move(spec)), server_(server) {
-    char name[256] = "localhost";
-    if (spec_.hostname) ::gethostname(name, sizeof name - 1);
-    host_ = name;
-  }
+  explicit SyslogTarget(Syslog server) : server_(std::move(server)) {}
 
-  void Write(LogLevel level, std::string_view message) override {
-    if (!fd_ && !Connect()) return;
-    const int priority = spec_.facility * 8 + static_cast<int>(level) - 1;
-    const std::string line =
-        fmt::format("<{}>{} {}{}{}: {}", priority, FormatSyslogTime(Now().seconds),
-                    spec_.hostname ? host_ : "", spec_.hostname ? " " : "", spec_.tag, message);
-    if (::send(fd_.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
-        errno != EAGAIN)
-      fd_.Reset();
-  }
+  void Write(LogLevel level, std::string_view message) override { server_.Send(level, message); }
 
   Status Reopen() override { return {}; }
 
  private:
-  bool Connect() {
-    fd_.Reset(::socket(server_.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (fd_ && ::connect(fd_.get(), server_.get(), server_.size()) == 0) return true;
-    fd_.Reset();
-    return false;
-  }
-
-  SyslogSpec spec_;
-  SocketAddress server_;
-  std::string host_;
-  UniqueFd fd_;
+  Syslog server_;
 };
 
 }  // namespace
@@ -179,10 +156,10 @@ LogTarget* LogFiles::Stderr() {
 }
 
 Result<LogTarget*> LogFiles::OpenSyslog(const SyslogSpec& spec) {
-  auto address = SocketAddress::Parse(spec.server, 514);
-  if (!address) return address.error();
+  auto server = Syslog::To(spec);
+  if (!server) return server.error();
   entries_.push_back(
-      std::make_unique<Entry>(Entry{"", std::make_unique<SyslogTarget>(spec, *address)}));
+      std::make_unique<Entry>(Entry{"", std::make_unique<SyslogTarget>(std::move(*server))}));
   return entries_.back()->target.get();
 }
 

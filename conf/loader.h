@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -42,6 +43,7 @@ class Loader {
 
   std::unordered_map<std::string, int> log_formats;
   std::unordered_map<std::string, int> access_log_files;
+  std::unordered_map<int, std::tuple<size_t, Ms, int>> log_buffers;  // of those: size, flush, gzip
   // Of `store=`, by name: where it stands first.
   std::unordered_map<std::string, std::string> mentioned_stores;
   std::unordered_set<std::string> left_out;  // names of zones and pools that nobody makes

@@ -159,14 +159,18 @@ Status AccessOption(Block& b, const Directive& d, const std::string& text, Acces
   return InvalidParameter(text);
 }
 
-Status CheckBuffer(const Directive& d, const AccessLog& log) {
+// The buffer belongs to the file, and holds for all that is written there.
+Status CheckBuffer(Block& b, const Directive& d, const AccessLog& log) {
   if (log.flush.count() && log.buffer == 0) {
     return InvalidArgument(fmt::format("no buffer is defined for access_log \"{}\"", d.args[0]));
   }
   if (log.buffer == 0) return {};
   if (log.syslog) return InvalidArgument("logs to syslog cannot be buffered");
   if (log.file < 0) return InvalidArgument("buffered logs cannot have variables in name");
-  return {};
+  const std::tuple wanted(log.buffer, log.flush, log.gzip_level);
+  if (b.loader.log_buffers.emplace(log.file, wanted).first->second == wanted) return {};
+  return InvalidArgument(
+      fmt::format("access_log \"{}\" already defined with conflicting parameters", d.args[0]));
 }
 
 Status AccessLogRow(Block& b, const Directive& d) {
@@ -188,7 +192,7 @@ Status AccessLogRow(Block& b, const Directive& d) {
   for (size_t i = 2; i < d.args.size(); ++i) {
     if (Status s = AccessOption(b, d, d.args[i], &log); !s) return s;
   }
-  if (Status s = CheckBuffer(d, log); !s) return s;
+  if (Status s = CheckBuffer(b, d, log); !s) return s;
   settings.access_logs.push_back(std::move(log));
   return {};
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/socket_address.h"
 #include "base/text.h"
 #include "conf/host_port.h"
 
@@ -17,12 +18,17 @@ constexpr std::array<std::string_view, 24> kFacilities = {
     "uucp",   "clock",  "authpriv", "ftp",    "ntp",    "audit",  "alert",  "cron",
     "local0", "local1", "local2",   "local3", "local4", "local5", "local6", "local7"};
 
+// A name is looked up here, at load: logs do not wait for a name server.
 Status Server(std::string_view value, SyslogSpec* spec) {
   const Result<HostPort> address = ParseHostPort(value, 514, false);
   if (!address)
     return InvalidArgument(
         fmt::format("{} in syslog server \"{}\"", address.error().message, value));
   spec->server = value;
+  if (address->is_unix || SocketAddress::Parse(value, 514)) return {};
+  const auto found = SocketAddress::Resolve(address->host, address->port);
+  if (!found) return InvalidArgument(fmt::format("host not found in syslog server \"{}\"", value));
+  spec->server = found->front().ToString();
   return {};
 }
 
@@ -59,7 +65,10 @@ Status Parameter(std::string_view text, SyslogSpec* spec) {
   const size_t equals = text.find('=');
   const std::string_view name = text.substr(0, equals);
   const std::string_view value = equals == std::string_view::npos ? "" : text.substr(equals + 1);
-  if (name == "server") return Server(value, spec);
+  if (name == "server") {
+    if (!spec->server.empty()) return InvalidArgument("duplicate syslog \"server\"");
+    return Server(value, spec);
+  }
   if (name == "facility") return Facility(value, spec);
   if (name == "tag") return Tag(value, spec);
   if (name == "severity") {

@@ -1,4 +1,5 @@
 """Access logs: what a line says, where it goes, and that nothing is lost; error logs in containers."""
+import gzip
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from client import Connection, get
 from daemon import Limpet
 from http2 import Http2
 from origin import Origin, Reply
+from ports import free_port
 from waiting import wait_until
 
 CONFIG = """
@@ -432,3 +434,83 @@ def test_a_full_disk_beneath_a_log_with_variables_is_told_of():
         (line,) = limpet.wait_log("write\\(\\) to .*full.log. failed .28: No space left on device. while logging request")
         assert "[alert]" in line
         limpet.forgive()
+
+
+TO_A_SERVER_THAT_IS_AWAY = """
+events { }
+http {
+    server {
+        listen {port};
+        location / { access_log syslog:server=localhost:{syslog}; access_log syslog:server=unix:{dir}/syslog; return 200; }
+    }
+}
+"""
+
+
+def test_a_syslog_server_that_is_away_is_told_of_once_and_is_found_when_it_is_back():
+    with Limpet(TO_A_SERVER_THAT_IS_AWAY, workers=1, syslog=free_port()) as limpet:
+        for _ in range(4):  # over UDP the next line learns that the one before it was refused
+            get(limpet.port)
+        (refused,) = limpet.wait_log("send.. failed .111: Connection refused. while logging to syslog, server: .*:")
+        (away,) = limpet.wait_log("connect.. failed .2: No such file or directory. while logging to syslog, server: unix:")
+        assert "[error]" in refused and "[error]" in away
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unix:
+            unix.bind(limpet.path("syslog"))
+            os.chmod(limpet.path("syslog"), 0o666)
+            unix.settimeout(10)
+            get(limpet.port)
+            assert b"limpet: 127.0.0.1" in unix.recv(2000)
+
+
+ONE_FILE = """
+events { }
+http {
+    server {
+        listen {port};
+        location / { access_log {dir}/one.gz combined; return 200; }
+        location /packed { access_log {dir}/one.gz combined gzip flush=1h; return 200; }
+    }
+}
+"""
+
+
+def test_a_buffer_belongs_to_its_file():
+    with Limpet(ONE_FILE, workers=1) as limpet:
+        for path in ("/1", "/packed/2", "/3"):
+            get(limpet.port, path)
+        assert limpet.end() == 0
+        with gzip.open(limpet.path("one.gz"), "rt") as text:
+            assert re.findall(r'"GET (\S+) ', text.read()) == ["/1", "/packed/2", "/3"]
+
+
+SLOW_HEADS = """
+events { }
+http {
+    log_format slow '$request $status $request_time';
+    access_log {dir}/slow.log slow;
+    client_header_timeout 300ms;
+    server {
+        listen {port};
+        location / { return 200; }
+        location /rate { limit_rate $arg_rate; return 200 ok; }
+    }
+}
+"""
+
+
+def test_the_time_of_a_request_begins_with_its_first_byte():
+    with Limpet(SLOW_HEADS, workers=1) as limpet, Connection(limpet.port) as late:
+        late.send("GET /late HTTP/1.1\r\n")
+        assert late.stream.read() == b""
+        (line,) = lines(limpet, "slow.log", 1)
+        request, seconds = line.rsplit(" ", 1)
+        assert request == "GET /late HTTP/1.1 408"
+        assert 0.3 <= float(seconds) < 60
+
+
+def test_a_rate_that_is_no_size_is_told_of():
+    with Limpet(SLOW_HEADS, workers=1) as limpet:
+        for rate in ("", "1k", "fast"):
+            assert get(limpet.port, f"/rate?rate={rate}").body == b"ok"
+        (line,) = limpet.wait_log("invalid size")
+        assert '[error]' in line and 'invalid size "fast"' in line

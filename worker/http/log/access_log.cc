@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "conf/all_locations.h"
 #include "proto/escape.h"
 #include "worker/http/exchange/file_path.h"
 #include "worker/http/exchange/hooks.h"
@@ -50,13 +51,25 @@ void FormatLogLine(conf::VariableReader& reader, const conf::LogFormat& format, 
 
 AccessLogs::AccessLogs(const conf::Http& http, Loop& loop, const Log& main_log,
                        std::span<const int> open)
-    : http_(http), main_log_(main_log) {
+    : http_(http), loop_(loop), main_log_(main_log) {
   for (const std::string& path : http.access_log_files) {
     const size_t i = files_.size();
     files_.push_back(std::make_unique<LogFile>(path, loop, main_log));
     const Status status = i < open.size() ? files_[i]->Share(open[i]) : files_[i]->Open();
     if (!status) {
       LIMPET_LOG(main_log, LogLevel::kAlert, "{}", status.error().message);
+    }
+  }
+  FindBuffering();
+}
+
+void AccessLogs::FindBuffering() {
+  buffering_.resize(files_.size());
+  for (const conf::Location* location : conf::AllLocations(http_)) {
+    for (const conf::AccessLog& log : location->log.access_logs) {
+      if (log.file < 0 || log.buffer == 0) continue;
+      buffering_[static_cast<size_t>(log.file)] = {
+          log.buffer, static_cast<uint64_t>(log.flush.count()), log.gzip_level};
     }
   }
 }
@@ -76,14 +89,11 @@ void AccessLogs::WriteTo(Exchange& exchange, const conf::AccessLog& log,
                          const conf::LogSettings& settings) {
   line_.clear();
   FormatLogLine(exchange, http_.log_formats[static_cast<size_t>(log.format)], &line_);
-  if (log.syslog) {
-    if (LogTarget* const target = Syslog(log)) target->Write(log.syslog->severity, line_);
-    return;
-  }
+  if (log.syslog) return WriteToSyslog(log);
   line_.push_back('\n');
   if (log.file < 0) return WriteToVariablePath(exchange, log, settings.file_cache);
-  files_[static_cast<size_t>(log.file)]->Write(
-      line_, {log.buffer, static_cast<uint64_t>(log.flush.count()), log.gzip_level});
+  const auto file = static_cast<size_t>(log.file);
+  files_[file]->Write(line_, buffering_[file]);
 }
 
 namespace {
@@ -121,18 +131,27 @@ void AccessLogs::WriteToVariablePath(Exchange& exchange, const conf::AccessLog& 
   }
 }
 
-LogTarget* AccessLogs::Syslog(const conf::AccessLog& log) {
-  const auto [it, is_new] = syslog_of_.try_emplace(&log, nullptr);
-  if (!is_new) return it->second;
-  LogTarget*& shared = syslog_[SyslogKey(log)];
-  if (shared == nullptr) {
-    if (auto opened = syslog_files_.OpenSyslog(*log.syslog)) {
-      shared = *opened;
+AccessLogs::SyslogServer& AccessLogs::ServerOf(const conf::AccessLog& log) {
+  SyslogServer*& known = syslog_of_[&log];
+  if (known != nullptr) return *known;
+  const auto [it, is_new] = syslog_.try_emplace(SyslogKey(log));
+  if (is_new) {
+    if (auto server = Syslog::To(*log.syslog)) {
+      it->second.server = std::move(*server);
     } else {
-      LIMPET_LOG(main_log_, LogLevel::kError, "{}", opened.error().message);
+      LIMPET_LOG(main_log_, LogLevel::kError, "{}", server.error().message);
     }
   }
-  return it->second = shared;
+  return *(known = &it->second);
+}
+
+void AccessLogs::WriteToSyslog(const conf::AccessLog& log) {
+  SyslogServer& to = ServerOf(log);
+  if (!to.server) return;
+  const Syslog::Sent sent = to.server->Send(log.syslog->severity, line_);
+  if (sent.errnum == 0 || !to.complaints.Wants(loop_.NowMs())) return;
+  LIMPET_LOG(main_log_, LogLevel::kError, "{} failed{} while logging to syslog, server: {}",
+             sent.call, ErrnoText(sent.errnum), log.syslog->server);
 }
 
 void AccessLogs::Reopen() {

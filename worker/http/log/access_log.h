@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/syslog.h"
 #include "conf/config.h"
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/log/log_file.h"
@@ -34,19 +36,27 @@ class AccessLogs {
   void FlushAll();  // what is buffered, to the files
 
  private:
+  struct SyslogServer {
+    std::optional<Syslog> server;  // empty: its address is none
+    WriteComplaints complaints;
+  };
+
+  void FindBuffering();
   void WriteTo(Exchange& exchange, const conf::AccessLog& log, const conf::LogSettings& settings);
   void WriteToVariablePath(Exchange& exchange, const conf::AccessLog& log,
                            const conf::OpenLogFileCache& cache);
-  LogTarget* Syslog(const conf::AccessLog& log);
+  SyslogServer& ServerOf(const conf::AccessLog& log);
+  void WriteToSyslog(const conf::AccessLog& log);
 
   const conf::Http& http_;
+  Loop& loop_;
   const Log& main_log_;
   std::vector<std::unique_ptr<LogFile>> files_;  // to Http::access_log_files
+  std::vector<LogFile::Buffering> buffering_;    // of files_, whichever line of the configuration
   LogFileCache variable_files_;
   WriteComplaints variable_complaints_;
-  LogFiles syslog_files_;
-  std::map<std::string, LogTarget*> syslog_;  // by everything that a SyslogSpec says
-  std::unordered_map<const conf::AccessLog*, LogTarget*> syslog_of_;
+  std::map<std::string, SyslogServer> syslog_;  // by everything that a SyslogSpec says
+  std::unordered_map<const conf::AccessLog*, SyslogServer*> syslog_of_;
   std::string line_;  // reused
 };
 
