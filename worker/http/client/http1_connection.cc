@@ -287,6 +287,7 @@ void Http1Connection::BeginParser() {
   } else {
     turn_->parser.Reset();
   }
+  turn_->begun_ms = runtime_.loop.NowMs();
 }
 
 // True if something was started or closed; false if more bytes are needed. A head that has come
@@ -340,6 +341,7 @@ void Http1Connection::RefuseHead(const proto::HeadError& error, bool silent) {
   BeginResponse();
   runtime_.own_counters.requests.fetch_add(1, std::memory_order_relaxed);
   Enter(State::kExchange);
+  exchange_->request().started_ms = turn_->begun_ms;
   exchange_->request().head_length = turn_->parser.good_size();
   exchange_->StartRefused(*this, turn_->parser.head(), error, silent);
 }
@@ -374,6 +376,7 @@ void Http1Connection::StartExchange() {
   }
   exchange_ = connection_.set().TakeExchange();
   Enter(State::kExchange);
+  exchange_->request().started_ms = turn_->begun_ms;
   exchange_->request().pipelined = pipelined_;
   exchange_->Start(*this, head, turn_->framing, turn_->parser.consumed() - turn_->parser.skipped());
 }

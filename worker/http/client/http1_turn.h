@@ -24,6 +24,7 @@ struct Http1Turn {
   }
 
   proto::RequestParser parser;
+  uint64_t begun_ms = 0;  // when the first bytes of its head had come, CLOCK_MONOTONIC
 
   // Of the request's body.
   proto::Framing framing;

@@ -63,7 +63,7 @@ void Exchange::StartRefused(ClientStream& stream, const proto::RequestHead& head
     request_.uri = target.uri;
     request_.args = target.args;
   }
-  request_.started_ms = runtime_.loop.NowMs();
+  if (request_.started_ms == 0) request_.started_ms = runtime_.loop.NowMs();
   UseAddressOfClient();
   stream.LastForClient();
   Enter(Phase::kRouting);
@@ -151,7 +151,7 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   request_.method = head.method;
   request_.method_name = head.method_name;
   request_.unparsed_uri = head.target;
-  request_.started_ms = runtime_.loop.NowMs();
+  if (request_.started_ms == 0) request_.started_ms = runtime_.loop.NowMs();
   UseAddressOfClient();
   request_.server = FirstServer();
   request_.location = request_.server->root.get();

@@ -6,8 +6,11 @@ namespace limpet::worker {
 
 uint64_t EvaluateSize(Exchange& exchange, const conf::Template& text) {
   if (text.empty()) return 0;
-  const auto size = conf::ParseSizeUnits(exchange.Evaluate(text), false);
-  return size ? static_cast<uint64_t>(*size) : 0;
+  const std::string_view value = exchange.Evaluate(text);
+  if (value.empty()) return 0;
+  if (const auto size = conf::ParseSizeUnits(value, false)) return static_cast<uint64_t>(*size);
+  exchange.Log(LogLevel::kError, fmt::format("invalid size \"{}\"", value));
+  return 0;
 }
 
 uint64_t ClientRate(Exchange& exchange) {
