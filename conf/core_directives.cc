@@ -122,8 +122,8 @@ Status Events(Block& outer, const Directive& d) {
 }
 
 Status ThreadPool(Block& b, const Directive& d) {
-  if (b.loader.left_out.insert("thread_pool " + d.args[1]).second) return {};
-  return InvalidArgument(fmt::format("duplicate thread pool \"{}\"", d.args[1]));
+  if (b.loader.left_out.insert("thread_pool " + d.args[0]).second) return {};
+  return InvalidArgument(fmt::format("duplicate thread pool \"{}\"", d.args[0]));
 }
 
 Status Compatible(Block& b, const Directive& d) {
@@ -179,7 +179,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "accepted; time is read at each wake-up"},
     {"pcre_jit", kMain, kOneArg, kInert, Checked<Flag, bool>, "on",
      "accepted; patterns are always compiled to machine code"},
-    {"thread_pool", kMain, AtLeast(1), kMany | kUndone, ThreadPool, "default threads=32",
+    {"thread_pool", kMain, Takes(2, 3), kMany | kUndone, ThreadPool, "default threads=32",
      "accepted with a warning; workers have no threads"},
     {"load_module", kMain, kOneArg, kMany | kUndone, Accepted, "",
      "accepted with a warning; what is not in limpet cannot be loaded"},
