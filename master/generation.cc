@@ -83,6 +83,7 @@ Status Generation::Check(const conf::Config& config, const Paths& paths, const R
   Generation probe;
   probe.config_ = std::shared_ptr<const conf::Config>(&config, [](const conf::Config*) {});
   if (auto status = probe.OpenFiles(paths, {}, report); !status) return status;
+  if (auto status = CheckTempDirs(TempDirs(config)); !status) return status;
   return Listeners::TryBind(config);
 }
 

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <thread>
 
+#include "master/file_place.h"
 #include "master/socket_options.h"
 
 namespace limpet::master {
@@ -107,8 +108,13 @@ Result<Listeners> Listeners::Open(const conf::Config& config, const Listeners& b
 Status Listeners::TryBind(const conf::Config& config) {
   if (!config.http) return {};
   for (const conf::ListenGroup& group : config.http->listens) {
-    // A Unix socket would leave its file behind.
-    if (group.served_by >= 0 || group.listen.address.is_unix()) continue;
+    if (group.served_by >= 0) continue;
+    if (group.listen.address.is_unix()) {  // bound, it would leave its file behind
+      const std::string name = group.listen.address.ToString();
+      const int errnum = ObstacleTo(name.substr(std::string_view("unix:").size()));
+      if (errnum == 0 || errnum == EISDIR) continue;
+      return ErrnoError(fmt::format("bind() to {} failed", name), errnum);
+    }
     const auto fd = BindSocket(group.listen, Log());
     if (!fd && fd.error().code.value() != EADDRINUSE) return fd.error();
   }

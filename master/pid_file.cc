@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "master/file_lock.h"
+#include "master/file_place.h"
 
 namespace limpet::master {
 
@@ -62,6 +63,8 @@ Place MoveInto(const std::string& beside, const std::string& path) {
 Status PidFile::CheckFree(const std::string& path) const {
   // Our own by another name: to close it would unlock it.
   if (path == path_ || (fd_ && IsFileAt(fd_.get(), path))) return {};
+  if (const int errnum = ObstacleTo(path); errnum != 0)
+    return ErrnoError(fmt::format("open() \"{}\" failed", path), errnum);
   const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   return fd && IsLockedByOther(fd.get()) ? Status(IsHeld(path)) : Status();
 }

@@ -21,7 +21,8 @@ class PidFile {
   PidFile(const PidFile&) = delete;
   PidFile& operator=(const PidFile&) = delete;
 
-  // Fails as Write() would, where a living process holds the file; changes nothing.
+  // Fails as Write() would, where a living process holds the file or it has no folder; changes
+  // nothing.
   Status CheckFree(const std::string& path) const;
 
   // Writes this process's id; a file written before elsewhere is removed after the new one is

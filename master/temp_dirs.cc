@@ -10,6 +10,7 @@
 
 #include "base/own_file.h"
 #include "conf/all_locations.h"
+#include "master/file_place.h"
 
 namespace limpet::master {
 namespace {
@@ -52,6 +53,15 @@ std::vector<std::string> TempDirs(const conf::Config& config) {
       Collect(config, *location, &paths);
   }
   return {paths.begin(), paths.end()};
+}
+
+Status CheckTempDirs(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    const int errnum = ObstacleTo(path.substr(0, path.rfind('/')));
+    if (errnum == 0 || errnum == EISDIR) continue;  // the folder is made with it, or is there
+    return ErrnoError(fmt::format("mkdir() \"{}\" failed", path), errnum);
+  }
+  return {};
 }
 
 Status CreateTempDirs(const std::vector<std::string>& paths,

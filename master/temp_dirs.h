@@ -12,6 +12,8 @@
 namespace limpet::master {
 
 std::vector<std::string> TempDirs(const conf::Config& config);  // absolute, each once
+// Whether they are there, or their folders are: for -t, which makes none.
+Status CheckTempDirs(const std::vector<std::string>& paths);
 Status CreateTempDirs(const std::vector<std::string>& paths,
                       const std::optional<Credentials>& owner);
 

@@ -126,6 +126,18 @@ def test_another_pid_file_keeps_sessions(servers):
         assert limpet.memory("one") == limpet.memory("two") == []
 
 
+def test_a_reload_to_a_pid_file_that_cannot_be_made_is_refused(servers):
+    with WithOwnPid(workers=2, **servers) as limpet:
+        session = new_session(limpet)
+        limpet.rename("nowhere/other")
+        limpet.kill(signal.SIGHUP)
+        limpet.wait_log("open.. \".*nowhere/other.pid\" failed .2: No such file or directory")
+        limpet.wait_log("the new configuration was refused")
+        assert limpet.memory("one") == ["limpet"]
+        assert os.path.exists(limpet.path("limpet.sock"))
+        assert stays(limpet, *session)
+
+
 def test_a_new_binary_with_another_pid_file_keeps_sessions(servers):
     with WithOwnPid(workers=2, **servers) as limpet:
         sessions = [new_session(limpet) for _ in range(8)]
