@@ -12,6 +12,7 @@
 #include "base/file_text.h"
 #include "base/socket_address.h"
 #include "base/unique_fd.h"
+#include "master/control_socket.h"
 #include "master/generation.h"
 #include "master/pid_file.h"
 #include "worker/control.h"
@@ -79,6 +80,7 @@ int AskMaster(const CommandLine& command_line, const Paths& paths) {
   };
   const auto line = worker::ControlLine(command);
   if (!line) return fail(line.error().message);
+  if (line->size() > ControlSocket::kLongestRequest) return fail("the command is too long");
   const std::string socket =
       command_line.socket.empty() ? FindPlaces(command_line, paths).control : command_line.socket;
   if (socket.empty()) return fail("the configuration says \"control_socket off\"");

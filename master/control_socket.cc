@@ -18,7 +18,6 @@ namespace limpet::master {
 namespace {
 
 constexpr size_t kMostClients = 16;
-constexpr size_t kLongestRequest = 64 * 1024;
 constexpr uint64_t kClientMs = 5000;  // from its connection to the end of its answer
 
 Result<UniqueFd> ListenAt(const std::string& path) {

@@ -4,6 +4,7 @@
 // master up, and nothing here waits.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,6 +21,7 @@ namespace limpet::master {
 class ControlSocket {
  public:
   using Answer = std::function<std::string(std::string_view line)>;
+  static constexpr size_t kLongestRequest = 64 * 1024;  // a longer one is not answered
 
   explicit ControlSocket(Answer answer);
   ~ControlSocket();

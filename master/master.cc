@@ -53,8 +53,9 @@ constexpr SignalMeaning kMeanings[] = {{SIGHUP, ", reconfiguring"},
                                        {SIGUSR2, ", changing binary"},
                                        {SIGWINCH, ", ending the workers"}};
 
-std::string Describe(const Signal& signal) {
-  const auto row = std::ranges::find(kMeanings, signal.number, &SignalMeaning::number);
+std::string Describe(const Signal& signal, bool heeded) {
+  const auto row = heeded ? std::ranges::find(kMeanings, signal.number, &SignalMeaning::number)
+                          : std::end(kMeanings);
   const std::string from = signal.sender > 0 ? fmt::format(" from {}", signal.sender) : "";
   return fmt::format("signal {} ({}) received{}{}", signal.number, SignalName(signal.number), from,
                      row == std::end(kMeanings) ? "" : row->meaning);
@@ -188,7 +189,11 @@ void Master::Loop() {
 
 void Master::OnSignal(const Signal& signal) {
   const bool routine = signal.number == SIGCHLD && keeper_->IsWriter(signal.sender);
-  LIMPET_LOG(log(), routine ? LogLevel::kInfo : LogLevel::kNotice, "{}", Describe(signal));
+  // In the foreground a terminal sends it whenever its window changes: that means nothing.
+  const bool heeded =
+      signal.number != SIGWINCH || signal.sender > 0 || generation_->config().daemon;
+  LIMPET_LOG(log(), routine ? LogLevel::kInfo : LogLevel::kNotice, "{}", Describe(signal, heeded));
+  if (!heeded) return;
   switch (signal.number) {
     case SIGCHLD:
       return supervisor_->Reap();
@@ -197,9 +202,7 @@ void Master::OnSignal(const Signal& signal) {
     case SIGUSR1:
       return Reopen();
     case SIGWINCH:
-      // In the foreground a terminal sends it whenever its window changes: that means nothing.
-      if (generation_->config().daemon || signal.sender > 0) Rest();
-      return;
+      return Rest();
     case SIGQUIT:
       if (state_ != State::kStopping) End(State::kQuitting, SIGQUIT);
       return;

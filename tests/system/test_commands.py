@@ -242,3 +242,8 @@ def test_an_upstream_tells_of_its_times(limpet):
     traffic = wait_until(lambda: (found := api(limpet, "upstreams/app")["traffic"])["requests"] == 5 and found, "five requests")
     assert traffic["sticky"]["new"] == 5 and sum(traffic["times"]) == 5
     assert traffic["p50_ms"] <= traffic["p95_ms"] <= traffic["p99_ms"]
+
+
+def test_a_command_that_is_too_long_is_refused_as_such(limpet):
+    ran = subprocess.run([*limpet.command("session", "one", "k" * 70_000)], capture_output=True, text=True, timeout=30)
+    assert (ran.returncode, ran.stderr) == (1, "limpet: the command is too long\n")

@@ -1,7 +1,12 @@
 """Master and workers: replaced when they die, gone when told to go."""
+import fcntl
 import os
+import pty
 import signal
 import socket
+import struct
+import subprocess
+import termios
 
 import pytest
 
@@ -122,3 +127,18 @@ def test_a_single_process_that_reloads_can_still_be_ended(origins, how):
             limpet.wait_log("gracefully shutting down")
             assert limpet.end(how) == 0
             assert not limpet.log_lines("reconfiguring")
+
+
+def test_a_window_that_changes_its_size_means_nothing_to_a_limpet_in_the_foreground():
+    terminal, inside = pty.openpty()
+    with Limpet("events { } http { server { listen {port}; return 200; } }", workers=1, start=False) as limpet:
+        limpet.process = subprocess.Popen(limpet.command(), stdin=inside, start_new_session=True,
+                                          preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(inside)
+        wait_until(lambda: os.path.exists(limpet.path("limpet.pid")) and limpet.workers(), "its start")
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        (line,) = limpet.wait_log("SIGWINCH")
+        assert line.endswith("(SIGWINCH) received")
+        assert get(limpet.port).status == 200
+        assert limpet.end() == 0
+    os.close(terminal)
