@@ -87,7 +87,7 @@ Status Add(Block& b, const Directive& entry, bool hostnames, Map* map) {
                                        key));
   }
   const bool wildcard = hostnames && IsWildcard(key);
-  if (wildcard && !IsValidWildcard(key)) {
+  if (wildcard ? !IsValidWildcard(key) : hostnames && key.find("..") != std::string::npos) {
     return InvalidArgument(fmt::format("invalid hostname or wildcard \"{}\"", key));
   }
   if (!map->names.Add(key, wildcard, std::move(value))) {

@@ -193,7 +193,9 @@ Status ServerNames(Block& b, const Directive& d) {
 
 Status LargeBuffers(Block& b, const Directive& d) {
   if (Status s = Number<1>{}(b, d, d.args[0], b.head->large_buffers_count); !s) return s;
-  return Size{}(b, d, d.args[1], b.head->large_buffers_size);
+  if (Status s = Size{}(b, d, d.args[1], b.head->large_buffers_size); !s) return s;
+  if (b.head->large_buffers_size == 0) return InvalidForm(d, d.args[1], "it is above 0");
+  return {};
 }
 
 using H = HeadSettings;

@@ -228,6 +228,7 @@ Result<VariableId> VariableTable::DefineUser(std::string_view name, std::string_
 Result<VariableId> VariableTable::DefineDerived(std::string_view name,
                                                 std::shared_ptr<const DerivedVariable> derived,
                                                 std::string_view where, bool is_volatile) {
+  if (name.empty()) return InvalidArgument("invalid variable name \"$\"");
   const VariableId id = Mention(name, where);
   Variable& v = variables_[id];
   if (v.kind == VariableKind::kBuiltin && !v.settable)
