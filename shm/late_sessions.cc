@@ -13,10 +13,9 @@ namespace {
 
 constexpr uint32_t kSlotsPerStep = 2048;  // some microseconds where there is no news
 
-// The peer of that name there; kNoPeer if it is none of the servers any more.
+// The peer of that name there, also one that has gone; kNoPeer: nothing is known of it.
 uint16_t PeerIn(const SessionTable& to, const SessionTable& from, uint16_t peer) {
-  const uint16_t there = to.peers().Find(from.PeerName(peer));
-  return there != kNoPeer && to.peers().Active(there) ? there : kNoPeer;
+  return to.peers().Find(from.PeerName(peer));
 }
 
 }  // namespace
@@ -54,7 +53,11 @@ Found LateSessions::Peek(const SessionKey& key, const SessionTable& to, uint64_t
     const auto news = from.table.ReadRecord(key);
     if (!news || news->last_tick < from.moved_tick) continue;
     const uint16_t peer = PeerIn(to, from.table, news->peer());
-    if (peer != kNoPeer) return to.Judge(news->last_tick, peer, now_ms);
+    if (peer == kNoPeer) continue;
+    const auto here = to.ReadRecord(key);
+    const auto lives_at =
+        here ? to.PeerByNews(*here, *news, peer, from.moved_tick, now_ms) : std::optional(peer);
+    if (lives_at) return to.Judge(news->last_tick, *lives_at, now_ms);
   }
   return {};
 }

@@ -1,7 +1,7 @@
 // What the tables of a zone's earlier sizes still hear. Processes of the old configuration go on
-// with the old table until they end: what they learn and touch there reaches the table that took
-// its place when somebody looks for it, at once, and anyway from time to time until the last of
-// them has ended.
+// with the old table until they end: what they learn, bind anew and touch there reaches the table
+// that took its place when somebody looks for it, at once, and anyway from time to time until the
+// last of them has ended.
 //
 // A table under another key (the zone got a key_file, or another one) keeps its sessions until they
 // end: they are found by their identifiers only.
@@ -35,7 +35,8 @@ class LateSessions {
   bool empty() const { return earlier_.empty(); }
   bool HasNamed(const std::string& name) const;  // what stands under that name now
 
-  // Any process. Whether an earlier table has news of this session, which `to` has now.
+  // Any process. Whether an earlier table has news of this session, which `to` has now. Peek: as it
+  // would be then; a miss: there is no news.
   bool Fetch(const SessionKey& key, SessionTable* to, uint64_t now_ms) const;
   Found Peek(const SessionKey& key, const SessionTable& to, uint64_t now_ms) const;
   void Forget(const SessionKey& key, uint64_t now_ms) const;

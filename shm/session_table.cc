@@ -117,15 +117,13 @@ Found SessionTable::Peek(const SessionKey& key, uint64_t now_ms) const {
   const Slot slot = ShardOf(fingerprint).Find(fingerprint);
   Found found;
   if (slot) found = Judge(slot.value.tick(), slot.value.peer(), now_ms);
-  if (found.result == LookupResult::kHit || late_ == nullptr) return found;
-  const Found late = late_->Peek(key, *this, now_ms);
-  return late.result == LookupResult::kHit ? late : found;
+  return WithLate(key, now_ms, found);
 }
 
 Found SessionTable::Lookup(const SessionKey& key, uint64_t now_ms, bool touch) {
+  if (touch) FetchLate(key, now_ms);
   Found found = LookUp(key, now_ms, touch);
-  if (found.result != LookupResult::kHit && late_ != nullptr)
-    found = LookUpLate(key, now_ms, touch, found);
+  if (!touch) found = WithLate(key, now_ms, found);
   switch (found.result) {
     case LookupResult::kHit:
       Count(counters_->hits);
@@ -148,9 +146,14 @@ void SessionTable::ForgetFormer(std::string_view session_id, uint64_t now_ms) co
   if (late_ != nullptr) late_->ForgetByIdentifier(session_id, now_ms);
 }
 
+// Before a use here, after which what the earlier tables have heard would be older.
+void SessionTable::FetchLate(const SessionKey& key, uint64_t now_ms) {
+  if (late_ != nullptr) (void)late_->Fetch(key, this, now_ms);
+}
+
 // Where nothing is to be written down nothing is brought over: that would take a lock.
-Found SessionTable::LookUpLate(const SessionKey& key, uint64_t now_ms, bool touch, Found here) {
-  if (touch) return late_->Fetch(key, this, now_ms) ? LookUp(key, now_ms, true) : here;
+Found SessionTable::WithLate(const SessionKey& key, uint64_t now_ms, const Found& here) const {
+  if (late_ == nullptr) return here;
   const Found late = late_->Peek(key, *this, now_ms);
   return late.result == LookupResult::kHit ? late : here;
 }
@@ -171,8 +174,8 @@ Found SessionTable::LookUp(const SessionKey& key, uint64_t now_ms, bool touch) {
 }
 
 bool SessionTable::Touch(const SessionKey& key, uint64_t now_ms) {
-  if (UseLive(key, now_ms)) return true;
-  return late_ != nullptr && late_->Fetch(key, this, now_ms) && UseLive(key, now_ms);
+  FetchLate(key, now_ms);
+  return UseLive(key, now_ms);
 }
 
 bool SessionTable::UseLive(const SessionKey& key, uint64_t now_ms) {
@@ -197,22 +200,28 @@ LearnResult SessionTable::LearnUsed(const SessionKey& key, uint16_t peer, uint64
   const Fingerprint fingerprint = Fingerprint::Of(key.hash);
   const uint32_t now = TickOf(now_ms);
   const uint32_t used = TickOfUse(used_ms, now_ms);
-  if (!peers_.Active(peer)) {
-    Count(counters_->refused);
-    return LearnResult::kRefused;
-  }
   Shard shard = ShardOf(fingerprint);
   shard.Prefetch(fingerprint);
   const Slot slot = shard.Find(fingerprint);
+  const bool lives = slot && !policy.Expired(slot.value.tick(), now);
+  if (!TakesSessions(peer, lives && slot.value.peer() != peer)) {
+    Count(counters_->refused);
+    return LearnResult::kRefused;
+  }
   // The common case needs no lock: learned again, as it was.
-  if (slot && slot.value.peer() == peer && !policy.Expired(slot.value.tick(), now) &&
-      shard.Use(fingerprint, slot, policy, used)) {
+  if (lives && slot.value.peer() == peer && shard.Use(fingerprint, slot, policy, used)) {
     Count(counters_->refreshed);
     return LearnResult::kRefreshed;
   }
   const Value value = Value::Of(used, false, fingerprint.extra, peer);
   const ShardLock lock(shard, now, counters_->repaired);
   return LearnLocked(shard, fingerprint, value, policy, now);
+}
+
+// A server that is no longer configured may still begin sessions, at workers of the configuration
+// before: they have their place like those that it had. One that lives elsewhere stays there.
+bool SessionTable::TakesSessions(uint16_t peer, bool lives_elsewhere) const {
+  return peers_.Active(peer) || (!lives_elsewhere && peers_.State(peer) == EntryState::kRetired);
 }
 
 LearnResult SessionTable::LearnLocked(Shard& shard, const Fingerprint& key, Value value,
@@ -281,15 +290,19 @@ bool SessionTable::MakeRoom(Shard& shard, const PolicyView& policy, uint32_t now
 }
 
 bool SessionTable::Forget(const SessionKey& key, uint64_t now_ms) {
-  if (late_ != nullptr) late_->Forget(key, now_ms);
+  bool forgotten = false;
+  if (late_ != nullptr) {
+    forgotten = late_->Peek(key, *this, now_ms).result == LookupResult::kHit;
+    late_->Forget(key, now_ms);
+  }
   const Fingerprint fingerprint = Fingerprint::Of(key.hash);
   Shard shard = ShardOf(fingerprint);
-  if (!shard.Find(fingerprint)) return false;
+  if (!shard.Find(fingerprint)) return forgotten;
   const ShardLock lock(shard, TickOf(now_ms), counters_->repaired);
   while (const Slot slot = shard.Find(fingerprint)) {
     if (shard.Remove(slot)) return true;
   }
-  return false;
+  return forgotten;
 }
 
 }  // namespace limpet::shm

@@ -54,7 +54,7 @@ enum class LearnResult : uint8_t {
   kCreated,
   kRefreshed,  // was there, with the same peer
   kRebound,    // was there, with another peer
-  kRefused,    // the table is full and may not rotate, or the peer is retired
+  kRefused,    // the table is full and may not rotate, or it lives elsewhere and the peer is retired
 };
 
 // However fast they go: a step's work is bounded by a count as well as by a clock.
@@ -166,8 +166,9 @@ class SessionTable {
   // Peers. An index stays what it is over reloads; see peer_directory.h. kNoPeer: the directory is
   // full.
   uint16_t PeerIndex(std::string_view server_id);
-  // Nothing more is learned there. Its sessions stay its own, and are found, until they are bound
-  // to another or end: whose server has gone lives from then on where it is served, as in nginx.
+  // No session that lives elsewhere is bound there any more. Its sessions stay its own, and are
+  // found, until they are bound to another or end: whose server has gone lives from then on where
+  // it is served, as in nginx.
   void RetirePeer(uint16_t peer) { peers_.Retire(peer); }
   void RetireAllBut(std::span<const uint16_t> peers);  // after a load: servers no longer configured
   std::string PeerName(uint16_t peer) const { return peers_.Name(peer); }
@@ -217,6 +218,9 @@ class SessionTable {
   // `moved_tick`. What was not used here since is as the record says, what was keeps its peer.
   // False: nothing new. May rotate.
   bool Adopt(const SessionRecord& record, uint16_t peer, uint32_t moved_tick, uint64_t now_ms);
+  // The peer of a session that is so here, by that news of it; nothing: it is none.
+  std::optional<uint16_t> PeerByNews(const SessionRecord& here, const SessionRecord& news,
+                                     uint16_t peer, uint32_t moved_tick, uint64_t now_ms) const;
   Found Judge(uint32_t last_tick, uint16_t peer, uint64_t now_ms) const;  // of such a record
   void Supersede() { StoreRelease(header_->superseded, 1u); }
   bool Superseded() const { return LoadAcquire(header_->superseded) != 0; }
@@ -233,7 +237,9 @@ class SessionTable {
   Shard ShardAt(uint32_t index) const;
   Shard ShardOf(const Fingerprint& key) const;
   Found LookUp(const SessionKey& key, uint64_t now_ms, bool touch);
-  Found LookUpLate(const SessionKey& key, uint64_t now_ms, bool touch, Found here);
+  void FetchLate(const SessionKey& key, uint64_t now_ms);
+  Found WithLate(const SessionKey& key, uint64_t now_ms, const Found& here) const;
+  bool TakesSessions(uint16_t peer, bool lives_elsewhere) const;
   bool UseLive(const SessionKey& key, uint64_t now_ms);
   LearnResult InsertLocked(Shard& shard, const Fingerprint& key, Value value,
                            const PolicyView& policy, uint32_t now);

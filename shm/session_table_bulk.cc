@@ -308,6 +308,15 @@ bool SessionTable::MoveIdle(const SessionRecord& record, uint16_t to, uint64_t n
   return true;
 }
 
+std::optional<uint16_t> SessionTable::PeerByNews(const SessionRecord& here,
+                                                 const SessionRecord& news, uint16_t peer,
+                                                 uint32_t moved_tick, uint64_t now_ms) const {
+  if (here.last_tick >= news.last_tick) return std::nullopt;
+  if (View().Expired(here.last_tick, TickOf(now_ms))) return peer;
+  const bool as_moved = here.last_tick <= moved_tick && peers_.Active(peer);
+  return as_moved ? peer : here.peer();
+}
+
 bool SessionTable::Adopt(const SessionRecord& record, uint16_t peer, uint32_t moved_tick,
                          uint64_t now_ms) {
   const PolicyView policy = View();
@@ -319,12 +328,12 @@ bool SessionTable::Adopt(const SessionRecord& record, uint16_t peer, uint32_t mo
     return false;
   const ShardLock lock(shard, now, counters_->repaired);
   while (const Slot slot = shard.Find(key)) {
-    if (slot.value.tick() >= record.last_tick) return false;
-    const bool as_moved = slot.value.tick() <= moved_tick || policy.Expired(slot.value.tick(), now);
+    const auto lives_at =
+        PeerByNews(RecordOf(key.tag, slot.value), record, peer, moved_tick, now_ms);
+    if (!lives_at) return false;
     const Value used = slot.value.UsedAt(record.last_tick);
-    const Value news =
-        Value::Of(record.last_tick, true, key.extra, as_moved ? peer : slot.value.peer(),
-                  std::max(used.span(), record.span()));
+    const Value news = Value::Of(record.last_tick, true, key.extra, *lives_at,
+                                 std::max(used.span(), record.span()));
     if (shard.Rebind(slot, news)) return true;
   }
   const Value value =

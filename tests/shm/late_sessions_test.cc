@@ -99,6 +99,16 @@ TEST_F(LateSessionsTest, ASessionThatBeginsAtTheOldTableIsFoundAtOnce) {
   EXPECT_EQ(new_->table().Check(now_), "");
 }
 
+TEST_F(LateSessionsTest, OneThatIsForgottenWhereNobodyHasBroughtItIsSaidToBe) {
+  Resize();
+  now_ += 200;
+  Learn(*old_, "late", "b");
+  SessionTable& table = new_->table();
+  EXPECT_TRUE(table.Forget(table.KeyOf("late"), now_));
+  EXPECT_FALSE(table.Forget(table.KeyOf("late"), now_));
+  EXPECT_EQ(Where("late"), "");
+}
+
 TEST_F(LateSessionsTest, OneThatIsOnlyTouchedThereDoesNotEnd) {
   Learn(*old_, "tunnel", "a");
   Learn(*old_, "idle", "a");
@@ -160,14 +170,42 @@ TEST_F(LateSessionsTest, WhatTheNewTableKnowsBetterStays) {
   EXPECT_EQ(Where("untouched"), "b");
 }
 
-TEST_F(LateSessionsTest, SessionsOfServersThatAreGoneAreNone) {
+TEST_F(LateSessionsTest, WhatIsBoundAnewAtTheOldTableIsKnownAtOnce) {
+  for (const char* id : {"looked up", "touched", "peeked"}) Learn(*old_, id, "a");
+  now_ += 5000;
+  Resize();
+  now_ += 5000;
+  for (const char* id : {"looked up", "touched", "peeked"}) Learn(*old_, id, "b");
+  SessionTable& table = new_->table();
+  EXPECT_EQ(Where("looked up"), "b");
+  EXPECT_EQ(table.PeerName(table.Peek(table.KeyOf("peeked"), now_).peer), "b");
+  now_ += 5000;
+  EXPECT_TRUE(Touch(*new_, "touched"));
+  Walk();
+  EXPECT_EQ(WhereHere("touched"), "b");
+  EXPECT_EQ(table.Check(now_), "");
+}
+
+TEST_F(LateSessionsTest, ASessionThatBeginsAtAServerThatHasGoneHasItsPlaceThere) {
   Resize();
   now_ += 200;
   Learn(*old_, "late", "b");
   new_->table().RetirePeer(Peer(*new_, "b"));
+  EXPECT_EQ(Where("late"), "b");
   Walk();
-  EXPECT_EQ(Where("late"), "");
-  EXPECT_EQ(new_->table().Live(), 0u);
+  EXPECT_EQ(WhereHere("late"), "b");
+}
+
+TEST_F(LateSessionsTest, NoneMovesToAServerThatHasGone) {
+  Learn(*old_, "here", "a");
+  now_ += 5000;
+  Resize();
+  now_ += 200;
+  Learn(*old_, "here", "b");
+  new_->table().RetirePeer(Peer(*new_, "b"));
+  EXPECT_EQ(Where("here"), "a");
+  Walk();
+  EXPECT_EQ(WhereHere("here"), "a");
 }
 
 TEST_F(LateSessionsTest, TheOldTableIsLetGoWhenItsLastUserHasEnded) {

@@ -196,11 +196,24 @@ TEST(SessionTable, ARetiredPeersSessionsAreItsOwnUntilTheyAreBoundToAnother) {
   EXPECT_EQ(t.Lookup(1).peer, a);
   EXPECT_EQ(t.Peek(1).peer, a);
   EXPECT_TRUE(t.table.Touch(t.Key(1), t.now));
-  EXPECT_EQ(t.Learn(3, a), LearnResult::kRefused);
   EXPECT_EQ(t.Learn(2, b), LearnResult::kRebound);
+  EXPECT_EQ(t.Learn(2, a), LearnResult::kRefused);
   EXPECT_EQ(t.table.PeerIndex("a"), a);
   EXPECT_EQ(t.Lookup(1).peer, a);
   EXPECT_EQ(t.Lookup(2).peer, b);
+}
+
+// A worker of the configuration before may have a request there still.
+TEST(SessionTable, ASessionMayBeginAtARetiredPeer) {
+  TestTable t(64 * 1024);
+  const uint16_t a = t.table.PeerIndex("a");
+  const uint16_t b = t.table.PeerIndex("b");
+  t.table.RetirePeer(a);
+  EXPECT_EQ(t.Learn(1, a), LearnResult::kCreated);
+  EXPECT_EQ(t.Learn(1, a), LearnResult::kRefreshed);
+  EXPECT_EQ(t.Lookup(1).peer, a);
+  EXPECT_EQ(t.Learn(1, b), LearnResult::kRebound);
+  EXPECT_EQ(t.table.Check(t.now), "");
 }
 
 TEST(SessionTable, ARetiredPeersSessionsGoAlongIntoAnotherTable) {

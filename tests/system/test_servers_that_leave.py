@@ -1,9 +1,10 @@
 """A server is taken out: its sessions live from then on where they are served, and are its own again if it comes back before that."""
 import json
+import signal
 
 import pytest
 
-from client import get
+from client import Connection, get
 from daemon import Limpet
 from dns import NameServer
 from origin import Origin, Reply
@@ -103,6 +104,28 @@ def test_nothing_of_that_is_lost_by(way, ports):
         first, status = visit(limpet, session)
         assert status == "miss"
         assert {visit(limpet, session) for _ in range(6)} == {(first, "hit")}
+
+
+@pytest.mark.parametrize("size", ["1m", "2m"])
+def test_a_session_that_begins_there_meanwhile_lives_where_it_is_served(ports, origins, gate, size):
+    def begin(request):
+        gate(request)
+        return Reply(b"b", headers=[("Set-Cookie", "s=late")])
+
+    (b,) = origins("b", respond=begin)
+    with Limpet(config(B), workers=2, **ports | {"b": b.port}) as limpet, Connection(limpet.port) as client:
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert gate.waiting.acquire(timeout=20)
+        old = set(limpet.workers())
+        limpet.write(config(A, C, size=size))
+        limpet.kill(signal.SIGHUP)
+        wait_until(lambda: len(set(limpet.workers()) - old) == 2, "new workers")
+        limpet.wait_log("gracefully shutting down", count=2)
+        gate.opened.set()
+        assert client.response().text == "b"
+        first, status = visit(limpet, "late")
+        assert status == "miss"
+        assert {visit(limpet, "late") for _ in range(6)} == {(first, "hit")}
 
 
 def test_strict_sessions_have_no_other_server(ports):
