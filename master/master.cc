@@ -359,6 +359,8 @@ void Master::Tick() {
     shared_->Tick(now, log());
     if (!ends() && generation_->NextDeadline()) generation_->FollowNames(*shared_, now);
     keeper_->Tick(now);
+  } else {
+    shared_->TickNews(now);
   }
   service_manager_.Tick(now);
   control_.Serve(now);
@@ -379,7 +381,7 @@ std::string Master::StatusLine() const {
 uint64_t Master::NextDeadline() const {
   uint64_t next = look_at_ms_;
   const bool ours = IsNewest();
-  const auto zones = ours ? shared_->NextDeadline() : std::nullopt;
+  const auto zones = ours ? shared_->NextDeadline() : shared_->NextNews();
   const auto names = ours && !ends() ? generation_->NextDeadline() : std::nullopt;
   const auto state = ours ? keeper_->NextDeadline() : std::nullopt;
   for (const auto& deadline :

@@ -223,7 +223,7 @@ void SessionStore::Tick(uint64_t now_ms, const Log& log, shm::Counters& shared) 
     const bool free = shm::IfFree([&] { more = CollectOrSweep(); });
     next_collect_ = now_ms + (!free ? kBusyMs : more ? 0 : gc_period_ms_);
   }
-  if (!late_.empty() && now_ms >= next_late_) HearEarlier(now_ms);
+  TickNews(now_ms);
   if (now_ms >= next_check_) {
     CheckHold(log);
     CheckFill(now_ms, log, shared);
@@ -354,7 +354,7 @@ bool SessionStore::Written(Write write, const Log& log) {
   MakeFolderOf(options_.snapshot_path);
   Status status = InvalidArgument("a process stands still inside the zone");
   (void)shm::IfFree([&] {
-    late_.BringAll(table(), BootMs());
+    BringNews();
     status = WriteWithEarlier(std::move(write));
   });
   if (!status) {

@@ -46,9 +46,15 @@ class SessionStore {
   // Collects or sweeps one step and looks at the fill level, if due; what is logged of that is an
   // alert, too.
   void Tick(uint64_t now_ms, const Log& log, shm::Counters& shared);
-  uint64_t NextDeadline() const {
-    return std::min({next_collect_, next_check_, late_.empty() ? UINT64_MAX : next_late_});
+  uint64_t NextDeadline() const { return std::min({next_collect_, next_check_, NextNews()}); }
+
+  // What processes of earlier configurations have told the zone's earlier sizes, from time to time;
+  // also while another binary does the rest. BringNews: all of it, now.
+  void TickNews(uint64_t now_ms) {
+    if (now_ms >= NextNews()) HearEarlier(now_ms);
   }
+  uint64_t NextNews() const { return late_.empty() ? UINT64_MAX : next_late_; }
+  void BringNews() { late_.BringAll(table(), BootMs()); }
 
   // While it is in use; false: it could not be written, and that was said.
   bool Save(const Log& log);

@@ -14,6 +14,7 @@ namespace limpet::master {
 namespace {
 
 constexpr std::chrono::milliseconds kPatience{5};
+constexpr std::chrono::milliseconds kPatienceAtEnd{2000};
 
 // Each binary's slots begin where no other's do.
 uint32_t BinaryId(int32_t first_slot) { return static_cast<uint32_t>(first_slot) + 1; }
@@ -101,6 +102,7 @@ Bequest SharedMemory::Bequeath() {
     peer_states_.TellUsedPlaces();
     book_->Admit(BinaryId(next_first_slot_));
   }
+  BringNews();
   Bequest bequest;
   books_.Bequeath(&bequest);
   limits_.Bequeath(&bequest);
@@ -332,11 +334,29 @@ void SharedMemory::SampleTraffic(uint64_t now_ms) {
 }
 
 std::optional<uint64_t> SharedMemory::NextDeadline() const {
+  return NextOf(&SessionStore::NextDeadline);
+}
+
+void SharedMemory::TickNews(uint64_t now_ms) {
+  for (auto& [name, store] : sessions_) {
+    if (store) store->TickNews(now_ms);
+  }
+}
+
+std::optional<uint64_t> SharedMemory::NextNews() const { return NextOf(&SessionStore::NextNews); }
+
+std::optional<uint64_t> SharedMemory::NextOf(uint64_t (SessionStore::*deadline)() const) const {
   std::optional<uint64_t> next;
   for (const auto& [name, store] : sessions_) {
-    if (store) next = std::min(next.value_or(UINT64_MAX), store->NextDeadline());
+    if (store) next = std::min(next.value_or(UINT64_MAX), (*store.*deadline)());
   }
   return next;
+}
+
+void SharedMemory::BringNews() {
+  for (auto& [name, store] : sessions_) {
+    if (store) store->BringNews();
+  }
 }
 
 bool SharedMemory::ForgetWorker(int slot) {
@@ -383,6 +403,8 @@ void SharedMemory::SaveAndRemove(const Log& log) {
 
 void SharedMemory::Leave(bool back, const Log& log) {
   left_ = true;
+  const shm::LockPatience patience(kPatienceAtEnd);
+  (void)shm::IfFree([this] { BringNews(); });  // whoever goes on does not know the earlier tables
   if (!back || !left_sessions_) return;
   for (auto& [name, store] : sessions_) {
     if (!store) continue;

@@ -78,6 +78,10 @@ class SharedMemory {
   // once.
   void Tick(uint64_t now_ms, const Log& log);
   std::optional<uint64_t> NextDeadline() const;
+  // Of that only what workers of earlier configurations have told of sessions: another binary,
+  // which does the rest, knows nothing of it.
+  void TickNews(uint64_t now_ms);
+  std::optional<uint64_t> NextNews() const;
 
   // Its gauges and connections are none. False: a lock is kept; to be called again before the slot
   // is used.
@@ -114,6 +118,8 @@ class SharedMemory {
   shm::StatusMemory* status() { return reinterpret_cast<shm::StatusMemory*>(status_zone_.data()); }
 
  private:
+  std::optional<uint64_t> NextOf(uint64_t (SessionStore::*deadline)() const) const;
+  void BringNews();  // may throw as Bequeath
   void SetServers(const conf::Config& config, const View& view);
   using Quotas = std::vector<shm::SessionQuota*>;  // of session zones; null: unbounded
   Result<Quotas> FindQuotas(const conf::Http& http, Inheritance* inherited, const Log& log);
