@@ -47,7 +47,7 @@ bool StoreState::Relay(std::span<const SessionRecord> changed, const PeerDirecto
   std::vector<RelayedChange> changes;
   for (const SessionRecord& session : changed) {
     const StoreVersion version = Next(wall_ms);
-    Note(session.tag, version, wall_ms);
+    Note(session.tag, version, wall_ms, session.peer() == kNoPeer);
     const auto extra = static_cast<uint16_t>(session.extra & 0x7FFF);
     changes.push_back({session.tag, version.time, extra, session.peer(),
                        StoreRelay::CheckOf(peers.Name(session.peer()))});

@@ -4,6 +4,12 @@
 #include <thread>
 
 namespace limpet::shm {
+namespace {
+
+// In the noted time, which is none that a clock shows.
+constexpr uint64_t kEnd = uint64_t{1} << 63;
+
+}  // namespace
 
 void StoreState::Init(uint16_t machine) {
   follow_mutex_.Init();
@@ -30,30 +36,40 @@ void StoreState::Observe(const StoreVersion& seen) {
 
 // One at a time, or an older version could come after a newer one. Whoever has died meanwhile is
 // not waited for.
-void StoreState::Note(uint64_t tag, const StoreVersion& version, uint64_t wall_ms) {
+void StoreState::Note(uint64_t tag, const StoreVersion& version, uint64_t wall_ms, bool is_end) {
   constexpr int kMostLooks = 32'000;  // some 50 milliseconds
   NoteLine& line = notes_[tag % kNotes];
   uint64_t mixed = line.mixed.load(std::memory_order_acquire);
   for (int look = 0; look < kMostLooks; ++look) {
-    const uint64_t time = line.time.load(std::memory_order_relaxed);
+    const uint64_t noted = line.time.load(std::memory_order_relaxed);
+    const uint64_t time = noted & ~kEnd;
     if (mixed == kBeingWritten) {
       if (look % 64 == 63) std::this_thread::sleep_for(std::chrono::microseconds(100));
       mixed = line.mixed.load(std::memory_order_acquire);
-    } else if ((mixed ^ time) == tag && time >= version.time && IsCredible(time, wall_ms)) {
+    } else if ((mixed ^ noted) == tag && time >= version.time && IsCredible(time, wall_ms)) {
       return;
     } else if (line.mixed.compare_exchange_weak(mixed, kBeingWritten, std::memory_order_acquire)) {
       break;
     }
   }
-  line.time.store(version.time, std::memory_order_relaxed);
-  line.mixed.store(tag ^ version.time, std::memory_order_release);
+  const uint64_t noted = version.time | (is_end ? kEnd : 0);
+  line.time.store(noted, std::memory_order_relaxed);
+  line.mixed.store(tag ^ noted, std::memory_order_release);
 }
 
 uint64_t StoreState::NotedTime(uint64_t tag, uint64_t wall_ms) const {
+  const uint64_t time = Noted(tag) & ~kEnd;
+  return IsCredible(time, wall_ms) ? time : 0;
+}
+
+uint64_t StoreState::NotedEnd(uint64_t tag, uint64_t wall_ms) const {
+  return (Noted(tag) & kEnd) != 0 ? NotedTime(tag, wall_ms) : 0;
+}
+
+uint64_t StoreState::Noted(uint64_t tag) const {
   const NoteLine& line = notes_[tag % kNotes];
-  const uint64_t time = line.time.load(std::memory_order_relaxed);
-  const bool is_it = (line.mixed.load(std::memory_order_relaxed) ^ time) == tag;
-  return is_it && IsCredible(time, wall_ms) ? time : 0;
+  const uint64_t noted = line.time.load(std::memory_order_relaxed);
+  return (line.mixed.load(std::memory_order_relaxed) ^ noted) == tag ? noted : 0;
 }
 
 }  // namespace limpet::shm

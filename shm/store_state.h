@@ -86,12 +86,15 @@ class StoreState {
 
   // The newest version of a session that this machine has made or applied, as far as it remembers:
   // a few thousand, the last of those that share a place. One that is not credible is none.
-  void Note(uint64_t tag, const StoreVersion& version, uint64_t wall_ms);
+  // `is_end`: it is the session's end.
+  void Note(uint64_t tag, const StoreVersion& version, uint64_t wall_ms, bool is_end = false);
   bool HasNewer(uint64_t tag, const StoreVersion& version, uint64_t wall_ms) const {
     return NotedTime(tag, wall_ms) > version.time;
   }
   // Of that version; 0: it is not remembered.
   uint64_t NotedTime(uint64_t tag, uint64_t wall_ms) const;
+  uint64_t NotedEnd(uint64_t tag,
+                    uint64_t wall_ms) const;  // the same, if that is the session's end
 
   // Leaves changes that were made in the zone (`peer` of the records: where the sessions live now)
   // for the worker that tells the store. False: some were dropped, as there was no room for them;
@@ -125,9 +128,12 @@ class StoreState {
   static constexpr size_t kNotes = 8192;
   static constexpr uint64_t kBeingWritten = ~uint64_t{0};  // in the place of `mixed`
   // Both words belong together if key ^ value is the tag: no reader takes one of another writer.
+  // `time` is a version's, with a mark of an end.
   struct NoteLine {
     std::atomic<uint64_t> mixed, time;
   };
+  uint64_t Noted(uint64_t tag) const;
+
   RobustMutex follow_mutex_;
   std::atomic<uint64_t> clock_;
   std::atomic<uint16_t> machine_;

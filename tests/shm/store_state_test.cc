@@ -73,6 +73,21 @@ TEST_F(StoreStateTest, KnowsWhatIsNewerOfASession) {
   EXPECT_FALSE(state_.HasNewer(6, {0, 0}, kNow));
 }
 
+TEST_F(StoreStateTest, KnowsWhichNoteIsOfAnEnd) {
+  state_.Note(5, {100, kMachine}, kNow);
+  EXPECT_EQ(state_.NotedEnd(5, kNow), 0u);
+  state_.Note(5, {150, kMachine}, kNow, true);
+  EXPECT_EQ(state_.NotedEnd(5, kNow), 150u);
+  EXPECT_EQ(state_.NotedTime(5, kNow), 150u);
+  EXPECT_TRUE(state_.HasNewer(5, {149, kMachine}, kNow));
+  EXPECT_FALSE(state_.HasNewer(5, {150, kMachine}, kNow));
+  state_.Note(5, {120, kMachine}, kNow);
+  EXPECT_EQ(state_.NotedEnd(5, kNow), 150u);
+  state_.Note(5, {200, kMachine}, kNow);  // it has begun again
+  EXPECT_EQ(state_.NotedEnd(5, kNow), 0u);
+  EXPECT_EQ(state_.NotedEnd(6, kNow), 0u);
+}
+
 TEST_F(StoreStateTest, DoesNotForgetANewerNoteForAnOlderOne) {
   state_.Note(5, {100, kMachine}, kNow);
   state_.Note(5, {50, kMachine}, kNow);

@@ -78,3 +78,23 @@ def test_a_redis_that_is_back_with_older_data_undoes_no_move(redis):
         wait_until(lambda: len(redis.sessions()) >= 9060 and a.all_told() and b.all_told(), "all to be written anew")
         for machine in (a, b, machines.add()):
             assert machine.visit_all(homes) == homes
+
+
+def test_an_end_that_redis_has_lost_is_told_again(redis):
+    """To a machine that had not heard of it, and writes the session anew."""
+    ends = {"sticky": "store=shared delete=$upstream_http_x_logout"}
+    with Middleman(redis.port) as between, (machines := Machines(redis, count=1, **ends)) as (a,):
+        b = machines.add(where=f"server 127.0.0.1:{between.port};")
+        machines.wait_ready()
+        homes = {f"s{i}": a.login(f"s{i}") for i in range(10)}
+        wait_until(lambda: all(b.server_of(session) for session in homes), "them to be known")
+        between.deaf = True
+        between.cut()
+        assert b.visit_all(homes) == homes
+        for session in homes:
+            a.logout(session)
+        wait_until(a.all_told, "the ends to be told")
+        redis("FLUSHALL")
+        between.deaf = False
+        wait_until(lambda: not any(b.server_of(session) for session in homes), "the ends to be heard of")
+        assert {machine.sticky(session) for machine in (a, b) for session in homes} <= set(ENDED)

@@ -39,7 +39,7 @@ StoreChange StoreClient::ChangeOf(const StoreKey& key, const shm::StoreVersion& 
 StoreChange StoreClient::NewChange(const StoreKey& key, std::string_view server) const {
   const uint64_t wall_ms = WallMs();
   const shm::StoreVersion version = zone_.state().Next(wall_ms);
-  zone_.state().Note(key.tag, version, wall_ms);
+  zone_.state().Note(key.tag, version, wall_ms, server.empty());
   return ChangeOf(key, version, server);
 }
 
@@ -78,6 +78,14 @@ void StoreClient::Offer(const StoreKey& key) {
   if (found.result != shm::LookupResult::kHit) return;
   const auto idle = static_cast<uint64_t>(found.idle.count());
   Offer(key, zone_.sessions().PeerName(found.peer), WallMs() - idle, idle);
+}
+
+void StoreClient::TellEndAgain(const StoreKey& key, std::string_view record) {
+  const uint64_t end = zone_.state().NotedEnd(key.tag, WallMs());
+  if (end == 0) return;
+  const auto said = DecodeRecord(record);
+  if (!said || said->kind == StoreRecord::Kind::kDeleted || said->version.time >= end) return;
+  Tell(ChangeOf(key, {end, zone_.state().machine()}, ""));
 }
 
 void StoreClient::Pass(const StoreKey& key, const shm::StoreVersion& version,

@@ -85,6 +85,9 @@ class StoreClient final : public StoreLink::User {
   void Offer(const StoreKey& key, std::string_view server, uint64_t known_at_wall_ms,
              uint64_t idle_ms);
   void Offer(const StoreKey& key);
+  // The store has said that of a session: where this machine remembers its end, which is newer, the
+  // store has lost that.
+  void TellEndAgain(const StoreKey& key, std::string_view record);
 
   // A command was refused for a reason that another connection would not mend: counted, and said
   // once a minute.

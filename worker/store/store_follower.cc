@@ -227,6 +227,7 @@ bool StoreFollower::Apply(const RespReply& change) {
     const StoreZone::Heard heard = HowHeard(*key, id->ms, id->count);
     const bool agrees = zone_.Take(*key, text.substr(StoreKey::kSize), heard);
     if (!agrees && heard.known_ms != 0 && !offers_due_) OfferInstead(*key, heard.known_ms);
+    if (!agrees) client_.TellEndAgain(*key, text.substr(StoreKey::kSize));
   } else {
     zone_.figures().invalid.fetch_add(1, kRelaxed);
   }

@@ -150,6 +150,7 @@ void StoreClient::OnRecord(const Sent& sent, int64_t rest_ms) {
     if (sent.of_former) Offer(sent.key);
     return End(sent.question);
   }
+  if (sent.found && !sent.of_former) TellEndAgain(sent.key, sent.record);
   if (!sent.last) return;
   figures().unknown.fetch_add(1, kRelaxed);
   unknown_.Add(sent.key, zone_.loop().NowMs());

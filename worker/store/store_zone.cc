@@ -100,7 +100,7 @@ bool StoreZone::Take(const StoreKey& key, std::string_view bytes, const Heard& h
   // But nothing that is older than what the zone has, which may not be noted any more.
   const bool teaches_nothing = heard.of_former && lives && !is_ours;
   if (apply != Apply::kIgnore || (!is_repeated && !has_lived_here_since && !teaches_nothing))
-    state().Note(key.tag, record->version, wall_ms);
+    state().Note(key.tag, record->version, wall_ms, !lives);
   switch (apply) {
     case Apply::kIgnore:
       return here == Presence::kSame && is_ours;
