@@ -1,13 +1,17 @@
 #include "master/state_keeper.h"
 
+#include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/own_file.h"
+#include "base/text.h"
+#include "master/paths.h"
 
 namespace limpet::master {
 namespace {
@@ -90,6 +94,7 @@ void StateKeeper::FollowNames(uint64_t now_ms) {
 
 void StateKeeper::CheckServers(uint64_t now_ms) {
   look_at_ms_ = now_ms + kLookEveryMs;
+  CheckPlace();
   const Generation& generation = hooks_.generation();
   ServerStates now;
   const bool free =
@@ -99,6 +104,19 @@ void StateKeeper::CheckServers(uint64_t now_ms) {
   if (now == servers_) return;
   servers_ = std::move(now);
   due_ = true;
+}
+
+void StateKeeper::CheckPlace() {
+  const conf::Config& config = hooks_.generation().config();
+  const std::string other = place_.Take(config.state_path, PlainPath(config.pid_path));
+  if (std::exchange(told_other_, other) == other || other.empty()) return;
+  const std::string line = fmt::format(
+      "state_path \"{}\" is that of another limpet, too (pid file \"{}\"): each writes over what "
+      "the "
+      "other keeps",
+      config.state_path, EscapeForLog(other));
+  LIMPET_LOG(log(), LogLevel::kError, "{}", line);
+  hooks_.shared().counters()->alerts.Add(LogLevel::kError, line);
 }
 
 bool StateKeeper::WriteAll() {

@@ -12,6 +12,7 @@
 #include "master/generation.h"
 #include "master/server_states.h"
 #include "master/shared_memory.h"
+#include "master/state_place.h"
 #include "master/state_writer.h"
 
 namespace limpet::master {
@@ -42,9 +43,12 @@ class StateKeeper {
   bool WriteServers() const;
   void FollowNames(uint64_t now_ms);
   void CheckServers(uint64_t now_ms);
+  void CheckPlace();
 
   Hooks hooks_;
   StateWriter writer_;
+  StatePlace place_;
+  std::string told_other_;               // limpet that has the folder
   ServerStates servers_;                 // as they are, or will be when names have been answered
   ServerStates waiting_;                 // for those names
   bool due_ = false;                     // there is something to write

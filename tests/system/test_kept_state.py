@@ -78,6 +78,21 @@ def test_a_folder_that_cannot_be_written_is_said_and_harms_nobody():
         assert limpet.end() == 0
 
 
+def test_two_that_have_one_folder_are_told(tmp_path):
+    main = f"state_path {tmp_path}/; state_interval 1s;"
+    said = "is that of another limpet, too"
+    with SessionLimpet(main=main) as first:
+        wait_until(lambda: (tmp_path / "limpet.lock").exists(), "the first to have the folder")
+        with SessionLimpet(main=main) as second:
+            (line,) = second.wait_log(said)
+            assert first.path("limpet.pid") in line
+        first.reload()
+        assert not first.log_lines(said)
+    with SessionLimpet(main=main) as third:
+        wait_until(lambda: third.path("limpet.pid") in (tmp_path / "limpet.lock").read_text(), "the folder to be free again")
+        assert not third.log_lines(said)
+
+
 def test_a_stop_that_takes_too_long_is_cut_short(monkeypatch):
     monkeypatch.setenv("LIMPET_STOP_TIMEOUT", "500ms")
     with SessionLimpet() as limpet:
