@@ -46,7 +46,9 @@ void StoreState::Note(uint64_t tag, const StoreVersion& version, uint64_t wall_m
     if (mixed == kBeingWritten) {
       if (look % 64 == 63) std::this_thread::sleep_for(std::chrono::microseconds(100));
       mixed = line.mixed.load(std::memory_order_acquire);
-    } else if ((mixed ^ noted) == tag && time >= version.time && IsCredible(time, wall_ms)) {
+    } else if (time > version.time && IsCredible(time, wall_ms)) {
+      return;  // of whatever session: what is read again drives out nothing newer
+    } else if ((mixed ^ noted) == tag && time == version.time) {
       return;
     } else if (line.mixed.compare_exchange_weak(mixed, kBeingWritten, std::memory_order_acquire)) {
       break;

@@ -85,7 +85,7 @@ class StoreState {
   void Observe(const StoreVersion& seen);  // by another machine: later ones of ours are newer
 
   // The newest version of a session that this machine has made or applied, as far as it remembers:
-  // a few thousand, the last of those that share a place. One that is not credible is none.
+  // a few thousand, the newest of those that share a place. One that is not credible is none.
   // `is_end`: it is the session's end.
   void Note(uint64_t tag, const StoreVersion& version, uint64_t wall_ms, bool is_end = false);
   bool HasNewer(uint64_t tag, const StoreVersion& version, uint64_t wall_ms) const {

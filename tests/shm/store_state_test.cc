@@ -73,6 +73,16 @@ TEST_F(StoreStateTest, KnowsWhatIsNewerOfASession) {
   EXPECT_FALSE(state_.HasNewer(6, {0, 0}, kNow));
 }
 
+TEST_F(StoreStateTest, AnOlderNoteDoesNotTakeThePlaceOfANewerOne) {
+  constexpr uint64_t kPlaces = 8192;
+  state_.Note(5, {100, kMachine}, kNow, true);
+  state_.Note(5 + kPlaces, {50, kMachine}, kNow);
+  EXPECT_EQ(state_.NotedEnd(5, kNow), 100u);
+  state_.Note(5 + kPlaces, {150, kMachine}, kNow);
+  EXPECT_EQ(state_.NotedEnd(5, kNow), 0u);
+  EXPECT_EQ(state_.NotedTime(5 + kPlaces, kNow), 150u);
+}
+
 TEST_F(StoreStateTest, KnowsWhichNoteIsOfAnEnd) {
   state_.Note(5, {100, kMachine}, kNow);
   EXPECT_EQ(state_.NotedEnd(5, kNow), 0u);
