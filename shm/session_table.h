@@ -54,7 +54,7 @@ enum class LearnResult : uint8_t {
   kCreated,
   kRefreshed,  // was there, with the same peer
   kRebound,    // was there, with another peer
-  kRefused,    // the table is full and may not rotate, or it lives elsewhere and the peer is retired
+  kRefused,  // the table is full and may not rotate, or it lives elsewhere and the peer is retired
 };
 
 // However fast they go: a step's work is bounded by a count as well as by a clock.

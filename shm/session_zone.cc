@@ -200,11 +200,14 @@ Result<SessionZone> SessionZone::Fresh(const Options& options, uint64_t now_ms) 
   SessionZone zone(reserved->name_, std::move(*reserved->zone_), table);
   reserved->zone_.reset();
   if (IsThere(snapshots.present)) zone.LoadSnapshot(snapshots.present);
-  if (Result<Zone> another = Zone::Open(options.name); another) {  // made meanwhile
-    Zone::Remove(zone.name_);
-    return OpenAt(options, std::move(another), now_ms);
+  Status named = Zone::RenameNew(zone.name_, options.name);
+  if (named) zone.name_ = options.name;
+  if (!named && named.error().code == std::errc::file_exists) {
+    if (Result<Zone> another = Zone::Open(options.name); another)  // made meanwhile
+      return zone.GiveWayTo(OpenAt(options, std::move(another), now_ms));
+    named = zone.TakeOtherName(options.name);
   }
-  if (Status named = zone.TakeName(options.name); !named) {
+  if (!named) {
     Zone::Remove(zone.name_);
     return named.error();
   }
@@ -218,19 +221,21 @@ Result<SessionZone> SessionZone::Fresh(const Options& options, uint64_t now_ms) 
   return zone;
 }
 
-// That name, or one like it where somebody else has it.
-Status SessionZone::TakeName(const std::string& name) {
-  std::string taken = name;
+// One like it, as somebody else has that.
+Status SessionZone::TakeOtherName(const std::string& name) {
+  const std::string taken = OtherName(name);
   Status named = Zone::RenameNew(name_, taken);
-  const bool is_foreign = !named && named.error().code == std::errc::file_exists;
-  if (is_foreign) {
-    taken = OtherName(name);
-    named = Zone::RenameNew(name_, taken);
-    Say(LogLevel::kWarn,
-        fmt::format("shared memory \"{}\" is not ours alone: \"{}\" is used instead", name, taken));
-  }
-  if (named) name_ = taken;
-  return named;
+  if (!named) return named;
+  name_ = taken;
+  Say(LogLevel::kWarn,
+      fmt::format("shared memory \"{}\" is not ours alone: \"{}\" is used instead", name, taken));
+  return {};
+}
+
+Result<SessionZone> SessionZone::GiveWayTo(Result<SessionZone> another) {
+  Zone::Remove(name_);
+  if (another) another->lines_.insert(another->lines_.begin(), lines_.begin(), lines_.end());
+  return another;
 }
 
 void SessionZone::LoadEarlier(const Options& options, const std::string& path) {

@@ -116,7 +116,8 @@ class SessionZone {
   static Result<SessionZone> OpenAt(const Options& options, Result<Zone> opened, uint64_t now_ms);
   static Result<Reserved> ReserveBeside(const std::string& name, size_t bytes);
   static Result<SessionZone> Fresh(const Options& options, uint64_t now_ms);
-  Status TakeName(const std::string& name);
+  Status TakeOtherName(const std::string& name);
+  Result<SessionZone> GiveWayTo(Result<SessionZone> another);  // with what is to be logged
   static Result<SessionZone> MoveOver(const Options& options, Zone old_zone, SessionTable& old,
                                       uint64_t now_ms);
   void LoadSnapshot(const std::string& path);

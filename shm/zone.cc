@@ -225,7 +225,11 @@ Status Zone::Rename(const std::string& from, const std::string& to) {
 Status Zone::RenameNew(const std::string& from, const std::string& to) {
   const std::string one = kFolder + from, other = kFolder + to;
   if (::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_NOREPLACE) == 0) return {};
-  return Failed("renameat2()", from, errno);
+  if (errno == EEXIST) return Failed("renameat2()", from, errno);
+  // A kernel without it, or one that may not be asked.
+  if (::link(one.c_str(), other.c_str()) != 0) return Failed("link()", from, errno);
+  ::unlink(one.c_str());
+  return {};
 }
 
 Status Zone::Exchange(const std::string& one, const std::string& other) {

@@ -7,11 +7,13 @@ from hyperframe.frame import DataFrame, WindowUpdateFrame
 
 from daemon import Limpet
 from http2 import DEFAULT_WINDOW, INITIAL_WINDOW, Http2
+from machines import seconds
 from origin import Reply
 from waiting import PATIENCE
 
 MIB = 1 << 20
 LONG = b"a" * (32 * MIB)
+SHORT = LONG[:4 * DEFAULT_WINDOW]
 CHUNK = 5000
 CONFIG = """
 events { }
@@ -24,6 +26,7 @@ http {
         http2 on;
         location / { proxy_pass http://app; }
         location /trailers { proxy_pass_trailers on; proxy_set_header TE trailers; proxy_set_header Connection TE; proxy_pass http://app; }
+        location /long_chunks { http2_chunk_size 64k; proxy_pass http://app; }
         location /file { http2_chunk_size %d; root {dir}/files; }
     }
 }
@@ -37,7 +40,7 @@ def limpet(origins):
 
     def respond(request):
         if request.target not in ENDS:
-            return Reply(LONG)
+            return Reply(SHORT if request.target == "/short" else LONG)
 
         def pieces():
             yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -49,7 +52,7 @@ def limpet(origins):
     with Limpet(CONFIG, workers=1, app=app.port) as started:
         os.mkdir(started.path("files"))
         with open(started.path("files/file"), "wb") as file:
-            file.write(LONG[:4 * DEFAULT_WINDOW])
+            file.write(SHORT)
         started.gate = gate
         yield started
         gate.set()
@@ -101,7 +104,7 @@ def test_a_narrow_window_is_used_if_it_does_not_grow(limpet):
             client.until(lambda: len(had.body) >= want)
             assert len(had.body) == want
         client.open_window(0, MIB)
-        assert client.response(stream).body == LONG[:4 * DEFAULT_WINDOW]
+        assert client.response(stream).body == SHORT
 
 
 @pytest.mark.parametrize("piece", [1024, 4096])
@@ -118,6 +121,15 @@ def test_what_comes_may_be_given_back_piece_by_piece(limpet, piece):
             client.send((WindowUpdateFrame(0, window_increment=piece).serialize()
                          + WindowUpdateFrame(stream, window_increment=piece).serialize()) * pieces)
         assert had.ended and had.body == LONG
+
+
+def test_chunks_are_no_longer_than_the_clients_frames(limpet):
+    """Those that were waited for a window at each frame."""
+    def download(path):
+        with Http2(limpet.port, reads=False, settings={INITIAL_WINDOW: (1 << 31) - 1}) as client:
+            client.open_window(0, 1 << 30)
+            assert client.response(client.ask(path)).body == LONG
+    assert seconds(lambda: download("/long_chunks")) < 10 * seconds(lambda: download("/"))
 
 
 def test_a_download_that_is_cancelled_is_in_the_log(limpet):

@@ -46,7 +46,7 @@ void SparseMemory::Trim() {
   std::erase_if(slabs_, [&](char* slab) {
     const auto first = std::lower_bound(free_.begin(), free_.end(), slab);
     const auto last = std::lower_bound(first, free_.end(), slab + kSlab);
-    if (last - first == kPieces) return ::munmap(slab, kSlab) == 0;
+    if (last - first == kPieces && ::munmap(slab, kSlab) == 0) return true;
     for (auto piece = first; piece != last; ++piece) ::madvise(*piece, kPiece, MADV_DONTNEED);
     kept.insert(kept.end(), first, last);
     return false;

@@ -83,7 +83,8 @@ void Transport::GiveWay() {
 
 bool Transport::HasUnread() const {
   char byte;
-  return ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+  const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n > 0 || (n < 0 && errno == EIO);  // a record of TLS in the kernel that is no data
 }
 
 void Transport::SetNoDelay(bool no_delay) {

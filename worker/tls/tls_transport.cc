@@ -292,9 +292,16 @@ Io TlsTransport::Read(char* data, size_t size, size_t* n) {
 
 Io TlsTransport::ReadRaw(char* data, size_t size, size_t* n) {
   broken_ = true;
+  iovec piece{data, size};
+  alignas(cmsghdr) char type_of_record[CMSG_SPACE(1)];  // TLS in the kernel gives no others without
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
   ssize_t got = 0;
   do {
-    got = ::recv(fd(), data, size, 0);
+    message.msg_control = type_of_record;
+    message.msg_controllen = sizeof type_of_record;
+    got = ::recvmsg(fd(), &message, 0);
   } while (got < 0 && errno == EINTR);
   if (got > 0) {
     *n = static_cast<size_t>(got);

@@ -45,6 +45,7 @@ class Http2Connection final : public ClientSession {
   Runtime& runtime() { return runtime_; }
   nghttp2_session* session() { return session_.get(); }  // null once the connection is closed
   void ScheduleWork() { work_.Schedule(); }
+  void NoteAwaitingWindow() { streams_await_window_ = true; }
   bool blocked() const { return blocked_; }                    // the socket takes no more now
   uint64_t sent() const { return out_.sent(); }                // bytes that it has taken, ever
   bool client_has_ended() const { return client_has_ended_; }  // the connection, without a reset
@@ -174,7 +175,8 @@ class Http2Connection final : public ClientSession {
   std::vector<Http2Stream*> told_;  // reused
   std::vector<Http2Stream*> fed_;   // have got some of their bodies just now
   bool any_over_ = false;
-  std::array<int32_t, 128> cut_{};  // the last ones that we have reset; 0: none
+  bool streams_await_window_ = false;  // some may; see Http2Stream::OnWindow
+  std::array<int32_t, 128> cut_{};     // the last ones that we have reset; 0: none
   size_t next_cut_ = 0;
   uint64_t linger_until_ms_ = 0;
 };

@@ -245,6 +245,7 @@ void Http2Connection::OnReset(int32_t id, uint32_t error) {
 
 void Http2Connection::OnWindow(int32_t id) {
   if (id == 0) {
+    if (!std::exchange(streams_await_window_, false)) return;
     for (const auto& stream : streams_) stream->OnWindow();
   } else if (Http2Stream* const stream = Find(id)) {
     stream->OnWindow();

@@ -93,11 +93,15 @@ uint64_t Http2Stream::SendBudget() {
 }
 
 // Of files as in nginx. Longer ones are cheaper: a frame of what is in a pipe costs two system
-// calls whatever its length, and with its head it may fill a record of TLS.
+// calls whatever its length, and with its head it may fill a record of TLS. None is longer than the
+// client takes.
 uint64_t Http2Stream::ChunkSize() const {
   constexpr uint64_t kUsual = 8 * 1024, kLong = 16 * 1024;
   const uint64_t set = exchange_->location().http2_chunk_size;
-  if (set > 0) return set;
+  if (set > 0) {
+    return std::min<uint64_t>(set, nghttp2_session_get_remote_settings(
+                                       connection_.session(), NGHTTP2_SETTINGS_MAX_FRAME_SIZE));
+  }
   if (is_piped_) return kLong;
   return body_out_.memory() > kUsual ? kLong - kFrameHead : kUsual;
 }
@@ -117,7 +121,7 @@ uint64_t Http2Stream::LeastFrame() const {
 
 // A client that gives each frame back by itself gets frames as short as the ones before: a window
 // that is cut into crumbs stays so. Hence none is left behind a frame, and where there is one, it
-// waits a moment to grow: 0.
+// waits a moment to grow: 0. Where that was in vain, the client gives windows back as a whole.
 uint64_t Http2Stream::FrameSize(size_t length, uint64_t budget) const {
   const uint64_t wanted = std::min({ChunkSize(), body_out_.size(), budget});
   const uint64_t n = std::min<uint64_t>(wanted, length);
@@ -149,8 +153,11 @@ ssize_t Http2Stream::ReadData(size_t length, uint32_t* flags) {
   const uint64_t budget = body_out_.empty() ? UINT64_MAX : SendBudget();
   if (budget == 0) return DeferFor(kRateLook);
   const uint64_t n = FrameSize(length, budget);
-  awaits_window_ = n == 0 && !body_out_.empty();
-  if (awaits_window_) return DeferFor(kWindowPatience);
+  if (n == 0 && !body_out_.empty()) {
+    awaits_window_ = true;
+    connection_.NoteAwaitingWindow();
+    return DeferFor(kWindowPatience);
+  }
   if (n > 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   if (n < body_out_.size() || output_ != Output::kEnd) return static_cast<ssize_t>(n);
   *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -165,7 +172,6 @@ void Http2Stream::MoveData(size_t length, OutputQueue* out) {
   body_out_.MoveTo(*out, length);
   if (is_piped_) framed_to_ = out->sent() + out->size();
   moved_ = true;
-  is_impatient_ = false;
   DisarmSending();
 }
 
@@ -222,7 +228,7 @@ void Http2Stream::WatchSending() {
 bool Http2Stream::blocked() const { return blocked_ || (connection_.blocked() && has_unsent()); }
 
 void Http2Stream::OnRateTimer() {
-  is_impatient_ = std::exchange(awaits_window_, false);
+  if (std::exchange(awaits_window_, false)) is_impatient_ = true;
   Flush();
 }
 

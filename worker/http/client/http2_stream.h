@@ -188,7 +188,7 @@ class Http2Stream final : public ClientStream {
   const proto::HeaderList* trailers_ = nullptr;
   bool deferred_ = false;       // nghttp2 waits to hear of more
   bool awaits_window_ = false;  // for a moment
-  bool is_impatient_ = false;   // has waited for long enough
+  bool is_impatient_ = false;   // has waited once in vain
   bool end_is_told_ = false;    // to nghttp2, beside the body
   bool is_piped_ = false;       // some of it has come through a pipe
   bool moved_ = false;          // some has been framed, or has nowhere to go, since OnWritten
