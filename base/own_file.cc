@@ -97,6 +97,22 @@ Result<UniqueFd> CreateBeside(const Spot& spot, const std::string& path, std::st
   }
 }
 
+Error NotOwn(const std::string& path, std::string_view why) {
+  return Error{std::make_error_code(std::errc::permission_denied),
+               fmt::format("\"{}\" {}", path, why)};
+}
+
+Result<UniqueFd> OpenOwn(const std::string& path, int flags, struct stat* found) {
+  const auto spot = FindSpot(path);
+  if (!spot) return spot.error();
+  UniqueFd fd = OpenAtOnce(spot->folder.get(), spot->name, flags | O_NOFOLLOW, 0600);
+  if (!fd || ::fstat(fd.get(), found) != 0) return Failed("open()", path, errno);
+  if (!S_ISREG(found->st_mode)) return NotOwn(path, "is no regular file");
+  if (found->st_uid != ::geteuid()) return NotOwn(path, "belongs to another user");
+  if ((found->st_mode & 0022) != 0) return NotOwn(path, "can be written by others");
+  return fd;
+}
+
 // So that the new name is on the disk, too. Best effort: the data is there already.
 void SyncFolder(const Spot& spot) {
   const UniqueFd fd(::openat(spot.folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -122,18 +138,14 @@ Result<UniqueFd> OpenThroughOwnLinks(const std::string& given, int flags, mode_t
 }
 
 Result<UniqueFd> OpenOwnFile(const std::string& path) {
-  const auto spot = FindSpot(path);
-  if (!spot) return spot.error();
-  UniqueFd fd = OpenAtOnce(spot->folder.get(), spot->name, O_RDONLY | O_NOFOLLOW, 0);
   struct stat found {};
-  if (!fd || ::fstat(fd.get(), &found) != 0) return Failed("open()", path, errno);
-  const auto refuse = [&path](std::string_view why) {
-    return Error{std::make_error_code(std::errc::permission_denied),
-                 fmt::format("\"{}\" {}", path, why)};
-  };
-  if (!S_ISREG(found.st_mode)) return refuse("is no regular file");
-  if (found.st_uid != ::geteuid()) return refuse("belongs to another user");
-  if ((found.st_mode & 0022) != 0) return refuse("can be written by others");
+  return OpenOwn(path, O_RDONLY, &found);
+}
+
+Result<UniqueFd> OpenOrMakeOwnFile(const std::string& path) {
+  struct stat found {};
+  auto fd = OpenOwn(path, O_RDWR | O_CREAT, &found);
+  if (fd && found.st_nlink != 1) return NotOwn(path, "has another name");
   return fd;
 }
 

@@ -1,7 +1,5 @@
 #include "master/state_place.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -22,13 +20,6 @@ std::string Read(int fd) {
   return {text.data(), size > 0 ? static_cast<size_t>(size) : 0};
 }
 
-// The folder may be another user's, who may have put a name for some other file there.
-bool IsOwnFile(int fd) {
-  struct stat found {};
-  return ::fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && found.st_uid == ::geteuid() &&
-         found.st_nlink == 1;
-}
-
 bool Write(int fd, std::string_view text) {
   return ::ftruncate(fd, 0) == 0 &&
          ::pwrite(fd, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
@@ -40,8 +31,8 @@ std::string StatePlace::Take(const std::string& folder, const std::string& home)
   const std::string path = folder + (folder.ends_with('/') ? "" : "/") + "limpet.lock";
   const bool is_ours = fd_ && IsFileAt(fd_.get(), path);
   if (is_ours) return "";
-  Result<UniqueFd> fd = OpenThroughOwnLinks(path, O_RDWR | O_CREAT | O_NONBLOCK, 0600);
-  if (!fd || !IsOwnFile(fd->get())) return "";
+  Result<UniqueFd> fd = OpenOrMakeOwnFile(path);  // the folder may be another user's
+  if (!fd) return "";
   if (!LockFile(fd->get())) {
     const std::string other = Read(fd->get());
     return other == home ? "" : other;

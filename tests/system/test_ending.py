@@ -118,6 +118,7 @@ def test_the_next_one_starts_while_a_websocket_is_open(backends, number):
         assert {session: server_of(limpet.port, session) for session in homes} == homes
         homes["late"] = get(limpet.port, "/late").text
         assert limpet.run("drain", "app", f"127.0.0.1:{backends['a']}").returncode == 0
+        wait_until(lambda: os.path.exists(limpet.path("state/servers")), "the drain to be kept")
         tunnel.close()
         old.wait(PATIENCE)
         wait_until(lambda: not any(map(alive, workers)), "the end of the old workers")
