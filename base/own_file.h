@@ -22,7 +22,8 @@ Result<UniqueFd> OpenThroughOwnLinks(const std::string& path, int flags, mode_t 
 // of this one and of the next may be a link as above.
 Result<UniqueFd> OpenOwnFile(const std::string& path);
 
-// For reading and writing: the same, and with no other name; made with mode 0600 where there is none.
+// For reading and writing: the same, and with no other name; made with mode 0600 where there is
+// none.
 Result<UniqueFd> OpenOrMakeOwnFile(const std::string& path);
 
 // Makes the file's content exactly that, mode 0600: as a whole or not at all, over a power cut,
