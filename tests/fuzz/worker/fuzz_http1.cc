@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/worker/messages.h"
@@ -119,6 +120,13 @@ class TestWorker {
     loop_.RunOnce();
   }
 
+  // The end of a client whose connection is not registered yet is heard a little later.
+  void WaitForEnd() {
+    constexpr uint64_t kLongestMs = 300;
+    const uint64_t until_ms = MonotonicMs() + kLongestMs;
+    while (connections_.size() > 0 && MonotonicMs() < until_ms) Pass();
+  }
+
   void CheckNothingIsLeft() {
     const shm::WorkerCounters& counters = runtime_.own_counters;
     FUZZ_CHECK(connections_.size() == 0, "the connection lives on");
@@ -176,6 +184,7 @@ class Client {
   void Close() {
     fd_.Reset();
     for (int i = 0; i < kQuietPasses; ++i) worker_.Pass();
+    worker_.WaitForEnd();
   }
   const std::string& received() const { return received_; }
 
