@@ -111,9 +111,8 @@ void StateKeeper::CheckPlace() {
   const std::string other = place_.Take(config.state_path, PlainPath(config.pid_path));
   if (std::exchange(told_other_, other) == other || other.empty()) return;
   const std::string line = fmt::format(
-      "state_path \"{}\" is that of another limpet, too (pid file \"{}\"): each writes over what "
-      "the "
-      "other keeps",
+      "state_path \"{}\" is that of another limpet, too (pid file \"{}\"): "
+      "each writes over what the other keeps",
       config.state_path, EscapeForLog(other));
   LIMPET_LOG(log(), LogLevel::kError, "{}", line);
   hooks_.shared().counters()->alerts.Add(LogLevel::kError, line);

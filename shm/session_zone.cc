@@ -197,8 +197,7 @@ Result<SessionZone> SessionZone::Fresh(const Options& options, uint64_t now_ms) 
                                             options.secret.value_or(RandomSipKey()));
   table.SetPolicy(options.policy);
   const Snapshots snapshots = SnapshotsFor(options);
-  SessionZone zone(reserved->name_, std::move(*reserved->zone_), table);
-  reserved->zone_.reset();
+  SessionZone zone(reserved->name_, reserved->Use(), table);
   if (IsThere(snapshots.present)) zone.LoadSnapshot(snapshots.present);
   Status named = Zone::RenameNew(zone.name_, options.name);
   if (named) zone.name_ = options.name;
@@ -255,8 +254,7 @@ Status SessionZone::TryLoadEarlier(const Options& options, const std::string& pa
   if (!loaded || loaded->moved == 0 || table.secret() == table_.secret()) return {};
   if (Status named = Zone::Rename(reserved->name_, EarlierName()); !named) return named;
   earlier_ = Earlier::kLoaded;
-  earlier_zones_.push_back(std::move(*reserved->zone_));
-  reserved->zone_.reset();
+  earlier_zones_.push_back(reserved->Use());
   return {};
 }
 
@@ -282,6 +280,12 @@ std::optional<Moved> SessionZone::LoadInto(SessionTable* table, const std::strin
   return *loaded;
 }
 
+Zone SessionZone::Reserved::Use() {
+  Zone zone = std::move(*zone_);
+  zone_.reset();
+  return zone;
+}
+
 void SessionZone::Reserved::GiveBack() {
   if (!zone_) return;
   Zone::Remove(name_);
@@ -305,7 +309,7 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, Zone old_zone,
   Result<Reserved> reserved = is_there ? Result<Reserved>(std::move(*options.reserved))
                                        : ReserveBeside(options.name, options.bytes);
   if (!reserved) return reserved.error();
-  Zone& created = *reserved->zone_;
+  const Zone& created = *reserved->zone_;
   const bool rekeyed = HasOtherKey(options, old);
   SessionTable table = SessionTable::Format(created.data(), created.size(),
                                             rekeyed ? *options.secret : RandomSipKey());
@@ -314,8 +318,7 @@ Result<SessionZone> SessionZone::MoveOver(const Options& options, Zone old_zone,
   const Status renamed = rekeyed ? MoveBeside(reserved->name_, options.name)
                                  : Zone::Rename(reserved->name_, options.name);
   if (!renamed) return renamed.error();
-  SessionZone zone(options.name, std::move(created), table);
-  reserved->zone_.reset();
+  SessionZone zone(options.name, reserved->Use(), table);
   if (!rekeyed) zone.FindEarlier(options, EarlierSnapshot(options), now_ms);
   zone.earlier_zones_.push_back(std::move(old_zone));
   if (rekeyed) {

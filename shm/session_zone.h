@@ -32,6 +32,8 @@ class SessionZone {
 
    private:
     friend class SessionZone;
+    Zone Use();
+
     std::string name_;
     std::unique_ptr<Zone> zone_;  // null: used, or given back
   };

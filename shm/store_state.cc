@@ -60,18 +60,19 @@ void StoreState::Note(uint64_t tag, const StoreVersion& version, uint64_t wall_m
 }
 
 uint64_t StoreState::NotedTime(uint64_t tag, uint64_t wall_ms) const {
-  const uint64_t time = Noted(tag) & ~kEnd;
-  return IsCredible(time, wall_ms) ? time : 0;
+  return Noted(tag, wall_ms) & ~kEnd;
 }
 
 uint64_t StoreState::NotedEnd(uint64_t tag, uint64_t wall_ms) const {
-  return (Noted(tag) & kEnd) != 0 ? NotedTime(tag, wall_ms) : 0;
+  const uint64_t noted = Noted(tag, wall_ms);  // once: it may be another one the next time
+  return (noted & kEnd) != 0 ? noted & ~kEnd : 0;
 }
 
-uint64_t StoreState::Noted(uint64_t tag) const {
+uint64_t StoreState::Noted(uint64_t tag, uint64_t wall_ms) const {
   const NoteLine& line = notes_[tag % kNotes];
   const uint64_t noted = line.time.load(std::memory_order_relaxed);
-  return (line.mixed.load(std::memory_order_relaxed) ^ noted) == tag ? noted : 0;
+  const bool is_it = (line.mixed.load(std::memory_order_relaxed) ^ noted) == tag;
+  return is_it && IsCredible(noted & ~kEnd, wall_ms) ? noted : 0;
 }
 
 }  // namespace limpet::shm

@@ -93,8 +93,8 @@ class StoreState {
   }
   // Of that version; 0: it is not remembered.
   uint64_t NotedTime(uint64_t tag, uint64_t wall_ms) const;
-  uint64_t NotedEnd(uint64_t tag,
-                    uint64_t wall_ms) const;  // the same, if that is the session's end
+  // The same, if that is the session's end.
+  uint64_t NotedEnd(uint64_t tag, uint64_t wall_ms) const;
 
   // Leaves changes that were made in the zone (`peer` of the records: where the sessions live now)
   // for the worker that tells the store. False: some were dropped, as there was no room for them;
@@ -132,7 +132,7 @@ class StoreState {
   struct NoteLine {
     std::atomic<uint64_t> mixed, time;
   };
-  uint64_t Noted(uint64_t tag) const;
+  uint64_t Noted(uint64_t tag, uint64_t wall_ms) const;
 
   RobustMutex follow_mutex_;
   std::atomic<uint64_t> clock_;

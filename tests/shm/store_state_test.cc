@@ -131,8 +131,7 @@ TEST_F(StoreStateTest, DoesNotForgetANewerNoteForAnOlderOneOfAnotherWorker) {
     std::atomic<int> ready = 0;
     const auto note = [&](uint64_t time) {
       ++ready;
-      while (ready < 2) {
-      }
+      while (ready < 2) std::this_thread::yield();  // beside others a spinning one would wait long
       state_.Note(5, {time, kMachine}, kNow);
     };
     std::thread other(note, old);

@@ -92,6 +92,16 @@ class TlsTest : public testing::Test, public TransportHandler, public SniSelecto
     }
     return records;
   }
+  Io WriteBlock() {
+    std::string block(70'000, 'x');
+    const iovec piece{block.data(), block.size()};
+    size_t n = 0;
+    return transport_->Writev(&piece, 1, false, &n);
+  }
+  void WriteUntilFull() {
+    while (WriteBlock() == Io::kOk) {
+    }
+  }
   std::string ServerName() {
     const X509Ptr cert(SSL_get1_peer_certificate(client_.get()));
     char text[64] = "";
@@ -271,18 +281,14 @@ TEST_F(TlsTest, ABatchThatIsCutOffGoesOnWhereItWas) {
 TEST_F(TlsTest, WritesNothingBehindAnError) {
   Open();
   Handshake("one.test");
-  std::string block(70'000, 'x');
-  const iovec piece{block.data(), block.size()};
-  size_t n = 0;
-  while (transport_->Writev(&piece, 1, false, &n) == Io::kOk) {
-  }
+  WriteUntilFull();
   client_fd_.Reset();
   Io io = Io::kOk;
-  for (int i = 0; i < 2 && io == Io::kOk; ++i) io = transport_->Writev(&piece, 1, false, &n);
+  for (int i = 0; i < 2 && io == Io::kOk; ++i) io = WriteBlock();
   EXPECT_EQ(io, Io::kError);
   const int why = transport_->errnum();
   EXPECT_TRUE(why == EPIPE || why == ECONNRESET) << why;
-  EXPECT_EQ(transport_->Writev(&piece, 1, false, &n), Io::kError);
+  EXPECT_EQ(WriteBlock(), Io::kError);
   EXPECT_EQ(transport_->errnum(), why);
 }
 
@@ -290,11 +296,7 @@ TEST_F(TlsTest, WritesNothingBehindAnError) {
 TEST_F(TlsTest, ClosesWhileABatchIsUnsent) {
   Open();
   Handshake("one.test");
-  std::string block(70'000, 'x');
-  const iovec piece{block.data(), block.size()};
-  size_t n = 0;
-  while (transport_->Writev(&piece, 1, false, &n) == Io::kOk) {
-  }
+  WriteUntilFull();
   transport_->Close();
   std::string received;
   ReadRecords(&received);

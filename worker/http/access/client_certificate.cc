@@ -9,7 +9,6 @@
 namespace limpet::worker {
 
 Refusal CheckClientCertificate(Exchange& exchange) {
-  constexpr std::string_view kWhile = " while reading client request headers";
   using Verify = conf::TlsSettings::VerifyClient;
   const Verify verify = exchange.request().server->tls.verify_client;
   const TlsTransport* const tls = exchange.stream().tls();
@@ -18,9 +17,8 @@ Refusal CheckClientCertificate(Exchange& exchange) {
   if (verdict.sound || (verdict.shown && verdict.unknown_issuer && verify == Verify::kOptionalNoCa))
     return {};
   if (verdict.shown)
-    return {495, fmt::format("client SSL certificate verify error: {}{}", verdict.text, kWhile)};
-  if (verify == Verify::kOn)
-    return {496, fmt::format("client sent no required SSL certificate{}", kWhile)};
+    return {495, fmt::format("client SSL certificate verify error: {}", verdict.text)};
+  if (verify == Verify::kOn) return {496, "client sent no required SSL certificate"};
   return {};
 }
 

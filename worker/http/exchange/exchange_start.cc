@@ -165,6 +165,9 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
     Finish(status);
     return false;
   };
+  const auto refuse_fields = [&refuse](int status, std::string_view why) {
+    return refuse(status, fmt::format("{} while reading client request headers", why));
+  };
   proto::Target target;
   if (!proto::ParseTarget(head.target, head.method, request_.server->head.merge_slashes,
                           &uri_storage_, &target)) {
@@ -181,10 +184,10 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   proto::HostAndPort host;
   if (host_field != nullptr && !host_field->value.empty() &&
       !host_.Check(host_field->value, &host)) {
-    return refuse(400, "client sent invalid host header while reading client request headers");
+    return refuse_fields(400, "client sent invalid host header");
   }
   if (host_field != nullptr && host_field->value.empty() && !absolute)
-    return refuse(400, "client sent invalid host header while reading client request headers");
+    return refuse_fields(400, "client sent invalid host header");
   if (absolute && !host_.Check(target.authority, &host)) {
     return refuse(400,
                   "client sent invalid host in request line while reading client request line");
@@ -193,22 +196,19 @@ bool Exchange::Prepare(const proto::RequestHead& head) {
   request_.host_port = host.port;
   if (listen.servers.size() > 1 || !listen.default_server->names.empty()) {
     if (!ChooseServer())
-      return refuse(421,
-                    "client attempted to request the server name different from the one that was "
-                    "negotiated while reading client request headers");
+      return refuse_fields(
+          421,
+          "client attempted to request the server name different from the one that was negotiated");
   }
 
   if (const proto::HeadError error = proto::CheckRequest(head, request_.framing); error.status != 0)
-    return refuse(error.status, fmt::format("{} while reading client request headers",
-                                            WithRepeatedLine(error, head.headers)));
+    return refuse_fields(error.status, WithRepeatedLine(error, head.headers));
   if (client().http2 && !listen.SpeaksHttp2(*request_.server))
     return refuse(421, "client speaks HTTP/2 to a server that does not");
   if (client().plain_on_tls)
-    return refuse(497,
-                  "client sent plain HTTP request to HTTPS port while reading client request "
-                  "headers");
+    return refuse_fields(497, "client sent plain HTTP request to HTTPS port");
   if (const Refusal refusal = CheckClientCertificate(*this); refusal.status != 0)
-    return refuse(refusal.status, refusal.why);
+    return refuse_fields(refusal.status, refusal.why);
   return true;
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/sanitizer.h"
+
 namespace limpet::worker {
 namespace {
 
@@ -50,6 +52,20 @@ TEST_F(Http2MemoryTest, IsZeroedWhereThatIsAskedFor) {
   char* const bytes = static_cast<char*>(mem_.calloc(25, 4, mem_.mem_user_data));
   EXPECT_EQ(std::string(bytes, 100), std::string(100, '\0'));
   Free(bytes);
+}
+
+// What is not touched of it takes no memory: see SparseMemory.
+TEST_F(Http2MemoryTest, AFrameHasPagesOfItsOwn) {
+  if (kAddressSanitizer) GTEST_SKIP() << "the system's allocator has its place";
+  constexpr size_t kFrame = 16 * 1024 + 10, kPage = 4096;
+  char* const one = Allocate(kFrame);
+  char* const other = Allocate(kFrame);
+  EXPECT_LT(reinterpret_cast<uintptr_t>(one) % kPage, 64u);
+  EXPECT_LT(reinterpret_cast<uintptr_t>(other) % kPage, 64u);
+  Free(one);
+  EXPECT_EQ(Allocate(kFrame), one);
+  Free(one);
+  Free(other);
 }
 
 TEST_F(Http2MemoryTest, NoMoreIsGivenThanThereCanBe) {
