@@ -18,17 +18,19 @@ constexpr uint64_t kLateMs = 60'000;
 
 }  // namespace
 
+const StickyState SessionHold::kNothing;
+
 SessionHold::SessionHold(Loop& loop, conf::VariableReader& request, Callback on_known)
     : loop_(loop), request_(request), on_known_(on_known) {}
 
 void SessionHold::Find(StickyPolicy* policy) {
   if (policy == nullptr) return;
-  if (timing_ == nullptr) timing_ = std::make_unique<Timing>(this);
+  if (known_ == nullptr) known_ = std::make_unique<Known>(this);
   if (policy_ == nullptr || !FindAgain()) {
-    timing_->wait.Cancel();
-    state_ = {};
-    policy->Find(request_, state_);
-    asking_ = state_.bound == nullptr && policy->Ask(state_, &timing_->wait);
+    known_->wait.Cancel();
+    known_->state = {};
+    policy->Find(request_, known_->state);
+    asking_ = known_->state.bound == nullptr && policy->Ask(known_->state, &known_->wait);
   }
   policy_ = policy;
   Keep();
@@ -40,24 +42,24 @@ bool SessionHold::FindAgain() {
   StickyState found;
   found.dry = true;
   policy_->Find(request_, found);
-  if (found.id != state_.id) return false;
+  if (found.id != known_->state.id) return false;
   found.dry = false;
-  found.has_age = state_.has_age;
-  found.idle_ms = state_.idle_ms;
-  found.asked = state_.asked;
-  if (!found.has_learned && !state_.has_learned) found.status = state_.status;
-  state_ = found;
+  found.has_age = known_->state.has_age;
+  found.idle_ms = known_->state.idle_ms;
+  found.asked = known_->state.asked;
+  if (!found.has_learned && !known_->state.has_learned) found.status = known_->state.status;
+  known_->state = found;
   return true;
 }
 
 std::string_view SessionHold::OnChosen(const Peer& peer) {
-  return policy_ != nullptr ? policy_->OnChosen(request_, state_, peer) : std::string_view();
+  return policy_ != nullptr ? policy_->OnChosen(request_, known_->state, peer) : std::string_view();
 }
 
 // The store has put what it knew into the zone.
 void SessionHold::OnWaitEnd() {
-  if (std::exchange(asking_, false) && FindAgain() && state_.bound != nullptr) {
-    state_.asked = true;
+  if (std::exchange(asking_, false) && FindAgain() && known_->state.bound != nullptr) {
+    known_->state.asked = true;
     Keep();
   }
   on_known_();
@@ -65,43 +67,44 @@ void SessionHold::OnWaitEnd() {
 
 void SessionHold::OnResponseHead(const Peer& peer) {
   if (policy_ == nullptr) return;
-  if (policy_->confirms()) state_.wait = &timing_->wait;
-  policy_->OnResponseHead(request_, state_, peer);
-  state_.wait = nullptr;
+  if (policy_->confirms()) known_->state.wait = &known_->wait;
+  policy_->OnResponseHead(request_, known_->state, peer);
+  known_->state.wait = nullptr;
   Keep();
 }
 
 void SessionHold::OnHeadLeaves(const Peer& peer, bool buffered) {
   if (policy_ == nullptr) return;
-  if (policy_->confirms()) state_.wait = &timing_->wait;
-  policy_->OnHeadLeaves(request_, state_, peer, buffered);
-  state_.wait = nullptr;
+  if (policy_->confirms()) known_->state.wait = &known_->wait;
+  policy_->OnHeadLeaves(request_, known_->state, peer, buffered);
+  known_->state.wait = nullptr;
   Keep();
 }
 
 void SessionHold::OnResponseEnd(const Peer& peer) {
   if (policy_ == nullptr) return;
-  policy_->OnResponseEnd(request_, state_, peer);
+  policy_->OnResponseEnd(request_, known_->state, peer);
   Keep();
 }
 
 void SessionHold::Renew() {
-  if (policy_ != nullptr && policy_->touch_interval_ms() > 0) policy_->Touch(state_);
+  if (policy_ != nullptr && policy_->touch_interval_ms() > 0) policy_->Touch(known_->state);
 }
 
 void SessionHold::End() {
-  if (timing_ != nullptr) {
-    timing_->touch.Disarm();
-    timing_->wait.Cancel();
+  if (known_ != nullptr) {
+    known_->touch.Disarm();
+    known_->wait.Cancel();
+    known_->state = {};
   }
   policy_ = nullptr;
-  state_ = {};
 }
 
 // From now on, if there is a session to be kept.
 void SessionHold::Keep() {
-  if (!state_.has_learned || timing_->touch.armed() || policy_->touch_interval_ms() == 0) return;
-  timing_->touch.Arm(FirstTouchMs());
+  if (!known_->state.has_learned || known_->touch.armed() || policy_->touch_interval_ms() == 0)
+    return;
+  known_->touch.Arm(FirstTouchMs());
 }
 
 // Before the session's rest is over. One that is meant to end, as its server is drained, is used
@@ -109,17 +112,19 @@ void SessionHold::Keep() {
 uint64_t SessionHold::FirstTouchMs() const {
   const uint64_t interval = policy_->touch_interval_ms();
   const uint64_t timeout = policy_->timeout_ms();
-  if (state_.bound != nullptr && state_.bound->draining() && state_.bound->drain_move() == 0)
+  if (known_->state.bound != nullptr && known_->state.bound->draining() &&
+      known_->state.bound->drain_move() == 0)
     return std::max(interval, std::min(timeout / 2, kLateMs));
-  if (!state_.has_age || state_.bound == nullptr) return interval;
-  const uint64_t rest = timeout - std::min(timeout, state_.idle_ms);
-  const uint64_t soon = state_.idle_ms < interval / 4 ? interval : std::min(interval, kSoonMs);
+  if (!known_->state.has_age || known_->state.bound == nullptr) return interval;
+  const uint64_t rest = timeout - std::min(timeout, known_->state.idle_ms);
+  const uint64_t soon =
+      known_->state.idle_ms < interval / 4 ? interval : std::min(interval, kSoonMs);
   return std::min(soon, rest > 2 * kTickMs ? (rest - kTickMs) / 2 : 0);
 }
 
 void SessionHold::OnTimer() {
-  policy_->Touch(state_);
-  timing_->touch.Arm(policy_->touch_interval_ms());
+  policy_->Touch(known_->state);
+  known_->touch.Arm(policy_->touch_interval_ms());
 }
 
 }  // namespace limpet::worker

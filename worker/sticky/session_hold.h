@@ -25,9 +25,9 @@ class SessionHold {
   void Find(StickyPolicy* policy);
   // Other machines are asked for the session, or told of it (confirms()). `on_known` follows, and
   // once it has been called the answer is as Find would give it.
-  bool waiting() const { return timing_ != nullptr && timing_->wait.waiting(); }
+  bool waiting() const { return known_ != nullptr && known_->wait.waiting(); }
   void StopWaiting() {
-    if (timing_ != nullptr) timing_->wait.Cancel();
+    if (known_ != nullptr) known_->wait.Cancel();
   }
   bool confirms() const { return policy_ != nullptr && policy_->confirms(); }
   // See StickyPolicy.
@@ -40,19 +40,22 @@ class SessionHold {
   // The client has its answer, or another location gives it: the session is on its own again.
   void End();
 
-  const StickyState& state() const { return state_; }
-  StickyState& state() { return state_; }
-  bool quiet() const { return timing_ == nullptr || (!timing_->touch.armed() && !waiting()); }
+  // Of an upstream without `sticky`: nothing is known.
+  const StickyState& state() const { return known_ != nullptr ? known_->state : kNothing; }
+  StickyState* known() { return policy_ != nullptr ? &known_->state : nullptr; }  // null: the same
+  bool quiet() const { return known_ == nullptr || (!known_->touch.armed() && !waiting()); }
 
  private:
-  struct Timing {
-    explicit Timing(SessionHold* hold)
+  struct Known {
+    explicit Known(SessionHold* hold)
         : wait(Callback::To<&SessionHold::OnWaitEnd>(hold)),
           touch(hold->loop_, Callback::To<&SessionHold::OnTimer>(hold)) {}
 
+    StickyState state;
     StoreWait wait;
     Timer touch;
   };
+  static const StickyState kNothing;
 
   bool FindAgain();
   void Keep();
@@ -63,10 +66,9 @@ class SessionHold {
   Loop& loop_;
   conf::VariableReader& request_;
   StickyPolicy* policy_ = nullptr;
-  StickyState state_;
   Callback on_known_;
   bool asking_ = false;  // of waiting(): for the session; else to be told that one is known
-  std::unique_ptr<Timing> timing_;  // null before the first policy
+  std::unique_ptr<Known> known_;  // null before the first policy; kept for the next
 };
 
 }  // namespace limpet::worker

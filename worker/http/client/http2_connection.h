@@ -176,8 +176,11 @@ class Http2Connection final : public ClientSession {
   std::vector<Http2Stream*> fed_;   // have got some of their bodies just now
   bool any_over_ = false;
   bool streams_await_window_ = false;  // some may; see Http2Stream::OnWindow
-  std::array<int32_t, 128> cut_{};     // the last ones that we have reset; 0: none
-  size_t next_cut_ = 0;
+  struct Cuts {
+    std::array<int32_t, 128> ids{};  // the last ones that we have reset; 0: none
+    size_t next = 0;
+  };
+  std::unique_ptr<Cuts> cuts_;  // null before the first
   uint64_t linger_until_ms_ = 0;
 };
 

@@ -89,10 +89,13 @@ bool Http2Connection::IsReused(const nghttp2_frame_hd& frame) {
   if (frame.type != NGHTTP2_HEADERS || id > nghttp2_session_get_last_proc_stream_id(session()))
     return false;
   return nghttp2_session_find_stream(session(), id) == nullptr &&
-         std::ranges::find(cut_, id) == cut_.end();
+         (cuts_ == nullptr || std::ranges::find(cuts_->ids, id) == cuts_->ids.end());
 }
 
-void Http2Connection::NoteCut(int32_t id) { cut_[next_cut_++ % cut_.size()] = id; }
+void Http2Connection::NoteCut(int32_t id) {
+  if (cuts_ == nullptr) cuts_ = std::make_unique<Cuts>();
+  cuts_->ids[cuts_->next++ % cuts_->ids.size()] = id;
+}
 
 // The stream ends by what the client does; what comes of it is decoded, and that is all.
 int Http2Connection::Cut(int32_t id, uint32_t error) {

@@ -1,5 +1,5 @@
-// Memory of one exchange: bump allocation, freed all at once when the exchange is reset. The first
-// 256 bytes are in the exchange itself: enough for an ordinary request.
+// Memory of one exchange: bump allocation, freed all at once when the exchange is reset. Its first
+// piece is enough for an ordinary request; many a one takes none.
 #pragma once
 
 #include <array>
@@ -13,6 +13,9 @@ namespace limpet::worker {
 
 class Arena {
  public:
+  explicit Arena(std::pmr::memory_resource* memory = std::pmr::get_default_resource())
+      : resource_(kFirst, memory) {}
+
   char* Allocate(size_t size) { return static_cast<char*>(resource_.allocate(size, 1)); }
 
   std::string_view Copy(std::string_view text) {
@@ -46,8 +49,9 @@ class Arena {
   void Reset() { resource_.release(); }
 
  private:
-  alignas(16) std::array<char, 256> first_;
-  std::pmr::monotonic_buffer_resource resource_{first_.data(), first_.size()};
+  static constexpr size_t kFirst = 224;  // and what the resource adds
+
+  std::pmr::monotonic_buffer_resource resource_;
 };
 
 }  // namespace limpet::worker

@@ -44,8 +44,7 @@ constexpr bool CanFollow(Phase from, Phase to) {
 
 Exchange::Exchange(Runtime& runtime)
     : runtime_(runtime),
-      timer_(runtime.loop, Callback::To<&Exchange::Resume>(this)),
-      refill_(runtime.loop, Callback::To<&Exchange::Refill>(this)),
+      arena_(&runtime.blocks.small()),
       body_(*this),
       variables_(runtime.http.variables.size()),
       writer_(std::make_unique<ResponseWriter>(*this)) {}
@@ -54,7 +53,7 @@ Exchange::~Exchange() = default;
 
 void Exchange::Enter(Phase next) {
   assert(CanFollow(phase_, next));
-  if (kPhases[static_cast<size_t>(phase_)].ends_wait) timer_.Disarm();
+  if (kPhases[static_cast<size_t>(phase_)].ends_wait && waits_ != nullptr) waits_->timer.Disarm();
   phase_ = next;
   if (runtime_.logs_debug) {
     error_log().Write(LogLevel::kDebug, stream_ != nullptr ? client().number : 0,
@@ -112,7 +111,12 @@ void Exchange::Resume() {
 
 void Exchange::Delay(std::chrono::milliseconds time) {
   Enter(Phase::kDelayed);
-  timer_.Arm(time);
+  NeedWaits().timer.Arm(time);
+}
+
+Exchange::Waits& Exchange::NeedWaits() {
+  if (waits_ == nullptr) waits_ = std::make_unique<Waits>(this);
+  return *waits_;
 }
 
 bool Exchange::RefusesBody() {
@@ -145,7 +149,7 @@ void Exchange::OnOutputDrained() {
 
 void Exchange::Flush() {
   stream_->Flush();
-  if (writer_->BodyHoldsBack() && !stream_->blocked()) refill_.Schedule();
+  if (writer_->BodyHoldsBack() && !stream_->blocked()) NeedWaits().refill.Schedule();
 }
 
 void Exchange::Refill() {
@@ -314,8 +318,10 @@ void Exchange::Redirect(int status, std::string_view location_value) {
 
 // All that could call back into routing, or start another answer.
 void Exchange::LetGo() {
-  timer_.Disarm();
-  refill_.Cancel();
+  if (waits_ != nullptr) {
+    waits_->timer.Disarm();
+    waits_->refill.Cancel();
+  }
   subrequest_.reset();  // its answer must not wake us any more
   body_.LetGo();
 }
@@ -389,7 +395,7 @@ void Exchange::Reset() {
 }
 
 bool Exchange::quiet() const {
-  return phase_ == Phase::kIdle && !timer_.armed() && !refill_.scheduled() &&
+  return phase_ == Phase::kIdle && (waits_ == nullptr || waits_->quiet()) &&
          subrequest_ == nullptr && body_.quiet() && at_end_.empty() &&
          (proxy_ == nullptr || proxy_->quiet());
 }

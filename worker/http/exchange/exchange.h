@@ -204,6 +204,17 @@ class Exchange final : public conf::VariableReader {
   bool ChooseServer();
   void Restart(size_t step);
   void LetGo();
+  struct Waits {
+    explicit Waits(Exchange* exchange)
+        : timer(exchange->runtime_.loop, Callback::To<&Exchange::Resume>(exchange)),
+          refill(exchange->runtime_.loop, Callback::To<&Exchange::Refill>(exchange)) {}
+
+    bool quiet() const { return !timer.armed() && !refill.scheduled(); }
+
+    Timer timer;      // of a delay
+    Deferred refill;  // filters hold something back, and the client takes more
+  };
+  Waits& NeedWaits();
   enum class Ending : uint8_t { kNone, kComplete, kBroken };
   void EndLater(Ending ending);
   void Refill();
@@ -212,9 +223,8 @@ class Exchange final : public conf::VariableReader {
   ClientStream* stream_ = nullptr;
   Phase phase_ = Phase::kIdle;
   size_t next_step_ = 0;
-  Timer timer_;
-  Deferred refill_;             // filters hold something back, and the client takes more
-  Exchange* parent_ = nullptr;  // of a subrequest
+  std::unique_ptr<Waits> waits_;  // null before the first wait: most exchanges never have one
+  Exchange* parent_ = nullptr;    // of a subrequest
   Request request_;
   Response response_;
   Arena arena_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,10 +60,14 @@ class RequestBody {
   bool complete() const { return complete_; }  // all of it has come from the client
   Mode mode() const { return mode_; }
   uint64_t size() const { return size_; }  // bytes so far; the whole size once complete
-  bool in_file() const { return file_ != nullptr; }
+  bool in_file() const { return kept_ != nullptr && kept_->file != nullptr; }
   // Gone from its folder unless client_body_in_file_only.
-  const std::string& file_path() const { return path_; }
-  const std::vector<Slice>& pieces() const { return pieces_; }
+  std::string_view file_path() const {
+    return kept_ != nullptr ? std::string_view(kept_->path) : std::string_view();
+  }
+  std::span<const Slice> pieces() const {
+    return kept_ != nullptr ? std::span<const Slice>(kept_->pieces) : std::span<const Slice>();
+  }
 
   // Queues the whole buffered body; may be called again for another peer.
   void AppendTo(OutputQueue* queue) const;
@@ -73,6 +78,18 @@ class RequestBody {
   void Reset();
 
  private:
+  struct Kept {
+    uint64_t memory = 0;     // bytes in `pieces`
+    uint64_t file_size = 0;  // and in the file
+    std::vector<Slice> pieces;
+    SliceJoiner joiner;
+    std::shared_ptr<const UniqueFd> file;
+    std::string path;
+    bool remove_file = false;
+    std::string_view joined;
+  };
+  Kept& NeedKept();
+  void ForgetPieces();
   void KeepForVariables(Slice data);
   void Keep(Slice data);
   bool Spool();  // moves what is in memory to the file; false after an error (the exchange has been
@@ -87,14 +104,7 @@ class RequestBody {
   bool complete_ = false;
   bool lost_ = false;
   uint64_t size_ = 0;
-  uint64_t memory_ = 0;     // of size_: in pieces_
-  uint64_t file_size_ = 0;  // and in the file
-  std::vector<Slice> pieces_;
-  SliceJoiner joiner_;
-  std::shared_ptr<const UniqueFd> file_;
-  std::string path_;
-  bool remove_file_ = false;
-  std::string_view joined_;
+  std::unique_ptr<Kept> kept_;  // null before the first request with a body
 };
 
 }  // namespace limpet::worker

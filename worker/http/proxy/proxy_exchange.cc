@@ -63,12 +63,10 @@ void CountRequest(Exchange& exchange, const UpstreamRuntime* upstream, const Pee
 
 ProxyExchange::ProxyExchange(Exchange& exchange)
     : exchange_(exchange),
-      lookup_(Callback::To<&ProxyExchange::OnResolved>(this)),
       session_(exchange.runtime().loop, exchange,
                Callback::To<&ProxyExchange::OnSessionKnown>(this)),
       request_(exchange.runtime().blocks),
       response_(exchange.runtime().response_parsers),
-      drain_end_(Callback::To<&ProxyExchange::OnDrainOver>(this)),
       deadline_(exchange.runtime().loop, timers_, Callback::To<&ProxyExchange::OnTimer>(this)),
       pace_(exchange.runtime().loop, timers_, Callback::To<&ProxyExchange::UpdateReading>(this),
             Callback::To<&ProxyExchange::OnClientStaysBlocked>(this)) {}
@@ -271,7 +269,7 @@ void ProxyExchange::Reset() {
   attempt_.Forget();
   upstream_ = nullptr;
   selection_.LetGo();
-  held_.clear();
+  if (by_name_ != nullptr) by_name_->held.clear();
   target_ = {};  // views of this exchange's memory
   request_.Reset();
   response_.Reset();
@@ -282,10 +280,13 @@ void ProxyExchange::Reset() {
 }
 
 bool ProxyExchange::quiet() const {
-  return state_ == ProxyState::kIdle && !timers_.armed() && !drain_end_.watching() &&
-         session_.quiet() && !lookup_.waiting() && queue_ticket_ == 0 &&
-         attempt_.transport() == nullptr && selection_.current == nullptr && !selection_.set &&
-         held_.empty() && !first_.joined() && pipe_ == nullptr && request_.quiet();
+  const bool is_named =
+      by_name_ != nullptr && (by_name_->lookup.waiting() || !by_name_->held.empty());
+  const bool watches_drain = drain_end_ != nullptr && drain_end_->watching();
+  return state_ == ProxyState::kIdle && !timers_.armed() && !watches_drain && session_.quiet() &&
+         !is_named && queue_ticket_ == 0 && attempt_.transport() == nullptr &&
+         selection_.current == nullptr && !selection_.set && !first_.joined() && pipe_ == nullptr &&
+         request_.quiet();
 }
 
 int64_t ProxyExchange::ElapsedMs() const {

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -54,10 +55,8 @@ class UpstreamRuntime;
 struct ProxyTarget {
   bool https = false;
   std::string_view host, port;
-  std::string_view uri;          // of a URL with variables; "" if it has none
   std::string_view request_uri;  // the request line's; "" before it is known
   proto::Method method = proto::Method::kGet;
-  std::string url;  // evaluated; the views are of it
 };
 
 class ProxyExchange final : public TransportHandler, public RequestBodySink {
@@ -99,6 +98,18 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   std::string LoggedUrl() const;
 
  private:
+  // Of a URL with variables: what it says, the name it may have to look up, and whose peers this
+  // exchange and its log line name.
+  struct ByName {
+    explicit ByName(ProxyExchange* proxy)
+        : lookup(Callback::To<&ProxyExchange::OnResolved>(proxy)) {}
+
+    std::string_view url;  // evaluated
+    std::string_view uri;  // of it; "" if it has none
+    Lookup lookup;
+    std::vector<std::shared_ptr<UrlGroup>> held;
+  };
+
   // TransportHandler
   void OnReady(int errnum) override;
   void OnReadable() override;
@@ -125,6 +136,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void UseGroup(std::shared_ptr<UrlGroup> group);
   bool FindUpstream();  // false: the exchange has ended, or a name is being resolved
   bool Resolve(std::string_view host);
+  ByName& NeedByName();
   void OnResolved();
   bool UseResolved();
   [[gnu::cold]] void FailResolving(std::string_view host, ResolveError error);
@@ -137,6 +149,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void UseSession();
   bool BringsNoSession() const;  // and follows the first request of its connection
   void NextPeer();
+  PeerChoice Choose(uint64_t now);
   void BeginAttempt(const PeerChoice& choice, uint64_t now);
   void UsePeer(Peer& peer);
   void WaitForPeer();
@@ -176,6 +189,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void StartBody();
   void ReadOn();
   bool IsStream() const;
+  void WatchDrain(DrainEnd::Kind kind);
   void OnDrainOver();
   void EndTunnel();
   void LingerForPeer();
@@ -193,6 +207,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   void OnExcess();
   void ReturnPipe();
   void OnBodyBytes(std::string_view bytes);
+  std::optional<size_t> LastBytes(std::string_view bytes);
   void ForwardBody(std::string_view bytes);
   void OnPeerEof();
   void FinishResponse();
@@ -217,8 +232,7 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
 
   // Where the request goes.
   ProxyTarget target_;
-  Lookup lookup_;
-  std::vector<std::shared_ptr<UrlGroup>> held_;  // whose peers this exchange and its log line name
+  std::unique_ptr<ByName> by_name_;  // null before the first URL with variables
   PeerSelection selection_;
   SessionHold session_;
   FirstRequests::Member first_;
@@ -234,9 +248,9 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   // The response's body on its way to the client.
   bool buffering_ = true;
   SpoolFile spool_;
-  bool cannot_spool_ = false;         // its disk has failed
-  std::unique_ptr<SplicePipe> pipe_;  // what is left of a long body goes through it
-  DrainEnd drain_end_;
+  bool cannot_spool_ = false;            // its disk has failed
+  std::unique_ptr<SplicePipe> pipe_;     // what is left of a long body goes through it
+  std::unique_ptr<DrainEnd> drain_end_;  // null before the first of what has no end
 
   TimerGroup timers_;
   Timer deadline_;

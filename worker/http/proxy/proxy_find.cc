@@ -18,11 +18,12 @@ bool ProxyExchange::FindUpstream() {
     target_.https = pass.https;
     return true;
   }
-  target_.url = exchange_.Evaluate(pass.url);
+  ByName& by_name = NeedByName();
+  by_name.url = exchange_.arena().Copy(exchange_.Evaluate(pass.url));
   if (FailsMatch()) return false;
   ProxyUrl url;
-  if (!ParseProxyUrl(target_.url, &url)) {
-    exchange_.Log(LogLevel::kError, fmt::format("invalid URL prefix in \"{}\"", target_.url));
+  if (!ParseProxyUrl(by_name.url, &url)) {
+    exchange_.Log(LogLevel::kError, fmt::format("invalid URL prefix in \"{}\"", by_name.url));
     Answer(500);
     return false;
   }
@@ -33,7 +34,7 @@ bool ProxyExchange::FindUpstream() {
   target_.host = url.host_header;
   target_.port = url.port;
   target_.https = url.https;
-  target_.uri = url.uri.starts_with('/') || url.uri.empty()
+  by_name.uri = url.uri.starts_with('/') || url.uri.empty()
                     ? url.uri
                     : exchange_.arena().Concat("/", url.uri);
   upstream_ = FindUpstreamBlock(runtime, url);
@@ -55,9 +56,14 @@ bool ProxyExchange::Resolve(std::string_view host) {
     Answer(502);
     return false;
   }
-  if (lookup_.Start(*resolver, host)) return UseResolved();
+  if (by_name_->lookup.Start(*resolver, host)) return UseResolved();
   Enter(ProxyState::kResolving);
   return false;
+}
+
+ProxyExchange::ByName& ProxyExchange::NeedByName() {
+  if (by_name_ == nullptr) by_name_ = std::make_unique<ByName>(this);
+  return *by_name_;
 }
 
 void ProxyExchange::OnResolved() {
@@ -66,8 +72,8 @@ void ProxyExchange::OnResolved() {
 
 bool ProxyExchange::UseResolved() {
   ProxyUrl url;
-  ParseProxyUrl(target_.url, &url);
-  const ResolveAnswer& answer = lookup_.answer();
+  ParseProxyUrl(by_name_->url, &url);
+  const ResolveAnswer& answer = by_name_->lookup.answer();
   if (answer.error != ResolveError::kNone) {
     FailResolving(url.host, answer.error);
     return false;
@@ -78,7 +84,7 @@ bool ProxyExchange::UseResolved() {
 
 void ProxyExchange::UseGroup(std::shared_ptr<UrlGroup> group) {
   upstream_ = &group->upstream();
-  held_.push_back(std::move(group));
+  by_name_->held.push_back(std::move(group));
 }
 
 void ProxyExchange::FailResolving(std::string_view host, ResolveError error) {

@@ -36,8 +36,8 @@ void ProxyExchange::OnSessionKnown() {
 
 void ProxyExchange::UseSession() {
   if (BringsNoSession())
-    session_.state().leader = upstream_->first.Find(exchange_.client().number, *selection_.set,
-                                                    exchange_.runtime().loop.NowMs());
+    session_.known()->leader = upstream_->first.Find(exchange_.client().number, *selection_.set,
+                                                     exchange_.runtime().loop.NowMs());
   queued_ms_ = 0;
   // Requests already queued go first.
   if (upstream_->queue.size() > 0) upstream_->queue.GiveTurns();
@@ -55,7 +55,14 @@ void ProxyExchange::NextPeer() {
   RequestBody& body = exchange_.body();
   if (body.mode() == RequestBody::Mode::kStreamed) body.Pause(true);  // nobody takes it now
   const uint64_t now = exchange_.runtime().loop.NowMs();
-  BeginAttempt(ChoosePeer(*upstream_, selection_, session_.state(), now), now);
+  BeginAttempt(Choose(now), now);
+}
+
+PeerChoice ProxyExchange::Choose(uint64_t now) {
+  if (StickyState* const session = session_.known())
+    return ChoosePeer(*upstream_, selection_, *session, now);
+  StickyState none;
+  return ChoosePeer(*upstream_, selection_, none, now);
 }
 
 void ProxyExchange::BeginAttempt(const PeerChoice& choice, uint64_t now) {
@@ -98,7 +105,7 @@ uint64_t ProxyExchange::QueueTimeLeft() const {
 
 void ProxyExchange::OnQueueTurn() {
   const uint64_t now = exchange_.runtime().loop.NowMs();
-  const PeerChoice choice = ChoosePeer(*upstream_, selection_, session_.state(), now);
+  const PeerChoice choice = Choose(now);
   if (choice.kind == PeerChoice::Kind::kWait) return;
   Enter(ProxyState::kChoosing);
   BeginAttempt(choice, now);

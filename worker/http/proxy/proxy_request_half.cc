@@ -28,8 +28,8 @@ void ProxyExchange::OnBodyPause() {
 
 UpstreamTarget ProxyExchange::Target() const {
   return {.host = target_.host,
-          .uri = pass().has_variables ? target_.uri : std::string_view(pass().uri),
-          .uri_is_whole = pass().has_variables && !target_.uri.empty()};
+          .uri = pass().has_variables ? by_name_->uri : std::string_view(pass().uri),
+          .uri_is_whole = pass().has_variables && !by_name_->uri.empty()};
 }
 
 // Nothing was sent: neither the peer nor the connection is to blame, but the latter is not kept.

@@ -140,11 +140,16 @@ void ProxyExchange::OnExcess() {
   attempt_.Spoil();
 }
 
+// If the drain of the server is over: what ends a frame, and the connection.
+std::optional<size_t> ProxyExchange::LastBytes(std::string_view bytes) {
+  return drain_end_ != nullptr ? drain_end_->LastBytes(bytes) : std::nullopt;
+}
+
 // Towards the client; beyond the buffers into a temporary file, so that a slow client does not hold
 // the peer. As in nginx that is in front of the filters: what they make of it takes no room.
 void ProxyExchange::ForwardBody(std::string_view bytes) {
   ResponseWriter& writer = exchange_.writer();
-  if (const auto last = drain_end_.LastBytes(bytes)) {
+  if (const auto last = LastBytes(bytes)) {
     writer.WriteBody(response_.block(), bytes.substr(0, *last));
     return OnDrainOver();
   }

@@ -292,7 +292,7 @@ void ProxyExchange::StartBody() {
 void ProxyExchange::ReadOn() {
   if (MaySplice()) pipe_ = exchange_.runtime().pipes.Take();
   if (response_.kind() != proto::BodyKind::kLength) session_.Renew();
-  if (IsStream()) drain_end_.Watch(upstream_->endless, *attempt_.peer(), DrainEnd::Kind::kStream);
+  if (IsStream()) WatchDrain(DrainEnd::Kind::kStream);
   PassOn();
   UpdateReading();
 }

@@ -39,7 +39,7 @@ void ProxyExchange::LeaveState() {
     case ProxyEnds::kNothing:
       return;
     case ProxyEnds::kLookup:
-      return lookup_.Cancel();
+      return by_name_->lookup.Cancel();
     case ProxyEnds::kPlace:
       upstream_->queue.Leave(std::exchange(queue_ticket_, 0));
       return upstream_->TellQueue();
@@ -47,7 +47,7 @@ void ProxyExchange::LeaveState() {
       return session_.StopWaiting();
     case ProxyEnds::kFlow:
       pace_.End();
-      drain_end_.Leave();
+      if (drain_end_ != nullptr) drain_end_->Leave();
   }
 }
 
@@ -107,7 +107,7 @@ void ProxyExchange::OnTimer() {
   switch (state_) {
     case ProxyState::kResolving: {
       ProxyUrl url;
-      ParseProxyUrl(target_.url, &url);
+      ParseProxyUrl(by_name_->url, &url);
       return FailResolving(url.host, ResolveError::kTimeout);
     }
     case ProxyState::kQueued:

@@ -29,8 +29,7 @@ void ProxyExchange::StartTunnel() {
   request_.BecomeTunnel();
   const auto* protocol = response_.head().headers.Find(proto::HeaderId::kUpgrade);
   const bool is_websocket = protocol != nullptr && EqualsIgnoreCase(protocol->value, "websocket");
-  drain_end_.Watch(upstream_->endless, *attempt_.peer(),
-                   is_websocket ? DrainEnd::Kind::kWebSocket : DrainEnd::Kind::kTunnel);
+  WatchDrain(is_websocket ? DrainEnd::Kind::kWebSocket : DrainEnd::Kind::kTunnel);
   exchange_.stream().StartTunnel();
   exchange_.body().StartTunnel(this);
   if (!rest.empty()) ForwardBody(rest);
@@ -75,10 +74,16 @@ bool ProxyExchange::IsStream() const {
   return !buffering_ || IsEventStream(response_.head().headers);
 }
 
+void ProxyExchange::WatchDrain(DrainEnd::Kind kind) {
+  if (drain_end_ == nullptr)
+    drain_end_ = std::make_unique<DrainEnd>(Callback::To<&ProxyExchange::OnDrainOver>(this));
+  drain_end_->Watch(upstream_->endless, *attempt_.peer(), kind);
+}
+
 // A browser opens an event stream again that has ended; of all else the client must see that the
 // end is missing. A WebSocket is told why, between two frames.
 void ProxyExchange::OnDrainOver() {
-  const DrainEnd::Now now = drain_end_.OnOver();
+  const DrainEnd::Now now = drain_end_->OnOver();
   if (now == DrainEnd::Now::kWait) return;
   LogUpstream(LogLevel::kInfo,
               "the drain of the server is over, its connection is ended while reading upstream", 0);

@@ -12,7 +12,15 @@ constexpr uint64_t kRateLookMs = 100;
 
 ResponsePace::ResponsePace(Loop& loop, TimerGroup& timers, Callback look_again,
                            Callback patience_over)
-    : loop_(loop), rate_timer_(loop, timers, look_again), patience_(loop, timers, patience_over) {}
+    : loop_(loop), group_(timers), look_again_(look_again), patience_over_(patience_over) {}
+
+ResponsePace::Timers& ResponsePace::TimersToArm() {
+  if (timers_ == nullptr) {
+    timers_.reset(new Timers{.rate = {loop_, group_, look_again_},
+                             .patience = {loop_, group_, patience_over_}});
+  }
+  return *timers_;
+}
 
 void ResponsePace::Begin(uint64_t bytes_a_second) {
   rate_ = bytes_a_second;
@@ -20,8 +28,10 @@ void ResponsePace::Begin(uint64_t bytes_a_second) {
 }
 
 void ResponsePace::End() {
-  rate_timer_.Disarm();
-  patience_.Disarm();
+  if (timers_ != nullptr) {
+    timers_->rate.Disarm();
+    timers_->patience.Disarm();
+  }
   rate_ = 0;
   client_ = Pace::kKeepsUp;
   client_was_slow_ = paused_ = false;
@@ -39,15 +49,15 @@ void ResponsePace::Look(const Client& client, uint64_t received) {
   const bool behind = client.blocked && client_ != Pace::kSlow;
   if (behind && client_ == Pace::kKeepsUp) {
     client_ = Pace::kBehind;
-    patience_.Arm(kPatienceMs);
+    TimersToArm().patience.Arm(kPatienceMs);
   }
-  if (rate_reached) rate_timer_.Arm(kRateLookMs);
+  if (rate_reached) TimersToArm().rate.Arm(kRateLookMs);
   paused_ = client.full || rate_reached || behind;
 }
 
 void ResponsePace::OnClientDrained() {
   client_ = Pace::kKeepsUp;
-  patience_.Disarm();
+  if (timers_ != nullptr) timers_->patience.Disarm();
 }
 
 void ResponsePace::OnPatienceOver(bool client_is_blocked) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "worker/net/loop.h"
 
@@ -37,10 +38,17 @@ class ResponsePace {
 
  private:
   enum class Pace : uint8_t { kKeepsUp, kBehind, kSlow };
+  struct Timers {
+    Timer rate;
+    Timer patience;
+  };
+  Timers& TimersToArm();
 
   Loop& loop_;
-  Timer rate_timer_;
-  Timer patience_;
+  TimerGroup& group_;
+  const Callback look_again_;
+  const Callback patience_over_;
+  std::unique_ptr<Timers> timers_;  // null before the first pause
   uint64_t rate_ = 0;
   uint64_t began_ms_ = 0;
   Pace client_ = Pace::kKeepsUp;

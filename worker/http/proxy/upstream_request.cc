@@ -33,12 +33,12 @@ void UpstreamRequest::BeginAttempt() {
 
 void UpstreamRequest::EndAttempt() {
   out_.Clear();
-  pieces_.clear();
+  if (chunk_ != nullptr) chunk_->pieces.clear();
 }
 
 void UpstreamRequest::Reset() {
   assert(quiet());
-  joiner_.Reset();
+  if (chunk_ != nullptr) chunk_->joiner.Reset();
   half_ = Half::kHead;
   body_ = Body::kWhole;
   closed_ = false;
@@ -48,12 +48,14 @@ void UpstreamRequest::AppendWhole(const RequestBody& body) { body.AppendTo(&out_
 
 void UpstreamRequest::Take(Slice piece) {
   if (body_ != Body::kChunked) return Queue(piece);
-  Slice* const last = pieces_.empty() ? nullptr : &pieces_.back();
-  if (!joiner_.Join(blocks_, last, &piece)) pieces_.push_back(std::move(piece));
+  if (chunk_ == nullptr) chunk_ = std::make_unique<Chunk>();
+  std::vector<Slice>& pieces = chunk_->pieces;
+  Slice* const last = pieces.empty() ? nullptr : &pieces.back();
+  if (!chunk_->joiner.Join(blocks_, last, &piece)) pieces.push_back(std::move(piece));
 }
 
 void UpstreamRequest::EndOfPieces() {
-  if (!pieces_.empty()) QueueChunk();
+  if (chunk_ != nullptr && !chunk_->pieces.empty()) QueueChunk();
 }
 
 void UpstreamRequest::Close() {
@@ -69,14 +71,15 @@ void UpstreamRequest::Queue(const Slice& piece) {
 }
 
 void UpstreamRequest::QueueChunk() {
+  std::vector<Slice>& pieces = chunk_->pieces;
   uint64_t size = 0;
-  for (const Slice& piece : pieces_) size += piece.bytes.size();
+  for (const Slice& piece : pieces) size += piece.bytes.size();
   if (size == 0) return;
   char header[proto::kMaxChunkHeader];
   out_.Append({header, proto::ChunkHeader(header, size)});
-  for (const Slice& piece : pieces_) Queue(piece);
+  for (const Slice& piece : pieces) Queue(piece);
   out_.Append("\r\n");
-  pieces_.clear();
+  pieces.clear();
 }
 
 void UpstreamRequest::Finish() {

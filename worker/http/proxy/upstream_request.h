@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -69,9 +70,15 @@ class UpstreamRequest {
   bool sending() const { return !out_.empty(); }
   bool all_sent() const { return half_ == Half::kDone && closed_ && out_.empty(); }
   uint64_t bytes_sent() const { return out_.sent() - sent_before_; }  // to this peer
-  bool quiet() const { return out_.empty() && pieces_.empty(); }
+  bool quiet() const { return out_.empty() && (chunk_ == nullptr || chunk_->pieces.empty()); }
 
  private:
+  // Pieces of a body in chunks: they become one.
+  struct Chunk {
+    std::vector<Slice> pieces;
+    SliceJoiner joiner;
+  };
+
   void Enter(Half next);
   void Finish();
   void Queue(const Slice& piece);
@@ -79,8 +86,7 @@ class UpstreamRequest {
 
   BlockPool& blocks_;
   OutputQueue out_;
-  std::vector<Slice> pieces_;  // of a body in chunks: they become one
-  SliceJoiner joiner_;
+  std::unique_ptr<Chunk> chunk_;  // null before the first body in chunks
   uint64_t sent_before_ = 0;
   Body body_ = Body::kWhole;
   Half half_ = Half::kHead;

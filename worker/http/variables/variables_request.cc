@@ -81,7 +81,7 @@ Value GetRequestBody(Exchange& exchange) {
 }
 
 Value GetRequestBodyFile(Exchange& exchange) {
-  const std::string& path = exchange.body().file_path();
+  const std::string_view path = exchange.body().file_path();
   return path.empty() ? Value::None() : Value::Of(path);
 }
 

@@ -99,7 +99,7 @@ TEST_F(RequestBodyTest, GoesToAFileWhenItIsLong) {
   exchange_.OnBodyEnd();
   EXPECT_EQ(Sent(body()), std::string(8000, 'a') + std::string(1000, 'b') + "c");
   EXPECT_EQ(body().InMemory(), "");
-  EXPECT_NE(::access(body().file_path().c_str(), F_OK), 0);  // without a name
+  EXPECT_NE(::access(std::string(body().file_path()).c_str(), F_OK), 0);  // without a name
   EXPECT_THAT(TakeLog(), testing::HasSubstr("buffered to a temporary file"));
   body().LetGo();
 }
@@ -109,7 +109,7 @@ TEST_F(RequestBodyTest, GoesToANamedFileThatEndsWithTheRequest) {
   body().Start(RequestBody::Mode::kBuffered, &sink_);
   Give("abc");
   exchange_.OnBodyEnd();
-  const std::string path = body().file_path();
+  const std::string path{body().file_path()};
   EXPECT_EQ(::access(path.c_str(), F_OK), 0);
   body().LetGo();
   exchange_.Reset();
