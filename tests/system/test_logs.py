@@ -5,6 +5,9 @@ import os
 import re
 import signal
 import socket
+import time
+
+from hyperframe.frame import ContinuationFrame, HeadersFrame
 
 from client import Connection, get
 from daemon import Limpet
@@ -506,6 +509,20 @@ def test_the_time_of_a_request_begins_with_its_first_byte():
         request, seconds = line.rsplit(" ", 1)
         assert request == "GET /late HTTP/1.1 408"
         assert 0.3 <= float(seconds) < 60
+
+
+def test_over_http2_it_begins_with_the_first_frame():
+    config = SLOW_HEADS.replace("client_header_timeout 300ms", "http2 on")
+    with Limpet(config, workers=1, log_level="debug") as limpet, Http2(limpet.port) as client:
+        block = client.encoder.encode([(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "localhost")])
+        client.frame(HeadersFrame(1, block[:3], flags=["END_STREAM"]))
+        limpet.wait_log("http2 connection: reading head")
+        time.sleep(0.2)
+        client.frame(ContinuationFrame(1, block[3:], flags=["END_HEADERS"]))
+        (line,) = lines(limpet, "slow.log", 1)
+        request, seconds = line.rsplit(" ", 1)
+        assert request == "GET / HTTP/2.0 200"
+        assert 0.2 <= float(seconds) < 60
 
 
 def test_a_rate_that_is_no_size_is_told_of():

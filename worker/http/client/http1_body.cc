@@ -172,8 +172,8 @@ void Http1Connection::StartTunnel() {
 }
 
 void Http1Connection::Drain() {
+  linger_.Begin(*last_settings_, runtime_.loop.NowMs());
   Enter(State::kDrain);
-  linger_until_ms_ = runtime_.loop.NowMs() + Ms(last_settings_->lingering_time);
   body_ = Body::kHeld;
   if (buffered() == 0) return;
   begin_ += DropBody({block_.data() + begin_, buffered()});
@@ -208,9 +208,9 @@ bool Http1Connection::MustLinger() const {
 
 void Http1Connection::Linger() {
   if (!MustLinger()) return Close(false);
+  linger_.Begin(*last_settings_, runtime_.loop.NowMs());
   Enter(State::kLinger);
   begin_ = end_ = 0;
-  linger_until_ms_ = runtime_.loop.NowMs() + Ms(last_settings_->lingering_time);
   transport_.ShutdownWrite();
 }
 
@@ -221,7 +221,7 @@ void Http1Connection::ReadAndDrop() {
                     ? connection_.ReadUnseen(block.data(), block.capacity(), &n)
                     : transport_.Read(block.data(), block.capacity(), &n);
   if (io == Io::kWouldBlock) return;
-  if (io != Io::kOk || runtime_.loop.NowMs() > linger_until_ms_) return Close(false);
+  if (io != Io::kOk || linger_.over(runtime_.loop.NowMs())) return Close(false);
   ArmDeadline();
   if (state_ == State::kLinger) return;
   const size_t used = DropBody({block.data(), n});

@@ -113,7 +113,7 @@ uint64_t Http1Connection::IdleMs() const {
   return wait_ms > idle_ms ? wait_ms - idle_ms : 1;
 }
 
-uint64_t Http1Connection::LingerMs() const { return Ms(last_settings_->lingering_timeout); }
+uint64_t Http1Connection::LingerMs() const { return linger_.NextMs(runtime_.loop.NowMs()); }
 
 const conf::ClientSettings& Http1Connection::settings() const {
   return exchange_ != nullptr ? exchange_->location().client

@@ -13,6 +13,7 @@
 #include "proto/http1/framing.h"
 #include "worker/http/client/client_connection.h"
 #include "worker/http/client/http1_turn.h"
+#include "worker/http/client/linger.h"
 #include "worker/http/exchange/client_stream.h"
 #include "worker/http/exchange/exchange.h"
 
@@ -176,7 +177,7 @@ class Http1Connection final : public ClientSession, public ClientStream {
 
   bool pipelined_ = false;  // the next request came together with the one before it
   uint64_t idle_since_ms_ = 0;
-  uint64_t linger_until_ms_ = 0;
+  LingerClock linger_;
   const conf::ClientSettings* last_settings_ = nullptr;  // of the location that answered last
 };
 

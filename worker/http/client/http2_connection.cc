@@ -118,7 +118,7 @@ uint64_t Http2Connection::ToldMs() const {
   return told_until_ms_ > now ? told_until_ms_ - now : 1;
 }
 
-uint64_t Http2Connection::LingerMs() const { return Ms(client_settings().lingering_timeout); }
+uint64_t Http2Connection::LingerMs() const { return linger_.NextMs(runtime_.loop.NowMs()); }
 
 // --- Begin ---
 
@@ -395,8 +395,8 @@ void Http2Connection::CloseIfDone() {
 void Http2Connection::Linger() {
   session_.reset();
   for (const auto& stream : streams_) stream->OnGone();
+  linger_.Begin(client_settings(), runtime_.loop.NowMs());
   Enter(State::kLinger);
-  linger_until_ms_ = runtime_.loop.NowMs() + Ms(client_settings().lingering_time);
   connection_.transport().ShutdownWrite();
 }
 
@@ -405,7 +405,8 @@ void Http2Connection::ReadAndDrop() {
   size_t n = 0;
   const Io io = connection_.ReadUnseen(block.data(), block.capacity(), &n);
   if (io == Io::kWouldBlock) return;
-  if (io != Io::kOk || runtime_.loop.NowMs() > linger_until_ms_) Close();
+  if (io != Io::kOk || linger_.over(runtime_.loop.NowMs())) return Close();
+  connection_.timer().Arm(LingerMs());
 }
 
 void Http2Connection::CloseWhenIdle() { Leave(); }

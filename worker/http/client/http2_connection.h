@@ -22,6 +22,7 @@
 #include "proto/http2/head.h"
 #include "worker/http/client/client_connection.h"
 #include "worker/http/client/http2_stream.h"
+#include "worker/http/client/linger.h"
 #include "worker/net/output_queue.h"
 
 namespace limpet::worker {
@@ -49,6 +50,7 @@ class Http2Connection final : public ClientSession {
   bool blocked() const { return blocked_; }                    // the socket takes no more now
   uint64_t sent() const { return out_.sent(); }                // bytes that it has taken, ever
   bool client_has_ended() const { return client_has_ended_; }  // the connection, without a reset
+  uint64_t head_began_ms() const { return head_began_ms_; }    // the first frame of the last head
   size_t preread_size() const { return server().http2.body_preread_size; }
   // The stream has bytes to send, or its end.
   void ResumeData(Http2Stream& stream);
@@ -168,6 +170,7 @@ class Http2Connection final : public ClientSession {
   proto::FloodGuard guard_;
   int32_t head_of_ = 0;          // the stream whose head comes; 0: none
   size_t head_length_ = 0;       // of its frames
+  uint64_t head_began_ms_ = 0;   // its first one
   size_t data_left_ = 0;         // of the DATA frame that comes
   bool settings_known_ = false;  // the client has acknowledged ours
   std::vector<Http2StreamPtr> streams_;
@@ -181,7 +184,7 @@ class Http2Connection final : public ClientSession {
     size_t next = 0;
   };
   std::unique_ptr<Cuts> cuts_;  // null before the first
-  uint64_t linger_until_ms_ = 0;
+  LingerClock linger_;
 };
 
 // Whether bytes begin as the preface of a client with prior knowledge does (RFC 9113 3.4).

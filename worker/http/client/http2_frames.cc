@@ -107,6 +107,7 @@ int Http2Connection::Cut(int32_t id, uint32_t error) {
 int Http2Connection::OnBeginHeaders(const nghttp2_frame& frame) {
   const int32_t id = frame.hd.stream_id;
   head_of_ = id;
+  head_began_ms_ = runtime_.loop.NowMs();
   has_begun_ = true;
   UpdateState();  // at once: who serves a request does not give way to it
   const proto::Http2HeadRules rules = Rules();

@@ -38,6 +38,7 @@ void Http2Stream::TakeHead(proto::RequestHeadBuilder& builder, size_t head_lengt
   connection_.runtime().own_counters.requests.fetch_add(1, std::memory_order_relaxed);
   exchange_ = connection.set().TakeExchange();
   exchange_->request().head_length = head_length;
+  exchange_->request().started_ms = connection_.head_began_ms();
 }
 
 void Http2Stream::GiveUp(proto::RequestHeadBuilder& builder, size_t head_length) {
