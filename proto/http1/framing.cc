@@ -12,13 +12,13 @@ constexpr int kBadRequest = 400;
 constexpr int kNotImplemented = 501;
 constexpr int kBadGateway = 502;
 
-Framing Refuse(int status, std::string_view reason) { return {BodyKind::kNone, 0, status, reason}; }
+Framing Refuse(int status, std::string_view reason) { return {.reason = reason, .status = status}; }
 
 Framing Length(uint64_t length) {
-  return {length == 0 ? BodyKind::kNone : BodyKind::kLength, length, 0, {}};
+  return {.length = length, .kind = length == 0 ? BodyKind::kNone : BodyKind::kLength};
 }
 
-Framing Just(BodyKind kind) { return {kind, 0, 0, {}}; }
+Framing Just(BodyKind kind) { return {.kind = kind}; }
 
 // Only "chunked" itself: a coding before it would have to be undone, one behind it hides the end
 // (RFC 9112 6.1).

@@ -19,10 +19,10 @@ enum class BodyKind : uint8_t {
 };
 
 struct Framing {
-  BodyKind kind = BodyKind::kNone;
   uint64_t length = 0;
-  int status = 0;           // 0: fine; else refused: the status for the client (502 for a response)
   std::string_view reason;  // nginx's words for the error log, static
+  int status = 0;           // 0: fine; else refused: the status for the client (502 for a response)
+  BodyKind kind = BodyKind::kNone;
 
   bool ok() const { return status == 0; }
 };

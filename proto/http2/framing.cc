@@ -6,10 +6,10 @@ Framing StreamFraming(const RequestHead& head, const Framing& said, bool end_str
   if (!said.ok()) return said;
   if (end_stream) {
     if (said.kind == BodyKind::kNone) return {};
-    return {BodyKind::kNone, 0, 400, "client prematurely closed stream"};
+    return {.reason = "client prematurely closed stream", .status = 400};
   }
   const bool has_length = head.headers.Has(HeaderId::kContentLength);
-  return has_length ? said : Framing{BodyKind::kChunked, 0, 0, {}};
+  return has_length ? said : Framing{.kind = BodyKind::kChunked};
 }
 
 }  // namespace limpet::proto

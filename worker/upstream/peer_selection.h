@@ -61,10 +61,6 @@ struct PeerSelection {
   std::string_view key;                   // of hash
   const SocketAddress* client = nullptr;  // of ip_hash
 
-  // A rehearsal: nothing but the selection itself changes when a peer is chosen with it. Its peers
-  // are not given to Done.
-  bool dry = false;
-
   // The peers as they were when the exchange began; those that have gone since are marked. What it
   // began with before is kept, too: its log line names peers of all.
   PeerSetRef set;
@@ -73,15 +69,18 @@ struct PeerSelection {
   // State of the methods.
   TriedSet tried;
   Peer* current = nullptr;  // chosen and not yet given to Done
-  bool opening = false;     // `current` counts this request as one that may begin a session
   // Since when `current` counts this request's time; 0: it does not.
   uint64_t inflight_since_ms = 0;
-  int tries = 0;           // attempts left; 0: no next upstream
-  bool on_backup = false;  // the primaries have been given up
-  int lookups = 0;         // of hash, ip_hash, random: beyond 20 it is round robin's turn
+  int tries = 0;    // attempts left; 0: no next upstream
+  int lookups = 0;  // of hash, ip_hash, random: beyond 20 it is round robin's turn
   uint32_t rehash = 0;
-  uint32_t hash = 0;      // hash: accumulated; hash consistent: position in the ring
-  bool prepared = false;  // hash consistent: the position has been looked up
+  uint32_t hash = 0;       // hash: accumulated; hash consistent: position in the ring
+  bool prepared = false;   // hash consistent: the position has been looked up
+  bool on_backup = false;  // the primaries have been given up
+  bool opening = false;    // `current` counts this request as one that may begin a session
+  // A rehearsal: nothing but the selection itself changes when a peer is chosen with it. Its peers
+  // are not given to Done.
+  bool dry = false;
 
   void LimitTries(int most) {  // proxy_next_upstream_tries; 0: no limit
     if (most > 0 && tries > most) tries = most;

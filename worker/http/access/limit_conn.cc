@@ -33,7 +33,7 @@ Step Reject(Exchange& exchange, const conf::LimitConnSettings& settings, Verdict
     exchange.Log(settings.log_level, fmt::format("limiting connections{} by zone \"{}\"",
                                                  settings.dry_run ? ", dry run," : "", zone));
   }
-  exchange.limit_conn_status = settings.dry_run ? "REJECTED_DRY_RUN" : "REJECTED";
+  exchange.SeldomToSet().limit_conn_status = settings.dry_run ? "REJECTED_DRY_RUN" : "REJECTED";
   if (settings.dry_run) return Step::kNext;
   exchange.Finish(settings.status);
   return Step::kDone;
@@ -59,7 +59,7 @@ void CountPassed(Exchange& exchange, const conf::LimitConnSettings& settings,
 Step LimitConnStep(Exchange& exchange) {
   const conf::LimitConnSettings& settings = exchange.location().access.limit_conn;
   // A request counts once: not again after an internal redirect.
-  if (!exchange.limit_conn_status.empty()) return Step::kNext;
+  if (!exchange.seldom().limit_conn_status.empty()) return Step::kNext;
   Runtime& runtime = exchange.runtime();
   const int slot = runtime.slot;
   std::vector<Counted> taken;
@@ -68,7 +68,7 @@ Step LimitConnStep(Exchange& exchange) {
     const conf::LimitConnZone& zone = runtime.http.limit_conn_zones[zone_index];
     const auto key = KeyOf(exchange, zone.key, kMaxKey, LogLevel::kError);
     if (!key) continue;
-    exchange.limit_conn_status = "PASSED";
+    exchange.SeldomToSet().limit_conn_status = "PASSED";
     shm::LimitConnTable* const table = runtime.limit_conn[zone_index];
     const Counted place{table, table->KeyOf(*key)};
     const Verdict verdict = table->Take(place.key, limit.connections, slot);

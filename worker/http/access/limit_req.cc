@@ -45,7 +45,7 @@ Step Reject(Exchange& exchange, const conf::LimitReqSettings& settings, uint64_t
                  fmt::format("limiting requests{}, excess: {}.{:03} by zone \"{}\"",
                              DryRunText(settings), excess / 1000, excess % 1000, zone));
   }
-  exchange.limit_req_status = settings.dry_run ? "REJECTED_DRY_RUN" : "REJECTED";
+  exchange.SeldomToSet().limit_req_status = settings.dry_run ? "REJECTED_DRY_RUN" : "REJECTED";
   if (settings.dry_run) return Step::kNext;
   exchange.Finish(settings.status);
   return Step::kDone;
@@ -61,7 +61,7 @@ Step Delay(Exchange& exchange, const conf::LimitReqSettings& settings, uint64_t 
     exchange.Log(level, fmt::format("delaying request{}, excess: {}.{:03}, by zone \"{}\"",
                                     DryRunText(settings), excess / 1000, excess % 1000, zone));
   }
-  exchange.limit_req_status = settings.dry_run ? "DELAYED_DRY_RUN" : "DELAYED";
+  exchange.SeldomToSet().limit_req_status = settings.dry_run ? "DELAYED_DRY_RUN" : "DELAYED";
   if (settings.dry_run) return Step::kNext;
   exchange.Delay(std::chrono::milliseconds(delay_ms));
   return Step::kSuspend;
@@ -72,7 +72,7 @@ Step Delay(Exchange& exchange, const conf::LimitReqSettings& settings, uint64_t 
 Step LimitReqStep(Exchange& exchange) {
   const conf::LimitReqSettings& settings = exchange.location().access.limit_req;
   // A request counts once: not again after an internal redirect.
-  if (!exchange.limit_req_status.empty()) return Step::kNext;
+  if (!exchange.seldom().limit_req_status.empty()) return Step::kNext;
   const uint64_t now = exchange.runtime().loop.NowMs();
 
   // All limits are asked before any is charged: a request that one refuses costs nothing at the
@@ -96,7 +96,7 @@ Step LimitReqStep(Exchange& exchange) {
         zones.Count(ZoneOf(exchange, limit).status_zone, Count::kSkipped);
       continue;
     }
-    exchange.limit_req_status = "PASSED";
+    exchange.SeldomToSet().limit_req_status = "PASSED";
     const uint64_t burst = Thousandths(limit.burst);
     const uint64_t excess = charge->table->Account(charge->key, charge->zone->rate, burst, now);
     // Another worker may have been faster between the two.

@@ -85,15 +85,18 @@ bool Http2Stream::OnData(Slice data, uint64_t most_left) {
     return false;
   }
   if (is_body) exchange_->request().body_received += size;
-  if (body_ == Body::kWanted && held_.empty()) {
+  if (body_ == Body::kWanted && HoldsNothing()) {
     delivering_ = true;
     Hand(std::move(data));
     delivering_ = false;
     if (body_ == Body::kWanted && !finished_) UpdateBodyTimer();
     return true;
   }
-  Slice* const last = held_.empty() ? nullptr : &held_.back();
-  if (!joiner_.Join(connection_.runtime().blocks, last, &data)) held_.push_back(std::move(data));
+  if (held_ == nullptr) held_ = std::make_unique<Held>();
+  std::vector<Slice>& slices = held_->slices;
+  Slice* const last = slices.empty() ? nullptr : &slices.back();
+  if (!held_->joiner.Join(connection_.runtime().blocks, last, &data))
+    slices.push_back(std::move(data));
   return false;
 }
 
@@ -133,18 +136,26 @@ void Http2Stream::Hand(Slice data) {
   exchange_->OnBodyData(std::move(data));
 }
 
-void Http2Stream::Deliver() {
-  const bool any = !held_.empty();
+// As far as it is wanted.
+void Http2Stream::HandHeld() {
   delivering_ = true;
-  std::vector<Slice> held = std::exchange(held_, {});
+  std::vector<Slice> held = std::exchange(held_->slices, {});
   size_t next = 0;
   while (next < held.size() && body_ == Body::kWanted && !finished_) Hand(std::move(held[next++]));
   delivering_ = false;
   if (finished_) return;
-  held_.insert(held_.begin(), std::make_move_iterator(held.begin() + static_cast<ptrdiff_t>(next)),
-               std::make_move_iterator(held.end()));
-  if (held_.empty()) joiner_.Reset();
-  if (held_.empty() && input_ended_ && body_ == Body::kWanted) return EndInput();
+  std::vector<Slice>& slices = held_->slices;
+  slices.insert(slices.begin(),
+                std::make_move_iterator(held.begin() + static_cast<ptrdiff_t>(next)),
+                std::make_move_iterator(held.end()));
+  if (slices.empty()) held_->joiner.Reset();
+}
+
+void Http2Stream::Deliver() {
+  const bool any = !HoldsNothing();
+  if (any) HandHeld();
+  if (finished_) return;
+  if (HoldsNothing() && input_ended_ && body_ == Body::kWanted) return EndInput();
   if (any && body_ != Body::kDone) exchange_->OnBodyPause();
 }
 
@@ -153,7 +164,7 @@ void Http2Stream::OnInputEnd() {
   if (finished_ || body_is_refused_) return;
   if (!is_websocket_ && !counter_.AtEnd())
     return RefuseLength("client sent less of a body than declared");
-  if (body_ == Body::kWanted && held_.empty()) EndInput();
+  if (body_ == Body::kWanted && HoldsNothing()) EndInput();
 }
 
 void Http2Stream::EndInput() {
@@ -212,7 +223,7 @@ void Http2Stream::OpenWindow() {
 }
 
 bool Http2Stream::DropBufferedBody() {
-  if (body_ == Body::kHeld) held_.clear();
+  if (body_ == Body::kHeld && held_ != nullptr) held_->slices.clear();
   return true;
 }
 
@@ -319,7 +330,7 @@ void Http2Stream::CheckOver() {
 
 void Http2Stream::End() {
   timers_.reset();
-  held_.clear();
+  held_.reset();
   if (exchange_ == nullptr) return;
   exchange_->Reset();
   connection_.connection().set().ReturnExchange(std::move(exchange_));

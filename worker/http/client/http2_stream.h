@@ -128,8 +128,15 @@ class Http2Stream final : public ClientStream {
     Timer rate;
   };
 
+  struct Held {
+    std::vector<Slice> slices;  // no more than the window
+    SliceJoiner joiner;
+  };
+
   void TakeHead(proto::RequestHeadBuilder& builder, size_t head_length);
+  bool HoldsNothing() const { return held_ == nullptr || held_->slices.empty(); }
   void Hand(Slice data);
+  void HandHeld();
   void Deliver();
   [[gnu::cold]] void RefuseLength(std::string_view why);
   [[gnu::cold]] void RefuseBody(int status);
@@ -161,31 +168,30 @@ class Http2Stream final : public ClientStream {
 
   Http2Connection& connection_;
   const int32_t id_;
-  std::array<char, 128> first_memory_;  // enough for a head of whoever sends little
+  uint32_t abort_error_ = NGHTTP2_INTERNAL_ERROR;  // PROTOCOL_ERROR: the client was too slow
+  std::array<char, 128> first_memory_;             // enough for a head of whoever sends little
   std::pmr::monotonic_buffer_resource memory_;
   proto::RequestHead head_;
   std::unique_ptr<Exchange> exchange_;
 
   // Of the request's body.
-  Body body_ = Body::kDone;
   proto::Framing framing_;
   proto::BodyCounter counter_;
-  std::vector<Slice> held_;  // come, but not wanted yet: no more than the window
-  SliceJoiner joiner_;
+  std::unique_ptr<Held> held_;  // null before anything has come that was not wanted yet
   uint64_t body_received_ = 0;
+  Body body_ = Body::kDone;
   bool input_ended_ = false;
   bool delivering_ = false;
   bool window_is_open_ = false;
   bool expects_continue_ = false;
   bool body_is_refused_ = false;
-  bool is_reset_ = false;      // by the client
   bool is_websocket_ = false;  // an extended CONNECT (RFC 8441)
   bool is_tunnel_ = false;
 
   // Of the response.
-  Output output_ = Output::kHead;
   OutputQueue body_out_;
   const proto::HeaderList* trailers_ = nullptr;
+  Output output_ = Output::kHead;
   bool deferred_ = false;       // nghttp2 waits to hear of more
   bool awaits_window_ = false;  // for a moment
   bool is_impatient_ = false;   // has waited once in vain
@@ -194,10 +200,10 @@ class Http2Stream final : public ClientStream {
   bool moved_ = false;          // some has been framed, or has nowhere to go, since OnWritten
   bool sent_all_ = false;       // to the END_STREAM
   bool refused_ = false;        // its head is none that this client may have
+  bool is_reset_ = false;       // by the client
   bool blocked_ = false;
   bool finished_ = false;  // the exchange has nothing more to say
   bool over_ = false;
-  uint32_t abort_error_ = NGHTTP2_INTERNAL_ERROR;  // PROTOCOL_ERROR: the client was too slow
   uint64_t framed_to_ = 0;  // where its last frame ends in what the connection sends; if piped
   uint64_t bytes_sent_ = 0;
   uint64_t head_bytes_ = 0;

@@ -41,7 +41,7 @@ class Arena {
 
   // A copy, which is gone with the rest.
   template <class T>
-  const T* New(const T& value) {
+  T* New(const T& value) {
     static_assert(std::is_trivially_destructible_v<T>);
     return new (resource_.allocate(sizeof(T), alignof(T))) T(value);
   }

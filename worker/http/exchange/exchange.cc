@@ -51,6 +51,8 @@ Exchange::Exchange(Runtime& runtime)
 
 Exchange::~Exchange() = default;
 
+const Exchange::Seldom Exchange::kNoSeldom;
+
 void Exchange::Enter(Phase next) {
   assert(CanFollow(phase_, next));
   if (kPhases[static_cast<size_t>(phase_)].ends_wait && waits_ != nullptr) waits_->timer.Disarm();
@@ -385,9 +387,7 @@ void Exchange::Reset() {
   ending_ = Ending::kNone;
   limit_rate_ = 0;
   limit_rate_set_ = false;
-  limit_rate_after.reset();
-  accel_charset = {};
-  limit_req_status = limit_conn_status = {};
+  seldom_ = nullptr;
   Enter(Phase::kIdle);
   stream_ = nullptr;
   parent_ = nullptr;

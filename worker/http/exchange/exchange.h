@@ -171,6 +171,16 @@ class Exchange final : public conf::VariableReader {
   }
 
   // Facts that filters and variables need.
+  struct Seldom {                              // few requests have any of them
+    std::optional<uint64_t> limit_rate_after;  // once it has been asked for
+    std::string_view accel_charset;  // an upstream's X-Accel-Charset: of whatever is answered
+    std::string_view limit_req_status, limit_conn_status;  // for their variables
+  };
+  const Seldom& seldom() const { return seldom_ != nullptr ? *seldom_ : kNoSeldom; }
+  Seldom& SeldomToSet() {
+    if (seldom_ == nullptr) seldom_ = arena_.New(Seldom{});
+    return *seldom_;
+  }
   void set_error_status(int status) { error_status_ = status; }
   // Of the error that led to an error_page; 0: none.
   int error_status() const { return error_status_; }
@@ -181,11 +191,8 @@ class Exchange final : public conf::VariableReader {
     limit_rate_set_ = true;
   }
   bool limit_rate_set() const { return limit_rate_set_; }
-  std::optional<uint64_t> limit_rate_after;  // once it has been asked for
-  std::string_view accel_charset;  // an upstream's X-Accel-Charset: of whatever is answered
   Subrequest* subrequest() { return subrequest_.get(); }
   void set_subrequest(std::unique_ptr<Subrequest> subrequest);  // replaces the one before
-  std::string_view limit_req_status, limit_conn_status;         // for their variables
   // Runs when the exchange ends, newest first: what a step has taken (a place under limit_conn) it
   // gives back here.
   void AtEnd(std::function<void()> release) { at_end_.push_back(std::move(release)); }
@@ -215,13 +222,12 @@ class Exchange final : public conf::VariableReader {
     Deferred refill;  // filters hold something back, and the client takes more
   };
   Waits& NeedWaits();
-  enum class Ending : uint8_t { kNone, kComplete, kBroken };
+  enum class Ending : uint8_t { kNoSeldom, kComplete, kBroken };
   void EndLater(Ending ending);
   void Refill();
 
   Runtime& runtime_;
   ClientStream* stream_ = nullptr;
-  Phase phase_ = Phase::kIdle;
   size_t next_step_ = 0;
   std::unique_ptr<Waits> waits_;  // null before the first wait: most exchanges never have one
   Exchange* parent_ = nullptr;    // of a subrequest
@@ -238,17 +244,20 @@ class Exchange final : public conf::VariableReader {
   std::unique_ptr<ProxyExchange> proxy_;
   std::unique_ptr<ResponseWriter> writer_;
   std::unique_ptr<Subrequest> subrequest_;
+  static const Seldom kNoSeldom;
+  Seldom* seldom_ = nullptr;  // in the arena
+  std::vector<std::function<void()>> at_end_;
+  uint64_t limit_rate_ = 0;
   int error_status_ = 0;
+  Phase phase_ = Phase::kIdle;
   bool uri_cycle_ = false;  // give up error pages: they led here
   // An error_page was taken: not again, unless recursive_error_pages.
   bool error_page_active_ = false;
-  std::vector<std::function<void()>> at_end_;
-  uint64_t limit_rate_ = 0;
   bool limit_rate_set_ = false;
   bool match_failure_told_ = false;
   bool completed_ = false;  // the response is; what holds the exchange is not
   uint16_t holds_ = 0;
-  Ending ending_ = Ending::kNone;  // once filters hold nothing back
+  Ending ending_ = Ending::kNoSeldom;  // once filters hold nothing back
 };
 
 }  // namespace limpet::worker

@@ -137,8 +137,10 @@ void Exchange::StartSubrequest(ClientStream& stream, Exchange& parent, std::stri
   request_.location = request_.server->root.get();
   variables_ = parent.variables_;
   // A request counts once, with all that we ask for its sake.
-  limit_req_status = parent.limit_req_status;
-  limit_conn_status = parent.limit_conn_status;
+  if (parent.seldom_ != nullptr) {
+    SeldomToSet().limit_req_status = parent.seldom_->limit_req_status;
+    SeldomToSet().limit_conn_status = parent.seldom_->limit_conn_status;
+  }
   if (parent.captures_ != nullptr) captures() = *parent.captures_;
   Enter(Phase::kRouting);
   Run(FirstStep());

@@ -51,8 +51,8 @@ bool MakeBodyFilters(Exchange& exchange, BodyFilter* last, BodyChain* chain);
 [[gnu::cold]] void LogUnfitField(const Exchange& exchange, std::string_view name);
 
 // --- At the end ---
-// Evaluates add_trailer into response.trailers; called when the body has ended and the client can
-// take trailers (filter/add_headers.cc).
+// Evaluates add_trailer into the response's trailers; called when the body has ended and the client
+// can take trailers (filter/add_headers.cc).
 void AddResponseTrailers(Exchange& exchange);
 void WriteAccessLog(Exchange& exchange);  // log/access_log.cc
 void CountInZones(Exchange& exchange);    // log/zone_requests.cc

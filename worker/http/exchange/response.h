@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "proto/headers.h"
@@ -14,13 +15,13 @@ namespace limpet::worker {
 
 struct ResponseValues {
   int status = 0;
+  bool own_server = true;  // false: proxy_pass_header shows the upstream's, or none
+  bool own_date = true;
   std::string_view status_line;  // "200 Fine": an upstream's own; empty: built from status
   int64_t content_length = -1;   // -1: not known before the end
   std::string_view content_type;
   std::string_view server;  // replaces our own Server field; of an upstream with proxy_pass_header
   std::string_view date;
-  bool own_server = true;  // false: proxy_pass_header shows the upstream's, or none
-  bool own_date = true;
   std::string_view location;            // may still be relative: made absolute when written
   int64_t last_modified = -1;           // seconds; -1: none
   std::string_view last_modified_text;  // an upstream's own spelling
@@ -37,13 +38,22 @@ struct ResponseValues {
 
 struct Response : ResponseValues {
   proto::HeaderList headers;
-  proto::HeaderList trailers;
+
+  const proto::HeaderList& trailers() const { return trailers_ != nullptr ? *trailers_ : kNone; }
+  proto::HeaderList& TrailersToFill() {
+    if (trailers_ == nullptr) trailers_ = std::make_unique<proto::HeaderList>();
+    return *trailers_;
+  }
 
   void Reset() {
     static_cast<ResponseValues&>(*this) = {};
     headers.Clear();  // their capacity is worth keeping
-    trailers.Clear();
+    if (trailers_ != nullptr) trailers_->Clear();
   }
+
+ private:
+  inline static const proto::HeaderList kNone;
+  std::unique_ptr<proto::HeaderList> trailers_;  // null before the first: few have any
 };
 
 }  // namespace limpet::worker

@@ -213,9 +213,9 @@ void ResponseWriter::End() {
   const bool has_trailers = response.chunked && !response.hides_body;
   if (has_trailers) {
     AddResponseTrailers(exchange_);
-    MakeFit(exchange_, &response.trailers);
+    if (!response.trailers().empty()) MakeFit(exchange_, &response.TrailersToFill());
   }
-  exchange_.stream().WriteEnd(response.trailers);
+  exchange_.stream().WriteEnd(response.trailers());
 }
 
 }  // namespace limpet::worker

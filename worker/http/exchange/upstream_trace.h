@@ -15,14 +15,14 @@ struct UpstreamAttempt {
   std::string_view peer;
   std::string_view sticky;  // of $upstream_sticky_status: NEW, HIT, MISS or ""; static
   int status = 0;           // 0: no response
+  // First attempt of another group, after an internal redirect: ":" instead of ",".
+  bool after_redirect = false;
   int64_t connect_ms = -1;  // -1: did not happen
   int64_t header_ms = -1;
   int64_t response_ms = -1;
   uint64_t response_length = 0;  // bytes behind the head, chunked framing included
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
-  // First attempt of another group, after an internal redirect: ":" instead of ",".
-  bool after_redirect = false;
 };
 
 class UpstreamTrace {
@@ -41,7 +41,7 @@ class UpstreamTrace {
   };
 
   UpstreamAttempt& Begin(std::string_view peer) {
-    if (new_group_) group_ = attempts_.size();
+    if (new_group_) group_ = static_cast<uint32_t>(attempts_.size());
     attempts_.push_back(
         {.peer = peer, .sticky = {}, .after_redirect = new_group_ && !attempts_.empty()});
     new_group_ = false;
@@ -61,7 +61,7 @@ class UpstreamTrace {
 
  private:
   std::vector<UpstreamAttempt> attempts_;
-  size_t group_ = 0;  // the first of the present group
+  uint32_t group_ = 0;  // the first of the present group
   bool new_group_ = false;
   bool hides_group_ = false;
 };

@@ -33,7 +33,7 @@ void Append(Exchange& exchange, std::string_view name) {
 
 // One that the configuration names; as in nginx, no other is said instead.
 void AddAccelCharset(Exchange& exchange) {
-  const std::string_view name = exchange.accel_charset;
+  const std::string_view name = exchange.seldom().accel_charset;
   const auto is_it = [name](std::string_view known) { return EqualsIgnoreCase(known, name); };
   if (std::ranges::any_of(exchange.runtime().http.charsets, is_it)) return Append(exchange, name);
   exchange.Log(LogLevel::kError, fmt::format("unknown charset \"{}\" to override", name));
@@ -47,7 +47,7 @@ void AddCharset(Exchange& exchange) {
   if (response.content_type.find(';') != std::string_view::npos) return;
   if (response.content_type.empty()) return;
   if (response.status == 301 || response.status == 302) return;
-  if (!exchange.accel_charset.empty()) return AddAccelCharset(exchange);
+  if (!exchange.seldom().accel_charset.empty()) return AddAccelCharset(exchange);
   if (!settings.name) return;
   if (!IsOneOfTypes(settings.types, settings.any_type, response.content_type)) return;
   const std::string_view name = exchange.arena().Copy(exchange.Evaluate(*settings.name));

@@ -23,11 +23,11 @@ uint64_t ClientRate(Exchange& exchange) {
 }
 
 uint64_t ClientRateAfter(Exchange& exchange) {
-  if (!exchange.limit_rate_after) {
+  if (!exchange.seldom().limit_rate_after) {
     const conf::Template& text = exchange.location().client.limit_rate_after;
-    exchange.limit_rate_after = EvaluateSize(exchange, text);
+    exchange.SeldomToSet().limit_rate_after = EvaluateSize(exchange, text);
   }
-  return *exchange.limit_rate_after;
+  return *exchange.seldom().limit_rate_after;
 }
 
 }  // namespace limpet::worker

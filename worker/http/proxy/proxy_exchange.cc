@@ -192,7 +192,7 @@ bool ProxyExchange::OnClientGone() {
 }
 
 void ProxyExchange::EndAttempt(Outcome outcome) {
-  first_.Leave();
+  if (first_ != nullptr) first_->Leave();
   if (selection_.current != nullptr) AccountFor(outcome);
   attempt_.End(upstream_ != nullptr ? &upstream_->pool : nullptr, location_);
   request_.EndAttempt();
@@ -285,8 +285,8 @@ bool ProxyExchange::quiet() const {
   const bool watches_drain = drain_end_ != nullptr && drain_end_->watching();
   return state_ == ProxyState::kIdle && !timers_.armed() && !watches_drain && session_.quiet() &&
          !is_named && queue_ticket_ == 0 && attempt_.transport() == nullptr &&
-         selection_.current == nullptr && !selection_.set && !first_.joined() && pipe_ == nullptr &&
-         request_.quiet();
+         selection_.current == nullptr && !selection_.set &&
+         (first_ == nullptr || !first_->joined()) && pipe_ == nullptr && request_.quiet();
 }
 
 int64_t ProxyExchange::ElapsedMs() const {

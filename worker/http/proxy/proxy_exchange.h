@@ -53,10 +53,10 @@ class UpstreamRuntime;
 
 // What proxy_pass says of one request.
 struct ProxyTarget {
-  bool https = false;
   std::string_view host, port;
   std::string_view request_uri;  // the request line's; "" before it is known
   proto::Method method = proto::Method::kGet;
+  bool https = false;
 };
 
 class ProxyExchange final : public TransportHandler, public RequestBodySink {
@@ -228,14 +228,13 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   Exchange& exchange_;
   const conf::Location* location_ = nullptr;
   UpstreamRuntime* upstream_ = nullptr;
-  ProxyState state_ = ProxyState::kIdle;
 
   // Where the request goes.
   ProxyTarget target_;
   std::unique_ptr<ByName> by_name_;  // null before the first URL with variables
   PeerSelection selection_;
   SessionHold session_;
-  FirstRequests::Member first_;
+  std::unique_ptr<FirstRequests::Member> first_;  // null before the first that others may follow
   std::string_view sticky_cookie_;
   uint64_t queue_ticket_ = 0;  // our place in the upstream's queue; 0: none
   uint64_t queued_ms_ = 0;     // since when
@@ -246,15 +245,16 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   UpstreamResponse response_;
 
   // The response's body on its way to the client.
-  bool buffering_ = true;
   SpoolFile spool_;
-  bool cannot_spool_ = false;            // its disk has failed
   std::unique_ptr<SplicePipe> pipe_;     // what is left of a long body goes through it
   std::unique_ptr<DrainEnd> drain_end_;  // null before the first of what has no end
 
   TimerGroup timers_;
   Timer deadline_;
   ResponsePace pace_;
+  ProxyState state_ = ProxyState::kIdle;
+  bool buffering_ = true;
+  bool cannot_spool_ = false;  // the disk of spool_ has failed
 };
 
 }  // namespace limpet::worker

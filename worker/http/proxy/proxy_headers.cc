@@ -250,7 +250,7 @@ void FilterUpstreamTrailers(Exchange& exchange, const proto::HeaderList& trailer
   const ProxyPlan& plan = exchange.runtime().proxy_plans.For(exchange.location());
   for (const Header& trailer : trailers) {
     if (!plan.hidden.Has(trailer) && !proto::IsOfTheHop(trailer.id))
-      exchange.response().trailers.Add(trailer.id, trailer.name, trailer.value);
+      exchange.response().TrailersToFill().Add(trailer.id, trailer.name, trailer.value);
   }
 }
 

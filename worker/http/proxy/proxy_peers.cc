@@ -79,8 +79,10 @@ void ProxyExchange::BeginAttempt(const PeerChoice& choice, uint64_t now) {
 
 void ProxyExchange::UsePeer(Peer& peer) {
   sticky_cookie_ = session_.OnChosen(peer);
-  if (BringsNoSession())
-    upstream_->first.Join(first_, exchange_.client().number, peer, attempt_.started_ms());
+  if (BringsNoSession()) {
+    if (first_ == nullptr) first_ = std::make_unique<FirstRequests::Member>();
+    upstream_->first.Join(*first_, exchange_.client().number, peer, attempt_.started_ms());
+  }
   exchange_.upstream_trace().Begin(peer.name).sticky = StickyWord();
   Connect();
 }

@@ -148,7 +148,7 @@ void ProxyExchange::HeedAccelHeaders() {
   }
   if (const auto* charset = headers.Find(HeaderId::kXAccelCharset);
       charset && !(ignored & conf::kIgnoreXAccelCharset)) {
-    exchange_.accel_charset = exchange_.arena().Copy(charset->value);
+    exchange_.SeldomToSet().accel_charset = exchange_.arena().Copy(charset->value);
   }
 }
 
@@ -252,7 +252,7 @@ bool ProxyExchange::AwaitsConfirmation() {
 void ProxyExchange::EnterSession() {
   session_.OnHeadLeaves(*attempt_.peer(), buffering_);
   upstream_->group.SessionsHeard(selection_);
-  first_.Leave();
+  if (first_ != nullptr) first_->Leave();
 }
 
 void ProxyExchange::StartBody() {

@@ -101,7 +101,7 @@ std::span<char> UpstreamResponse::RoomForBody(BlockPool& pool, BlockSize size) {
 
 std::string_view UpstreamResponse::Took(size_t n) {
   const std::string_view bytes(block_.data() + filled_, n);
-  filled_ += n;
+  filled_ += static_cast<uint32_t>(n);
   received_ += n;
   comes_fast_ = filled_ == block_.capacity();
   return bytes;
@@ -118,7 +118,7 @@ void UpstreamResponse::ReleaseUnlessUsed() {
 UpstreamResponse::Parsed UpstreamResponse::ParseHead(size_t max_head) {
   if (parser_ == nullptr) TakeParser();
   if (parser_->head().is_interim() && parser_->consumed() > 0) {
-    head_start_ += parser_->consumed();
+    head_start_ += static_cast<uint32_t>(parser_->consumed());
     parser_->Reset();
     if (head_start_ == filled_) {
       head_start_ = filled_ = 0;
@@ -136,7 +136,7 @@ UpstreamResponse::Parsed UpstreamResponse::ParseHead(size_t max_head) {
       break;
   }
   if (!parser_->head().is_interim()) return Parsed::kComplete;
-  interim_ += parser_->consumed();
+  interim_ += static_cast<uint32_t>(parser_->consumed());
   return interim_ <= max_head ? Parsed::kInterim : Parsed::kTooBig;
 }
 

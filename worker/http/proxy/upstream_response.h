@@ -100,19 +100,19 @@ class UpstreamResponse {
   const proto::ResponseHead* head_;
   std::unique_ptr<proto::ChunkedDecoder> decoder_;  // null before the first body in chunks
   proto::Framing framing_;
-  BlockRef block_;  // being read into
-  size_t filled_ = 0;
-  bool comes_fast_ = false;
-  size_t head_start_ = 0;  // behind interim heads
-  size_t interim_ = 0;     // bytes of them
-  BlockRef head_block_;    // holds the head's bytes while the exchange lives
+  BlockRef block_;       // being read into
+  BlockRef head_block_;  // holds the head's bytes while the exchange lives
   std::vector<BlockRef> earlier_heads_;
+  uint32_t filled_ = 0;      // of block_
+  uint32_t head_start_ = 0;  // behind interim heads
+  uint32_t interim_ = 0;     // bytes of them
+  bool comes_fast_ = false;
+  Answer answer_ = Answer::kNone;
+  Half half_ = Half::kHead;
   uint64_t remaining_ = 0;
   uint64_t received_ = 0;
   std::string_view piece_;
   std::span<const std::string_view> pieces_;
-  Answer answer_ = Answer::kNone;
-  Half half_ = Half::kHead;
 };
 
 }  // namespace limpet::worker

@@ -98,12 +98,12 @@ Value GetRequestTime(Exchange& exchange) {
 }
 
 Value GetLimitConnStatus(Exchange& exchange) {
-  const auto status = exchange.limit_conn_status;
+  const auto status = exchange.seldom().limit_conn_status;
   return status.empty() ? Value::None() : Value::Of(status);
 }
 
 Value GetLimitReqStatus(Exchange& exchange) {
-  const auto status = exchange.limit_req_status;
+  const auto status = exchange.seldom().limit_req_status;
   return status.empty() ? Value::None() : Value::Of(status);
 }
 

@@ -67,7 +67,7 @@ Value GetSentHeader(Exchange& exchange, std::string_view suffix) {
 }
 
 Value GetSentTrailer(Exchange& exchange, std::string_view suffix) {
-  return JoinFields(exchange, exchange.response().trailers, suffix, ", ");
+  return JoinFields(exchange, exchange.response().trailers(), suffix, ", ");
 }
 
 Value GetStatus(Exchange& exchange) {

@@ -62,7 +62,7 @@ std::string Times(const std::vector<UpstreamAttempt>& attempts) {
 TEST(Attempts, AreSeparatedByCommasAndGroupsByColons) {
   EXPECT_EQ(Times({{.response_ms = 12}}), "0.012");
   EXPECT_EQ(Times({{.response_ms = -1}, {.response_ms = 61'005}}), "-, 61.005");
-  EXPECT_EQ(Times({{.response_ms = 1}, {.response_ms = 2, .after_redirect = true}}),
+  EXPECT_EQ(Times({{.response_ms = 1}, {.after_redirect = true, .response_ms = 2}}),
             "0.001 : 0.002");
 }
 
