@@ -8,6 +8,7 @@ from client import get
 from dns import NameServer
 from machines import Machines, seconds, write_secret
 from ports import free_port
+from redis_client import RedisError
 from redis_server import SENTINEL_MASTER, RedisServer, Sentinels, make_cluster
 from waiting import wait_until
 
@@ -103,6 +104,71 @@ def test_a_cluster_says_which_of_its_servers_has_a_zone():
             assert len(second.sessions()) >= 10 and not first.sessions()
 
 
+@pytest.fixture
+def cluster():
+    """Of the two the second has the zone."""
+    with RedisServer("cluster-enabled yes") as first, RedisServer("cluster-enabled yes") as second:
+        make_cluster(first, second)
+        yield first, second
+
+
+def no_loss(machines):
+    return not any(machine.log_lines("is lost") for machine in machines)
+
+
+def test_no_session_is_lost_on_the_way_through_a_cluster(cluster):
+    first, second = cluster
+    with Machines(second, where=f"server 127.0.0.1:{first.port};", count=3) as (*others, late):
+        homes = {f"s{i}": others[i % 2].login(f"s{i}") for i in range(40)}
+        wait_until(lambda: len(second.sessions()) >= 40, "the sessions in Redis")
+        late.begin_anew()
+        wait_until(late.all_ask, "all workers to ask Redis")
+        assert late.visit_all(homes) == homes
+        late.reload()
+        wait_until(late.all_ask, "new workers to ask Redis")
+        assert late.visit_all({late.login(f"more{i}") and f"more{i}": 0 for i in range(20)})
+        assert no_loss([*others, late])
+
+
+def test_a_cluster_that_names_its_servers(cluster):
+    first, second = cluster
+    for server in cluster:
+        server("CONFIG", "SET", "cluster-announce-hostname", "localhost")
+        server("CONFIG", "SET", "cluster-preferred-endpoint-type", "hostname")
+    wait_until(lambda: "localhost" in _moved(first), "the name to be known")
+    with (machines := Machines(second, where=f"server localhost:{first.port};")):
+        shares(machines, "s")
+        assert no_loss(machines.all)
+
+
+def _moved(server):
+    with server.client() as client, pytest.raises(RedisError) as error:
+        client("GET", "{sessions}")
+    return str(error.value)
+
+
+def test_a_cluster_that_nobody_has_told_its_names(cluster):
+    """`MOVED 3999 :6381`: the same host, another port."""
+    first, second = cluster
+    first("CONFIG", "SET", "cluster-preferred-endpoint-type", "unknown-endpoint")
+    with (machines := Machines(second, where=f"server 127.0.0.1:{first.port};")):
+        shares(machines, "s")
+
+
+def test_a_cluster_without_the_slot_is_lost_once(cluster):
+    first, second = cluster
+    with Machines(second, where=f"server 127.0.0.1:{first.port};") as (a, _):
+        slot = first("CLUSTER", "KEYSLOT", "{sessions}")
+        for server in cluster:
+            server("CLUSTER", "DELSLOTS", slot)
+        a.wait_log("is lost")
+        tries = int(first.info("total_connections_received"))
+        wait_until(lambda: int(first.info("total_connections_received")) > tries + 8, "more tries")
+        assert len(a.log_lines("is lost")) <= 2 and not a.log_lines("is back")
+        second("CLUSTER", "ADDSLOTS", slot)
+        a.wait_log("is back")
+
+
 # Sentinels
 
 def sentinel_lines(ports):
@@ -125,6 +191,13 @@ def test_a_failover_is_followed():
             assert len(after.sessions()) >= 139
             fresh = machines.add()
             assert fresh.visit_all(homes) == homes
+
+
+def test_sentinels_that_name_the_master():
+    with Sentinels(names=True) as sentinels:
+        where = sentinel_lines(sentinels.ports).replace("127.0.0.1", "localhost")
+        with (machines := Machines(sentinels.master(), where=where)):
+            shares(machines, "s")
 
 
 def test_a_sentinel_that_is_dead_is_passed_over():

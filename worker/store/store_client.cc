@@ -23,10 +23,11 @@ std::string ScriptHash() {
   return hex;
 }
 
-StoreLink::Options LinkOptions(const conf::SessionStore& conf) {
-  return {.patience = conf.connect_timeout,
+StoreLink::Options LinkOptions(const StoreZone& zone) {
+  return {.patience = zone.conf().connect_timeout,
           .limits = {},
-          .greeting = {RespCommand({"SCRIPT", "LOAD", kPutScript})}};
+          .greeting = {RespCommand({"SCRIPT", "LOAD", kPutScript})},
+          .probe = zone.Probe()};
 }
 
 }  // namespace
@@ -34,7 +35,7 @@ StoreLink::Options LinkOptions(const conf::SessionStore& conf) {
 StoreClient::StoreClient(StoreZone& zone)
     : zone_(zone),
       gauges_(zone.figures().workers.Of(::getpid())),
-      link_(zone.env().link, LinkOptions(zone.conf()), *this),
+      link_(zone.env().link, LinkOptions(zone), *this),
       script_hash_(ScriptHash()),
       outbox_(zone.conf().queue),
       question_timer_(zone.loop(), Callback::To<&StoreClient::OnQuestionTimer>(this)),

@@ -31,8 +31,11 @@ constexpr size_t kMostRelayed = 1024;  // at once
 constexpr uint64_t kUnsafeMs = 10'000;
 constexpr size_t kMostBacklog = 2048;  // of changes, beside which sessions are offered
 
-StoreLink::Options LinkOptions(const conf::SessionStore& conf) {
-  return {.patience = kBlock + conf.connect_timeout, .limits = {}, .greeting = {}};
+StoreLink::Options LinkOptions(const StoreZone& zone) {
+  return {.patience = kBlock + zone.conf().connect_timeout,
+          .limits = {},
+          .greeting = {},
+          .probe = zone.Probe()};
 }
 
 struct StreamId {
@@ -55,7 +58,7 @@ StoreFollower::StoreFollower(StoreZone& zone, StoreClient& client)
     : zone_(zone),
       client_(client),
       lease_(&zone.state().follow_mutex()),
-      link_(zone.env().link, LinkOptions(zone.conf()), *this),
+      link_(zone.env().link, LinkOptions(zone), *this),
       lease_timer_(zone.loop(), Callback::To<&StoreFollower::OnLeaseTimer>(this)),
       offer_timer_(zone.loop(), Callback::To<&StoreFollower::OnOfferTimer>(this)),
       relay_timer_(zone.loop(), Callback::To<&StoreFollower::OnRelayTimer>(this)),

@@ -30,14 +30,13 @@ constexpr bool CanFollow(LinkState from, LinkState to) {
   return (RowOf(to).follows & LinkBit(from)) != 0;
 }
 
-bool IsError(const RespReply& reply) { return reply.type == RespReply::Type::kError; }
-
-// "MOVED 3999 127.0.0.1:6381"
-std::optional<SocketAddress> MovedTo(std::string_view error) {
-  if (!error.starts_with("MOVED ")) return std::nullopt;
-  const auto address = SocketAddress::Parse(error.substr(error.rfind(' ') + 1), 0);
-  return address ? std::optional(*address) : std::nullopt;
+std::optional<uint16_t> ParsePort(std::string_view text) {
+  const auto port = ParseDecimal(text);
+  const bool fits = port && *port > 0 && *port <= UINT16_MAX;
+  return fits ? std::optional(static_cast<uint16_t>(*port)) : std::nullopt;
 }
+
+bool IsError(const RespReply& reply) { return reply.type == RespReply::Type::kError; }
 
 // What a command of a script met. Before Redis 7 it stands behind the script's own failure:
 // "ERR Error running script (call to f_…): @user_script:16: @user_script: 16: -OOM command …"
@@ -105,7 +104,10 @@ void StoreLink::OnTimer() {
     case LinkState::kWaiting:
       return Try();
     case LinkState::kUp: {
-      if (owed_ == 0) return;
+      if (owed_ == 0) {
+        probing_ = true;
+        return Send(options_.probe);
+      }
       const uint64_t silent = env_.loop.NowMs() - heard_ms_;
       const uint64_t patience = Ms(options_.patience);
       if (silent < patience) return timer_.Arm(patience - silent);
@@ -117,11 +119,38 @@ void StoreLink::OnTimer() {
 }
 
 const conf::SessionStore::Server& StoreLink::server() const {
-  return conf().servers[turn_ % conf().servers.size()];
+  return target_ ? *target_ : conf().servers[turn_ % conf().servers.size()];
+}
+
+// A server that another one has named; none: that is no address, and no name that can be resolved.
+std::optional<conf::SessionStore::Server> StoreLink::ServerAt(std::string_view host,
+                                                              uint16_t port) const {
+  using Server = conf::SessionStore::Server;
+  if (const auto address = SocketAddress::ParseIp(host, port))
+    return Server{.name = address->ToString(), .host = "", .port = port, .addresses = {*address}};
+  Server named{.name = fmt::format("{}:{}", host, port),
+               .host = std::string(host),
+               .port = port,
+               .addresses = {}};
+  const auto known = std::ranges::find(conf().servers, named.host, &Server::host);
+  if (known != conf().servers.end()) named.addresses = known->addresses;
+  for (SocketAddress& address : named.addresses) address.set_port(port);
+  const bool is_known = env_.resolver != nullptr || !named.addresses.empty();
+  return !host.empty() && is_known ? std::optional(std::move(named)) : std::nullopt;
+}
+
+// "MOVED 3999 127.0.0.1:6381", "MOVED 3999 ::1:6381"; without a host it is that of who says it.
+std::optional<conf::SessionStore::Server> StoreLink::MovedTo(std::string_view error) const {
+  if (!error.starts_with("MOVED ")) return std::nullopt;
+  const std::string_view place = error.substr(error.rfind(' ') + 1);
+  const size_t colon = std::min(place.rfind(':'), place.size());
+  const auto port = ParsePort(place.substr(std::min(colon + 1, place.size())));
+  const std::string here = address_.HostString();
+  if (!port) return std::nullopt;
+  return ServerAt(colon == 0 ? std::string_view(here) : place.substr(0, colon), *port);
 }
 
 void StoreLink::Try() {
-  if (target_) return ConnectTo(*target_);
   const conf::SessionStore::Server& next = server();
   where_ = next.name;
   if (next.host.empty() || env_.resolver == nullptr) {
@@ -133,6 +162,13 @@ void StoreLink::Try() {
   }
   Enter(LinkState::kResolving);
   if (lookup_.Start(*env_.resolver, next.host)) OnResolved();
+}
+
+// Of a server that has named another one nothing more is wanted.
+void StoreLink::TryOther(conf::SessionStore::Server other) {
+  Disconnect();
+  target_ = std::move(other);
+  Try();
 }
 
 void StoreLink::OnResolved() {
@@ -147,9 +183,9 @@ void StoreLink::OnResolved() {
 void StoreLink::ConnectTo(const SocketAddress& address) {
   Enter(LinkState::kConnecting);
   nonsense_ = false;
-  where_ = target_ || server().host.empty()
-               ? address.ToString()
-               : fmt::format("{} ({})", server().name, address.ToString());
+  address_ = address;
+  where_ = server().host.empty() ? address.ToString()
+                                 : fmt::format("{} ({})", server().name, address.ToString());
   const auto await = [this](auto connecting) {
     if (connecting.transport == nullptr)
       return Lose(fmt::format("{} failed{}", connecting.what, ErrnoText(connecting.errnum)));
@@ -158,11 +194,17 @@ void StoreLink::ConnectTo(const SocketAddress& address) {
   };
   const ConnectOptions options{.keepalive = true};
   if (env_.tls == nullptr) return await(PlainTransport::Connect(env_.loop, address, options, this));
-  std::string name = conf().tls.name;
-  if (name.empty()) name = server().host.empty() ? address.HostString() : server().host;
   await(TlsTransport::Connect(
       env_.loop, address, options,
-      {.context = env_.tls, .name = std::move(name), .send_name = true, .scope = {}}, this));
+      {.context = env_.tls, .name = TlsName(), .send_name = true, .scope = {}}, this));
+}
+
+// One that was named by its address alone has the certificate of the one that was asked.
+std::string StoreLink::TlsName() const {
+  if (!conf().tls.name.empty()) return conf().tls.name;
+  if (!server().host.empty()) return server().host;
+  const std::string& asked = conf().servers[turn_ % conf().servers.size()].host;
+  return asked.empty() ? address_.HostString() : asked;
 }
 
 void StoreLink::OnReady(int errnum) {
@@ -188,17 +230,13 @@ void StoreLink::OnSentinelReply(const RespReply& reply) {
   if (IsError(reply)) return Lose(fmt::format("Sentinel says \"{}\"", Said(reply)));
   if (reply.elements.size() != 2)
     return Lose(fmt::format("Sentinel knows no master \"{}\"", conf().sentinel));
-  const auto port = ParseDecimal(reply.elements[1].text);
-  const bool fits = port && *port > 0 && *port <= UINT16_MAX;
-  const auto address =
-      SocketAddress::ParseIp(reply.elements[0].text, static_cast<uint16_t>(fits ? *port : 0));
-  if (!fits || !address) {
+  const auto port = ParsePort(reply.elements[1].text);
+  auto master = port ? ServerAt(reply.elements[0].text, *port) : std::nullopt;
+  if (!master) {
     return Lose(fmt::format("Sentinel names the master \"{}:{}\", which is no address",
                             Said(reply.elements[0]), Said(reply.elements[1])));
   }
-  Disconnect();
-  target_ = *address;
-  ConnectTo(*target_);
+  TryOther(*std::move(master));
 }
 
 void StoreLink::Greet() {
@@ -214,15 +252,21 @@ void StoreLink::Greet() {
   }
   if (conf().database != 0)
     ask(Asked::kSelect, RespCommand({"SELECT", std::to_string(conf().database)}));
+  if (!options_.probe.empty()) ask(Asked::kProbe, options_.probe);
   ask(Asked::kRole, RespCommand({"ROLE"}));
   for (const std::string& command : options_.greeting) ask(Asked::kUser, command);
 }
 
-// A user without the right to ask for the role may go on: a replica shows itself by its errors.
+// A user without the right to ask for the role, or for that key, may go on: what is wrong with a
+// server shows itself by its errors. Who is sent on and on is not led in circles without a pause.
 void StoreLink::OnGreetingReply(const RespReply& reply) {
   const Asked asked = greeting_.front();
   greeting_.pop_front();
-  const bool may_not_ask = asked == Asked::kRole && reply.text.starts_with("NOPERM");
+  if (asked == Asked::kProbe && IsError(reply) && !target_) {
+    if (auto other = MovedTo(reply.text)) return TryOther(*std::move(other));
+  }
+  const bool may_not_ask =
+      (asked == Asked::kRole || asked == Asked::kProbe) && reply.text.starts_with("NOPERM");
   if (IsError(reply) && !may_not_ask) return Lose(fmt::format("it says \"{}\"", Said(reply)));
   if (asked == Asked::kRole && !IsError(reply) &&
       (reply.elements.empty() || reply.elements[0].text != "master"))
@@ -231,7 +275,18 @@ void StoreLink::OnGreetingReply(const RespReply& reply) {
   heard_ms_ = env_.loop.NowMs();
   circuit_.OnAnswer();
   Enter(LinkState::kUp);
+  AwaitQuiet();
   user_.OnUp();
+}
+
+// Where nothing is owed.
+void StoreLink::AwaitQuiet() {
+  if (options_.probe.empty()) return timer_.Disarm();
+  timer_.Arm(options_.quiet);
+}
+
+void StoreLink::OnProbeReply(const RespReply& reply) {
+  if (IsError(reply) && IsOfServer(reply.text)) BreakFor(reply);
 }
 
 void StoreLink::Send(std::string_view command) {
@@ -319,14 +374,16 @@ void StoreLink::Dispatch(RespReply& reply) {
   if (owed_ == 0) return Lose("it answers without being asked");
   --owed_;
   heard_ms_ = env_.loop.NowMs();
-  if (owed_ == 0) timer_.Disarm();
+  if (owed_ == 0) AwaitQuiet();
   circuit_.OnAnswer();
+  if (std::exchange(probing_, false)) return OnProbeReply(reply);
   user_.OnReply(reply);
 }
 
 void StoreLink::BreakFor(const RespReply& error) {
+  auto other = MovedTo(error.text);
   Lose(fmt::format("it says \"{}\"", Said(error)));
-  if (state_ == LinkState::kWaiting) target_ = MovedTo(error.text);
+  if (state_ == LinkState::kWaiting) target_ = std::move(other);
 }
 
 // Where a redirection led nowhere, the servers of the configuration are asked again.
@@ -348,6 +405,7 @@ void StoreLink::Disconnect() {
   greeting_.clear();
   out_.clear();
   sent_ = owed_ = 0;
+  probing_ = false;
 }
 
 }  // namespace limpet::worker

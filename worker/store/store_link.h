@@ -1,6 +1,8 @@
 // One connection to the Redis that a session_store names. It finds the server (several are tried in
-// order, names are resolved anew each time, Sentinels are asked for the master), greets it, and
-// comes back by itself when it is lost.
+// order, names are resolved anew each time, Sentinels are asked for the master, and a server of a
+// Redis Cluster for the one that has the user's keys), greets it, and comes back by itself when it
+// is lost. It is up when that server has said that it has the keys. A server that is not asked for
+// anything is asked that again now and then: it, or what is between, would drop the connection.
 //
 // What is sent is answered in the order it was sent, or not at all: after OnDown no reply to
 // anything that was sent before comes. Callbacks come from the loop, or from within Start and
@@ -35,7 +37,7 @@ enum class LinkState : uint8_t {
   kResolving,       // the server's name
   kConnecting,      // and the TLS handshake
   kAskingSentinel,  // where the master is
-  kGreeting,        // AUTH, SELECT, ROLE
+  kGreeting,        // AUTH, SELECT, whether it has the keys, ROLE
   kUp,
 };
 
@@ -43,7 +45,7 @@ enum class LinkClock : uint8_t {
   kNone,
   kRetry,    // the circuit's back-off
   kConnect,  // connect_timeout
-  kAnswer,   // while replies are owed: how long a server may say nothing
+  kAnswer,   // while replies are owed: how long a server may say nothing; else until it is asked
 };
 
 struct LinkRow {
@@ -62,16 +64,17 @@ constexpr std::array kLinkRows = [] {
   using C = LinkClock;
   constexpr uint8_t kAny = 0x7F;
   constexpr uint8_t kTrying = LinkBit(S::kOff) | LinkBit(S::kWaiting);
-  constexpr uint8_t kFound = kTrying | LinkBit(S::kResolving) | LinkBit(S::kAskingSentinel);
+  constexpr uint8_t kNamesOther = LinkBit(S::kAskingSentinel) | LinkBit(S::kGreeting);
+  constexpr uint8_t kFound = kTrying | LinkBit(S::kResolving) | kNamesOther;
   // clang-format off
   return std::array<LinkRow, 7>{{
-      {S::kOff, "off",                        kAny,                                  C::kNone},
-      {S::kWaiting, "waiting",                kAny & ~LinkBit(S::kOff),              C::kRetry},
-      {S::kResolving, "resolving its name",   kTrying | LinkBit(S::kAskingSentinel), C::kConnect},
-      {S::kConnecting, "connecting",          kFound,                                C::kConnect},
-      {S::kAskingSentinel, "asking Sentinel", LinkBit(S::kConnecting),               C::kConnect},
-      {S::kGreeting, "greeting",              LinkBit(S::kConnecting),               C::kConnect},
-      {S::kUp, "up",                          LinkBit(S::kGreeting),                 C::kAnswer},
+      {S::kOff, "off",                        kAny,                       C::kNone},
+      {S::kWaiting, "waiting",                kAny & ~LinkBit(S::kOff),   C::kRetry},
+      {S::kResolving, "resolving its name",   kTrying | kNamesOther,      C::kConnect},
+      {S::kConnecting, "connecting",          kFound,                     C::kConnect},
+      {S::kAskingSentinel, "asking Sentinel", LinkBit(S::kConnecting),    C::kConnect},
+      {S::kGreeting, "greeting",              LinkBit(S::kConnecting),    C::kConnect},
+      {S::kUp, "up",                          LinkBit(S::kGreeting),      C::kAnswer},
   }};
   // clang-format on
 }();
@@ -104,6 +107,9 @@ class StoreLink final : public TransportHandler {
     std::chrono::milliseconds patience;  // how long an answer may take before the server is lost
     RespReader::Limits limits;
     std::vector<std::string> greeting;  // commands of the user's own: an error to one ends it
+    // A command that only the server with the user's keys answers, and that changes nothing.
+    std::string probe;
+    std::chrono::milliseconds quiet = std::chrono::seconds(20);  // before it is asked that again
   };
 
   StoreLink(const Env& env, Options options, User& user);
@@ -118,8 +124,7 @@ class StoreLink final : public TransportHandler {
   void Push();                          // at once: before what the caller sends to others
   // What the server said cannot be: it is left, and OnDown comes.
   void Break(std::string why) { Lose(std::move(why)); }
-  // The same for an error that it said. One that says where the zone's keys are (MOVED, of a Redis
-  // Cluster) is followed.
+  // The same for an error that it said. One that says where the keys are now (MOVED) is followed.
   void BreakFor(const RespReply& error);
 
   Circuit& circuit() { return circuit_; }
@@ -136,12 +141,15 @@ class StoreLink final : public TransportHandler {
   void Enter(LinkState next);
   void OnTimer();
   void Try();
+  void TryOther(conf::SessionStore::Server other);
   void OnResolved();
   void ConnectTo(const SocketAddress& address);
   void OnConnected();
   void AskSentinel();
   void Greet();
   void OnGreetingReply(const RespReply& reply);
+  void AwaitQuiet();
+  void OnProbeReply(const RespReply& reply);
   void OnSentinelReply(const RespReply& reply);
   void Dispatch(RespReply& reply);
   void Write(std::string_view command);
@@ -150,17 +158,21 @@ class StoreLink final : public TransportHandler {
   void Lose(std::string why);
   void Disconnect();
   const conf::SessionStore::Server& server() const;
+  std::optional<conf::SessionStore::Server> ServerAt(std::string_view host, uint16_t port) const;
+  std::optional<conf::SessionStore::Server> MovedTo(std::string_view error) const;
+  std::string TlsName() const;
   bool SeeksMaster() const { return !conf().sentinel.empty() && !target_; }
   const conf::SessionStore& conf() const { return env_.conf; }
 
-  enum class Asked : uint8_t { kAuth, kSelect, kRole, kUser };
+  enum class Asked : uint8_t { kAuth, kSelect, kProbe, kRole, kUser };
 
   const Env env_;
   const Options options_;
   User& user_;
   Circuit circuit_;
   LinkState state_ = LinkState::kOff;
-  std::optional<SocketAddress> target_;  // what Sentinel or MOVED has named
+  std::optional<conf::SessionStore::Server> target_;  // what Sentinel or MOVED has named
+  SocketAddress address_;                             // of the connection
   Lookup lookup_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<RespReader> reader_;
@@ -168,8 +180,9 @@ class StoreLink final : public TransportHandler {
   std::string out_;
   size_t sent_ = 0;  // of out_
   size_t owed_ = 0;
-  uint64_t life_ = 0;  // counts connections: whether a callback has ended this one
-  size_t turn_ = 0;    // of the servers and their addresses
+  bool probing_ = false;  // of what is owed, the first answers a probe of our own
+  uint64_t life_ = 0;     // counts connections: whether a callback has ended this one
+  size_t turn_ = 0;       // of the servers and their addresses
   uint64_t heard_ms_ = 0;
   std::string where_, why_;
   bool nonsense_ = false;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "worker/store/resp.h"
 
 namespace limpet::worker {
 
@@ -16,6 +17,8 @@ std::string StoreZone::KeyName(const StoreKey& key) const {
 std::string StoreZone::StreamName() const {
   return fmt::format("{}{{{}}}:changes", conf().prefix, env_.zone.name);
 }
+
+std::string StoreZone::Probe() const { return RespCommand({"PTTL", StreamName()}); }
 
 uint64_t StoreZone::RenewalMs() const {
   return env_.zone.norefresh ? 0 : Ms(env_.zone.timeout) / 8;

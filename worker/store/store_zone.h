@@ -33,6 +33,7 @@ class StoreZone {
 
   std::string KeyName(const StoreKey& key) const;
   std::string StreamName() const;
+  std::string Probe() const;  // a command that only the server that has the zone's keys answers
   // How long a record lives there; 0: for ever. Longer than the timeout by what a deadline may be
   // late in being renewed.
   uint64_t LifeMs() const;

@@ -1,15 +1,21 @@
 // When a link tells its user what has become of it.
 #include "worker/store/store_link.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace limpet::worker {
 namespace {
+
+constexpr std::string_view kMaster = "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n";
 
 // A Redis of which nothing is needed but that it is a master.
 class Server {
@@ -23,12 +29,21 @@ class Server {
   ~Server() { ::unlink(path_.c_str()); }
   SocketAddress address() const { return SocketAddress::Unix(path_); }
 
+  void Accept() { client_ = UniqueFd(::accept(listener_.get(), nullptr, nullptr)); }
   void Greet() {
-    constexpr std::string_view kMaster = "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n";
-    client_ = UniqueFd(::accept(listener_.get(), nullptr, nullptr));
-    EXPECT_EQ(::write(client_.get(), kMaster.data(), kMaster.size()), std::ssize(kMaster));
+    Accept();
+    Say(kMaster);
   }
   void Leave() { client_.Reset(); }
+  void Say(std::string_view text) {
+    EXPECT_EQ(::write(client_.get(), text.data(), text.size()), std::ssize(text));
+  }
+  // What has come so far and was not taken before.
+  std::string Take() {
+    std::array<char, 4096> bytes;
+    const ssize_t n = ::recv(client_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    return n > 0 ? std::string(bytes.data(), static_cast<size_t>(n)) : std::string();
+  }
 
  private:
   const std::string path_;
@@ -42,7 +57,7 @@ class LinkTest : public testing::Test, public StoreLink::User {
     conf_.servers.push_back({.name = "unix", .host = "", .addresses = {server_.address()}});
   }
   void OnUp() override { up_ = true; }
-  void OnReply(RespReply&) override {}
+  void OnReply(RespReply& reply) override { replies_.push_back(reply.text); }
   void OnDown() override {
     down_ = true;
     EXPECT_FALSE(sending_) << "from within a call of the user's";
@@ -56,6 +71,7 @@ class LinkTest : public testing::Test, public StoreLink::User {
   Loop loop_;
   conf::SessionStore conf_;
   bool up_ = false, down_ = false, sending_ = false;
+  std::vector<std::string> replies_;
   StoreLink link_{{.loop = loop_, .conf = conf_},
                   {.patience = std::chrono::seconds(10), .limits = {}, .greeting = {}},
                   *this};
@@ -73,6 +89,70 @@ TEST_F(LinkTest, ALossThatSendingMeetsIsToldFromTheLoop) {
   EXPECT_TRUE(link_.up());
   RunUntil(down_);
   EXPECT_FALSE(link_.up());
+}
+
+class QuietLinkTest : public LinkTest {
+ protected:
+  QuietLinkTest() {
+    quiet_.Start();
+    server_.Accept();
+    server_.Say(":-2\r\n");
+    server_.Say(kMaster);
+    RunUntil(up_);
+    server_.Take();
+  }
+  // Until the server has been asked for something.
+  std::string Asked() {
+    std::string asked;
+    for (int i = 0; i < 100 && asked.empty(); ++i) {
+      loop_.RunOnce();
+      asked = server_.Take();
+    }
+    return asked;
+  }
+  void RunOn(size_t replies) {
+    for (int i = 0; i < 100 && replies_.size() < replies && !down_; ++i) loop_.RunOnce();
+  }
+
+  const std::string probe_ = RespCommand({"PTTL", "here"});
+  StoreLink quiet_{{.loop = loop_, .conf = conf_},
+                   {.patience = std::chrono::milliseconds(200),
+                    .limits = {},
+                    .greeting = {},
+                    .probe = probe_,
+                    .quiet = std::chrono::milliseconds(10)},
+                   *this};
+};
+
+TEST_F(QuietLinkTest, AServerThatIsAskedNothingIsAskedWhetherItIsThere) {
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(Asked(), probe_);
+    server_.Say(":-2\r\n");
+  }
+  EXPECT_TRUE(quiet_.up());
+  EXPECT_TRUE(replies_.empty()) << "of what the user has not asked";
+}
+
+TEST_F(QuietLinkTest, AnAnswerBehindThatOfTheProbeIsTheUsers) {
+  EXPECT_EQ(Asked(), probe_);
+  quiet_.Send(RespCommand({"ECHO", "mine"}));
+  quiet_.Push();
+  server_.Say(":-2\r\n$4\r\nmine\r\n");
+  RunOn(1);
+  EXPECT_THAT(replies_, testing::ElementsAre("mine"));
+}
+
+TEST_F(QuietLinkTest, AServerThatIsSilentIsLostBeforeARequestNeedsIt) {
+  EXPECT_EQ(Asked(), probe_);
+  RunUntil(down_);
+  EXPECT_EQ(quiet_.why(), "it does not answer");
+}
+
+TEST_F(QuietLinkTest, AServerThatHasGivenTheKeysAwayIsLeft) {
+  EXPECT_EQ(Asked(), probe_);
+  server_.Say("-MOVED 3999 127.0.0.1:1\r\n");
+  RunUntil(down_);
+  EXPECT_FALSE(quiet_.up());
 }
 
 }  // namespace
