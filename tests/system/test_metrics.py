@@ -27,12 +27,14 @@ http {
         sticky learn create=$upstream_cookie_s lookup=$cookie_s zone=one:1m;
     }
     upstream plain { server 127.0.0.1:{a}; }
+    upstream other { zone other 64k; server 127.0.0.1:{a}; sticky cookie srv; }
     upstream full { zone full 64k; server 127.0.0.1:{a} max_conns=1; queue 10 timeout=10s; }
     server {
         listen {port};
         location / { proxy_pass http://app; }
         location /plain { proxy_pass http://plain; }
         location /full { proxy_pass http://full; }
+        location /other { proxy_pass http://other; }
         location /any { proxy_pass http://127.0.0.1:$arg_port; }
         location /status/ { api /status/ write=on; }
         location = /metrics { prometheus; }
@@ -94,6 +96,15 @@ def test_a_session_whose_server_is_away_is_rebound(limpet):
 def test_requests_of_addresses_that_variables_name_share_a_place(limpet):
     get(limpet.port, f"/any?port={limpet.values['a']}")
     sample_until(limpet, of("none", "other"), 1)
+
+
+def test_an_upstream_named_as_what_goes_beyond_is_one_with_it(limpet):
+    get(limpet.port, f"/any?port={limpet.values['a']}")
+    get(limpet.port, "/other")
+    page = get(limpet.port, "/metrics").text
+    names = [line.rpartition(" ")[0] for line in page.splitlines() if not line.startswith("#")]
+    assert len(names) == len(set(names))
+    assert samples(limpet)['limpet_upstream_responses_total{upstream="other",code="2xx"}'] == 2
 
 
 def test_a_reload_keeps_what_was_counted(limpet):

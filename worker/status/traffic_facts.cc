@@ -1,5 +1,6 @@
 #include "worker/status/traffic_facts.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "worker/status/peer_facts.h"
@@ -24,7 +25,13 @@ std::vector<UpstreamTraffic> TrafficOf(const StatusSource& source) {
     all.push_back({UpstreamName(conf), &conf, source.status->traffic.Sum(place)});
   }
   const shm::TrafficSums others = source.status->traffic.Sum(shm::Traffic::kOthers);
-  if (others.requests() > 0) all.push_back({"other", nullptr, others});
+  if (others.requests() == 0) return all;
+  const auto namesake = std::ranges::find(all, "other", &UpstreamTraffic::name);  // they are one
+  if (namesake != all.end()) {
+    namesake->sums += others;
+  } else {
+    all.push_back({"other", nullptr, others});
+  }
   return all;
 }
 
