@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 #include <limits>
+#include <span>
 #include <utility>
 
 #include "base/text.h"
@@ -17,6 +19,30 @@ constexpr std::string_view kZone = "zone";
 constexpr std::string_view kSessions = "sessions";
 constexpr std::string_view kSlots = "slots";
 constexpr std::string_view kCounters = "counters";
+constexpr std::string_view kIncidents = "incidents";
+constexpr std::string_view kTraffic = "traffic";
+
+// What is counted is nothing but numbers: they are passed on in the order of their fields. Another
+// version that has more or fewer of them begins anew.
+template <class Sums>
+using Numbers = std::array<uint64_t, sizeof(Sums) / sizeof(uint64_t)>;
+
+template <class Sums>
+std::string NumbersOf(const Sums& sums) {
+  return fmt::format("{}", fmt::join(std::bit_cast<Numbers<Sums>>(sums), "\t"));
+}
+
+template <class Sums>
+std::optional<Sums> ReadNumbers(std::span<const std::string_view> fields) {
+  Numbers<Sums> numbers;
+  if (fields.size() != numbers.size()) return std::nullopt;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const auto number = ParseDecimal(fields[i]);
+    if (!number) return std::nullopt;
+    numbers[i] = *number;
+  }
+  return std::bit_cast<Sums>(numbers);
+}
 
 }  // namespace
 
@@ -43,6 +69,17 @@ void Bequest::AddCounters(const ConnectionSums& sums) {
                  sums.handled, sums.requests);
 }
 
+void Bequest::AddIncidents(const IncidentSums& sums) {
+  fmt::format_to(std::back_inserter(lines_), "{}\t{}\n", kIncidents, NumbersOf(sums));
+}
+
+void Bequest::AddTraffic(const std::vector<NamedTraffic>& traffic) {
+  for (const NamedTraffic& of : traffic) {
+    fmt::format_to(std::back_inserter(lines_), "{}\t{}\t{}\n", kTraffic, HexLower(of.name),
+                   NumbersOf(of.sums));
+  }
+}
+
 Inheritance::Inheritance(std::string_view notes) {
   for (const std::string_view line : Split(notes, '\n')) {
     const Fields fields = Split(line, '\t');
@@ -52,6 +89,10 @@ Inheritance::Inheritance(std::string_view notes) {
       ReadSessions(fields);
     } else if (fields[0] == kCounters && fields.size() >= 4) {
       ReadCounters(fields);
+    } else if (fields[0] == kIncidents) {
+      incidents_ = ReadNumbers<IncidentSums>(std::span(fields).subspan(1)).value_or(IncidentSums{});
+    } else if (fields[0] == kTraffic && fields.size() >= 2) {
+      ReadTraffic(fields);
     } else if (fields[0] == kSlots && fields.size() >= 2) {
       const auto first = ParseDecimal(fields[1]);
       if (first && *first <= std::numeric_limits<int32_t>::max() / 2) {
@@ -98,6 +139,12 @@ void Inheritance::ReadCounters(const Fields& fields) {
   const auto handled = ParseDecimal(fields[2]);
   const auto requests = ParseDecimal(fields[3]);
   if (accepted && handled && requests) counters_ = {*accepted, *handled, *requests};
+}
+
+void Inheritance::ReadTraffic(const Fields& fields) {
+  const auto name = FromHex(fields[1]);
+  const auto sums = ReadNumbers<shm::TrafficSums>(std::span(fields).subspan(2));
+  if (name && sums) traffic_.push_back({*name, *sums});
 }
 
 Result<shm::Zone> Inheritance::TakeZone(const ZoneLabel& wanted) {

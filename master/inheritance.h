@@ -8,8 +8,11 @@
 //   sessions                          so it is said of all that there are
 //   slots     FIRST                   of the new binary
 //   counters  ACCEPTED HANDLED REQUESTS
+//   traffic   NAME NUMBER…            of requests of an upstream, NAME in hexadecimal; "": of
+//   others incidents NUMBER…                 see IncidentSums
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -19,6 +22,8 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "master/traffic_places.h"
+#include "shm/counters.h"
 #include "shm/zone.h"
 
 namespace limpet::master {
@@ -45,6 +50,13 @@ struct ConnectionSums {
   uint64_t requests = 0;
 };
 
+struct IncidentSums {
+  std::array<uint64_t, shm::Incidents::kDeaths> worker_deaths{};
+  uint64_t no_live_upstreams = 0;
+  uint64_t reloads_refused = 0;
+  int64_t last_death_s = 0;
+};
+
 // The old binary's side: lines, and the descriptors that they name.
 class Bequest {
  public:
@@ -52,6 +64,8 @@ class Bequest {
   void AddSessions(const std::vector<LeftSessions>& zones);
   void AddFirstSlot(int32_t first);
   void AddCounters(const ConnectionSums& sums);
+  void AddIncidents(const IncidentSums& sums);
+  void AddTraffic(const std::vector<NamedTraffic>& traffic);
 
   const std::string& lines() const { return lines_; }
   const std::vector<int>& descriptors() const { return descriptors_; }
@@ -75,6 +89,8 @@ class Inheritance {
   const std::optional<std::vector<LeftSessions>>& sessions() const { return sessions_; }
   int32_t first_slot() const { return first_slot_; }
   const ConnectionSums& counters() const { return counters_; }
+  const IncidentSums& incidents() const { return incidents_; }
+  const std::vector<NamedTraffic>& traffic() const { return traffic_; }
 
  private:
   using Fields = std::vector<std::string_view>;
@@ -87,12 +103,15 @@ class Inheritance {
   void ReadZone(const Fields& fields);
   void ReadSessions(const Fields& fields);
   void ReadCounters(const Fields& fields);
+  void ReadTraffic(const Fields& fields);
   UniqueFd Own(uint64_t number) const;
 
   std::vector<Left> zones_;
   std::optional<std::vector<LeftSessions>> sessions_;
   int32_t first_slot_ = 0;
   ConnectionSums counters_;
+  IncidentSums incidents_;
+  std::vector<NamedTraffic> traffic_;
 };
 
 }  // namespace limpet::master

@@ -21,8 +21,29 @@ TrafficPlaces::TrafficPlaces(shm::Traffic& traffic) : traffic_(traffic) {
     free_.push_back(place);
 }
 
+std::vector<NamedTraffic> TrafficPlaces::Counted() const {
+  std::vector<NamedTraffic> counted{{"", traffic_.Sum(shm::Traffic::kOthers)}};
+  for (const auto& [name, place] : held_) counted.push_back({name, traffic_.Sum(place->index)});
+  return counted;
+}
+
+// Of all slots the last is used least; sums do not care.
+void TrafficPlaces::GoOnFrom(const std::vector<NamedTraffic>& counted) {
+  constexpr int kSlot = shm::kMaxWorkerSlots - 1;
+  traffic_.Use(kSlot);
+  for (const NamedTraffic& of : counted) {
+    const uint32_t place = of.name.empty() ? shm::Traffic::kOthers : PlaceOf(of.name)->index;
+    shm::TrafficLine& line = traffic_.Line(kSlot, place);
+    line.counted += of.sums;
+    line.SetWaiting(0);
+  }
+}
+
 TrafficPlace TrafficPlaces::Find(const conf::Upstream& upstream) {
-  const std::string key = KeyOf(upstream);
+  return PlaceOf(KeyOf(upstream));
+}
+
+TrafficPlace TrafficPlaces::PlaceOf(const std::string& key) {
   if (const auto known = held_.find(key); known != held_.end()) return known->second;
   if (free_.empty()) Collect();
   if (free_.empty()) return std::make_shared<HeldPlace>();

@@ -17,9 +17,19 @@ struct HeldPlace {
 };
 using TrafficPlace = std::shared_ptr<const HeldPlace>;
 
+// What has been counted under a name; "": of those without a place.
+struct NamedTraffic {
+  std::string name;
+  shm::TrafficSums sums;
+};
+
 class TrafficPlaces {
  public:
   explicit TrafficPlaces(shm::Traffic& traffic);
+
+  // From binary to binary: counts go on. Before any worker begins.
+  std::vector<NamedTraffic> Counted() const;
+  void GoOnFrom(const std::vector<NamedTraffic>& counted);
 
   // The place of an upstream, over reloads. Where none is left it is that of all others.
   TrafficPlace Find(const conf::Upstream& upstream);
@@ -30,6 +40,7 @@ class TrafficPlaces {
   void Tick(uint64_t now_ms, uint64_t requests);
 
  private:
+  TrafficPlace PlaceOf(const std::string& key);
   void Collect();
   uint64_t Faults() const;
 

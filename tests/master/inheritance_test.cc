@@ -130,6 +130,29 @@ TEST(Inheritance, OfSlotsAndSums) {
   EXPECT_EQ(inherited.counters().requests, 1ull << 40);
 }
 
+TEST(Inheritance, OfTrafficAndIncidents) {
+  Bequest bequest;
+  shm::TrafficSums sums;
+  sums.by_sticky[3] = 1ull << 40;
+  sums.time_ms = 9;
+  bequest.AddTraffic({{"app\n", sums}, {"", {}}});
+  bequest.AddIncidents({.worker_deaths = {1, 2, 3}, .last_death_s = 1'900'000'000});
+  const Inheritance inherited(bequest.lines());
+  ASSERT_EQ(inherited.traffic().size(), 2u);
+  EXPECT_EQ(inherited.traffic()[0].name, "app\n");
+  EXPECT_EQ(inherited.traffic()[0].sums.by_sticky, sums.by_sticky);
+  EXPECT_EQ(inherited.traffic()[0].sums.time_ms, 9u);
+  EXPECT_EQ(inherited.traffic()[1].name, "");
+  EXPECT_EQ(inherited.incidents().worker_deaths[2], 3u);
+  EXPECT_EQ(inherited.incidents().last_death_s, 1'900'000'000);
+}
+
+TEST(Inheritance, OfAVersionThatCountsOtherwiseAreLeftAside) {
+  const Inheritance inherited("traffic\t6170\t1\t2\nincidents\t1\n");
+  EXPECT_TRUE(inherited.traffic().empty());
+  EXPECT_EQ(inherited.incidents().worker_deaths[0], 0u);
+}
+
 TEST(Inheritance, PassesOverWhatItDoesNotKnow) {
   for (const char* notes :
        {"", "\n\n", "zone", "zone\tlimit_req", "zone\ta\tb\tc\td\te\tf", "slots\t-1", "slots\t",

@@ -63,6 +63,32 @@ TEST_F(Places, GiveTheLastHourInSteps) {
   EXPECT_EQ(samples[0].faults, 1u);
 }
 
+TEST_F(Places, OfTheNextBinaryGoOnCounting) {
+  traffic().Use(0);
+  const TrafficPlace app = places_.Find(Named("app"));
+  const TrafficPlace gone = places_.Find(Address(80));
+  traffic().Line(0, app->index).Add(1, 200, 7);
+  traffic().Line(0, app->index).SetWaiting(3);
+  traffic().Line(0, gone->index).Add(0, 502, -1);
+  traffic().Line(0, shm::Traffic::kOthers).Add(2, 404, 1);
+
+  const shm::Zone zone = *shm::Zone::Anonymous(sizeof(shm::Traffic));
+  shm::Traffic& later = *reinterpret_cast<shm::Traffic*>(zone.data());
+  TrafficPlaces next(later);
+  next.GoOnFrom(places_.Counted());
+  later.Use(0);
+  const TrafficPlace first = next.Find(Named("first"));
+  const TrafficPlace again = next.Find(Named("app"));
+  later.Line(0, again->index).Add(1, 200, 7);
+  const shm::TrafficSums sums = later.Sum(again->index);
+  EXPECT_EQ(sums.requests(), 2u);
+  EXPECT_EQ(sums.time_ms, 14u);
+  EXPECT_EQ(sums.waiting, 0u) << "in that binary";
+  EXPECT_EQ(later.Sum(first->index).requests(), 0u);
+  EXPECT_EQ(later.Sum(next.Find(Address(80))->index).by_class[5], 1u);
+  EXPECT_EQ(later.Sum(shm::Traffic::kOthers).by_class[4], 1u);
+}
+
 TEST_F(Places, NothingWaitsInAWorkerThatHasDied) {
   const TrafficPlace place = places_.Find(Named("app"));
   traffic().Use(3);

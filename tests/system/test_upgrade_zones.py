@@ -177,8 +177,13 @@ def test_counters_go_on(both, gate):
     def peer():
         page = json.loads(get(both.limpet.port, "/status/upstreams/app").text)
         (peer,) = page["peers"]
-        return {name: peer[name] for name in ("requests", "responses", "sent", "received")}
+        return {name: peer[name] for name in ("requests", "responses", "sent", "received")} | {"traffic": page["traffic"]}
 
+    def incidents():
+        return json.loads(get(both.limpet.port, "/status/").text)["incidents"]
+
+    os.kill(both.old_workers()[0], signal.SIGKILL)
+    wait_until(lambda: incidents()["worker_deaths"]["signal"] == 1 and len(both.old_workers()) == both.worker_count, "another worker")
     before, served = connections(), peer()
     both.upgrade()
     both.end_old()
@@ -186,7 +191,8 @@ def test_counters_go_on(both, gate):
     for name in ("accepted", "handled", "requests"):
         assert after[name] > before[name], name
     assert after["active"] == 1, "gauges are of this binary alone"
-    assert peer() == served and served["requests"] == 10
+    assert peer() == served and served["requests"] == served["traffic"]["requests"] == 10
+    assert incidents()["worker_deaths"]["signal"] == 1
     stub = [int(number) for number in re.findall(r"\d+", get(both.limpet.port, "/stub").text)]
     assert stub[1] > after["accepted"] and stub[3] > after["requests"]
 
