@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -87,6 +88,18 @@ def test_what_it_has_counted_is_the_same_everywhere(pair, redis):
     assert 0 <= metric(b, "lag_seconds") < 60
     refused = b.run("stores", "nobody")
     assert refused.returncode == 1 and "no such session store" in refused.stderr
+
+
+def test_what_was_there_before_a_machine_began_is_no_lag(pair):
+    a, b = pair
+    a.login("early")
+    begun = time.monotonic()
+    wait_until(lambda: time.monotonic() > begun + 2, "a quiet moment")
+    b.begin_anew()
+    wait_until(lambda: b.server_of("early"), "what was there")
+    assert metric(b, "lag_seconds") < 1
+    a.login("late")
+    wait_until(lambda: b.server_of("late"), "what comes later")
 
 
 def test_a_store_that_is_lost_and_back_is_said_to_be(pair, redis):

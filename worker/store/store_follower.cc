@@ -84,6 +84,7 @@ void StoreFollower::OnLeaseTimer() {
 }
 
 void StoreFollower::OnUp() {
+  caught_up_ = false;
   if (!unreadable_ && HasLast()) return AskIfThere(verify_.empty() ? LastId() : verify_);
   if (!unreadable_) return OnGap();
   asked_ = Asked::kTime;
@@ -207,6 +208,7 @@ void StoreFollower::OnChanges(const RespReply& reply) {
   shm::StoreState& state = zone_.state();
   (void)state.Next(WallMs());  // a clock that has been set right shows, also where nothing changes
   if (state.all_due.load(kRelaxed) != 0 && !offers_due_ && !offer_timer_.armed()) BeginOffers(0);
+  if (count < kMostChanges) caught_up_ = true;
   // All that there is has been read: ends of sessions, too, that must not be undone. What was
   // missed is older than this answer: where another machine has changed a session, the store says
   // so to what is offered from now on.
@@ -248,11 +250,12 @@ StoreZone::Heard StoreFollower::HowHeard(const StoreKey& key, uint64_t id_ms,
   const StreamId heard{state.heard_ms.load(kRelaxed), state.heard_count.load(kRelaxed)};
   const bool again = StreamId{id_ms, id_count} <= heard;
   if (!again && (heard != StreamId{} || id_ms >= zone_.UnsureBeforeWallMs()))
-    return {.source = StoreZone::Source::kStream};
+    return {.source = StoreZone::Source::kStream, .was_there = !caught_up_};
   const shm::Found here = zone_.sessions().Peek(key.ToSessionKey(), BootMs());
   const auto idle = static_cast<uint64_t>(here.idle.count());
   return {.source = again ? StoreZone::Source::kRepeat : StoreZone::Source::kStream,
-          .known_ms = zone_.KnownUntil(idle, again)};
+          .known_ms = zone_.KnownUntil(idle, again),
+          .was_there = !caught_up_};
 }
 
 // The store says which of the two is newer.

@@ -74,6 +74,7 @@ class StoreFollower final : public StoreLink::User {
   std::string verify_;     // the first change that was read behind since one was last seen there
   uint64_t asked_ms_ = 0;  // BootMs, with kChanges
   uint64_t verify_at_ms_ = 0;  // BootMs: when to look whether it is there
+  bool caught_up_ = false;     // all changes that were there have been read
   bool offers_due_ = false;    // when all changes that there are have been read
   uint64_t lost_ms_ = 0;       // BootMs: since when changes may have been missed; 0: they are heard
   bool unreadable_ = false;    // the changes that come next cannot be read: they are passed over

@@ -78,7 +78,7 @@ bool StoreZone::Take(const StoreKey& key, std::string_view bytes, const Heard& h
   const bool is_ours = peer != shm::kNoPeer && sessions().peers().Active(peer);
   const bool is_repeated = heard.source == Source::kRepeat;
   const bool is_stream = is_repeated || heard.source == Source::kStream;
-  if (heard.source == Source::kStream) NoteLag(record->version);
+  if (heard.source == Source::kStream && !heard.was_there) NoteLag(record->version);
   const bool lives = record->kind == StoreRecord::Kind::kLives;
   const bool is_found = found.result == shm::LookupResult::kHit;
   // Where its server has gone it waits for another: as good as unknown, but for its end and for a

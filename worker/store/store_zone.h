@@ -66,6 +66,7 @@ class StoreZone {
     uint64_t age_ms = 0;
     uint64_t known_ms = 0;   // of the session as it is here: see KnownUntil()
     bool of_former = false;  // it is what the store has under an earlier key
+    bool was_there = false;  // of kStream: before this machine listened; how old it is says nothing
   };
   // A record that the store has for a session: into the zone, if it is newer than what is known
   // here. One from the stream that is older than the timeout teaches no session. True: the session
