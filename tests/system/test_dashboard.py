@@ -1,6 +1,7 @@
 """`dashboard`: the built-in page, in headless Chromium. Skipped only where Chromium is missing."""
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -257,6 +258,21 @@ def test_broken_servers_come_first_with_since_when_and_why(origin):
         """)
         assert shown["servers"][0].startswith("127.0.0.9:1") and shown["states"][0] == "unhealthy"
         assert "connecting" in shown["servers"][0] and "checked" in shown["servers"][0] and "for " in shown["servers"][0]
+
+
+def test_ages_do_not_go_by_the_clock_of_the_browser(limpet):
+    """Which is two hours ahead."""
+    change(limpet, f"upstreams/app/peers/127.0.1.1:{limpet.values['origin']}", "PATCH", b'{"down": true}')
+    servers, _ = browser.drive(url(limpet), """
+        await page.addInitScript(() => {
+            const ahead = performance.timeOrigin + 7200e3;
+            Object.defineProperty(performance, 'timeOrigin', { get: () => ahead });
+        });
+        await page.reload();
+        await page.waitForFunction(() => Number(document.documentElement.dataset.refreshes || 0) >= 1);
+        return await texts('td.server');
+    """)
+    assert re.search(r"for \d+s", servers[0]), servers[0]
 
 
 def test_one_session_is_looked_up_moved_and_forgotten(limpet):

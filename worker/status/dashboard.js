@@ -203,7 +203,8 @@ const inView = new IntersectionObserver(list => { for (const entry of list) entr
 // What is broken comes first; what an operator has taken out stays where it was.
 const WORST = { unhealthy: 0, unavailable: 0, checking: 1, down: 2 };
 const rank = p => WORST[p.state] ?? 3;
-function ago(iso) { return span(Math.max(0, Date.parse(iso) ? clock - Date.parse(iso) : 0)); }
+let there = 0;  // what time it was there: the browser's clock may be another
+function ago(iso) { return span(Math.max(0, Date.parse(iso) ? there - Date.parse(iso) : 0)); }
 function why(p) {
   const checks = p.health_checks, failed = checks.failed_in ? `check failed while ${checks.failed_in}` : p.state === 'unavailable' ? 'over max_fails' : '';
   if (p.state === 'up' || p.state === 'busy') return checks.failed_in ? `last ${failed}` : '';
@@ -337,7 +338,7 @@ const alerts = new Keyed($('alerts'), (number, alert) => {
 let last = null, seldomAt = 0, timer = 0, paused = false, busy = false, failing = 0;
 function draw([root, zoneData, upstreamData, { problems, alerts: alertData }, storeData]) {
   performance.mark('draw');
-  mayWrite = root.write; sources = { pid: root.pid };
+  mayWrite = root.write; sources = { pid: root.pid }; there = Date.parse(root.time);
   showProblems(problems, root);
   showOverview(root, zoneData, upstreamData);
   zones.update(new Map(Object.entries(zoneData)));
