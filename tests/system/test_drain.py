@@ -104,6 +104,27 @@ def test_a_session_that_comes_back_is_missed_again(servers):
         assert state(limpet) == "drained"
 
 
+@pytest.mark.parametrize("failback", ["immediate", "idle"])
+def test_a_server_that_drains_is_nobodys_home(servers, failback):
+    """A session that has moved away from it does not go back, and does not keep it from being empty."""
+    config = CONFIG.replace("api /status/;", "api /status/ write=on;")
+    sticky = f"{LEARN} sticky_policy failback={failback};"
+    with Limpet(config, a=servers[0].port, b=servers[1].port, first="", sticky=sticky) as limpet:
+        def change(**what):
+            path = f"/status/upstreams/app/peers/127.0.0.1:{servers[0].port}"
+            assert get(limpet.port, path, method="PATCH", body=json.dumps(what).encode(),
+                       headers=[("Content-Type", "application/json")]).status == 200
+
+        session = session_at(limpet, "a")
+        change(down=True)
+        assert get(limpet.port, cookies={"id": session}).text == "b"
+        change(drain=True)
+        change(down=False)
+        seen = set()
+        wait_until(lambda: seen.add(get(limpet.port, cookies={"id": session}).text) or limpet.log_lines("is drained"), "the drain")
+        assert seen == {"b"}
+
+
 def test_a_server_without_sessions_is_drained_at_once(servers):
     with start(servers, sticky="") as limpet:
         drain(limpet)

@@ -214,7 +214,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     GiveUp(state);
   }
 
-  void ForgetEverywhere(const shm::SessionKey& key) {
+  void ForgetEverywhere(const shm::SessionKey& key) const {
     sessions_.Forget(key, BootMs());
     shared_.Forget(key);
   }
@@ -322,11 +322,15 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     return sessions_.KeyOf(std::string("\0home\0", 6).append(state.id));
   }
 
+  // A server that is being emptied is nobody's home any more: it would not become empty.
   Peer* HomeOf(const StickyState& state) const {
     if (!goes_back_ || state.bound == nullptr) return nullptr;
     const shm::Found home = sessions_.Peek(HomeKey(state), BootMs());
     Peer* const peer = home.result == shm::LookupResult::kHit ? PeerOf(home.peer) : nullptr;
-    return peer == state.bound ? nullptr : peer;
+    if (peer == nullptr || peer == state.bound) return nullptr;
+    if (!peer->draining()) return peer;
+    if (!state.dry) ForgetEverywhere(HomeKey(state));
+    return nullptr;
   }
 
   // The session is going to live at `keeper`.
@@ -336,7 +340,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
       ForgetEverywhere(HomeKey(state));
     } else if (state.moved_from != nullptr) {
       sessions_.Touch(HomeKey(state), BootMs());
-    } else if (state.bound != &keeper && state.status != StickyStatus::kDrained) {
+    } else if (state.bound != &keeper && !state.bound->draining()) {
       const auto result = sessions_.Learn(HomeKey(state), state.bound->session_index, BootMs());
       shared_.Tell(HomeKey(state), *state.bound, result, nullptr);
     }
