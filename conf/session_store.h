@@ -33,6 +33,7 @@ struct SessionStore {
   std::string declared_at;  // "FILE:LINE"
   std::vector<Server> servers;
   std::string sentinel;  // the master's name, if the servers are Sentinels; "": they are Redis
+  std::string sentinel_password;  // what sentinel_password_file holds, as `password`; "": none
   Tls tls;
   std::string user;      // "": the default one
   std::string password;  // what password_file holds; in no dump, log or answer

@@ -77,10 +77,11 @@ Status User(Block& b, const Directive& d) {
   return {};
 }
 
+template <auto Field>
 Status PasswordFile(Block& b, const Directive& d) {
   Result<std::string> password = ReadPasswordFile(b, d, d.args[0]);
   if (!password) return password.error();
-  b.store->password = std::move(*password);
+  b.store->*Field = std::move(*password);
   return {};
 }
 
@@ -181,6 +182,11 @@ Status CheckStore(const S& store, const Directive& d) {
     return At(d, fmt::format("\"user\" requires a \"password_file\" in session_store \"{}\"",
                              store.name));
   }
+  if (!store.sentinel_password.empty() && store.sentinel.empty()) {
+    return At(d, fmt::format("\"sentinel_password_file\" requires \"sentinel\" in "
+                             "session_store \"{}\"",
+                             store.name));
+  }
   return CheckTls(store, d);
 }
 
@@ -226,6 +232,8 @@ constexpr std::array kRows = std::to_array<Row>({
      "tried in order"},
     {"sentinel", kHere, kOneArg, kOnce | kEarly, Sentinel, "",
      "the servers are Sentinels, to be asked for the master of this name"},
+    {"sentinel_password_file", kHere, kOneArg, kOnce, PasswordFile<&S::sentinel_password>, "",
+     "a file with the password of the Sentinels in its only line, read at load"},
     {"tls", kHere, kOneArg, kOnce, Setting<Flag, kTls, &T::on>, "off",
      "speak TLS with the servers"},
     {"tls_trusted_certificate", kHere, kOneArg, kOnce,
@@ -240,7 +248,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {"tls_verify", kHere, kOneArg, kOnce, Setting<Flag, kTls, &T::verify>, "on",
      "verify the servers' certificates"},
     {"user", kHere, kOneArg, kOnce, User, "", "of Redis's ACL; without it, the default one"},
-    {"password_file", kHere, kOneArg, kOnce, PasswordFile, "",
+    {"password_file", kHere, kOneArg, kOnce, PasswordFile<&S::password>, "",
      "a file with the password in its only line, read at load"},
     {"database", kHere, kOneArg, kOnce, Setting<Number<>, &S::database>, "0",
      "number of the database"},

@@ -283,6 +283,9 @@ TEST_F(SessionStoreTest, RefusesWhatIsNotWhole) {
        "no \"key_file\" is inside session_store \"s\" in t.conf:2"},
       {Whole("user a;"),
        "\"user\" requires a \"password_file\" in session_store \"shared\" in t.conf:2"},
+      {Whole("sentinel_password_file " + password + ";"),
+       "\"sentinel_password_file\" requires \"sentinel\" in session_store \"shared\" in "
+       "t.conf:2"},
       {Whole("tls on; tls_certificate a;"),
        "no \"tls_certificate_key\" is inside session_store \"shared\" for its \"tls_certificate\" "
        "in t.conf:2"},
@@ -430,7 +433,8 @@ TEST_F(SessionStoreTest, OtherWaysToShareSessionsNameIt) {
 TEST_F(SessionStoreTest, NoMessageHasASecret) {
   const std::string password = Write("pw", "swordfish\nswordfish", 0666);
   const std::string key = Write("short", "swordfish", 0666);
-  for (const std::string& line : {"password_file " + password, "key_file " + key}) {
+  for (const std::string& line :
+       {"password_file " + password, "sentinel_password_file " + password, "key_file " + key}) {
     const std::string message = ErrorOf(line + ";");
     EXPECT_THAT(message, HasSubstr("t.conf:4"));
     EXPECT_THAT(message, testing::Not(HasSubstr("swordfish")));

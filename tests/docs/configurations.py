@@ -68,7 +68,7 @@ def furnish(folder):
     _of_authorities(folder)
     with open(os.path.join(folder, "cookie.keys"), "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
         out.write("as-good-as-any-other\n")
-    for name in ("redis.pw", "cluster.key", "old.key", "new.key", "secret", "tokens.key"):
+    for name in ("redis.pw", "sentinel.pw", "cluster.key", "old.key", "new.key", "secret", "tokens.key"):
         with open(os.path.join(folder, name), "w") as out:
             out.write(f"as good as any other: {name}\n")
         os.chmod(os.path.join(folder, name), 0o600)

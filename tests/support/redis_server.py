@@ -153,15 +153,17 @@ def make_cluster(first, second):
 
 
 class Sentinel(RedisServer):
-    def __init__(self, master, number, names=False):
+    def __init__(self, master, number, names=False, password=None):
         self.watched, self.number, self.names = master, number, names
-        super().__init__()
+        super().__init__(password=password)
 
     def configuration(self):
         name = SENTINEL_MASTER
         lines = [f"port {self.port}", f"bind {self.address}", f"dir {self.dir}", f"logfile {self.dir}/redis.log"]
         if self.names:
             lines += ["sentinel resolve-hostnames yes", "sentinel announce-hostnames yes"]
+        if self.password:
+            lines += [f"requirepass {self.password}"]
         return [*lines, f"sentinel monitor {name} {'localhost' if self.names else self.watched.address} {self.watched.port} 2",
                 f"sentinel down-after-milliseconds {name} 1000", f"sentinel failover-timeout {name} 5000"]
 
@@ -172,14 +174,14 @@ class Sentinel(RedisServer):
 class Sentinels:
     """A master, a replica of it, and three Sentinels that watch them."""
 
-    def __init__(self, names=False):
+    def __init__(self, **options):
         self.servers, self.sentinels = [], []
         try:
             self.servers.append(RedisServer("repl-diskless-sync-delay 0"))
             self.servers.append(RedisServer("repl-diskless-sync-delay 0", f"replicaof 127.0.0.1 {self.servers[0].port}"))
             wait_until(lambda: self.servers[1].info("master_link_status") == "up", "the replica")
             for number in range(3):
-                self.sentinels.append(Sentinel(self.servers[0], number, names))
+                self.sentinels.append(Sentinel(self.servers[0], number, **options))
             wait_until(lambda: all(self._knows_all(sentinel) for sentinel in self.sentinels), "the Sentinels to know each other")
         except BaseException:
             self.stop()

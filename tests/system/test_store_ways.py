@@ -200,6 +200,19 @@ def test_sentinels_that_name_the_master():
             shares(machines, "s")
 
 
+def test_sentinels_with_a_password(tmp_path):
+    with Sentinels(password="swordfish") as sentinels:
+        where = sentinel_lines(sentinels.ports)
+        right = write_secret(tmp_path / "right.pw", b"swordfish")
+        with (machines := Machines(sentinels.master(), where=f"{where} sentinel_password_file {right};")):
+            shares(machines, "s")
+            sentinels.fail_over()
+            wait_until(lambda: travels_at_once(machines), "sessions to travel at once")
+        with Machines(where=where, ready=False, count=1) as (without,):
+            without.login("s")
+            without.wait_log('is lost: Sentinel says "NOAUTH')
+
+
 def test_a_sentinel_that_is_dead_is_passed_over():
     with Sentinels() as sentinels:
         sentinels.sentinels[0].kill()

@@ -223,11 +223,16 @@ void StoreLink::OnConnected() {
 
 void StoreLink::AskSentinel() {
   Enter(LinkState::kAskingSentinel);
+  if (!conf().sentinel_password.empty()) {
+    greeting_.push_back(Asked::kAuth);
+    Write(RespCommand({"AUTH", conf().sentinel_password}));
+  }
   Write(RespCommand({"SENTINEL", "get-master-addr-by-name", conf().sentinel}));
 }
 
 void StoreLink::OnSentinelReply(const RespReply& reply) {
   if (IsError(reply)) return Lose(fmt::format("Sentinel says \"{}\"", Said(reply)));
+  if (!greeting_.empty()) return greeting_.pop_front();
   if (reply.elements.size() != 2)
     return Lose(fmt::format("Sentinel knows no master \"{}\"", conf().sentinel));
   const auto port = ParsePort(reply.elements[1].text);
