@@ -25,7 +25,7 @@ http {
     upstream app {
         zone app 256k;
         {servers}
-        sticky learn create={create} lookup={lookup} zone={zone}:1m timeout={timeout} {sticky};
+        sticky learn create={create} lookup={lookup} zone={zone}:{size} timeout={timeout} {sticky};
     }
     server {
         listen {port} backlog=1024;
@@ -153,7 +153,7 @@ class Machines:
         self.keys = tempfile.mkdtemp(prefix="limpet-keys-")
         write_secret(os.path.join(self.keys, "one.key"))
         self.values = {"workers": 2, "main": "", "http": "", "stores": STORE, "store": "", "wait": "2s", "timeout": "1h",
-                       "zone": ZONE, "create": "$upstream_cookie_id", "lookup": "$cookie_id", "sticky": "store=shared", "key_file": "key_file {keys}/one.key;", "keys": self.keys,
+                       "zone": ZONE, "size": "1m", "create": "$upstream_cookie_id", "lookup": "$cookie_id", "sticky": "store=shared", "key_file": "key_file {keys}/one.key;", "keys": self.keys,
                        "where": where or (f"server 127.0.0.1:{redis.port};" if redis else ""),
                        "servers": " ".join(self.server(name) for name in origins),
                        **values}

@@ -269,3 +269,30 @@ class TestAClockThatWasDaysAhead:
         for machine in (a, b):
             wait_until(lambda: machine.visit_all(self.homes) == self.homes, "all to be found")
         assert wrong.visit_all(self.homes) == self.homes
+
+
+# Zones of other sizes
+
+def test_sessions_beyond_a_full_zone_stick(redis):
+    """It gives up none (session_rotate=off), and the store knows the others."""
+    with (machines := Machines(redis, count=1, sticky="store=shared session_rotate=off delete=$upstream_http_x_logout")) as (a,):
+        b = machines.add(size="32k")
+        wait_until(b.all_ask, "all workers to ask Redis")
+        capacity = b.call("GET", "sessions/sessions")["capacity"]
+        filled = [b.login(f"full{i}") for i in range(capacity)]
+        assert b.active() == capacity == len(filled)
+        homes = {f"s{i}": machine.login(f"s{i}") for i, machine in enumerate([a, b] * 10)}
+        for machine in (b, a, b):
+            assert machine.visit_all(homes) == homes
+        assert {b.sticky(session) for session in homes} <= {"asked", "hit"} and b.active() == capacity
+        machines.origins["a"].stop()
+        moved = b.visit_all(homes)
+        assert {session: home for session, home in moved.items() if homes[session] != "a"} == {
+            session: home for session, home in homes.items() if home != "a"}
+        assert "a" not in moved.values()
+        wait_until(lambda: a.visit_all(homes) == moved, "what has moved")
+        assert b.visit_all(homes) == moved
+        session = next(iter(homes))
+        b.logout(session)
+        wait_until(lambda: a.server_of(session) is None, "the end of a session")
+        wait_until(lambda: b.sticky(session) == "miss", "its end at all workers")

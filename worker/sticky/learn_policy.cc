@@ -63,6 +63,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     state.idle_ms = static_cast<uint64_t>(found.idle.count());
     switch (found.result) {
       case shm::LookupResult::kMiss:
+        if (state.dry) return FindPlaceless(state);  // what others have just said
         state.status = StickyStatus::kMiss;
         return nullptr;
       case shm::LookupResult::kExpired:
@@ -148,6 +149,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   // The session that was looked up, until the answer gives another in its place.
   void Touch(const StickyState& state) override {
     if (!state.has_learned) return;
+    if (state.only_stored) return shared_.RenewPlaceless(state.learned, *state.bound);
     shared_.Touch(sessions_, state.learned, state.bound);
     if (state.moved_from != nullptr) sessions_.Touch(HomeKey(state), BootMs());
   }
@@ -175,6 +177,22 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     sessions_.LearnUsed(state.key, former.peer, now - std::min(now, idle), now);
     shared_.Offer(state.key, *peer, idle);
     return former;
+  }
+
+  // What the store alone knows sticks as well, and is its to remember.
+  Peer* FindPlaceless(StickyState& state) const {
+    state.bound = PeerOf(shared_.PlacelessAt(state.key));
+    state.only_stored = state.bound != nullptr;
+    state.status = state.only_stored ? StickyStatus::kHit : StickyStatus::kMiss;
+    if (!state.only_stored) return nullptr;
+    state.learned = state.key;
+    state.has_learned = true;
+    return state.bound;
+  }
+
+  void KeepPlaceless(const StickyState& state, const Peer& keeper) const {
+    if (&keeper == state.bound) return shared_.RenewPlaceless(state.learned, keeper);
+    shared_.Tell(state.learned, keeper, shm::LearnResult::kRefused, state.wait);
   }
 
   // As old as it is: with norefresh it ends when it would have ended.
@@ -238,6 +256,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     const uint16_t index = keeper.session_index;
     if (index == shm::kNoPeer || keeper.gone) return;
     const bool moves = MayMove(state);
+    if (same && state.only_stored) return KeepPlaceless(state, moves ? keeper : *state.bound);
     if (same && moves && state.only_former) BringFormer(state, keeper);
     const bool alive = state.has_learned && shared_.Touch(sessions_, key, &keeper);
     if (!alive && created.empty()) return;  // one that is over is not opened again by its requests

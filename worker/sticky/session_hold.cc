@@ -43,6 +43,8 @@ bool SessionHold::FindAgain() {
   found.dry = true;
   policy_->Find(request_, found);
   if (found.id != known_->state.id) return false;
+  // Its answer has been forgotten.
+  if (known_->state.only_stored && found.bound == nullptr) return true;
   found.dry = false;
   found.has_age = known_->state.has_age;
   found.idle_ms = known_->state.idle_ms;

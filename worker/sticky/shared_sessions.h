@@ -27,6 +27,15 @@ class SharedSessions {
     return waits;
   }
 
+  // Of one that the store knows and for which the zone has no place: where it lives, or kNoPeer.
+  uint16_t PlacelessAt(const shm::SessionKey& key) const {
+    return store_ != nullptr ? store_->PlacelessAt(key) : shm::kNoPeer;
+  }
+  // Its use here is written down there alone.
+  void RenewPlaceless(const shm::SessionKey& key, const Peer& keeper) const {
+    if (store_->zone().RenewalMs() > 0) store_->Renew(key, keeper.server_id, 0);
+  }
+
   // A hit that was last used before the machine was cut off: it is served, and asked for.
   void CheckIfUnsure(const StickyState& state) const {
     if (store_ == nullptr || !store_->zone().IsUnsure(state.idle_ms)) return;

@@ -44,6 +44,7 @@ struct StickyState {
   shm::SessionKey learned{};  // the session this exchange keeps alive
   bool has_learned = false;
   bool only_former = false;   // it is known under an earlier key alone, and its server has gone
+  bool only_stored = false;   // it is known from the store alone: the zone has no place for it
   bool asked = false;         // it is known from the store
   bool ended = false;         // by the answer (delete=)
   StoreWait* wait = nullptr;  // for what is told to the store; null: nobody waits

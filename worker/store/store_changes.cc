@@ -46,6 +46,7 @@ StoreChange StoreClient::NewChange(const StoreKey& key, std::string_view server)
 bool StoreClient::Put(const shm::SessionKey& session, std::string_view server, StoreWait* wait) {
   const StoreKey key = StoreKey::Of(session);
   unknown_.Forget(key);
+  placeless_.Forget(key);
   StoreChange change = NewChange(key, server);
   change.made_ms -= AgeHere(key);
   const bool waits = wait != nullptr && TakesChanges() && MayWait(wait);
@@ -59,7 +60,9 @@ bool StoreClient::Put(const shm::SessionKey& session, std::string_view server, S
 }
 
 void StoreClient::Forget(const shm::SessionKey& session) {
-  StoreChange change = NewChange(StoreKey::Of(session), "");
+  const StoreKey key = StoreKey::Of(session);
+  placeless_.Forget(key);
+  StoreChange change = NewChange(key, "");
   if (!link_.up() && Leave(change)) return;
   Tell(std::move(change));
   link_.Push();

@@ -21,6 +21,7 @@
 #include "worker/net/callback.h"
 #include "worker/net/loop.h"
 #include "worker/store/outbox.h"
+#include "worker/store/placeless.h"
 #include "worker/store/store_link.h"
 #include "worker/store/store_wait.h"
 #include "worker/store/store_zone.h"
@@ -56,8 +57,12 @@ class StoreClient final : public StoreLink::User {
 
   // Asks for a session that the zone does not know. `former`: its keys under earlier key files.
   // True: `wait` is called, once, from the loop, when there is an answer or no time left; what was
-  // found is in the zone then. False: nobody is asked; it is a miss.
+  // found is in the zone then, or PlacelessAt tells it. False: nobody is asked; it is a miss.
   bool Ask(const shm::SessionKey& key, std::span<const shm::SessionKey> former, StoreWait* wait);
+  // Where an answer has just said that it lives, if the zone had no place for it; else kNoPeer.
+  uint16_t PlacelessAt(const shm::SessionKey& key) const {
+    return placeless_.Find(StoreKey::Of(key), zone_.loop().NowMs());
+  }
   // Asks for one that the zone has, and that may have changed elsewhere; nobody waits for it.
   // `known_ms`: see KnownUntil() in rules.h.
   void Check(const shm::SessionKey& key, uint64_t known_ms = 0);
@@ -132,6 +137,7 @@ class StoreClient final : public StoreLink::User {
   void EndAll();
   void SendGet(const StoreKey& ask, Sent sent);
   void OnRecord(const Sent& sent, int64_t rest_ms);
+  void NoteIfPlaceless(const Sent& sent);
   void OnQuestionTimer();
   void OnIdleReply(const Sent& sent, const RespReply& reply);
 
@@ -174,6 +180,7 @@ class StoreClient final : public StoreLink::User {
   const std::string script_hash_;
   Outbox outbox_;
   UnknownKeys unknown_;
+  Placeless placeless_;
   std::deque<Sent> in_flight_;
   size_t unanswered_ = 0;                    // changes of in_flight_
   size_t puts_unanswered_ = 0;               // of them: without renewals

@@ -40,6 +40,7 @@ bool StoreClient::Ask(const shm::SessionKey& session, std::span<const shm::Sessi
     return true;
   }
   figures().asked.fetch_add(1, kRelaxed);
+  placeless_.Forget(key);  // what it said before
   const uint64_t question = NewQuestion(key);
   by_key_.emplace(key, question);
   Sent sent{.kind = Kind::kGet, .question = question, .key = key, .last = former.empty()};
@@ -148,6 +149,7 @@ void StoreClient::OnRecord(const Sent& sent, int64_t rest_ms) {
   if (lives) {
     figures().found.fetch_add(1, kRelaxed);
     if (sent.of_former) Offer(sent.key);
+    NoteIfPlaceless(sent);
     return End(sent.question);
   }
   if (sent.found && !sent.of_former) TellEndAgain(sent.key, sent.record);
@@ -155,6 +157,14 @@ void StoreClient::OnRecord(const Sent& sent, int64_t rest_ms) {
   figures().unknown.fetch_add(1, kRelaxed);
   unknown_.Add(sent.key, zone_.loop().NowMs());
   End(sent.question);
+}
+
+// A zone that is full and gives up no session has taken none.
+void StoreClient::NoteIfPlaceless(const Sent& sent) {
+  const shm::SessionTable& sessions = zone_.sessions();
+  if (sessions.Peek(sent.key.ToSessionKey(), BootMs()).result == shm::LookupResult::kHit) return;
+  const auto record = DecodeRecord(sent.record);
+  if (record) placeless_.Add(sent.key, sessions.peers().Find(record->server), zone_.loop().NowMs());
 }
 
 }  // namespace limpet::worker
