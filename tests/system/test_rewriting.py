@@ -99,6 +99,11 @@ http {
         location ^~ /strong2 { return 200 "mine"; }
         location /strong2/ { proxy_pass http://127.0.0.1:{origin}; }
         location /into { location /into { return 200 "inner"; } location /into/ { proxy_pass http://127.0.0.1:{origin}; } }
+        location ~ ^/into_var/(.*)$ { set $a $1; return 200 "$a|$1"; }
+        location ~ ^/into_var_by_name/(?<word>.*)$ { set $a $word; return 200 $a; }
+        location ~ ^/around/(.*)$ { rewrite ^/no/(.*)$ /x; set $a $1; rewrite ^/around/(.*)$ /y; set $b $1; return 200 "$a|$b"; }
+        location /before/ { if ($uri ~ ^/before/(.*)$) { set $a $1; rewrite ^/(b)efore/(.*)$ /y; set $b $2; } return 200 "$a|$b"; }
+        location ~ ^/compared/(.*)$ { if ($arg_a = $1) { return 200 same; } if (-d $document_root/$1) { return 200 dir; } return 200 none; }
         location /under { location /under/ { proxy_pass http://127.0.0.1:{origin}; } return 200 "outer"; }
     }
 }
@@ -180,6 +185,17 @@ TABLE = {
     "/strong2": (200, "mine"),
     "/into": (200, "inner"),
     "/under": (301, "/under/"),
+    # Groups in values are encoded where the path is, until a rewrite has matched.
+    "/into_var/a%20b%3Fc%2Fd": (200, "a%20b%3Fc/d|a b?c/d"),
+    "/into_var/a+b": (200, "a%2Bb|a+b"),
+    "/into_var/a&b": (200, "a&b|a&b"),
+    "/into_var/a?%20": (200, "a|a"),
+    "/into_var_by_name/a%20b": (200, "a b"),
+    "/around/a%20b": (200, "|a b"),
+    "/before/a%20b": (200, "a%20b|a b"),
+    "/compared/a%20b?a=a%20b": (200, "same"),
+    "/compared/try%20s": (200, "none"),
+    "/compared/try": (200, "dir"),
 }
 
 
@@ -187,7 +203,7 @@ TABLE = {
 def limpet():
     with Origin("origin", respond=lambda request: Reply(b"origin", status="203 Made")) as origin:
         running = Limpet(CONFIG, workers=1, start=False, origin=origin.port)
-        for name, text in {"a.html": "A", "try/there.html": "THERE", "sub/x": ""}.items():
+        for name, text in {"a.html": "A", "try/there.html": "THERE", "sub/x": "", "try s/x": ""}.items():
             path = os.path.join(running.dir, "www", name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w") as out:

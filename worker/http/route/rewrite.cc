@@ -22,6 +22,7 @@ struct Run {
   bool uri_changed = false;
   bool stop = false;
   bool answered = false;
+  bool escapes_groups = true;  // in values: until a rewrite has matched, as in nginx
 };
 
 void RunSteps(Exchange& exchange, const conf::RewriteScript& script, Run* run);
@@ -47,8 +48,54 @@ bool Match(Exchange& exchange, const conf::Regex& regex, const std::vector<conf:
   return true;
 }
 
-bool FileTest(Exchange& exchange, const Condition& condition) {
-  const std::string path(exchange.Evaluate(condition.subject));
+// Groups of a decoded URI go back into a query, a redirect or a variable encoded, if the request
+// had them encoded.
+class EscapedGroups {
+ public:
+  EscapedGroups(Exchange& exchange, bool active)
+      : exchange_(exchange), saved_(exchange.captures()), active_(active) {
+    if (!active_) return;
+    std::string text;
+    conf::Captures escaped;
+    escaped.count = saved_.count;
+    for (int n = 0; n < saved_.count; ++n) {
+      const auto i = static_cast<size_t>(2 * n);
+      escaped.offsets[i] = saved_.offsets[i] < 0 ? -1 : static_cast<int32_t>(text.size());
+      proto::AppendEscaped(&text, saved_.Group(n), proto::EscapeKind::kArgs);
+      escaped.offsets[i + 1] = static_cast<int32_t>(text.size());
+    }
+    text_ = escaped.subject = exchange.arena().Copy(text);
+    exchange.captures() = escaped;
+  }
+  // Unless what was evaluated has matched groups of its own.
+  ~EscapedGroups() {
+    if (active_ && exchange_.captures().subject.data() == text_.data())
+      exchange_.captures() = saved_;
+  }
+  EscapedGroups(const EscapedGroups&) = delete;
+  EscapedGroups& operator=(const EscapedGroups&) = delete;
+
+ private:
+  Exchange& exchange_;
+  conf::Captures saved_;
+  std::string_view text_;
+  bool active_;
+};
+
+bool UriWasEncoded(const Request& request) {
+  const std::string_view sent = request.unparsed_uri.substr(0, request.unparsed_uri.find('?'));
+  return sent.find('%') != std::string_view::npos || sent.find('+') != std::string_view::npos;
+}
+
+// A value in a script.
+std::string_view ValueOf(Exchange& exchange, const conf::Template& value, const Run& run) {
+  if (value.is_constant()) return value.constant();
+  const EscapedGroups escaped(exchange, run.escapes_groups && UriWasEncoded(exchange.request()));
+  return exchange.arena().Copy(exchange.Evaluate(value));
+}
+
+bool FileTest(Exchange& exchange, const Condition& condition, const Run& run) {
+  const std::string path(ValueOf(exchange, condition.subject, run));
   struct stat info {};
   const bool exists = !Climbs(path, condition.subject.source()) && ::stat(path.c_str(), &info) == 0;
   switch (condition.kind) {
@@ -73,16 +120,16 @@ bool FileTest(Exchange& exchange, const Condition& condition) {
   }
 }
 
-bool Holds(Exchange& exchange, const Condition& condition) {
+bool Holds(Exchange& exchange, const Condition& condition, const Run& run) {
   switch (condition.kind) {
     case Condition::Kind::kTrue: {
       const std::string_view value = exchange.Evaluate(condition.subject);
       return !value.empty() && value != "0";
     }
     case Condition::Kind::kEqual:
-      return exchange.Evaluate(condition.subject) == exchange.Evaluate(condition.operand);
+      return exchange.Evaluate(condition.subject) == ValueOf(exchange, condition.operand, run);
     case Condition::Kind::kNotEqual:
-      return exchange.Evaluate(condition.subject) != exchange.Evaluate(condition.operand);
+      return exchange.Evaluate(condition.subject) != ValueOf(exchange, condition.operand, run);
     case Condition::Kind::kMatch:
       return Match(exchange, *condition.regex, condition.named,
                    exchange.Evaluate(condition.subject));
@@ -90,44 +137,8 @@ bool Holds(Exchange& exchange, const Condition& condition) {
       return !Match(exchange, *condition.regex, condition.named,
                     exchange.Evaluate(condition.subject));
     default:
-      return FileTest(exchange, condition);
+      return FileTest(exchange, condition, run);
   }
-}
-
-// Groups of a decoded URI go back into a query or a redirect encoded, if the request had them
-// encoded.
-class EscapedGroups {
- public:
-  EscapedGroups(Exchange& exchange, bool active)
-      : exchange_(exchange), saved_(exchange.captures()), active_(active) {
-    if (!active_) return;
-    std::string text;
-    conf::Captures escaped;
-    escaped.count = saved_.count;
-    for (int n = 0; n < saved_.count; ++n) {
-      const auto i = static_cast<size_t>(2 * n);
-      escaped.offsets[i] = saved_.offsets[i] < 0 ? -1 : static_cast<int32_t>(text.size());
-      proto::AppendEscaped(&text, saved_.Group(n), proto::EscapeKind::kArgs);
-      escaped.offsets[i + 1] = static_cast<int32_t>(text.size());
-    }
-    escaped.subject = exchange.arena().Copy(text);
-    exchange.captures() = escaped;
-  }
-  ~EscapedGroups() {
-    if (active_) exchange_.captures() = saved_;
-  }
-  EscapedGroups(const EscapedGroups&) = delete;
-  EscapedGroups& operator=(const EscapedGroups&) = delete;
-
- private:
-  Exchange& exchange_;
-  conf::Captures saved_;
-  bool active_;
-};
-
-bool UriWasEncoded(const Request& request) {
-  const std::string_view sent = request.unparsed_uri.substr(0, request.unparsed_uri.find('?'));
-  return sent.find('%') != std::string_view::npos || sent.find('+') != std::string_view::npos;
 }
 
 // As in nginx, arguments that came out empty have their '&', too.
@@ -156,6 +167,7 @@ void RewriteUri(Exchange& exchange, const RewriteStep& step, Run* run) {
   using Flag = RewriteStep::Flag;
   Request& request = exchange.request();
   if (!Match(exchange, *step.regex, step.named, request.uri)) return;
+  run->escapes_groups = false;
   const bool redirects =
       step.is_absolute || step.flag == Flag::kRedirect || step.flag == Flag::kPermanent;
   const bool encoded = UriWasEncoded(request);
@@ -200,7 +212,7 @@ void EnterIf(Request& request, const conf::Location& location) {
 }
 
 void RunIf(Exchange& exchange, const RewriteStep& step, Run* run) {
-  if (!Holds(exchange, step.condition) || exchange.match_failed()) return;
+  if (!Holds(exchange, step.condition, *run) || exchange.match_failed()) return;
   if (step.location != nullptr) EnterIf(exchange.request(), *step.location);
   RunSteps(exchange, step.then, run);
 }
@@ -210,7 +222,7 @@ void RunSteps(Exchange& exchange, const conf::RewriteScript& script, Run* run) {
     if (run->stop || exchange.match_failed()) return;  // the exchange answers a failed match
     switch (step.kind) {
       case RewriteStep::Kind::kSet:
-        exchange.SetVariable(step.variable, exchange.arena().Copy(exchange.Evaluate(step.value)));
+        exchange.SetVariable(step.variable, ValueOf(exchange, step.value, *run));
         break;
       case RewriteStep::Kind::kIf:
         RunIf(exchange, step, run);
