@@ -10,6 +10,7 @@ events { }
 http {
     log_format seen '[$proxy_host] [$proxy_port]';
     upstream kept { server 127.0.0.1:{origin}; keepalive 4; }
+    upstream localhost { server 127.0.0.1:{origin}; }
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     server {
@@ -52,6 +53,22 @@ def test_what_an_earlier_request_named_is_gone(limpet):
 def test_a_port_that_is_none_is_no_other(limpet, port):
     assert get(limpet.port, f"/port?p={port}").status == 500
     assert limpet.log_lines("invalid port in upstream")
+
+
+@pytest.mark.parametrize("url, host, port", [
+    ("http://127.0.0.2:80/", "127.0.0.2", "80"),
+    ("https://127.0.0.2:443", "127.0.0.2", "443"),
+    ("http://[::1]:80/", "[::1]", "80"),
+    ("http://127.0.0.2:443/", "127.0.0.2:443", "443"),
+])
+def test_the_scheme_s_own_port_is_no_part_of_the_host(limpet, url, host, port):
+    assert get(limpet.port, f"/url?u={url}").header("x-seen") == f"[{host}{port}]"
+
+
+def test_a_socket_is_not_the_upstream_that_its_host_is_called(limpet, origin):
+    assert get(limpet.port, "/url?u=http://unix:/nowhere:/").status == 502
+    assert get(limpet.port, "/url?u=http://localhost/").status == 200
+    assert len(origin.requests) == 1
 
 
 def test_what_follows_the_host_is_a_path(limpet, origin):

@@ -44,7 +44,7 @@ bool ProxyExchange::FindUpstream() {
     return true;
   }
   if (PortOf(url)) return Resolve(url.host);
-  exchange_.Log(LogLevel::kError, fmt::format("invalid port in upstream \"{}\"", url.host_header));
+  exchange_.Log(LogLevel::kError, fmt::format("invalid port in upstream \"{}\"", url.authority));
   Answer(500);
   return false;
 }

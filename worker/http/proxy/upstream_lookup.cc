@@ -47,7 +47,7 @@ bool ParseProxyUrl(std::string_view text, ProxyUrl* out) {
   }
   if (text.starts_with("unix:")) {  // unix:/path:/uri
     const size_t end = text.find(':', 5);
-    out->host = out->host_header = text.substr(0, end);
+    out->host = out->authority = text.substr(0, end);
     out->host_header = "localhost";
     out->uri = end == std::string_view::npos ? "" : text.substr(end + 1);
     return !out->host.empty();
@@ -55,12 +55,13 @@ bool ParseProxyUrl(std::string_view text, ProxyUrl* out) {
   const size_t end = text.find_first_of("/?#");
   const std::string_view authority = text.substr(0, end);
   out->uri = end == std::string_view::npos ? "" : text.substr(end);
-  out->host_header = authority;
+  out->authority = authority;
   const size_t bracket = authority.rfind(']');
   const size_t colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
   out->host = authority.substr(0, colon);
   out->port =
       colon == std::string_view::npos ? (out->https ? "443" : "80") : authority.substr(colon + 1);
+  out->host_header = PortOf(*out) == (out->https ? 443 : 80) ? out->host : authority;
   return !out->host.empty();
 }
 
@@ -75,7 +76,7 @@ UpstreamRuntime* FindUpstreamBlock(Runtime& runtime, const ProxyUrl& url) {
   for (const auto& upstream : runtime.upstreams) {
     const conf::Upstream& conf = upstream->group.conf();
     // Also a group that another proxy_pass has made by naming a host and its port.
-    const std::string_view wanted = conf.implicit ? std::string_view(name) : url.host_header;
+    const std::string_view wanted = conf.implicit ? std::string_view(name) : url.authority;
     if (EqualsIgnoreCase(conf.name, wanted)) return upstream.get();
   }
   return nullptr;

@@ -21,7 +21,8 @@ struct ProxyUrl {  // views of the parsed text
   bool https = false;
   std::string_view host;         // "name", "[::1]", or "unix:/path"
   std::string_view port;         // "80" if none was given
-  std::string_view host_header;  // host with its port as written: $proxy_host
+  std::string_view authority;    // host and port as written
+  std::string_view host_header;  // the same without the scheme's own port: $proxy_host
   std::string_view uri;          // from the path on; "" if there is none
 };
 
