@@ -88,11 +88,10 @@ Status ParseCondition(Block& b, const Directive& d, Condition* out) {
   const std::string& first = words->front();
   if (first.size() > 1 && first.starts_with('$')) {
     if (words->size() != 1 && words->size() != 3) return Invalid(first);
-    if (first[1] == '{')
-      return InvalidArgument(fmt::format("unknown \"{}\" variable", first.substr(1)));
-    if (Status s = Strings{}(b, d, first, out->subject); !s) return s;
-    if (!out->subject.is_single_variable() && !(first.size() == 2 && IsDigit(first[1]))) {
-      return InvalidArgument("invalid variable name");
+    if (first.size() == 2 && IsDigit(first[1])) {
+      if (Status s = Strings{}(b, d, first, out->subject); !s) return s;
+    } else {  // named by the rest of the word, dashes and dots included: $arg_return-url
+      out->subject = Template::OfVariable(b.http->variables.Mention(first.substr(1), Where(d)));
     }
     return words->size() == 1 ? Status{} : Compare(b, d, *words, out);
   }

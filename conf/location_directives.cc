@@ -1,6 +1,7 @@
 // location { } and what decides where a request goes inside a server.
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "base/file_text.h"
 #include "conf/host_port.h"
@@ -90,6 +91,7 @@ Status CheckNesting(const Location& outer, const Location& inner) {
   return {};
 }
 
+// Of two named locations with one name the first is found, as in nginx.
 Status AddTo(LocationTree& tree, Location* location) {
   bool is_new = true;
   switch (location->kind) {
@@ -97,7 +99,7 @@ Status AddTo(LocationTree& tree, Location* location) {
       is_new = tree.exact.emplace(location->name, location).second;
       break;
     case LocationKind::kNamed:
-      is_new = tree.named.emplace(location->name, location).second;
+      tree.named.emplace(location->name, location);
       break;
     case LocationKind::kRegex:
       tree.regexes.push_back(location);
@@ -277,13 +279,14 @@ Status ResolverRow(Block& b, const Directive& d) {
       b.loader.NoteFile(d, path);
       if (Status s = AddNameServersOf(path, resolver.get()); !s) return s;
     } else {
+      const auto refused = [&word](const Error& error) {
+        return InvalidArgument(fmt::format("{} in resolver \"{}\"", error.message, word));
+      };
       const Result<HostPort> written = ParseHostPort(word, 53, false);
-      const Result<SocketAddress> address = SocketAddress::Parse(word, 53);
-      if (!written || !address) {
-        return InvalidArgument(fmt::format(
-            "{} in resolver \"{}\"", written ? "host not found" : written.error().message, word));
-      }
-      resolver->servers.push_back(*address);
+      if (!written) return refused(written.error());
+      const auto found = FindAddresses(*written);  // a name's all, as they are now
+      if (!found) return refused(found.error());
+      std::ranges::copy(*found, std::back_inserter(resolver->servers));
     }
   }
   if (resolver->servers.empty()) return InvalidArgument("no name servers defined");

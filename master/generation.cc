@@ -84,6 +84,7 @@ Status Generation::Check(const conf::Config& config, const Paths& paths, const R
   probe.config_ = std::shared_ptr<const conf::Config>(&config, [](const conf::Config*) {});
   if (auto status = probe.OpenFiles(paths, {}, report); !status) return status;
   if (auto status = CheckTempDirs(TempDirs(config)); !status) return status;
+  if (auto status = PidFile::CheckPlace(config.pid_path); !status) return status;
   return Listeners::TryBind(config);
 }
 

@@ -60,11 +60,15 @@ Place MoveInto(const std::string& beside, const std::string& path) {
 
 }  // namespace
 
+Status PidFile::CheckPlace(const std::string& path) {
+  const int errnum = ObstacleTo(path);
+  return errnum == 0 ? Status() : ErrnoError(fmt::format("open() \"{}\" failed", path), errnum);
+}
+
 Status PidFile::CheckFree(const std::string& path) const {
   // Our own by another name: to close it would unlock it.
   if (path == path_ || (fd_ && IsFileAt(fd_.get(), path))) return {};
-  if (const int errnum = ObstacleTo(path); errnum != 0)
-    return ErrnoError(fmt::format("open() \"{}\" failed", path), errnum);
+  if (auto status = CheckPlace(path); !status) return status;
   const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   return fd && IsLockedByOther(fd.get()) ? Status(IsHeld(path)) : Status();
 }

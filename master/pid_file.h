@@ -21,6 +21,9 @@ class PidFile {
   PidFile(const PidFile&) = delete;
   PidFile& operator=(const PidFile&) = delete;
 
+  // For -t: whether there is a folder for it.
+  static Status CheckPlace(const std::string& path);
+
   // Fails as Write() would, where a living process holds the file or it has no folder; changes
   // nothing.
   Status CheckFree(const std::string& path) const;

@@ -14,6 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::IsSupersetOf;
 
 std::string InUpstream(const std::string& text) {
   return InHttp("upstream u { server 127.0.0.1:1; " + text + " }");
@@ -215,6 +216,19 @@ TEST(Resolver, TakesTheNameServersOfAFile) {
     servers.push_back(server.ToString());
   EXPECT_THAT(servers, ElementsAre("192.0.2.1:53", "[2001:db8::1]:53", "192.0.2.9:5353"));
   EXPECT_THAT(LoadError(InHttp("resolver conf=/nowhere/at/all;")), HasSubstr("failed"));
+}
+
+TEST(Resolver, MayBeNamed) {
+  const auto config = MustLoad(InLocation("resolver localhost:5353 127.0.0.9;"));
+  std::vector<std::string> servers;
+  for (const SocketAddress& server : FirstLocation(*config).resolver->servers)
+    servers.push_back(server.ToString());
+  EXPECT_THAT(servers, IsSupersetOf({"127.0.0.1:5353", "127.0.0.9:53"}));
+}
+
+TEST(NamedLocation, IsTheFirstOfTwo) {
+  const auto config = MustLoad(InServer("location @a { etag off; } location @a { etag on; }"));
+  EXPECT_FALSE(config->http->servers[0]->root->children.named.at("@a")->response.etag);
 }
 
 TEST(Foreign, NamesTheAreaOrTheLineToWrite) {

@@ -72,6 +72,7 @@ VERDICTS = [
     # Places of files.
     ("http", "server { listen unix:/nowhere/socket; }", "no", "no: bind() to unix:/nowhere/socket failed (2: No such file or directory)"),
     ("http", "client_body_temp_path /nowhere/at/all;", "no", "no: mkdir() \"/nowhere/at/all\" failed (2: No such file or directory)"),
+    ("main", "pid /nowhere/at/all.pid;", "no", "no: open() \"/nowhere/at/all.pid\" failed (2: No such file or directory)"),
     # Places and words of errors.
     ("http", "map $uri $ { a b; }", "no", 'no: invalid variable name "$"'),
     ("http", "split_clients $uri $ { * b; }", "no", 'no: invalid variable name "$"'),
@@ -83,6 +84,17 @@ VERDICTS = [
     ("http", "valid_referers none;", "no", "no: it belongs in server, location"),
     ("location", "valid_referers none ~x;", "no", "no: without any valid referer"),
     ("location", "valid_referers none server_names ~x;", "yes", "yes"),
+    # Names.
+    ("server", "if ($arg_return-url ~ ^http) { return 200; } if ($cookie_connect.sid = x) { return 200; }", "yes", "yes"),
+    ("server", "if ($no-such) { return 200; }", "no", 'no: unknown "no-such" variable'),
+    ("server", "if ($uri$args) { return 200; }", "no", 'no: unknown "uri$args" variable'),
+    ("server", "location @a { return 200; } location @a { return 404; }", "yes", "yes"),
+    ("server", "location = /a { return 200; } location = /a { return 404; }", "no", 'no: duplicate location "/a"'),
+    ("http", "map $uri $invalid_referer { default 1; } map $uri $ssl_client_verify { default NONE; }", "yes", "yes"),
+    ("server", "set $msie 1; set $ssl_cipher x;", "yes", "yes"),
+    ("server", "set $uri /x;", "no", 'no: the duplicate "uri" variable'),
+    ("http", "resolver localhost:5353 valid=10s;", "yes", "yes"),
+    ("http", "resolver no.such.host.invalid;", "no", 'no: host not found in resolver "no.such.host.invalid"'),
 ]
 
 
