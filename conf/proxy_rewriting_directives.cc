@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "conf/loader.h"
+#include "conf/proxy_redirect.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
 #include "proto/header_id.h"
@@ -61,7 +62,6 @@ Status OffOrDefault(Block& b, const Directive& d, bool only) {
   const std::string& word = d.args[0];
   if (word == "off") {
     proxy.redirect_off = true;
-    proxy.redirect_default = false;
     return only ? Status{} : Refuse(d, "is duplicate");
   }
   if (word != "default") return InvalidParameter(word);
@@ -72,7 +72,7 @@ Status OffOrDefault(Block& b, const Directive& d, bool only) {
     return InvalidArgument(
         "\"proxy_redirect default\" cannot be used with \"proxy_pass\" directive with variables");
   }
-  proxy.redirect_default = true;
+  proxy.redirects.push_back(DefaultRedirect(*b.location));
   return {};
 }
 
@@ -85,8 +85,7 @@ Status Redirect(Block& b, const Directive& d) {
   } else if (proxy.redirect_off) {
     return Refuse(d, "is duplicate");
   }
-  if (d.args.size() == 1)
-    return OffOrDefault(b, d, proxy.redirects.empty() && !proxy.redirect_default);
+  if (d.args.size() == 1) return OffOrDefault(b, d, proxy.redirects.empty());
   RedirectRule rule;
   if (Status s = PatternOrText(b, d, d.args[0], &rule.prefix, &rule.regex, &rule.named, false); !s)
     return s;
@@ -186,7 +185,21 @@ constexpr std::array kRows = std::to_array<Row>({
      "off | COOKIE FLAG …: sets or removes secure, httponly and samesite"},
 });
 
+// The URL of a constant proxy_pass, as it stands in the configuration.
+std::string PassUrl(const ProxyPass& pass) {
+  if (!pass.url.source().empty()) return pass.url.source();
+  return (pass.https ? "https://" : "http://") + pass.host_header + pass.uri;
+}
+
 }  // namespace
+
+RedirectRule DefaultRedirect(const Location& location) {
+  const ProxyPass& pass = location.proxy.pass;
+  RedirectRule rule;
+  rule.prefix = Template::Literal(pass.has_uri ? PassUrl(pass) : PassUrl(pass) + "/");
+  rule.replacement = Template::Literal(pass.has_uri ? location.name : "/");
+  return rule;
+}
 
 constinit const std::span<const Row> kProxyRewritingDirectives = kRows;
 

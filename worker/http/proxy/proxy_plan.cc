@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "conf/proxy_redirect.h"
 
 namespace limpet::worker {
 namespace {
@@ -29,12 +30,6 @@ constexpr std::array kHiddenByDefault = {"Date",
 bool Contains(const std::vector<std::string>& names, std::string_view name) {
   return std::any_of(names.begin(), names.end(),
                      [name](const std::string& n) { return EqualsIgnoreCase(n, name); });
-}
-
-// The URL of a constant proxy_pass, as it stands in the configuration.
-std::string PassUrl(const conf::ProxyPass& pass) {
-  if (!pass.url.source().empty()) return pass.url.source();
-  return (pass.https ? "https://" : "http://") + pass.host_header + pass.uri;
 }
 
 }  // namespace
@@ -72,11 +67,11 @@ ProxyPlan::ProxyPlan(const conf::Location& location) {
     if (!Contains(proxy.pass_headers, name)) hidden.Add(name);
   }
 
-  redirect_default = proxy.redirect_default && !proxy.redirect_off && !proxy.pass.has_variables;
+  redirect_default = proxy.redirect_default && !proxy.pass.has_variables;
   if (!redirect_default) return;
-  redirect_prefix = PassUrl(proxy.pass);
-  redirect_to = proxy.pass.has_uri ? location.name : "/";
-  if (!proxy.pass.has_uri) redirect_prefix += '/';
+  const conf::RedirectRule rule = conf::DefaultRedirect(location);
+  redirect_prefix = rule.prefix.constant();
+  redirect_to = rule.replacement.constant();
 }
 
 }  // namespace limpet::worker

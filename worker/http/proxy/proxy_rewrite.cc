@@ -234,8 +234,7 @@ std::optional<std::string_view> RewriteRedirectUrl(conf::VariableReader& reader,
   for (const conf::RedirectRule& rule : proxy.redirects) {
     if (auto changed = ApplyRedirectRule(reader, rule, url)) return changed;
   }
-  return ApplyDefault(reader, plan,
-                      url);  // last: a rule that overlaps it is meant to be more special
+  return ApplyDefault(reader, plan, url);  // where no rule is written
 }
 
 std::optional<std::string_view> RewriteRefresh(conf::VariableReader& reader,

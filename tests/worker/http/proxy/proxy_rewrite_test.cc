@@ -53,6 +53,16 @@ TEST_F(ProxyRewriteTest, RulesTakeTheDefaultsPlace) {
   EXPECT_EQ(Redirect("http://127.0.0.1:81/y"), "unchanged");
 }
 
+TEST_F(ProxyRewriteTest, TheFirstRuleThatFitsHoldsTheDefaultAmongThem) {
+  const std::string pass = "proxy_pass http://127.0.0.1:81/two/; ";
+  const std::string any = "proxy_redirect ~^http://[^/]+(/.*)$ /any$1; ";
+  Load("/one/", pass + "proxy_redirect default; " + any);
+  EXPECT_EQ(Redirect("http://127.0.0.1:81/two/x"), "/one/x");
+  EXPECT_EQ(Redirect("http://127.0.0.1:81/x"), "/any/x");
+  Load("/one/", pass + any + "proxy_redirect default;");
+  EXPECT_EQ(Redirect("http://127.0.0.1:81/two/x"), "/any/two/x");
+}
+
 TEST_F(ProxyRewriteTest, ARegexReplacesTheWholeValue) {
   Load("/", "proxy_pass http://127.0.0.1:81; proxy_redirect ~^http://[^/]+/(a.*)$ /b/$1;");
   EXPECT_EQ(Redirect("http://any/abc"), "/b/abc");
