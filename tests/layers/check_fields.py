@@ -19,6 +19,7 @@ OF_CONF = {
     "Listen.declared_at": "for errors of the load",
     "Http.http2_recv_buffer_size": "connections read into blocks of the pool",
     "Http2Settings.enabled": "SpeaksHttp2() is asked",
+    "ProxyPass.has_uri": "DefaultRedirect() is asked",
     "Referers.declared_at": "for errors of the load",
     "ResponseSettings.add_header_inherit": "says which headers a block begins with",
     "ResponseSettings.add_trailer_inherit": "says which trailers a block begins with",
