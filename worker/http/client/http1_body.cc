@@ -65,7 +65,7 @@ void Http1Connection::ReadBody() {
       if (IsTunnel()) return BodyEnded();
       [[fallthrough]];
     case Io::kError:
-      if (state_ == State::kAnswered) return Close(false);  // nobody reads the rest
+      if (state_ == State::kAnswered) return LoseClient();
       if (IsTunnel()) return exchange_->OnClientGone();
       exchange_->Log(LogLevel::kInfo, ClosedEarly(transport_));
       return exchange_->Abandon(400);

@@ -400,7 +400,7 @@ bool Http1Connection::keep_alive() const {
 // wanted, and the client still takes what it is sent.
 void Http1Connection::OnHangup() {
   if (IsServing() && IsTunnel() && !transport_.is_reset()) return;
-  if (state_ == State::kAnswered && has_unsent()) return Close(false);  // nobody reads the rest
+  if (state_ == State::kAnswered && has_unsent()) return LoseClient();
   if (state_ == State::kExchange) exchange_->OnClientGone();
   if (state_ == State::kDrain) Close(false);
 }

@@ -117,6 +117,7 @@ class Http1Connection final : public ClientSession, public ClientStream {
   [[gnu::cold]] void GiveUpHead(const proto::HeadError& error, bool silent);
   [[gnu::cold]] void RefuseHead(const proto::HeadError& error, bool silent = false);
   void BeginResponse();
+  [[gnu::cold]] void LoseClient();
 
   void ReadBody();
   BlockSize BodyBlock() const;

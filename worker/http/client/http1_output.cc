@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "base/prefetch.h"
+#include "worker/http/client/client_closed.h"
 #include "worker/http/client/connection_set.h"
 #include "worker/http/client/http1_connection.h"
 #include "worker/http/client/http1_writer.h"
@@ -112,15 +113,24 @@ void Http1Connection::DisarmSending() {
 }
 
 void Http1Connection::OnWriteError() {
-  if (transport_.errnum() == EIO && exchange_ != nullptr)
-    exchange_->Log(LogLevel::kError, kFileCut);
-  turn_->out.Clear();
   lost_ = true;
   keep_alive_ = false;
+  if (transport_.errnum() == EIO && exchange_ != nullptr) {
+    exchange_->Log(LogLevel::kError, kFileCut);
+  } else if (state_ == State::kAnswered) {
+    return LoseClient();
+  }
+  turn_->out.Clear();
   if (state_ != State::kExchange) return Close(false);
   exchange_->OnClientGone();
   if (state_ == State::kExchange)
     blocked_ = false;  // proxy_ignore_client_abort: the peer is heard to its end
+}
+
+// Nobody reads the rest of the answer.
+void Http1Connection::LoseClient() {
+  if (has_unsent()) exchange_->Log(LogLevel::kInfo, ClosedEarly(transport_));
+  Close(false);
 }
 
 void Http1Connection::OnWritable() {

@@ -9,6 +9,11 @@
 #include "worker/http/client/http2_fields.h"
 
 namespace limpet::worker {
+namespace {
+
+constexpr std::string_view kClientLeft = "client prematurely closed connection";
+
+}  // namespace
 
 Http2Stream::Http2Stream(Http2Connection& connection, int32_t id)
     : connection_(connection),
@@ -296,6 +301,8 @@ void Http2Stream::NoteReset(uint32_t error) {
 
 void Http2Stream::OnGone() {
   if (output_ == Output::kGone) return CheckOver();
+  if (finished_ && output_ == Output::kEnd && !is_reset_ && connection_.session() == nullptr)
+    exchange_->Log(LogLevel::kInfo, kClientLeft);
   output_ = Output::kGone;
   body_out_.Clear();
   framed_to_ = 0;
@@ -305,7 +312,7 @@ void Http2Stream::OnGone() {
   if (exchange_ != nullptr && !finished_ && !HasLastWords()) {
     const bool body_is_missing = body_ == Body::kWanted && !input_ended_ && !is_tunnel_;
     if (body_is_missing) {
-      if (!is_reset_) exchange_->Log(LogLevel::kInfo, "client prematurely closed connection");
+      if (!is_reset_) exchange_->Log(LogLevel::kInfo, kClientLeft);
       exchange_->Abandon(499);
     } else {
       exchange_->OnClientGone();

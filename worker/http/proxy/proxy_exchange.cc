@@ -180,7 +180,7 @@ size_t ProxyExchange::ReadInto(std::span<char> room) {
 void ProxyExchange::OnReadError() {
   const std::string what = ReadFailure(*attempt_.transport());
   if (response_.half() == Half::kHead) return Fail(kConnectionFailed, what, 0);
-  LogUpstream(LogLevel::kError, what + " while reading upstream", 0);
+  LogUpstream(LogLevel::kError, fmt::format("{}{}", what, Doing()), 0);
   BreakResponse();
 }
 
@@ -294,7 +294,9 @@ int64_t ProxyExchange::ElapsedMs() const {
 }
 
 std::string_view ProxyExchange::Doing() const {
+  if (state_ == ProxyState::kTunnel) return " while proxying upgraded connection";
   if (state_ != ProxyState::kTalking) return " while connecting to upstream";
+  if (response_.half() == Half::kBody) return " while reading upstream";
   return request_.half() != Half::kDone ? " while sending request to upstream"
                                         : " while reading response header from upstream";
 }

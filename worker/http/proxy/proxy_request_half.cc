@@ -114,6 +114,8 @@ void ProxyExchange::FlushRequest() {
       break;
     case Sent::kClosed:  // the peer may have answered before it closed: what it said is read first
       attempt_.Spoil();
+      if (state_ == ProxyState::kTunnel)
+        LogUpstream(LogLevel::kError, fmt::format("{}{}", WriteFailure(transport), Doing()), 0);
       if (request_.streams_body()) exchange_.body().Pause(true);
       break;
     case Sent::kFailed:

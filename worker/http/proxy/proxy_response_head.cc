@@ -280,7 +280,7 @@ void ProxyExchange::StartBody() {
   if (buffering_) pace_.Begin(EvaluateSize(exchange_, location_->proxy.limit_rate));
   const std::string_view rest = response_.body_rest();
   if (response_.kind() == proto::BodyKind::kNone) {
-    if (!rest.empty()) attempt_.Spoil();  // bytes nobody asked for: it is out of step
+    if (!rest.empty()) exchange_.response().hides_body ? attempt_.Spoil() : OnExcess();
     return FinishResponse();
   }
   exchange_.upstream_trace().last().response_length = rest.size();

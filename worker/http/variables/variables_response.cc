@@ -33,8 +33,10 @@ Value SentLastModified(Exchange& exchange) {
   return Value::Of(exchange.arena().Copy(FormatHttpDate(response.last_modified)));
 }
 
+// HTTP/2 has frames instead.
 Value SentTransferEncoding(Exchange& exchange) {
-  return exchange.response().chunked ? Value::Of("chunked") : Value::None();
+  const bool has_frames = exchange.request().head->version_major > 1;
+  return exchange.response().chunked && !has_frames ? Value::Of("chunked") : Value::None();
 }
 
 // Fields that a Response keeps apart from its list.
