@@ -164,3 +164,38 @@ def test_a_request_and_what_we_ask_for_it_have_one_id(origins):
         wait_until(lambda: origin.hits == 6, "the copies")
         asked = {(request.target, request.header("X-Id")) for request in origin.requests}
         assert asked == {(target, of_one) for target in ("/", "/auth", "/copy") for of_one in ids}
+
+
+SHARED = """
+events { }
+http {
+    server {
+        listen {port};
+        access_log off;
+        set $tier none;
+        set $place server;
+        location / {
+            set $place location;
+            set $own mine;
+            auth_request /check;
+            auth_request_set $seen $tier;
+            add_header X-Said "$tier $seen $place $own $args" always;
+            try_files /none =204;
+        }
+        location = /check {
+            internal;
+            set $tier "of_$own$cookie_tier";
+            set $args other;
+            if ($cookie_tier = "") { return 403; }
+            return 204;
+        }
+    }
+}
+"""
+
+
+def test_what_is_asked_and_who_asks_share_what_set_says():
+    with Limpet(SHARED, workers=1) as limpet:
+        for cookies, status, tier in ({"tier": "gold"}, 204, "of_minegold"), ({}, 403, "of_mine"):
+            answer = get(limpet.port, "/?a=b", cookies=cookies)
+            assert (answer.status, answer.header("X-Said")) == (status, f"{tier} {tier} server mine a=b")
