@@ -176,7 +176,7 @@ def test_the_log_says_how_far_a_peer_came(limpet):
 
 def test_the_log_is_louder_about_what_no_network_does(limpet):
     assert get(limpet.port, "/unix").status == 502
-    limpet.wait_log(r"\[crit\] .*connect\(\) failed \(2: ")
+    limpet.wait_log(r"\[crit\] .*connect\(\) to unix:\S+ failed \(2: No such file or directory\) while connecting to upstream, client")
 
 
 def test_the_log_says_that_a_peer_reset_a_long_body(limpet, monkeypatch):

@@ -6,6 +6,15 @@
 #include "worker/http/proxy/upstream_tls.h"
 
 namespace limpet::worker {
+namespace {
+
+// In nginx's words: of what fails at once, as with Unix sockets, the place is told.
+std::string ConnectFailure(std::string_view what, const Peer& peer) {
+  if (what != "connect()") return fmt::format("{} failed", what);
+  return fmt::format("connect() to {} failed", peer.name);
+}
+
+}  // namespace
 
 void ProxyExchange::Connect() {
   Runtime& runtime = exchange_.runtime();
@@ -24,7 +33,7 @@ void ProxyExchange::Connect() {
   const std::string scope = tls.scope;
   const auto await = [&](auto connecting) {
     if (connecting.transport == nullptr) {
-      const std::string what = fmt::format("{} failed", connecting.what);
+      const std::string what = ConnectFailure(connecting.what, peer);
       if (!connecting.ours) return Fail(kConnectionFailed, what, connecting.errnum);
       LogUpstream(LogLevel::kAlert, fmt::format("{}{}", what, Doing()), connecting.errnum);
       return FailAtHome();
