@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/sanitizer.h"
 
 namespace limpet::master {
 namespace {
@@ -75,7 +76,11 @@ void Supervisor::Start(int number, uint64_t now_ms) {
   if (!slot) return WaitForSlot(seat, now_ms);
   std::fflush(nullptr);
   const pid_t pid = ::fork();
-  if (pid == 0) ::_exit(hooks_.run(number, *slot));
+  if (pid == 0) {
+    const int status = hooks_.run(number, *slot);
+    LookForLeaks();
+    ::_exit(status);
+  }
   if (pid < 0) {
     LIMPET_LOG(hooks_.log(), LogLevel::kAlert, "fork() failed while spawning \"worker process\"{}",
                ErrnoText(errno));

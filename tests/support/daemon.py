@@ -121,7 +121,7 @@ class Limpet:
         return subprocess.run(self.command(*more), capture_output=True, text=True, timeout=PATIENCE)
 
     def start(self):
-        env = dict(os.environ, ASAN_OPTIONS=f"log_path={self.path('sanitizer/report')}:detect_leaks=0",
+        env = dict(os.environ, ASAN_OPTIONS=f"log_path={self.path('sanitizer/report')}",
                    UBSAN_OPTIONS=f"log_path={self.path('sanitizer/report')}:print_stacktrace=1")
         self.process = subprocess.Popen(self.command(), env=env, stdin=subprocess.DEVNULL,
                                         stdout=open(self.path("output"), "ab"), stderr=subprocess.STDOUT)
@@ -194,7 +194,7 @@ class Limpet:
             if kind is None:
                 self.check_logs()
             elif os.path.exists(self.path("error.log")):
-                print(*self.crashes(), sep="\n", end="")
+                print(*self.reports(), *self.crashes(), sep="\n", end="")
         finally:
             self.remove_zones()
             shutil.rmtree(self.dir, ignore_errors=True)
@@ -239,10 +239,16 @@ class Limpet:
 
     def check_logs(self):
         """Nothing that a test did not ask for: no crash of a worker, no sanitizer's report."""
-        for name in os.listdir(self.path("sanitizer")):
-            with open(self.path("sanitizer/" + name)) as report:
-                raise AssertionError(report.read())
+        assert not self.reports(), self.reports()[0]
         assert not self.crashes(), self.crashes()
+
+    def reports(self):
+        """What sanitizers have found in any of its processes."""
+        texts = []
+        for name in os.listdir(self.path("sanitizer")):
+            with open(self.path("sanitizer/" + name), errors="replace") as text:
+                texts.append(text.read())
+        return texts
 
     def crashes(self):
         return self.log_lines(r"exited on signal (?!9\b)|exited with (fatal )?code (?!0\b)|Sanitizer")

@@ -134,7 +134,7 @@ class Proxy:
             self.complaints.append(f"processes {left} were left")
         self.witness.finish()
         crashes = self.limpet.log_lines(r"exited on signal (?!6\b|9\b|15\b)|exited with (fatal )?code (?!0\b)|Sanitizer")
-        self.complaints += crashes[:5]
+        self.complaints += self.limpet.reports() + crashes[:5]
         self.limpet.forgive()
 
     def _kill_all(self):
