@@ -14,6 +14,12 @@ from waiting import PATIENCE, wait_until
 BINARY = os.environ.get("LIMPET_BINARY", "build/limpet")
 
 
+def sanitized():
+    """Whether AddressSanitizer is in the binary: its shadow memory is far larger than what it watches."""
+    with open(BINARY, "rb") as binary:
+        return b"__asan_init" in binary.read()
+
+
 def fill_in(text, values):
     """Replaces {name} for the names given; nginx's own braces stay as they are."""
     for name, value in values.items():

@@ -121,9 +121,8 @@ class Http2:
         while True:
             size = min(len(data), 16384, self.window, self.windows[stream])
             if len(data) and size <= 0:
-                if self.streams[stream].over:
+                if self.streams[stream].over or self.read() is None:
                     return
-                self.read()
                 continue
             last = size == len(data)
             self.frame(DataFrame(stream, bytes(data[:size]), flags=["END_STREAM"] if end and last else []))

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from client import Connection, get
-from daemon import alive
+from daemon import alive, sanitized
 from dns import SERVFAIL, NameServer
 from origin import Reply
 from ports import free_port
@@ -228,6 +228,8 @@ def _fill(path):
 
 def no_descriptors(chaos, dice):
     """Workers that may open few files, and more clients than that."""
+    if sanitized():  # UBSan looks at objects through a pipe: without one it takes all of them for wrong
+        return
     limpet = chaos.proxy.limpet
     with open(limpet.path("limpet.conf")) as text:
         good = text.read()

@@ -6,12 +6,11 @@ import time
 import pytest
 
 import http2
-from daemon import Limpet
+from daemon import Limpet, sanitized
 from http2 import CANCEL, ENHANCE_YOUR_CALM, PROTOCOL_ERROR, Http2, raw_frame
 from hyperframe.frame import (ContinuationFrame, DataFrame, HeadersFrame, PingFrame, PriorityFrame, RstStreamFrame,
                               SettingsFrame, WindowUpdateFrame)
 from origin import Reply
-from test_memory import sanitized
 from waiting import wait_until
 
 MIB = 1 << 20

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from client import Connection
-from daemon import BINARY, Limpet
+from daemon import Limpet, sanitized
 from origin import Reply
 from ports import free_port
 from waiting import wait_until
@@ -74,11 +74,6 @@ class Source:
 def peak_memory(pid):
     with open(f"/proc/{pid}/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
-
-
-def sanitized():
-    with open(BINARY, "rb") as binary:
-        return b"__asan_init" in binary.read()
 
 
 def check_memory(limpet):

@@ -11,7 +11,7 @@ import pytest
 
 from certificates import Authority
 from client import get
-from daemon import BINARY, Limpet
+from daemon import Limpet, sanitized
 from gate import Gate
 from http2 import Http2
 from origin import Origin, Reply
@@ -60,11 +60,6 @@ http {
 }
 """
 HEAD = "Host: x\r\n"
-
-
-def sanitized():
-    with open(BINARY, "rb") as binary:
-        return b"__asan_init" in binary.read()
 
 
 pytestmark = pytest.mark.skipif(sanitized(), reason="shadow memory is far larger than what it watches")

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from client import get
-from daemon import BINARY, Limpet
+from daemon import Limpet, sanitized
 from origin import Reply
 from waiting import wait_until
 
@@ -24,11 +24,6 @@ http {
     }
 }
 """
-
-
-def sanitized():
-    with open(BINARY, "rb") as binary:
-        return b"__asan_init" in binary.read()
 
 
 def peak_memory(pid):
