@@ -58,6 +58,10 @@ def begin_many(machine, count, clients=4):
             done.result()
 
 
+def records(redis, keys):
+    return dict(zip(keys, redis("MGET", *keys)))
+
+
 def test_a_redis_that_is_back_with_older_data_undoes_no_move(redis):
     """Nor where that is so long ago that no machine has a note of it."""
     with (machines := Machines(redis)) as (a, b):
@@ -67,14 +71,18 @@ def test_a_redis_that_is_back_with_older_data_undoes_no_move(redis):
         for machine in (a, b):
             assert machine.visit_all(homes) == homes
         redis("SAVE")
+        saved = records(redis, redis.sessions())
         for session, home in homes.items():
             homes[session] = "b" if home == "a" else "a"
             a.call("POST", f"sessions/sessions/{session}", {"move": {"to": a.address_of(homes[session])}})
         wait_until(lambda: {session: b.server_of(session) for session in homes} == homes, "the moves")
+        moved = [key for key, record in records(redis, saved).items() if record != saved[key]]
+        assert len(moved) >= len(homes)
         begin_many(a, 9000)
         wait_until(lambda: a.all_told() and b.active() > 9000, "the others")
         redis.restart()
         machines.wait_ready()
+        wait_until(lambda: all(record != saved[key] for key, record in records(redis, moved).items()), "the moves in Redis")
         wait_until(lambda: len(redis.sessions()) >= 9060 and a.all_told() and b.all_told(), "all to be written anew")
         for machine in (a, b, machines.add()):
             assert machine.visit_all(homes) == homes
