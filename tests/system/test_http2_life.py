@@ -80,7 +80,8 @@ def start(app, requests=1000, **more):
 def test_connections_follow_each_other(app):
     with start(app, requests=7, workers=2) as limpet, Streams(limpet.port) as load:
         load.more(300)
-        assert load.connections >= 30  # each serves two rounds of five streams at most
+        # Each is told to leave in the second round of five streams; the word may cross the begin of a third.
+        assert load.connections >= 300 / 15
 
 
 def test_reloads(app):
