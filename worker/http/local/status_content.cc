@@ -105,6 +105,7 @@ class ApiWriter final : public RequestBodySink {
 
  private:
   void OnTimer() {
+    if (exchange_.phase() == Phase::kDone) return;  // given up in the same pass of the loop
     call_->Step();
     GoOn();
   }
