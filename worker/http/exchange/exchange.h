@@ -222,7 +222,7 @@ class Exchange final : public conf::VariableReader {
     Deferred refill;  // filters hold something back, and the client takes more
   };
   Waits& NeedWaits();
-  enum class Ending : uint8_t { kNoSeldom, kComplete, kBroken };
+  enum class Ending : uint8_t { kNone, kComplete, kBroken };
   void EndLater(Ending ending);
   void Refill();
 
@@ -257,7 +257,7 @@ class Exchange final : public conf::VariableReader {
   bool match_failure_told_ = false;
   bool completed_ = false;  // the response is; what holds the exchange is not
   uint16_t holds_ = 0;
-  Ending ending_ = Ending::kNoSeldom;  // once filters hold nothing back
+  Ending ending_ = Ending::kNone;  // once filters hold nothing back
 };
 
 }  // namespace limpet::worker
