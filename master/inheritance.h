@@ -8,11 +8,10 @@
 //   sessions                          so it is said of all that there are
 //   slots     FIRST                   of the new binary
 //   counters  ACCEPTED HANDLED REQUESTS
-//   traffic   NAME NUMBER…            of requests of an upstream, NAME in hexadecimal; "": of
-//   others incidents NUMBER…                 see IncidentSums
+//   traffic   NAME NUMBER…            of requests of an upstream, NAME in hexadecimal; "": others
+//   incidents NUMBER…                 see IncidentSums
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -22,8 +21,8 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "master/incident_sums.h"
 #include "master/traffic_places.h"
-#include "shm/counters.h"
 #include "shm/zone.h"
 
 namespace limpet::master {
@@ -48,13 +47,6 @@ struct ConnectionSums {
   uint64_t accepted = 0;
   uint64_t handled = 0;
   uint64_t requests = 0;
-};
-
-struct IncidentSums {
-  std::array<uint64_t, shm::Incidents::kDeaths> worker_deaths{};
-  uint64_t no_live_upstreams = 0;
-  uint64_t reloads_refused = 0;
-  int64_t last_death_s = 0;
 };
 
 // The old binary's side: lines, and the descriptors that they name.

@@ -93,26 +93,7 @@ void SharedMemory::Inherit(std::string_view notes) {
   sums.handled = inherited_->counters().handled;
   sums.requests = inherited_->counters().requests;
   traffic_.GoOnFrom(inherited_->traffic());
-  GoOnFrom(inherited_->incidents());
-}
-
-void SharedMemory::GoOnFrom(const IncidentSums& before) {
-  shm::Incidents& incidents = figures_->counters.incidents;
-  for (size_t i = 0; i < before.worker_deaths.size(); ++i)
-    incidents.worker_deaths[i] = before.worker_deaths[i];
-  incidents.no_live_upstreams = before.no_live_upstreams;
-  status()->mishaps.reloads_refused = before.reloads_refused;
-  status()->mishaps.last_death_s = before.last_death_s;
-}
-
-IncidentSums SharedMemory::CountedIncidents() {
-  const shm::Incidents& incidents = figures_->counters.incidents;
-  IncidentSums sums{.worker_deaths = {},
-                    .no_live_upstreams = incidents.no_live_upstreams,
-                    .reloads_refused = status()->mishaps.reloads_refused,
-                    .last_death_s = status()->mishaps.last_death_s};
-  std::ranges::copy(incidents.worker_deaths, sums.worker_deaths.begin());
-  return sums;
+  GoOnFrom(inherited_->incidents(), figures_->counters.incidents, status()->mishaps);
 }
 
 Bequest SharedMemory::Bequeath() {
@@ -134,7 +115,7 @@ Bequest SharedMemory::Bequeath() {
   // Never the same twice: workers of a binary that was killed may still be there.
   bequest.AddFirstSlot(std::exchange(next_first_slot_, next_first_slot_ + shm::kMaxWorkerSlots));
   bequest.AddCounters({all.Sum(&C::accepted), all.Sum(&C::handled), all.Sum(&C::requests)});
-  bequest.AddIncidents(CountedIncidents());
+  bequest.AddIncidents(CountedIncidents(figures_->counters.incidents, status()->mishaps));
   bequest.AddTraffic(traffic_.Counted());
   return bequest;
 }

@@ -118,8 +118,6 @@ class SharedMemory {
   shm::StatusMemory* status() { return reinterpret_cast<shm::StatusMemory*>(status_zone_.data()); }
 
  private:
-  void GoOnFrom(const IncidentSums& before);
-  IncidentSums CountedIncidents();
   std::optional<uint64_t> NextOf(uint64_t (SessionStore::*deadline)() const) const;
   void BringNews();  // may throw as Bequeath
   void SetServers(const conf::Config& config, const View& view);

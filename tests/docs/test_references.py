@@ -176,6 +176,7 @@ def test_metrics_that_are_mentioned_exist(page):
 def test_exit_codes(tmp_path):
     codes = {row[0] for row in pages.tables("docs/operating.md") if row[0].isdigit()}
     said = set()
+    (tmp_path / "logs").mkdir()
     (tmp_path / "right.conf").write_text("events { }\n")
     (tmp_path / "wrong.conf").write_text("event { }\n")
     for arguments in (["-v"], ["-h"], ["-t", "-c", "right.conf"], ["-t", "-c", "wrong.conf"], ["-x"], ["-s", "quit", "-c", "right.conf"],

@@ -90,6 +90,17 @@ def test_a_client_that_cancels_its_stream_has_one_line(limpet):
     assert not limpet.log_lines("prematurely closed")
 
 
+def test_a_client_of_http2_whose_connection_we_end_has_not_left(limpet):
+    with Http2(limpet.port, reads=False) as client:
+        stream = client.ask("/big")
+        client.until(lambda: client.streams[stream].body)
+        client.raw(kind=0x6, payload=b"short")  # a PING of five bytes
+        client.until(lambda: client.goaway)
+        client.until(lambda: client.closed)
+    limpet.end()
+    assert not limpet.log_lines("prematurely closed")
+
+
 def test_an_upstream_that_resets_a_tunnel():
     switching = Switching()
     with Limpet(CONFIG, workers=1, origin=switching.port) as limpet, Connection(limpet.port) as client:

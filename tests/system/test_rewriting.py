@@ -33,6 +33,7 @@ http {
             if ($cookie_c = "") { set $cookie_c none; }
             return 200 "$http_x_proto $arg_a $cookie_c";
         }
+        location /own { set $msie 1; set $ssl_client_verify NONE; return 200 "$msie $ssl_client_verify"; }
         location /unset { return 200 "$http_x_proto|$arg_a|$cookie_c"; }
         location /caught_header { if ($uri ~ "^/no(?<http_caught>t)") { } return 200 "$http_caught|"; }
         location /stop { set $a 1; if ($arg_more) { break; } return 200 $a; }
@@ -230,6 +231,7 @@ def test_set_may_give_a_default_to_what_a_request_brings(limpet):
     with Connection(limpet.port) as connection:
         assert connection.request("/default_to").text == "none none none"
         assert connection.request("/default_to?a=1", headers=brings).text == "https 1 2"
+        assert connection.request("/own").text == "1 NONE"
         assert connection.request("/unset").text == "||"
         assert connection.request("/unset?a=1", headers=brings).text == "https|1|2"
         assert connection.request("/caught_header", headers=[("Caught", "x")]).text == "|"  # a named group is its own

@@ -274,6 +274,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     }
     state.learned = key;
     state.has_learned = true;
+    state.only_stored = false;
   }
 
   // Whether the client may have one more session (quota=, new_rate=). One that lives already is

@@ -262,8 +262,9 @@ void StoreLink::Greet() {
   for (const std::string& command : options_.greeting) ask(Asked::kUser, command);
 }
 
-// A user without the right to ask for the role, or for that key, may go on: what is wrong with a
-// server shows itself by its errors. Who is sent on and on is not led in circles without a pause.
+// A user without the right to ask for the role, or for that key, may go on, and so may who asks a
+// server that is handing the key over: what is wrong with one shows itself by its errors. Who is
+// sent on and on is not led in circles without a pause.
 void StoreLink::OnGreetingReply(const RespReply& reply) {
   const Asked asked = greeting_.front();
   greeting_.pop_front();
@@ -272,7 +273,9 @@ void StoreLink::OnGreetingReply(const RespReply& reply) {
   }
   const bool may_not_ask =
       (asked == Asked::kRole || asked == Asked::kProbe) && reply.text.starts_with("NOPERM");
-  if (IsError(reply) && !may_not_ask) return Lose(fmt::format("it says \"{}\"", Said(reply)));
+  const bool passes = asked == Asked::kProbe && WillPass(reply.text);
+  if (IsError(reply) && !may_not_ask && !passes)
+    return Lose(fmt::format("it says \"{}\"", Said(reply)));
   if (asked == Asked::kRole && !IsError(reply) &&
       (reply.elements.empty() || reply.elements[0].text != "master"))
     return Lose("it is a replica");

@@ -22,7 +22,7 @@ std::string_view WhileReading(std::string_view head) {
 }
 
 std::string ClosedEarly(const Transport& transport) {
-  return IsBroken(transport) ? ReadFailure(transport) : "client prematurely closed connection";
+  return IsBroken(transport) ? ReadFailure(transport) : std::string(kClientLeft);
 }
 
 void LogClosed(const Runtime& runtime, const ClientInfo& info, const Transport& transport,

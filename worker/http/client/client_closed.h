@@ -10,6 +10,9 @@
 
 namespace limpet::worker {
 
+// Of a client that has gone before all was sent.
+inline constexpr std::string_view kClientLeft = "client prematurely closed connection";
+
 // What a connection without a whole head was doing: " while waiting for request".
 std::string_view WhileReading(std::string_view head);
 

@@ -192,10 +192,10 @@ void Http2Connection::OnReadable() {
       return input_.ReleaseUnlessUsed();
     case Io::kEof:
       client_has_ended_ = true;
-      return Close();
+      return LoseClient();
     case Io::kError:
       LogBrokenHttp2(runtime_, info_, connection_.transport());
-      return Close();
+      return LoseClient();
   }
   feeding_ = input_.Took(n);
   is_open_ ? Feed(feeding_.bytes) : Open(feeding_.bytes);
@@ -279,7 +279,7 @@ void Http2Connection::Write() {
       case FlushResult::kError:
         if (connection_.transport().errnum() == EIO)
           LogConnection(runtime_, info_, LogLevel::kError, fmt::format("{} over HTTP/2", kFileCut));
-        return Close();
+        return LoseClient();
     }
   }
 }
@@ -444,6 +444,11 @@ void Http2Connection::DropHead() {
   if (Http2Stream* const stream = Find(head_of_)) stream->OnGone();
   head_of_ = 0;
   ScheduleWork();
+}
+
+void Http2Connection::LoseClient() {
+  has_lost_client_ = true;
+  Close();
 }
 
 // The connection is gone; streams whose exchanges go on without it end in their time.

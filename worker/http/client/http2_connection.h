@@ -50,6 +50,7 @@ class Http2Connection final : public ClientSession {
   bool blocked() const { return blocked_; }                    // the socket takes no more now
   uint64_t sent() const { return out_.sent(); }                // bytes that it has taken, ever
   bool client_has_ended() const { return client_has_ended_; }  // the connection, without a reset
+  bool has_lost_client() const { return has_lost_client_; }    // it closed, or the connection broke
   uint64_t head_began_ms() const { return head_began_ms_; }    // the first frame of the last head
   size_t preread_size() const { return server().http2.body_preread_size; }
   // The stream has bytes to send, or its end.
@@ -113,6 +114,7 @@ class Http2Connection final : public ClientSession {
   void Terminate(uint32_t error);
   void DropHead();
   void Break();
+  void LoseClient();
   void Close();
   void Linger();
   void ReadAndDrop();
@@ -160,6 +162,7 @@ class Http2Connection final : public ClientSession {
   OutputQueue out_;
   bool blocked_ = false;
   bool client_has_ended_ = false;
+  bool has_lost_client_ = false;
   ReadBlock input_;
   Slice feeding_;        // the bytes that nghttp2 reads now
   std::string opening_;  // as far as it has come

@@ -4,16 +4,12 @@
 #include <cerrno>
 
 #include "base/text.h"
+#include "worker/http/client/client_closed.h"
 #include "worker/http/client/connection_set.h"
 #include "worker/http/client/http2_connection.h"
 #include "worker/http/client/http2_fields.h"
 
 namespace limpet::worker {
-namespace {
-
-constexpr std::string_view kClientLeft = "client prematurely closed connection";
-
-}  // namespace
 
 Http2Stream::Http2Stream(Http2Connection& connection, int32_t id)
     : connection_(connection),
@@ -301,7 +297,7 @@ void Http2Stream::NoteReset(uint32_t error) {
 
 void Http2Stream::OnGone() {
   if (output_ == Output::kGone) return CheckOver();
-  if (finished_ && output_ == Output::kEnd && !is_reset_ && connection_.session() == nullptr)
+  if (finished_ && output_ == Output::kEnd && !is_reset_ && connection_.has_lost_client())
     exchange_->Log(LogLevel::kInfo, kClientLeft);
   output_ = Output::kGone;
   body_out_.Clear();

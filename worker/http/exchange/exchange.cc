@@ -461,10 +461,8 @@ void Exchange::SetNamed(conf::VariableId id, conf::Value value) { variables_.Set
 
 void Exchange::SetVariable(conf::VariableId id, std::string_view value) {
   const conf::Variable& variable = runtime_.http.variables[id];
-  if (variable.kind == conf::VariableKind::kBuiltin) {
-    SetBuiltin(*this, variable.builtin, value);
-    return;
-  }
+  const bool is_builtin = variable.kind == conf::VariableKind::kBuiltin;
+  if (is_builtin && SetBuiltin(*this, variable.builtin, value)) return;
   variables_.Set(id, conf::Value::Of(value));
 }
 

@@ -22,7 +22,7 @@ conf::Value LookUp(Exchange& exchange, conf::Lookup where, size_t index);
 // Whether a value, once computed, holds for the rest of the exchange.
 bool IsCacheable(const conf::Variable& variable);
 
-// `set $args` and `set $limit_rate`. False if the variable cannot be set.
+// What changes more than a value: `set $args` and `set $limit_rate`. False: it is none of them.
 bool SetBuiltin(Exchange& exchange, conf::Builtin variable, std::string_view value);
 
 }  // namespace limpet::worker

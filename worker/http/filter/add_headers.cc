@@ -136,7 +136,8 @@ void AddResponseTrailers(Exchange& exchange) {
     if (!safe && !rule.always) continue;
     const std::string_view value = exchange.arena().Copy(exchange.Evaluate(rule.value));
     const HeaderId id = proto::LookupHeader(rule.name);
-    if (!value.empty() && !proto::IsOfTheHop(id)) response.TrailersToFill().Add(id, rule.name, value);
+    if (!value.empty() && !proto::IsOfTheHop(id))
+      response.TrailersToFill().Add(id, rule.name, value);
   }
 }
 

@@ -116,7 +116,7 @@ void ProxyExchange::FlushRequest() {
       attempt_.Spoil();
       if (state_ == ProxyState::kTunnel)
         LogUpstream(LogLevel::kError, fmt::format("{}{}", WriteFailure(transport), Doing()), 0);
-      if (request_.streams_body()) exchange_.body().Pause(true);
+      if (request_.streams()) exchange_.body().Pause(true);
       break;
     case Sent::kFailed:
       return Fail(kConnectionFailed, WriteFailure(transport), 0);

@@ -52,9 +52,9 @@ bool Match(Exchange& exchange, const conf::Regex& regex, const std::vector<conf:
 // had them encoded.
 class EscapedGroups {
  public:
-  EscapedGroups(Exchange& exchange, bool active)
-      : exchange_(exchange), saved_(exchange.captures()), active_(active) {
+  EscapedGroups(Exchange& exchange, bool active) : exchange_(exchange), active_(active) {
     if (!active_) return;
+    saved_ = exchange.captures();
     std::string text;
     conf::Captures escaped;
     escaped.count = saved_.count;

@@ -300,7 +300,7 @@ ROWS(Busy,  //
 
 ROWS(Linger,  //
      Row{From::kLinger, Event::kNothing, kLinger, "", 2000},
-     Row{From::kLinger, Event::kRequest, kLinger, "", 2000},  // no byte makes it longer
+     Row{From::kLinger, Event::kRequest, kLinger, "", 3000},  // its bytes make it longer
      Row{From::kLinger, Event::kEnd, kClosed},                //
      Row{From::kLinger, Event::kError, kClosed}, Row{From::kLinger, Event::kPlace, kClosed},
      Row{From::kLinger, Event::kUnreadPlace, kClosed},
