@@ -38,12 +38,19 @@ bool IsSignedBy(std::string_view token, const cjose_jwk_t* key) {
   return jws != nullptr && cjose_jws_verify(jws.get(), key, nullptr);
 }
 
+// cjose looks at as many bytes of an HMAC as it would have, and only then at how many there are.
+// A key is as long as what it makes, at least (RFC 7518 3.2).
+bool HasItsLength(std::string_view signature, const TokenAlgorithm& algorithm) {
+  if (algorithm.kind != CJOSE_JWK_KTY_OCT) return true;
+  return signature.size() == (algorithm.least_bits + 5) / 6;
+}
+
 TokenVerdict Refused(Figures::Refusal refusal) {
   return {.claims = std::nullopt, .refusal = refusal, .expires_s = 0};
 }
 
 std::optional<Figures::Refusal> CheckSignature(std::string_view token, std::string_view header,
-                                               const TokenKeys& keys) {
+                                               std::string_view signature, const TokenKeys& keys) {
   const auto text = DecodeBase64Url(header);
   const JsonPtr json = text ? ParseObject(*text) : nullptr;
   if (json == nullptr) return Figures::kMalformed;
@@ -53,6 +60,7 @@ std::optional<Figures::Refusal> CheckSignature(std::string_view token, std::stri
     return Figures::kAlgorithm;
   const auto candidates = keys.For(*algorithm, Text(json.get(), "kid"));
   if (candidates.empty()) return Figures::kKey;
+  if (!HasItsLength(signature, *algorithm)) return Figures::kSignature;
   for (const cjose_jwk_t* key : candidates) {
     if (IsSignedBy(token, key)) return std::nullopt;
   }
@@ -79,7 +87,8 @@ std::optional<Claims> DecodeToken(std::string_view token) {
 TokenVerdict VerifyToken(std::string_view token, const TokenKeys& keys, int64_t now_s) {
   const auto parts = Parts(token);
   if (!parts) return Refused(Figures::kMalformed);
-  if (const auto refusal = CheckSignature(token, (*parts)[0], keys)) return Refused(*refusal);
+  if (const auto refusal = CheckSignature(token, (*parts)[0], (*parts)[2], keys))
+    return Refused(*refusal);
   auto claims = DecodeToken(token);
   if (!claims) return Refused(Figures::kMalformed);
   return CheckTimes(std::move(*claims), now_s);

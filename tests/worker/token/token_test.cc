@@ -204,6 +204,14 @@ TEST(Token, RefusesForgeries) {
   EXPECT_EQ(Judge(other.Sign("RS256", kAlice, "rsa"), Both()), "signature");
 }
 
+TEST(Token, RefusesAnHmacOfAnotherLength) {
+  for (const size_t size : {1, 31, 33, 64}) {
+    const std::string token =
+        Encode(R"({"alg":"HS256"})") + "." + Encode(kAlice) + "." + Encode(std::string(size, 'x'));
+    EXPECT_EQ(Judge(token, Keys(std::string(kSecret))), "signature") << size;
+  }
+}
+
 TEST(Token, KnowsItsTime) {
   const auto judge = [](const std::string& claims) {
     return Judge(Secret().Sign("HS256", claims), Keys(std::string(kSecret)));
