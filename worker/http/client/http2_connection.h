@@ -81,6 +81,10 @@ class Http2Connection final : public ClientSession {
   struct StateRow;
   static const StateRow kStates[];
 
+  struct Cuts {
+    std::array<int32_t, 128> ids{};  // of the last streams that we have reset; 0: none
+    size_t next = 0;
+  };
   struct FreeSession {
     void operator()(nghttp2_session* session) const { nghttp2_session_del(session); }
   };
@@ -182,11 +186,7 @@ class Http2Connection final : public ClientSession {
   std::vector<Http2Stream*> fed_;   // have got some of their bodies just now
   bool any_over_ = false;
   bool streams_await_window_ = false;  // some may; see Http2Stream::OnWindow
-  struct Cuts {
-    std::array<int32_t, 128> ids{};  // the last ones that we have reset; 0: none
-    size_t next = 0;
-  };
-  std::unique_ptr<Cuts> cuts_;  // null before the first
+  std::unique_ptr<Cuts> cuts_;         // null before the first
   LingerClock linger_;
 };
 

@@ -13,6 +13,7 @@ namespace limpet::worker {
 
 class Arena {
  public:
+  // `memory` outlives it.
   explicit Arena(std::pmr::memory_resource* memory = std::pmr::get_default_resource())
       : resource_(kFirst, memory) {}
 
@@ -39,7 +40,7 @@ class Arena {
     return {out, size};
   }
 
-  // A copy, which is gone with the rest.
+  // A copy in the arena, gone with the rest.
   template <class T>
   T* New(const T& value) {
     static_assert(std::is_trivially_destructible_v<T>);

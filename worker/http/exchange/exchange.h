@@ -171,7 +171,7 @@ class Exchange final : public conf::VariableReader {
   }
 
   // Facts that filters and variables need.
-  struct Seldom {                              // few requests have any of them
+  struct Seldom {  // few requests have any of them; in the arena, until Reset
     std::optional<uint64_t> limit_rate_after;  // once it has been asked for
     std::string_view accel_charset;  // an upstream's X-Accel-Charset: of whatever is answered
     std::string_view limit_req_status, limit_conn_status;  // for their variables
@@ -245,7 +245,7 @@ class Exchange final : public conf::VariableReader {
   std::unique_ptr<ResponseWriter> writer_;
   std::unique_ptr<Subrequest> subrequest_;
   static const Seldom kNoSeldom;
-  Seldom* seldom_ = nullptr;  // in the arena
+  Seldom* seldom_ = nullptr;
   std::vector<std::function<void()>> at_end_;
   uint64_t limit_rate_ = 0;
   int error_status_ = 0;
