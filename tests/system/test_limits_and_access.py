@@ -53,6 +53,27 @@ def test_places_are_counted_over_all_workers(origins):
         wait_until(lambda: get(limpet.port, "/probe?key=a").status == 200, "the places to be free")
 
 
+def test_a_client_that_leaves_gives_its_place_back_at_once(origins):
+    """Its end is heard before the next client's beginning, also where its request has only just been sent on."""
+    gate = Gate()
+    (origin,) = origins("gate", respond=gate)
+    with Limpet(LIMITS, workers=1, origin=origin.port) as limpet:
+        (worker,) = limpet.workers()
+        passed = 0
+        for _ in range(20):
+            os.kill(worker, signal.SIGSTOP)  # it finds connection and request together
+            leaver = Connection(limpet.port)
+            leaver.send(b"GET /conn?key=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            os.kill(worker, signal.SIGCONT)
+            assert gate.waiting.acquire(timeout=PATIENCE)
+            assert get(limpet.port, "/probe?key=a").status == 503
+            leaver.close()
+            passed += get(limpet.port, "/probe?key=a").status == 200
+            wait_until(lambda: get(limpet.port, "/probe?key=a").status == 200, "the place to be free")
+        assert passed > 10  # a worker that is not scheduled meanwhile finds both at once
+        gate.opened.set()
+
+
 def test_a_killed_worker_leaves_no_place_taken(origins):
     gate = Gate()
     (origin,) = origins("gate", respond=gate)

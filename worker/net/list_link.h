@@ -20,10 +20,13 @@ struct ListLink {
     previous = other.previous;
     previous->next = other.previous = this;
   }
-  // Of two heads, this one's list being empty.
+  // Of two heads: the other's list goes to the end of this one's.
   void TakeAllOf(ListLink& head) {
-    LinkBefore(*head.next);
-    head.Unlink();
+    head.next->previous = previous;
+    previous->next = head.next;
+    previous = head.previous;
+    previous->next = this;
+    head.next = head.previous = &head;
   }
 };
 

@@ -70,7 +70,8 @@ void SignalWatch::OnEvent(evutil_socket_t, short, void* self) noexcept {
   static_cast<SignalWatch*>(self)->callback_();
 }
 
-FdWatch::FdWatch(Loop& loop, int fd, Callback on_ready, Interest interest) : callback_(on_ready) {
+FdWatch::FdWatch(Loop& loop, int fd, Callback on_ready, Interest interest)
+    : loop_(loop), callback_(on_ready) {
   const short event = interest == Interest::kRead ? EV_READ : EV_WRITE;
   event_assign(&event_, loop.base(), fd, static_cast<short>(event | EV_PERSIST), &FdWatch::OnEvent,
                this);
@@ -85,7 +86,9 @@ void FdWatch::Stop() {
 }
 
 void FdWatch::OnEvent(evutil_socket_t, short, void* self) noexcept {
-  static_cast<FdWatch*>(self)->callback_();
+  auto* const watch = static_cast<FdWatch*>(self);
+  watch->loop_.NoteEvent();
+  watch->callback_();
 }
 
 Loop::Loop()
@@ -107,9 +110,12 @@ void Loop::Run() {
 }
 
 void Loop::RunOnce() {
-  const bool pending = deferred_.linked() || !dead_.empty();
+  const bool seeks_leisure = second_looks_->any_at_leisure();
+  const bool pending = deferred_.linked() || !dead_.empty() || seeks_leisure;
   now_ms_ = 0;  // the wait below takes its time
+  found_event_ = false;
   event_base_loop(base_, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | (pending ? EVLOOP_NONBLOCK : 0));
+  if (seeks_leisure && !found_event_ && !deferred_.linked()) second_looks_->OnLeisure();
   RunDeferred();
   FreeDead();
 }

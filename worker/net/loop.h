@@ -133,6 +133,7 @@ class FdWatch {
 
  private:
   static void OnEvent(evutil_socket_t, short, void* self) noexcept;
+  Loop& loop_;
   Callback callback_;
   event event_;
   bool started_ = false;
@@ -146,7 +147,7 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
 
   void Run();      // until Stop
-  void RunOnce();  // one pass; waits for an event if nothing is deferred
+  void RunOnce();  // one pass; waits for an event if there is nothing to do
   void Stop() { stopped_ = true; }
   bool stopped() const { return stopped_; }
 
@@ -164,7 +165,9 @@ class Loop {
   SecondLooks& second_looks() { return *second_looks_; }
   FirstReads& first_reads() { return first_reads_; }
 
-  event_base* base() { return base_; }  // for worker/net only
+  // For worker/net only.
+  event_base* base() { return base_; }
+  void NoteEvent() { found_event_ = true; }  // of a descriptor
 
  private:
   friend class Deferred;
@@ -179,7 +182,8 @@ class Loop {
   std::unique_ptr<SecondLooks> second_looks_;
   ListLink deferred_;  // the list's head
   std::vector<std::unique_ptr<Deletable>> dead_;
-  uint64_t now_ms_ = 0;  // 0: not read yet in this pass
+  uint64_t now_ms_ = 0;       // 0: not read yet in this pass
+  bool found_event_ = false;  // in this pass
   bool stopped_ = false;
 };
 

@@ -15,8 +15,9 @@ void SecondLooks::OnTimer() {
   ListLink batch;
   batch.TakeAllOf(aged_);
   aged_.TakeAllOf(fresh_);
+  aged_.TakeAllOf(at_leisure_);
   TakeAll(batch);
-  if (aged_.linked() || fresh_.linked()) Start();
+  if (aged_.linked() || fresh_.linked() || at_leisure_.linked()) Start();
 }
 
 // A look may end other connections, and with them theirs.

@@ -2,7 +2,8 @@
 // comes in the same edge as bytes is told by nothing but the next system call; if none is made, the
 // connection stays. Whoever gets an edge has a look due. It is called off by any call on the socket
 // that would have met the error; otherwise it is taken 50 to 100 ms later. O(1), no allocation, one
-// timer for all.
+// timer for all. What can be looked at whenever there is time for it is taken in the first pass
+// that finds no event, and at the latest then.
 #pragma once
 
 #include "worker/net/loop.h"
@@ -17,6 +18,7 @@ class SecondLook : private ListLink {
   ~SecondLook() { CallOff(); }
 
   inline void SetDue();
+  inline void SetDueAtLeisure();
   void CallOff() { Unlink(); }
 
  private:
@@ -32,21 +34,30 @@ class SecondLooks {
   SecondLooks(const SecondLooks&) = delete;
   SecondLooks& operator=(const SecondLooks&) = delete;
 
+  // For the loop.
+  bool any_at_leisure() const { return at_leisure_.linked(); }
+  void OnLeisure() { TakeAll(at_leisure_); }
+
  private:
   friend class SecondLook;
+  inline void Add(ListLink& look, ListLink& list);
   void Start();
   void OnTimer();
   void TakeAll(ListLink& these);
 
-  ListLink fresh_;  // due since the timer last fired
-  ListLink aged_;   // due for longer
+  ListLink fresh_;       // due since the timer last fired
+  ListLink at_leisure_;  // likewise
+  ListLink aged_;        // due for longer
   Timer timer_;
 };
 
-inline void SecondLook::SetDue() {
-  Unlink();
-  LinkBefore(looks_.fresh_);
-  if (!looks_.timer_.armed()) looks_.Start();
+inline void SecondLooks::Add(ListLink& look, ListLink& list) {
+  look.Unlink();
+  look.LinkBefore(list);
+  if (!timer_.armed()) Start();
 }
+
+inline void SecondLook::SetDue() { looks_.Add(*this, looks_.fresh_); }
+inline void SecondLook::SetDueAtLeisure() { looks_.Add(*this, looks_.at_leisure_); }
 
 }  // namespace limpet::worker

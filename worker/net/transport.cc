@@ -48,7 +48,7 @@ void Transport::Register(bool connected) {
 void Transport::RegisterAccepted() {
   if (!loop_.first_reads().ComeFirst()) return Register(true);
   readable_ = writable_ = registers_later_ = true;
-  second_look_.SetDue();
+  second_look_.SetDueAtLeisure();
 }
 
 void Transport::EndFirstRead(bool has_saved) {
@@ -123,6 +123,7 @@ bool Transport::HasUndelivered() const {
 
 void Transport::OnEvent(evutil_socket_t, short what, void* self) noexcept {
   auto* const transport = static_cast<Transport*>(self);
+  transport->loop_.NoteEvent();
   transport->LookAhead();
   transport->OnSocketEvent(what);
 }

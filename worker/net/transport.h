@@ -6,9 +6,10 @@
 // caller's frames, when it is wanted.
 //
 // An accepted connection may be read before it is registered (first_reads.h). It is registered when
-// it has to wait for something, or 50 to 100 ms later, so that the end of the client is heard while
-// its request is served. One that is answered and closed before that never is, which saves two
-// system calls and an event.
+// it has to wait for something, as soon as there is time for it (the loop finds no event), and at
+// the latest after 50 to 100 ms, so that the end of the client is heard while its request is
+// served. One that is answered and closed before that never is, which saves two system calls and an
+// event.
 //
 // Life: an owner holds it in a unique_ptr and ends it with Transport::Discard, from any callback.
 // After Close or Discard no callback comes. Destroying one directly is allowed only outside its
