@@ -12,7 +12,7 @@ constexpr int kBadRequest = 400;
 constexpr int kNotImplemented = 501;
 constexpr int kBadGateway = 502;
 
-Framing Refuse(int status, std::string_view reason) { return {.reason = reason, .status = status}; }
+Framing Refuse(int status, const char* reason) { return {.reason = reason, .status = status}; }
 
 Framing Length(uint64_t length) {
   return {.length = length, .kind = length == 0 ? BodyKind::kNone : BodyKind::kLength};

@@ -20,7 +20,7 @@ enum class BodyKind : uint8_t {
 
 struct Framing {
   uint64_t length = 0;
-  std::string_view reason;  // nginx's words for the error log, static
+  const char* reason = "";  // nginx's words for the error log, static
   int status = 0;           // 0: fine; else refused: the status for the client (502 for a response)
   BodyKind kind = BodyKind::kNone;
 

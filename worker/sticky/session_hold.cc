@@ -54,8 +54,8 @@ bool SessionHold::FindAgain() {
   return true;
 }
 
-std::string_view SessionHold::OnChosen(const Peer& peer) {
-  return policy_ != nullptr ? policy_->OnChosen(request_, known_->state, peer) : std::string_view();
+void SessionHold::OnChosen(const Peer& peer) {
+  if (policy_ != nullptr) known_->cookie = policy_->OnChosen(request_, known_->state, peer);
 }
 
 // The store has put what it knew into the zone.
@@ -98,6 +98,7 @@ void SessionHold::End() {
     known_->touch.Disarm();
     known_->wait.Cancel();
     known_->state = {};
+    known_->cookie = {};
   }
   policy_ = nullptr;
 }

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "worker/net/loop.h"
 #include "worker/sticky/sticky.h"
@@ -31,7 +32,7 @@ class SessionHold {
   }
   bool confirms() const { return policy_ != nullptr && policy_->confirms(); }
   // See StickyPolicy.
-  std::string_view OnChosen(const Peer& peer);
+  void OnChosen(const Peer& peer);
   void OnResponseHead(const Peer& peer);
   void OnHeadLeaves(const Peer& peer, bool buffered);
   void OnResponseEnd(const Peer& peer);
@@ -39,6 +40,11 @@ class SessionHold {
   void Renew();
   // The client has its answer, or another location gives it: the session is on its own again.
   void End();
+
+  // What OnChosen has made, once: for the client.
+  std::string_view TakeCookie() {
+    return known_ != nullptr ? std::exchange(known_->cookie, {}) : std::string_view();
+  }
 
   // Of an upstream without `sticky`: nothing is known.
   const StickyState& state() const { return known_ != nullptr ? known_->state : kNothing; }
@@ -52,6 +58,7 @@ class SessionHold {
           touch(hold->loop_, Callback::To<&SessionHold::OnTimer>(hold)) {}
 
     StickyState state;
+    std::string_view cookie;  // a value of Set-Cookie; "": none is to be given
     StoreWait wait;
     Timer touch;
   };

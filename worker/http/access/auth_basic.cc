@@ -1,5 +1,7 @@
 #include "worker/http/access/auth_basic.h"
 
+#include <utility>
+
 #include "base/file_text.h"
 #include "base/hash.h"
 #include "base/secret.h"
@@ -23,7 +25,7 @@ int FileFailed(Exchange& exchange, const Error& error) {
 
 int Judge(Exchange& exchange, PasswordCheck check, std::string_view realm) {
   if (check == PasswordCheck::kMatch) return 0;
-  const std::string_view user = exchange.request().user;
+  const std::string_view user = exchange.request().credentials->user;
   if (check == PasswordCheck::kUnusable) {
     exchange.Log(LogLevel::kCrit, fmt::format("crypt_r() failed for user \"{}\"", user));
     return 500;
@@ -32,26 +34,28 @@ int Judge(Exchange& exchange, PasswordCheck check, std::string_view realm) {
   return Challenge(exchange, realm);
 }
 
-}  // namespace
-
-bool ParseBasicCredentials(Exchange& exchange) {
-  Request& request = exchange.request();
-  if (request.user_parsed) return !request.user.empty();
-  request.user_parsed = true;
-  std::string_view value = request.headers().Value(proto::HeaderId::kAuthorization);
+const Credentials* ReadCredentials(Exchange& exchange) {
+  std::string_view value = exchange.request().headers().Value(proto::HeaderId::kAuthorization);
   constexpr std::string_view kScheme = "Basic ";
-  if (!StartsWithIgnoreCase(value, kScheme)) return false;
+  if (!StartsWithIgnoreCase(value, kScheme)) return nullptr;
   value.remove_prefix(kScheme.size());
   while (value.starts_with(' ')) value.remove_prefix(1);
   value = value.substr(0, value.find('='));  // some clients pad with too few or too many
   std::string decoded;
-  if (value.empty() || !Base64Decode(value, &decoded)) return false;
+  if (value.empty() || !Base64Decode(value, &decoded)) return nullptr;
   const size_t colon = decoded.find(':');
-  if (colon == std::string::npos || colon == 0) return false;
+  if (colon == std::string::npos || colon == 0) return nullptr;
   const std::string_view kept = exchange.arena().Copy(decoded);
-  request.user = kept.substr(0, colon);
-  request.password = kept.substr(colon + 1);
-  return true;
+  return exchange.arena().New(Credentials{kept.substr(0, colon), kept.substr(colon + 1)});
+}
+
+}  // namespace
+
+const Credentials* BasicCredentials(Exchange& exchange) {
+  Request& request = exchange.request();
+  if (!std::exchange(request.credentials_parsed, true))
+    request.credentials = ReadCredentials(exchange);
+  return request.credentials;
 }
 
 std::optional<int> CheckBasicAuth(Exchange& exchange) {
@@ -59,7 +63,8 @@ std::optional<int> CheckBasicAuth(Exchange& exchange) {
   if (!settings.auth_basic_realm || settings.auth_basic_user_file.empty()) return std::nullopt;
   const std::string_view realm = exchange.Evaluate(*settings.auth_basic_realm);
   if (realm == "off") return std::nullopt;
-  if (!ParseBasicCredentials(exchange)) {
+  const Credentials* const given = BasicCredentials(exchange);
+  if (given == nullptr) {
     exchange.Log(LogLevel::kInfo, "no user/password was provided for basic authentication");
     return Challenge(exchange, realm);
   }
@@ -69,14 +74,13 @@ std::optional<int> CheckBasicAuth(Exchange& exchange) {
   auto read = ReadFile(path);  // anew for each request: users change these files under us
   if (!read) return FileFailed(exchange, read.error());
   const Secret file(std::move(*read));
-  const Request& request = exchange.request();
-  const auto stored = FindPassword(file.text(), request.user);
+  const auto stored = FindPassword(file.text(), given->user);
   if (!stored) {
     exchange.Log(LogLevel::kError,
-                 fmt::format("user \"{}\" was not found in \"{}\"", request.user, path));
+                 fmt::format("user \"{}\" was not found in \"{}\"", given->user, path));
     return Challenge(exchange, realm);
   }
-  return Judge(exchange, CheckPassword(request.password, *stored), realm);
+  return Judge(exchange, CheckPassword(given->password, *stored), realm);
 }
 
 }  // namespace limpet::worker

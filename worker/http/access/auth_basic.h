@@ -11,8 +11,8 @@
 
 namespace limpet::worker {
 
-// Reads user and password from Authorization into the request, once. False if it carries none.
-bool ParseBasicCredentials(Exchange& exchange);
+// What the request says in Authorization, read once; null if it carries none.
+const Credentials* BasicCredentials(Exchange& exchange);
 
 // What auth_basic of the location says: nullopt if it is off, 0 if the user may pass, else the
 // status to answer with. For 401 the challenge has been added to the response.

@@ -37,6 +37,10 @@ struct ClientInfo {
 
 inline const SocketAddress kNoAddress;
 
+struct Credentials {  // of HTTP basic authentication
+  std::string_view user, password;
+};
+
 struct Request {
   const proto::RequestHead* head = nullptr;
   std::string_view method_name;
@@ -49,10 +53,9 @@ struct Request {
   const conf::Location* location = nullptr;
   // The client's, after realip: of its connection, or in the exchange's arena.
   const SocketAddress* remote = &kNoAddress;
-  std::string_view remote_host;  // as text
-  std::string_view user;         // auth_basic: $remote_user
-  std::string_view password;
-  uint64_t started_ms = 0;  // CLOCK_MONOTONIC
+  std::string_view remote_host;              // as text
+  const Credentials* credentials = nullptr;  // once asked for; null: it brings none
+  uint64_t started_ms = 0;                   // CLOCK_MONOTONIC
   uint64_t head_length = 0;
   uint64_t number = 0;  // on its connection, from 1
   uint64_t body_received = 0;
@@ -73,7 +76,7 @@ struct Request {
   bool internal = false;  // came by an internal redirect
   // Made by us: no access control, and a log line only under log_subrequest.
   bool is_subrequest = false;
-  bool user_parsed = false;
+  bool credentials_parsed = false;
   bool pipelined = false;       // was in the buffer when its predecessor ended: $pipe
   bool access_granted = false;  // no more checks
   bool zone_asked = false;      // for the next, which the key may not tell

@@ -80,7 +80,6 @@ void ProxyExchange::Start(const conf::Location& location) {
   Enter(ProxyState::kFinding);
   response_.BeginOther();
   session_.End();
-  sticky_cookie_ = {};
   target_ = {};
   buffering_ = location.proxy.buffering;
   if (FindUpstream()) ReadBodyOrGo();
@@ -265,7 +264,6 @@ void ProxyExchange::Reset() {
   Stop();
   CountRequest(exchange_, upstream_, attempt_.peer(), sticky_state().status);
   session_.End();
-  sticky_cookie_ = {};
   attempt_.Forget();
   upstream_ = nullptr;
   selection_.LetGo();

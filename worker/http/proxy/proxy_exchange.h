@@ -235,9 +235,8 @@ class ProxyExchange final : public TransportHandler, public RequestBodySink {
   PeerSelection selection_;
   SessionHold session_;
   std::unique_ptr<FirstRequests::Member> first_;  // null before the first that others may follow
-  std::string_view sticky_cookie_;
-  uint64_t queue_ticket_ = 0;  // our place in the upstream's queue; 0: none
-  uint64_t queued_ms_ = 0;     // since when
+  uint64_t queue_ticket_ = 0;                     // our place in the upstream's queue; 0: none
+  uint64_t queued_ms_ = 0;                        // since when
   uint64_t first_started_ms_ = 0;
 
   ProxyAttempt attempt_;

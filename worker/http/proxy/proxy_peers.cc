@@ -78,7 +78,7 @@ void ProxyExchange::BeginAttempt(const PeerChoice& choice, uint64_t now) {
 }
 
 void ProxyExchange::UsePeer(Peer& peer) {
-  sticky_cookie_ = session_.OnChosen(peer);
+  session_.OnChosen(peer);
   if (BringsNoSession()) {
     if (first_ == nullptr) first_ = std::make_unique<FirstRequests::Member>();
     upstream_->first.Join(*first_, exchange_.client().number, peer, attempt_.started_ms());

@@ -234,9 +234,9 @@ bool ProxyExchange::Intercept() {
 // Whoever answers in the end, the peer's own answer or a page of ours in its place: nginx's cookie
 // is the client's from the moment the peer was chosen.
 void ProxyExchange::GiveStickyCookie() {
-  if (sticky_cookie_.empty()) return;
-  exchange_.response().headers.Add(proto::HeaderId::kSetCookie, "Set-Cookie",
-                                   std::exchange(sticky_cookie_, {}));
+  const std::string_view cookie = session_.TakeCookie();
+  if (cookie.empty()) return;
+  exchange_.response().headers.Add(proto::HeaderId::kSetCookie, "Set-Cookie", cookie);
 }
 
 // The answer's session is with the store before the client knows of it (store=… confirm).

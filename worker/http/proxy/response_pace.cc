@@ -14,32 +14,33 @@ ResponsePace::ResponsePace(Loop& loop, TimerGroup& timers, Callback look_again,
                            Callback patience_over)
     : loop_(loop), group_(timers), look_again_(look_again), patience_over_(patience_over) {}
 
-ResponsePace::Timers& ResponsePace::TimersToArm() {
-  if (timers_ == nullptr) {
-    timers_.reset(new Timers{.rate = {loop_, group_, look_again_},
+ResponsePace::Slowed& ResponsePace::NeedSlowed() {
+  if (slowed_ == nullptr) {
+    slowed_.reset(new Slowed{.rate_pause = {loop_, group_, look_again_},
                              .patience = {loop_, group_, patience_over_}});
   }
-  return *timers_;
+  return *slowed_;
 }
 
 void ResponsePace::Begin(uint64_t bytes_a_second) {
-  rate_ = bytes_a_second;
-  if (rate_ > 0) began_ms_ = loop_.NowMs();
+  if (bytes_a_second == 0) return;
+  NeedSlowed().rate = bytes_a_second;
+  slowed_->began_ms = loop_.NowMs();
 }
 
 void ResponsePace::End() {
-  if (timers_ != nullptr) {
-    timers_->rate.Disarm();
-    timers_->patience.Disarm();
+  if (slowed_ != nullptr) {
+    slowed_->rate_pause.Disarm();
+    slowed_->patience.Disarm();
+    slowed_->rate = 0;
   }
-  rate_ = 0;
   client_ = Pace::kKeepsUp;
   client_was_slow_ = paused_ = false;
 }
 
 uint64_t ResponsePace::Budget(uint64_t received) const {
-  if (rate_ == 0) return UINT64_MAX;
-  return RateAllowance(rate_, 0, loop_.NowMs() - began_ms_, received);
+  if (!limited()) return UINT64_MAX;
+  return RateAllowance(slowed_->rate, 0, loop_.NowMs() - slowed_->began_ms, received);
 }
 
 // A client that is behind for a moment is waited for: its bytes stay where the processor has them
@@ -49,15 +50,15 @@ void ResponsePace::Look(const Client& client, uint64_t received) {
   const bool behind = client.blocked && client_ != Pace::kSlow;
   if (behind && client_ == Pace::kKeepsUp) {
     client_ = Pace::kBehind;
-    TimersToArm().patience.Arm(kPatienceMs);
+    NeedSlowed().patience.Arm(kPatienceMs);
   }
-  if (rate_reached) TimersToArm().rate.Arm(kRateLookMs);
+  if (rate_reached) NeedSlowed().rate_pause.Arm(kRateLookMs);
   paused_ = client.full || rate_reached || behind;
 }
 
 void ResponsePace::OnClientDrained() {
   client_ = Pace::kKeepsUp;
-  if (timers_ != nullptr) timers_->patience.Disarm();
+  if (slowed_ != nullptr) slowed_->patience.Disarm();
 }
 
 void ResponsePace::OnPatienceOver(bool client_is_blocked) {

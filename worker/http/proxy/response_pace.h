@@ -31,26 +31,26 @@ class ResponsePace {
   void OnPatienceOver(bool client_is_blocked);
 
   bool paused() const { return paused_; }
-  bool limited() const { return rate_ > 0; }
+  bool limited() const { return slowed_ != nullptr && slowed_->rate > 0; }
   // It has taken nothing for longer than it is waited for: its bytes go to a file.
   bool client_is_slow() const { return client_ == Pace::kSlow; }
   bool client_was_slow() const { return client_was_slow_; }  // or is, in this response
 
  private:
   enum class Pace : uint8_t { kKeepsUp, kBehind, kSlow };
-  struct Timers {
-    Timer rate;
+  struct Slowed {  // what a response needs that is not read as fast as it comes
+    Timer rate_pause;
     Timer patience;
+    uint64_t rate = 0;  // bytes a second; 0: without limit
+    uint64_t began_ms = 0;
   };
-  Timers& TimersToArm();
+  Slowed& NeedSlowed();
 
   Loop& loop_;
   TimerGroup& group_;
   const Callback look_again_;
   const Callback patience_over_;
-  std::unique_ptr<Timers> timers_;  // null before the first pause
-  uint64_t rate_ = 0;
-  uint64_t began_ms_ = 0;
+  std::unique_ptr<Slowed> slowed_;  // null before the first of them
   Pace client_ = Pace::kKeepsUp;
   bool client_was_slow_ = false;
   bool paused_ = false;

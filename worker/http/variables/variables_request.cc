@@ -67,7 +67,8 @@ Value GetServerProtocol(Exchange& exchange) {
 }
 
 Value GetRemoteUser(Exchange& exchange) {
-  return ParseBasicCredentials(exchange) ? Value::Of(exchange.request().user) : Value::None();
+  const Credentials* const given = BasicCredentials(exchange);
+  return given != nullptr ? Value::Of(given->user) : Value::None();
 }
 
 Value GetRequestBody(Exchange& exchange) {
