@@ -19,6 +19,7 @@ namespace {
 
 constexpr size_t kMostClients = 16;
 constexpr uint64_t kClientMs = 5000;  // from its connection to the end of its answer
+constexpr uint64_t kPauseMs = 1000;   // without a descriptor or memory for a client
 
 Result<UniqueFd> ListenAt(const std::string& path) {
   const SocketAddress address = SocketAddress::Unix(path);
@@ -39,6 +40,10 @@ bool MayTalk(int fd) {
   socklen_t size = sizeof who;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return false;
   return who.uid == 0 || who.uid == ::geteuid();
+}
+
+bool IsExhausted(int errnum) {
+  return errnum == EMFILE || errnum == ENFILE || errnum == ENOBUFS || errnum == ENOMEM;
 }
 
 void Watch(int poll, int fd, uint32_t events, int operation) {
@@ -80,6 +85,7 @@ Status ControlSocket::Open(const std::string& path) {
   }
   if (path != path_) Close();
   clients_.clear();
+  accepts_again_ms_.reset();
   poll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
   listen_ = std::move(*fd);
   path_ = path;
@@ -109,7 +115,11 @@ void ControlSocket::Forget() {
 
 void ControlSocket::Serve(uint64_t now_ms) {
   if (!poll_) return;
-  Accept(now_ms);
+  if (accepts_again_ms_ && now_ms >= *accepts_again_ms_) {
+    accepts_again_ms_.reset();
+    WatchListener(true);
+  }
+  if (!accepts_again_ms_) Accept(now_ms);
   std::erase_if(clients_, [&](const std::unique_ptr<Client>& client) {
     return !Continue(*client) || now_ms >= client->until_ms;
   });
@@ -118,13 +128,22 @@ void ControlSocket::Serve(uint64_t now_ms) {
 void ControlSocket::Accept(uint64_t now_ms) {
   for (;;) {
     UniqueFd fd(::accept4(listen_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!fd) return;
+    if (!fd) {
+      if (!IsExhausted(errno)) return;
+      accepts_again_ms_ = now_ms + kPauseMs;
+      return WatchListener(false);
+    }
     if (!MayTalk(fd.get())) continue;
     if (clients_.size() >= kMostClients) DropOne();
     Watch(poll_.get(), fd.get(), EPOLLIN, EPOLL_CTL_ADD);
     clients_.push_back(std::make_unique<Client>(
         Client{.fd = std::move(fd), .until_ms = now_ms + kClientMs, .in = {}, .out = {}}));
   }
+}
+
+// Those that wait stay readable: while they cannot be taken, nobody is woken for them.
+void ControlSocket::WatchListener(bool wanted) {
+  Watch(poll_.get(), listen_.get(), wanted ? EPOLLIN : 0, EPOLL_CTL_MOD);
 }
 
 // The oldest of those that have not asked yet gives way: silence keeps nobody out.
@@ -163,7 +182,7 @@ bool ControlSocket::Write(Client& client) {
 }
 
 std::optional<uint64_t> ControlSocket::NextDeadline() const {
-  std::optional<uint64_t> next;
+  std::optional<uint64_t> next = accepts_again_ms_;
   for (const auto& client : clients_) next = std::min(next.value_or(UINT64_MAX), client->until_ms);
   return next;
 }

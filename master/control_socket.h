@@ -43,6 +43,7 @@ class ControlSocket {
 
   bool IsOurs() const;
   void Accept(uint64_t now_ms);
+  void WatchListener(bool wanted);
   void DropOne();
   bool Continue(Client& client);  // false: it is done with
   bool Read(Client& client);
@@ -52,7 +53,8 @@ class ControlSocket {
   UniqueFd poll_;  // of the listening socket and the clients
   UniqueFd listen_;
   std::string path_;
-  uint64_t device_ = 0, inode_ = 0;  // of the file that we made
+  uint64_t device_ = 0, inode_ = 0;           // of the file that we made
+  std::optional<uint64_t> accepts_again_ms_;  // there was no descriptor for a client
   std::vector<std::unique_ptr<Client>> clients_;
 };
 
