@@ -1,12 +1,14 @@
 """Limpets that stand for machines: one configuration, the same servers behind them, one Redis between them.
 
-`/login?ID` begins session ID at the server that takes it, `/logout?ID` ends it; the answer is the server's name.
+`/login?ID` begins session ID at the server that takes it, `/logout?ID` ends it; the answer is the server's name. That of
+`/stream?ID`, which begins a session too, goes on until the machines end.
 """
 import contextlib
 import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 
 from binaries import ManyMasters
@@ -148,7 +150,7 @@ class Machines:
     """
 
     def __init__(self, redis=None, count=2, where=None, origins="abc", ready=True, **values):
-        self.redis, self.all, self._ids = redis, [], 0
+        self.redis, self.all, self._ids, self._over = redis, [], 0, threading.Event()
         self.origins = {name: Origin(name, respond=self._answers(name)) for name in origins}
         self.keys = tempfile.mkdtemp(prefix="limpet-keys-")
         write_secret(os.path.join(self.keys, "one.key"))
@@ -177,10 +179,15 @@ class Machines:
         machine.start()
         return machine
 
-    @staticmethod
-    def _answers(name):
+    def _answers(self, name):
+        def stream(session):
+            yield f"HTTP/1.1 200 OK\r\nSet-Cookie: id={session}\r\n\r\n{name}".encode()
+            self._over.wait()
+
         def respond(request):
             path, _, session = request.target.partition("?")
+            if path == "/stream":
+                return Reply(raw=stream(session), close=True)
             headers = {"/login": [("Set-Cookie", f"id={session}")], "/logout": [("X-Logout", session)]}
             return Reply(name.encode(), headers=headers.get(path, []))
         return respond
@@ -233,6 +240,7 @@ class Machines:
             for machine in self.all:
                 machine.__exit__(kind)
         finally:
+            self._over.set()
             for origin in self.origins.values():
                 origin.stop()
             shutil.rmtree(self.keys, ignore_errors=True)

@@ -1,6 +1,7 @@
 """How long a shared session lives: as long as it is used anywhere, and no longer."""
 import time
 
+from client import Connection
 from machines import Machines
 from middleman import Middleman
 from redis_client import as_monitored
@@ -59,6 +60,17 @@ def test_the_deadline_in_redis_is_renewed_once_in_an_eighth_of_the_timeout(redis
         at = [float(line[1:].split()[0]) for line in renewals]
         assert len(at) >= 3 and min(later - sooner for sooner, later in zip(at, at[1:])) > 0.5, at
         assert len(at) <= (at[-1] - at[0]) + 2, at
+
+
+def test_a_session_lives_as_long_as_the_answer_that_has_begun_it(redis):
+    with Machines(redis, count=1, timeout="4s") as (a,):
+        before = redis.sessions()
+        with Connection(a.port) as client:
+            client.send("GET /stream?mine HTTP/1.1\r\nHost: x\r\n\r\n")
+            (key,) = wait_until(lambda: redis.sessions() - before, "the session in Redis")
+            begun = time.monotonic()
+            wait_until(lambda: time.monotonic() > begun + 6 or not redis("EXISTS", key), "more than its timeout", 8)
+            assert redis("EXISTS", key)
 
 
 def test_norefresh_keeps_the_first_deadline_everywhere(redis):

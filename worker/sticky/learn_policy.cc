@@ -149,8 +149,9 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   // The session that was looked up, until the answer gives another in its place.
   void Touch(const StickyState& state) override {
     if (!state.has_learned) return;
-    if (state.only_stored) return shared_.RenewPlaceless(state.learned, *state.bound);
-    shared_.Touch(sessions_, state.learned, state.bound);
+    const Peer* const keeper = state.keeper != nullptr ? state.keeper : state.bound;
+    if (state.only_stored) return shared_.RenewPlaceless(state.learned, *keeper);
+    shared_.Touch(sessions_, state.learned, keeper);
     if (state.moved_from != nullptr) sessions_.Touch(HomeKey(state), BootMs());
   }
 
@@ -190,7 +191,8 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     return state.bound;
   }
 
-  void KeepPlaceless(const StickyState& state, const Peer& keeper) const {
+  void KeepPlaceless(StickyState& state, const Peer& keeper) const {
+    state.keeper = &keeper;
     if (&keeper == state.bound) return shared_.RenewPlaceless(state.learned, keeper);
     shared_.Tell(state.learned, keeper, shm::LearnResult::kRefused, state.wait);
   }
@@ -275,6 +277,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     state.learned = key;
     state.has_learned = true;
     state.only_stored = false;
+    state.keeper = &keeper;
   }
 
   // Whether the client may have one more session (quota=, new_rate=). One that lives already is

@@ -51,13 +51,14 @@ struct StickyState {
   std::string_view created;  // what the answer gave, once its session has been entered; "": nothing
   uint64_t entered_ms = 0;   // when that was, in BootMs
   Peer* bound = nullptr;     // where the session lives
-  Peer* leader = nullptr;    // where the first request of its connection is (FirstRequests)
-  Peer* moved_from = nullptr;  // where it lived before, if it may go back there; else null
-  bool temporary = false;      // another server than `bound` answers, but does not get the session
-  bool sealed = false;         // `id` is a signed value: it is another one with each renewal
-  bool is_void = false;        // `id` is not signed by us, or its time is over: it names nobody
-  bool renews = false;         // the client gets its signed value anew
-  std::string_view reason;     // why a signed value leads nowhere, for people
+  const Peer* keeper = nullptr;  // where the answer has put it, or has left it; null: not yet
+  Peer* leader = nullptr;        // where the first request of its connection is (FirstRequests)
+  Peer* moved_from = nullptr;    // where it lived before, if it may go back there; else null
+  bool temporary = false;   // another server than `bound` answers, but does not get the session
+  bool sealed = false;      // `id` is a signed value: it is another one with each renewal
+  bool is_void = false;     // `id` is not signed by us, or its time is over: it names nobody
+  bool renews = false;      // the client gets its signed value anew
+  std::string_view reason;  // why a signed value leads nowhere, for people
   StickyStatus status = StickyStatus::kNone;
   bool has_age = false;
   uint64_t idle_ms = 0;  // since the session's last use, if has_age
