@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "worker/upstream/downtime.h"
+#include "worker/upstream/least_load.h"
 #include "worker/upstream/methods.h"
 
 namespace limpet::worker {
@@ -27,19 +28,6 @@ bool IsFull(const Peer& peer) {
   return peer.conf->max_conns > 0 && peer.conns() >= static_cast<uint32_t>(peer.conf->max_conns);
 }
 
-// The share of its weight that a recovering peer gets, of `scale`; at least one step.
-int SlowStartScale(const Peer& peer, int scale, uint64_t now_ms) {
-  const uint64_t started = peer.state->standing().started_ms.load(kRelaxed);
-  if (started == 0 || peer.conf->slow_start.count() == 0) return scale;
-  const auto whole = static_cast<uint64_t>(peer.conf->slow_start.count());
-  const uint64_t passed = Since(now_ms, started);
-  if (passed >= whole) {
-    peer.state->standing().started_ms.store(0, kRelaxed);
-    return scale;
-  }
-  return std::max(1, static_cast<int>(static_cast<uint64_t>(scale) * passed / whole));
-}
-
 class RoundRobin final : public Balancer {
  public:
   Peer* Pick(const Tier& tier, PeerSelection& selection, Peer* bound, uint64_t now_ms) override {
@@ -55,6 +43,18 @@ bool BeyondItsTurn(const Tier& tier, const Peer& peer) {
 }
 
 }  // namespace
+
+int SlowStartScale(const Peer& peer, int scale, uint64_t now_ms) {
+  const uint64_t started = peer.state->standing().started_ms.load(kRelaxed);
+  if (started == 0 || peer.conf->slow_start.count() == 0) return scale;
+  const auto whole = static_cast<uint64_t>(peer.conf->slow_start.count());
+  const uint64_t passed = Since(now_ms, started);
+  if (passed >= whole) {
+    peer.state->standing().started_ms.store(0, kRelaxed);
+    return scale;
+  }
+  return std::max(1, static_cast<int>(static_cast<uint64_t>(scale) * passed / whole));
+}
 
 PeerCondition ConditionOf(const Peer& peer, uint64_t now_ms, bool bound_session) {
   if (IsUnremarkable(peer)) return PeerCondition::kReady;

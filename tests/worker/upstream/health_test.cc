@@ -152,6 +152,51 @@ TEST(Health, ARecoveredPeerStartsSlowly) {
   EXPECT_NEAR(static_cast<double>(share()), 100, 1);
 }
 
+struct BoundSessions final : SessionCounts {
+  uint64_t BoundTo(const Peer& peer) const override { return bound[peer.index]; }
+  uint64_t bound[2] = {0, 1000};
+};
+
+TEST(Health, ARecoveredPeerGetsSessionsSlowly) {
+  auto slow = Server(8081);
+  slow.slow_start = 10s;
+  BoundSessions sessions;
+  Fixture f(Servers({slow, Server(8082)}, conf::BalanceMethod::kLeastSessions));
+  f.group.set_session_counts(&sessions);
+  f.Fail(0);
+  f.now += 10'001;
+  ASSERT_EQ(f.Request(), 1);
+  const auto begin = [&](int n) {
+    for (int i = 0; i < n; ++i) ++sessions.bound[f.Request() == 1 ? 0 : 1];
+    return static_cast<double>(sessions.bound[0]);
+  };
+  f.now += 1000;  // a tenth of the way: a tenth of what the other has
+  EXPECT_NEAR(begin(500), 136, 3);
+  EXPECT_NEAR(begin(110), 146, 3);
+  f.now += 4000;
+  EXPECT_NEAR(begin(1000), 870, 3);
+  f.now += 6000;
+  EXPECT_EQ(begin(100), 970);
+}
+
+TEST(Health, ARecoveredPeerGetsConnectionsSlowly) {
+  auto slow = Server(8081);
+  slow.slow_start = 10s;
+  Fixture f(Servers({slow, Server(8082)}, conf::BalanceMethod::kLeastConn));
+  f.Fail(0);
+  f.now += 10'001;
+  while (f.Request() != 1) {
+  }
+  f.now += 1000;
+  int open[3] = {};
+  for (int i = 0; i < 110; ++i) {
+    PeerSelection held;
+    f.group.Begin(held);
+    ++open[f.group.Choose(held, nullptr, f.now)->address.port() % 10];
+  }
+  EXPECT_NEAR(open[1], 10, 1);
+}
+
 // Two workers share the peers; the loop of one is a millisecond behind.
 TEST(Health, AWorkerThatIsBehindDoesNotEndASlowStart) {
   auto slow = Server(8081);
