@@ -72,6 +72,48 @@ void NoticeUnweighedSessions(const Upstream& u, const Directive& d, Config& conf
                   u.name, Where(d)));
 }
 
+// A key or chance leads to a server as if it had all of its weight.
+bool StartsSlowly(BalanceMethod method) {
+  switch (method) {
+    case BalanceMethod::kRandom:
+    case BalanceMethod::kRandomTwoLeastConn:
+    case BalanceMethod::kHash:
+    case BalanceMethod::kHashConsistent:
+    case BalanceMethod::kIpHash:
+      return false;
+    default:
+      return true;
+  }
+}
+
+bool HasSlowStart(const Directive& server) {
+  return std::ranges::any_of(server.args,
+                             [](const std::string& a) { return a.starts_with("slow_start="); });
+}
+
+bool LimitsConnections(const Upstream& u) {
+  return std::ranges::any_of(u.servers, [](const UpstreamServer& s) { return s.max_conns > 0; });
+}
+
+// Lines that promise something and do nothing.
+void WarnOfIdleLines(const Upstream& u, const Directive& upstream, Loader& loader) {
+  const bool sticks = u.sticky.kind != StickyKind::kNone;
+  for (const Directive& d : upstream.block) {
+    const bool is_policy =
+        d.name == "sticky_policy" || (d.name == "sticky_strict" && u.sticky.strict);
+    if (!sticks && (is_policy || d.name == "sticky_secret"))
+      loader.Warn(d, fmt::format("\"{}\" has no effect without \"sticky\"", d.name));
+    if (u.sticky.kind == StickyKind::kLearn && d.name == "sticky_secret")
+      loader.Warn(d, "\"sticky_secret\" has no effect on \"sticky learn\": no id is shown");
+    if (d.name == "server" && !StartsSlowly(u.method) && HasSlowStart(d))
+      loader.Warn(d, fmt::format("\"slow_start\" has no effect with \"{}\"", RowOf(u.method).name));
+    if (d.name == "queue" && !LimitsConnections(u))
+      loader.Warn(d, fmt::format("\"queue\" has no effect: no server of upstream \"{}\" has "
+                                 "\"max_conns\"",
+                                 u.name));
+  }
+}
+
 Status UpstreamBlock(Block& outer, const Directive& d) {
   const Result<HostPort> name = ParseHostPort(d.args[0], 0, false);
   if (name && name->has_port) {
@@ -93,6 +135,7 @@ Status UpstreamBlock(Block& outer, const Directive& d) {
   if (Status s = outer.loader.Apply(d.block, block); !s) return s;
   if (Status s = CheckUpstream(*upstream, d); !s) return s;
   NoticeUnweighedSessions(*upstream, d, outer.config);
+  WarnOfIdleLines(*upstream, d, outer.loader);
   outer.http->upstreams.push_back(std::move(upstream));
   return {};
 }

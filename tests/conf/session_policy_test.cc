@@ -154,6 +154,31 @@ TEST(SessionPolicy, RefusesWhatItDoesNotUnderstand) {
   for (const auto& [text, message] : cases) EXPECT_EQ(LoadError(text), message) << text;
 }
 
+TEST(SessionPolicy, LinesThatDoNothingAreWarnedOf) {
+  const std::string learn = "sticky learn create=$upstream_cookie_a lookup=$cookie_a zone=z:1m;";
+  const std::string none = " has no effect without \"sticky\" in t.conf:1";
+  const std::string queue =
+      "[warn] \"queue\" has no effect: no server of upstream \"u\" has \"max_conns\" in t.conf:1";
+  const std::pair<std::string, std::string> idle[] = {
+      {"sticky_policy on_down=fail;", "[warn] \"sticky_policy\"" + none},
+      {"hash $uri; sticky_strict on;", "[warn] \"sticky_strict\"" + none},
+      {"sticky_secret x;", "[warn] \"sticky_secret\"" + none},
+      {"sticky_secret x; " + learn,
+       "[warn] \"sticky_secret\" has no effect on \"sticky learn\": no id is shown in t.conf:1"},
+      {"queue 5;", queue},
+      {"ip_hash; server 127.0.0.1:2 slow_start=5s;",
+       "[warn] \"slow_start\" has no effect with \"ip_hash\" in t.conf:1"},
+  };
+  for (const auto& [text, warning] : idle)
+    EXPECT_THAT(MustLoad(InUpstream(text))->warnings, testing::ElementsAre(warning)) << text;
+  for (const std::string& text :
+       {std::string("sticky_strict off;"), "sticky_strict on; sticky_policy on_down=fail; " + learn,
+        std::string("sticky_secret x; sticky cookie a;"),
+        std::string("queue 5; server 127.0.0.1:2 max_conns=1;"),
+        std::string("least_conn; server 127.0.0.1:2 slow_start=5s;")})
+    EXPECT_THAT(MustLoad(InUpstream(text))->warnings, testing::IsEmpty()) << text;
+}
+
 TEST(Drain, MayHaveATime) {
   const auto config = MustLoad(InHttp("upstream u { server 127.0.0.1:1 drain=5m; }"));
   EXPECT_TRUE(UpstreamOf(*config).servers[0].drain);
