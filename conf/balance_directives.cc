@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "conf/constant_key.h"
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/tables.h"
@@ -23,7 +24,7 @@ Status Plain(Block& b, const Directive& d) {
 Status Hash(Block& b, const Directive& d) {
   if (d.args.size() == 2 && d.args[1] != "consistent") return InvalidParameter(d.args[1]);
   Choose(b, d, d.args.size() == 2 ? BalanceMethod::kHashConsistent : BalanceMethod::kHash);
-  return Strings{}(b, d, d.args[0], b.upstream->hash_key);
+  return CompileKey(b, d, d.args[0], b.upstream->hash_key);
 }
 
 Status Random(Block& b, const Directive& d) {

@@ -222,6 +222,11 @@ constexpr std::array kTable = std::to_array<Foreign>({
     Instead("upstream_conf", "it is of old NGINX Plus", OfUpstreamConf),
     Instead("status", "it is of old NGINX Plus", OfStatus),
     Instead("fair", "it is of nginx-upstream-fair", OfFair),
+    // Names that other proxies and pages have for the methods of balancing.
+    Other("balance", "it is HAProxy's: write least_conn, least_sessions, hash or random"),
+    Other("round_robin", "it is what happens without a method: leave it out"),
+    Other("roundrobin", "it is what happens without a method: leave it out"),
+    Other("least_connections", "write least_conn instead"),
     Other("ntlm", "write keepalive with proxy_set_header Connection \"\" instead"),
     Other("state", "servers are not added at run time: name them in the block"),
 });

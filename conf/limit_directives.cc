@@ -2,6 +2,7 @@
 #include <array>
 #include <limits>
 
+#include "conf/constant_key.h"
 #include "conf/loader.h"
 #include "conf/setting.h"
 #include "conf/status_zones.h"
@@ -65,7 +66,7 @@ Status AddZone(Block& b, const Directive& d, Zones* zones, typename Zones::value
 
 Status ReqZone(Block& b, const Directive& d) {
   LimitReqZone zone{.rate = 1000};
-  if (Status s = Strings{}(b, d, d.args[0], zone.key); !s) return s;
+  if (Status s = CompileKey(b, d, d.args[0], zone.key); !s) return s;
   for (size_t i = 1; i < d.args.size(); ++i) {
     if (const auto name = After(d.args[i], "zone=")) {
       if (Status s = NameAndSize(*name, &zone); !s) return s;
@@ -86,7 +87,7 @@ Status ReqZone(Block& b, const Directive& d) {
 
 Status ConnZone(Block& b, const Directive& d) {
   LimitConnZone zone;
-  if (Status s = Strings{}(b, d, d.args[0], zone.key); !s) return s;
+  if (Status s = CompileKey(b, d, d.args[0], zone.key); !s) return s;
   const auto name = After(d.args[1], "zone=");
   if (!name) return InvalidParameter(d.args[1]);
   if (Status s = NameAndSize(*name, &zone); !s) return s;

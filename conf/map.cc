@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "conf/constant_key.h"
 #include "conf/loader.h"
 #include "conf/named_groups.h"
 #include "conf/setting.h"
@@ -100,7 +101,7 @@ Status Add(Block& b, const Directive& entry, bool hostnames, Map* map) {
 
 Status MapBlock(Block& b, const Directive& d) {
   auto map = std::make_shared<Map>();
-  if (Status s = Strings{}(b, d, d.args[0], map->source); !s) return At(d, s.error().message);
+  if (Status s = CompileKey(b, d, d.args[0], map->source); !s) return At(d, s.error().message);
   if (!d.args[1].starts_with('$'))
     return At(d, fmt::format("invalid variable name \"{}\"", d.args[1]));
   Options options;

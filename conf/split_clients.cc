@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/text.h"
+#include "conf/constant_key.h"
 #include "conf/loader.h"
 #include "conf/setting.h"
 
@@ -93,7 +94,7 @@ Status AddParts(const Directive& d, SplitClients* out) {
 
 Status SplitClientsBlock(Block& b, const Directive& d) {
   auto split = std::make_shared<SplitClients>();
-  if (Status s = Strings{}(b, d, d.args[0], split->key); !s) return At(d, s.error().message);
+  if (Status s = CompileKey(b, d, d.args[0], split->key); !s) return At(d, s.error().message);
   if (!d.args[1].starts_with('$'))
     return At(d, fmt::format("invalid variable name \"{}\"", d.args[1]));
   if (Status s = AddParts(d, split.get()); !s) return s;

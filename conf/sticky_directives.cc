@@ -90,6 +90,8 @@ Status OtherAttribute(Block& b, const Directive& d, const std::string& text, Sti
   const size_t equals = text.find('=');
   const auto may_be_named_with = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-'; };
   const bool is_variable = text.starts_with('$');
+  if (EqualsIgnoreCase(text, "max-age"))
+    return Refuse(d, "no value for \"max-age\": write max-age=3600");
   if (equals == 0 || text.empty() ||
       (!is_variable && !std::ranges::all_of(text.substr(0, equals), may_be_named_with)))
     return UnknownParameter(text);
@@ -182,6 +184,21 @@ void WarnOfLookup(Block& b, const Directive& d, const std::string& value) {
   }
 }
 
+// A Set-Cookie field has attributes behind the value, and a Cookie field all cookies of the client:
+// neither comes again as it was.
+void WarnOfWholeField(Block& b, const Directive& d, std::string_view parameter,
+                      const std::string& value) {
+  constexpr std::string_view kFields[][2] = {{"$upstream_http_set_cookie", "$upstream_cookie_NAME"},
+                                             {"$http_cookie", "$cookie_NAME"}};
+  for (const auto& [field, one] : kFields) {
+    if (value == field)
+      b.loader.Warn(d,
+                    fmt::format("\"{}={}\" is a whole field, which does not come again as it was: "
+                                "write {}={}",
+                                parameter, value, parameter, one));
+  }
+}
+
 Status Learn(Block& b, const Directive& d) {
   StickyLearn& learn = b.upstream->sticky.learn;
   b.upstream->sticky.kind = StickyKind::kLearn;
@@ -190,9 +207,11 @@ Status Learn(Block& b, const Directive& d) {
     const std::string& text = d.args[i];
     if (const auto create = After(text, "create=")) {
       if (Status s = LearnKey(b, d, "create", *create, &learn.create); !s) return s;
+      WarnOfWholeField(b, d, "create", *create);
     } else if (const auto lookup = After(text, "lookup=")) {
       if (Status s = LearnKey(b, d, "lookup", *lookup, &learn.lookup); !s) return s;
       WarnOfLookup(b, d, *lookup);
+      WarnOfWholeField(b, d, "lookup", *lookup);
     } else if (const auto end = After(text, "delete=")) {
       if (Status s = LearnKey(b, d, "delete", *end, &learn.ends); !s) return s;
     } else if (text == "header") {

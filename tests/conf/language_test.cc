@@ -93,6 +93,39 @@ TEST(StickyLearn, WarnsWhereCreateAndLookupAreExchanged) {
       ElementsAre(HasSubstr("are \"create\" and \"lookup\" exchanged? in t.conf:1")));
 }
 
+TEST(StickyLearn, WarnsOfWholeFields) {
+  EXPECT_THAT(Warnings(InUpstream(
+                  "sticky learn create=$upstream_http_set_cookie lookup=$http_cookie zone=z:1m;")),
+              ElementsAre(HasSubstr("write create=$upstream_cookie_NAME in t.conf:1"),
+                          HasSubstr("write lookup=$cookie_NAME in t.conf:1")));
+  EXPECT_THAT(Warnings(InUpstream("sticky learn create=$upstream_http_set_cookie2 "
+                                  "lookup=$http_cookie2 zone=z:1m;")),
+              IsEmpty());
+}
+
+TEST(Keys, WithoutAVariableAreNoticed) {
+  const std::pair<std::string, const char*> cases[] = {
+      {InUpstream("hash remote_addr;"), "remote_addr"},
+      {InUpstream("hash cookie_id consistent;"), "cookie_id"},
+      {InHttp("limit_req_zone binary_remote_addr zone=a:1m rate=1r/s;"), "binary_remote_addr"},
+      {InHttp("limit_conn_zone remote_addr zone=a:1m;"), "remote_addr"},
+      {InHttp("split_clients remote_addr $a { * b; }"), "remote_addr"},
+      {InHttp("map http_upgrade $a { default b; }"), "http_upgrade"},
+  };
+  for (const auto& [text, key] : cases)
+    EXPECT_THAT(Notices(text),
+                ElementsAre(testing::StartsWith(fmt::format("the key \"{}\" of \"", key))))
+        << text;
+  EXPECT_THAT(Notices(InUpstream("hash $remote_addr;")), IsEmpty());
+  EXPECT_THAT(Notices(InHttp("map $http_upgrade $a { default b; } map \"\" $c { default d; }")),
+              IsEmpty());
+}
+
+TEST(StickyCookie, MaxAgeTakesAValue) {
+  EXPECT_EQ(LoadError(InUpstream("sticky cookie n max-age 3600;")),
+            "\"sticky\" directive no value for \"max-age\": write max-age=3600 in t.conf:1");
+}
+
 TEST(StickyCookie, HasAttributesOfAnyName) {
   const auto config =
       MustLoad(InUpstream("sticky cookie n path=/$uri Partitioned max-age=1 $cookie_attr;"));
@@ -259,6 +292,9 @@ TEST(Foreign, NamesTheAreaOrTheLineToWrite) {
        "write instead: health_check interval=3000ms passes=2 fails=5;"},
       {"http { upstream a { consistent_hash $uri; } }", "write instead: hash $uri consistent;"},
       {"http { upstream a { fair; } }", "write instead: least_conn;"},
+      {"http { upstream a { balance leastconn; } }", "it is HAProxy's: write least_conn"},
+      {"http { upstream a { round_robin; } }", "leave it out"},
+      {"http { upstream a { least_connections; } }", "write least_conn instead"},
       {"http { upstream a { sticky_cookie_insert srv expires=1h; } }",
        "write instead: sticky cookie srv expires=1h;"},
   };
