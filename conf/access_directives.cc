@@ -65,9 +65,9 @@ constexpr uint32_t kHereOrExcept = kHttpServerLocation | kLimitExcept;
 
 constexpr std::array kRows = std::to_array<Row>({
     {"allow", kHereOrExcept, kOneArg, kMany, Rule<true>, "",
-     "ADDRESS | NETWORK | unix: | all: may come in; the first rule that fits decides"},
+     "ADDRESS | NETWORK | all | unix:: may come in; the first rule that fits decides"},
     {"deny", kHereOrExcept, kOneArg, kMany, Rule<false>, "",
-     "ADDRESS | NETWORK | unix: | all: gets 403"},
+     "ADDRESS | NETWORK | all | unix:: gets 403"},
     {"satisfy", kHere, kOneArg, kOnce, Setting<OneOf<kSatisfy>, &Location::access, &A::satisfy_any>,
      "all", "all | any: whether address and password must both be good"},
     {"auth_basic", kHereOrExcept, kOneArg, kOnce, Realm, "off",

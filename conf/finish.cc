@@ -235,8 +235,9 @@ Status CheckCharsets(const Http& http) {
     const Template &name = *charset.name, &source = *charset.source;
     if (!name.is_constant() || !source.is_constant()) continue;
     if (EqualsIgnoreCase(name.constant(), source.constant())) continue;
-    return InvalidArgument(fmt::format("no \"charset_map\" between the charsets \"{}\" and \"{}\"",
-                                       source.constant(), name.constant()));
+    return InvalidArgument(
+        fmt::format("no \"charset_map\" between the charsets \"{}\" and \"{}\" in {}",
+                    source.constant(), name.constant(), location->server->declared_at));
   }
   return {};
 }

@@ -3,6 +3,7 @@
 
 #include "conf/control_socket.h"
 #include "conf/loader.h"
+#include "conf/place.h"
 #include "conf/syntax.h"
 
 namespace limpet::conf {
@@ -51,6 +52,12 @@ Error WithPlace(const Config& config, Error error) {
     error.message += " in " + place;
     return error;
   }
+  return error;
+}
+
+Error WithServersPlace(const Config& config, const Server& server, Error error) {
+  if (WithPlace(config, error).message == error.message)
+    error.message += " in " + server.declared_at;
   return error;
 }
 

@@ -46,7 +46,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {"proxy_ssl_protocols", kHere, AtLeast(1), kMany,
      Bits<kTlsProtocols, kProxy, kTls, &T::protocols>, "TLSv1.2 TLSv1.3",
      "TLSv1 | TLSv1.1 | TLSv1.2 | TLSv1.3 …"},
-    {"proxy_ssl_ciphers", kHere, kOneArg, kOnce, Setting<Text, kProxy, kTls, &T::ciphers>,
+    {"proxy_ssl_ciphers", kHere, kOneArg, kOnce, Setting<OpenSslText, kProxy, kTls, &T::ciphers>,
      "DEFAULT", "ciphers, as OpenSSL names them"},
     {"proxy_ssl_verify", kHere, kOneArg, kOnce, Setting<Flag, kProxy, kTls, &T::verify>, "off",
      "verify the upstream server's certificate"},

@@ -28,6 +28,12 @@ using TlsCommands = std::vector<std::pair<std::string, std::string>>;
 // are made absolute, as those of all TLS directives.
 Status AddTlsCommand(Block& block, const Directive& directive, TlsCommands& commands);
 
+// What OpenSSL is given when contexts are made. Its errors quote the text, which leads to the line.
+struct OpenSslText {
+  Status operator()(Block& block, const Directive& directive, const std::string& text,
+                    std::string& out) const;
+};
+
 // The name of a certificate or of a key (tls_certificate.h).
 Status CompileTlsName(Block& block, const Directive& directive, bool is_key, Template& out);
 

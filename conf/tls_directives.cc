@@ -97,13 +97,10 @@ Status CertificateCache(Block& b, const Directive& d) {
   return ParseTlsCertificateCache(d, b.tls->certificate_cache);
 }
 
-Status NotBuilt(Block&, const Directive& d) {
-  return InvalidArgument(fmt::format("\"{}\" is not supported on this platform", d.name));
-}
-
 // "off" is what happens anyway.
-Status OnlyTheWordOff(Block& b, const Directive& d) {
-  return EqualsIgnoreCase(d.args[0], "off") ? Status{} : NotBuilt(b, d);
+Status Ocsp(Block&, const Directive& d) {
+  if (EqualsIgnoreCase(d.args[0], "off")) return {};
+  return InvalidArgument("\"ssl_ocsp\" is not supported on this platform: write ssl_crl instead");
 }
 
 // Nobody is asked about clients' certificates: there is nothing to be remembered.
@@ -147,7 +144,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "off | max=N [inactive=10s] [valid=60s]: keeps what was read at handshakes, in each worker"},
     {"ssl_protocols", kHere, AtLeast(1), kMany, Bits<kTlsProtocols, &T::protocols>,
      "TLSv1.2 TLSv1.3", "TLSv1 | TLSv1.1 | TLSv1.2 | TLSv1.3 …"},
-    {"ssl_ciphers", kHere, kOneArg, kOnce, Setting<Text, &T::ciphers>, "HIGH:!aNULL:!MD5",
+    {"ssl_ciphers", kHere, kOneArg, kOnce, Setting<OpenSslText, &T::ciphers>, "HIGH:!aNULL:!MD5",
      "ciphers, as OpenSSL names them"},
     {"ssl_prefer_server_ciphers", kHere, kOneArg, kOnce, Setting<Flag, &T::prefer_server_ciphers>,
      "off", "the server's order of ciphers counts"},
@@ -174,7 +171,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "more CAs of clients' certificates (PEM), which clients are not told"},
     {"ssl_crl", kHere, kOneArg, kOnce, Setting<ConfDirPath, &T::crl>, "",
      "revoked certificates (PEM)"},
-    {"ssl_ecdh_curve", kHere, kOneArg, kOnce, Setting<Text, &T::ecdh_curve>, "auto",
+    {"ssl_ecdh_curve", kHere, kOneArg, kOnce, Setting<OpenSslText, &T::ecdh_curve>, "auto",
      "curves of the key exchange, as OpenSSL names them"},
     {"ssl_dhparam", kHere, kOneArg, kOnce, Setting<ConfDirPath, &T::dhparam>, "",
      "parameters of DHE ciphers (PEM)"},
@@ -191,7 +188,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "http://… to ask, instead of the responder that the certificate names"},
     {"ssl_stapling_verify", kHere, kOneArg, kOnce, Setting<Flag, &T::stapling_verify>, "off",
      "verify the status with the CAs of ssl_trusted_certificate"},
-    {"ssl_ocsp", kHere, kOneArg, kOnce, OnlyTheWordOff, "off",
+    {"ssl_ocsp", kHere, kOneArg, kOnce, Ocsp, "off",
      "off; asking for the status of clients' certificates is refused: use ssl_crl"},
     {"ssl_ocsp_responder", kHere, kOneArg, kInert, Accepted, "",
      "accepted; nobody is asked about clients' certificates"},
@@ -252,12 +249,20 @@ Status ParseTlsCertificateCache(const Directive& d,
   return {};
 }
 
+Status OpenSslText::operator()(Block& b, const Directive& d, const std::string& text,
+                               std::string& out) const {
+  out = text;
+  b.loader.NoteFile(d, text);
+  return {};
+}
+
 Status AddTlsCommand(Block& b, const Directive& d, TlsCommands& commands) {
   static constexpr std::array<std::string_view, 9> kFiles = {
       "Certificate",  "PrivateKey",    "ServerInfoFile", "DHParameters", "ChainCAFile",
       "VerifyCAFile", "RequestCAFile", "ClientCAFile",   "VerifyCAPath"};
   if (b.First(&commands)) commands.clear();
   const bool is_file = std::find(kFiles.begin(), kFiles.end(), d.args[0]) != kFiles.end();
+  b.loader.NoteFile(d, d.args[0]);
   commands.emplace_back(d.args[0], is_file ? b.loader.FromConfDir(d.args[1]) : d.args[1]);
   return {};
 }

@@ -2,14 +2,17 @@
 
 #include <algorithm>
 
+#include "conf/place.h"
+
 namespace limpet::worker {
 namespace {
 
-Status AddServer(const conf::Server& server, PemFiles& files, ServerTlsContexts* contexts) {
+Status AddServer(const conf::Config& config, const conf::Server& server, PemFiles& files,
+                 ServerTlsContexts* contexts) {
   if (contexts->contains(&server)) return {};
   if (server.tls.certificates.empty() && !server.tls.reject_handshake) return {};
   auto context = TlsContext::ForServer(server.tls, files);
-  if (!context) return context.error();
+  if (!context) return conf::WithServersPlace(config, server, context.error());
   contexts->emplace(&server, std::move(*context));
   return {};
 }
@@ -29,17 +32,18 @@ Result<std::shared_ptr<const TlsStore>> TlsStore::Load(const conf::Config& confi
   for (const conf::ListenGroup& group : config.http->listens) {
     if (!group.listen.ssl) continue;
     for (const conf::Server* server : group.servers) {
-      if (Status status = AddServer(*server, files, &store->servers); !status)
+      if (Status status = AddServer(config, *server, files, &store->servers); !status)
         return status.error();
       const std::string name = server->names.empty() ? "" : server->names.front().source;
       AddCertificateEnds(server->tls, name, files, &store->certificates);
     }
   }
   std::ranges::sort(store->certificates, {}, &CertificateEnd::not_after_s);
-  auto clients = TlsClientContexts::Load(*config.http, files);
+  auto clients = TlsClientContexts::Load(config, files);
   if (!clients) return clients.error();
   store->clients = std::move(*clients);
-  store->warnings = files.warnings();
+  for (const std::string& warning : files.warnings())
+    store->warnings.push_back(conf::WithPlace(config, InvalidArgument(warning)).message);
   if (config.tls_objects_inheritable) store->objects = files.book();
   return std::shared_ptr<const TlsStore>(std::move(store));
 }

@@ -51,6 +51,8 @@ TEST(Errors, Rows) {
        "invalid number of arguments in \"daemon\" directive: daemon takes 1 argument in t.conf:1"},
       {"daemon maybe;",
        "invalid value \"maybe\" in \"daemon\" directive, it must be \"on\" or \"off\" in t.conf:1"},
+      {"http { allow 1.2.3; }",
+       "invalid parameter \"1.2.3\": allow takes ADDRESS | NETWORK | all | unix: in t.conf:1"},
       {"daemon off; daemon off;", "\"daemon\" directive is duplicate in t.conf:1"},
       {"http;", "directive \"http\" has no opening \"{\" in t.conf:1"},
       {"daemon off {}", "directive \"daemon\" is not terminated by \";\" in t.conf:1"},

@@ -62,7 +62,7 @@ TEST(Names, WithAMisplacedWildcardAreRefusedWhereSeveralServersAre) {
 
 TEST(Charset, OfTheSourceIsThatOfTheAnswer) {
   EXPECT_EQ(LoadError(InHttp("charset utf-8; server { location / { source_charset koi8-r; } }")),
-            "no \"charset_map\" between the charsets \"koi8-r\" and \"utf-8\"");
+            "no \"charset_map\" between the charsets \"koi8-r\" and \"utf-8\" in t.conf:1");
   for (const char* text : {"charset utf-8; source_charset UTF-8;", "source_charset koi8-r;",
                            "charset $arg_a; source_charset koi8-r;"})
     EXPECT_EQ(LoadError(InServer(text)), "loaded") << text;

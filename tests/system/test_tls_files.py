@@ -1,6 +1,7 @@
 """Files of TLS that are of the wrong kind: the configuration is refused, or one handshake fails; no process dies."""
 import os
 import pathlib
+import re
 import signal
 import socket
 import ssl
@@ -63,6 +64,30 @@ def fails_to_connect(port, sni=None):
         except (ssl.SSLError, ConnectionError):
             return True
     return False
+
+
+@pytest.mark.parametrize("directive, says, line", [
+    ("ssl_ciphers NONE", 'set_cipher_list("NONE") failed', 9),
+    ("ssl_ecdh_curve none", 'set1_curves_list("none") failed', 9),
+    ("ssl_conf_command None 1", 'SSL_CONF_cmd("None", "1") failed', 9),
+    ("ssl_verify_client on", "no ssl_client_certificate", 5)])
+def test_an_error_of_openssl_names_a_line(certs, directive, says, line):
+    with config_of(certs, directive + ";") as limpet:
+        tried = limpet.run("-t")
+        assert tried.returncode == 1, tried
+        assert re.search(rf"\[emerg\] .*{re.escape(says)}.* in {limpet.path('limpet.conf')}:{line}$", tried.stderr, re.M), tried
+
+
+@pytest.mark.parametrize("directive, says, line", [
+    ("proxy_ssl_ciphers NONE", 'set_cipher_list("NONE") failed', 19),
+    ("proxy_ssl_conf_command None 1", 'SSL_CONF_cmd("None", "1") failed', 19),
+    ("proxy_ssl_verify on", "no proxy_ssl_trusted_certificate", 18)])
+def test_so_does_one_of_tls_to_upstreams(certs, directive, says, line):
+    with config_of(certs) as limpet:
+        limpet.write(SERVERS.replace("listen {front};", f"listen {{front}}; {directive};"))
+        tried = limpet.run("-t")
+        assert tried.returncode == 1, tried
+        assert re.search(rf"\[emerg\] .*{re.escape(says)}.* in {limpet.path('limpet.conf')}:{line}$", tried.stderr, re.M), tried
 
 
 @pytest.mark.parametrize("directive", [

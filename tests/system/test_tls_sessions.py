@@ -184,7 +184,7 @@ def test_a_body_that_is_partly_early_is_whole(certs, tmp_path):
     ("ssl_certificate_cache valid=1s;", r'"ssl_certificate_cache" must have the "max" parameter'),
     ("ssl_certificate_cache max=0;", r'invalid parameter "max=0": ssl_certificate_cache takes off | max=N [inactive=10s] [valid=60s]'),
     ("ssl_certificate_key engine:pkcs11:k;", r'loading "engine:..." certificate keys is not supported'),
-    ("ssl_ocsp on;", r'"ssl_ocsp" is not supported on this platform'),
+    ("ssl_ocsp on;", r'"ssl_ocsp" is not supported on this platform: write ssl_crl instead'),
 ])
 def test_what_is_wrong_is_said(certs, line, message):
     config = CONFIG.replace("listen {echo};", "listen {echo}; " + line)

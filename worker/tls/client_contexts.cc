@@ -1,6 +1,7 @@
 #include "worker/tls/client_contexts.h"
 
 #include "conf/all_locations.h"
+#include "conf/place.h"
 
 namespace limpet::worker {
 namespace {
@@ -18,13 +19,14 @@ conf::TlsClientSettings SettingsOf(const conf::SessionStore& store) {
 
 }  // namespace
 
-Result<std::unique_ptr<TlsClientContexts>> TlsClientContexts::Load(const conf::Http& http,
+Result<std::unique_ptr<TlsClientContexts>> TlsClientContexts::Load(const conf::Config& config,
                                                                    PemFiles& files) {
   auto contexts = std::make_unique<TlsClientContexts>();
-  for (const conf::Location* location : conf::AllLocations(http)) {
-    if (Status status = contexts->Add(*location, files); !status) return status.error();
+  for (const conf::Location* location : conf::AllLocations(*config.http)) {
+    if (Status status = contexts->Add(*location, files); !status)
+      return conf::WithServersPlace(config, *location->server, status.error());
   }
-  for (const conf::SessionStore& store : http.session_stores) {
+  for (const conf::SessionStore& store : config.http->session_stores) {
     if (!store.tls.on) continue;
     if (Status status = contexts->Add(SettingsOf(store), files); !status) return status.error();
   }

@@ -14,7 +14,8 @@ namespace limpet::worker {
 class TlsClientContexts {
  public:
   // Of all locations that may speak TLS to upstreams, and of session stores.
-  static Result<std::unique_ptr<TlsClientContexts>> Load(const conf::Http& http, PemFiles& files);
+  static Result<std::unique_ptr<TlsClientContexts>> Load(const conf::Config& config,
+                                                         PemFiles& files);
 
   // Null: the location has none.
   const TlsContext* For(const conf::Location& location) const;
