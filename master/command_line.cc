@@ -53,6 +53,10 @@ constexpr PlainOption kPlainOptions[] = {{'?', Order::kHelp},    {'h', Order::kH
 constexpr std::string_view kUpgrade = "upgrade";  // a command that sends no question
 
 Error UnknownCommand(std::string_view word) {
+  if (SignalNamed(word)) {
+    return InvalidArgument(
+        fmt::format("unknown command \"{}\": it is a signal, write -s {}", word, word));
+  }
   conf::NearMiss near(word);
   for (const std::string_view name : worker::CommandNames()) near.Offer(name);
   near.Offer(kUpgrade);
@@ -80,12 +84,17 @@ class Parser {
         result_.order = Order::kHelp;
         continue;
       }
+      if (word == "--version") {
+        result_.order = Order::kVersion;
+        continue;
+      }
       if (word == "--socket") {
         if (auto status = Socket(); !status) return status.error();
         continue;
       }
       if (!word.starts_with('-')) return UnknownCommand(word);
-      if (word == "-") return InvalidArgument("invalid option: \"-\"");
+      if (word == "-" || word.starts_with("--"))
+        return InvalidArgument(fmt::format("invalid option: \"{}\"", word));
       if (auto status = Letters(word.substr(1)); !status) return status.error();
     }
     return result_;

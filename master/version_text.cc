@@ -54,7 +54,7 @@ std::string HelpText() {
       "              [-e filename] [-c filename] [-g directives] [command]\n\n"
       "Options:\n"
       "  -?,-h,--help  : this help\n"
-      "  -v            : show version and exit\n"
+      "  -v,--version  : show version and exit\n"
       "  -V            : show version and what is built in, then exit\n"
       "  -t            : test the configuration and exit\n"
       "  -T            : test the configuration, dump it and exit\n"

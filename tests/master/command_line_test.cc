@@ -35,6 +35,11 @@ TEST(CommandLine, LettersMayShareAWord) {
   EXPECT_TRUE(parsed->quiet);
 }
 
+TEST(CommandLine, TakesHelpAndVersionAsWords) {
+  EXPECT_EQ(Parse({"--help"})->order, Order::kHelp);
+  EXPECT_EQ(Parse({"--version"})->order, Order::kVersion);
+}
+
 TEST(CommandLine, KnowsSignalsByName) {
   const std::pair<const char*, int> rows[] = {
       {"stop", SIGTERM}, {"quit", SIGQUIT}, {"reload", SIGHUP}, {"reopen", SIGUSR1}};
@@ -51,6 +56,8 @@ TEST(CommandLine, SaysWhatIsWrong) {
       {{"-x"}, "invalid option: \"x\""},
       {{"word"}, "unknown command \"word\": \"limpet -h\" lists them"},
       {{"-"}, "invalid option: \"-\""},
+      {{"--verbose"}, "invalid option: \"--verbose\""},
+      {{"reload"}, "unknown command \"reload\": it is a signal, write -s reload"},
       {{"-c"}, "option \"-c\" requires file name"},
       {{"-p", ""}, "option \"-p\" requires directory name"},
       {{"-s", "dance"}, "invalid option: \"-s dance\""}};
