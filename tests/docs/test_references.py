@@ -1,4 +1,5 @@
 """References have what limpet has, no more and no less."""
+import fnmatch
 import json
 import os
 import re
@@ -194,3 +195,11 @@ def test_the_shipped_log_formats_are_json_where_they_say_so():
         for name, text in re.findall(r"log_format (\w+) escape=json '(.*?)';", block.text, re.DOTALL):
             joined = re.sub(r"'\s*'", "", text)
             assert json.loads(re.sub(r"\$\w+", "1", joined)), name
+
+
+def test_each_log_that_is_suggested_is_rotated():
+    rotated = pages.read("packaging/logrotate/limpet").split("{")[0].split()
+    texts = [pages.read(path) for path in [*pages.pages(), "packaging/limpet.conf", "packaging/app.conf"]]
+    named = {name for text in texts for name in re.findall(r"/var/log/limpet/[\w.-]*\w", text)}
+    assert "/var/log/limpet/access.log" in named
+    assert [name for name in named if not any(fnmatch.fnmatch(name, pattern) for pattern in rotated)] == []
