@@ -171,6 +171,20 @@ Status CheckCertificates(const ListenGroup& group) {
   return {};
 }
 
+// Whoever has certificates for port 443 and forgets `ssl` answers browsers with 400.
+void WarnAboutPlainText(Config& config, const ListenGroup& group) {
+  constexpr uint16_t kHttps = 443;
+  const SocketAddress& address = group.listen.address;
+  if (group.listen.ssl || address.is_unix() || address.port() != kHttps) return;
+  const bool has_certificates = std::ranges::any_of(
+      group.servers, [](const Server* server) { return !server->tls.certificates.empty(); });
+  if (!has_certificates) return;
+  config.warnings.push_back(
+      fmt::format("[warn] {} speaks no TLS, \"listen\" has no \"ssl\": \"ssl_certificate\" has no "
+                  "effect in {}",
+                  address.ToString(), group.listen.declared_at));
+}
+
 Status CheckKeys(const Server& server) {
   const TlsSettings& tls = server.tls;
   if (tls.certificate_keys.size() >= tls.certificates.size()) return {};
@@ -316,7 +330,10 @@ Status FinishHttp(Loader& loader, Http& http) {
   if (Status s = FinishStatusZones(http); !s) return s;
   if (Status s = CheckAllReferers(http); !s) return s;
   if (Status s = CheckCharsets(http); !s) return s;
-  for (const ListenGroup& group : http.listens) WarnAboutNames(loader.config(), group);
+  for (const ListenGroup& group : http.listens) {
+    WarnAboutNames(loader.config(), group);
+    WarnAboutPlainText(loader.config(), group);
+  }
   WarnAboutFraming(loader.config(), http);
   return {};
 }

@@ -131,6 +131,10 @@ Status Cookie(Block& b, const Directive& d) {
   }
   if (cookie.keys.empty() && std::ranges::find(seen, "ttl") != seen.end())
     return Refuse(d, "\"ttl\" requires \"sign\": other values have no end");
+  if (cookie.path.source().empty())
+    b.loader.Notice(d,
+                    "the cookie has no \"path\": browsers send it below the folder of the request "
+                    "that got it only, \"path=/\" is for the whole site");
   // Not by Compile: a cookie's name may have characters that a variable's in text may not.
   cookie.lookup =
       Template::OfVariable(b.http->variables.Mention("cookie_" + cookie.name, Where(d)));

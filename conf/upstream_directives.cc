@@ -105,6 +105,9 @@ void WarnOfIdleLines(const Upstream& u, const Directive& upstream, Loader& loade
       loader.Warn(d, fmt::format("\"{}\" has no effect without \"sticky\"", d.name));
     if (u.sticky.kind == StickyKind::kLearn && d.name == "sticky_secret")
       loader.Warn(d, "\"sticky_secret\" has no effect on \"sticky learn\": no id is shown");
+    if (d.name == "least_sessions" && u.sticky.kind != StickyKind::kLearn)
+      loader.Warn(d,
+                  "\"least_sessions\" has no effect without \"sticky learn\": servers take turns");
     if (d.name == "server" && !StartsSlowly(u.method) && HasSlowStart(d))
       loader.Warn(d, fmt::format("\"slow_start\" has no effect with \"{}\"", RowOf(u.method).name));
     if (d.name == "queue" && !LimitsConnections(u))

@@ -121,6 +121,22 @@ TEST(Keys, WithoutAVariableAreNoticed) {
               IsEmpty());
 }
 
+TEST(StickyCookie, WithoutAPathIsNoticed) {
+  EXPECT_THAT(Notices(InUpstream("sticky cookie n;")),
+              ElementsAre(HasSubstr("\"path=/\" is for the whole site in t.conf:1")));
+  EXPECT_THAT(Notices(InUpstream("sticky cookie n path=/;")), IsEmpty());
+}
+
+TEST(Listen, OfHttpsWithoutSslIsWarnedOf) {
+  const std::string keys = "ssl_certificate a; ssl_certificate_key a; }";
+  EXPECT_THAT(Warnings(InHttp("server { listen 127.0.0.1:443; " + keys)),
+              ElementsAre("[warn] 127.0.0.1:443 speaks no TLS, \"listen\" has no \"ssl\": "
+                          "\"ssl_certificate\" has no effect in t.conf:1"));
+  for (const char* listens : {"listen 127.0.0.1:443 ssl; ", "listen 127.0.0.1:80; "})
+    EXPECT_THAT(Warnings(InHttp("server { " + std::string(listens) + keys)), IsEmpty()) << listens;
+  EXPECT_THAT(Warnings(InHttp("server { listen 127.0.0.1:443; }")), IsEmpty());
+}
+
 TEST(StickyCookie, MaxAgeTakesAValue) {
   EXPECT_EQ(LoadError(InUpstream("sticky cookie n max-age 3600;")),
             "\"sticky\" directive no value for \"max-age\": write max-age=3600 in t.conf:1");

@@ -166,6 +166,9 @@ TEST(SessionPolicy, LinesThatDoNothingAreWarnedOf) {
       {"sticky_secret x; " + learn,
        "[warn] \"sticky_secret\" has no effect on \"sticky learn\": no id is shown in t.conf:1"},
       {"queue 5;", queue},
+      {"sticky cookie a; least_sessions;",
+       "[warn] \"least_sessions\" has no effect without \"sticky learn\": servers take turns in "
+       "t.conf:1"},
       {"ip_hash; server 127.0.0.1:2 slow_start=5s;",
        "[warn] \"slow_start\" has no effect with \"ip_hash\" in t.conf:1"},
   };
