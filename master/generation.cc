@@ -1,6 +1,9 @@
 #include "master/generation.h"
 
+#include <fmt/core.h>
+
 #include "base/clock.h"
+#include "master/file_place.h"
 #include "master/process_title.h"
 #include "master/temp_dirs.h"
 #include "master/usable_cpus.h"
@@ -16,6 +19,19 @@ constexpr std::chrono::milliseconds kPatienceToBegin{5000};
 std::string WithoutLevel(std::string text) {
   constexpr std::string_view kPrefix = "[warn] ";
   return text.starts_with(kPrefix) ? text.substr(kPrefix.size()) : text;
+}
+
+// Workers that cannot enter it end before they serve.
+Status CheckWorkingDirectory(const std::string& path) {
+  const int errnum = path.empty() ? 0 : ObstacleTo(path + "/core");
+  return errnum == 0 ? Status{} : ErrnoError(fmt::format("chdir(\"{}\") failed", path), errnum);
+}
+
+// What would fail at a start, told without changing anything.
+Status CheckPlaces(const conf::Config& config) {
+  if (auto status = CheckWorkingDirectory(config.working_directory); !status) return status;
+  if (auto status = CheckTempDirs(TempDirs(config)); !status) return status;
+  return PidFile::CheckPlace(config.pid_path);
 }
 
 conf::LoadOptions OptionsFor(const CommandLine& command_line, const Paths& paths) {
@@ -83,8 +99,7 @@ Status Generation::Check(const conf::Config& config, const Paths& paths, const R
   Generation probe;
   probe.config_ = std::shared_ptr<const conf::Config>(&config, [](const conf::Config*) {});
   if (auto status = probe.OpenFiles(paths, {}, report); !status) return status;
-  if (auto status = CheckTempDirs(TempDirs(config)); !status) return status;
-  if (auto status = PidFile::CheckPlace(config.pid_path); !status) return status;
+  if (auto status = CheckPlaces(config); !status) return conf::WithPlace(config, status.error());
   return Listeners::TryBind(config);
 }
 

@@ -57,8 +57,11 @@ std::vector<std::string> TempDirs(const conf::Config& config) {
 
 Status CheckTempDirs(const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
-    const int errnum = ObstacleTo(path.substr(0, path.rfind('/')));
-    if (errnum == 0 || errnum == EISDIR) continue;  // the folder is made with it, or is there
+    const std::string folder = path.substr(0, path.rfind('/'));
+    int errnum = ObstacleTo(folder);
+    if (errnum == EISDIR) continue;  // it is there
+    if (errnum == 0 && ::access(folder.c_str(), F_OK) == 0) errnum = ENOTDIR;
+    if (errnum == 0) continue;  // it is made with what is in it
     return ErrnoError(fmt::format("mkdir() \"{}\" failed", path), errnum);
   }
   return {};

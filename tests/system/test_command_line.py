@@ -3,6 +3,8 @@ import os
 import re
 import subprocess
 
+import pytest
+
 from client import get
 from daemon import BINARY, Limpet
 from ports import free_port
@@ -179,3 +181,16 @@ def test_what_it_calls_itself():
             assert b"404 Not Found" in page.body and (b"<center>" in page.body) == (name == "nginx/")
     with Limpet(config % "compatible apache;", start=False) as limpet:
         assert 'invalid value "apache"' in limpet.run("-t").stderr
+
+
+@pytest.mark.parametrize("line, says", [
+    ("working_directory /nowhere;", 'chdir("/nowhere") failed (2: No such file or directory)'),
+    ("working_directory {config};", 'chdir("{config}") failed (20: Not a directory)'),
+    ("http { proxy_temp_path {config}/proxy; server { listen {port}; } }", 'mkdir() "{config}/proxy" failed (20: Not a directory)')])
+def test_a_place_that_cannot_be_used_is_told_by_t(line, says):
+    with Limpet("events { }\n", start=False) as limpet:
+        config = limpet.path("limpet.conf")
+        limpet.write("events { }\n" + line.replace("{config}", config))
+        tried = limpet.run("-t")
+        assert tried.returncode == 1
+        assert f"[emerg] {says.replace('{config}', config)} in {config}:2" in tried.stderr
