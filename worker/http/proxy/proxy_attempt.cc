@@ -13,6 +13,7 @@ void ProxyAttempt::Begin(Peer* peer, uint64_t now_ms) {
 
 bool ProxyAttempt::TakeKept(UpstreamPool& pool, const void* tag, std::string_view scope,
                             TransportHandler* handler) {
+  if (!trusts_kept_) return false;
   connection_ = pool.Take(*peer_, tag, scope);
   if (connection_.transport == nullptr) return false;
   connection_.transport->set_handler(handler);

@@ -2,6 +2,7 @@
 //
 //   Begin(peer, now)      null: none could be had, only the time is of use
 //   TakeKept | Adopt      a connection, now or when it is there
+//   DistrustKept()        a kept one was closed without an answer: new ones from here on
 //   End(pool, tag)        kept if it may be, closed otherwise; peer() stays, for log lines
 #pragma once
 
@@ -18,12 +19,18 @@ namespace limpet::worker {
 class ProxyAttempt {
  public:
   void Begin(Peer* peer, uint64_t now_ms);
-  // False: none is kept. `tag` and `scope` as in UpstreamPool::Take.
+  // False: none is kept, or none is trusted. `tag` and `scope` as in UpstreamPool::Take.
   bool TakeKept(UpstreamPool& pool, const void* tag, std::string_view scope,
                 TransportHandler* handler);
   void Adopt(std::unique_ptr<Transport> transport, std::string scope, uint64_t now_ms);
   void End(UpstreamPool* pool, const void* tag);
-  void Forget() { peer_ = nullptr; }  // with the exchange
+  // It may be this request that ends connections, and each one that is kept may be another process
+  // of the application: they must not all end by it. Until Forget.
+  void DistrustKept() { trusts_kept_ = false; }
+  void Forget() {  // with the exchange, and with its location
+    peer_ = nullptr;
+    trusts_kept_ = true;
+  }
 
   // What becomes of the connection: closed, unless both sides agree and nothing is left of the
   // response. Once it is spoiled, that is final for this attempt.
@@ -53,6 +60,7 @@ class ProxyAttempt {
   uint64_t started_ms_ = 0;
   Source source_ = Source::kNew;
   Fate fate_ = Fate::kClose;
+  bool trusts_kept_ = true;
 };
 
 }  // namespace limpet::worker

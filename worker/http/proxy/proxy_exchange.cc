@@ -86,8 +86,6 @@ void ProxyExchange::Start(const conf::Location& location) {
 }
 
 void ProxyExchange::ReadBodyOrGo() {
-  first_started_ms_ = exchange_.runtime().loop.NowMs();
-
   const Request& request = exchange_.request();
   RequestBody& body = exchange_.body();
   if (!body.whole() && !MayGoWithoutBody(request)) return FailWithoutBody();
@@ -244,11 +242,12 @@ void ProxyExchange::Fail(const Failure& failure, std::string_view what, int errn
   if (!timed_out) LogUpstream(LevelOf(errnum), line, errnum);
   exchange_.upstream_trace().last().status = failure.status;
   // A kept connection that was closed before it answered says nothing about the peer: once more,
-  // there first of all where the session lives.
+  // over a new one, there first of all where the session lives.
   const bool stale = attempt_.from_pool() && failure.condition == conf::kNextError &&
                      response_.half() == Half::kHead && response_.received() == 0;
   const AttemptFacts before = Facts();
   EndAttempt(stale ? Outcome::kStale : Outcome::kFailed);
+  if (stale && before.request_sent) attempt_.DistrustKept();
   if (timed_out) LogUpstream(LogLevel::kError, line, errnum);
   AttemptFacts facts = before;
   facts.tries_left = selection_.tries;

@@ -16,6 +16,7 @@ void ProxyExchange::FirstPeer() {
   std::string_view key;
   if (group.needs_key()) key = exchange_.Evaluate(group.conf().hash_key);
   group.Begin(selection_, key, exchange_.request().remote);
+  first_started_ms_ = exchange_.runtime().loop.NowMs();  // a slow body takes no time from it
   selection_.LimitTries(location_->proxy.next_upstream_tries);
   session_.Find(upstream_->sticky.get());
   if (FailsMatch()) return;
