@@ -88,7 +88,7 @@ constexpr std::array kRows = std::to_array<Row>({
      "accepted; a head always shares its packet with the file behind it"},
     {"limit_rate", kHereOrIf, kOneArg, kOnce,
      Setting<SizeTemplate, &Location::client, &C::limit_rate>, "0",
-     "bytes a second to the client; 0: no limit"},
+     "bytes a second to the client, but not of what is proxied unbuffered; 0: no limit"},
     {"limit_rate_after", kHereOrIf, kOneArg, kOnce,
      Setting<SizeTemplate, &Location::client, &C::limit_rate_after>, "0",
      "bytes sent before limit_rate applies"},

@@ -11,6 +11,7 @@
 #include "worker/http/exchange/response_writer.h"
 #include "worker/http/filter/limit_rate.h"
 #include "worker/http/proxy/early_hints.h"
+#include "worker/http/proxy/head_faults.h"
 #include "worker/http/proxy/proxy_exchange.h"
 #include "worker/http/proxy/proxy_headers.h"
 #include "worker/http/proxy/proxy_rewrite.h"
@@ -18,22 +19,6 @@
 #include "worker/http/route/error_page.h"
 
 namespace limpet::worker {
-namespace {
-
-// The line up to the byte that makes it wrong, which a log must not take as it is: "X-A\x20...".
-std::string Quoted(const proto::HeadError& error) {
-  const std::string_view line = error.detail;
-  if (line.empty()) return std::string(error.reason);
-  const size_t colon = std::min(line.find(':'), line.size());
-  for (size_t i = 0; i < line.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(line[i]);
-    if (byte < 0x20 || byte == 0x7F || (byte == ' ' && i < colon))
-      return fmt::format("{}: \"{}\\x{:02x}...\"", error.reason, line.substr(0, i), byte);
-  }
-  return fmt::format("{}: \"{}\"", error.reason, line);
-}
-
-}  // namespace
 
 // The client's side is fetched while the system reads, and while the head is parsed.
 void ProxyExchange::ReadHead() {
@@ -72,7 +57,7 @@ void ProxyExchange::ParseHead() {
         return Fail(kBadResponse,
                     "upstream sent too big header while reading response header from upstream", 0);
       case Parsed::kError:
-        return Fail(kBadResponse, Quoted(response_.error()), 0);
+        return Fail(kBadResponse, TellHeadFault(response_.error(), response_.head()), 0);
     }
   }
 }
@@ -87,7 +72,9 @@ void ProxyExchange::OnHead() {
   response_.HoldHead(framing);
   if (!framing.ok()) {
     return Fail(kBadResponse,
-                fmt::format("{} while reading response header from upstream", framing.reason), 0);
+                fmt::format("{} while reading response header from upstream",
+                            TellFramingFault(framing.reason, head.headers)),
+                0);
   }
   if (framing.kind == proto::BodyKind::kTunnel && !AsksToUpgrade(exchange_)) RefuseTunnel();
   if (TryOtherPeerForStatus()) return;
@@ -273,6 +260,7 @@ void ProxyExchange::StartBody() {
       break;
   }
   if (response_.kind() == proto::BodyKind::kTunnel) return StartTunnel();
+  if (!buffering_) exchange_.set_limit_rate(0);
   KeepIfEmpty();  // a filter may answer instead
   if (!exchange_.writer().SendHead()) return;
   EnterSession();
