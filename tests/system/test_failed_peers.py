@@ -115,5 +115,5 @@ def test_what_fails_at_home_is_no_fault_of_a_peers(limpet, session):
         assert get(limpet.port, "/pair/unbound", cookies={"srv": session}).status == 500
         answer = get(limpet.port, "/pair", cookies={"srv": session})
         assert (answer.status, answer.text, answer.cookie("srv")) == (200, session, session)
-    limpet.wait_log(r"\[alert\] .*bind\(\) failed \(99: .*\) while connecting to upstream")
+    limpet.wait_log(r"\[crit\] .*bind\(203\.0\.113\.1\) failed \(99: .*\) while connecting to upstream")
     assert not limpet.log_lines("temporarily disabled.*/pair")

@@ -8,8 +8,13 @@
 namespace limpet::worker {
 namespace {
 
+constexpr std::string_view kBind = "bind()";
+
 // In nginx's words: of what fails at once, as with Unix sockets, the place is told.
-std::string ConnectFailure(std::string_view what, const Peer& peer) {
+std::string ConnectFailure(std::string_view what, const Peer& peer, const SocketAddress* local) {
+  if (what == kBind)
+    return fmt::format("bind({}) failed",
+                       local->port() == 0 ? local->HostString() : local->ToString());
   if (what != "connect()") return fmt::format("{} failed", what);
   return fmt::format("connect() to {} failed", peer.name);
 }
@@ -33,9 +38,10 @@ void ProxyExchange::Connect() {
   const std::string scope = tls.scope;
   const auto await = [&](auto connecting) {
     if (connecting.transport == nullptr) {
-      const std::string what = ConnectFailure(connecting.what, peer);
+      const std::string what = ConnectFailure(connecting.what, peer, options.bind);
       if (!connecting.ours) return Fail(kConnectionFailed, what, connecting.errnum);
-      LogUpstream(LogLevel::kAlert, fmt::format("{}{}", what, Doing()), connecting.errnum);
+      const LogLevel level = connecting.what == kBind ? LogLevel::kCrit : LogLevel::kAlert;
+      LogUpstream(level, fmt::format("{}{}", what, Doing()), connecting.errnum);
       return FailAtHome();
     }
     attempt_.Adopt(std::move(connecting.transport), scope, runtime.loop.NowMs());
