@@ -1,6 +1,8 @@
 // The way from text to Config: parse, apply, check what only the whole can show.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "conf/control_socket.h"
 #include "conf/loader.h"
 #include "conf/place.h"
@@ -39,6 +41,13 @@ Result<std::unique_ptr<const Config>> Build(SyntaxTree tree, const LoadOptions& 
   return std::unique_ptr<const Config>(std::move(config));
 }
 
+// A file that is just being written, or was cut off: it must not take the place of what serves.
+bool SaysNothing(const SyntaxTree& tree) {
+  return std::ranges::none_of(tree.directives, [](const Directive& directive) {
+    return directive.name == "events" || directive.name == "http";
+  });
+}
+
 LoadOptions Complete(LoadOptions options) {
   if (!options.prefix.empty() && !options.prefix.ends_with('/')) options.prefix += '/';
   return options;
@@ -67,6 +76,7 @@ Result<std::unique_ptr<const Config>> Load(const LoadOptions& given) {
   const Loader loader(options, paths);
   Result<SyntaxTree> tree = ParseFile(paths.file, loader.conf_dir(), options.global_directives);
   if (!tree) return tree.error();
+  if (SaysNothing(*tree)) return InvalidArgument("no \"events\" section in configuration");
   return Build(std::move(*tree), options);
 }
 

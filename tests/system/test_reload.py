@@ -48,6 +48,19 @@ def test_a_wrong_configuration_changes_nothing_and_says_why(wrong):
         assert get(limpet.port).text == "old"
 
 
+@pytest.mark.parametrize("left", ["", "# as yet\n", "worker_processes 2;\n"])
+def test_a_file_of_which_nothing_is_there_takes_nothing_over(left):
+    with Limpet(CONFIG, workers=2, answer="old") as limpet:
+        before = set(limpet.workers())
+        with open(limpet.path("limpet.conf"), "w") as cut_off:
+            cut_off.write(left)
+        assert limpet.run("-t").returncode == 1
+        limpet.kill(signal.SIGHUP)
+        limpet.wait_log(r'\[emerg\].* no "events" section in configuration')
+        assert set(limpet.workers()) == before
+        assert get(limpet.port).text == "old"
+
+
 def test_a_port_that_is_taken_keeps_the_old_configuration(origins):
     (busy,) = origins("busy")
     with Limpet(CONFIG, workers=2, answer="old") as limpet:
