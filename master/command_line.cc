@@ -34,21 +34,24 @@ struct ValueOption {
   char letter;
   std::string CommandLine::*field;
   std::string_view missing;  // what nginx says when the value is not there
+  bool may_be_empty = false;
 };
 constexpr ValueOption kValueOptions[] = {
     {'p', &CommandLine::prefix, "option \"-p\" requires directory name"},
     {'c', &CommandLine::file, "option \"-c\" requires file name"},
     {'e', &CommandLine::error_log, "option \"-e\" requires file name"},
-    {'g', &CommandLine::global_directives, "option \"-g\" requires parameter"},
+    // Empty: a variable of a start script that is not set.
+    {'g', &CommandLine::global_directives, "option \"-g\" requires parameter", true},
 };
 
-struct PlainOption {
+struct SayingOption {
   char letter;
-  Order order;
+  Said said;
 };
-constexpr PlainOption kPlainOptions[] = {{'?', Order::kHelp},    {'h', Order::kHelp},
-                                         {'v', Order::kVersion}, {'V', Order::kVersionAndBuild},
-                                         {'t', Order::kTest},    {'T', Order::kTestAndDump}};
+constexpr SayingOption kSayingOptions[] = {{'?', Said::kHelp},
+                                           {'h', Said::kHelp},
+                                           {'v', Said::kVersion},
+                                           {'V', Said::kVersionAndBuild}};
 
 constexpr std::string_view kUpgrade = "upgrade";  // a command that sends no question
 
@@ -81,11 +84,11 @@ class Parser {
         continue;
       }
       if (word == "--help" || word == "help") {
-        result_.order = Order::kHelp;
+        result_.said = Said::kHelp;
         continue;
       }
       if (word == "--version") {
-        result_.order = Order::kVersion;
+        result_.said = Said::kVersion;
         continue;
       }
       if (word == "--socket") {
@@ -97,6 +100,8 @@ class Parser {
         return InvalidArgument(fmt::format("invalid option: \"{}\"", word));
       if (auto status = Letters(word.substr(1)); !status) return status.error();
     }
+    // Whatever else was asked for: a test that is not made must not look like one that went well.
+    if (tests_) result_.order = dumps_ ? Order::kTestAndDump : Order::kTest;
     return result_;
   }
 
@@ -176,9 +181,11 @@ class Parser {
 
   bool Plain(char letter) {
     if (letter == 'q') return result_.quiet = true;
-    for (const PlainOption& row : kPlainOptions) {
+    if (letter == 't') return tests_ = true;
+    if (letter == 'T') return tests_ = dumps_ = true;
+    for (const SayingOption& row : kSayingOptions) {
       if (row.letter != letter) continue;
-      result_.order = row.order;
+      result_.said = std::max(result_.said, row.said);
       return true;
     }
     return false;
@@ -188,7 +195,7 @@ class Parser {
     if (letter == 's') return Signal(rest);
     for (const ValueOption& row : kValueOptions) {
       if (row.letter != letter) continue;
-      const auto value = Value(rest);
+      const auto value = Value(rest, row.may_be_empty);
       if (!value) return InvalidArgument(std::string(row.missing));
       result_.*row.field = *value;
       return {};
@@ -210,14 +217,16 @@ class Parser {
     return {};
   }
 
-  std::optional<std::string> Value(std::string_view rest) {
+  std::optional<std::string> Value(std::string_view rest, bool may_be_empty = false) {
     if (!rest.empty()) return std::string(rest);
-    if (next_ < args_.size() && *args_[next_] != '\0') return std::string(args_[next_++]);
-    return std::nullopt;
+    if (next_ >= args_.size() || (*args_[next_] == '\0' && !may_be_empty)) return std::nullopt;
+    return std::string(args_[next_++]);
   }
 
   std::span<const char* const> args_;
   size_t next_ = 0;
+  bool tests_ = false;
+  bool dumps_ = false;
   CommandLine result_;
 };
 

@@ -63,19 +63,22 @@ int Main(const Words& argv) {
     fmt::print(stderr, "limpet: {}\n", command_line.error().message);
     return 1;
   }
-  switch (command_line->order) {
-    case Order::kHelp:
-      fmt::print(stderr, "{}", HelpText());
-      return 0;
-    case Order::kVersion:
-      fmt::print(stderr, "{}", VersionText());
-      return 0;
-    case Order::kVersionAndBuild:
-      fmt::print(stderr, "{}", BuildText(NamesNginx(command_line->global_directives)));
-      return 0;
-    default:
+  switch (command_line->said) {
+    case Said::kNothing:
       return WithConfig(*command_line, argv);
+    case Said::kHelp:
+      fmt::print(stderr, "{}", HelpText());
+      break;
+    case Said::kVersion:
+      fmt::print(stderr, "{}", VersionText());
+      break;
+    case Said::kVersionAndBuild:
+      fmt::print(stderr, "{}", BuildText(NamesNginx(command_line->global_directives)));
+      break;
   }
+  const bool tests =
+      command_line->order == Order::kTest || command_line->order == Order::kTestAndDump;
+  return tests ? WithConfig(*command_line, argv) : 0;
 }
 
 }  // namespace

@@ -36,8 +36,28 @@ TEST(CommandLine, LettersMayShareAWord) {
 }
 
 TEST(CommandLine, TakesHelpAndVersionAsWords) {
-  EXPECT_EQ(Parse({"--help"})->order, Order::kHelp);
-  EXPECT_EQ(Parse({"--version"})->order, Order::kVersion);
+  EXPECT_EQ(Parse({"--help"})->said, Said::kHelp);
+  EXPECT_EQ(Parse({"--version"})->said, Said::kVersion);
+}
+
+TEST(CommandLine, ATestIsMadeWhateverElseIsAsked) {
+  const std::pair<std::vector<const char*>, Order> rows[] = {
+      {{"-tv"}, Order::kTest},
+      {{"-V", "-t"}, Order::kTest},
+      {{"-t", "-s", "reload"}, Order::kTest},
+      {{"-Tt"}, Order::kTestAndDump},
+      {{"-t", "drain", "app"}, Order::kTest}};
+  for (const auto& [args, order] : rows) EXPECT_EQ(Parse(args)->order, order) << args[0];
+  EXPECT_EQ(Parse({"-tv"})->said, Said::kVersion);
+  EXPECT_EQ(Parse({"-Vv"})->said, Said::kVersionAndBuild);
+}
+
+TEST(CommandLine, GlobalDirectivesMayBeNone) {
+  const auto parsed = Parse({"-g", "", "-t"});
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->global_directives, "");
+  EXPECT_EQ(parsed->order, Order::kTest);
+  EXPECT_FALSE(Parse({"-g"}));
 }
 
 TEST(CommandLine, KnowsSignalsByName) {
@@ -76,8 +96,8 @@ TEST(CommandLine, WordsAreACommandAndWhatItIsAbout) {
   EXPECT_THAT(parsed->words, ::testing::ElementsAre("drain", "app", "10.0.0.1:80"));
   EXPECT_TRUE(parsed->json && parsed->deadline && parsed->deadline->keeps);
   EXPECT_EQ(Parse({"upgrade"})->order, Order::kUpgrade);
-  EXPECT_EQ(Parse({"--help"})->order, Order::kHelp);
-  EXPECT_EQ(Parse({"help"})->order, Order::kHelp);
+  EXPECT_EQ(Parse({"--help"})->said, Said::kHelp);
+  EXPECT_EQ(Parse({"help"})->said, Said::kHelp);
   EXPECT_TRUE(Parse({"drain", "--help"})->help);
   EXPECT_TRUE(Parse({"rebalance", "app", "--dry-run"})->dry_run);
 }

@@ -111,6 +111,20 @@ def test_versions_and_help():
     assert "Usage: limpet" in plain("-h").stderr
 
 
+def test_what_is_said_does_not_stand_in_for_a_test():
+    with prepared() as limpet:
+        result = limpet.run("-tv")
+        assert result.returncode == 0 and "limpet version: limpet/" in result.stderr
+        assert "test is successful" in result.stderr
+        with open(limpet.path("limpet.conf"), "a") as text:
+            text.write("inklude more.conf;")
+        for option in ("-tv", "-Vt", "-ht"):
+            result = limpet.run(option)
+            assert result.returncode == 1 and "test failed" in result.stderr, option
+        result = limpet.run("-t", "-s", "stop")
+        assert result.returncode == 1 and "test failed" in result.stderr
+
+
 def test_wrong_options():
     for args, says in ((["-x"], 'invalid option: "x"'), (["word"], 'unknown command "word"'),
                        (["-s", "dance"], 'invalid option: "-s dance"'), (["-c"], 'option "-c" requires file name')):
