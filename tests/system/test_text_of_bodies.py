@@ -39,6 +39,7 @@ http {
         location /untyped/ { gzip on; gzip_types *; gzip_min_length 0; charset utf-8; charset_types *; proxy_pass http://127.0.0.1:{origin}; }
         location /unsub/ { gunzip on; sub_filter plain changed; proxy_pass http://127.0.0.1:{origin}; }
         location /subbed/ { alias {dir}/www/; sub_filter a 1; }
+        location /asked/ { alias {dir}/www/; sub_filter $arg_from $arg_to; }
         location /once/ { proxy_pass http://127.0.0.1:{origin}; sub_filter a 1; sub_filter b 2; gzip on; gzip_min_length 0; }
     }
 }
@@ -155,6 +156,15 @@ def test_texts_are_found_across_pieces(limpet, kind, size):
     changes = kind != "image/png"
     assert response.text == (CHANGED if changes else TEXT.decode())
     assert (response.header("etag") is None) == changes and (response.header("last-modified") is None) == changes
+
+
+def test_where_no_text_is_looked_for_a_file_stays_what_it_is(limpet):
+    kept = get(limpet.port, "/asked/a.html", headers=[("Range", "bytes=0-9")])
+    assert (kept.status, kept.body) == (206, b"h" * 10)
+    assert kept.header("etag") and kept.header("last-modified")
+    changed = get(limpet.port, "/asked/a.html?from=hh&to=i", headers=[("Range", "bytes=0-9")])
+    assert changed.status == 200 and changed.body == b"i" + b"h" * 2998
+    assert not changed.header("etag")
 
 
 def test_once_and_compressed(limpet):

@@ -102,11 +102,23 @@ bool SubFilter::GiveEnd() {
   return true;
 }
 
+namespace {
+
+// With variables a text may be empty; where all are, the response stays what it is.
+bool LooksForText(Exchange& exchange, const conf::SubFilterSettings& settings) {
+  return std::ranges::any_of(settings.pairs, [&exchange](const auto& pair) {
+    return !exchange.Evaluate(pair.match).empty();
+  });
+}
+
+}  // namespace
+
 bool ChangesText(Exchange& exchange) {
   const conf::SubFilterSettings& settings = exchange.location().response.sub_filter;
   Response& response = exchange.response();
   if (settings.pairs.empty() || response.content_length == 0 || response.is_upgrade) return false;
   if (!IsOneOfTypes(settings.types, settings.any_type, response.content_type)) return false;
+  if (!LooksForText(exchange, settings)) return false;
   response.content_length = -1;
   response.allow_ranges = false;
   response.headers.RemoveAll(proto::HeaderId::kAcceptRanges);
