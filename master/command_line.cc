@@ -48,10 +48,8 @@ struct SayingOption {
   char letter;
   Said said;
 };
-constexpr SayingOption kSayingOptions[] = {{'?', Said::kHelp},
-                                           {'h', Said::kHelp},
-                                           {'v', Said::kVersion},
-                                           {'V', Said::kVersionAndBuild}};
+constexpr SayingOption kSayingOptions[] = {
+    {'?', Said::kHelp}, {'h', Said::kHelp}, {'v', Said::kVersion}, {'V', Said::kVersionAndBuild}};
 
 constexpr std::string_view kUpgrade = "upgrade";  // a command that sends no question
 

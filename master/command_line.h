@@ -11,20 +11,13 @@
 
 namespace limpet::master {
 
-enum class Order : uint8_t {
-  kServe,
-  kTest,
-  kTestAndDump,
-  kSignal,
-  kUpgrade,
-  kControl
-};
+enum class Order : uint8_t { kServe, kTest, kTestAndDump, kSignal, kUpgrade, kControl };
 
 enum class Said : uint8_t { kNothing, kVersion, kVersionAndBuild, kHelp };
 
 struct CommandLine {
   Order order = Order::kServe;
-  Said said = Said::kNothing;     // -v, -V, -h: comes first; of the orders, only a test goes on then
+  Said said = Said::kNothing;     // -v, -V, -h: comes first, then only a test goes on
   bool quiet = false;             // -q: under -t, only errors are shown
   std::string prefix;             // -p, as given; empty: the default
   std::string file;               // -c, as given; empty: the default
