@@ -128,6 +128,14 @@ int TestConfig(const CommandLine& command_line, const Paths& paths, EarlyLog& ea
 }
 
 int SendSignal(const CommandLine& command_line, const Paths& paths, const EarlyLog& early) {
+  // The places of a file that is not there are those of another limpet: a slip of the pen in -c
+  // must not end it.
+  const bool ends = command_line.signal == SIGTERM || command_line.signal == SIGQUIT;
+  if (ends && !command_line.file.empty() && ::access(paths.file.c_str(), F_OK) != 0) {
+    early.Report(LogLevel::kEmerg,
+                 fmt::format("open() \"{}\" failed{}", paths.file, ErrnoText(errno)));
+    return 1;
+  }
   if (command_line.signal == SIGHUP && !LoadConfig(command_line, paths, early.Reporter())) return 1;
   const auto pid = ReadPidFile(FindPlaces(command_line, paths).pid);
   if (!pid) {

@@ -111,6 +111,17 @@ def test_versions_and_help():
     assert "Usage: limpet" in plain("-h").stderr
 
 
+def test_a_file_that_is_not_there_names_no_limpet_to_end():
+    with prepared() as limpet:
+        limpet.start()
+        for signal in ("stop", "quit"):
+            result = plain("-p", limpet.dir + "/", "-c", "limpit.conf", "-s", signal)
+            assert result.returncode == 1
+            assert f'[emerg] open() "{limpet.path("limpit.conf")}" failed (2: No such file or directory)' in result.stderr
+        assert limpet.process.poll() is None
+        assert get(limpet.port).status
+
+
 def test_what_is_said_does_not_stand_in_for_a_test():
     with prepared() as limpet:
         result = limpet.run("-tv")
