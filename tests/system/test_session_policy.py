@@ -29,7 +29,7 @@ http {
         add_header X-Server "$sticky_server" always;
         add_header X-Age "$sticky_age" always;
         location / { proxy_pass http://app; proxy_next_upstream_tries {tries}; }
-        location /status/ { api /status/; }
+        location /status/ { api /status/ write=on; }
     }
 }
 """
@@ -94,6 +94,11 @@ class Site:
 
     def zone(self):
         return json.loads(get(self.limpet.port, "/status/sessions/z").text)
+
+    def call(self, method, path, body=None):
+        text = json.dumps(body).encode() if body else b""
+        answer = get(self.limpet.port, "/status/" + path, [("Content-Type", "application/json")], method=method, body=text)
+        assert answer.status == 200, answer.text
 
     def until(self, answer):
         wait_until(lambda: self.visit().text == answer, f"the session to be at {answer}")
@@ -196,6 +201,46 @@ def test_failback_idle_returns_after_half_the_timeout_without_a_request(servers)
         wait_until(lambda: site.idle() > 2, "the session to be idle for half its timeout")
         site.expect("a", "rebound")
         site.expect("a", "hit")
+
+
+def moved_away(site, a):
+    """The session has moved from a to b, and a is there again."""
+    site.call("PATCH", f"upstreams/app/peers/{a.origin.name}", {"down": True})
+    site.expect("b", "rebound")
+
+
+def test_a_session_that_is_forgotten_has_no_way_back(servers):
+    """Whoever begins it again begins it elsewhere: its old server knows nothing of that."""
+    a, b = servers
+    with Site(servers, "learn", "sticky_policy failback=immediate;") as site:
+        moved_away(site, a)
+        site.call("DELETE", f"sessions/z/{site.cookie}")
+        assert site.zone()["active"] == 0, "nor does it take a place"
+        site.visit(f"/login?{site.cookie}")
+        site.call("PATCH", f"upstreams/app/peers/{a.origin.name}", {"down": False})
+        for _ in range(3):
+            site.expect("b", "hit")
+
+
+def test_nor_has_one_that_begins_again_behind_the_sessions_of_its_server(servers):
+    a, b = servers
+    with Site(servers, "learn", "sticky_policy failback=immediate;") as site:
+        moved_away(site, a)
+        site.call("DELETE", f"sessions/z?server={b.origin.name}")
+        site.visit(f"/login?{site.cookie}")
+        site.call("PATCH", f"upstreams/app/peers/{a.origin.name}", {"down": False})
+        for _ in range(3):
+            site.expect("b", "hit")
+
+
+def test_a_session_that_is_moved_by_hand_stays_there(servers):
+    a, b = servers
+    with Site(servers, "learn", "sticky_policy failback=immediate;") as site:
+        moved_away(site, a)
+        site.call("POST", f"sessions/z/{site.cookie}", {"move": {"to": b.origin.name}})
+        site.call("PATCH", f"upstreams/app/peers/{a.origin.name}", {"down": False})
+        for _ in range(3):
+            site.expect("b", "hit")
 
 
 @pytest.mark.parametrize("policy", ["on_down=rebind", "on_down=temporary failback=immediate"])

@@ -9,6 +9,7 @@
 #include "conf/units.h"
 #include "shm/peer_state.h"
 #include "worker/status/rebalance_call.h"
+#include "worker/sticky/home_id.h"
 
 namespace limpet::worker {
 namespace {
@@ -78,15 +79,22 @@ bool ChangeInPlace(UpstreamGroup& group, const std::vector<Peer*>& peers, const 
 }
 
 // Under every key that it may have there.
-std::vector<shm::SessionRecord> EndsInStore(const StatusSource& source, const ZoneRef& zone,
-                                            std::string_view id) {
-  std::vector<shm::SessionRecord> gone;
+void AddEndsInStore(const StatusSource& source, const ZoneRef& zone, std::string_view id,
+                    std::vector<shm::SessionRecord>* ends) {
   const auto store = static_cast<size_t>(zone.conf->store);
   for (const SipKey& secret : source.http.session_stores[store].keys) {
     const auto session = shm::Fingerprint::Of(SipHash128(id, secret));
-    gone.push_back({.tag = session.tag, .extra = session.extra, .place = shm::kNoPeer});
+    ends->push_back({.tag = session.tag, .extra = session.extra, .place = shm::kNoPeer});
   }
-  return gone;
+}
+
+// Whether sessions of the zone that have moved may go back to where they came from.
+bool GoBack(const StatusSource& source, const ZoneRef& zone) {
+  return std::ranges::any_of(source.upstreams, [&](const UpstreamGroup* group) {
+    const conf::Upstream& upstream = group->conf();
+    return LearnsIn(upstream, source, zone) &&
+           upstream.sticky.policy.failback != conf::SessionPolicy::Failback::kNever;
+  });
 }
 
 StatusReply StoreIsBehind() {
@@ -191,12 +199,16 @@ StatusReply PatchZone(const StatusSource& source, const ZoneRef& zone, const Jso
 StatusReply ForgetSession(const StatusSource& source, const ZoneRef& zone, std::string_view key) {
   // First the store, also where other machines have it and this one does not: should we die behind
   // that, the store's change ends it here.
+  const std::string home = GoBack(source, zone) ? HomeIdOf(key) : std::string();
   if (zone.shared != nullptr) {
-    const std::vector<shm::SessionRecord> ends = EndsInStore(source, zone, key);
+    std::vector<shm::SessionRecord> ends;
+    AddEndsInStore(source, zone, key, &ends);
+    if (!home.empty()) AddEndsInStore(source, zone, home, &ends);
     if (zone.shared->relay.Room() < ends.size()) return StoreIsBehind();
     if (!zone.shared->Relay(ends, zone.table->peers(), WallMs())) return StoreIsBehind();
   }
   const bool was_here = zone.table->Forget(zone.table->KeyOf(key), BootMs());
+  if (!home.empty()) zone.table->Forget(zone.table->KeyOf(home), BootMs());
   zone.table->ForgetFormer(key, BootMs());
   if (zone.shared == nullptr && !was_here) return NotFound("no such session");
   return Good({{"forgotten", 1}});
@@ -216,12 +228,16 @@ StatusReply MoveSession(const StatusSource& source, const ZoneRef& zone, std::st
   const shm::SessionKey session = zone.table->KeyOf(key);
   if (zone.table->Peek(session, BootMs()).result != shm::LookupResult::kHit)
     return NotFound("no such session");
-  if (zone.shared != nullptr && zone.shared->relay.Room() == 0) return StoreIsBehind();
+  // Where it came from is no home of one that is told where to live.
+  const std::string home = GoBack(source, zone) ? HomeIdOf(key) : std::string();
+  std::vector<shm::SessionRecord> changes;
+  if (zone.shared != nullptr && !home.empty()) AddEndsInStore(source, zone, home, &changes);
+  if (zone.shared != nullptr && zone.shared->relay.Room() <= changes.size()) return StoreIsBehind();
   if (zone.table->Learn(session, to, BootMs()) == shm::LearnResult::kRefused)
     return ApiError(409, "the session was not moved: its zone is full");
-  const auto record = zone.table->ReadRecord(session);
-  if (zone.shared != nullptr && record &&
-      !zone.shared->Relay({&*record, 1}, zone.table->peers(), WallMs()))
+  if (!home.empty()) zone.table->Forget(zone.table->KeyOf(home), BootMs());
+  if (const auto record = zone.table->ReadRecord(session)) changes.push_back(*record);
+  if (zone.shared != nullptr && !zone.shared->Relay(changes, zone.table->peers(), WallMs()))
     return StoreIsBehind();
   return Good(SessionJson(source, zone, key));
 }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "shm/session_quota.h"
+#include "worker/sticky/home_id.h"
 #include "worker/sticky/shared_sessions.h"
 #include "worker/upstream/upstream_group.h"
 
@@ -270,6 +271,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     }
     const shm::LearnResult result = sessions_.Learn(key, index, BootMs());
     shared_.Tell(key, keeper, result, state.wait);
+    if (result == shm::LearnResult::kCreated) ForgetHomeOf(created);
     if (result == shm::LearnResult::kRefused) {
       if (state.bound == nullptr) state.status = StickyStatus::kFull;
       return same ? void() : GiveUp(state);
@@ -342,7 +344,15 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   // A session that has moved and may go back takes a second place in the zone, under a key of its
   // own, which tells where it came from. Both end together if it never returns.
   shm::SessionKey HomeKey(const StickyState& state) const {
-    return sessions_.KeyOf(std::string("\0home\0", 6).append(state.id));
+    return sessions_.KeyOf(HomeIdOf(state.id));
+  }
+
+  // A session that begins came from nowhere. One that had its identifier before may have left where
+  // it came from: it was forgotten, or given up by a full zone.
+  void ForgetHomeOf(std::string_view id) const {
+    if (!goes_back_) return;
+    const shm::SessionKey home = sessions_.KeyOf(HomeIdOf(id));
+    if (sessions_.Peek(home, BootMs()).result == shm::LookupResult::kHit) ForgetEverywhere(home);
   }
 
   // A server that is being emptied is nobody's home any more: it would not become empty.
