@@ -20,6 +20,7 @@ http {
     upstream robin { zone robin 256k; SERVERS }
     upstream hash { zone hash 256k; SERVERS hash $arg_k consistent; }
     upstream address { zone address 256k; SERVERS ip_hash; }
+    upstream both { zone both 256k; SERVERS ip_hash; sticky cookie srv; }
     upstream strict { zone strict 256k; SERVERS sticky cookie srv; sticky_strict on; }
     server {
         listen {port};
@@ -28,7 +29,8 @@ http {
         location /hash/ { proxy_pass http://hash; }
         location /address/ { proxy_pass http://address; }
         location /others/ { proxy_pass http://cookie; location /others/r/ { proxy_pass http://route; }
-                            location /others/s/ { proxy_pass http://strict; } }
+                            location /others/s/ { proxy_pass http://strict; }
+                            location /others/b/ { proxy_pass http://both; } }
         location /status/ { api /status/ write=on; }
     }
 }
@@ -136,6 +138,14 @@ def test_the_explanation_is_what_happens(limpet):
     for key in ("x", "y", "z"):
         assert get(limpet.port, f"/hash/?k={key}").text == name_of(limpet, explain(limpet, f"upstream=hash&key={key}"))
     assert get(limpet.port, "/address/").text == name_of(limpet, explain(limpet, "upstream=address&client=127.0.0.1"))
+
+
+def test_a_session_with_a_server_asks_nothing_of_the_method(limpet):
+    assert name_of(limpet, explain(limpet, "upstream=both&cookie=two")) == "b"
+    patch(limpet, "both", "two", down=True)
+    assert '"client=" is missing' in explain(limpet, "upstream=both&cookie=two", 400)["error"]["text"]
+    assert name_of(limpet, explain(limpet, "upstream=both&cookie=two&client=127.0.0.1")) in ("a", "c")
+    explain(limpet, "upstream=both", 400)
 
 
 def test_asking_changes_nothing(limpet):

@@ -124,7 +124,8 @@ class Explainer {
     out_.upstream = UpstreamName(conf_);
     out_.method = conf::MethodText(conf_);
     out_.sticky = StickyName(conf_);
-    if (!ReadKey() || !ReadClient()) return ApiError(400, problem_);
+    ReadKey();
+    if (!ReadClient()) return ApiError(400, "\"client\" is no address");
     upstream_.group.Begin(selection_, key_, has_client_ ? &client_ : nullptr);
     if (upstream_.sticky != nullptr) {
       ExplainSession();
@@ -135,6 +136,7 @@ class Explainer {
     const bool was_bound = sticky_.bound != nullptr;
     const StickyStatus found = sticky_.status;
     const PeerChoice choice = ChoosePeer(upstream_, selection_, sticky_, now_ms_);
+    if (!missing_.empty() && IsOfMethod(choice)) return ApiError(400, missing_);
     ExplainChoice(choice, was_bound, found);
     if (const std::string unread = request_.Unread(); !unread.empty())
       Say("question", fmt::format("nothing here looks at {}", unread));
@@ -147,26 +149,32 @@ class Explainer {
     out_.steps.push_back({std::string(rule), std::move(text)});
   }
 
-  bool ReadKey() {
-    if (!upstream_.group.needs_key()) return true;
+  void ReadKey() {
+    if (!upstream_.group.needs_key()) return;
     const auto given = request_.Given("key");
     key_ = given ? *given : std::string(conf_.hash_key.Evaluate(request_));
-    if (request_.match_failed()) return true;
-    if (key_.empty()) problem_ = "the upstream hashes a key: \"key=\" is missing";
-    return !key_.empty();
+    if (key_.empty() && !request_.match_failed())
+      missing_ = "the upstream hashes a key: \"key=\" is missing";
   }
 
   bool ReadClient() {
     const auto given = request_.Given("client");
-    if (given) {
-      const auto address = SocketAddress::ParseIp(*given, 0);
-      has_client_ = static_cast<bool>(address);
-      if (has_client_) client_ = *address;
+    if (!given) {
+      if (method_.basis == conf::BalanceBasis::kClient)
+        missing_ = "the upstream hashes the client's address: \"client=\" is missing";
+      return true;
     }
-    if (given && !has_client_) problem_ = "\"client\" is no address";
-    if (!given && method_.basis == conf::BalanceBasis::kClient)
-      problem_ = "the upstream hashes the client's address: \"client=\" is missing";
-    return problem_.empty();
+    const auto address = SocketAddress::ParseIp(*given, 0);
+    has_client_ = static_cast<bool>(address);
+    if (has_client_) client_ = *address;
+    return has_client_;
+  }
+
+  // A session that has its server, or one that stands in, asks nothing of the balancing method.
+  bool IsOfMethod(const PeerChoice& choice) const {
+    const bool is_of_session =
+        choice.peer == sticky_.bound || choice.peer == sticky_.moved_from || sticky_.temporary;
+    return choice.kind == PeerChoice::Kind::kPeer && !is_of_session;
   }
 
   // Such a request is answered before a server is chosen.
@@ -289,7 +297,8 @@ class Explainer {
   const uint64_t now_ms_;
   PeerSelection selection_;
   StickyState sticky_;
-  std::string key_, problem_;
+  std::string key_;
+  std::string missing_;  // what the balancing method looks at and nobody has told
   SocketAddress client_;
   bool has_client_ = false;
   Explanation out_;
