@@ -69,6 +69,18 @@ std::string OfCheck(const Directive& d) {
   return line + "; in the location that passes to this upstream";
 }
 
+// Angie PRO's: NAME [uri=] [port=] [interval=] [test=] [essential] [fails=] [passes=] [mode=].
+std::string OfUpstreamProbe(const Directive& d) {
+  std::string line = "health_check";
+  for (const std::string_view known : {"uri", "port", "interval", "fails", "passes"}) {
+    if (const auto value = Value(d, known)) line += fmt::format(" {}={}", known, *value);
+  }
+  if (Has(d, "essential")) line += " mandatory";
+  if (Has(d, "persistent")) line += " persistent";
+  if (Value(d, "test")) line += " match=NAME";
+  return line + (Value(d, "test") ? "; with match NAME in http" : ";");
+}
+
 std::string OfCookieInsert(const Directive& d) {
   std::string line = fmt::format("sticky cookie {}", First(d, "srv_id"));
   for (size_t i = 1; i < d.args.size(); ++i) line += " " + d.args[i];
@@ -204,6 +216,8 @@ constexpr std::array kTable = std::to_array<Foreign>({
     Other("prometheus_template", "prometheus says all there is: choose where it is scraped"),
     Other("api_config_files", "the API does not show configurations: limpet -T does"),
     Other("client", "limpet asks nothing of its own but health checks: write health_check instead"),
+    Instead("upstream_probe", "it is Angie's", OfUpstreamProbe),
+    Other("upstream_probe_timeout", "write proxy_read_timeout in the location of health_check"),
     Other("time_format", "write $time_iso8601, $time_local or $msec into log_format instead"),
     Other("error_log_user_tag", "write $request_id into log_format instead"),
     Other("response_time_factor", "write least_time in the upstream: it weighs times by itself"),

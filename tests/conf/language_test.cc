@@ -298,6 +298,9 @@ TEST(Foreign, NamesTheAreaOrTheLineToWrite) {
       {"http { api_config_files on; }", "the API does not show configurations"},
       {"http { client { } }", "write health_check instead"},
       {"http { docker_endpoint unix:/a; }", "write resolve at the server instead"},
+      {"http { server { location / { upstream_probe a uri=/up interval=2s test=$good essential; } "
+       "} }",
+       "write instead: health_check uri=/up interval=2s mandatory match=NAME; with match NAME"},
       {"http { metric_zone a:1m count; }", "write prometheus instead"},
       {"http { upstream a { response_time_factor 90; } }", "write least_time"},
       {"http { proxy_connection_drop on; }", "write drain"},
