@@ -8,6 +8,8 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <set>
+#include <string>
 
 #include "base/file_text.h"
 #include "base/socket_address.h"
@@ -15,19 +17,50 @@
 #include "master/control_socket.h"
 #include "master/generation.h"
 #include "master/pid_file.h"
+#include "shm/session_layout.h"
 #include "worker/control.h"
+#include "worker/worker.h"
 
 namespace limpet::master {
 namespace {
 
 constexpr time_t kReplySeconds = 10;
-constexpr int kNobodyAnswers = 3;  // the exit code
+constexpr size_t kPlaceBytes = 8192;  // of a zone, for each server that it knows (shm::Geometry)
+constexpr int kNobodyAnswers = 3;     // the exit code
 
 void DumpSources(const conf::Config& config) {
   for (const conf::SourceFile& source : config.sources) {
     fmt::print("# configuration file {}:\n{}\n", source.path, source.text);
   }
   std::fflush(stdout);
+}
+
+// As written: what names will give at run time nobody knows yet.
+size_t ServersIn(const conf::Http& http, size_t zone) {
+  std::set<std::string> servers;
+  for (const auto& upstream : http.upstreams) {
+    const bool learns_there = upstream->sticky.kind == conf::StickyKind::kLearn &&
+                              upstream->sticky.learn.zone == static_cast<int>(zone);
+    if (!learns_there) continue;
+    for (std::string& id : worker::ServerIds(*upstream, nullptr)) servers.insert(std::move(id));
+  }
+  return servers.size();
+}
+
+void WarnOfPlaces(const conf::Config& config, EarlyLog& early) {
+  if (!config.http) return;
+  const auto& zones = config.http->session_zones;
+  for (size_t i = 0; i < zones.size(); ++i) {
+    const size_t servers = ServersIn(*config.http, i);
+    const shm::Geometry geometry = shm::Geometry::For(zones[i].size);
+    if (servers <= geometry.max_peers) continue;
+    early.Report(
+        LogLevel::kWarn,
+        fmt::format("session zone \"{}\" has places for {} servers: sessions at {} of its {} "
+                    "are not learned, {}k has places for all",
+                    zones[i].name, geometry.max_peers, servers - geometry.max_peers, servers,
+                    servers * kPlaceBytes / 1024));
+  }
 }
 
 void ShowZones(const conf::Config& config) {
@@ -117,6 +150,7 @@ int TestConfig(const CommandLine& command_line, const Paths& paths, EarlyLog& ea
     fmt::print(stderr, "limpet: configuration file {} test failed\n", paths.file);
     return 1;
   }
+  WarnOfPlaces(*config, early);
   if (!command_line.quiet) {
     for (const std::string& notice : config->notices) early.Report(LogLevel::kNotice, notice);
     fmt::print(stderr, "limpet: the configuration file {} syntax is ok\n", paths.file);

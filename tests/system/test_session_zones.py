@@ -1,5 +1,6 @@
 """Session zones as a whole: capacity, levels, counters, sharing, lifetimes."""
 import glob
+import json
 import os
 import re
 import shutil
@@ -9,7 +10,8 @@ import threading
 
 import pytest
 
-from client import Connection
+from client import Connection, get
+from daemon import Limpet
 from ports import free_port
 from sessions import SessionLimpet, pipeline
 from waiting import wait_until
@@ -199,3 +201,27 @@ def test_a_start_that_is_refused_leaves_the_zones_of_the_one_that_runs_alone():
         assert limpet.zone()["timeout_ms"] == 3600_000
         assert set(glob.glob(limpet._memory("*"))) == before and not limpet.log_lines("has another size")
         assert limpet.visit(sessions) == sessions
+
+
+MANY = """
+events { }
+http {
+    upstream app { zone app 256k; {servers} least_conn;
+                   sticky learn create=$upstream_cookie_id lookup=$cookie_id zone=z:{size}; }
+    server { listen {port}; location / { proxy_pass http://app; } location /status/ { api /status/; } }
+}
+"""
+
+
+def test_a_zone_without_places_for_all_servers_is_told():
+    servers = " ".join(f"server 127.0.0.1:{port};" for port in range(1, 41))
+    with Limpet(MANY, servers=servers, size="64k") as limpet:
+        line = 'session zone "z" has places for 32 servers: sessions at 8 of its 40 are not learned, 320k has places for all'
+        assert f"[warn] {line}" in limpet.run("-t").stderr
+        problem, = json.loads(get(limpet.port, "/status/problems").text)
+        assert (problem["level"], problem["kind"], problem["subject"]) == ("error", "zone", "z")
+        assert problem["text"] == "session zone z knows 32 servers, sessions at 8 more are not learned"
+        limpet.values["size"] = "320k"
+        limpet.reload(MANY)
+        assert "warn" not in limpet.run("-t").stderr
+        assert json.loads(get(limpet.port, "/status/problems").text) == []

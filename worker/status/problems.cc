@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "worker/status/json_parts.h"
 #include "worker/status/peer_facts.h"
 #include "worker/status/store_facts.h"
 #include "worker/upstream/downtime.h"
@@ -106,6 +109,7 @@ class Finder {
     for (size_t i = 0; i < source_.sessions.size() && i < source_.http.session_zones.size(); ++i) {
       const shm::SessionTable* const table = source_.sessions[i];
       if (table == nullptr || table->Capacity() == 0) continue;
+      AddPlaces(source_.http.session_zones[i], *table);
       const double fill = shm::ShareOf(table->Live(), table->Capacity());
       const shm::FillGrade grade = shm::GradeOf(fill, table->GetFillLimits());
       if (grade == shm::FillGrade::kNone) continue;
@@ -113,6 +117,23 @@ class Finder {
       Add({SeverityOf(grade), "zone", name,
            fmt::format("session zone {} is {} full", name, Percent(fill))});
     }
+  }
+
+  // Sessions of a server that the zone has no place for are not learned.
+  void AddPlaces(const conf::SessionZone& zone, const shm::SessionTable& table) {
+    const ZoneRef ref{.conf = &zone};
+    std::set<std::string_view> without;
+    for (UpstreamGroup* group : source_.upstreams) {
+      if (!LearnsIn(group->conf(), source_, ref)) continue;
+      for (const Peer& peer : group->peers()) {
+        if (!table.peers().Active(table.peers().Find(peer.server_id)))
+          without.insert(peer.server_id);
+      }
+    }
+    if (without.empty()) return;
+    Add({Severity::kError, "zone", zone.name,
+         fmt::format("session zone {} knows {} servers, sessions at {} more are not learned",
+                     zone.name, table.peers().size(), without.size())});
   }
 
   void AddStores() {
