@@ -2,6 +2,8 @@
 // their own.
 #include <algorithm>
 #include <array>
+#include <map>
+#include <string_view>
 
 #include "conf/host_port.h"
 #include "conf/loader.h"
@@ -117,6 +119,23 @@ void WarnOfIdleLines(const Upstream& u, const Directive& upstream, Loader& loade
   }
 }
 
+// A backup may stand in for a server under its name. Of two that are used side by side, one begins
+// sessions which the other has from then on.
+void NoticeSharedIds(const Upstream& u, const Directive& d, Config& config) {
+  if (u.sticky.kind == StickyKind::kNone) return;
+  std::map<std::string_view, std::string_view> servers;  // by id
+  for (const UpstreamServer& server : u.servers) {
+    if (server.route.empty() || server.backup || server.down || server.drain) continue;
+    const auto [first, is_new] = servers.emplace(server.route, server.name);
+    if (is_new) continue;
+    config.notices.push_back(fmt::format(
+        "upstream \"{}\": servers \"{}\" and \"{}\" have the same id \"{}\": sessions of "
+        "both go to the first of them in {}",
+        u.name, first->second, server.name, server.route, Where(d)));
+    return;
+  }
+}
+
 Status UpstreamBlock(Block& outer, const Directive& d) {
   const Result<HostPort> name = ParseHostPort(d.args[0], 0, false);
   if (name && name->has_port) {
@@ -139,6 +158,7 @@ Status UpstreamBlock(Block& outer, const Directive& d) {
   if (Status s = CheckUpstream(*upstream, d); !s) return s;
   NoticeUnweighedSessions(*upstream, d, outer.config);
   WarnOfIdleLines(*upstream, d, outer.loader);
+  NoticeSharedIds(*upstream, d, outer.config);
   outer.http->upstreams.push_back(std::move(upstream));
   return {};
 }

@@ -182,6 +182,24 @@ TEST(SessionPolicy, LinesThatDoNothingAreWarnedOf) {
     EXPECT_THAT(MustLoad(InUpstream(text))->warnings, testing::IsEmpty()) << text;
 }
 
+TEST(Ids, OfTwoServersThatAreTheSameAreTold) {
+  const auto said = [](const std::string& servers, const std::string& sticky) {
+    return MustLoad(InHttp("upstream u { " + servers + sticky + " }"))->notices;
+  };
+  const std::string twice = "server 127.0.0.1:1 sid=a; server 127.0.0.1:2 sid=a; ";
+  const std::string cookie = "sticky cookie srv;";
+  EXPECT_THAT(
+      said(twice, cookie),
+      testing::ElementsAre("upstream \"u\": servers \"127.0.0.1:1\" and \"127.0.0.1:2\" have "
+                           "the same id \"a\": sessions of both go to the first of them in "
+                           "t.conf:1"));
+  EXPECT_THAT(said(twice, ""), testing::IsEmpty());
+  for (const std::string second : {"sid=b", "sid=a backup", "sid=a down", "sid=a drain"}) {
+    const std::string servers = "server 127.0.0.1:1 sid=a; server 127.0.0.1:2 " + second + "; ";
+    EXPECT_THAT(said(servers, cookie), testing::IsEmpty()) << second;
+  }
+}
+
 TEST(Drain, MayHaveATime) {
   const auto config = MustLoad(InHttp("upstream u { server 127.0.0.1:1 drain=5m; }"));
   EXPECT_TRUE(UpstreamOf(*config).servers[0].drain);
