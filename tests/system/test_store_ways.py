@@ -237,6 +237,23 @@ def test_a_master_that_is_asked_for_work_and_has_become_a_replica_is_left():
             assert after.role() == "master"
 
 
+def test_a_master_that_becomes_a_replica_while_it_is_listened_to_refuses_nothing():
+    """A switch by hand: it says so to who waits for changes. That is no command that it refuses."""
+    options = "repl-diskless-sync-delay 0"
+    with RedisServer(options) as before, RedisServer(options, f"replicaof 127.0.0.1 {before.port}") as after:
+        wait_until(lambda: after.info("master_link_status") == "up", "the replica")
+        servers = f"server 127.0.0.1:{before.port}; server 127.0.0.1:{after.port};"
+        with (machines := Machines(before, where=servers)) as both:
+            wait_until(lambda: int(before.info("blocked_clients")) >= 2, "both to listen")
+            after("REPLICAOF", "NO", "ONE")
+            before("REPLICAOF", "127.0.0.1", after.port)
+            machines.wait_ready()
+            shares(machines, "after")
+            for machine in both:
+                assert not machine.log_lines("has refused a command")
+                assert [zone["invalid"] for zone in machine.stored_zones()] == [0]
+
+
 # TLS
 
 @pytest.fixture(scope="module")

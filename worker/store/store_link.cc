@@ -55,8 +55,9 @@ std::string Said(const RespReply& reply) { return EscapeForLog(reply.text); }
 }  // namespace
 
 bool IsOfServer(std::string_view error) {
-  return BeginsWithOneOf(CauseOf(error), {"NOSCRIPT", "READONLY", "MOVED", "LOADING", "MASTERDOWN",
-                                          "CLUSTERDOWN", "TRYAGAIN", "NOAUTH", "BUSY "});
+  return BeginsWithOneOf(CauseOf(error),
+                         {"NOSCRIPT", "READONLY", "MOVED", "LOADING", "MASTERDOWN", "CLUSTERDOWN",
+                          "TRYAGAIN", "NOAUTH", "BUSY ", "UNBLOCKED"});
 }
 
 bool WillPass(std::string_view error) {

@@ -21,6 +21,7 @@ constexpr const char* kNoRight = "NOPERM this user has no permissions to run the
 TEST(StoreErrors, OfTheServerAlsoWithinAScript) {
   EXPECT_TRUE(IsOfServer(kReadOnly));
   EXPECT_TRUE(IsOfServer(FromScript(kReadOnly)));
+  EXPECT_TRUE(IsOfServer("UNBLOCKED force unblock from blocking operation"));
   EXPECT_TRUE(IsOfServer(FromScript("MASTERDOWN Link with MASTER is down")));
   for (const char* other : {kNoMemory, kNoRight, "ERR unknown command", ""}) {
     EXPECT_FALSE(IsOfServer(other)) << other;
