@@ -198,6 +198,26 @@ def test_a_session_whose_server_is_drained_away_moves_everywhere(pair):
     known_everywhere(pair, new)
 
 
+@pytest.mark.parametrize("way", ["forgotten", "moved"])
+def test_a_session_that_is_forgotten_or_moved_by_hand_has_no_way_back_anywhere(redis, way):
+    with Machines(redis, sticky="store=shared confirm; sticky_policy failback=immediate") as (a, b):
+        servers = "abc"
+        home = a.login("mine")
+        a.call("PATCH", f"upstreams/app/peers/{a.address_of(home)}", {"down": True})
+        first = a.visit("mine")
+        wait_until(lambda: b.server_of("mine") == first, "the session at the other machine")
+        if way == "forgotten":
+            b.forget("mine")
+            wait_until(lambda: a.server_of("mine") is None, "its end")
+            there = a.login("mine")
+        else:
+            (there,) = set(servers) - {home, first}
+            b.call("POST", "sessions/sessions/mine", {"move": {"to": b.address_of(there)}})
+        wait_until(lambda: a.server_of("mine") == b.server_of("mine") == there, "the session at both")
+        a.call("PATCH", f"upstreams/app/peers/{a.address_of(home)}", {"down": False})
+        assert [machine.visit("mine") for machine in (a, b, a, b)] == 4 * [there]
+
+
 def test_the_last_login_counts(pair):
     """One that logs in again at another server is there from then on, whichever machine it was before."""
     a, b = pair
