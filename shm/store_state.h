@@ -68,7 +68,10 @@ struct StoreFigures {
   std::atomic<uint64_t> losses;   // how often the store was lost
   std::atomic<int64_t> lag_ms;    // gauge: the age of the newest change when it was applied
   std::atomic<uint64_t> lost_ms;  // gauge: since when the store is away, in BootMs; 0: it is there
-  std::atomic<uint64_t> dropped_before;  // `dropped` when it was lost
+  // gauge: since when nobody hears of the changes of other machines, in BootMs; 0: somebody does
+  std::atomic<uint64_t> deaf_ms;
+  static constexpr uint64_t kDeafMs = 2'000;  // before that is a loss: connections are made again
+  std::atomic<uint64_t> dropped_before;       // `dropped` when it was lost
   StoreWorkers workers;
 };
 

@@ -125,6 +125,38 @@ def test_a_store_that_is_lost_and_back_is_said_to_be(pair, redis):
     assert any('session store "shared"' in text and "is back" in text for text in texts)
 
 
+def listeners(client):
+    """The connections that wait for changes."""
+    rows = (dict(word.partition("=")[::2] for word in line.split()) for line in client("CLIENT", "LIST").decode().splitlines())
+    return [row["id"] for row in rows if row["cmd"] == "xread"]
+
+
+def test_a_machine_that_does_not_hear_of_changes_says_so(pair, redis):
+    """Its workers ask, and nobody listens: Redis has no room for that connection. What ends elsewhere goes on there."""
+    a, b = pair
+    home = a.login("mine")
+    assert b.visit("mine") == b.visit("mine") == home
+    with redis.client() as client:
+        most = client("CONFIG", "GET", "maxclients")[1]
+        wait_until(lambda: len(listeners(client)) == 2, "both to listen")
+        client("CONFIG", "SET", "maxclients", "5")  # four workers, and this one
+        for number in listeners(client):
+            client("CLIENT", "KILL", "ID", number)
+        for machine in pair:
+            until_state(machine, "lost")
+            assert metric(machine, "up") == 0 and facts(machine)["asking_workers"] == 2
+            texts = [problem["text"] for problem in machine.call("GET", "problems")]
+            assert texts == ["session store shared is not listened to, zone sessions goes on alone"]
+            machine.wait_log(r"\[error\].*is lost: what other machines change is not heard, .*goes on alone")
+        a.forget("mine")
+        assert b.visit("mine") == home, "it could not know"
+        client("CONFIG", "SET", "maxclients", most)
+    for machine in pair:
+        until_state(machine, "up")
+        machine.wait_log(r"\[notice\].*is back after \d+ s .*what other machines change is heard")
+    wait_until(lambda: b.server_of("mine") is None, "its end")
+
+
 def test_what_waits_in_a_worker_that_dies_is_counted_as_lost(pair, redis):
     a, _ = pair
     redis.kill()

@@ -360,6 +360,16 @@ def test_a_user_that_may_not_write_harms_no_request(tmp_path):
             assert len(a.log_lines("NOPERM")) < 10, "not one line for each"
 
 
+def test_a_machine_that_may_not_read_changes_says_that_it_is_alone(tmp_path):
+    file = password_file(tmp_path, "open-sesame")
+    with RedisServer(ACL + " -xread") as redis:
+        with Machines(redis, count=1, store=f"user limpet; password_file {file};", ready=False) as (a,):
+            a.wait_log("has refused a command.*NOPERM.*xread")
+            wait_until(lambda: a.stored_zones()[0]["state"] == "lost", "the state")
+            redis("ACL", "SETUSER", "limpet", "+xread")
+            wait_until(lambda: a.stored_zones()[0]["state"] == "up", "the state again")
+
+
 SECRET = "a-very-secret-word"
 
 

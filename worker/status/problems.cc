@@ -139,10 +139,10 @@ class Finder {
   void AddStores() {
     const auto workers = static_cast<int64_t>(source_.counters.Workers());
     for (const StoreUse& use : StoreUses(source_.http, source_.stores)) {
-      if (const auto lost = LostForMs(*use.state)) {
+      if (const auto lost = AloneForMs(*use.state)) {
         Add({Severity::kError, "store", use.store->name,
-             fmt::format("session store {} is lost, zone {} goes on alone", use.store->name,
-                         use.zone->name),
+             fmt::format("session store {} is {}, zone {} goes on alone", use.store->name,
+                         LostForMs(*use.state) ? "lost" : "not listened to", use.zone->name),
              static_cast<int64_t>(WallMs()) - static_cast<int64_t>(*lost)});
         continue;
       }

@@ -21,8 +21,11 @@ struct StoreUse {
 // Of all zones that have a store, in their order. `states`: to http.session_zones.
 std::vector<StoreUse> StoreUses(const conf::Http& http, std::span<shm::StoreState* const> states);
 
-// How long the zone has been without its store, in milliseconds; nullopt: it is there.
+// How long no worker has been able to ask the zone's store, in milliseconds; nullopt: it is there.
 std::optional<uint64_t> LostForMs(const shm::StoreState& state);
+// How long the zone has gone on alone: the store is lost, or what other machines change is not
+// heard; nullopt: it does not.
+std::optional<uint64_t> AloneForMs(const shm::StoreState& state);
 
 // "up", "lost" (for one of its zones at least), or "unused": no zone has it, and nobody connects.
 std::string_view StoreStateName(const conf::SessionStore& store, std::span<const StoreUse> uses);

@@ -12,7 +12,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 Json FiguresJson(const shm::StoreState& state) {
   const shm::StoreFigures& figures = state.figures;
-  const auto lost = LostForMs(state);
+  const auto lost = AloneForMs(state);
   Json json = {{"state", lost ? "lost" : "up"}};
   if (lost) {
     json["lost_since"] = FormatIso8601(static_cast<int64_t>(WallMs() - *lost) / 1000);

@@ -97,6 +97,42 @@ void StoreFollower::OnDown() {
   unreadable_ = asked_ == Asked::kChanges && link_.spoke_nonsense();
   const bool heard = std::exchange(asked_, Asked::kNothing) == Asked::kChanges;
   if (lost_ms_ == 0) lost_ms_ = heard ? asked_ms_ : BootMs();
+  NoteDeaf();
+}
+
+// Workers may be there and ask while this connection cannot be made: Redis has no room for another,
+// perhaps. Sessions that move or end elsewhere are then as they were here, which nobody would know.
+void StoreFollower::NoteDeaf() {
+  shm::StoreFigures& figures = zone_.figures();
+  const uint64_t since = DeafSince(), now = BootMs();
+  const bool is_told = told_deaf_ || figures.lost_ms.load(kRelaxed) != 0;
+  if (is_told || now - std::min(now, since) < shm::StoreFigures::kDeafMs) return;
+  told_deaf_ = true;
+  figures.losses.fetch_add(1, kRelaxed);
+  zone_.Say(
+      LogLevel::kError,
+      fmt::format("session store \"{}\" ({}) is lost: what other machines change is not heard, "
+                  "{}; zone \"{}\" goes on alone",
+                  zone_.conf().name, link_.where(), link_.why(), zone_.env().zone.name),
+      true);
+}
+
+uint64_t StoreFollower::DeafSince() {
+  const uint64_t now = BootMs();
+  uint64_t since = 0;
+  return zone_.figures().deaf_ms.compare_exchange_strong(since, now, kRelaxed) ? now : since;
+}
+
+void StoreFollower::NoteHeard() {
+  if (zone_.figures().deaf_ms.load(kRelaxed) == 0) return;
+  const uint64_t since = zone_.figures().deaf_ms.exchange(0, kRelaxed);
+  if (!std::exchange(told_deaf_, false)) return;
+  zone_.Say(LogLevel::kNotice,
+            fmt::format("session store \"{}\" ({}) is back after {} s for zone \"{}\": what other "
+                        "machines change is heard",
+                        zone_.conf().name, link_.where(), (BootMs() - since + 500) / 1000,
+                        zone_.env().zone.name),
+            true);
 }
 
 bool StoreFollower::HasLast() const { return zone_.state().last_ms.load(kRelaxed) != 0; }
@@ -131,6 +167,7 @@ void StoreFollower::AskForChanges() {
 void StoreFollower::OnReply(RespReply& reply) {
   if (reply.type == RespReply::Type::kError) {
     if (IsOfServer(reply.text)) return link_.BreakFor(reply);
+    (void)DeafSince();
     client_.Complain(reply);
     return again_timer_.Arm(kAgainMs);
   }
@@ -205,6 +242,7 @@ void StoreFollower::OnChanges(const RespReply& reply) {
       ++count;
     }
   }
+  NoteHeard();
   shm::StoreState& state = zone_.state();
   (void)state.Next(WallMs());  // a clock that has been set right shows, also where nothing changes
   if (state.all_due.load(kRelaxed) != 0 && !offers_due_ && !offer_timer_.armed()) BeginOffers(0);
