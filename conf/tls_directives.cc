@@ -262,8 +262,9 @@ Status AddTlsCommand(Block& b, const Directive& d, TlsCommands& commands) {
       "VerifyCAFile", "RequestCAFile", "ClientCAFile",   "VerifyCAPath"};
   if (b.First(&commands)) commands.clear();
   const bool is_file = std::find(kFiles.begin(), kFiles.end(), d.args[0]) != kFiles.end();
-  b.loader.NoteFile(d, d.args[0]);
-  commands.emplace_back(d.args[0], is_file ? b.loader.FromConfDir(d.args[1]) : d.args[1]);
+  const std::string value = is_file ? b.loader.FromConfDir(d.args[1]) : d.args[1];
+  b.loader.NoteFile(d, fmt::format("{}\", \"{}", d.args[0], value));  // as the error quotes both
+  commands.emplace_back(d.args[0], value);
   return {};
 }
 

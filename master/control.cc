@@ -25,8 +25,7 @@ namespace limpet::master {
 namespace {
 
 constexpr time_t kReplySeconds = 10;
-constexpr size_t kPlaceBytes = 8192;  // of a zone, for each server that it knows (shm::Geometry)
-constexpr int kNobodyAnswers = 3;     // the exit code
+constexpr int kNobodyAnswers = 3;  // the exit code
 
 void DumpSources(const conf::Config& config) {
   for (const conf::SourceFile& source : config.sources) {
@@ -54,12 +53,15 @@ void WarnOfPlaces(const conf::Config& config, EarlyLog& early) {
     const size_t servers = ServersIn(*config.http, i);
     const shm::Geometry geometry = shm::Geometry::For(zones[i].size);
     if (servers <= geometry.max_peers) continue;
+    const std::string way =
+        servers <= shm::Geometry::kMostPeers
+            ? fmt::format("{}k has places for all", servers * shm::Geometry::kBytesPerPeer / 1024)
+            : std::string("no zone has more");
     early.Report(
         LogLevel::kWarn,
-        fmt::format("session zone \"{}\" has places for {} servers: sessions at {} of its {} "
-                    "are not learned, {}k has places for all",
-                    zones[i].name, geometry.max_peers, servers - geometry.max_peers, servers,
-                    servers * kPlaceBytes / 1024));
+        fmt::format("session zone \"{}\" has places for {} servers: sessions at {} of "
+                    "its {} are not learned, {}",
+                    zones[i].name, geometry.max_peers, servers - geometry.max_peers, servers, way));
   }
 }
 

@@ -108,6 +108,7 @@ void ControlSocket::Close() {
 
 void ControlSocket::Forget() {
   clients_.clear();
+  accepts_again_ms_.reset();
   listen_.Reset();
   poll_.Reset();
   path_.clear();

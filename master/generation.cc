@@ -1,9 +1,11 @@
 #include "master/generation.h"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
+
+#include <cerrno>
 
 #include "base/clock.h"
-#include "master/file_place.h"
 #include "master/process_title.h"
 #include "master/temp_dirs.h"
 #include "master/usable_cpus.h"
@@ -21,10 +23,18 @@ std::string WithoutLevel(std::string text) {
   return text.starts_with(kPrefix) ? text.substr(kPrefix.size()) : text;
 }
 
-// Workers that cannot enter it end before they serve.
+// Workers that cannot enter it end before they serve. Whether their user may is not known here.
 Status CheckWorkingDirectory(const std::string& path) {
-  const int errnum = path.empty() ? 0 : ObstacleTo(path + "/core");
-  return errnum == 0 ? Status{} : ErrnoError(fmt::format("chdir(\"{}\") failed", path), errnum);
+  struct stat there {};
+  if (path.empty()) return {};
+  int errnum = 0;
+  if (::stat(path.c_str(), &there) != 0) {
+    errnum = errno;
+  } else if (!S_ISDIR(there.st_mode)) {
+    errnum = ENOTDIR;
+  }
+  if (errnum == 0 || errnum == EACCES) return {};
+  return ErrnoError(fmt::format("chdir(\"{}\") failed", path), errnum);
 }
 
 // What would fail at a start, told without changing anything.

@@ -29,7 +29,7 @@ Geometry Geometry::For(size_t bytes) {
   Geometry g{};
   g.bytes = bytes;
   g.counter_lines = Clamp(std::bit_floor(bytes / 16384), 4, 128);
-  g.max_peers = Clamp(bytes / 8192, 32, 1u << kPeerBits);
+  g.max_peers = Clamp(bytes / kBytesPerPeer, 32, kMostPeers);
   g.shards = ShardsFor(bytes);
   g.peers_offset = Align(sizeof(ZoneHeader)) + g.counter_lines * sizeof(SessionCounterLine);
   g.shards_offset = Align(g.peers_offset + g.max_peers * sizeof(PeerEntry));

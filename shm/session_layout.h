@@ -170,6 +170,9 @@ static_assert(std::is_trivially_copyable_v<PeerEntry> && sizeof(PeerEntry) == 80
 
 // Everything that follows from the zone's size.
 struct Geometry {
+  static constexpr uint64_t kBytesPerPeer = 8192;  // of a zone, for each server that it knows
+  static constexpr uint32_t kMostPeers = 1u << kPeerBits;  // of any zone
+
   uint64_t bytes;
   uint32_t counter_lines;
   uint32_t max_peers;

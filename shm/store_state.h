@@ -71,6 +71,7 @@ struct StoreFigures {
   // gauge: since when nobody hears of the changes of other machines, in BootMs; 0: somebody does
   std::atomic<uint64_t> deaf_ms;
   static constexpr uint64_t kDeafMs = 2'000;  // before that is a loss: connections are made again
+  std::atomic<uint32_t> deaf_told;            // whether the log has been told of that
   std::atomic<uint64_t> dropped_before;       // `dropped` when it was lost
   StoreWorkers workers;
 };

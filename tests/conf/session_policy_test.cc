@@ -187,7 +187,7 @@ TEST(Ids, OfTwoServersThatAreTheSameAreTold) {
     return MustLoad(InHttp("upstream u { " + servers + sticky + " }"))->notices;
   };
   const std::string twice = "server 127.0.0.1:1 sid=a; server 127.0.0.1:2 sid=a; ";
-  const std::string cookie = "sticky cookie srv;";
+  const std::string cookie = "sticky cookie srv path=/;";
   EXPECT_THAT(
       said(twice, cookie),
       testing::ElementsAre("upstream \"u\": servers \"127.0.0.1:1\" and \"127.0.0.1:2\" have "

@@ -82,5 +82,15 @@ TEST_F(ControlSocketTest, WithoutADescriptorItWaitsAndDoesNotSpin) {
   EXPECT_STREQ(answer, "heard status");
 }
 
+TEST_F(ControlSocketTest, OneThatIsGivenUpMeanwhileHasNoWork) {
+  const UniqueFd client = Ask("status\n");
+  {
+    const Exhaustion exhaustion;
+    socket_.Serve(kNow);
+  }
+  ASSERT_TRUE(socket_.Open(""));
+  EXPECT_FALSE(socket_.NextDeadline());
+}
+
 }  // namespace
 }  // namespace limpet::master

@@ -208,6 +208,13 @@ def test_what_it_calls_itself():
         assert 'invalid value "apache"' in limpet.run("-t").stderr
 
 
+def test_a_working_directory_may_hold_what_it_likes():
+    with Limpet("events { }\nworking_directory {dir}/web;", start=False) as limpet:
+        os.makedirs(limpet.path("web/core"))
+        tried = limpet.run("-t")
+        assert tried.returncode == 0, tried
+
+
 @pytest.mark.parametrize("line, says", [
     ("working_directory /nowhere;", 'chdir("/nowhere") failed (2: No such file or directory)'),
     ("working_directory {config};", 'chdir("{config}") failed (20: Not a directory)'),

@@ -366,8 +366,13 @@ def test_a_machine_that_may_not_read_changes_says_that_it_is_alone(tmp_path):
         with Machines(redis, count=1, store=f"user limpet; password_file {file};", ready=False) as (a,):
             a.wait_log("has refused a command.*NOPERM.*xread")
             wait_until(lambda: a.stored_zones()[0]["state"] == "lost", "the state")
+            a.wait_log(r"\[error\].*is lost: what other machines change is not heard, NOPERM")
+            a.change()  # other workers go on where these were
+            a.wait_log("has refused a command.*NOPERM.*xread", 2)
             redis("ACL", "SETUSER", "limpet", "+xread")
             wait_until(lambda: a.stored_zones()[0]["state"] == "up", "the state again")
+            a.wait_log(r"\[notice\].*is back after .*what other machines change is heard")
+            assert len(a.log_lines("is lost")) == len(a.log_lines("is back")) == a.stored_zones()[0]["losses"] == 1
 
 
 SECRET = "a-very-secret-word"

@@ -70,6 +70,7 @@ def fails_to_connect(port, sni=None):
     ("ssl_ciphers NONE", 'set_cipher_list("NONE") failed', 9),
     ("ssl_ecdh_curve none", 'set1_curves_list("none") failed', 9),
     ("ssl_conf_command None 1", 'SSL_CONF_cmd("None", "1") failed', 9),
+    ("ssl_conf_command Options PrioritizeChaCha;\nssl_conf_command Options None", 'SSL_CONF_cmd("Options", "None") failed', 10),
     ("ssl_verify_client on", "no ssl_client_certificate", 5)])
 def test_an_error_of_openssl_names_a_line(certs, directive, says, line):
     with config_of(certs, directive + ";") as limpet:

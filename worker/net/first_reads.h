@@ -1,7 +1,8 @@
 // Whether accepted connections are read before they are registered. Under load most clients have
 // sent their request by then, and a connection that is answered and closed needs no registration;
-// where the first read finds nothing, it is one system call too many. So it is what the last
-// connections tell that decides, and one in a while is tried.
+// where the first read finds nothing, or the loop has time to register what waits for its answer,
+// it is one system call too many. So it is what the last connections tell that decides, and one in
+// a while is tried.
 #pragma once
 
 #include <algorithm>

@@ -14,10 +14,16 @@ void SecondLooks::Start() { timer_.Arm(kPauseMs); }
 void SecondLooks::OnTimer() {
   ListLink batch;
   batch.TakeAllOf(aged_);
+  batch.TakeAllOf(aged_leisure_);
   aged_.TakeAllOf(fresh_);
-  aged_.TakeAllOf(at_leisure_);
+  aged_leisure_.TakeAllOf(fresh_leisure_);
   TakeAll(batch);
-  if (aged_.linked() || fresh_.linked() || at_leisure_.linked()) Start();
+  if (aged_.linked() || fresh_.linked() || any_at_leisure()) Start();
+}
+
+void SecondLooks::OnLeisure() {
+  TakeAll(aged_leisure_);
+  TakeAll(fresh_leisure_);
 }
 
 // A look may end other connections, and with them theirs.

@@ -35,8 +35,8 @@ class SecondLooks {
   SecondLooks& operator=(const SecondLooks&) = delete;
 
   // For the loop.
-  bool any_at_leisure() const { return at_leisure_.linked(); }
-  void OnLeisure() { TakeAll(at_leisure_); }
+  bool any_at_leisure() const { return fresh_leisure_.linked() || aged_leisure_.linked(); }
+  void OnLeisure();
 
  private:
   friend class SecondLook;
@@ -45,9 +45,9 @@ class SecondLooks {
   void OnTimer();
   void TakeAll(ListLink& these);
 
-  ListLink fresh_;       // due since the timer last fired
-  ListLink at_leisure_;  // likewise
-  ListLink aged_;        // due for longer
+  ListLink fresh_;                         // due since the timer last fired
+  ListLink aged_;                          // due for longer
+  ListLink fresh_leisure_, aged_leisure_;  // the same of those that are due at leisure
   Timer timer_;
 };
 
@@ -58,6 +58,6 @@ inline void SecondLooks::Add(ListLink& look, ListLink& list) {
 }
 
 inline void SecondLook::SetDue() { looks_.Add(*this, looks_.fresh_); }
-inline void SecondLook::SetDueAtLeisure() { looks_.Add(*this, looks_.at_leisure_); }
+inline void SecondLook::SetDueAtLeisure() { looks_.Add(*this, looks_.fresh_leisure_); }
 
 }  // namespace limpet::worker

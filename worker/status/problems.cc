@@ -126,6 +126,7 @@ class Finder {
     for (UpstreamGroup* group : source_.upstreams) {
       if (!LearnsIn(group->conf(), source_, ref)) continue;
       for (const Peer& peer : group->peers()) {
+        if (peer.session_index != shm::kNoPeer) continue;
         if (!table.peers().Active(table.peers().Find(peer.server_id)))
           without.insert(peer.server_id);
       }

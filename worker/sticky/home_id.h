@@ -8,7 +8,9 @@
 namespace limpet::worker {
 
 inline std::string HomeIdOf(std::string_view session_id) {
-  return std::string("\0home\0", 6).append(session_id);
+  std::string id("\0home\0", 6);
+  id += session_id;
+  return id;
 }
 
 }  // namespace limpet::worker

@@ -85,7 +85,8 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
   }
 
   bool Ask(const StickyState& state, StoreWait* wait) override {
-    return state.has_key && shared_.Ask(state, HomeKey(state), goes_back_, wait);
+    const shm::SessionKey home = goes_back_ ? HomeKey(state) : shm::SessionKey{};
+    return state.has_key && shared_.Ask(state, home, goes_back_, wait);
   }
 
   bool confirms() const override { return shared_.on() && zone_.confirm; }
@@ -271,7 +272,7 @@ class LearnPolicy final : public StickyPolicy, public SessionCounts {
     }
     const shm::LearnResult result = sessions_.Learn(key, index, BootMs());
     shared_.Tell(key, keeper, result, state.wait);
-    if (result == shm::LearnResult::kCreated) ForgetHomeOf(created);
+    if (result == shm::LearnResult::kCreated) ForgetHomeOf(created.empty() ? state.id : created);
     if (result == shm::LearnResult::kRefused) {
       if (state.bound == nullptr) state.status = StickyStatus::kFull;
       return same ? void() : GiveUp(state);

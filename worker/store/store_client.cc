@@ -174,6 +174,9 @@ void StoreClient::SayBack() {
   lost_ = false;
   const uint64_t since = figures().lost_ms.exchange(0, kRelaxed);
   if (since == 0) return;
+  // Until now nobody could hear of changes: from here on whoever listens has its time to begin.
+  if (uint64_t deaf = figures().deaf_ms.load(kRelaxed); deaf != 0)
+    figures().deaf_ms.compare_exchange_strong(deaf, BootMs(), kRelaxed);
   const uint64_t dropped =
       figures().dropped.load(kRelaxed) - figures().dropped_before.load(kRelaxed);
   zone_.Say(LogLevel::kNotice,

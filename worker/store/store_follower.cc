@@ -97,23 +97,23 @@ void StoreFollower::OnDown() {
   unreadable_ = asked_ == Asked::kChanges && link_.spoke_nonsense();
   const bool heard = std::exchange(asked_, Asked::kNothing) == Asked::kChanges;
   if (lost_ms_ == 0) lost_ms_ = heard ? asked_ms_ : BootMs();
-  NoteDeaf();
+  NoteDeaf(link_.why());
 }
 
 // Workers may be there and ask while this connection cannot be made: Redis has no room for another,
 // perhaps. Sessions that move or end elsewhere are then as they were here, which nobody would know.
-void StoreFollower::NoteDeaf() {
+void StoreFollower::NoteDeaf(std::string_view why) {
   shm::StoreFigures& figures = zone_.figures();
   const uint64_t since = DeafSince(), now = BootMs();
-  const bool is_told = told_deaf_ || figures.lost_ms.load(kRelaxed) != 0;
-  if (is_told || now - std::min(now, since) < shm::StoreFigures::kDeafMs) return;
-  told_deaf_ = true;
+  const bool is_early = now - std::min(now, since) < shm::StoreFigures::kDeafMs;
+  if (is_early || figures.lost_ms.load(kRelaxed) != 0) return;
+  if (figures.deaf_told.exchange(1, kRelaxed) != 0) return;  // by this worker, or one before it
   figures.losses.fetch_add(1, kRelaxed);
   zone_.Say(
       LogLevel::kError,
       fmt::format("session store \"{}\" ({}) is lost: what other machines change is not heard, "
                   "{}; zone \"{}\" goes on alone",
-                  zone_.conf().name, link_.where(), link_.why(), zone_.env().zone.name),
+                  zone_.conf().name, link_.where(), why, zone_.env().zone.name),
       true);
 }
 
@@ -126,7 +126,7 @@ uint64_t StoreFollower::DeafSince() {
 void StoreFollower::NoteHeard() {
   if (zone_.figures().deaf_ms.load(kRelaxed) == 0) return;
   const uint64_t since = zone_.figures().deaf_ms.exchange(0, kRelaxed);
-  if (!std::exchange(told_deaf_, false)) return;
+  if (zone_.figures().deaf_told.exchange(0, kRelaxed) == 0) return;
   zone_.Say(LogLevel::kNotice,
             fmt::format("session store \"{}\" ({}) is back after {} s for zone \"{}\": what other "
                         "machines change is heard",
@@ -158,8 +158,10 @@ void StoreFollower::AskForChanges() {
   asked_ = Asked::kChanges;
   if (verify_.empty() && HasRead() && !offers_due_) verify_ = LastId();
   asked_ms_ = BootMs();
-  // After a gap an answer comes even without changes: it is waited for.
-  const auto block = std::to_string(offers_due_ ? 1 : kBlock.count());
+  // After a gap, and where nobody has heard, an answer comes even without changes: it is waited
+  // for.
+  const bool is_awaited = offers_due_ || zone_.figures().deaf_ms.load(kRelaxed) != 0;
+  const auto block = std::to_string(is_awaited ? 1 : kBlock.count());
   link_.Send(RespCommand({"XREAD", "COUNT", std::to_string(kMostChanges), "BLOCK", block, "STREAMS",
                           zone_.StreamName(), LastId()}));
 }
@@ -167,7 +169,7 @@ void StoreFollower::AskForChanges() {
 void StoreFollower::OnReply(RespReply& reply) {
   if (reply.type == RespReply::Type::kError) {
     if (IsOfServer(reply.text)) return link_.BreakFor(reply);
-    (void)DeafSince();
+    NoteDeaf(reply.text);
     client_.Complain(reply);
     return again_timer_.Arm(kAgainMs);
   }

@@ -47,7 +47,7 @@ class StoreFollower final : public StoreLink::User {
   // Of a change that waited: it was told by a table whose places may not be ours. "": it has gone.
   std::string ServerOf(const shm::RelayedChange& change) const;
   uint64_t DeafSince();  // BootMs: since when changes are not heard, which they are not now
-  void NoteDeaf();
+  void NoteDeaf(std::string_view why);
   void NoteHeard();
   void OnLeaseTimer();
   void OnAgainTimer();
@@ -80,7 +80,6 @@ class StoreFollower final : public StoreLink::User {
   bool caught_up_ = false;     // all changes that were there have been read
   bool offers_due_ = false;    // when all changes that there are have been read
   uint64_t lost_ms_ = 0;       // BootMs: since when changes may have been missed; 0: they are heard
-  bool told_deaf_ = false;     // that changes are not heard
   bool unreadable_ = false;    // the changes that come next cannot be read: they are passed over
   uint64_t readable_from_ = 0;    // milliseconds of the stream's ids
   shm::SlotWalk walk_;            // through the sessions that are offered

@@ -1,96 +1,15 @@
-#include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <functional>
 #include <string>
 
-#include "worker/net/plain_transport.h"
+#include "tests/worker/net/transport_fixture.h"
 
 namespace limpet::worker {
 namespace {
-
-// Owns a transport and records what it hears; `on_readable` is the behaviour under test.
-struct Owner final : TransportHandler {
-  explicit Owner(Loop& l) : loop(l) {}
-
-  void OnReady(int errnum) override {
-    ready = errnum;
-    loop.Stop();
-  }
-  void OnReadable() override {
-    ++readables;
-    if (on_readable) on_readable();
-  }
-  void OnWritable() override {
-    ++writables;
-    loop.Stop();
-  }
-  void OnHangup() override {
-    ++hangups;
-    loop.Stop();
-  }
-  Io ReadSome(size_t size) {
-    char data[4096];
-    size_t n = 0;
-    last = transport->Read(data, size, &n);
-    if (last == Io::kOk) text.append(data, n);
-    return last;
-  }
-
-  Loop& loop;
-  std::unique_ptr<Transport> transport;
-  std::function<void()> on_readable;
-  std::string text;
-  Io last = Io::kOk;
-  int ready = -1;
-  int readables = 0;
-  int writables = 0;
-  int hangups = 0;
-};
-
-struct Deadline {  // turns a lost event into a failure instead of a hang
-  explicit Deadline(Loop& l) : loop(l), timer(l, Callback::To<&Deadline::Fire>(this)) {
-    timer.Arm(5000);
-  }
-  void Fire() {
-    ADD_FAILURE() << "an event was lost";
-    loop.Stop();
-  }
-  Loop& loop;
-  Timer timer;
-};
-
-class TransportTest : public testing::Test {
- protected:
-  TransportTest() : owner_(loop_), deadline_(loop_) {
-    int fds[2];
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    other_.Reset(fds[1]);
-    owner_.transport = PlainTransport::Adopt(loop_, UniqueFd(fds[0]));
-    owner_.transport->set_handler(&owner_);
-  }
-  void Send(std::string_view text) {
-    ASSERT_EQ(::send(other_.get(), text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
-  }
-  void Passes(int n) {  // passes that do not wait
-    for (int i = 0; i < n; ++i) {
-      Timer now(loop_, Callback::To<&TransportTest::Nothing>(this));
-      now.Arm(0);
-      loop_.RunOnce();
-    }
-  }
-  void Nothing() {}
-
-  Loop loop_;
-  UniqueFd other_;
-  Owner owner_;
-  Deadline deadline_;
-};
 
 TEST_F(TransportTest, DeliversAgainUntilEverythingIsRead) {
   owner_.on_readable = [this] {
@@ -254,121 +173,6 @@ TEST_F(TransportTest, StillIdleMeansNoBytesAndNoEnd) {
   Send("x");
   Passes(1);
   EXPECT_FALSE(owner_.transport->StillIdle());
-}
-
-// How many descriptors the loop listens to.
-int Registered(Loop& loop) {
-  return event_base_get_num_events(loop.base(), EVENT_BASE_COUNT_ADDED);
-}
-
-// Keeps the loop busy: each pass finds an event.
-struct Traffic {
-  explicit Traffic(Loop& loop)
-      : event(::eventfd(1, EFD_NONBLOCK)),
-        watch(loop, event.get(), Callback::To<&Traffic::Ignore>(this)) {
-    watch.Start();
-  }
-  void Ignore() {}
-
-  UniqueFd event;
-  FdWatch watch;
-};
-
-TEST_F(TransportTest, WhatIsReadAnsweredAndClosedIsNeverRegistered) {
-  const Traffic traffic(loop_);
-  const int before = Registered(loop_);
-  owner_.on_readable = [this] {
-    owner_.ReadSome(100);
-    owner_.transport->WantRead(false);
-  };
-  Send("abc");
-  owner_.transport->WantRead(true);
-  Passes(3);
-  EXPECT_EQ(owner_.text, "abc");
-  EXPECT_EQ(Registered(loop_), before);
-  owner_.transport->Close();
-  EXPECT_EQ(Registered(loop_), before);
-}
-
-TEST_F(TransportTest, WhatIsServedIsRegisteredOnceThereIsTimeForIt) {
-  const int before = Registered(loop_);
-  owner_.on_readable = [this] {
-    owner_.ReadSome(100);
-    owner_.transport->WantRead(false);
-  };
-  Send("abc");
-  owner_.transport->WantRead(true);
-  Passes(1);
-  EXPECT_EQ(owner_.text, "abc");
-  EXPECT_EQ(Registered(loop_), before);
-  Passes(1);
-  EXPECT_EQ(Registered(loop_), before + 1);
-  other_.Reset();
-  Passes(1);
-  EXPECT_EQ(owner_.hangups, 1);
-}
-
-TEST_F(TransportTest, WhatIsServedByABusyLoopIsRegisteredSoon) {
-  const Traffic traffic(loop_);
-  owner_.on_readable = [this] {
-    owner_.ReadSome(100);
-    owner_.transport->WantRead(false);
-  };
-  Send("abc");
-  owner_.transport->WantRead(true);
-  Passes(1);
-  other_.Reset();
-  loop_.Run();
-  EXPECT_EQ(owner_.hangups, 1);
-}
-
-TEST_F(TransportTest, WhatWaitsForBytesIsRegisteredAtOnce) {
-  const int before = Registered(loop_);
-  owner_.on_readable = [this] {
-    owner_.ReadSome(100);
-    if (owner_.text == "abcdef") loop_.Stop();
-  };
-  Send("abc");
-  owner_.transport->WantRead(true);
-  Passes(1);
-  EXPECT_EQ(owner_.text, "abc");
-  EXPECT_EQ(Registered(loop_), before + 1);
-  Send("def");
-  loop_.Run();
-}
-
-TEST_F(TransportTest, WhatWaitsForRoomIsRegisteredAtOnce) {
-  char bytes[65536] = {};
-  const iovec piece{bytes, sizeof bytes};
-  size_t n = 0;
-  while (owner_.transport->Writev(&piece, 1, false, &n) == Io::kOk) {
-  }
-  owner_.transport->WantWrite(true);
-  Passes(2);
-  EXPECT_EQ(owner_.writables, 0);
-  while (::recv(other_.get(), bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
-  }
-  loop_.Run();
-  EXPECT_EQ(owner_.writables, 1);
-}
-
-TEST_F(TransportTest, WhereFirstReadsSaveNothingConnectionsAreRegisteredFirst) {
-  const int before = Registered(loop_);
-  int registered = 0;
-  for (int i = 0; i < 100; ++i) {
-    int fds[2];
-    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    const UniqueFd client(fds[1]);
-    Owner owner(loop_);
-    owner.transport = PlainTransport::Adopt(loop_, UniqueFd(fds[0]));
-    registered += Registered(loop_) - before;
-    owner.transport->set_handler(&owner);
-    owner.on_readable = [&owner] { owner.ReadSome(100); };
-    owner.transport->WantRead(true);
-    Passes(1);
-  }
-  EXPECT_GT(registered, 80);
-  EXPECT_LT(registered, 100);
 }
 
 class TcpTest : public testing::Test {

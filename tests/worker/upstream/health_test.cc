@@ -132,14 +132,18 @@ TEST(Health, SaysWhenAPeerIsOut) {
   EXPECT_EQ(f.group.peers()[0].state->unavailable, 1u);
 }
 
+void AwaitFirst(Fixture& f) {  // it gets a request, and its slow start begins
+  int requests = 0;
+  while (f.Request() != 1) ASSERT_LT(++requests, 1000);
+}
+
 TEST(Health, ARecoveredPeerStartsSlowly) {
   auto slow = Server(8081);
   slow.slow_start = 10s;
   Fixture f(Servers({slow, Server(8082)}));
   f.Fail(0);
   f.now += 10'001;
-  while (f.Request() != 1) {
-  }
+  ASSERT_NO_FATAL_FAILURE(AwaitFirst(f));
   const auto share = [&f] {
     const std::string ids = f.Sequence(200);
     return std::count(ids.begin(), ids.end(), '1');
@@ -185,8 +189,7 @@ TEST(Health, ARecoveredPeerGetsConnectionsSlowly) {
   Fixture f(Servers({slow, Server(8082)}, conf::BalanceMethod::kLeastConn));
   f.Fail(0);
   f.now += 10'001;
-  while (f.Request() != 1) {
-  }
+  ASSERT_NO_FATAL_FAILURE(AwaitFirst(f));
   f.now += 1000;
   int open[3] = {};
   for (int i = 0; i < 110; ++i) {

@@ -172,9 +172,10 @@ class Explainer {
 
   // A session that has its server, or one that stands in, asks nothing of the balancing method.
   bool IsOfMethod(const PeerChoice& choice) const {
-    const bool is_of_session =
-        choice.peer == sticky_.bound || choice.peer == sticky_.moved_from || sticky_.temporary;
-    return choice.kind == PeerChoice::Kind::kPeer && !is_of_session;
+    if (choice.kind != PeerChoice::Kind::kPeer || sticky_.temporary) return false;
+    const bool is_home =
+        sticky_.bound != nullptr && choice.peer->server_id == sticky_.bound->server_id;
+    return !is_home && choice.peer != sticky_.moved_from;
   }
 
   // Such a request is answered before a server is chosen.

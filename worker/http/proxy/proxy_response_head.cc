@@ -260,12 +260,15 @@ void ProxyExchange::StartBody() {
       break;
   }
   if (response_.kind() == proto::BodyKind::kTunnel) return StartTunnel();
-  if (!buffering_) exchange_.set_limit_rate(0);
   KeepIfEmpty();  // a filter may answer instead
   if (!exchange_.writer().SendHead()) return;
   EnterSession();
   response_.BeginBody();
-  if (buffering_) pace_.Begin(EvaluateSize(exchange_, location_->proxy.limit_rate));
+  if (buffering_) {
+    pace_.Begin(EvaluateSize(exchange_, location_->proxy.limit_rate));
+  } else {
+    exchange_.set_limit_rate(0);  // the client gets it as it comes
+  }
   const std::string_view rest = response_.body_rest();
   if (response_.kind() == proto::BodyKind::kNone) {
     if (!rest.empty()) exchange_.response().hides_body ? attempt_.Spoil() : OnExcess();
