@@ -89,7 +89,7 @@ def test_workers_that_are_told_to_end_are_no_loss(limpet):
 
 
 def test_a_reload_that_is_refused(limpet):
-    limpet.write("retour 200;")
+    limpet.write("events { }\nretour 200;")
     limpet.kill(signal.SIGHUP)
     wait_until(lambda: metric(limpet, "limpet_config_last_reload_successful") == 0, "the metric")
     ((level, text),) = alerts(limpet)

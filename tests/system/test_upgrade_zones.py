@@ -182,10 +182,10 @@ def test_counters_go_on(both, gate):
     def incidents():
         return json.loads(get(both.limpet.port, "/status/").text)["incidents"]
 
-    os.kill(both.old_workers()[0], signal.SIGKILL)
-    wait_until(lambda: incidents()["worker_deaths"]["signal"] == 1 and len(both.old_workers()) == both.worker_count, "another worker")
     # A request counts at its end, which may come after its answer.
     wait_until(lambda: peer()["requests"] == peer()["traffic"]["requests"] == 10, "all ten to be counted")
+    os.kill(both.old_workers()[0], signal.SIGKILL)
+    wait_until(lambda: incidents()["worker_deaths"]["signal"] == 1 and len(both.old_workers()) == both.worker_count, "another worker")
     before, served = connections(), peer()
     both.upgrade()
     both.end_old()
