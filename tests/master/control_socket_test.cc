@@ -28,6 +28,11 @@ class ControlSocketTest : public ::testing::Test {
     EXPECT_EQ(::send(client.get(), line.data(), line.size(), 0), static_cast<ssize_t>(line.size()));
     return client;
   }
+  static void ExpectAnswer(const UniqueFd& client) {
+    char answer[64] = {};
+    EXPECT_GT(::recv(client.get(), answer, sizeof answer, MSG_DONTWAIT), 0);
+    EXPECT_STREQ(answer, "heard status");
+  }
   bool HasWork() const {
     pollfd state{socket_.fd(), POLLIN, 0};
     return ::poll(&state, 1, 0) == 1;
@@ -59,9 +64,7 @@ TEST_F(ControlSocketTest, AnswersALine) {
   ASSERT_TRUE(HasWork());
   socket_.Serve(kNow);
   socket_.Serve(kNow);
-  char answer[64] = {};
-  EXPECT_GT(::recv(client.get(), answer, sizeof answer, MSG_DONTWAIT), 0);
-  EXPECT_STREQ(answer, "heard status");
+  ExpectAnswer(client);
 }
 
 TEST_F(ControlSocketTest, WithoutADescriptorItWaitsAndDoesNotSpin) {
@@ -77,9 +80,7 @@ TEST_F(ControlSocketTest, WithoutADescriptorItWaitsAndDoesNotSpin) {
   }
   socket_.Serve(kNow + 1000);
   socket_.Serve(kNow + 1000);
-  char answer[64] = {};
-  EXPECT_GT(::recv(client.get(), answer, sizeof answer, MSG_DONTWAIT), 0);
-  EXPECT_STREQ(answer, "heard status");
+  ExpectAnswer(client);
 }
 
 TEST_F(ControlSocketTest, OneThatIsGivenUpMeanwhileHasNoWork) {

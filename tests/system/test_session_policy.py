@@ -204,9 +204,16 @@ def test_failback_idle_returns_after_half_the_timeout_without_a_request(servers)
 
 
 def moved_away(site, a):
-    """The session has moved from a to b, and a is there again."""
+    """The session has moved from a, which is down, to b."""
     site.call("PATCH", f"upstreams/app/peers/{a.origin.name}", {"down": True})
     site.expect("b", "rebound")
+
+
+def stays_at_b(site, a):
+    """Also when a, where it came from, is there again."""
+    site.call("PATCH", f"upstreams/app/peers/{a.origin.name}", {"down": False})
+    for _ in range(3):
+        site.expect("b", "hit")
 
 
 def test_a_session_that_is_forgotten_has_no_way_back(servers):
@@ -217,9 +224,7 @@ def test_a_session_that_is_forgotten_has_no_way_back(servers):
         site.call("DELETE", f"sessions/z/{site.cookie}")
         assert site.zone()["active"] == 0, "nor does it take a place"
         site.visit(f"/login?{site.cookie}")
-        site.call("PATCH", f"upstreams/app/peers/{a.origin.name}", {"down": False})
-        for _ in range(3):
-            site.expect("b", "hit")
+        stays_at_b(site, a)
 
 
 def test_nor_has_one_that_begins_again_behind_the_sessions_of_its_server(servers):
@@ -228,9 +233,7 @@ def test_nor_has_one_that_begins_again_behind_the_sessions_of_its_server(servers
         moved_away(site, a)
         site.call("DELETE", f"sessions/z?server={b.origin.name}")
         site.visit(f"/login?{site.cookie}")
-        site.call("PATCH", f"upstreams/app/peers/{a.origin.name}", {"down": False})
-        for _ in range(3):
-            site.expect("b", "hit")
+        stays_at_b(site, a)
 
 
 def test_a_session_that_is_moved_by_hand_stays_there(servers):
@@ -238,9 +241,7 @@ def test_a_session_that_is_moved_by_hand_stays_there(servers):
     with Site(servers, "learn", "sticky_policy failback=immediate;") as site:
         moved_away(site, a)
         site.call("POST", f"sessions/z/{site.cookie}", {"move": {"to": b.origin.name}})
-        site.call("PATCH", f"upstreams/app/peers/{a.origin.name}", {"down": False})
-        for _ in range(3):
-            site.expect("b", "hit")
+        stays_at_b(site, a)
 
 
 @pytest.mark.parametrize("policy", ["on_down=rebind", "on_down=temporary failback=immediate"])

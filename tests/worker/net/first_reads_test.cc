@@ -25,15 +25,22 @@ struct Traffic {
   FdWatch watch;
 };
 
-TEST_F(TransportTest, WhatIsReadAnsweredAndClosedIsNeverRegistered) {
+class FirstReadsTest : public TransportTest {
+ protected:
+  void SendARequest() {  // which is read, and served: nothing is awaited then
+    owner_.on_readable = [this] {
+      owner_.ReadSome(100);
+      owner_.transport->WantRead(false);
+    };
+    Send("abc");
+    owner_.transport->WantRead(true);
+  }
+};
+
+TEST_F(FirstReadsTest, WhatIsReadAnsweredAndClosedIsNeverRegistered) {
   const Traffic traffic(loop_);
   const int before = Registered(loop_);
-  owner_.on_readable = [this] {
-    owner_.ReadSome(100);
-    owner_.transport->WantRead(false);
-  };
-  Send("abc");
-  owner_.transport->WantRead(true);
+  SendARequest();
   Passes(3);
   EXPECT_EQ(owner_.text, "abc");
   EXPECT_EQ(Registered(loop_), before);
@@ -41,14 +48,9 @@ TEST_F(TransportTest, WhatIsReadAnsweredAndClosedIsNeverRegistered) {
   EXPECT_EQ(Registered(loop_), before);
 }
 
-TEST_F(TransportTest, WhatIsServedIsRegisteredOnceThereIsTimeForIt) {
+TEST_F(FirstReadsTest, WhatIsServedIsRegisteredOnceThereIsTimeForIt) {
   const int before = Registered(loop_);
-  owner_.on_readable = [this] {
-    owner_.ReadSome(100);
-    owner_.transport->WantRead(false);
-  };
-  Send("abc");
-  owner_.transport->WantRead(true);
+  SendARequest();
   Passes(1);
   EXPECT_EQ(owner_.text, "abc");
   EXPECT_EQ(Registered(loop_), before);
@@ -59,21 +61,16 @@ TEST_F(TransportTest, WhatIsServedIsRegisteredOnceThereIsTimeForIt) {
   EXPECT_EQ(owner_.hangups, 1);
 }
 
-TEST_F(TransportTest, WhatIsServedByABusyLoopIsRegisteredSoon) {
+TEST_F(FirstReadsTest, WhatIsServedByABusyLoopIsRegisteredSoon) {
   const Traffic traffic(loop_);
-  owner_.on_readable = [this] {
-    owner_.ReadSome(100);
-    owner_.transport->WantRead(false);
-  };
-  Send("abc");
-  owner_.transport->WantRead(true);
+  SendARequest();
   Passes(1);
   other_.Reset();
   loop_.Run();
   EXPECT_EQ(owner_.hangups, 1);
 }
 
-TEST_F(TransportTest, WhatWaitsForBytesIsRegisteredAtOnce) {
+TEST_F(FirstReadsTest, WhatWaitsForBytesIsRegisteredAtOnce) {
   const int before = Registered(loop_);
   owner_.on_readable = [this] {
     owner_.ReadSome(100);
@@ -88,7 +85,7 @@ TEST_F(TransportTest, WhatWaitsForBytesIsRegisteredAtOnce) {
   loop_.Run();
 }
 
-TEST_F(TransportTest, WhatWaitsForRoomIsRegisteredAtOnce) {
+TEST_F(FirstReadsTest, WhatWaitsForRoomIsRegisteredAtOnce) {
   char bytes[65536] = {};
   const iovec piece{bytes, sizeof bytes};
   size_t n = 0;
@@ -103,7 +100,7 @@ TEST_F(TransportTest, WhatWaitsForRoomIsRegisteredAtOnce) {
   EXPECT_EQ(owner_.writables, 1);
 }
 
-TEST_F(TransportTest, WhereFirstReadsSaveNothingConnectionsAreRegisteredFirst) {
+TEST_F(FirstReadsTest, WhereFirstReadsSaveNothingConnectionsAreRegisteredFirst) {
   const int before = Registered(loop_);
   int registered = 0;
   for (int i = 0; i < 100; ++i) {
