@@ -47,8 +47,8 @@ class StoreFollower final : public StoreLink::User {
   // Of a change that waited: it was told by a table whose places may not be ours. "": it has gone.
   std::string ServerOf(const shm::RelayedChange& change) const;
   uint64_t DeafSince();  // BootMs: since when changes are not heard, which they are not now
-  void NoteDeaf(std::string_view why);
-  void NoteHeard();
+  void NoteDeaf(std::string_view why);  // tells the log once, after kDeafMs
+  void NoteHeard();                     // that it is over, if it was told
   void OnLeaseTimer();
   void OnAgainTimer();
   void AskIfThere(std::string_view id);
