@@ -14,6 +14,30 @@ uint64_t ReadMs(clockid_t id) {
   return static_cast<uint64_t>(ts.tv_sec) * 1000 + static_cast<uint64_t>(ts.tv_nsec) / 1'000'000;
 }
 
+int64_t ReadNs(clockid_t id) {
+  timespec ts{};
+  ::clock_gettime(id, &ts);
+  return ts.tv_sec * 1'000'000'000 + ts.tv_nsec;
+}
+
+// What is to be added to a time of `id` for the wall clock's. Nanoseconds are compared: two clocks
+// whose milliseconds begin at different times differ by one or the other whole number.
+int64_t WallOffsetMs(clockid_t id) {
+  constexpr int64_t kMillisecond = 1'000'000, kTogether = 20'000;
+  constexpr int kTries = 8;  // a process may be stopped between two readings
+  int64_t apart = 0;
+  for (int i = 0; i < kTries; ++i) {
+    const int64_t before = ReadNs(id), wall = ReadNs(CLOCK_REALTIME), behind = ReadNs(id);
+    apart = wall - before;
+    if (behind - before < kTogether) break;
+  }
+  return (apart + kMillisecond / 2) / kMillisecond;
+}
+
+uint64_t Moved(uint64_t ms, int64_t by) {
+  return static_cast<uint64_t>(std::max<int64_t>(0, static_cast<int64_t>(ms) + by));
+}
+
 std::string Format(const char* format, const tm& parts) {
   char text[64];
   return std::string(text, std::strftime(text, sizeof text, format, &parts));
@@ -58,6 +82,10 @@ uint64_t WallMs() {
   const WallTime now = Now();
   return static_cast<uint64_t>(now.seconds) * 1000 + static_cast<uint64_t>(now.milliseconds);
 }
+
+uint64_t WallMsOfMonotonic(uint64_t ms) { return Moved(ms, WallOffsetMs(CLOCK_MONOTONIC)); }
+uint64_t MonotonicMsOfWall(uint64_t ms) { return Moved(ms, -WallOffsetMs(CLOCK_MONOTONIC)); }
+uint64_t WallMsOfBoot(uint64_t ms) { return Moved(ms, WallOffsetMs(CLOCK_BOOTTIME)); }
 
 std::string FormatErrorLogTime(int64_t seconds) {
   return Format("%Y/%m/%d %H:%M:%S", Local(seconds));

@@ -21,6 +21,12 @@ struct WallTime {
 WallTime Now();
 uint64_t WallMs();  // the same, in milliseconds since the epoch
 
+// A moment of MonotonicMs() or BootMs() on the wall clock: the same one at each call, until that
+// clock is set.
+uint64_t WallMsOfMonotonic(uint64_t ms);
+uint64_t MonotonicMsOfWall(uint64_t ms);  // 0: before that clock began
+uint64_t WallMsOfBoot(uint64_t ms);
+
 // All formats below are rendered for a wall time; local ones use the process's time zone.
 std::string FormatErrorLogTime(int64_t seconds);  // 2026/11/22 10:00:00, local
 std::string FormatLogTime(int64_t seconds);       // 22/Nov/2026:10:00:00 +0000, local

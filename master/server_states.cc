@@ -47,21 +47,13 @@ uint32_t FlagsOf(std::string_view words) {
   return flags;
 }
 
-// What is to be added to MonotonicMs for the wall clock's milliseconds.
-int64_t WallOffset() {
-  return static_cast<int64_t>(WallMs()) - static_cast<int64_t>(MonotonicMs());
-}
-
-uint64_t ToWall(uint64_t until_ms) {
-  return until_ms == 0 ? 0 : static_cast<uint64_t>(static_cast<int64_t>(until_ms) + WallOffset());
-}
+uint64_t ToWall(uint64_t until_ms) { return until_ms == 0 ? 0 : WallMsOfMonotonic(until_ms); }
 
 // What is over stays over: it has no time before this clock began.
 uint64_t FromWall(uint64_t wall_ms) {
   constexpr uint64_t kFarthest = std::numeric_limits<int64_t>::max() / 2;
   if (wall_ms == 0) return 0;
-  const auto wall = static_cast<int64_t>(std::min(wall_ms, kFarthest));
-  return static_cast<uint64_t>(std::max<int64_t>(1, wall - WallOffset()));
+  return std::max<uint64_t>(1, MonotonicMsOfWall(std::min(wall_ms, kFarthest)));
 }
 
 std::string NameOf(const shm::ServerName& name) {

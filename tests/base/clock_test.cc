@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <ctime>
+#include <utility>
 
 namespace limpet {
 namespace {
@@ -13,6 +14,24 @@ std::string ByLibrary(int64_t seconds) {
   char text[64];
   ::gmtime_r(&t, &parts);
   return std::string(text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts));
+}
+
+// Milliseconds of two clocks do not begin at the same time: read one after the other they differ
+// by one whole number or the next.
+TEST(WallClock, HasOneTimeForAMoment) {
+  const uint64_t monotonic = MonotonicMs() - 1, boot = BootMs() - 1, wall = WallMs();
+  const uint64_t of_monotonic = WallMsOfMonotonic(monotonic), of_boot = WallMsOfBoot(boot);
+  EXPECT_LE(wall - of_monotonic, 3U);
+  EXPECT_LE(wall - of_boot, 3U);
+  int changes = 0;
+  uint64_t last = of_monotonic, last_of_boot = of_boot;
+  for (const uint64_t end = monotonic + 50; MonotonicMs() < end;) {
+    changes += std::exchange(last, WallMsOfMonotonic(monotonic)) != last;
+    changes += std::exchange(last_of_boot, WallMsOfBoot(boot)) != last_of_boot;
+  }
+  EXPECT_LE(changes, 2);  // a clock that is being set right reaches the next millisecond
+  EXPECT_LE(MonotonicMsOfWall(last) - monotonic + 1, 2U);
+  EXPECT_EQ(MonotonicMsOfWall(0), 0U);
 }
 
 TEST(HttpDate, IsWhatTheLibrarySays) {

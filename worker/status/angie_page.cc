@@ -107,16 +107,13 @@ class Tree {
     return all;
   }
 
-  // Of a moment of the monotonic clock.
-  uint64_t WallMsOf(uint64_t ms) const { return WallMs() - Since(source_.now_ms, ms); }
-
   Json Health(const conf::Upstream& upstream, const Peer& peer) const {
     const shm::PeerState& state = *peer.state;
     Json json = {{"fails", state.failed.load(kRelaxed)},
                  {"unavailable", state.unavailable.load(kRelaxed)},
                  {"downtime", DowntimeMs(peer, source_.now_ms)}};
     if (const uint64_t since = AwaySinceMs(peer); since != 0)
-      json["downstart"] = TimeJson(WallMsOf(since), is_epoch_);
+      json["downstart"] = TimeJson(WallMsOfMonotonic(since), is_epoch_);
     json["header_time"] = state.header_time_ms.load(kRelaxed);
     json["response_time"] = state.response_time_ms.load(kRelaxed);
     if (!upstream.checks.empty()) {
@@ -148,7 +145,7 @@ class Tree {
     json["state"] = StateName(peer);
     json["selected"] = {{"current", peer.conns()}, {"total", state.requests.load(kRelaxed)}};
     if (const uint64_t last = state.selected_ms.load(kRelaxed); last != 0)
-      json["selected"]["last"] = TimeJson(WallMsOf(last) / 1000 * 1000, is_epoch_);
+      json["selected"]["last"] = TimeJson(WallMsOfMonotonic(last) / 1000 * 1000, is_epoch_);
     if (peer.conf->max_conns > 0) json["max_conns"] = peer.conf->max_conns;
     json["responses"] = Responses(state);
     json["data"] = {{"sent", state.sent.load(kRelaxed)},

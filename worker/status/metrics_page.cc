@@ -62,7 +62,7 @@ void AddStores(const StatusSource& source, MetricsText& page) {
   const std::vector<StoreUse> uses = StoreUses(source.http, source.stores);
   if (uses.empty()) return;
   page.Begin("limpet_store_up", false, "1 if the store is there, 0 while the zone goes on alone");
-  for (const StoreUse& use : uses) page.Sample(StoreLabels(use), AloneForMs(*use.state) ? 0 : 1);
+  for (const StoreUse& use : uses) page.Sample(StoreLabels(use), AloneSince(*use.state) ? 0 : 1);
   page.Begin("limpet_store_lag_seconds", false,
              "age of the newest change of the store when it came into the zone");
   for (const StoreUse& use : uses) {

@@ -99,7 +99,7 @@ class Finder {
           facts.failed_in.empty() ? "its checks fail" : "its check fails while " + facts.failed_in;
     } else {
       const uint64_t away = AwaySinceMs(peer);
-      if (away != 0) since = static_cast<int64_t>(WallMs() - Since(source_.now_ms, away));
+      if (away != 0) since = static_cast<int64_t>(WallMsOfMonotonic(away));
     }
     return {Severity::kError, "server", peer.name,
             fmt::format("server {} of {} is {}: {}", peer.name, name, state, why), since};
@@ -140,11 +140,11 @@ class Finder {
   void AddStores() {
     const auto workers = static_cast<int64_t>(source_.counters.Workers());
     for (const StoreUse& use : StoreUses(source_.http, source_.stores)) {
-      if (const auto lost = AloneForMs(*use.state)) {
+      if (const auto since = AloneSince(*use.state)) {
         Add({Severity::kError, "store", use.store->name,
              fmt::format("session store {} is {}, zone {} goes on alone", use.store->name,
                          LostForMs(*use.state) ? "lost" : "not listened to", use.zone->name),
-             static_cast<int64_t>(WallMs()) - static_cast<int64_t>(*lost)});
+             static_cast<int64_t>(WallMsOfBoot(*since))});
         continue;
       }
       const auto asking = static_cast<int64_t>(use.state->figures.workers.Asking());

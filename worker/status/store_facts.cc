@@ -19,9 +19,12 @@ std::vector<StoreUse> StoreUses(const conf::Http& http, std::span<shm::StoreStat
 
 namespace {
 
-std::optional<uint64_t> ForMs(const std::atomic<uint64_t>& since_ms) {
+std::optional<uint64_t> Moment(const std::atomic<uint64_t>& since_ms) {
   const uint64_t since = since_ms.load(std::memory_order_relaxed);
-  if (since == 0) return std::nullopt;
+  return since == 0 ? std::nullopt : std::optional(since);
+}
+
+uint64_t ForMs(uint64_t since) {
   const uint64_t now = BootMs();
   return now - std::min(now, since);
 }
@@ -29,19 +32,21 @@ std::optional<uint64_t> ForMs(const std::atomic<uint64_t>& since_ms) {
 }  // namespace
 
 std::optional<uint64_t> LostForMs(const shm::StoreState& state) {
-  return ForMs(state.figures.lost_ms);
+  const auto lost = Moment(state.figures.lost_ms);
+  return lost ? std::optional(ForMs(*lost)) : std::nullopt;
 }
 
-std::optional<uint64_t> AloneForMs(const shm::StoreState& state) {
-  const auto lost = LostForMs(state), deaf = ForMs(state.figures.deaf_ms);
-  return deaf >= shm::StoreFigures::kDeafMs ? std::max(lost, deaf) : lost;
+std::optional<uint64_t> AloneSince(const shm::StoreState& state) {
+  const auto lost = Moment(state.figures.lost_ms), deaf = Moment(state.figures.deaf_ms);
+  if (!deaf || ForMs(*deaf) < shm::StoreFigures::kDeafMs) return lost;
+  return lost ? std::min(*lost, *deaf) : deaf;
 }
 
 std::string_view StoreStateName(const conf::SessionStore& store, std::span<const StoreUse> uses) {
   std::string_view name = "unused";
   for (const StoreUse& use : uses) {
     if (use.store != &store) continue;
-    if (AloneForMs(*use.state)) return "lost";
+    if (AloneSince(*use.state)) return "lost";
     name = "up";
   }
   return name;

@@ -23,9 +23,9 @@ std::vector<StoreUse> StoreUses(const conf::Http& http, std::span<shm::StoreStat
 
 // How long no worker has been able to ask the zone's store, in milliseconds; nullopt: it is there.
 std::optional<uint64_t> LostForMs(const shm::StoreState& state);
-// How long the zone has gone on alone: the store is lost, or what other machines change is not
-// heard; nullopt: it does not.
-std::optional<uint64_t> AloneForMs(const shm::StoreState& state);
+// Since when the zone has gone on alone, of BootMs(): the store is lost, or what other machines
+// change is not heard; nullopt: it does not.
+std::optional<uint64_t> AloneSince(const shm::StoreState& state);
 
 // "up", "lost" (for one of its zones at least), or "unused": no zone has it, and nobody connects.
 std::string_view StoreStateName(const conf::SessionStore& store, std::span<const StoreUse> uses);

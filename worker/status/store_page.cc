@@ -12,11 +12,11 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 Json FiguresJson(const shm::StoreState& state) {
   const shm::StoreFigures& figures = state.figures;
-  const auto lost = AloneForMs(state);
-  Json json = {{"state", lost ? "lost" : "up"}};
-  if (lost) {
-    json["lost_since"] = FormatIso8601(static_cast<int64_t>(WallMs() - *lost) / 1000);
-    json["lost_ms"] = *lost;
+  const auto since = AloneSince(state);
+  Json json = {{"state", since ? "lost" : "up"}};
+  if (since) {
+    json["lost_since"] = FormatIso8601(static_cast<int64_t>(WallMsOfBoot(*since)) / 1000);
+    json["lost_ms"] = BootMs() - *since;
   }
   json["lag_ms"] = figures.lag_ms.load(kRelaxed);
   json["waiting"] = state.Waiting();

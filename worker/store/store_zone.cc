@@ -42,8 +42,7 @@ void StoreZone::NoteLag(const shm::StoreVersion& version) {
 
 uint64_t StoreZone::UnsureBeforeWallMs() const {
   const uint64_t moment = state().unsure_before_ms.load(std::memory_order_relaxed);
-  const uint64_t now = BootMs();
-  return moment == 0 ? 0 : WallMs() - (now - std::min(moment, now));
+  return moment == 0 ? 0 : WallMsOfBoot(moment);
 }
 
 uint64_t StoreZone::KnownUntil(uint64_t idle_ms, bool heard_all) const {
