@@ -110,12 +110,12 @@ void Loop::Run() {
 }
 
 void Loop::RunOnce() {
-  const bool seeks_leisure = second_looks_->any_at_leisure();
-  const bool pending = deferred_.linked() || !dead_.empty() || seeks_leisure;
+  const bool pending = deferred_.linked() || !dead_.empty() || second_looks_->seeks_leisure();
   now_ms_ = 0;  // the wait below takes its time
   found_event_ = false;
   event_base_loop(base_, EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY | (pending ? EVLOOP_NONBLOCK : 0));
-  if (seeks_leisure && !found_event_ && !deferred_.linked()) second_looks_->OnLeisure();
+  if (!found_event_ && !deferred_.linked() && second_looks_->seeks_leisure())
+    second_looks_->OnLeisure();
   RunDeferred();
   FreeDead();
 }

@@ -1,29 +1,39 @@
 #include "worker/net/second_look.h"
 
 namespace limpet::worker {
-namespace {
 
-constexpr uint64_t kPauseMs = 50;
-
-}  // namespace
-
-SecondLooks::SecondLooks(Loop& loop) : timer_(loop, Callback::To<&SecondLooks::OnTimer>(this)) {}
-
-void SecondLooks::Start() { timer_.Arm(kPauseMs); }
+SecondLooks::SecondLooks(Loop& loop)
+    : timer_(loop, Callback::To<&SecondLooks::OnTimer>(this)),
+      pause_(loop, Callback::To<&SecondLooks::OnPause>(this)) {}
 
 void SecondLooks::OnTimer() {
   ListLink batch;
   batch.TakeAllOf(aged_);
   batch.TakeAllOf(aged_leisure_);
   aged_.TakeAllOf(fresh_);
-  aged_leisure_.TakeAllOf(fresh_leisure_);
+  aged_leisure_.TakeAllOf(leisure_);
   TakeAll(batch);
-  if (aged_.linked() || fresh_.linked() || any_at_leisure()) Start();
+  if (aged_.linked() || fresh_.linked() || seeks_leisure()) timer_.Arm(kAgeMs);
+}
+
+void SecondLooks::OnPause() {
+  leisure_.TakeAllOf(paused_);
+  paused_.TakeAllOf(early_);
+  if (leisure_.linked() && !timer_.armed()) timer_.Arm(kAgeMs);
+  if (paused_.linked()) pause_.Arm(kPauseMs);
+}
+
+bool SecondLooks::Hurry() {
+  if (!early_.linked() && !paused_.linked() && !seeks_leisure()) return false;
+  TakeAll(early_);
+  TakeAll(paused_);
+  OnLeisure();
+  return true;
 }
 
 void SecondLooks::OnLeisure() {
   TakeAll(aged_leisure_);
-  TakeAll(fresh_leisure_);
+  TakeAll(leisure_);
 }
 
 // A look may end other connections, and with them theirs.

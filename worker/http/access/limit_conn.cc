@@ -4,11 +4,13 @@
 #include "shm/limit_conn_table.h"
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/zone_key.h"
+#include "worker/net/second_look.h"
 
 namespace limpet::worker {
 namespace {
 
-constexpr size_t kMaxKey = 255;  // nginx's
+constexpr size_t kMaxKey = 255;                 // nginx's
+constexpr std::string_view kLooked = "LOOKED";  // who was full has been looked at once more
 
 using Verdict = shm::LimitConnTable::Verdict;
 using Count = shm::LimitCount;
@@ -39,6 +41,15 @@ Step Reject(Exchange& exchange, const conf::LimitConnSettings& settings, Verdict
   return Step::kDone;
 }
 
+// Whether connections that are not listened to yet may have gone: their requests count until then.
+bool LooksAgain(Exchange& exchange) {
+  std::string_view& status = exchange.SeldomToSet().limit_conn_status;
+  if (status == kLooked || !exchange.runtime().loop.second_looks().Hurry()) return false;
+  status = kLooked;
+  exchange.Delay(std::chrono::milliseconds(1));
+  return true;
+}
+
 // Of a request that may go on: `taken` are the limits that have a key, in their order.
 void CountPassed(Exchange& exchange, const conf::LimitConnSettings& settings,
                  const std::vector<Counted>& taken) {
@@ -59,7 +70,8 @@ void CountPassed(Exchange& exchange, const conf::LimitConnSettings& settings,
 Step LimitConnStep(Exchange& exchange) {
   const conf::LimitConnSettings& settings = exchange.location().access.limit_conn;
   // A request counts once: not again after an internal redirect.
-  if (!exchange.seldom().limit_conn_status.empty()) return Step::kNext;
+  const std::string_view status = exchange.seldom().limit_conn_status;
+  if (!status.empty() && status != kLooked) return Step::kNext;
   Runtime& runtime = exchange.runtime();
   const int slot = runtime.slot;
   std::vector<Counted> taken;
@@ -68,16 +80,17 @@ Step LimitConnStep(Exchange& exchange) {
     const conf::LimitConnZone& zone = runtime.http.limit_conn_zones[zone_index];
     const auto key = KeyOf(exchange, zone.key, kMaxKey, LogLevel::kError);
     if (!key) continue;
-    exchange.SeldomToSet().limit_conn_status = "PASSED";
     shm::LimitConnTable* const table = runtime.limit_conn[zone_index];
     const Counted place{table, table->KeyOf(*key)};
     const Verdict verdict = table->Take(place.key, limit.connections, slot);
     if (verdict != Verdict::kTaken) {
       GiveBack(taken, slot);  // who is refused by one zone does not count in the others
+      if (verdict == Verdict::kLimited && LooksAgain(exchange)) return Step::kAgain;
       return Reject(exchange, settings, verdict, zone);
     }
     taken.push_back(place);
   }
+  if (!taken.empty()) exchange.SeldomToSet().limit_conn_status = "PASSED";
   CountPassed(exchange, settings, taken);
   if (!taken.empty()) {
     exchange.AtEnd([places = std::move(taken), slot] { GiveBack(places, slot); });

@@ -98,6 +98,9 @@ void Exchange::Run(size_t step) {
       case Step::kContent:
         step = ContentStep();
         break;
+      case Step::kAgain:
+        next_step_ = step;
+        return;
       case Step::kSuspend:
       case Step::kDone:
         return;

@@ -97,8 +97,8 @@ class Exchange final : public conf::VariableReader {
   std::string_view Evaluate(const conf::Template& text) { return text.Evaluate(*this); }
   void SetVariable(conf::VariableId id, std::string_view value);
 
-  // Goes on with routing after a kSuspend, at the step after the one that suspended. Nothing
-  // happens once the exchange has been answered.
+  // Goes on with routing after a kSuspend, at the step after the one that suspended, or a kAgain.
+  // Nothing happens once the exchange has been answered.
   void Resume();
   // Resume() after this time; nothing else happens to the exchange meanwhile but the client
   // leaving.

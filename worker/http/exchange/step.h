@@ -12,6 +12,7 @@ enum class Step : uint8_t {
   kLocate,   // the URI changed: find its location again
   kContent,  // skip what is left but the content
   kSuspend,  // Resume() will be called
+  kAgain,    // the same, and it runs this step again
   kDone,     // the response is on its way, or an internal redirect has started over
 };
 
