@@ -138,8 +138,12 @@ Acceptor::Acceptor(Runtime& runtime, ConnectionSet& connections, const conf::Lis
 
 Acceptor::~Acceptor() = default;
 
-const conf::ListenGroup& Acceptor::GroupAt(const SocketAddress& local) const {
-  const auto is_it = [&](const auto* group) { return group->listen.address == local; };
+const conf::ListenGroup& Acceptor::GroupOf(int fd) const {
+  if (served_.empty()) return group_;
+  const auto local = LocalAddressOf(fd);
+  const auto is_it = [&](const auto* group) {
+    return local != nullptr && group->listen.address == *local;
+  };
   const auto found = std::ranges::find_if(served_, is_it);
   return found == served_.end() ? group_ : **found;
 }
@@ -167,12 +171,8 @@ void Acceptor::OnAccepted(Listener& /*listener*/, UniqueFd fd, const SocketAddre
   info.number = runtime_.next_connection_number();
   info.remote = client;
   info.remote_host = client.HostString();
-  info.local = group_.listen.address;
-  socklen_t size = info.local.capacity();
-  if (info.local.is_wildcard() && ::getsockname(fd.get(), info.local.get(), &size) == 0)
-    info.local.set_size(size);
   info.started_ms = runtime_.loop.NowMs();
-  info.listen = &GroupAt(info.local);
+  info.listen = &GroupOf(fd.get());
   info.ssl = info.listen->listen.ssl;
   if (info.listen->listen.proxy_protocol) {
     pending_.push_back(std::make_unique<PendingProxy>(*this, std::move(fd), std::move(info)));

@@ -30,7 +30,7 @@ class Acceptor final : public ListenerHandler {
 
   bool MayAccept(Listener& listener) override;
   void OnAccepted(Listener& listener, UniqueFd fd, const SocketAddress& client) override;
-  const conf::ListenGroup& GroupAt(const SocketAddress& local) const;
+  const conf::ListenGroup& GroupOf(int fd) const;  // of an accepted connection
   void Proceed(UniqueFd fd, ClientInfo info);
   void Forget(PendingProxy* pending);
 

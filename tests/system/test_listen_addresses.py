@@ -1,10 +1,14 @@
 """Addresses of one port: each has servers and options of its own, though one socket accepts for all of them."""
+import re
 import socket
+import struct
 
 import pytest
 
 from client import Connection, get
 from daemon import Limpet
+from gate import Gate
+from waiting import PATIENCE, wait_until
 
 CONFIG = """
 events { }
@@ -58,6 +62,38 @@ def test_an_address_has_its_own_options(limpet):
     with Connection(limpet.port, "127.0.0.3") as connection:
         connection.send("PROXY TCP4 192.0.2.7 127.0.0.3 9 80\r\n")
         assert connection.request().text == "three 192.0.2.7"
+
+
+LOGGED = """
+events { }
+http {
+    log_format address "$server_addr $server_port $tcpinfo_rtt $status";
+    access_log {dir}/addresses.log address;
+    server { listen {port}; client_header_timeout 200ms; location / { proxy_pass http://127.0.0.1:{origin}; } }
+}
+"""
+
+
+def test_the_address_of_connections_that_broke_off_is_in_the_log(origins):
+    gate = Gate()
+    (origin,) = origins("gate", respond=gate)
+    with Limpet(LOGGED, workers=1, origin=origin.port) as limpet:
+        def lines():
+            with open(limpet.path("addresses.log")) as log:
+                return [re.sub(r" [1-9]\d* (?=\d+$)", " RTT ", line) for line in log.read().splitlines()]
+
+        for reset in (False, True):
+            with Connection(limpet.port, "127.0.0.7") as leaver:
+                leaver.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert gate.waiting.acquire(timeout=PATIENCE)
+                if reset:
+                    leaver.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with Connection(limpet.port, "127.0.0.8") as silent:
+            silent.send("GET / HT")
+            wait_until(lambda: len(lines()) == 3, "the log")
+        gate.opened.set()
+        port = limpet.port
+        assert lines() == [f"127.0.0.7 {port} RTT 499"] * 2 + [f"127.0.0.8 {port} RTT 408"]
 
 
 def test_a_reload_that_names_another_address_is_obeyed(limpet):

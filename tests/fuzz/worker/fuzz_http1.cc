@@ -106,7 +106,6 @@ class TestWorker {
     ClientInfo info;
     info.number = runtime_.next_connection_number();
     info.listen = &runtime_.http.listens[0];
-    info.local = info.listen->listen.address;
     info.remote = *SocketAddress::ParseIp("127.0.0.2", 1234);
     info.remote_host = info.remote.HostString();
     info.started_ms = loop_.NowMs();

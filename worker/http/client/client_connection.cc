@@ -44,6 +44,7 @@ ClientConnection::ClientConnection(ConnectionSet& set, Runtime& runtime,
       transport_(std::move(transport)),
       info_(std::move(info)),
       timer_(runtime.loop, Callback::To<&ClientConnection::OnTimer>(this)) {
+  info_.transport = transport_.get();
   transport_->set_handler(this);
   if (transport_->is_tls()) static_cast<TlsTransport&>(*transport_).set_certificate_giver(this);
 }
@@ -129,7 +130,18 @@ void ClientConnection::MoveGauge(Gauge from, Gauge to) {
   add(to, 1);
 }
 
+void ClientConnection::KeepForLog() {
+  if (transport_->closed()) return;
+  info_.local();
+  auto tcp = std::make_unique<tcp_info>();
+  if (TcpInfo(tcp.get())) kept_tcp_info_ = std::move(tcp);
+}
+
 bool ClientConnection::TcpInfo(tcp_info* out) const {
+  if (kept_tcp_info_ != nullptr) {
+    *out = *kept_tcp_info_;
+    return true;
+  }
   socklen_t size = sizeof *out;
   return ::getsockopt(transport_->fd(), IPPROTO_TCP, TCP_INFO, out, &size) == 0;
 }
@@ -216,6 +228,7 @@ bool ClientConnection::ContinueInPlain() {
   if (!fd) return false;
   Transport::Discard(std::move(transport_));
   transport_ = PlainTransport::Adopt(runtime_.loop, std::move(fd));
+  info_.transport = transport_.get();
   transport_->set_handler(this);
   info_.ssl = false;
   info_.plain_on_tls = true;

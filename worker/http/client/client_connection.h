@@ -59,6 +59,8 @@ class ClientConnection final : public TransportHandler,
   // A line of level debug: what its session is about to do.
   [[gnu::cold]] void LogState(std::string_view protocol, std::string_view state) const;
   bool TcpInfo(tcp_info* out) const;  // false: not a TCP connection
+  // Before it is closed under a request: asks the system for what the access log may tell of it.
+  void KeepForLog();
   bool stopping() const { return stopping_ || runtime_.stopping; }
   // The client speaks HTTP/2 without TLS: the session of before has read `unread`, ends here, and
   // must not be used any more.
@@ -89,6 +91,7 @@ class ClientConnection final : public TransportHandler,
   ClientInfo info_;
   Timer timer_;
   std::unique_ptr<ClientSession> session_;
+  std::unique_ptr<tcp_info> kept_tcp_info_;
   bool stopping_ = false;
 };
 

@@ -165,6 +165,7 @@ void Http1Connection::Close(bool reset) {
   if (state_ == State::kClosed) return;
   Enter(State::kClosed);
   DisarmSending();
+  if (exchange_ != nullptr) connection_.KeepForLog();
   connection_.Close(reset);
   process_.Schedule();
 }

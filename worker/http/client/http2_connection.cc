@@ -456,6 +456,7 @@ void Http2Connection::Close() {
   if (state_ == State::kClosed) return;
   Enter(State::kClosed);
   send_timer_.Disarm();
+  if (!streams_.empty()) connection_.KeepForLog();
   connection_.Close(false);
   session_.reset();
   for (const auto& stream : streams_) stream->OnGone();

@@ -11,29 +11,13 @@
 #include "conf/config.h"
 #include "proto/http1/framing.h"
 #include "proto/http1/message.h"
-#include "proto/proxy_protocol.h"
+#include "worker/http/exchange/client_info.h"
 
 namespace limpet::shm {
 struct ZoneLine;
 }
 
 namespace limpet::worker {
-
-// What is known of a client connection; lives as long as it does.
-struct ClientInfo {
-  uint64_t number = 0;  // *N in the error log, $connection
-  SocketAddress remote;
-  SocketAddress local;
-  std::string remote_host;  // as text: $remote_addr before realip
-  uint64_t started_ms = 0;
-  uint64_t requests = 0;
-  bool ssl = false;
-  bool plain_on_tls = false;                     // plain HTTP on a port of TLS
-  bool http2 = false;                            // it speaks HTTP/2
-  std::unique_ptr<proto::ProxyInfo> proxy_info;  // null: it came without a PROXY header
-  const conf::ListenGroup* listen = nullptr;
-  const conf::Server* tls_server = nullptr;  // chosen by SNI
-};
 
 inline const SocketAddress kNoAddress;
 

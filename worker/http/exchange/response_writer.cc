@@ -21,8 +21,8 @@ std::string_view AbsoluteLocation(Exchange& exchange) {
   std::string_view host = request.host;
   if (settings.server_name_in_redirect && !request.server->name.empty())
     host = request.server->name;
-  if (host.empty()) host = exchange.arena().Copy(client.local.HostString());
-  const uint16_t port = client.local.port();
+  if (host.empty()) host = exchange.arena().Copy(client.local().HostString());
+  const uint16_t port = client.local().port();
   const bool shows_port = settings.port_in_redirect && port != 0 && port != (client.ssl ? 443 : 80);
   return exchange.arena().Concat(client.ssl ? "https://" : "http://", host,
                                  shows_port ? fmt::format(":{}", port) : "", location);

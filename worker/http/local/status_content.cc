@@ -47,7 +47,7 @@ StatusSource SourceOf(Exchange& exchange) {
                       .limit_req = runtime.limit_req,
                       .limit_conn = runtime.limit_conn,
                       .certificate_ends = runtime.certificate_ends,
-                      .server_address = LocalAddress(exchange.client().local)};
+                      .server_address = LocalAddress(exchange.client().local())};
   if (runtime.geo != nullptr) source.geo = runtime.geo->States();
   if (runtime.tokens != nullptr) source.tokens = &runtime.tokens->figures();
   for (const auto& upstream : runtime.upstreams) {

@@ -37,11 +37,11 @@ Value GetRealipRemotePort(Exchange& exchange) {
 }
 
 Value GetServerAddr(Exchange& exchange) {
-  const SocketAddress& local = exchange.client().local;
+  const SocketAddress& local = exchange.client().local();
   return Value::Of(exchange.arena().Copy(local.is_unix() ? local.ToString() : local.HostString()));
 }
 
-Value GetServerPort(Exchange& exchange) { return PortOf(exchange, exchange.client().local.port()); }
+Value GetServerPort(Exchange& exchange) { return PortOf(exchange, exchange.client().local().port()); }
 
 Value GetConnection(Exchange& exchange) {
   return Formatted(exchange, "{}", exchange.client().number);

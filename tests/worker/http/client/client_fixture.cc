@@ -61,7 +61,6 @@ Wire& ClientTest::Connect(size_t listen) {
   ClientInfo info;
   info.number = runtime_->next_connection_number();
   info.listen = &runtime_->http.listens[listen];
-  info.local = info.listen->listen.address;
   info.remote = *SocketAddress::ParseIp("127.0.0.2", 1234);
   info.remote_host = info.remote.HostString();
   info.started_ms = loop_.NowMs();

@@ -11,7 +11,6 @@ namespace limpet::worker {
 
 RecordingStream::RecordingStream(const conf::ListenGroup& listen) {
   info_.listen = &listen;
-  info_.local = listen.listen.address;
   info_.remote = *SocketAddress::ParseIp("127.0.0.2", 1234);
   info_.remote_host = info_.remote.HostString();
 }

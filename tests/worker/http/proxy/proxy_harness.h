@@ -36,7 +36,6 @@ class ProxyHarness {
     runtime_ = std::make_unique<TestRuntime>(loop_, conf::MustLoad(conf::InHttp(std::move(text))));
     stream_ = std::make_unique<FakeStream>();
     stream_->info.listen = &runtime().http.listens[0];
-    stream_->info.local = stream_->info.listen->listen.address;
     stream_->info.remote = *SocketAddress::ParseIp("127.0.0.2", 1234);
     exchange_ = std::make_unique<Exchange>(runtime());
   }
