@@ -11,6 +11,7 @@
 
 #include "proto/proxy_protocol.h"
 #include "worker/http/log/connection_log.h"
+#include "worker/net/local_address.h"
 #include "worker/net/plain_transport.h"
 #include "worker/tls/tls_transport.h"
 

@@ -1,16 +1,9 @@
 #include "worker/http/exchange/client_info.h"
 
+#include "worker/net/local_address.h"
 #include "worker/net/transport.h"
 
 namespace limpet::worker {
-
-std::unique_ptr<SocketAddress> LocalAddressOf(int fd) {
-  auto local = std::make_unique<SocketAddress>();
-  socklen_t size = local->capacity();
-  if (::getsockname(fd, local->get(), &size) != 0) return nullptr;
-  local->set_size(size);
-  return local;
-}
 
 const SocketAddress& ClientInfo::local() const {
   const SocketAddress& listening = listen->listen.address;

@@ -36,7 +36,4 @@ struct ClientInfo {
   mutable std::unique_ptr<SocketAddress> asked_local_;
 };
 
-// The address at this end of a connection; nothing where the system knows none.
-std::unique_ptr<SocketAddress> LocalAddressOf(int fd);
-
 }  // namespace limpet::worker

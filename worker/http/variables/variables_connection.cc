@@ -41,7 +41,9 @@ Value GetServerAddr(Exchange& exchange) {
   return Value::Of(exchange.arena().Copy(local.is_unix() ? local.ToString() : local.HostString()));
 }
 
-Value GetServerPort(Exchange& exchange) { return PortOf(exchange, exchange.client().local().port()); }
+Value GetServerPort(Exchange& exchange) {
+  return PortOf(exchange, exchange.client().local().port());
+}
 
 Value GetConnection(Exchange& exchange) {
   return Formatted(exchange, "{}", exchange.client().number);
