@@ -132,7 +132,7 @@ bool Exchange::RefusesBody() {
     return false;
   Log(LogLevel::kError,
       fmt::format("client intended to send too large body: {} bytes", request_.framing.length));
-  body_.Fail();
+  error_status_ == 0 ? body_.Refuse() : body_.Fail();
   stream_->DropBufferedBody();
   if (error_status_ != 0) return false;  // of an earlier error, whose page goes on without the body
   Finish(413);
@@ -198,7 +198,7 @@ void Exchange::OnBodyError(int status) {
   if (writer_->head_sent()) return Abandon(status);
   stream_->LastForClient();
   if (proxy_ != nullptr) proxy_->Stop();
-  body_.Fail();
+  status == 413 ? body_.Refuse() : body_.Fail();
   Finish(status);
 }
 

@@ -120,6 +120,11 @@ void RequestBody::Fail() {
   RemoveFile();
 }
 
+void RequestBody::Refuse() {
+  Fail();
+  lost_ = false;
+}
+
 void RequestBody::RemoveFile() {
   if (kept_->remove_file) ::unlink(kept_->path.c_str());
   kept_->remove_file = false;

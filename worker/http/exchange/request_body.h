@@ -54,6 +54,9 @@ class RequestBody {
   // It broke off, was malformed or is too long: no more of it is read, and what has come is of no
   // use.
   void Fail();
+  // It is too large: none of it is taken. Whoever answers in our place (error_page) finds an empty
+  // one, as in nginx.
+  void Refuse();
 
   // False: bytes have been passed on or thrown away that nobody can send again.
   bool whole() const { return !lost_; }
