@@ -68,6 +68,11 @@ shm::FillLimits LimitsOf(const conf::SessionZone& zone) {
   return {zone.fill.minor, zone.fill.major, zone.fill.crit};
 }
 
+Error OfZone(const std::string& name, Error error) {
+  error.message = fmt::format("session zone \"{}\": {}", name, error.message);
+  return error;
+}
+
 void Say(const shm::SessionZone& opened, const std::string& name, const Log& log) {
   using Origin = shm::SessionZone::Origin;
   for (const auto& line : opened.lines()) LIMPET_LOG(log, line.level, "{}", line.text);
@@ -103,7 +108,7 @@ Result<std::unique_ptr<SessionStore>> SessionStore::Open(const std::string& home
   auto options = OptionsFor(home, config, zone);
   const uint64_t now = BootMs();
   auto opened = shm::SessionZone::OpenOrCreate(options, now);
-  if (!opened) return opened.error();
+  if (!opened) return OfZone(zone.name, opened.error());
   Say(*opened, zone.name, log);
   opened->table().SetFillLimits(LimitsOf(zone));
   std::unique_ptr<SessionStore> store(
@@ -123,7 +128,7 @@ Status SessionStore::OpenOther(shm::SessionZone::Options options, Why why, const
   if (reserved_) options.reserved = &*reserved_;
   auto opened = shm::SessionZone::OpenOrCreate(options, now);
   reserved_.reset();
-  if (!opened) return opened.error();
+  if (!opened) return OfZone(name_, opened.error());
   ++moves_;
   Say(*opened, name_, log);
   if (displaced) KeepDisplaced(opened->table().secret(), now, log);
@@ -182,7 +187,7 @@ Status SessionStore::Prepare(const conf::Config& config, const conf::SessionZone
   reserved_.reset();
   if (!NeedsOther(OptionsFor(home_, config, zone))) return {};
   auto reserved = zone_.Reserve(zone.size);
-  if (!reserved) return reserved.error();
+  if (!reserved) return OfZone(name_, reserved.error());
   reserved_.emplace(std::move(*reserved));
   return {};
 }

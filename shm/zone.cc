@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <boost/interprocess/anonymous_shared_memory.hpp>
@@ -29,6 +30,19 @@ constexpr const char* kFolder = "/dev/shm/";
 
 Error Failed(const char* call, const std::string& name, int errnum) {
   return ErrnoError(std::string(call) + " \"" + name + "\" failed", errnum);
+}
+
+// In a container that folder is small unless somebody has said otherwise.
+Error NoRoom(const std::string& name, size_t bytes, int errnum) {
+  Error error = Failed("posix_fallocate()", name, errnum);
+  struct statvfs folder {};
+  if (errnum != ENOSPC || ::statvfs(kFolder, &folder) != 0) return error;
+  error.message += fmt::format(
+      ": {} bytes are needed, {} of {} are free in /dev/shm; docker makes it larger with "
+      "--shm-size",
+      bytes, uint64_t{folder.f_bavail} * folder.f_frsize,
+      uint64_t{folder.f_blocks} * folder.f_frsize);
+  return error;
 }
 
 bool Share(int fd) { return ::flock(fd, LOCK_SH | LOCK_NB) == 0; }
@@ -87,7 +101,7 @@ Result<Zone> Zone::Create(const std::string& name, size_t bytes) {
     const int error = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
     if (error != 0) {
       Remove(name);
-      return Failed("posix_fallocate()", name, error);
+      return NoRoom(name, bytes, error);
     }
     if (Status mapped = zone.Map(std::move(object)); !mapped) {
       Remove(name);

@@ -60,6 +60,24 @@ class SessionStoreTest : public testing::Test {
 };
 
 // As a file system leaves the files that cannot exchange them.
+TEST_F(SessionStoreTest, ThatFindsNoMemoryNamesItsZone) {
+  const auto space = std::filesystem::space("/dev/shm");
+  zone_.size = space.capacity + 4096;
+  const auto store = SessionStore::Open(home_, config_, zone_, log_);
+  ASSERT_FALSE(store);
+  EXPECT_TRUE(store.error().message.starts_with("session zone \"z\": ")) << store.error().message;
+}
+
+TEST_F(SessionStoreTest, ThatHasNoMemoryForAnotherSizeNamesItsZoneAndGoesOn) {
+  const auto store = Open({SipKey{}});
+  Learn(*store, "one");
+  zone_.size = std::filesystem::space("/dev/shm").capacity + 4096;
+  const Status prepared = store->Prepare(config_, zone_);
+  ASSERT_FALSE(prepared);
+  EXPECT_TRUE(prepared.error().message.starts_with("session zone \"z\": "));
+  EXPECT_EQ(store->table()->Live(), 1u);
+}
+
 TEST_F(SessionStoreTest, TheOnlyCopyOfAKeyThatIsTakenBackIsWrittenOverLast) {
   const SipKey first{1}, later{2};
   auto store = Open({first});

@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -35,6 +36,22 @@ TEST(NamelessZone, IsTheSameMemoryForWhoeverHasItsDescriptor) {
   ASSERT_NE(zone->data(), other->data());
   zone->data()[100] = std::byte{7};
   EXPECT_EQ(other->data()[100], std::byte{7});
+}
+
+// 64 MiB in a container: who writes a larger zone should know what to change.
+TEST(NamedZone, SaysHowMuchRoomThereIsWhereThereIsTooLittle) {
+  struct statvfs folder {};
+  ASSERT_EQ(::statvfs("/dev/shm", &folder), 0);
+  const size_t all = size_t{folder.f_blocks} * folder.f_frsize;
+  const std::string name = "limpet-zone-" + std::to_string(::getpid());
+  const auto zone = Zone::Create(name, all + 4096);
+  ASSERT_FALSE(zone);
+  EXPECT_THAT(zone.error().message, HasSubstr("(28: No space left on device): " +
+                                              std::to_string(all + 4096) + " bytes are needed"));
+  EXPECT_THAT(zone.error().message,
+              HasSubstr(" of " + std::to_string(all) + " are free in /dev/shm"));
+  EXPECT_THAT(zone.error().message, HasSubstr("--shm-size"));
+  EXPECT_FALSE(Zone::IsTaken(name));
 }
 
 TEST(NamedZone, IsOpenedAgainWhenItHasNoNameAnyMore) {
