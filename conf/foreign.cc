@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -115,6 +116,16 @@ constexpr Foreign Instead(std::string_view name, std::string_view area,
   return {name, area, line};
 }
 
+constexpr std::string_view kFastCgi =
+    "limpet proxies HTTP only: FastCGI is left out, let a web server beside the application speak "
+    "it";
+constexpr std::string_view kUwsgi =
+    "limpet proxies HTTP only: uwsgi is left out, let the application listen for HTTP";
+constexpr std::string_view kTracing = "traces are not sent: pass $request_id or traceparent on";
+constexpr std::string_view kSetMisc = "values are not computed: use map or split_clients";
+constexpr std::string_view kUploads = "bodies are passed on: let the application take them";
+constexpr std::string_view kPush = "limpet keeps no messages: pass on to a service that does";
+constexpr std::string_view kLogins = "let a service behind auth_request check who it is";
 constexpr std::string_view kLua = "limpet runs no programs: Lua is left out";
 constexpr std::string_view kNjs = "limpet runs no programs: njs is left out";
 constexpr std::string_view kPerl = "limpet runs no programs: Perl is left out";
@@ -135,8 +146,8 @@ constexpr std::array kTable = std::to_array<Foreign>({
     Other("stream", "limpet proxies HTTP only: stream is left out"),
     Other("mail", "limpet proxies HTTP only: mail is left out"),
     Other("rtmp", "limpet proxies HTTP only: RTMP is left out"),
-    Other("fastcgi_*", "limpet proxies HTTP only: FastCGI is left out"),
-    Other("uwsgi_*", "limpet proxies HTTP only: uwsgi is left out"),
+    Other("fastcgi_*", kFastCgi),
+    Other("uwsgi_*", kUwsgi),
     Other("scgi_*", "limpet proxies HTTP only: SCGI is left out"),
     Other("memcached_*", "limpet proxies HTTP only: memcached is left out"),
     Other("grpc_*", "limpet proxies HTTP/1.1 only: gRPC is left out"),
@@ -212,6 +223,63 @@ constexpr std::array kTable = std::to_array<Foreign>({
     Other("vhost_traffic_status*", "write prometheus instead"),
     Other("acme_*", "certificates are not asked for: a client beside limpet does that"),
     Other("post_action", "write mirror instead, or ask for it from what reads the access log"),
+    Other("ssl", "write ssl behind the address of listen instead"),
+    Other("spdy_*", "SPDY is left out: write http2 on instead"),
+    Other("limit_zone", "write limit_conn_zone instead"),
+    Other("mgmt", "limpet needs no licence: leave it out"),
+    Other("status_format", "the API answers in JSON: leave it out"),
+    Other("degradation", "leave it out: limit_conn, limit_req and queue bound what is taken"),
+    Other("degrade", "leave it out: limit_conn, limit_req and queue bound what is taken"),
+    Other("google_perftools_profiles", "leave it out: perf shows where the time goes"),
+    Other("min_delete_depth", kFiles),
+    Other("xml_entities", kBodies),
+    Other("xml_external_entities", kBodies),
+    // Third-party modules.
+    Other("otel_*", kTracing),
+    Other("opentelemetry*", kTracing),
+    Other("opentracing*", kTracing),
+    Other("set_cookie_flag", "write proxy_cookie_flags instead"),
+    Other("cookie_flag", "write proxy_cookie_flags instead"),
+    Other("set_random", kSetMisc),
+    Other("set_secure_random_*", kSetMisc),
+    Other("set_md5", kSetMisc),
+    Other("set_sha1", kSetMisc),
+    Other("set_hmac_*", kSetMisc),
+    Other("set_escape_uri", kSetMisc),
+    Other("set_unescape_uri", kSetMisc),
+    Other("set_if_empty", kSetMisc),
+    Other("set_quote_*", kSetMisc),
+    Other("set_encode_*", kSetMisc),
+    Other("set_decode_*", kSetMisc),
+    Other("set_form_input*", kSetMisc),
+    Other("array_*", kSetMisc),
+    Other("encrypted_session_*", kSetMisc),
+    Other("upload_*", kUploads),
+    Other("track_uploads", kUploads),
+    Other("nchan_*", kPush),
+    Other("push_stream_*", kPush),
+    Other("auth_gss*", kLogins),
+    Other("auth_pam*", kLogins),
+    Other("auth_digest*", kLogins),
+    Other("auth_totp*", kLogins),
+    Other("shib_*", kLogins),
+    Other("ModSecurity*", kFirewall),
+    Other("MainRule", kFirewall),
+    Other("BasicRule", kFirewall),
+    Other("CheckRule", kFirewall),
+    Other("SecRules*", kFirewall),
+    Other("LearningMode", kFirewall),
+    Other("DeniedUrl", kFirewall),
+    Other("testcookie*", kFirewall),
+    Other("srcache_*", kCache),
+    Other("concat*", kBodies),
+    Other("trim*", kBodies),
+    Other("vod*", kBodies),
+    Other("security_headers*", "write add_header instead"),
+    Other("ssl_dyn_rec_*", "records follow the connection by themselves: write ssl_buffer_size"),
+    Other("hash_again", "proxy_next_upstream_tries bounds what is tried: leave it out"),
+    Other("req_status*", "write status_zone and prometheus instead"),
+    Other("jdomain", "write resolve at the server instead"),
     // What people bring from Angie.
     Other("prometheus_template", "prometheus says all there is: choose where it is scraped"),
     Other("api_config_files", "the API does not show configurations: limpet -T does"),
@@ -245,6 +313,28 @@ constexpr std::array kTable = std::to_array<Foreign>({
     Other("state", "servers are not added at run time: name them in the block"),
 });
 
+// Variables of what is left out; $http_NAME, $jwt_claim_NAME and the like are not among them.
+constexpr std::array kVariables = std::to_array<Foreign>({
+    Other("fastcgi_*", kFastCgi),
+    Other("geoip_*", kGeo),
+    Other("http3", kHttp3),
+    Other("quic", kHttp3),
+    Other("secure_link*", "signed links are left out"),
+    Other("uid_*", "limpet gives no cookies but those of sticky"),
+    Other("brotli_*", kCompression),
+    Other("zstd_*", kCompression),
+    Other("memcached_key", "limpet proxies HTTP only: memcached is left out"),
+    Other("otel_*", kTracing),
+    Other("opentelemetry_*", kTracing),
+    Other("opentracing_*", kTracing),
+    Other("ssl_preread_*", "limpet proxies HTTP only: stream is left out"),
+    Other("date_local", "server side includes are left out"),
+    Other("date_gmt", "server side includes are left out"),
+    Other("fancyindex_*", "write autoindex instead"),
+    Other("upload_*", kUploads),
+    Other("modsecurity_*", kFirewall),
+});
+
 bool Fits(std::string_view pattern, std::string_view name) {
   if (pattern.ends_with('*')) return name.starts_with(pattern.substr(0, pattern.size() - 1));
   if (pattern.starts_with('*')) return name.ends_with(pattern.substr(1));
@@ -254,10 +344,15 @@ bool Fits(std::string_view pattern, std::string_view name) {
 }  // namespace
 
 const Foreign* FindForeign(std::string_view name) {
-  for (const Foreign& foreign : kTable) {
-    if (Fits(foreign.name, name)) return &foreign;
-  }
-  return nullptr;
+  const auto found = std::ranges::find_if(
+      kTable, [name](const Foreign& foreign) { return Fits(foreign.name, name); });
+  return found == kTable.end() ? nullptr : &*found;
+}
+
+std::string_view AreaOfForeignVariable(std::string_view name) {
+  const auto found = std::ranges::find_if(
+      kVariables, [name](const Foreign& foreign) { return Fits(foreign.name, name); });
+  return found == kVariables.end() ? "" : found->area;
 }
 
 std::string WhyForeign(const Foreign& foreign, const Directive& directive) {

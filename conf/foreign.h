@@ -19,6 +19,9 @@ struct Foreign {
 // Null: nobody knows such a directive.
 const Foreign* FindForeign(std::string_view name);
 
+// "": nobody knows such a variable.
+std::string_view AreaOfForeignVariable(std::string_view name);
+
 // The message of the error: `"stream" is not understood: limpet proxies HTTP only`.
 std::string WhyForeign(const Foreign& foreign, const Directive& directive);
 

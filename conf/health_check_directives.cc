@@ -175,7 +175,8 @@ Status Line(const Directive& d, Match* match) {
   if (d.name == "status") return StatusTest(d, match);
   if (d.name == "header") return HeaderTest(d, match);
   if (d.name == "body") return BodyTest(d, match);
-  return InvalidArgument(fmt::format("unknown directive \"{}\"", d.name));
+  return InvalidArgument(
+      fmt::format("unknown directive \"{}\": a match has status, header and body", d.name));
 }
 
 Status MatchBlock(Block& b, const Directive& d) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <limits>
 
+#include "conf/foreign.h"
 #include "conf/near_miss.h"
 
 namespace limpet::conf {
@@ -245,6 +246,10 @@ Status VariableTable::CheckAllDefined() const {
     return InvalidArgument("too many variables");
   for (const Variable& v : variables_) {
     if (v.kind != VariableKind::kUndefined) continue;
+    if (const std::string_view area = AreaOfForeignVariable(v.name); !area.empty()) {
+      return InvalidArgument(
+          fmt::format("unknown \"{}\" variable: {} in {}", v.name, area, v.first_used_at));
+    }
     NearMiss near(v.name);
     for (const BuiltinVariable& builtin : kBuiltinVariables) near.Offer(builtin.name);
     for (const Variable& other : variables_) {

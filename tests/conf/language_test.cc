@@ -314,6 +314,16 @@ TEST(Foreign, NamesTheAreaOrTheLineToWrite) {
       {"http { upstream a { balance leastconn; } }", "it is HAProxy's: write least_conn"},
       {"http { upstream a { round_robin; } }", "leave it out"},
       {"http { upstream a { least_connections; } }", "write least_conn instead"},
+      {"http { server { location / { uwsgi_pass a; } } }", "let the application listen for HTTP"},
+      {"http { server { ssl on; } }", "\"ssl\": write ssl behind the address of listen instead"},
+      {"mgmt { license_token a; }", "limpet needs no licence"},
+      {"http { match a { require $upstream_status; } }", "a match has status, header and body"},
+      {"http { otel_exporter { endpoint a:1; } }", "traces are not sent"},
+      {"http { server { location / { set_escape_uri $a $uri; } } }", "use map or split_clients"},
+      {"http { server { location / { set_cookie_flag HttpOnly; } } }", "write proxy_cookie_flags"},
+      {"http { server { location / { auth_pam \"a\"; } } }", "a service behind auth_request"},
+      {"http { server { location / { SecRulesEnabled; } } }", "no application firewall"},
+      {"http { limit_zone a $uri 1m; }", "write limit_conn_zone instead"},
       {"http { upstream a { sticky_cookie_insert srv expires=1h; } }",
        "write instead: sticky cookie srv expires=1h;"},
   };
@@ -322,6 +332,22 @@ TEST(Foreign, NamesTheAreaOrTheLineToWrite) {
     EXPECT_THAT(LoadError(text), testing::Not(HasSubstr("did you mean"))) << text;
   }
   EXPECT_EQ(LoadError(InHttp("ssi off; http3 off; brotli off;")), "loaded") << "as it is anyway";
+}
+
+TEST(Foreign, VariablesOfWhatIsLeftOutNameTheArea) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"http3", "HTTP/3 is left out"},
+      {"fastcgi_script_name", "FastCGI is left out"},
+      {"geoip_country_code", "write geoip2 instead"},
+      {"ssl_preread_server_name", "stream is left out"},
+  };
+  for (const auto& [name, message] : cases) {
+    const std::string error = LoadError(InServer(fmt::format("return 200 ${};", name)));
+    EXPECT_THAT(error, HasSubstr(fmt::format("unknown \"{}\" variable: ", name)));
+    EXPECT_THAT(error, HasSubstr(message));
+    EXPECT_THAT(error, testing::Not(HasSubstr("did you mean")));
+  }
+  EXPECT_THAT(LoadError(InServer("set_realip_from 10.0.0.1;")), HasSubstr("set_real_ip_from"));
 }
 
 TEST(Foreign, StickyOfOldModulesIsTranslated) {

@@ -76,7 +76,8 @@ TEST(HealthCheck, RefusesWhatItDoesNotUnderstand) {
        "invalid parameter \"like\": it is =, !=, ~ or !~ in t.conf:1"},
       {InHttp("match a { body = b; }"), "invalid parameter \"=\": it is ~ or !~ in t.conf:1"},
       {InHttp("match a { body ~ a; body ~ b; }"), "\"body\" directive is duplicate in t.conf:1"},
-      {InHttp("match a { require $x; }"), "unknown directive \"require\" in t.conf:1"},
+      {InHttp("match a { require $x; }"),
+       "unknown directive \"require\": a match has status, header and body in t.conf:1"},
   };
   for (const auto& [text, message] : cases) EXPECT_EQ(LoadError(text), message) << text;
 }
