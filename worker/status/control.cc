@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "worker/status/api.h"
 #include "worker/status/commands.h"
 #include "worker/status/json_input.h"
@@ -60,6 +62,8 @@ Result<std::string> ControlRequest(const ControlWords& command) {
       (command.dry_run && row->body != CommandBody::kRebalance);
   if (words.size() < row->least || words.size() > row->most || is_misplaced)
     return InvalidArgument(UsageOf(*row));
+  if (std::ranges::find(words, "") != words.end())  // a variable of a script that is not set
+    return InvalidArgument("an argument is empty\n" + UsageOf(*row));
   if (row->most == SIZE_MAX) {  // the rest are parts of the query
     for (const std::string& pair : words.subspan(row->least)) {
       if (const size_t equals = pair.find('='); equals == 0 || equals == pair.npos)

@@ -43,6 +43,18 @@ TEST(Commands, AreCallsOfTheApi) {
   EXPECT_EQ(Asked({"undrain", "app", "b"})["body"], json({{"drain", false}}));
 }
 
+// A variable of a script that is not set must not ask for all, or for what is called "".
+TEST(Commands, RefuseAnEmptyArgument) {
+  const std::vector<std::string> commands[] = {
+      {"servers", ""},      {"sessions", ""},     {"stores", ""},          {"session", "", "a"},
+      {"session", "a", ""}, {"drain", "app", ""}, {"forget", "one", ""},   {"explain", ""},
+      {"down", "", "b"},    {"rebalance", ""},    {"move", "one", "", "b"}};
+  for (const auto& words : commands) {
+    EXPECT_THAT(Asked(words).dump(),
+                StartsWith("\"an argument is empty\\nusage: limpet " + words[0]));
+  }
+}
+
 TEST(Commands, TakeTheirOptions) {
   const auto deadline = conf::ParseDrainTime("10m,keep");
   ASSERT_TRUE(deadline);
