@@ -92,6 +92,12 @@ Result<std::string> Talk(const std::string& path, const std::string& line) {
   return ReadToEnd(fd.get(), path);
 }
 
+std::string_view WhyNobody(const Error& error) {
+  return error.code.value() == EACCES
+             ? ": only root and the user who has started that limpet may ask it"
+             : ": is it running? -p, -c and --socket say which limpet";
+}
+
 // Of a terminal: from its top, so that figures change in their places.
 void ClearScreen() {
   if (::isatty(STDOUT_FILENO) == 1) fmt::print("\033[H\033[2J");
@@ -121,10 +127,9 @@ int AskMaster(const CommandLine& command_line, const Paths& paths) {
   if (socket.empty()) return fail("the configuration says \"control_socket off\"");
   for (;;) {
     const auto reply = Talk(socket, *line);
-    if (!reply) {
-      return fail(reply.error().message + ": is it running? -p, -c and --socket say which limpet",
+    if (!reply)
+      return fail(fmt::format("{}{}", reply.error().message, WhyNobody(reply.error())),
                   kNobodyAnswers);
-    }
     const worker::ControlOutput shown = worker::ShowReply(command, *reply);
     if (!shown.good && !command.json) return fail(shown.text);
     if (command_line.watch_s > 0) ClearScreen();
@@ -172,7 +177,14 @@ int SendSignal(const CommandLine& command_line, const Paths& paths, const EarlyL
                  fmt::format("open() \"{}\" failed{}", paths.file, ErrnoText(errno)));
     return 1;
   }
-  if (command_line.signal == SIGHUP && !LoadConfig(command_line, paths, early.Reporter())) return 1;
+  if (command_line.signal == SIGHUP) {
+    const auto config = LoadConfig(command_line, paths, early.Reporter());
+    if (!config) return 1;
+    if (const Status files = Generation::CheckFiles(*config); !files) {
+      early.Report(LogLevel::kEmerg, files.error().message);
+      return 1;
+    }
+  }
   const auto pid = ReadPidFile(FindPlaces(command_line, paths).pid);
   if (!pid) {
     early.Report(LogLevel::kError, pid.error().message);

@@ -44,6 +44,11 @@ Status CheckPlaces(const conf::Config& config) {
   return PidFile::CheckPlace(config.pid_path);
 }
 
+// Of who outlives it.
+std::shared_ptr<const conf::Config> Borrowed(const conf::Config& config) {
+  return {std::shared_ptr<void>(), &config};
+}
+
 conf::LoadOptions OptionsFor(const CommandLine& command_line, const Paths& paths) {
   return {.prefix = paths.prefix,
           .file = paths.file,
@@ -105,9 +110,17 @@ Status Generation::LoadFiles(const Before& before, const Reporter& report) {
   return {};
 }
 
+Status Generation::CheckFiles(const conf::Config& config) {
+  if (auto credentials = WorkerCredentials(config); !credentials) return credentials.error();
+  Generation probe;
+  probe.config_ = Borrowed(config);
+  const Status loaded = probe.LoadFiles({}, [](LogLevel, const std::string&) {});
+  return loaded ? loaded : conf::WithPlace(config, loaded.error());
+}
+
 Status Generation::Check(const conf::Config& config, const Paths& paths, const Reporter& report) {
   Generation probe;
-  probe.config_ = std::shared_ptr<const conf::Config>(&config, [](const conf::Config*) {});
+  probe.config_ = Borrowed(config);
   if (auto status = probe.OpenFiles(paths, {}, report); !status) return status;
   if (auto status = CheckPlaces(config); !status) return conf::WithPlace(config, status.error());
   return Listeners::TryBind(config);

@@ -51,6 +51,8 @@ class Generation {
 
   // Logs, users, certificates and addresses that a test of the configuration should find wrong.
   static Status Check(const conf::Config& config, const Paths& paths, const Reporter& report);
+  // The part of it that opens no log and no socket: users, certificates, keys and databases.
+  static Status CheckFiles(const conf::Config& config);
 
   const conf::Config& config() const { return *config_; }
   const std::shared_ptr<const conf::Config>& shared_config() const { return config_; }

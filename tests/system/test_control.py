@@ -252,3 +252,16 @@ def test_commands_make_no_log(limpet):
     for words in (["status"], ["-s", "reopen"]):
         done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=20)
         assert done.returncode == 0 and not os.path.exists(log)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_another_user_is_told_who_may_ask(limpet):
+    def become():
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+
+    with open(BINARY, "rb") as binary:  # its folder may be closed to that user
+        done = subprocess.run([f"/proc/self/fd/{binary.fileno()}", "--socket", limpet.path("limpet.sock"), "status"],
+                              capture_output=True, text=True, timeout=20, preexec_fn=become, pass_fds=[binary.fileno()])
+    assert done.returncode == 3 and "(13: Permission denied): only root and the user" in done.stderr, done

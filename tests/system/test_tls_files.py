@@ -120,6 +120,23 @@ def test_what_is_refused(certs, directive, why):
     assert status == 1 and why in said, said
 
 
+@pytest.mark.parametrize("directive, why", [
+    ("ssl_certificate {certs}/nowhere", 'nowhere" failed (2: No such file or directory)'),
+    ("ssl_certificate_key {certs}/ca.crt", "ca.crt"), ("ssl_dhparam {certs}/nowhere", "nowhere"),
+    ("ssl_ciphers NONE", 'set_cipher_list("NONE") failed')])
+def test_who_asks_for_a_reload_is_told_of_files_that_are_not_there(certs, directive, why):
+    with config_of(certs, "") as limpet:
+        limpet.start()
+        without = re.sub(rf" {directive.split()[0]} [^;]*;", "", SERVERS, count=1)
+        limpet.write(without.replace("{more}", directive + ";"))
+        asked = limpet.run("-s", "reload")
+        assert asked.returncode == 1 and "[emerg]" in asked.stderr and why in asked.stderr, asked
+        assert not limpet.log_lines("reconfiguring"), "the master has not been told"
+        limpet.write(SERVERS.replace("{more}", ""))
+        assert limpet.run("-s", "reload").returncode == 0
+        limpet.wait_log("reconfiguring")
+
+
 @pytest.mark.parametrize("directive", [
     "ssl_client_certificate /nowhere", "ssl_session_cache builtin:100 shared:mine:1m", "ssl_ocsp_cache shared:a:1m",
     "ssl_ocsp_cache off"])
