@@ -7,7 +7,7 @@ import pytest
 from client import get
 from daemon import Limpet, sanitized
 from origin import Reply
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 MIB = 1 << 20
 BODY = bytes(range(256)) * 4 * 1024 * 10  # 10 MiB
@@ -24,6 +24,22 @@ http {
     }
 }
 """
+RATE = 20 * 1024
+AT_ONCE = 200 * 1024  # more than the sockets hold
+PACED = BODY[:AT_ONCE + 4 * RATE]  # the last of it is sent after three seconds
+PACED_CONFIG = """
+events { }
+http {
+    server {
+        listen {port} sndbuf=32k;
+        limit_rate_after %d;
+        limit_rate %d;
+        send_timeout 2s;
+        location / { proxy_pass http://127.0.0.1:{origin}; }
+        location /file { root {dir}; }
+    }
+}
+""" % (AT_ONCE, RATE)
 
 
 def peak_memory(pid):
@@ -69,3 +85,21 @@ def test_five_hundred_readers(origins, path):
         assert got > len(BODY)  # and a slow one gets all of it
         for client in clients:
             client.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/file"])
+def test_send_timeout_does_not_run_while_the_rate_holds_the_answer_back(origins, path):
+    """Its socket was full once; from then on the client takes all that it is sent, at once."""
+    (origin,) = origins("origin", respond=lambda request: Reply(PACED))
+    with Limpet(PACED_CONFIG, workers=1, origin=origin.port) as limpet:
+        with open(limpet.path("file"), "wb") as file:
+            file.write(PACED)
+        client = ask(limpet.port, path)
+        client.settimeout(PATIENCE)
+        data = bytearray(client.recv(1))  # by now the rest stands before the full socket
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        while (piece := client.recv(1 << 16)):
+            data += piece
+        client.close()
+        assert bytes(data).partition(b"\r\n\r\n")[2] == PACED
+        assert not limpet.log_lines("timed out")

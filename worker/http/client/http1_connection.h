@@ -131,6 +131,7 @@ class Http1Connection final : public ClientSession, public ClientStream {
   void UpdateReading();
 
   void OnWriteError();
+  void WaitForRate();
   SendTimers& TimersForSending();
   void DisarmSending();
   void EndExchange();

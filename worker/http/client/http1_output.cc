@@ -11,6 +11,11 @@
 #include "worker/http/filter/limit_rate.h"
 
 namespace limpet::worker {
+namespace {
+
+constexpr uint64_t kRateLookMs = 100;
+
+}  // namespace
 
 void Http1Connection::Fetch() const {
   Prefetch(this);
@@ -77,10 +82,7 @@ uint64_t Http1Connection::SendBudget() {
 void Http1Connection::Flush() {
   if (state_ == State::kClosed || !has_unsent()) return;
   const uint64_t budget = SendBudget();
-  if (budget == 0) {
-    blocked_ = true;
-    return TimersForSending().rate.Arm(100);
-  }
+  if (budget == 0) return WaitForRate();
   switch (turn_->out.Flush(transport_, false, budget)) {
     case FlushResult::kDrained:
       blocked_ = false;
@@ -89,16 +91,21 @@ void Http1Connection::Flush() {
       return;
     case FlushResult::kBlocked:
       blocked_ = true;
-      if (turn_->out.stopped_by_budget()) {
-        TimersForSending().rate.Arm(100);
-        return;
-      }
+      if (turn_->out.stopped_by_budget()) return WaitForRate();
       transport_.WantWrite(true);
       TimersForSending().send.Arm(settings().send_timeout);
       return;
     case FlushResult::kError:
       return OnWriteError();
   }
+}
+
+// It is not the client that is waited for: send_timeout begins anew when it next takes less.
+void Http1Connection::WaitForRate() {
+  blocked_ = true;
+  SendTimers& timers = TimersForSending();
+  timers.send.Disarm();
+  timers.rate.Arm(kRateLookMs);
 }
 
 Http1Connection::SendTimers& Http1Connection::TimersForSending() {
