@@ -6,6 +6,14 @@
 #include <cerrno>
 
 namespace limpet::worker {
+namespace {
+
+// Descriptors or memory of the system: the connection stays in the queue, which stays readable.
+bool IsExhausted(int errnum) {
+  return errnum == EMFILE || errnum == ENFILE || errnum == ENOBUFS || errnum == ENOMEM;
+}
+
+}  // namespace
 
 Listener::Listener(Loop& loop, int fd, const SocketAddress& local, ListenerHandler& handler,
                    const Log& log)
@@ -60,7 +68,7 @@ bool Listener::AcceptOne() {
 
 void Listener::OnAcceptError(int errnum) {
   if (errnum == EAGAIN || errnum == EINTR) return;  // another worker was faster
-  const bool exhausted = errnum == EMFILE || errnum == ENFILE;
+  const bool exhausted = IsExhausted(errnum);
   const LogLevel level = errnum == ECONNABORTED ? LogLevel::kError
                          : exhausted            ? LogLevel::kCrit
                                                 : LogLevel::kAlert;

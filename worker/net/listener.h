@@ -3,7 +3,7 @@
 // Level-triggered, and only a few connections are taken per wake-up: what is left wakes another
 // worker (or this one again), which keeps workers even. Most often one waits, and to look for a
 // second one would be a call for nothing; where there are always more, more are taken. Out of
-// descriptors, it pauses for 500 ms instead of spinning.
+// descriptors or memory, it pauses for 500 ms instead of spinning.
 #pragma once
 
 #include "base/log.h"

@@ -3,8 +3,26 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <vector>
+
+namespace {
+
+int accept_error = 0;  // what each accept4() fails with; 0: it is the system's
+int accept_calls = 0;
+
+}  // namespace
+
+extern "C" int accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
+  ++accept_calls;
+  if (accept_error == 0)
+    return static_cast<int>(::syscall(SYS_accept4, fd, address, size, flags));
+  errno = accept_error;
+  return -1;
+}
 
 namespace limpet::worker {
 namespace {
@@ -94,6 +112,25 @@ TEST_F(ListenerTest, PausesWhenDescriptorsRunOut) {
   wanted_ = 2;
   loop_.Run();  // it resumes by itself
   EXPECT_EQ(accepted_.size(), 2u);
+}
+
+// The connection stays in the queue: whoever looks again at once finds the same, without an end.
+TEST_F(ListenerTest, PausesWhenTheSystemHasNoMemory) {
+  for (const int error : {ENOBUFS, ENOMEM}) {
+    Listener listener(loop_, fd_.get(), address_, *this, log_);
+    listener.Start();
+    Connect(1);
+    accept_error = error;
+    accept_calls = 0;
+    Timer timer(loop_, Callback::To<&Loop::Stop>(&loop_));
+    timer.Arm(20);
+    while (accept_calls == 0) loop_.RunOnce();
+    for (int i = 0; i < 3 && timer.armed(); ++i) loop_.RunOnce();
+    accept_error = 0;
+    EXPECT_EQ(accept_calls, 1);
+    accepted_.clear();
+    while (accepted_.empty()) loop_.RunOnce();  // it resumes by itself
+  }
 }
 
 }  // namespace
