@@ -8,6 +8,8 @@
 namespace limpet::worker {
 namespace {
 
+constexpr uint64_t kTryAgainMs = 500;
+
 // Descriptors or memory of the system: the connection stays in the queue, which stays readable.
 bool IsExhausted(int errnum) {
   return errnum == EMFILE || errnum == ENFILE || errnum == ENOBUFS || errnum == ENOMEM;
@@ -24,9 +26,14 @@ Listener::Listener(Loop& loop, int fd, const SocketAddress& local, ListenerHandl
       watch_(loop, fd, Callback::To<&Listener::OnReadable>(this)),
       resume_(loop, Callback::To<&Listener::Start>(this)) {}
 
+// Where it cannot be watched now, it is tried again: nobody else would ever begin to.
 void Listener::Start() {
   resume_.Disarm();
   watch_.Start();
+  if (watch_.started()) return;
+  LIMPET_LOG(log_, LogLevel::kAlert, "epoll_ctl() of {} failed{}", local_.ToString(),
+             ErrnoText(errno));
+  resume_.Arm(kTryAgainMs);
 }
 
 void Listener::Stop() {

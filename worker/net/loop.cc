@@ -77,8 +77,9 @@ FdWatch::FdWatch(Loop& loop, int fd, Callback on_ready, Interest interest)
                this);
 }
 
+// The system may have no memory for it: then it has not started.
 void FdWatch::Start() {
-  if (!std::exchange(started_, true)) event_add(&event_, nullptr);
+  if (!started_) started_ = event_add(&event_, nullptr) == 0;
 }
 
 void FdWatch::Stop() {

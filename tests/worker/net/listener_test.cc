@@ -1,6 +1,7 @@
 #include "worker/net/listener.h"
 
 #include <gtest/gtest.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -13,14 +14,23 @@ namespace {
 
 int accept_error = 0;  // what each accept4() fails with; 0: it is the system's
 int accept_calls = 0;
+int watch_error = 0;  // the same, of epoll_ctl()
+int watch_calls = 0;
 
 }  // namespace
 
 extern "C" int accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
   ++accept_calls;
-  if (accept_error == 0)
-    return static_cast<int>(::syscall(SYS_accept4, fd, address, size, flags));
+  if (accept_error == 0) return static_cast<int>(::syscall(SYS_accept4, fd, address, size, flags));
   errno = accept_error;
+  return -1;
+}
+
+extern "C" int epoll_ctl(int poll, int operation, int fd, epoll_event* event) noexcept {
+  ++watch_calls;
+  if (watch_error == 0)
+    return static_cast<int>(::syscall(SYS_epoll_ctl, poll, operation, fd, event));
+  errno = watch_error;
   return -1;
 }
 
@@ -131,6 +141,23 @@ TEST_F(ListenerTest, PausesWhenTheSystemHasNoMemory) {
     accepted_.clear();
     while (accepted_.empty()) loop_.RunOnce();  // it resumes by itself
   }
+}
+
+// As after a pause, in the same want of memory: a listener that did not try again would be deaf for
+// as long as its worker lives.
+TEST_F(ListenerTest, TriesAgainWhenItCannotBeWatched) {
+  Listener listener(loop_, fd_.get(), address_, *this, log_);
+  Connect(1);
+  watch_error = ENOMEM;
+  watch_calls = 0;
+  listener.Start();
+  EXPECT_EQ(watch_calls, 1);
+  watch_error = 0;
+  wanted_ = 1;
+  Timer timer(loop_, Callback::To<&Loop::Stop>(&loop_));
+  timer.Arm(5000);
+  loop_.Run();
+  EXPECT_EQ(accepted_.size(), 1u);
 }
 
 }  // namespace
