@@ -36,13 +36,17 @@ void Transport::Discard(std::unique_ptr<Transport> transport) {
   loop.DeleteLater(std::move(transport));
 }
 
+// Where the system has no memory to watch it, nothing would be heard of it: it ends, and its owner
+// finds that soon.
 void Transport::Register(bool connected) {
   writable_ = connected;
   event_assign(&event_, loop_.base(), fd_.get(),
                EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, &Transport::OnEvent, this);
-  event_add(&event_, nullptr);
-  registered_ = true;
+  registered_ = event_add(&event_, nullptr) == 0;
   EndFirstRead(false);
+  if (registered_) return;
+  ::shutdown(fd_.get(), SHUT_RDWR);
+  second_look_.SetDue();
 }
 
 void Transport::RegisterAccepted() {

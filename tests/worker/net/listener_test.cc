@@ -1,38 +1,13 @@
 #include "worker/net/listener.h"
 
 #include <gtest/gtest.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <vector>
 
-namespace {
-
-int accept_error = 0;  // what each accept4() fails with; 0: it is the system's
-int accept_calls = 0;
-int watch_error = 0;  // the same, of epoll_ctl()
-int watch_calls = 0;
-
-}  // namespace
-
-extern "C" int accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
-  ++accept_calls;
-  if (accept_error == 0) return static_cast<int>(::syscall(SYS_accept4, fd, address, size, flags));
-  errno = accept_error;
-  return -1;
-}
-
-extern "C" int epoll_ctl(int poll, int operation, int fd, epoll_event* event) noexcept {
-  ++watch_calls;
-  if (watch_error == 0)
-    return static_cast<int>(::syscall(SYS_epoll_ctl, poll, operation, fd, event));
-  errno = watch_error;
-  return -1;
-}
+#include "tests/worker/net/failing_calls.h"
 
 namespace limpet::worker {
 namespace {
@@ -130,14 +105,14 @@ TEST_F(ListenerTest, PausesWhenTheSystemHasNoMemory) {
     Listener listener(loop_, fd_.get(), address_, *this, log_);
     listener.Start();
     Connect(1);
-    accept_error = error;
-    accept_calls = 0;
+    failing_accept4.error = error;
+    failing_accept4.calls = 0;
     Timer timer(loop_, Callback::To<&Loop::Stop>(&loop_));
     timer.Arm(20);
-    while (accept_calls == 0) loop_.RunOnce();
+    while (failing_accept4.calls == 0) loop_.RunOnce();
     for (int i = 0; i < 3 && timer.armed(); ++i) loop_.RunOnce();
-    accept_error = 0;
-    EXPECT_EQ(accept_calls, 1);
+    failing_accept4.error = 0;
+    EXPECT_EQ(failing_accept4.calls, 1);
     accepted_.clear();
     while (accepted_.empty()) loop_.RunOnce();  // it resumes by itself
   }
@@ -148,11 +123,11 @@ TEST_F(ListenerTest, PausesWhenTheSystemHasNoMemory) {
 TEST_F(ListenerTest, TriesAgainWhenItCannotBeWatched) {
   Listener listener(loop_, fd_.get(), address_, *this, log_);
   Connect(1);
-  watch_error = ENOMEM;
-  watch_calls = 0;
+  failing_epoll_ctl.error = ENOMEM;
+  failing_epoll_ctl.calls = 0;
   listener.Start();
-  EXPECT_EQ(watch_calls, 1);
-  watch_error = 0;
+  EXPECT_EQ(failing_epoll_ctl.calls, 1);
+  failing_epoll_ctl.error = 0;
   wanted_ = 1;
   Timer timer(loop_, Callback::To<&Loop::Stop>(&loop_));
   timer.Arm(5000);

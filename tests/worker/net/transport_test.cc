@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <string>
 
+#include "tests/worker/net/failing_calls.h"
 #include "tests/worker/net/transport_fixture.h"
 
 namespace limpet::worker {
@@ -220,6 +221,20 @@ TEST_F(TcpTest, ConnectBindsToTheGivenAddress) {
   socklen_t size = seen.capacity();
   const UniqueFd accepted(::accept(server_.get(), seen.get(), &size));
   EXPECT_EQ(seen.HostString(), "127.0.0.77");
+}
+
+// Its client would else wait until a timeout, and so would whoever waits for the other side.
+TEST_F(TransportTest, EndsWhenItCannotBeWatched) {
+  failing_epoll_ctl.error = ENOMEM;
+  owner_.on_readable = [this] {
+    if (owner_.ReadSome(100) == Io::kEof) loop_.Stop();
+  };
+  owner_.transport->WantRead(true);
+  loop_.Run();
+  failing_epoll_ctl.error = 0;
+  EXPECT_EQ(owner_.last, Io::kEof);
+  char byte;
+  EXPECT_EQ(::recv(other_.get(), &byte, 1, 0), 0);
 }
 
 // libevent shows a reset as plain readability: one that comes in the same edge as bytes has to be
