@@ -170,7 +170,6 @@ class SessionTable {
   // found, until they are bound to another or end: whose server has gone lives from then on where
   // it is served, as in nginx.
   void RetirePeer(uint16_t peer) { peers_.Retire(peer); }
-  void RetireAllBut(std::span<const uint16_t> peers);  // after a load: servers no longer configured
   std::string PeerName(uint16_t peer) const { return peers_.Name(peer); }
   const PeerDirectory& peers() const { return peers_; }
   // Sessions bound to it, expired but uncollected ones included.

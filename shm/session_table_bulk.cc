@@ -140,12 +140,6 @@ uint16_t SessionTable::PeerIndex(std::string_view server_id) {
   }
 }
 
-void SessionTable::RetireAllBut(std::span<const uint16_t> peers) {
-  for (uint16_t peer = 0; peer < peers_.size(); ++peer) {
-    if (std::find(peers.begin(), peers.end(), peer) == peers.end()) peers_.Retire(peer);
-  }
-}
-
 void SessionTable::ForgetPeer(uint16_t peer, uint32_t budget, uint64_t now_ms, PeerWalk* walk,
                               std::vector<SessionRecord>* changed) {
   if (late_ != nullptr && late_->WalkPeer(peer, kNoPeer, this, budget, now_ms, walk, changed))

@@ -44,15 +44,5 @@ TEST(PeerDirectory, TheLongestGoneWithoutSessionsMakesRoom) {
   EXPECT_EQ(t.table.PeerIndex("too many"), kNoPeer);  // 5 still has a session
 }
 
-TEST(PeerDirectory, RetiresWhatIsNotConfigured) {
-  TestTable t(64 * 1024);
-  const uint16_t a = t.table.PeerIndex("a");
-  const uint16_t b = t.table.PeerIndex("b");
-  const uint16_t keep[] = {b};
-  t.table.RetireAllBut(keep);
-  EXPECT_FALSE(t.table.peers().Active(a));
-  EXPECT_TRUE(t.table.peers().Active(b));
-}
-
 }  // namespace
 }  // namespace limpet::shm

@@ -64,7 +64,6 @@ class UpstreamRequest {
 
   Half half() const { return half_; }
   bool streams() const { return body_ != Body::kWhole; }
-  bool streams_body() const { return streams() && body_ != Body::kTunnel; }
   bool chunked() const { return body_ == Body::kChunked; }
   bool closed() const { return closed_; }
   bool sending() const { return !out_.empty(); }
