@@ -5,7 +5,7 @@ import pytest
 
 from client import get
 from daemon import Limpet
-from http2 import ENHANCE_YOUR_CALM, MAX_STREAMS, PROTOCOL_ERROR, REFUSED_STREAM, Http2, raw_frame
+from http2 import ENHANCE_YOUR_CALM, MAX_STREAMS, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, Http2, raw_frame
 from origin import Reply
 from waiting import PATIENCE, wait_until
 
@@ -124,6 +124,41 @@ def test_an_upload_whose_connection_ends(limpet):
         client.until(lambda: client.settings)
     assert lines(limpet, 1)[0].startswith("POST /app HTTP/2.0|499|")
     limpet.wait_log(r"\[info\].*client prematurely closed connection, client: 127")
+
+
+def test_a_short_body_that_is_on_its_way_is_let_come_behind_the_answer(limpet):
+    """There are clients that lose an answer by a reset right behind it: curl 7.88."""
+    with Http2(limpet.port) as client:
+        stream = client.ask("/", method="POST", headers=[("content-length", "10")], end=False)
+        assert client.response(stream).text == "ok"
+        client.ping()
+        client.until(lambda: client.pongs)
+        assert client.streams[stream].reset is None
+        client.data(stream, b"1234567890")
+        later = client.ask("/", method="POST", headers=[("content-length", "10")], end=False)
+        client.until(lambda: client.streams[later].reset is not None)  # it did not come
+        assert client.streams[later].reset == NO_ERROR
+        assert client.streams[stream].reset is None
+        assert client.get("/").text == "ok"
+
+
+@pytest.mark.parametrize("length", [[("content-length", "100000")], []], ids=["long", "without a length"])
+def test_a_body_that_may_be_long_is_refused_behind_the_answer(limpet, length):
+    with Http2(limpet.port) as client:
+        stream = client.ask("/", method="POST", headers=length, end=False)
+        assert client.response(stream).text == "ok"
+        client.ping()
+        client.until(lambda: client.pongs)
+        assert client.streams[stream].reset == NO_ERROR
+
+
+def test_a_body_that_is_let_come_does_not_outlive_its_connection(limpet):
+    with Http2(limpet.port) as client:
+        client.response(client.ask("/", method="POST", headers=[("content-length", "10")], end=False))
+        limpet.reload()
+        assert client.wait_end() == NO_ERROR
+        limpet.wait_log(r"exited with code 0")  # it has lingered for longer than the body has
+    assert not limpet.log_lines("exited on signal")
 
 
 def test_a_body_where_none_was_declared_is_refused(limpet):

@@ -393,6 +393,7 @@ void Http2Connection::CloseIfDone() {
 // What the client has sent meanwhile must not make the system reset the connection before the
 // client has read our last frame.
 void Http2Connection::Linger() {
+  rests_.reset();
   session_.reset();
   for (const auto& stream : streams_) stream->OnGone();
   linger_.Begin(client_settings(), runtime_.loop.NowMs());
@@ -457,6 +458,7 @@ void Http2Connection::Close() {
   Enter(State::kClosed);
   send_timer_.Disarm();
   if (!streams_.empty()) connection_.KeepForLog();
+  rests_.reset();
   connection_.Close(false);
   session_.reset();
   for (const auto& stream : streams_) stream->OnGone();

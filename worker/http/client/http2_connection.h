@@ -63,6 +63,9 @@ class Http2Connection final : public ClientSession {
   void NoteCut(int32_t id);
   // The client has made us reset a stream.
   void NoteProvokedReset();
+  // The stream's response is out, and what is left of its request is on its way: it has a moment.
+  // False: too many have it already.
+  bool AwaitRest(int32_t id);
 
  private:
   friend struct Http2Callbacks;
@@ -84,6 +87,15 @@ class Http2Connection final : public ClientSession {
   struct Cuts {
     std::array<int32_t, 128> ids{};  // of the last streams that we have reset; 0: none
     size_t next = 0;
+  };
+  struct Rest {
+    int32_t id;
+    uint64_t until_ms;
+  };
+  struct Rests {
+    explicit Rests(Http2Connection* connection);
+    std::vector<Rest> awaited;  // in the order of their ends
+    Timer timer;
   };
   struct FreeSession {
     void operator()(nghttp2_session* session) const { nghttp2_session_del(session); }
@@ -123,6 +135,7 @@ class Http2Connection final : public ClientSession {
   void Linger();
   void ReadAndDrop();
   void OnSendTimeout();
+  void OnRestTimer();
 
   // From nghttp2's callbacks.
   Http2Stream* Find(int32_t id);  // null: nghttp2 has closed it
@@ -187,6 +200,7 @@ class Http2Connection final : public ClientSession {
   bool any_over_ = false;
   bool streams_await_window_ = false;  // some may; see Http2Stream::OnWindow
   std::unique_ptr<Cuts> cuts_;         // null before the first
+  std::unique_ptr<Rests> rests_;       // likewise
   LingerClock linger_;
 };
 

@@ -10,6 +10,12 @@
 #include "worker/http/route/server_names.h"
 
 namespace limpet::worker {
+namespace {
+
+constexpr uint64_t kRestMs = 1000;  // for what a client sends behind a response that is out
+constexpr size_t kMostRests = 128;
+
+}  // namespace
 
 // Most often the one that was asked for last: a head comes field by field.
 Http2Stream* Http2Connection::Find(int32_t id) {
@@ -95,6 +101,31 @@ bool Http2Connection::IsReused(const nghttp2_frame_hd& frame) {
 void Http2Connection::NoteCut(int32_t id) {
   if (cuts_ == nullptr) cuts_ = std::make_unique<Cuts>();
   cuts_->ids[cuts_->next++ % cuts_->ids.size()] = id;
+}
+
+Http2Connection::Rests::Rests(Http2Connection* connection)
+    : timer(connection->runtime_.loop, Callback::To<&Http2Connection::OnRestTimer>(connection)) {}
+
+bool Http2Connection::AwaitRest(int32_t id) {
+  if (rests_ == nullptr) rests_ = std::make_unique<Rests>(this);
+  if (rests_->awaited.size() >= kMostRests) return false;
+  rests_->awaited.push_back({id, runtime_.loop.NowMs() + kRestMs});
+  if (!rests_->timer.armed()) rests_->timer.Arm(kRestMs);
+  return true;
+}
+
+// Those that have not ended by themselves.
+void Http2Connection::OnRestTimer() {
+  const uint64_t now = runtime_.loop.NowMs();
+  const auto is_late = [&](const Rest& rest) { return rest.until_ms <= now; };
+  for (const Rest& rest : rests_->awaited) {
+    if (!is_late(rest)) continue;
+    nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, rest.id, NGHTTP2_NO_ERROR);
+    NoteCut(rest.id);
+  }
+  std::erase_if(rests_->awaited, is_late);
+  if (!rests_->awaited.empty()) rests_->timer.Arm(rests_->awaited.front().until_ms - now);
+  ScheduleWork();
 }
 
 // The stream ends by what the client does; what comes of it is decoded, and that is all.
@@ -290,6 +321,8 @@ void Http2Connection::OnFrameSent(const nghttp2_frame& frame) {
 
 void Http2Connection::OnStreamClosed(int32_t id) {
   if (head_of_ == id) head_of_ = 0;
+  if (rests_ != nullptr)
+    std::erase_if(rests_->awaited, [=](const Rest& rest) { return rest.id == id; });
   if (Http2Stream* const stream = Find(id)) stream->OnGone();
   found_ = nullptr;
 }

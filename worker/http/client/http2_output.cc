@@ -183,9 +183,18 @@ void Http2Stream::OnFrameSent(const nghttp2_frame& frame) {
   output_ = Output::kSent;
   sent_all_ = true;
   DisarmSending();
-  // What is left of the request is of no use (RFC 9113 8.1).
-  if (!input_ended_) SubmitReset(NGHTTP2_NO_ERROR);
+  // What is left of the request is of no use (RFC 9113 8.1). But there are clients that lose a
+  // response by the reset behind it: where little is left, the end comes by itself.
+  const bool is_awaited = !input_ended_ && RestIsOnItsWay() && connection_.AwaitRest(id_);
+  if (!input_ended_ && !is_awaited) SubmitReset(NGHTTP2_NO_ERROR);
   CheckOver();
+}
+
+// The client may send it without hearing from us.
+bool Http2Stream::RestIsOnItsWay() const {
+  if (framing_.kind != proto::BodyKind::kLength || expects_continue_) return false;
+  const int32_t window = nghttp2_session_get_stream_local_window_size(connection_.session(), id_);
+  return window > 0 && counter_.left() <= static_cast<uint64_t>(window);
 }
 
 void Http2Stream::OnWritten() {

@@ -160,6 +160,7 @@ class Http2Stream final : public ClientStream {
   bool RefusesHead(const ResponseHead& head) const;
   void Reset(uint32_t error);
   void SubmitReset(uint32_t error);
+  bool RestIsOnItsWay() const;
   uint64_t SendBudget();
   uint64_t ChunkSize() const;
   void OnBodyTimeout();
