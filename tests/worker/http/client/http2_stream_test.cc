@@ -210,9 +210,32 @@ TEST_F(Http2Body, LargerThanAllowedIsRefused) {
 
 TEST_F(Http2Body, ThatNobodyWantsIsCutOff) {
   Open();
-  EXPECT_EQ(Reply(Post(1, "/")), "HEADERS(1,200) DATA(1,5)+END RST_STREAM(1,0)");
-  EXPECT_EQ(Reply(Data(1, "0123456789", kEndStream)), "");  // was on its way
+  EXPECT_EQ(Reply(Post(1, "/", "1000000")), "HEADERS(1,200) DATA(1,5)+END RST_STREAM(1,0)");
+  EXPECT_EQ(Reply(Data(1, "0123456789")), "");  // was on its way
   EXPECT_EQ(Reply(client_.Get(3, "/")), "HEADERS(3,200) DATA(3,5)+END");
+}
+
+TEST_F(Http2Body, ThatNobodyWantsMayEndIfItIsShort) {
+  Open();
+  EXPECT_EQ(Reply(Post(1, "/")), "HEADERS(1,200) DATA(1,5)+END");
+  EXPECT_EQ(Reply(Data(1, "0123456789", kEndStream)), "");
+  Advance(2000);
+  EXPECT_EQ(Frames(), "");
+}
+
+TEST_F(Http2Body, ThatNobodyWantsAndThatDoesNotComeIsCutOffLater) {
+  Open();
+  EXPECT_EQ(Reply(Post(1, "/")), "HEADERS(1,200) DATA(1,5)+END");
+  Advance(500);
+  EXPECT_EQ(Reply(Post(3, "/")), "HEADERS(3,200) DATA(3,5)+END");
+  Advance(499);
+  EXPECT_EQ(Frames(), "");
+  Advance(1);
+  EXPECT_EQ(Frames(), "RST_STREAM(1,0)");
+  EXPECT_EQ(Reply(Data(1, "0123456789", kEndStream)), "");  // was on its way
+  Advance(500);
+  EXPECT_EQ(Frames(), "RST_STREAM(3,0)");
+  EXPECT_EQ(Reply(client_.Get(5, "/")), "HEADERS(5,200) DATA(5,5)+END");
 }
 
 TEST_F(Http2Body, MayEndWithTrailers) {
