@@ -1,7 +1,9 @@
 #include "base/clock.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <string_view>
 
@@ -21,17 +23,22 @@ int64_t ReadNs(clockid_t id) {
 }
 
 // What is to be added to a time of `id` for the wall clock's. Nanoseconds are compared: two clocks
-// whose milliseconds begin at different times differ by one or the other whole number.
+// whose milliseconds begin at different times differ by one or the other whole number. What was
+// found once stays until it is wrong by more than a millisecond.
 int64_t WallOffsetMs(clockid_t id) {
-  constexpr int64_t kMillisecond = 1'000'000, kTogether = 20'000;
+  constexpr int64_t kMillisecond = 1'000'000, kTogether = 2'000;
   constexpr int kTries = 8;  // a process may be stopped between two readings
-  int64_t apart = 0;
-  for (int i = 0; i < kTries; ++i) {
+  static std::atomic<int64_t> kept[2];
+  int64_t apart = 0, gap = INT64_MAX;
+  for (int i = 0; i < kTries && gap > kTogether; ++i) {
     const int64_t before = ReadNs(id), wall = ReadNs(CLOCK_REALTIME), behind = ReadNs(id);
-    apart = wall - before;
-    if (behind - before < kTogether) break;
+    if (behind - before >= gap) continue;
+    gap = behind - before;
+    apart = wall - before - gap / 2;
   }
-  return (apart + kMillisecond / 2) / kMillisecond;
+  std::atomic<int64_t>& offset = kept[id == CLOCK_BOOTTIME];
+  if (std::abs(apart - offset.load(std::memory_order_relaxed)) > kMillisecond) offset = apart;
+  return (offset.load(std::memory_order_relaxed) + kMillisecond / 2) / kMillisecond;
 }
 
 uint64_t Moved(uint64_t ms, int64_t by) {

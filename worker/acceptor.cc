@@ -48,8 +48,8 @@ class Acceptor::PendingProxy final : public Deletable {
     connections_.Await();
     place_.SetIdle(Callback::To<&PendingProxy::End>(this));
     watch_.Start();
-    timer_.Arm(
-        static_cast<uint64_t>(info_.listen->default_server->head.client_header_timeout.count()));
+    const uint64_t patience = Ms(info_.listen->default_server->head.client_header_timeout);
+    timer_.Arm(watch_.started() ? patience : 1);  // what cannot be watched is not heard
   }
   ~PendingProxy() override {
     --active_;

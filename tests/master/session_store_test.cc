@@ -59,7 +59,6 @@ class SessionStoreTest : public testing::Test {
   Log log_;
 };
 
-// As a file system leaves the files that cannot exchange them.
 TEST_F(SessionStoreTest, ThatFindsNoMemoryNamesItsZone) {
   const auto space = std::filesystem::space("/dev/shm");
   zone_.size = space.capacity + 4096;
@@ -78,6 +77,7 @@ TEST_F(SessionStoreTest, ThatHasNoMemoryForAnotherSizeNamesItsZoneAndGoesOn) {
   EXPECT_EQ(store->table()->Live(), 1u);
 }
 
+// As a file system leaves the files that cannot exchange them.
 TEST_F(SessionStoreTest, TheOnlyCopyOfAKeyThatIsTakenBackIsWrittenOverLast) {
   const SipKey first{1}, later{2};
   auto store = Open({first});

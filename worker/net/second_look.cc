@@ -23,12 +23,10 @@ void SecondLooks::OnPause() {
   if (paused_.linked()) pause_.Arm(kPauseMs);
 }
 
-bool SecondLooks::Hurry() {
-  if (!early_.linked() && !paused_.linked() && !seeks_leisure()) return false;
+void SecondLooks::Hurry() {
   TakeAll(early_);
   TakeAll(paused_);
   OnLeisure();
-  return true;
 }
 
 void SecondLooks::OnLeisure() {

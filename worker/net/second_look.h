@@ -35,8 +35,8 @@ class SecondLooks {
   SecondLooks& operator=(const SecondLooks&) = delete;
 
   // Takes at once what is due at leisure: for who needs to know of all that have gone. What they
-  // find is told by the next pass. Whether there was any.
-  bool Hurry();
+  // find is told by the next pass.
+  void Hurry();
 
   // For the loop: whether something waits for a pass that finds no event.
   bool seeks_leisure() const { return leisure_.linked() || aged_leisure_.linked(); }

@@ -1,6 +1,8 @@
 // limit_conn: how many requests of one key may be under way at a time.
 #include "worker/http/access/limit_conn.h"
 
+#include <utility>
+
 #include "shm/limit_conn_table.h"
 #include "worker/http/exchange/exchange.h"
 #include "worker/http/exchange/zone_key.h"
@@ -9,8 +11,7 @@
 namespace limpet::worker {
 namespace {
 
-constexpr size_t kMaxKey = 255;                 // nginx's
-constexpr std::string_view kLooked = "LOOKED";  // who was full has been looked at once more
+constexpr size_t kMaxKey = 255;  // nginx's
 
 using Verdict = shm::LimitConnTable::Verdict;
 using Count = shm::LimitCount;
@@ -41,12 +42,12 @@ Step Reject(Exchange& exchange, const conf::LimitConnSettings& settings, Verdict
   return Step::kDone;
 }
 
-// Whether connections that are not listened to yet may have gone: their requests count until then.
+// Whoever counts may have gone by now, which is not known yet, least of all of connections that are
+// not listened to so far: the others of this worker are heard before one is refused.
 bool LooksAgain(Exchange& exchange) {
-  std::string_view& status = exchange.SeldomToSet().limit_conn_status;
-  if (status == kLooked || !exchange.runtime().loop.second_looks().Hurry()) return false;
-  status = kLooked;
-  exchange.Delay(std::chrono::milliseconds(1));
+  if (std::exchange(exchange.SeldomToSet().limit_conn_looked, true)) return false;
+  exchange.runtime().loop.second_looks().Hurry();
+  exchange.AwaitEvents();
   return true;
 }
 
@@ -70,8 +71,7 @@ void CountPassed(Exchange& exchange, const conf::LimitConnSettings& settings,
 Step LimitConnStep(Exchange& exchange) {
   const conf::LimitConnSettings& settings = exchange.location().access.limit_conn;
   // A request counts once: not again after an internal redirect.
-  const std::string_view status = exchange.seldom().limit_conn_status;
-  if (!status.empty() && status != kLooked) return Step::kNext;
+  if (!exchange.seldom().limit_conn_status.empty()) return Step::kNext;
   Runtime& runtime = exchange.runtime();
   const int slot = runtime.slot;
   std::vector<Counted> taken;

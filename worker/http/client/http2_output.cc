@@ -151,7 +151,10 @@ ssize_t Http2Stream::ReadData(size_t length, uint32_t* flags) {
     return NGHTTP2_ERR_DEFERRED;
   }
   const uint64_t budget = body_out_.empty() ? UINT64_MAX : SendBudget();
-  if (budget == 0) return DeferFor(kRateLook);
+  if (budget == 0) {
+    DisarmSending();
+    return DeferFor(kRateLook);
+  }
   const uint64_t n = FrameSize(length, budget);
   if (n == 0 && !body_out_.empty()) {
     awaits_window_ = true;

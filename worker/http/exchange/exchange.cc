@@ -55,7 +55,10 @@ const Exchange::Seldom Exchange::kNoSeldom;
 
 void Exchange::Enter(Phase next) {
   assert(CanFollow(phase_, next));
-  if (kPhases[static_cast<size_t>(phase_)].ends_wait && waits_ != nullptr) waits_->timer.Disarm();
+  if (kPhases[static_cast<size_t>(phase_)].ends_wait && waits_ != nullptr) {
+    waits_->timer.Disarm();
+    waits_->pass.Cancel();
+  }
   phase_ = next;
   if (runtime_.logs_debug) {
     error_log().Write(LogLevel::kDebug, stream_ != nullptr ? client().number : 0,
@@ -117,6 +120,20 @@ void Exchange::Resume() {
 void Exchange::Delay(std::chrono::milliseconds time) {
   Enter(Phase::kDelayed);
   NeedWaits().timer.Arm(time);
+}
+
+// This pass's deferred calls come first, then events, then what those defer.
+void Exchange::AwaitEvents() {
+  constexpr int kPasses = 3;
+  Enter(Phase::kDelayed);
+  Waits& waits = NeedWaits();
+  waits.passes_left = kPasses;
+  waits.pass.Schedule();
+}
+
+void Exchange::OnPass() {
+  if (--waits_->passes_left > 0) return waits_->pass.Schedule();
+  Resume();
 }
 
 Exchange::Waits& Exchange::NeedWaits() {
@@ -326,6 +343,7 @@ void Exchange::LetGo() {
   if (waits_ != nullptr) {
     waits_->timer.Disarm();
     waits_->refill.Cancel();
+    waits_->pass.Cancel();
   }
   subrequest_.reset();  // its answer must not wake us any more
   body_.LetGo();

@@ -103,6 +103,8 @@ class Exchange final : public conf::VariableReader {
   // Resume() after this time; nothing else happens to the exchange meanwhile but the client
   // leaving.
   void Delay(std::chrono::milliseconds time);
+  // Resume() once all that has happened so far has been told, and what came of it is done.
+  void AwaitEvents();
   // Waits for something of our own: Resume() will be called.
   void Suspend() { Enter(Phase::kDelayed); }
   // Judges the declared length of the body by the location, before a byte of it is read. One that
@@ -175,6 +177,7 @@ class Exchange final : public conf::VariableReader {
     std::optional<uint64_t> limit_rate_after;  // once it has been asked for
     std::string_view accel_charset;  // an upstream's X-Accel-Charset: of whatever is answered
     std::string_view limit_req_status, limit_conn_status;  // for their variables
+    bool limit_conn_looked = false;  // who was full has been looked at once more
   };
   const Seldom& seldom() const { return seldom_ != nullptr ? *seldom_ : kNoSeldom; }
   Seldom& SeldomToSet() {
@@ -214,17 +217,21 @@ class Exchange final : public conf::VariableReader {
   struct Waits {
     explicit Waits(Exchange* exchange)
         : timer(exchange->runtime_.loop, Callback::To<&Exchange::Resume>(exchange)),
-          refill(exchange->runtime_.loop, Callback::To<&Exchange::Refill>(exchange)) {}
+          refill(exchange->runtime_.loop, Callback::To<&Exchange::Refill>(exchange)),
+          pass(exchange->runtime_.loop, Callback::To<&Exchange::OnPass>(exchange)) {}
 
-    bool quiet() const { return !timer.armed() && !refill.scheduled(); }
+    bool quiet() const { return !timer.armed() && !refill.scheduled() && !pass.scheduled(); }
 
     Timer timer;      // of a delay
     Deferred refill;  // filters hold something back, and the client takes more
+    Deferred pass;    // of AwaitEvents
+    int passes_left = 0;
   };
   Waits& NeedWaits();
   enum class Ending : uint8_t { kNone, kComplete, kBroken };
   void EndLater(Ending ending);
   void Refill();
+  void OnPass();
 
   Runtime& runtime_;
   ClientStream* stream_ = nullptr;
