@@ -196,7 +196,8 @@ Status Loader::Apply(const std::vector<Directive>& directives, Block& block) {
   rows.reserve(directives.size());
   for (const Directive& directive : directives) {
     const bool is_off = directive.args.size() == 1 && directive.args[0] == "off";
-    if (is_off && !rows_.contains(directive.name) && FindForeign(directive.name)) {
+    if (is_off && !directive.has_block && !rows_.contains(directive.name) &&
+        FindForeign(directive.name)) {
       rows.push_back(nullptr);
       continue;
     }

@@ -246,11 +246,15 @@ Status VariableTable::CheckAllDefined() const {
     return InvalidArgument("too many variables");
   for (const Variable& v : variables_) {
     if (v.kind != VariableKind::kUndefined) continue;
-    if (const std::string_view area = AreaOfForeignVariable(v.name); !area.empty()) {
+    NearMiss near(v.name);
+    for (const Variable& other : variables_) {
+      if (other.kind == VariableKind::kDerived) near.Offer(other.name);
+    }
+    const std::string_view area = AreaOfForeignVariable(v.name);
+    if (!area.empty() && near.Hint().empty()) {
       return InvalidArgument(
           fmt::format("unknown \"{}\" variable: {} in {}", v.name, area, v.first_used_at));
     }
-    NearMiss near(v.name);
     for (const BuiltinVariable& builtin : kBuiltinVariables) near.Offer(builtin.name);
     for (const Variable& other : variables_) {
       if (other.kind != VariableKind::kUndefined) near.Offer(other.name);

@@ -3,11 +3,13 @@
 #include <fmt/core.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -168,6 +170,16 @@ int TestConfig(const CommandLine& command_line, const Paths& paths, EarlyLog& ea
   return 0;
 }
 
+// Whether the process is ours and sees the files that we see: one in another container does not.
+bool SharesFiles(pid_t pid) {
+  const std::string theirs = fmt::format("/proc/{}", pid), own = "/proc/self";
+  struct stat process {
+  }, space{}, own_space{};
+  return ::stat(theirs.c_str(), &process) == 0 && process.st_uid == ::geteuid() &&
+         ::stat((theirs + "/ns/mnt").c_str(), &space) == 0 &&
+         ::stat((own + "/ns/mnt").c_str(), &own_space) == 0 && space.st_ino == own_space.st_ino;
+}
+
 int SendSignal(const CommandLine& command_line, const Paths& paths, const EarlyLog& early) {
   // The places of a file that is not there are those of another limpet: a slip of the pen in -c
   // must not end it.
@@ -177,18 +189,21 @@ int SendSignal(const CommandLine& command_line, const Paths& paths, const EarlyL
                  fmt::format("open() \"{}\" failed{}", paths.file, ErrnoText(errno)));
     return 1;
   }
+  std::shared_ptr<const conf::Config> config;
   if (command_line.signal == SIGHUP) {
-    const auto config = LoadConfig(command_line, paths, early.Reporter());
-    if (!config) return 1;
-    if (const Status files = Generation::CheckFiles(*config); !files) {
-      early.Report(LogLevel::kEmerg, files.error().message);
-      return 1;
-    }
+    config = LoadConfig(command_line, paths, early.Reporter());
+    if (config == nullptr) return 1;
   }
   const auto pid = ReadPidFile(FindPlaces(command_line, paths).pid);
   if (!pid) {
     early.Report(LogLevel::kError, pid.error().message);
     return 1;
+  }
+  if (config != nullptr && SharesFiles(*pid)) {
+    if (const Status files = Generation::CheckFiles(*config); !files) {
+      early.Report(LogLevel::kEmerg, files.error().message);
+      return 1;
+    }
   }
   if (::kill(*pid, command_line.signal) == 0) return 0;
   early.Report(LogLevel::kAlert,

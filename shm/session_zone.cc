@@ -113,7 +113,7 @@ std::string EarlierSnapshot(const SessionZone::Options& options) {
 
 Result<SessionZone> SessionZone::OpenOrCreate(const Options& wanted, uint64_t now_ms) {
   if (SessionTable::CapacityFor(wanted.bytes) == 0) {
-    return InvalidArgument("zone \"" + wanted.name + "\" is too small");
+    return InvalidArgument("it is too small");
   }
   Place place = FindPlace(wanted.name);
   Options options = wanted;

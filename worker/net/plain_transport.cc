@@ -79,6 +79,8 @@ PlainTransport::Connecting PlainTransport::Connect(Loop& loop, const SocketAddre
   result.transport->set_handler(handler);
   result.transport->in_setup_ = !done;
   result.transport->Register(done);
+  if (!result.transport->registered())
+    return {nullptr, result.transport->errnum(), "epoll_ctl()", true};
   return result;
 }
 

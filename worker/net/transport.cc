@@ -43,9 +43,11 @@ void Transport::Register(bool connected) {
   event_assign(&event_, loop_.base(), fd_.get(),
                EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, &Transport::OnEvent, this);
   registered_ = event_add(&event_, nullptr) == 0;
+  if (!registered_) errnum_ = errno;
   EndFirstRead(false);
   if (registered_) return;
   ::shutdown(fd_.get(), SHUT_RDWR);
+  writable_ = true;  // who waits to write finds it by writing
   second_look_.SetDue();
 }
 

@@ -122,7 +122,8 @@ class Transport : public Deletable {
 
   // Registers the descriptor. `connected`: bytes may be written before the first event.
   void Register(bool connected);
-  void RegisterAccepted();  // now, or later
+  bool registered() const { return registered_; }  // false behind it: errnum() says why
+  void RegisterAccepted();                         // now, or later
   // Called on events until setup is finished: a connection in progress, a handshake.
   virtual void AdvanceSetup() {}
   void FinishSetup(int errnum);  // to OnReady, and events go to the handler from now on

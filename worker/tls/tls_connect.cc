@@ -23,6 +23,8 @@ TlsTransport::Connecting TlsTransport::Connect(Loop& loop, const SocketAddress& 
   result.transport->target_ = std::make_unique<TlsTarget>(std::move(target));
   result.transport->set_handler(handler);
   result.transport->Register(false);  // writable is an event, also if it is connected already
+  if (!result.transport->registered())
+    return {nullptr, result.transport->errnum(), "epoll_ctl()", true};
   return result;
 }
 

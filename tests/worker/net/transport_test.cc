@@ -237,6 +237,32 @@ TEST_F(TransportTest, EndsWhenItCannotBeWatched) {
   EXPECT_EQ(::recv(other_.get(), &byte, 1, 0), 0);
 }
 
+TEST_F(TransportTest, EndsAlsoForWhoWaitsToWrite) {
+  char bytes[65536] = {};
+  const iovec piece{bytes, sizeof bytes};
+  size_t n = 0;
+  while (owner_.transport->Writev(&piece, 1, false, &n) == Io::kOk) {
+  }
+  failing_epoll_ctl.error = ENOSPC;
+  owner_.transport->WantWrite(true);
+  loop_.Run();
+  failing_epoll_ctl.error = 0;
+  EXPECT_EQ(owner_.writables, 1);
+  EXPECT_EQ(owner_.transport->Writev(&piece, 1, false, &n), Io::kError);
+  EXPECT_EQ(owner_.transport->errnum(), EPIPE);
+}
+
+// A want of our own: the server has nothing to do with it.
+TEST_F(TcpTest, AConnectionThatCannotBeWatchedIsNone) {
+  ASSERT_EQ(::listen(server_.get(), 5), 0);
+  failing_epoll_ctl.error = ENOSPC;
+  const PlainTransport::Connecting made = PlainTransport::Connect(loop_, address_, {}, &owner_);
+  failing_epoll_ctl.error = 0;
+  EXPECT_EQ(made.transport, nullptr);
+  EXPECT_EQ(made.errnum, ENOSPC);
+  EXPECT_TRUE(made.ours);
+}
+
 // libevent shows a reset as plain readability: one that comes in the same edge as bytes has to be
 // looked for.
 class ResetTest : public TcpTest {
