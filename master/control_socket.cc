@@ -144,7 +144,8 @@ void ControlSocket::Accept(uint64_t now_ms) {
 
 // Those that wait stay readable: while they cannot be taken, nobody is woken for them.
 void ControlSocket::WatchListener(bool wanted) {
-  Watch(poll_.get(), listen_.get(), wanted ? EPOLLIN : 0, EPOLL_CTL_MOD);
+  const uint32_t events = wanted ? EPOLLIN : 0u;
+  Watch(poll_.get(), listen_.get(), events, EPOLL_CTL_MOD);
 }
 
 // The oldest of those that have not asked yet gives way: silence keeps nobody out.
