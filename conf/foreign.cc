@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 
 #include "base/text.h"
 #include "conf/units.h"
@@ -341,18 +342,19 @@ bool Fits(std::string_view pattern, std::string_view name) {
   return pattern == name;
 }
 
-}  // namespace
-
-const Foreign* FindForeign(std::string_view name) {
-  const auto found = std::ranges::find_if(
-      kTable, [name](const Foreign& foreign) { return Fits(foreign.name, name); });
-  return found == kTable.end() ? nullptr : &*found;
+const Foreign* FindIn(std::span<const Foreign> table, std::string_view name) {
+  const auto fits = [name](const Foreign& foreign) { return Fits(foreign.name, name); };
+  const auto found = std::ranges::find_if(table, fits);
+  return found == table.end() ? nullptr : &*found;
 }
 
+}  // namespace
+
+const Foreign* FindForeign(std::string_view name) { return FindIn(kTable, name); }
+
 std::string_view AreaOfForeignVariable(std::string_view name) {
-  const auto found = std::ranges::find_if(
-      kVariables, [name](const Foreign& foreign) { return Fits(foreign.name, name); });
-  return found == kVariables.end() ? "" : found->area;
+  const Foreign* const found = FindIn(kVariables, name);
+  return found == nullptr ? "" : found->area;
 }
 
 std::string WhyForeign(const Foreign& foreign, const Directive& directive) {

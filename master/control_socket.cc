@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/exhausted.h"
 #include "base/own_file.h"
 #include "base/socket_address.h"
 
@@ -40,10 +41,6 @@ bool MayTalk(int fd) {
   socklen_t size = sizeof who;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return false;
   return who.uid == 0 || who.uid == ::geteuid();
-}
-
-bool IsExhausted(int errnum) {
-  return errnum == EMFILE || errnum == ENFILE || errnum == ENOBUFS || errnum == ENOMEM;
 }
 
 void Watch(int poll, int fd, uint32_t events, int operation) {

@@ -5,17 +5,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/exhausted.h"
+
 namespace limpet::worker {
-namespace {
-
-constexpr uint64_t kTryAgainMs = 500;
-
-// Descriptors or memory of the system: the connection stays in the queue, which stays readable.
-bool IsExhausted(int errnum) {
-  return errnum == EMFILE || errnum == ENFILE || errnum == ENOBUFS || errnum == ENOMEM;
-}
-
-}  // namespace
 
 Listener::Listener(Loop& loop, int fd, const SocketAddress& local, ListenerHandler& handler,
                    const Log& log)
@@ -33,7 +25,7 @@ void Listener::Start() {
   if (watch_.started()) return;
   LIMPET_LOG(log_, LogLevel::kAlert, "epoll_ctl() of {} failed{}", local_.ToString(),
              ErrnoText(errno));
-  resume_.Arm(kTryAgainMs);
+  resume_.Arm(kPauseMs);
 }
 
 void Listener::Stop() {

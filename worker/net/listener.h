@@ -28,6 +28,8 @@ class ListenerHandler {
 
 class Listener {
  public:
+  static constexpr uint64_t kPauseMs = 500;
+
   // `fd` is non-blocking, bound and listening; it stays the caller's and must outlive the listener.
   Listener(Loop& loop, int fd, const SocketAddress& local, ListenerHandler& handler,
            const Log& log);
@@ -35,7 +37,7 @@ class Listener {
   void Start();
   void Stop();  // graceful stop and reload: accept no more; the descriptor stays open
   // For worker_connections: stop taking new ones for a while, or until Start.
-  void Pause(uint64_t ms = 500);
+  void Pause(uint64_t ms = kPauseMs);
 
   int fd() const { return fd_; }
   const SocketAddress& local() const { return local_; }  // as configured: may be a wildcard

@@ -24,12 +24,12 @@ std::optional<uint64_t> Moment(const std::atomic<uint64_t>& since_ms) {
   return since == 0 ? std::nullopt : std::optional(since);
 }
 
+}  // namespace
+
 uint64_t ForMs(uint64_t since) {
   const uint64_t now = BootMs();
   return now - std::min(now, since);
 }
-
-}  // namespace
 
 std::optional<uint64_t> LostForMs(const shm::StoreState& state) {
   const auto lost = Moment(state.figures.lost_ms);

@@ -21,6 +21,9 @@ struct StoreUse {
 // Of all zones that have a store, in their order. `states`: to http.session_zones.
 std::vector<StoreUse> StoreUses(const conf::Http& http, std::span<shm::StoreState* const> states);
 
+// From a moment of BootMs() until now.
+uint64_t ForMs(uint64_t since);
+
 // How long no worker has been able to ask the zone's store, in milliseconds; nullopt: it is there.
 std::optional<uint64_t> LostForMs(const shm::StoreState& state);
 // Since when the zone has gone on alone, of BootMs(): the store is lost, or what other machines

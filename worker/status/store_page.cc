@@ -16,7 +16,7 @@ Json FiguresJson(const shm::StoreState& state) {
   Json json = {{"state", since ? "lost" : "up"}};
   if (since) {
     json["lost_since"] = FormatIso8601(static_cast<int64_t>(WallMsOfBoot(*since)) / 1000);
-    json["lost_ms"] = BootMs() - *since;
+    json["lost_ms"] = ForMs(*since);
   }
   json["lag_ms"] = figures.lag_ms.load(kRelaxed);
   json["waiting"] = state.Waiting();

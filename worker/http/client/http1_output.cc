@@ -11,11 +11,6 @@
 #include "worker/http/filter/limit_rate.h"
 
 namespace limpet::worker {
-namespace {
-
-constexpr uint64_t kRateLookMs = 100;
-
-}  // namespace
 
 void Http1Connection::Fetch() const {
   Prefetch(this);
@@ -105,7 +100,7 @@ void Http1Connection::WaitForRate() {
   blocked_ = true;
   SendTimers& timers = TimersForSending();
   timers.send.Disarm();
-  timers.rate.Arm(kRateLookMs);
+  timers.rate.Arm(kRateLook);
 }
 
 Http1Connection::SendTimers& Http1Connection::TimersForSending() {

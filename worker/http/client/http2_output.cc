@@ -13,7 +13,6 @@
 namespace limpet::worker {
 namespace {
 
-constexpr std::chrono::milliseconds kRateLook{100};
 constexpr std::chrono::milliseconds kWindowPatience{20};
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 #include "conf/template.h"
@@ -16,6 +17,9 @@ uint64_t ClientRate(Exchange& exchange);
 uint64_t ClientRateAfter(Exchange& exchange);
 // A size as configured ("10k") or from a variable; 0 if it is none.
 uint64_t EvaluateSize(Exchange& exchange, const conf::Template& text);
+
+// Until what a rate holds back is looked at again.
+inline constexpr std::chrono::milliseconds kRateLook{100};
 
 // How much may have passed after this time, given what has: whole seconds count, as in nginx. A
 // rate comes from an upstream or a variable and may be any number.

@@ -6,7 +6,6 @@ namespace limpet::worker {
 namespace {
 
 constexpr uint64_t kPatienceMs = 50;  // that a client may be behind before its bytes are spooled
-constexpr uint64_t kRateLookMs = 100;
 
 }  // namespace
 
@@ -52,7 +51,7 @@ void ResponsePace::Look(const Client& client, uint64_t received) {
     client_ = Pace::kBehind;
     NeedSlowed().patience.Arm(kPatienceMs);
   }
-  if (rate_reached) NeedSlowed().rate_pause.Arm(kRateLookMs);
+  if (rate_reached) NeedSlowed().rate_pause.Arm(kRateLook);
   paused_ = client.full || rate_reached || behind;
 }
 
